@@ -1,0 +1,44 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! H.264 (ITU-T H.264, ISO/IEC 14496-10) byte streams, as far as a container needs to know them:
+//! where access units begin and end, and which of them a decoder can start at.
+//!
+//! Pure functions of bytes: nothing here does I/O or knows GStreamer or ReductStore.
+
+mod access_unit;
+mod annexb;
+pub mod avc;
+mod picture;
+
+pub use access_unit::{AccessUnit, AccessUnitSplitter, VuiFrameRate};
+
+/// `nal_unit_type` values (ITU-T H.264, Table 7-1) that this crate tells apart.
+pub mod nal_type {
+    /// Coded slice of a non-IDR picture.
+    pub const SLICE: u8 = 1;
+    /// Coded slice data partition A: the one that carries the slice header.
+    pub const SLICE_PARTITION_A: u8 = 2;
+    /// Coded slice of an IDR picture.
+    pub const SLICE_IDR: u8 = 5;
+    /// Sequence parameter set.
+    pub const SPS: u8 = 7;
+    /// Picture parameter set.
+    pub const PPS: u8 = 8;
+    /// End of sequence.
+    pub const END_OF_SEQUENCE: u8 = 10;
+    /// End of stream.
+    pub const END_OF_STREAM: u8 = 11;
+    /// Prefix NAL unit (scalable and multiview extensions).
+    pub const PREFIX: u8 = 14;
+}
+
+/// The five bits of a NAL unit header that name its type.
+pub(crate) fn nal_unit_type(header: u8) -> u8 {
+    header & 0x1f
+}
