@@ -1,0 +1,170 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! How to reach a ReductStore server.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reduct_rs::ReductClient;
+use url::Url;
+
+/// reduct-rs limits the time of a whole request, however fast it goes on. Ours is a limit without
+/// progress, so theirs is out of reach.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// An API token. Its text is in no output of any kind.
+#[derive(Clone, Default)]
+pub struct Token(Option<String>);
+
+impl Token {
+    /// A token, or none if the text is empty.
+    pub fn new(token: Option<String>) -> Self {
+        Self(token.filter(|token| !token.is_empty()))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "set" } else { "not set" })
+    }
+}
+
+/// The settings of a connection. Cloned for each reader; connecting is the reader's business.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    url: Url,
+    token: Token,
+    ca_cert: Option<PathBuf>,
+    verify_ssl: bool,
+    timeout: Option<Duration>,
+}
+
+impl Connection {
+    /// Checks the settings. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceError::Settings` if `url` is no `http` or `https` URL of a server, or has user
+    /// information: a token belongs elsewhere.
+    pub fn new(
+        url: &str,
+        token: Token,
+        ca_cert: Option<PathBuf>,
+        verify_ssl: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Self, gst::ErrorMessage> {
+        let parsed = Url::parse(url).map_err(|err| {
+            gst::error_msg!(
+                gst::ResourceError::Settings,
+                ("The url property is not a URL: {err}. Example: http://127.0.0.1:8383")
+            )
+        })?;
+        // Such a URL can hold the token, so that it is not repeated here.
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(gst::error_msg!(
+                gst::ResourceError::Settings,
+                ("The url property has user information. Set the token by the environment \
+                     variable REDUCT_API_TOKEN or the property api-token")
+            ));
+        }
+        if !matches!(parsed.scheme(), "http" | "https") || parsed.query().is_some() {
+            return Err(gst::error_msg!(
+                gst::ResourceError::Settings,
+                ("The url property is not the http or https URL of a server: '{parsed}'")
+            ));
+        }
+        Ok(Self {
+            url: parsed,
+            token,
+            ca_cert,
+            verify_ssl,
+            timeout,
+        })
+    }
+
+    /// The server's URL, without any secret.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// How long to wait without any progress; `None` is for ever.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// A client for these settings. Reads the CA certificate, so it may block.
+    pub(super) fn client(&self) -> Result<ReductClient, gst::ErrorMessage> {
+        let mut builder = ReductClient::builder()
+            .url(self.url.as_str())
+            .timeout(REQUEST_TIMEOUT)
+            .verify_ssl(self.verify_ssl);
+        if let Some(token) = &self.token.0 {
+            builder = builder.api_token(token);
+        }
+        if let Some(path) = &self.ca_cert {
+            builder = builder.ca_cert_path(&path.to_string_lossy());
+        }
+        builder.try_build().map_err(|err| {
+            gst::error_msg!(
+                gst::ResourceError::Settings,
+                (
+                    "Could not set up the connection to {}: {}",
+                    self.url,
+                    err.message
+                )
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(url: &str) -> Result<Connection, gst::ErrorMessage> {
+        let token = Token::new(Some("s3cret".into()));
+        Connection::new(url, token, None, true, None)
+    }
+
+    #[test]
+    fn urls() {
+        for url in [
+            "http://127.0.0.1:8383",
+            "https://store.example/base/path/",
+            "http://[::1]:8383/",
+        ] {
+            assert!(connection(url).is_ok(), "{url}");
+        }
+        for url in [
+            "127.0.0.1:8383",
+            "store",
+            "ftp://store.example",
+            "http://",
+            "http://store.example?x=1",
+            "",
+        ] {
+            assert!(connection(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_in_no_debug_output() {
+        let connection = connection("http://127.0.0.1:8383").unwrap();
+        assert!(!format!("{connection:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_token_in_the_url_is_refused_and_not_repeated() {
+        for url in ["http://user:s3cret@host", "http://s3cret@host"] {
+            let error = connection(url).unwrap_err();
+            assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Waits that another thread can end.
+
+use std::future::Future;
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+use tokio::sync::watch;
+
+/// The wait was ended by [`Flushing::start`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flushed;
+
+/// Whether waits end at once, as `unlock` and `unlock_stop` of a base class want it.
+///
+/// A level, not an event: a wait that begins after [`start`](Self::start) ends at once, too.
+#[derive(Debug)]
+pub struct Flushing(watch::Sender<bool>);
+
+impl Default for Flushing {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Flushing {
+    /// Ends the wait under way and any later one.
+    pub fn start(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Allows waits again.
+    pub fn stop(&self) {
+        self.0.send_replace(false);
+    }
+
+    /// Runs `future` until it is done or flushing starts.
+    ///
+    /// For streaming threads only: it blocks, and an application's thread may be a worker of a
+    /// tokio runtime, where blocking panics.
+    pub(super) fn wait<F: Future>(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        future: F,
+    ) -> Result<F::Output, Flushed> {
+        let mut level = self.0.subscribe();
+        runtime.block_on(async {
+            let flushing = pin!(level.wait_for(|flushing| *flushing));
+            match select(flushing, pin!(future)).await {
+                Either::Left(_) => Err(Flushed),
+                Either::Right((output, _)) => Ok(output),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_gives_what_it_waited_for() {
+        let flushing = Flushing::default();
+        let runtime = crate::client::runtime().unwrap();
+        assert_eq!(flushing.wait(runtime, ready(7)), Ok(7));
+    }
+
+    #[test]
+    fn flushing_ends_waits_until_it_stops() {
+        let flushing = Arc::new(Flushing::default());
+        let runtime = crate::client::runtime().unwrap();
+        let (sender, waiting) = mpsc::channel();
+        let waiter = thread::spawn({
+            let flushing = flushing.clone();
+            move || {
+                flushing.wait(runtime, async {
+                    sender.send(()).unwrap();
+                    pending::<()>().await
+                })
+            }
+        });
+        waiting.recv().unwrap();
+        flushing.start();
+        assert_eq!(waiter.join().unwrap(), Err(Flushed));
+        assert_eq!(flushing.wait(runtime, pending::<()>()), Err(Flushed));
+        flushing.stop();
+        assert_eq!(flushing.wait(runtime, ready(7)), Ok(7));
+    }
+}

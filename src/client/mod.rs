@@ -1,0 +1,44 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! ReductStore over HTTP: the connection's settings, records in order, and errors as GStreamer
+//! posts them.
+//!
+//! All I/O runs on one runtime of the plugin. A streaming thread waits for it with
+//! [`Flushing::wait`], and any other thread can end that wait.
+
+mod connection;
+mod error;
+mod flushing;
+mod reader;
+
+pub use connection::{Connection, Token};
+pub use flushing::{Flushed, Flushing};
+pub use reader::{Event, Query, ReadError, ReaderStats, Record, RecordReader};
+
+use once_cell::sync::OnceCell;
+use tokio::runtime::{Builder, Runtime};
+
+/// The runtime that all elements share.
+fn runtime() -> Result<&'static Runtime, gst::ErrorMessage> {
+    static RUNTIME: OnceCell<Runtime> = OnceCell::new();
+
+    RUNTIME.get_or_try_init(|| {
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("gst-reduct-runtime")
+            .enable_all()
+            .build()
+            .map_err(|err| {
+                gst::error_msg!(
+                    gst::ResourceError::NoSpaceLeft,
+                    ("Could not start the network thread: {err}")
+                )
+            })
+    })
+}
