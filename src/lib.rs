@@ -1,0 +1,42 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! GStreamer elements for H.264 in [ReductStore](https://www.reduct.store), a time-series store
+//! for blobs: out of it (`reductsrc`), and as MP4 episodes into files (`reductepisodesplit`).
+#![allow(unused_doc_comments)] // The SECTION blocks are for GStreamer's documentation tool.
+
+/**
+ * plugin-reduct:
+ *
+ * H.264 out of ReductStore.
+ *
+ * Since: plugins-reduct-0.1
+ */
+mod client;
+mod h264;
+mod reductepisodesplit;
+mod reductsrc;
+
+use gst::glib;
+
+fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    reductsrc::register(plugin)?;
+    reductepisodesplit::register(plugin)
+}
+
+gst::plugin_define!(
+    reduct,
+    env!("CARGO_PKG_DESCRIPTION"),
+    plugin_init,
+    concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+    "MPL-2.0",
+    env!("CARGO_PKG_NAME"),
+    env!("CARGO_PKG_NAME"),
+    env!("CARGO_PKG_REPOSITORY"),
+    env!("BUILD_REL_DATE")
+);

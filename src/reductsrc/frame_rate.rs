@@ -1,0 +1,101 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Frame rates as records, attachments and streams name them.
+
+use crate::h264::VuiFrameRate;
+
+/// Reads a frame rate from a label or an attachment: `30`, `29.97` or `30000/1001`.
+///
+/// Decimals that round an NTSC rate (n × 1000/1001) mean that rate: `29.97` is 30000/1001, without
+/// which ten hours drift by 36 ms.
+pub fn parse(text: &str) -> Option<gst::Fraction> {
+    let text = text.trim();
+    if let Some((numerator, denominator)) = text.split_once('/') {
+        let (numerator, denominator) = (numerator.trim().parse(), denominator.trim().parse());
+        return positive(numerator.ok()?, denominator.ok()?);
+    }
+    if let Ok(whole) = text.parse() {
+        return positive(whole, 1);
+    }
+    let rate: f64 = text.parse().ok()?;
+    if !(rate > 0.0 && rate < 1e6) {
+        return None;
+    }
+    let nominal = (rate * 1.001).round();
+    if rate.fract() != 0.0 && (nominal / 1.001 - rate).abs() < 0.005 {
+        return positive(nominal as i32 * 1000, 1001);
+    }
+    gst::Fraction::approximate_f64(rate).filter(|rate| rate.numer() > 0)
+}
+
+/// The frame rate of a VUI, or `None` where it is out of any camera's range.
+pub fn from_vui(rate: VuiFrameRate) -> Option<gst::Fraction> {
+    let divisor = gcd(rate.numerator, rate.denominator);
+    let numerator = i32::try_from(rate.numerator / divisor).ok()?;
+    let denominator = i32::try_from(rate.denominator / divisor).ok()?;
+    positive(numerator, denominator)
+}
+
+fn positive(numerator: i32, denominator: i32) -> Option<gst::Fraction> {
+    (numerator > 0 && denominator > 0).then(|| gst::Fraction::new(numerator, denominator))
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels() {
+        let cases = [
+            ("10", Some((10, 1))),
+            (" 25 ", Some((25, 1))),
+            ("30000/1001", Some((30000, 1001))),
+            ("30 / 1", Some((30, 1))),
+            ("29.97", Some((30000, 1001))),
+            ("23.976", Some((24000, 1001))),
+            ("23.98", Some((24000, 1001))),
+            ("59.94", Some((60000, 1001))),
+            ("30.0", Some((30, 1))),
+            ("12.5", Some((25, 2))),
+            ("0.5", Some((1, 2))),
+            ("0", None),
+            ("-5", None),
+            ("30/0", None),
+            ("nan", None),
+            ("inf", None),
+            ("fast", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            let expected = expected.map(|(n, d)| gst::Fraction::new(n, d));
+            assert_eq!(parse(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn vui() {
+        let rate = |numerator, denominator| {
+            from_vui(VuiFrameRate {
+                numerator,
+                denominator,
+            })
+        };
+        assert_eq!(rate(50, 2), Some(gst::Fraction::new(25, 1)));
+        assert_eq!(rate(60000, 2002), Some(gst::Fraction::new(30000, 1001)));
+        assert_eq!(
+            rate(4_294_967_294, 2),
+            Some(gst::Fraction::new(i32::MAX, 1))
+        );
+        assert_eq!(rate(4_294_967_295, 2), None);
+    }
+}

@@ -1,0 +1,388 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+/**
+ * SECTION:element-reductsrc
+ * @see_also: reductepisodesplit
+ *
+ * Reads H.264 records of an entry of a ReductStore bucket and pushes them as access units, in the
+ * order of their times.
+ *
+ * Records have the content type `video/h264` and hold whole NAL units in Annex B format: one
+ * access unit, a group of pictures, or any other number of them. The time of a record is the
+ * capture time of its first picture. PTS counts from the first record, or from the property
+ * `start` if that is set; the capture time itself is in a #GstReferenceTimestampMeta with the caps
+ * `timestamp/x-unix`.
+ *
+ * Where more than one frame is missing, the next buffer has the flag DISCONT and begins a segment
+ * whose running time goes on without the hole. This needs a frame rate: from the label `fps` of a
+ * record, the attachment `$video` of the entry (`{"fps": 10}`), the property `fps` or the VUI of
+ * the stream, the first of these that there is.
+ *
+ * The API token is best given by the environment variable `REDUCT_API_TOKEN`: command lines can be
+ * seen by others.
+ *
+ * ## Example launch line
+ *
+ * ```shell
+ * gst-launch-1.0 reductsrc bucket=b entry=h264 ! reductepisodesplit duration=2000000000
+ * ```
+ */
+use std::sync::{Arc, LazyLock, Mutex};
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+use gst_base::subclass::base_src::CreateSuccess;
+use gst_base::subclass::prelude::*;
+
+use super::CAT;
+use super::settings::{DEFAULT_TIMEOUT_MS, DEFAULT_URL, Settings};
+use super::stats::Stats;
+use super::stream::{Step, Stream};
+use crate::client::{Flushing, ReadError, Token};
+
+/// No two of the mutexes are ever held at once.
+#[derive(Default)]
+pub struct ReductSrc {
+    settings: Mutex<Settings>,
+    stats: Mutex<Arc<Stats>>,
+    /// The streaming thread takes it out while it works with it, so that nothing is locked then.
+    stream: Mutex<Option<Stream>>,
+    flushing: Flushing,
+}
+
+impl ReductSrc {
+    /// Does what the stream says until there is a buffer.
+    fn next_buffer(&self, stream: &mut Stream) -> Result<gst::Buffer, gst::FlowError> {
+        loop {
+            match stream.next(&self.flushing) {
+                Ok(Step::Push(buffer)) => return Ok(buffer),
+                Ok(Step::Caps(caps)) => {
+                    gst::debug!(CAT, imp = self, "Setting caps {caps}");
+                    self.obj().set_caps(&caps).map_err(|err| {
+                        gst::debug!(CAT, imp = self, "Caps refused: {err}");
+                        gst::FlowError::NotNegotiated
+                    })?;
+                }
+                Ok(Step::Segment(segment)) => {
+                    gst::debug!(CAT, imp = self, "New segment {segment:?}");
+                    self.obj().new_segment(&segment).map_err(|err| {
+                        gst::error!(CAT, imp = self, "Segment refused: {err}");
+                        gst::FlowError::Error
+                    })?;
+                }
+                Ok(Step::WarnOfReordering) => gst::element_imp_warning!(
+                    self,
+                    gst::StreamError::NotImplemented,
+                    ("The stream has B slices. Pictures are stamped in decoding order, so that \
+                      they may be shown out of order")
+                ),
+                Ok(Step::End) => {
+                    gst::debug!(CAT, imp = self, "End of the range");
+                    return Err(gst::FlowError::Eos);
+                }
+                Err(ReadError::Flushed) => {
+                    gst::debug!(CAT, imp = self, "Flushing");
+                    return Err(gst::FlowError::Flushing);
+                }
+                Err(ReadError::Failed(message)) => {
+                    gst::error!(CAT, imp = self, "{message}");
+                    self.post_error_message(message);
+                    return Err(gst::FlowError::Error);
+                }
+            }
+        }
+    }
+
+    /// Prepares a run: checked settings and a stream that has asked nothing of the server.
+    fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = self.settings.lock().unwrap().clone();
+        let checked = settings.check()?;
+        gst::info!(CAT, imp = self, "Will read {:?}", checked.query);
+
+        let stats = Arc::new(Stats::default());
+        *self.stats.lock().unwrap() = stats.clone();
+        *self.stream.lock().unwrap() = Some(Stream::new(checked, stats));
+        Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        let obj = self.obj();
+        obj.current_state().max(obj.pending_state()) <= gst::State::Ready
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for ReductSrc {
+    const NAME: &'static str = "GstReductSrc";
+    type Type = super::ReductSrc;
+    type ParentType = gst_base::PushSrc;
+}
+
+impl ObjectImpl for ReductSrc {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let text = |name: &'static str, nick: &'static str, blurb: &'static str| {
+                glib::ParamSpecString::builder(name)
+                    .nick(nick)
+                    .blurb(blurb)
+                    .mutable_ready()
+            };
+            vec![
+                text(
+                    "url",
+                    "URL",
+                    "URL of the ReductStore server, http or https (environment: REDUCT_URL)",
+                )
+                .default_value(DEFAULT_URL)
+                .build(),
+                text(
+                    "api-token",
+                    "API token",
+                    "API token of the server; cannot be read back (environment: REDUCT_API_TOKEN, \
+                     preferred, as command lines can be seen by others)",
+                )
+                .write_only()
+                .build(),
+                text(
+                    "ca-cert",
+                    "CA certificate",
+                    "Path of a PEM file with CA certificates to trust besides the system's",
+                )
+                .build(),
+                glib::ParamSpecBoolean::builder("verify-ssl")
+                    .nick("Verify SSL")
+                    .blurb("Refuse a server whose TLS certificate is not valid")
+                    .default_value(true)
+                    .mutable_ready()
+                    .build(),
+                text("bucket", "Bucket", "Name of the bucket to read (required)").build(),
+                text("entry", "Entry", "Name of the entry to read (required)").build(),
+                text(
+                    "start",
+                    "Start",
+                    "Capture time of the first record: RFC 3339 (2025-06-13T08:50:53.273752Z) or \
+                     µs since the Unix epoch (unset = oldest record)",
+                )
+                .build(),
+                text(
+                    "stop",
+                    "Stop",
+                    "Capture time at which to stop, not included: RFC 3339 or µs since the Unix \
+                     epoch (unset = newest record)",
+                )
+                .build(),
+                text(
+                    "when",
+                    "When",
+                    "Conditional query of ReductStore, a JSON object that picks records of the \
+                     range by their labels",
+                )
+                .build(),
+                gst::ParamSpecFraction::builder("fps")
+                    .nick("Frames per second")
+                    .blurb(
+                        "Frame rate of records without a label 'fps', if the entry's attachment \
+                         '$video' has none either (0/1 = as in the stream's VUI)",
+                    )
+                    .minimum(gst::Fraction::new(0, 1))
+                    .maximum(gst::Fraction::new(i32::MAX, 1))
+                    .default_value(gst::Fraction::new(0, 1))
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecBoolean::builder("gap-detection")
+                    .nick("Gap detection")
+                    .blurb("Mark the first buffer after a gap with DISCONT")
+                    .default_value(true)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("gap-tolerance")
+                    .nick("Gap tolerance")
+                    .blurb(
+                        "How much more than one frame has to be missing for a gap, in nanoseconds \
+                         (0 = half a frame)",
+                    )
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt::builder("timeout")
+                    .nick("Timeout")
+                    .blurb(
+                        "Longest time without any answer of the server, in milliseconds (0 = no \
+                         limit)",
+                    )
+                    .default_value(DEFAULT_TIMEOUT_MS)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+                    .nick("Statistics")
+                    .blurb(
+                        "Counts of this run: records, bytes, access-units, gaps, skipped (records \
+                         sent twice or out of range), queue-records, queue-bytes; all uint64",
+                    )
+                    .read_only()
+                    .build(),
+            ]
+        });
+        PROPERTIES.as_ref()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        if !self.is_stopped() {
+            gst::warning!(
+                CAT,
+                imp = self,
+                "Property {} can only be set in NULL and READY",
+                pspec.name()
+            );
+            return;
+        }
+        let mut settings = self.settings.lock().unwrap();
+        let text = || {
+            value
+                .get::<Option<String>>()
+                .expect("type checked upstream")
+        };
+        let flag = || value.get::<bool>().expect("type checked upstream");
+        match pspec.name() {
+            "url" => settings.url = text().unwrap_or_else(|| DEFAULT_URL.into()),
+            "api-token" => settings.api_token = Token::new(text()),
+            "ca-cert" => settings.ca_cert = text(),
+            "verify-ssl" => settings.verify_ssl = flag(),
+            "bucket" => settings.bucket = text(),
+            "entry" => settings.entry = text(),
+            "start" => settings.start = text(),
+            "stop" => settings.stop = text(),
+            "when" => settings.when = text(),
+            "fps" => settings.fps = value.get().expect("type checked upstream"),
+            "gap-detection" => settings.gap_detection = flag(),
+            "gap-tolerance" => {
+                let nseconds: u64 = value.get().expect("type checked upstream");
+                settings.gap_tolerance =
+                    gst::ClockTime::try_from(nseconds).unwrap_or(gst::ClockTime::MAX);
+            }
+            "timeout" => settings.timeout_ms = value.get().expect("type checked upstream"),
+            _ => unimplemented!(),
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        if pspec.name() == "stats" {
+            let stats = self.stats.lock().unwrap().clone();
+            return stats.structure().to_value();
+        }
+        let settings = self.settings.lock().unwrap();
+        match pspec.name() {
+            "url" => settings.url.to_value(),
+            "ca-cert" => settings.ca_cert.to_value(),
+            "verify-ssl" => settings.verify_ssl.to_value(),
+            "bucket" => settings.bucket.to_value(),
+            "entry" => settings.entry.to_value(),
+            "start" => settings.start.to_value(),
+            "stop" => settings.stop.to_value(),
+            "when" => settings.when.to_value(),
+            "fps" => settings.fps.to_value(),
+            "gap-detection" => settings.gap_detection.to_value(),
+            "gap-tolerance" => settings.gap_tolerance.nseconds().to_value(),
+            "timeout" => settings.timeout_ms.to_value(),
+            _ => unimplemented!(),
+        }
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+
+        let obj = self.obj();
+        obj.set_format(gst::Format::Time);
+        obj.set_live(false);
+    }
+}
+
+impl GstObjectImpl for ReductSrc {}
+
+impl ElementImpl for ReductSrc {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "ReductStore source",
+                "Source/Network/Video",
+                "Reads H.264 records of a ReductStore entry as access units with capture times",
+                env!("CARGO_PKG_AUTHORS"),
+            )
+        });
+        Some(&*METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let caps = gst::Caps::builder("video/x-h264")
+                .field("stream-format", "byte-stream")
+                .field("alignment", "au")
+                .build();
+            let template = gst::PadTemplate::new(
+                "src",
+                gst::PadDirection::Src,
+                gst::PadPresence::Always,
+                &caps,
+            );
+            template.into_iter().collect()
+        });
+        TEMPLATES.as_ref()
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        // Not in `start`, after whose errors GstBaseSrc posts another one.
+        if transition == gst::StateChange::ReadyToPaused {
+            self.begin_run().map_err(|message| {
+                self.post_error_message(message);
+                gst::StateChangeError
+            })?;
+        }
+        self.parent_change_state(transition)
+    }
+}
+
+impl BaseSrcImpl for ReductSrc {
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        let stream = self.stream.lock().unwrap().take();
+        drop(stream);
+        Ok(())
+    }
+
+    fn negotiate(&self) -> Result<(), gst::LoggableError> {
+        // The caps come with the first access unit: the template's lack the frame rate.
+        Ok(())
+    }
+
+    fn unlock(&self) -> Result<(), gst::ErrorMessage> {
+        self.flushing.start();
+        Ok(())
+    }
+
+    fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.flushing.stop();
+        Ok(())
+    }
+}
+
+impl PushSrcImpl for ReductSrc {
+    fn create(
+        &self,
+        _buffer: Option<&mut gst::BufferRef>,
+    ) -> Result<CreateSuccess, gst::FlowError> {
+        let stream = self.stream.lock().unwrap().take();
+        let mut stream = stream.ok_or(gst::FlowError::Flushing)?;
+        let buffer = self.next_buffer(&mut stream);
+        *self.stream.lock().unwrap() = Some(stream);
+        buffer.map(CreateSuccess::NewBuffer)
+    }
+}

@@ -1,0 +1,45 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! `reductsrc`: H.264 out of ReductStore.
+
+use std::sync::LazyLock;
+
+use gst::glib;
+use gst::prelude::*;
+
+mod frame_rate;
+mod imp;
+mod settings;
+mod stats;
+mod stream;
+mod timeline;
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "reductsrc",
+        gst::DebugColorFlags::empty(),
+        Some("ReductStore source"),
+    )
+});
+
+glib::wrapper! {
+    /// The element `reductsrc`.
+    pub struct ReductSrc(ObjectSubclass<imp::ReductSrc>)
+        @extends gst_base::PushSrc, gst_base::BaseSrc, gst::Element, gst::Object;
+}
+
+/// Registers the element.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    gst::Element::register(
+        Some(plugin),
+        "reductsrc",
+        gst::Rank::NONE,
+        ReductSrc::static_type(),
+    )
+}

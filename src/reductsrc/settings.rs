@@ -1,0 +1,260 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The properties of `reductsrc`, and what they mean once they are checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reduct_rs::JsonValue;
+
+use super::timeline;
+use crate::client::{Connection, Query, Token};
+
+/// Where a server is expected if nobody says otherwise.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
+pub const DEFAULT_TIMEOUT_MS: u32 = 30_000;
+
+/// The properties as they are set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub url: String,
+    pub api_token: Token,
+    pub ca_cert: Option<String>,
+    pub verify_ssl: bool,
+    pub bucket: Option<String>,
+    pub entry: Option<String>,
+    pub start: Option<String>,
+    pub stop: Option<String>,
+    pub when: Option<String>,
+    pub fps: gst::Fraction,
+    pub gap_detection: bool,
+    pub gap_tolerance: gst::ClockTime,
+    pub timeout_ms: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            url: std::env::var("REDUCT_URL").unwrap_or_else(|_| DEFAULT_URL.into()),
+            api_token: Token::new(std::env::var("REDUCT_API_TOKEN").ok()),
+            ca_cert: None,
+            verify_ssl: true,
+            bucket: None,
+            entry: None,
+            start: None,
+            stop: None,
+            when: None,
+            fps: gst::Fraction::new(0, 1),
+            gap_detection: true,
+            gap_tolerance: gst::ClockTime::ZERO,
+            timeout_ms: DEFAULT_TIMEOUT_MS,
+        }
+    }
+}
+
+/// Settings that can be worked with.
+#[derive(Debug)]
+pub struct Checked {
+    pub connection: Connection,
+    pub query: Query,
+    pub timeline: timeline::Config,
+    /// The property `fps`.
+    pub frame_rate: Option<gst::Fraction>,
+}
+
+impl Settings {
+    /// Checks the settings. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceError::Settings`, with a text that names the property, its value and what it
+    /// should be.
+    pub fn check(&self) -> Result<Checked, gst::ErrorMessage> {
+        let connection = Connection::new(
+            &self.url,
+            self.api_token.clone(),
+            self.ca_cert.as_ref().map(PathBuf::from),
+            self.verify_ssl,
+            (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms.into())),
+        )?;
+        let bucket = name("bucket", self.bucket.as_deref())?;
+        let entry = name("entry", self.entry.as_deref())?;
+        if bucket.contains('/') {
+            return Err(invalid("bucket", &bucket, "a name without slashes"));
+        }
+        let start = self.start.as_deref().map(|text| time("start", text));
+        let stop = self.stop.as_deref().map(|text| time("stop", text));
+        let (start, stop) = (start.transpose()?, stop.transpose()?);
+        if let (Some(first), Some(end)) = (start, stop)
+            && first > end
+        {
+            let stop = self.stop.as_deref().unwrap_or_default();
+            return Err(invalid("stop", stop, "a time after the property start"));
+        }
+        let when = self.when.as_deref().map(condition).transpose()?;
+
+        Ok(Checked {
+            connection,
+            timeline: timeline::Config {
+                origin: start.map(gst::ClockTime::from_useconds),
+                gap_detection: self.gap_detection,
+                gap_tolerance: Some(self.gap_tolerance).filter(|time| !time.is_zero()),
+            },
+            query: Query {
+                bucket,
+                entry,
+                start,
+                stop,
+                when,
+            },
+            frame_rate: (self.fps.numer() > 0).then_some(self.fps),
+        })
+    }
+}
+
+fn invalid(property: &str, value: &str, expected: &str) -> gst::ErrorMessage {
+    gst::error_msg!(
+        gst::ResourceError::Settings,
+        ("The property {property} is '{value}', which is not {expected}")
+    )
+}
+
+/// A name as ReductStore allows it. Others could change the URL that they become part of.
+fn name(property: &str, name: Option<&str>) -> Result<String, gst::ErrorMessage> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Err(gst::error_msg!(
+            gst::ResourceError::Settings,
+            ("The property {property} is not set. It names the {property} to read")
+        ));
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$');
+    let segment = |segment: &str| !segment.is_empty() && segment.chars().all(allowed);
+    if name.split('/').all(segment) {
+        Ok(name.to_owned())
+    } else {
+        let expected = "made of letters, digits, '-' and '_' (an entry also of '/')";
+        Err(invalid(property, name, expected))
+    }
+}
+
+/// The latest time that is a `GstClockTime`, in µs.
+const MAX_TIME_US: u64 = u64::MAX / 1000 - 1;
+
+/// µs since the Unix epoch, from RFC 3339 or an integer.
+fn time(property: &str, text: &str) -> Result<u64, gst::ErrorMessage> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .or_else(|| {
+            let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+            u64::try_from(time.timestamp_micros()).ok()
+        })
+        .filter(|time| *time <= MAX_TIME_US)
+        .ok_or_else(|| {
+            let expected = "a time: RFC 3339 (2025-06-13T08:50:53.273752Z) or µs since the epoch";
+            invalid(property, text, expected)
+        })
+}
+
+fn condition(text: &str) -> Result<JsonValue, gst::ErrorMessage> {
+    let parsed = text.parse::<JsonValue>();
+    parsed.ok().filter(JsonValue::is_object).ok_or_else(|| {
+        invalid(
+            "when",
+            text,
+            r#"a JSON object such as {"&good": {"$eq": true}}"#,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            url: DEFAULT_URL.into(),
+            bucket: Some("b".into()),
+            entry: Some("robot/cam-1".into()),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(
+            time("start", "1749804653273752").unwrap(),
+            1_749_804_653_273_752
+        );
+        for text in [
+            "2025-06-13T08:50:53.273752Z",
+            "2025-06-13t08:50:53.273752z",
+            "2025-06-13T10:50:53.273752+02:00",
+            " 2025-06-13 08:50:53.273752Z ",
+        ] {
+            assert_eq!(
+                time("start", text).unwrap(),
+                1_749_804_653_273_752,
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "yesterday",
+            "-5",
+            "2025-06-13",
+            "1960-01-01T00:00:00Z",
+            "1.5",
+        ] {
+            assert!(time("start", text).is_err(), "{text}");
+        }
+        assert!(time("stop", &u64::MAX.to_string()).is_err());
+    }
+
+    #[test]
+    fn names() {
+        for good in ["a", "A_b-9", "a/b/c", "cam/$meta"] {
+            assert!(name("entry", Some(good)).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "/", "a/", "/a", "a//b", "a b", "a?b", "a#b", "..", "a%2f", "*",
+        ] {
+            assert!(name("entry", Some(bad)).is_err(), "{bad}");
+        }
+        assert!(name("entry", None).is_err());
+        let slash = Settings {
+            bucket: Some("a/b".into()),
+            ..settings()
+        };
+        assert!(slash.check().is_err());
+    }
+
+    #[test]
+    fn ranges() {
+        let range = |start: &str, stop: &str| Settings {
+            start: Some(start.into()),
+            stop: Some(stop.into()),
+            ..settings()
+        };
+        let checked = range("1000000", "1970-01-01T00:00:02Z").check().unwrap();
+        assert_eq!(checked.query.start, Some(1_000_000));
+        assert_eq!(checked.query.stop, Some(2_000_000));
+        assert_eq!(checked.timeline.origin, Some(gst::ClockTime::SECOND));
+        assert!(range("5", "5").check().is_ok());
+        assert!(range("6", "5").check().is_err());
+    }
+
+    #[test]
+    fn conditions_are_objects() {
+        assert!(condition(r#"{"&a": {"$gt": 1}}"#).is_ok());
+        for text in ["", "[]", "1", "{", "&a > 1"] {
+            assert!(condition(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What `reductsrc` counts: the property `stats`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::client::ReaderStats;
+
+/// Counters of one run, from READY to PAUSED on. Any thread may read them.
+#[derive(Debug, Default)]
+pub struct Stats {
+    pub reader: Arc<ReaderStats>,
+    pub records: AtomicU64,
+    pub bytes: AtomicU64,
+    pub access_units: AtomicU64,
+    pub gaps: AtomicU64,
+}
+
+impl Stats {
+    /// The value of the property.
+    pub fn structure(&self) -> gst::Structure {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        gst::Structure::builder("application/x-reductsrc-stats")
+            .field("records", count(&self.records))
+            .field("bytes", count(&self.bytes))
+            .field("access-units", count(&self.access_units))
+            .field("gaps", count(&self.gaps))
+            .field("skipped", count(&self.reader.skipped))
+            .field("queue-records", count(&self.reader.queue_records))
+            .field("queue-bytes", count(&self.reader.queue_bytes))
+            .build()
+    }
+}
