@@ -1,0 +1,117 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The elements inside the bin: `h264parse ! splitmuxsink`, with `mp4mux` in it.
+
+use gst::glib;
+use gst::prelude::*;
+
+/// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
+pub const NO_FILE: &str = "/dev/null";
+
+/// The elements inside the bin, linked.
+#[derive(Debug, Clone)]
+pub struct Children {
+    pub parser: gst::Element,
+    pub muxer: gst::Element,
+    pub splitter: gst::Element,
+}
+
+impl Children {
+    /// Makes the elements.
+    ///
+    /// # Errors
+    ///
+    /// `CoreError::MissingPlugin` that names the element and its plugin.
+    pub fn new() -> Result<Self, gst::ErrorMessage> {
+        let parser = make("h264parse", "videoparsersbad", "bad")?;
+        let muxer = make("mp4mux", "isomp4", "good")?;
+        let splitter = make("splitmuxsink", "multifile", "good")?;
+        // The policy decides on every cut. With a muxer of ours its properties hold for each file.
+        splitter.set_property("max-size-time", 0u64);
+        splitter.set_property("max-size-bytes", 0u64);
+        splitter.set_property("muxer", &muxer);
+        // Its state is set apart from the bin's: see `start_splitter`.
+        splitter.set_locked_state(true);
+        Ok(Self {
+            parser,
+            muxer,
+            splitter,
+        })
+    }
+
+    /// Adds the elements to `bin` and links them.
+    pub fn add_to(&self, bin: &gst::Bin) -> Result<(), glib::BoolError> {
+        bin.add_many([&self.parser, &self.splitter])?;
+        self.parser
+            .link_pads(Some("src"), &self.splitter, Some("video"))
+    }
+
+    /// Takes the elements out of `bin`. They have to be in state NULL.
+    pub fn remove_from(&self, bin: &gst::Bin) -> Result<(), glib::BoolError> {
+        bin.remove_many([&self.parser, &self.splitter])
+    }
+
+    /// Brings splitmuxsink to PLAYING, before there is any data.
+    ///
+    /// On its own it would stay in READY until its first file is open and have its streaming thread
+    /// commit PAUSED. A pipeline with such a sink can lose its EOS: GstBin clears `posted_playing`
+    /// after it has posted PAUSED, and another thread may have gone to PLAYING in between. Files
+    /// need no preroll, so that the state is committed here.
+    pub fn start_splitter(&self) -> Result<(), gst::StateChangeError> {
+        if self.splitter.set_state(gst::State::Playing)? == gst::StateChangeSuccess::Async {
+            self.splitter
+                .continue_state(gst::StateChangeSuccess::Success)?;
+        }
+        Ok(())
+    }
+
+    /// Brings splitmuxsink to `state`, READY or NULL.
+    pub fn stop_splitter(&self, state: gst::State) -> Result<(), gst::StateChangeError> {
+        self.splitter.set_state(state).map(|_| ())
+    }
+
+    /// Sets properties of the muxer, each field of `properties` one. Text is converted to the
+    /// property's type.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceError::Settings` for a property that mp4mux does not have, or of another type.
+    pub fn configure_muxer(&self, properties: &gst::StructureRef) -> Result<(), gst::ErrorMessage> {
+        for (name, value) in properties.iter() {
+            let invalid = || {
+                gst::error_msg!(
+                    gst::ResourceError::Settings,
+                    ("muxer-properties: mp4mux has no property '{name}' with the value {value:?}")
+                )
+            };
+            let pspec = self.muxer.find_property(name).ok_or_else(invalid)?;
+            let writable = pspec.flags().contains(glib::ParamFlags::WRITABLE);
+            let value = match value.get::<&str>() {
+                Ok(text) => glib::Value::deserialize_with_pspec(text, &pspec).ok(),
+                Err(_) => value.transform_with_type(pspec.value_type()).ok(),
+            };
+            let value = value.filter(|_| writable).ok_or_else(invalid)?;
+            self.muxer.set_property_from_value(name, &value);
+        }
+        Ok(())
+    }
+}
+
+fn make(factory: &str, plugin: &str, set: &str) -> Result<gst::Element, gst::ErrorMessage> {
+    gst::ElementFactory::make(factory)
+        .name(factory)
+        .build()
+        .map_err(|_| {
+            gst::error_msg!(
+                gst::CoreError::MissingPlugin,
+                ("The element {factory} is missing. It is in the plugin {plugin} of \
+                     gst-plugins-{set} (Debian: gstreamer1.0-plugins-{set})")
+            )
+        })
+}

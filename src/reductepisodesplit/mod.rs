@@ -1,0 +1,70 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! `reductepisodesplit`: H.264 into MP4 episodes.
+
+use std::sync::LazyLock;
+
+use gst::glib;
+use gst::prelude::*;
+
+mod children;
+mod cutter;
+mod imp;
+mod location;
+mod policy;
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "reductepisodesplit",
+        gst::DebugColorFlags::empty(),
+        Some("Episode splitter"),
+    )
+});
+
+/// Where an episode is cut at a limit.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductEpisodeSplitMode")]
+pub enum SplitMode {
+    /// At the first keyframe at or after the limit: episodes are as long as the limit, or longer
+    /// by less than one group of pictures.
+    #[default]
+    #[enum_value(
+        name = "At the first keyframe at or after the limit",
+        nick = "next-keyframe"
+    )]
+    NextKeyframe,
+    /// At the last keyframe before the limit would be exceeded: episodes are as long as the limit
+    /// or shorter, but have one group of pictures at least.
+    #[enum_value(
+        name = "At the last keyframe before the limit would be exceeded",
+        nick = "at-most"
+    )]
+    AtMost,
+}
+
+glib::wrapper! {
+    /// The element `reductepisodesplit`.
+    pub struct ReductEpisodeSplit(ObjectSubclass<imp::ReductEpisodeSplit>)
+        @extends gst::Bin, gst::Element, gst::Object,
+        @implements gst::ChildProxy;
+}
+
+/// Registers the element.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    #[cfg(feature = "doc")]
+    SplitMode::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+
+    gst::Element::register(
+        Some(plugin),
+        "reductepisodesplit",
+        gst::Rank::NONE,
+        ReductEpisodeSplit::static_type(),
+    )
+}

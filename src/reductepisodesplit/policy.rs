@@ -1,0 +1,599 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! When an episode ends.
+//!
+//! An episode begins with an IDR access unit and consists of whole groups of pictures. It ends at a
+//! gap, where the format changes, and at its limits: in [`SplitMode::NextKeyframe`] at the first
+//! IDR at or after a limit, in [`SplitMode::AtMost`] before the group that would exceed it.
+//!
+//! Times are running times. They are compared with half a frame of tolerance, as the times of
+//! cameras are not exact.
+
+use gst::ClockTime;
+
+use super::SplitMode;
+
+/// Bytes that a sample costs in a file besides its own: entries of `stsz`, `stts`, `ctts`, `stco`.
+const BYTES_PER_FRAME: u64 = 24;
+/// Bytes that a file costs besides its samples: `ftyp`, `moov` and their boxes.
+const BYTES_PER_FILE: u64 = 1024;
+
+/// The limits, and what else ends an episode.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    pub mode: SplitMode,
+    pub duration: Option<ClockTime>,
+    pub size: Option<u64>,
+    pub gap_detection: bool,
+}
+
+/// What the policy has to know of an access unit.
+#[derive(Debug, Clone, Copy)]
+pub struct Unit {
+    pub idr: bool,
+    /// There may be something missing before it.
+    pub discont: bool,
+    /// Its format is another one than that of the unit before; changes only at an IDR.
+    pub new_format: bool,
+    pub running_time: ClockTime,
+    pub duration: ClockTime,
+    pub bytes: u64,
+    pub capture: Option<ClockTime>,
+}
+
+/// Why an episode ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    Duration,
+    Size,
+    Gap,
+    Format,
+    Eos,
+}
+
+impl Reason {
+    /// The reason as messages have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Duration => "duration",
+            Self::Size => "size",
+            Self::Gap => "gap",
+            Self::Format => "format",
+            Self::Eos => "eos",
+        }
+    }
+}
+
+/// What happens to episodes, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// An episode begins with the IDR at this running time. `cut` is false for the first one, which
+    /// has no file before it.
+    Begin {
+        cut: bool,
+        index: u32,
+        running_time: ClockTime,
+        capture: Option<ClockTime>,
+        /// Access units before it that could not be decoded.
+        dropped: u64,
+    },
+    /// The episode has all its frames.
+    End(Episode),
+}
+
+/// An episode that has all its frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Episode {
+    pub index: u32,
+    pub capture: Option<ClockTime>,
+    pub duration: ClockTime,
+    pub frames: u64,
+    /// Access units before its first frame that could not be decoded.
+    pub dropped: u64,
+    pub reason: Reason,
+}
+
+/// What to do with an access unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Keep,
+    /// It comes before the first IDR of an episode.
+    Drop,
+}
+
+/// Decides, access unit by access unit, where episodes begin and end.
+#[derive(Debug, Default)]
+pub struct Policy {
+    config: Config,
+    /// The groups of pictures that the running episode has for sure.
+    episode: Option<Running>,
+    /// The group of pictures that is not complete yet.
+    group: Option<Span>,
+    /// There was a gap: the next IDR begins an episode, and what comes before it is of no use.
+    gap: bool,
+    next_index: u32,
+    dropped: u64,
+    frame: ClockTime,
+}
+
+#[derive(Debug)]
+struct Running {
+    index: u32,
+    dropped: u64,
+    span: Span,
+}
+
+/// Access units in a row.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: ClockTime,
+    end: ClockTime,
+    frames: u64,
+    bytes: u64,
+    capture: Option<ClockTime>,
+}
+
+impl Span {
+    /// Nothing yet, from `unit` on.
+    fn empty(unit: &Unit) -> Self {
+        Self {
+            start: unit.running_time,
+            end: unit.running_time,
+            frames: 0,
+            bytes: 0,
+            capture: unit.capture,
+        }
+    }
+
+    fn add(&mut self, unit: &Unit) {
+        self.end = self
+            .end
+            .max(unit.running_time.saturating_add(unit.duration));
+        self.frames += 1;
+        self.bytes += unit.bytes;
+    }
+
+    fn joined(&self, next: &Self) -> Self {
+        Self {
+            end: self.end.max(next.end),
+            frames: self.frames + next.frames,
+            bytes: self.bytes + next.bytes,
+            ..*self
+        }
+    }
+
+    fn duration(&self) -> ClockTime {
+        self.end.saturating_sub(self.start)
+    }
+
+    fn file_size(&self) -> u64 {
+        BYTES_PER_FILE + self.bytes + BYTES_PER_FRAME * self.frames
+    }
+}
+
+impl Policy {
+    /// A policy with no episode yet.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            ..Default::default()
+        }
+    }
+
+    /// Takes the next access unit in decoding order and appends what it changes to `changes`.
+    pub fn push(&mut self, unit: &Unit, changes: &mut Vec<Change>) -> Verdict {
+        if !unit.duration.is_zero() {
+            self.frame = unit.duration;
+        }
+        if unit.discont && self.config.gap_detection {
+            self.gap = true;
+        }
+        if !unit.idr {
+            return match &mut self.group {
+                Some(group) if !self.gap => {
+                    group.add(unit);
+                    Verdict::Keep
+                }
+                _ => {
+                    self.dropped += 1;
+                    Verdict::Drop
+                }
+            };
+        }
+
+        self.settle_group(changes);
+        if let Some(reason) = self.reason_to_end_before(unit) {
+            self.end(reason, changes);
+        }
+        self.gap = false;
+        let mut group = Span::empty(unit);
+        if self.episode.is_none() {
+            self.begin(group, changes);
+        }
+        group.add(unit);
+        self.group = Some(group);
+        Verdict::Keep
+    }
+
+    /// Ends the stream. Gives the number of access units that were dropped since the last IDR.
+    pub fn finish(&mut self, changes: &mut Vec<Change>) -> u64 {
+        self.settle_group(changes);
+        self.end(Reason::Eos, changes);
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// The group of pictures is complete: it goes on with the episode, or exceeds it and begins
+    /// another one.
+    fn settle_group(&mut self, changes: &mut Vec<Change>) {
+        let Some(group) = self.group.take() else {
+            return;
+        };
+        if let Some(reason) = self.reason_to_end_without(&group) {
+            self.end(reason, changes);
+            let first = Span {
+                end: group.start,
+                frames: 0,
+                bytes: 0,
+                ..group
+            };
+            self.begin(first, changes);
+        }
+        if let Some(episode) = &mut self.episode {
+            episode.span = episode.span.joined(&group);
+        }
+    }
+
+    /// Why the episode ends before the IDR `unit`, if it does.
+    fn reason_to_end_before(&self, unit: &Unit) -> Option<Reason> {
+        let span = &self.episode.as_ref()?.span;
+        let elapsed = unit.running_time.saturating_sub(span.start);
+        let Config { duration, size, .. } = self.config;
+        if self.gap {
+            Some(Reason::Gap)
+        } else if unit.new_format {
+            Some(Reason::Format)
+        } else if duration.is_some_and(|limit| elapsed.saturating_add(self.frame / 2) >= limit) {
+            Some(Reason::Duration)
+        } else if size.is_some_and(|limit| span.file_size() >= limit) {
+            Some(Reason::Size)
+        } else {
+            None
+        }
+    }
+
+    /// Why the episode ends before the complete group `group`, if it does. It has one group at
+    /// least, however long.
+    fn reason_to_end_without(&self, group: &Span) -> Option<Reason> {
+        let span = &self.episode.as_ref()?.span;
+        if self.config.mode != SplitMode::AtMost || span.frames == 0 {
+            return None;
+        }
+        let with = span.joined(group);
+        let Config { duration, size, .. } = self.config;
+        if duration.is_some_and(|limit| with.duration() > limit.saturating_add(self.frame / 2)) {
+            Some(Reason::Duration)
+        } else if size.is_some_and(|limit| with.file_size() > limit) {
+            Some(Reason::Size)
+        } else {
+            None
+        }
+    }
+
+    fn begin(&mut self, span: Span, changes: &mut Vec<Change>) {
+        let index = self.next_index;
+        let dropped = std::mem::take(&mut self.dropped);
+        self.next_index += 1;
+        changes.push(Change::Begin {
+            cut: index > 0,
+            index,
+            running_time: span.start,
+            capture: span.capture,
+            dropped,
+        });
+        self.episode = Some(Running {
+            index,
+            dropped,
+            span,
+        });
+    }
+
+    fn end(&mut self, reason: Reason, changes: &mut Vec<Change>) {
+        let Some(episode) = self.episode.take() else {
+            return;
+        };
+        changes.push(Change::End(Episode {
+            index: episode.index,
+            capture: episode.span.capture,
+            duration: episode.span.duration(),
+            frames: episode.span.frames,
+            dropped: episode.dropped,
+            reason,
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    const MS: ClockTime = ClockTime::MSECOND;
+    const FRAME: ClockTime = ClockTime::from_mseconds(100);
+
+    /// An episode as tests compare it: begin in ms, duration in ms, frames, reason.
+    type Summary = (u64, u64, u64, Reason);
+
+    fn unit(index: u64) -> Unit {
+        Unit {
+            idr: index.is_multiple_of(10),
+            discont: false,
+            new_format: false,
+            running_time: index * FRAME,
+            duration: FRAME,
+            bytes: 1000,
+            capture: None,
+        }
+    }
+
+    /// `groups` groups of ten frames, a second each.
+    fn groups(groups: u64) -> Vec<Unit> {
+        (0..groups * 10).map(unit).collect()
+    }
+
+    fn run(config: Config, units: &[Unit]) -> Vec<Summary> {
+        let mut policy = Policy::new(config);
+        let mut changes = Vec::new();
+        for unit in units {
+            policy.push(unit, &mut changes);
+        }
+        policy.finish(&mut changes);
+        summarise(&changes)
+    }
+
+    fn summarise(changes: &[Change]) -> Vec<Summary> {
+        let mut begins = VecDeque::new();
+        let mut summaries = Vec::new();
+        for change in changes {
+            match change {
+                Change::Begin {
+                    cut,
+                    index,
+                    running_time,
+                    ..
+                } => {
+                    assert_eq!(*cut, *index > 0);
+                    begins.push_back((*index, *running_time));
+                }
+                Change::End(episode) => {
+                    let (index, begin) = begins.pop_front().expect("no end without a begin");
+                    assert_eq!(index, episode.index);
+                    summaries.push((
+                        begin.mseconds(),
+                        episode.duration.mseconds(),
+                        episode.frames,
+                        episode.reason,
+                    ));
+                }
+            }
+        }
+        assert!(begins.is_empty());
+        summaries
+    }
+
+    fn durations(config: Config, units: &[Unit]) -> Vec<u64> {
+        run(config, units).iter().map(|episode| episode.1).collect()
+    }
+
+    fn limit(mode: SplitMode, mseconds: u64) -> Config {
+        Config {
+            mode,
+            duration: Some(mseconds * MS),
+            gap_detection: true,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn no_limit_is_one_episode() {
+        assert_eq!(
+            run(Config::default(), &groups(6)),
+            [(0, 6000, 60, Reason::Eos)]
+        );
+    }
+
+    #[test]
+    fn next_keyframe() {
+        let durations = |limit_ms| durations(limit(SplitMode::NextKeyframe, limit_ms), &groups(6));
+        assert_eq!(durations(2000), [2000, 2000, 2000]);
+        assert_eq!(durations(2500), [3000, 3000]);
+        assert_eq!(durations(500), [1000; 6]);
+        assert_eq!(durations(60_000), [6000]);
+    }
+
+    #[test]
+    fn at_most() {
+        let durations = |limit_ms| durations(limit(SplitMode::AtMost, limit_ms), &groups(6));
+        assert_eq!(durations(2000), [2000, 2000, 2000]);
+        assert_eq!(durations(2500), [2000, 2000, 2000]);
+        assert_eq!(durations(500), [1000; 6]);
+        assert_eq!(durations(5500), [5000, 1000]);
+        assert_eq!(durations(60_000), [6000]);
+    }
+
+    #[test]
+    fn jitter_changes_nothing() {
+        for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
+            let mut units = groups(6);
+            for (index, unit) in units.iter_mut().enumerate().skip(1) {
+                match index % 3 {
+                    0 => unit.running_time += MS,
+                    1 => unit.running_time = unit.running_time.saturating_sub(MS),
+                    _ => {}
+                }
+            }
+            let frames: Vec<_> = run(limit(mode, 2000), &units)
+                .iter()
+                .map(|episode| episode.2)
+                .collect();
+            assert_eq!(frames, [20, 20, 20], "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn size_by_mode() {
+        let group = BYTES_PER_FRAME * 10 + 10_000;
+        let config = |mode, groups| Config {
+            mode,
+            size: Some(BYTES_PER_FILE + group * groups),
+            ..Default::default()
+        };
+        let next = durations(config(SplitMode::NextKeyframe, 2), &groups(6));
+        assert_eq!(next, [2000, 2000, 2000]);
+        let mut just_more = config(SplitMode::NextKeyframe, 2);
+        just_more.size = just_more.size.map(|size| size + 1);
+        assert_eq!(durations(just_more.clone(), &groups(6)), [3000, 3000]);
+        just_more.mode = SplitMode::AtMost;
+        assert_eq!(durations(just_more, &groups(6)), [2000, 2000, 2000]);
+        assert_eq!(
+            run(config(SplitMode::AtMost, 2), &groups(4))[0].3,
+            Reason::Size
+        );
+    }
+
+    #[test]
+    fn whichever_limit_comes_first() {
+        let mut config = limit(SplitMode::NextKeyframe, 3000);
+        config.size = Some(15_000);
+        let reasons = |config: Config| -> Vec<_> {
+            let episodes = run(config, &groups(6));
+            episodes
+                .iter()
+                .map(|episode| (episode.1, episode.3))
+                .collect()
+        };
+        assert_eq!(
+            reasons(config.clone()),
+            [
+                (2000, Reason::Size),
+                (2000, Reason::Size),
+                (2000, Reason::Eos)
+            ]
+        );
+        config.size = Some(100_000);
+        assert_eq!(
+            reasons(config),
+            [(3000, Reason::Duration), (3000, Reason::Eos)]
+        );
+    }
+
+    #[test]
+    fn a_gap_ends_an_episode() {
+        let mut units = groups(4);
+        units[20].discont = true;
+        let config = limit(SplitMode::NextKeyframe, 3000);
+        assert_eq!(
+            run(config.clone(), &units),
+            [(0, 2000, 20, Reason::Gap), (2000, 2000, 20, Reason::Eos)]
+        );
+        let without = Config {
+            gap_detection: false,
+            ..config
+        };
+        assert_eq!(durations(without, &units), [3000, 1000]);
+    }
+
+    #[test]
+    fn at_most_settles_the_group_before_a_gap() {
+        let mut units = groups(5);
+        units[30].discont = true;
+        let episodes = run(limit(SplitMode::AtMost, 2500), &units);
+        assert_eq!(
+            episodes,
+            [
+                (0, 2000, 20, Reason::Duration),
+                (2000, 1000, 10, Reason::Gap),
+                (3000, 2000, 20, Reason::Eos)
+            ]
+        );
+    }
+
+    #[test]
+    fn after_a_gap_an_idr_is_awaited() {
+        let mut units = groups(4);
+        units[15].discont = true;
+        let mut policy = Policy::new(limit(SplitMode::NextKeyframe, 60_000));
+        let mut changes = Vec::new();
+        let dropped = units
+            .iter()
+            .filter(|unit| policy.push(unit, &mut changes) == Verdict::Drop)
+            .count();
+        policy.finish(&mut changes);
+        assert_eq!(dropped, 5);
+        let [.., Change::End(last)] = &changes[..] else {
+            panic!("{changes:?}");
+        };
+        assert_eq!((last.dropped, last.frames), (5, 20));
+        assert_eq!(
+            summarise(&changes),
+            [(0, 1500, 15, Reason::Gap), (2000, 2000, 20, Reason::Eos)]
+        );
+    }
+
+    #[test]
+    fn what_precedes_the_first_idr_is_dropped() {
+        let units = &groups(2)[7..];
+        let mut policy = Policy::new(Config::default());
+        let mut changes = Vec::new();
+        for unit in units {
+            policy.push(unit, &mut changes);
+        }
+        assert_eq!(policy.finish(&mut changes), 0);
+        assert_eq!(summarise(&changes), [(1000, 1000, 10, Reason::Eos)]);
+    }
+
+    #[test]
+    fn no_idr_no_episode() {
+        let mut policy = Policy::new(Config::default());
+        let mut changes = Vec::new();
+        for index in 1..8 {
+            assert_eq!(policy.push(&unit(index), &mut changes), Verdict::Drop);
+        }
+        assert_eq!(policy.finish(&mut changes), 7);
+        assert!(changes.is_empty());
+    }
+
+    #[test]
+    fn a_new_format_ends_an_episode() {
+        let mut units = groups(2);
+        units[10].new_format = true;
+        assert_eq!(
+            run(limit(SplitMode::AtMost, 60_000), &units),
+            [(0, 1000, 10, Reason::Format), (1000, 1000, 10, Reason::Eos)]
+        );
+    }
+
+    #[test]
+    fn cuts_come_in_growing_order() {
+        let mut units = groups(30);
+        for index in [70, 130, 190] {
+            units[index].discont = true;
+        }
+        for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
+            let begins: Vec<_> = run(limit(mode, 2500), &units)
+                .iter()
+                .map(|episode| episode.0)
+                .collect();
+            assert!(
+                begins.windows(2).all(|pair| pair[0] < pair[1]),
+                "{begins:?}"
+            );
+        }
+    }
+}
