@@ -93,6 +93,8 @@ pub struct Cutter {
     last_pts: Option<gst::ClockTime>,
     last_duration: gst::ClockTime,
     last_running_time: gst::ClockTime,
+    /// Access units that h264parse has taken and not given.
+    in_parser: u64,
     /// Names of the files that splitmuxsink will open, in order.
     names: VecDeque<String>,
     /// The file that splitmuxsink writes.
@@ -118,6 +120,7 @@ impl Cutter {
             last_pts: None,
             last_duration: gst::ClockTime::ZERO,
             last_running_time: gst::ClockTime::ZERO,
+            in_parser: 0,
             names: VecDeque::new(),
             open: None,
             ended: VecDeque::new(),
@@ -156,6 +159,12 @@ impl Cutter {
         }
     }
 
+    /// An access unit goes into h264parse, which gives it before it takes another one, or never:
+    /// it drops what comes before parameter sets.
+    pub fn enters_parser(&mut self) {
+        self.in_parser += 1;
+    }
+
     /// Takes the next access unit. Sets its flags and duration, and appends to `orders` what has to
     /// be done before it passes.
     pub fn access_unit(
@@ -163,6 +172,8 @@ impl Cutter {
         buffer: &mut gst::Buffer,
         orders: &mut Vec<Order>,
     ) -> Result<Passage, LocationError> {
+        self.in_parser = self.in_parser.saturating_sub(1);
+        self.count_lost_in_parser();
         let idr = avc::is_idr(self.length_size, |offset, bytes| {
             buffer.copy_to_slice(offset, bytes).is_ok()
         });
@@ -209,6 +220,7 @@ impl Cutter {
 
     /// Ends the stream. Gives the number of access units that were dropped since the last IDR.
     pub fn finish(&mut self, orders: &mut Vec<Order>) -> Result<u64, LocationError> {
+        self.count_lost_in_parser();
         let mut changes = Vec::new();
         let dropped = self.policy.finish(&mut changes);
         self.apply(changes, orders)?;
@@ -242,6 +254,12 @@ impl Cutter {
     /// What there was so far.
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    fn count_lost_in_parser(&mut self) {
+        let lost = std::mem::take(&mut self.in_parser);
+        self.policy.drop_unseen(lost);
+        self.totals.dropped += lost;
     }
 
     fn bring_caps_into_force(&mut self, orders: &mut Vec<Order>) -> bool {

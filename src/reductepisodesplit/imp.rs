@@ -129,6 +129,18 @@ impl ReductEpisodeSplit {
 
     /// Connects to what the children let pass and ask for.
     fn watch(&self, children: &Children) {
+        if let Some(pad) = children.parser.static_pad("sink") {
+            let weak = self.downgrade();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+                if let Some(imp) = weak.upgrade()
+                    && has_access_units(pad)
+                    && let Some(cutter) = imp.cutter().as_mut()
+                {
+                    cutter.enters_parser();
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
         if let Some(pad) = children.parser.static_pad("src") {
             let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
             let weak = self.downgrade();
@@ -387,6 +399,14 @@ impl ReductEpisodeSplit {
             );
         }
     }
+}
+
+/// Whether each buffer that passes `pad` is one access unit.
+fn has_access_units(pad: &gst::Pad) -> bool {
+    pad.current_caps().is_some_and(|caps| {
+        let structure = caps.structure(0);
+        structure.is_some_and(|structure| structure.get::<&str>("alignment") == Ok("au"))
+    })
 }
 
 /// Gives a complete file its name, and tells its size.

@@ -221,6 +221,11 @@ impl Policy {
         Verdict::Keep
     }
 
+    /// Counts access units that somebody else dropped before the next one.
+    pub fn drop_unseen(&mut self, units: u64) {
+        self.dropped += units;
+    }
+
     /// Ends the stream. Gives the number of access units that were dropped since the last IDR.
     pub fn finish(&mut self, changes: &mut Vec<Change>) -> u64 {
         self.settle_group(changes);

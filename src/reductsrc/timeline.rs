@@ -257,6 +257,7 @@ fn nseconds(nseconds: u128) -> ClockTime {
 mod tests {
     use super::*;
 
+    const ZERO: ClockTime = ClockTime::ZERO;
     const MS: ClockTime = ClockTime::MSECOND;
     /// Some capture time, not a multiple of anything.
     const T: ClockTime = ClockTime::from_useconds(1_749_804_653_273_752);
@@ -302,7 +303,7 @@ mod tests {
     fn one_unit_a_record() {
         let stamps = run(
             detecting(),
-            &[(0 * MS, 1), (103 * MS, 1), (199 * MS, 1)],
+            &[(ZERO, 1), (103 * MS, 1), (199 * MS, 1)],
             rate(10),
         );
         assert_eq!(pts(&stamps), [0, 103, 199]);
@@ -320,7 +321,7 @@ mod tests {
 
     #[test]
     fn units_of_a_record_are_one_frame_apart() {
-        let stamps = run(detecting(), &[(0 * MS, 4), (400 * MS, 2)], rate(10));
+        let stamps = run(detecting(), &[(ZERO, 4), (400 * MS, 2)], rate(10));
         assert_eq!(pts(&stamps), [0, 100, 200, 300, 400, 500]);
         assert_eq!(stamps[5].capture, T + 500 * MS);
         assert_eq!(segments(&stamps).len(), 1);
@@ -328,7 +329,7 @@ mod tests {
 
     #[test]
     fn units_are_spread_where_the_next_record_comes_early() {
-        let stamps = run(detecting(), &[(0 * MS, 4), (200 * MS, 1)], rate(10));
+        let stamps = run(detecting(), &[(ZERO, 4), (200 * MS, 1)], rate(10));
         assert_eq!(pts(&stamps), [0, 50, 100, 150, 200]);
         assert_eq!(stamps[0].duration, Some(50 * MS));
     }
@@ -337,7 +338,7 @@ mod tests {
     fn dts_grows_even_within_a_microsecond() {
         let stamps = run(
             detecting(),
-            &[(0 * MS, 5000), (ClockTime::USECOND, 1)],
+            &[(ZERO, 5000), (ClockTime::USECOND, 1)],
             rate(10),
         );
         assert!(stamps.windows(2).all(|pair| pair[0].pts < pair[1].pts));
@@ -353,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_gap_starts_a_segment_and_closes_running_time() {
-        let stamps = run(detecting(), &[(0 * MS, 10), (11_000 * MS, 10)], rate(10));
+        let stamps = run(detecting(), &[(ZERO, 10), (11_000 * MS, 10)], rate(10));
         assert_eq!(
             segments(&stamps),
             [(0, 0, 0, false), (10, 11_000, 1000, true)]
@@ -363,7 +364,7 @@ mod tests {
 
     #[test]
     fn gaps_add_up() {
-        let records = [(0 * MS, 10), (5000 * MS, 10), (20_000 * MS, 10)];
+        let records = [(ZERO, 10), (5000 * MS, 10), (20_000 * MS, 10)];
         let stamps = run(detecting(), &records, rate(10));
         assert_eq!(
             segments(&stamps),
@@ -380,7 +381,7 @@ mod tests {
         let missing = |frames: u64| {
             let stamps = run(
                 detecting(),
-                &[(0 * MS, 1), ((1 + frames) * 100 * MS, 1)],
+                &[(ZERO, 1), ((1 + frames) * 100 * MS, 1)],
                 rate(10),
             );
             segments(&stamps).len() == 2
@@ -399,7 +400,7 @@ mod tests {
                 gap_tolerance: Some(tolerance),
                 ..Default::default()
             });
-            segments(&run(timeline, &[(0 * MS, 1), (time, 1)], rate(10))).len() == 2
+            segments(&run(timeline, &[(ZERO, 1), (time, 1)], rate(10))).len() == 2
         };
         assert!(!gap(300 * MS, 500 * MS));
         assert!(gap(300 * MS, 501 * MS));
@@ -409,7 +410,7 @@ mod tests {
     #[test]
     fn without_detection_the_hole_closes_all_the_same() {
         let timeline = Timeline::new(Config::default());
-        let stamps = run(timeline, &[(0 * MS, 10), (11_000 * MS, 10)], rate(10));
+        let stamps = run(timeline, &[(ZERO, 10), (11_000 * MS, 10)], rate(10));
         assert_eq!(
             segments(&stamps),
             [(0, 0, 0, false), (10, 11_000, 1000, false)]
@@ -420,7 +421,7 @@ mod tests {
     fn without_frame_rate_record_times_rule() {
         let stamps = run(
             detecting(),
-            &[(0 * MS, 1), (40 * MS, 1), (5000 * MS, 1)],
+            &[(ZERO, 1), (40 * MS, 1), (5000 * MS, 1)],
             None,
         );
         assert_eq!(pts(&stamps), [0, 40, 5000]);
@@ -451,7 +452,7 @@ mod tests {
             origin: Some(T - 700 * MS),
             ..Default::default()
         });
-        let stamps = run(timeline, &[(0 * MS, 1), (100 * MS, 1)], rate(10));
+        let stamps = run(timeline, &[(ZERO, 1), (100 * MS, 1)], rate(10));
         assert_eq!(pts(&stamps), [700, 800]);
         assert_eq!(segments(&stamps), [(0, 700, 0, false)]);
     }
@@ -471,7 +472,7 @@ mod tests {
     #[test]
     fn ntsc_does_not_drift() {
         let ntsc = gst::Fraction::new(30_000, 1001);
-        let stamps = run(detecting(), &[(0 * MS, 30_000 * 36)], Some(ntsc));
+        let stamps = run(detecting(), &[(ZERO, 30_000 * 36)], Some(ntsc));
         // 36 × 30000 frames are 36 × 1001 seconds, and the last one begins a frame earlier.
         let end = stamps.last().unwrap().pts + frames(1, ntsc);
         assert!(end.absdiff(36 * 1001 * ClockTime::SECOND) <= ClockTime::from_nseconds(2));
