@@ -95,6 +95,9 @@ pub struct Cutter {
     last_running_time: gst::ClockTime,
     /// Access units that h264parse has taken and not given.
     in_parser: u64,
+    /// h264parse has taken a buffer with DISCONT. It gives that flag to the right access unit, but
+    /// also to the first of each segment.
+    discont: bool,
     /// Names of the files that splitmuxsink will open, in order.
     names: VecDeque<String>,
     /// The file that splitmuxsink writes.
@@ -121,6 +124,7 @@ impl Cutter {
             last_duration: gst::ClockTime::ZERO,
             last_running_time: gst::ClockTime::ZERO,
             in_parser: 0,
+            discont: false,
             names: VecDeque::new(),
             open: None,
             ended: VecDeque::new(),
@@ -159,10 +163,11 @@ impl Cutter {
         }
     }
 
-    /// An access unit goes into h264parse, which gives it before it takes another one, or never:
-    /// it drops what comes before parameter sets.
-    pub fn enters_parser(&mut self) {
-        self.in_parser += 1;
+    /// A buffer goes into h264parse. If it `is_access_unit`, h264parse gives it before it takes
+    /// another one, or never: it drops what comes before parameter sets.
+    pub fn enters_parser(&mut self, buffer: &gst::BufferRef, is_access_unit: bool) {
+        self.in_parser += u64::from(is_access_unit);
+        self.discont |= buffer.flags().contains(gst::BufferFlags::DISCONT);
     }
 
     /// Takes the next access unit. Sets its flags and duration, and appends to `orders` what has to
@@ -197,9 +202,11 @@ impl Cutter {
         } else {
             buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
         }
+        let discont =
+            buffer.flags().contains(gst::BufferFlags::DISCONT) && std::mem::take(&mut self.discont);
         let unit = Unit {
             idr,
-            discont: buffer.flags().contains(gst::BufferFlags::DISCONT),
+            discont,
             new_format,
             running_time: self.last_running_time,
             duration,

@@ -131,12 +131,10 @@ impl ReductEpisodeSplit {
     fn watch(&self, children: &Children) {
         if let Some(pad) = children.parser.static_pad("sink") {
             let weak = self.downgrade();
-            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
-                if let Some(imp) = weak.upgrade()
-                    && has_access_units(pad)
-                    && let Some(cutter) = imp.cutter().as_mut()
-                {
-                    cutter.enters_parser();
+            let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+            pad.add_probe(mask, move |pad, info| {
+                if let Some(imp) = weak.upgrade() {
+                    imp.watch_input(pad, info);
                 }
                 gst::PadProbeReturn::Ok
             });
@@ -158,6 +156,24 @@ impl ReductEpisodeSplit {
                     imp.map_or_else(|| NO_FILE.into(), |imp| imp.file_to_open(sample))
                 })
             });
+    }
+
+    /// Before h264parse, in the streaming thread.
+    fn watch_input(&self, pad: &gst::Pad, info: &gst::PadProbeInfo) {
+        let is_access_unit = has_access_units(pad);
+        let mut cutter = self.cutter();
+        let Some(cutter) = cutter.as_mut() else {
+            return;
+        };
+        match &info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => cutter.enters_parser(buffer, is_access_unit),
+            // A list enters as a whole, so that its access units cannot be told from lost ones.
+            Some(gst::PadProbeData::BufferList(list)) => {
+                list.iter()
+                    .for_each(|buffer| cutter.enters_parser(buffer, false));
+            }
+            _ => {}
+        }
     }
 
     /// Between h264parse and splitmuxsink, in the streaming thread.

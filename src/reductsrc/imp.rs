@@ -46,7 +46,7 @@ use super::CAT;
 use super::settings::{DEFAULT_TIMEOUT_MS, DEFAULT_URL, Settings};
 use super::stats::Stats;
 use super::stream::{Step, Stream};
-use crate::client::{Flushing, ReadError, Token};
+use crate::client::{Flushed, Flushing, Token};
 
 /// No two of the mutexes are ever held at once.
 #[derive(Default)]
@@ -88,14 +88,16 @@ impl ReductSrc {
                     gst::debug!(CAT, imp = self, "End of the range");
                     return Err(gst::FlowError::Eos);
                 }
-                Err(ReadError::Flushed) => {
+                Err(Flushed) => {
                     gst::debug!(CAT, imp = self, "Flushing");
                     return Err(gst::FlowError::Flushing);
                 }
-                Err(ReadError::Failed(message)) => {
+                Ok(Step::Fail(message)) => {
                     gst::error!(CAT, imp = self, "{message}");
                     self.post_error_message(message);
-                    return Err(gst::FlowError::Error);
+                    // Not an error: GstBaseSrc would post a second message, and send EOS, upon
+                    // which a muxer would finish a file that lacks frames as if it was whole.
+                    return Err(gst::FlowError::Flushing);
                 }
             }
         }

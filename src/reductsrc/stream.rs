@@ -18,7 +18,7 @@ use super::frame_rate;
 use super::settings::Checked;
 use super::stats::Stats;
 use super::timeline::{NoFrameRate, Stamp, Timeline};
-use crate::client::{Connection, Event, Flushing, Query, ReadError, Record, RecordReader};
+use crate::client::{Connection, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader};
 use crate::h264::{AccessUnit, AccessUnitSplitter};
 
 /// Content type of a record in Annex B format, as ReductStore's documentation has it.
@@ -41,6 +41,8 @@ pub enum Step {
     Push(gst::Buffer),
     /// All records are read.
     End,
+    /// Nothing more can be read. What came before is pushed by now.
+    Fail(gst::ErrorMessage),
 }
 
 /// Reads records and makes them steps.
@@ -87,34 +89,42 @@ impl Stream {
     }
 
     /// The next step. Waits for the server if there is none yet.
-    pub fn next(&mut self, flushing: &Flushing) -> Result<Step, ReadError> {
+    pub fn next(&mut self, flushing: &Flushing) -> Result<Step, Flushed> {
         loop {
             if let Some(step) = self.steps.pop_front() {
                 return Ok(step);
             }
-            match &mut self.source {
-                Source::Unread(from) => {
-                    let (connection, query) = (from.0.clone(), from.1.clone());
-                    let stats = self.stats.reader.clone();
-                    let reader = RecordReader::new(connection, query, stats);
-                    self.source = Source::Reading(reader.map_err(ReadError::Failed)?);
+            match self.read(flushing) {
+                Ok(()) => self.make_steps(),
+                Err(ReadError::Flushed) => return Err(Flushed),
+                Err(ReadError::Failed(message)) => {
+                    self.finish();
+                    self.make_steps();
+                    self.steps.push_back(Step::Fail(message));
                 }
-                Source::Reading(reader) => match reader.next(flushing)? {
-                    Some(Event::Opened { frame_rate }) => {
-                        self.attached_rate = frame_rate.as_deref().and_then(frame_rate::parse);
-                    }
-                    Some(Event::Record(record)) => {
-                        self.add(&record).map_err(ReadError::Failed)?;
-                        self.make_steps();
-                    }
-                    None => {
-                        self.finish();
-                        self.make_steps();
-                    }
-                },
-                Source::Ended => return Ok(Step::End),
             }
         }
+    }
+
+    /// Takes one event of the reader, which begins to read with the first.
+    fn read(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
+        match &mut self.source {
+            Source::Unread(from) => {
+                let (connection, query) = (from.0.clone(), from.1.clone());
+                let stats = self.stats.reader.clone();
+                let reader = RecordReader::new(connection, query, stats);
+                self.source = Source::Reading(reader.map_err(ReadError::Failed)?);
+            }
+            Source::Reading(reader) => match reader.next(flushing)? {
+                Some(Event::Opened { frame_rate }) => {
+                    self.attached_rate = frame_rate.as_deref().and_then(frame_rate::parse);
+                }
+                Some(Event::Record(record)) => self.add(&record).map_err(ReadError::Failed)?,
+                None => self.finish(),
+            },
+            Source::Ended => self.steps.push_back(Step::End),
+        }
+        Ok(())
     }
 
     fn add(&mut self, record: &Record) -> Result<(), gst::ErrorMessage> {
