@@ -1,0 +1,39 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What the integration tests share: a real server, test streams, recordings of them, running
+//! pipelines, and judges of the MP4 files that come out.
+//!
+//! GStreamer and the helpers here block: call neither from inside a tokio runtime.
+
+// Each test binary compiles this module for itself and uses only a part of it.
+#![allow(dead_code)]
+
+pub mod mp4;
+pub mod pipeline;
+pub mod recording;
+pub mod server;
+pub mod stream;
+mod tool;
+
+use std::sync::{LazyLock, Once};
+
+use server::Server;
+
+/// The server that all tests of this binary share; each test takes a bucket of its own from
+/// [`Server::new_bucket`]. It ends with the process.
+pub static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
+
+/// Sets GStreamer up with the plugin under test, once a process.
+pub fn init() {
+    static INIT: Once = Once::new();
+    INIT.call_once(|| {
+        gst::init().expect("GStreamer starts");
+        gstreduct::plugin_register_static().expect("the plugin registers");
+    });
+}

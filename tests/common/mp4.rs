@@ -1,0 +1,198 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Judges files from outside, with ffprobe and ffmpeg.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reduct_rs::JsonValue;
+
+use super::stream::Stream;
+use super::tool;
+
+/// A packet of a file's video track; all times in µs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Packet {
+    /// Presentation time.
+    pub pts_us: i64,
+    /// Decoding time.
+    pub dts_us: i64,
+    /// Duration.
+    pub duration_us: i64,
+    /// How many bytes.
+    pub size: u64,
+    /// Whether the file calls it a keyframe.
+    pub key: bool,
+}
+
+/// A file as ffprobe sees it.
+#[derive(Clone, Debug)]
+pub struct Mp4 {
+    /// Codec of the video track.
+    pub codec: String,
+    /// Width of the video track.
+    pub width: u64,
+    /// Height of the video track.
+    pub height: u64,
+    /// When the file starts, µs.
+    pub start_us: i64,
+    /// How long the file is, µs.
+    pub duration_us: i64,
+    /// How many samples the file says it has.
+    pub frames: u64,
+    /// The packets in decode order.
+    pub packets: Vec<Packet>,
+    /// All that ffprobe said, for what is not above.
+    pub json: JsonValue,
+}
+
+/// Probes a file with one video track.
+pub fn probe(path: &Path) -> Mp4 {
+    let name = path.to_str().expect("a name in UTF-8");
+    let args = [
+        "-v",
+        "error",
+        "-of",
+        "json",
+        "-show_packets",
+        "-show_streams",
+        "-show_format",
+        name,
+    ];
+    let json: JsonValue = String::from_utf8(tool::run_clean("ffprobe", &args, &[]))
+        .expect("UTF-8")
+        .parse()
+        .expect("JSON");
+    let streams = json["streams"].as_array().expect("streams");
+    assert_eq!(streams.len(), 1, "{name} has one track");
+    let stream = &streams[0];
+    Mp4 {
+        codec: stream["codec_name"].as_str().unwrap_or_default().into(),
+        width: stream["width"].as_u64().expect("a width"),
+        height: stream["height"].as_u64().expect("a height"),
+        start_us: microseconds(&json["format"]["start_time"]),
+        duration_us: microseconds(&json["format"]["duration"]),
+        frames: number(&stream["nb_frames"]),
+        packets: (json["packets"].as_array().expect("packets").iter())
+            .map(|packet| Packet {
+                pts_us: microseconds(&packet["pts_time"]),
+                dts_us: microseconds(&packet["dts_time"]),
+                duration_us: microseconds(&packet["duration_time"]),
+                size: number(&packet["size"]),
+                key: packet["flags"]
+                    .as_str()
+                    .is_some_and(|flags| flags.starts_with('K')),
+            })
+            .collect(),
+        json,
+    }
+}
+
+/// What came out of a decoder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// A checksum of each picture in output order.
+    pub checksums: Vec<String>,
+    /// What the decoder complained about.
+    pub complaints: String,
+}
+
+/// Decodes a file.
+pub fn decode(path: &Path) -> Decoded {
+    decode_with(&["-i", path.to_str().expect("a name in UTF-8")], &[])
+}
+
+/// Decodes a stream.
+pub fn decode_stream(stream: &Stream) -> Decoded {
+    decode_with(&["-f", "h264", "-i", "pipe:0"], &stream.bytes())
+}
+
+/// A checksum of each picture of a file; the decoder must not complain.
+pub fn frame_checksums(path: &Path) -> Vec<String> {
+    decode(path).clean()
+}
+
+/// A checksum of each picture of a stream; the decoder must not complain.
+pub fn stream_checksums(stream: &Stream) -> Vec<String> {
+    decode_stream(stream).clean()
+}
+
+impl Decoded {
+    /// The checksums, if the decoder did not complain.
+    pub fn clean(self) -> Vec<String> {
+        assert_eq!(self.complaints, "", "the decoder complains");
+        self.checksums
+    }
+}
+
+/// The episodes in a folder, by name.
+pub fn episodes(folder: &Path) -> Vec<PathBuf> {
+    files(folder, "mp4")
+}
+
+/// Fails if a folder holds an unfinished episode.
+pub fn assert_no_parts(folder: &Path) {
+    let parts = files(folder, "part");
+    assert!(parts.is_empty(), "unfinished episodes: {parts:?}");
+}
+
+/// The files with an extension in a folder, by name.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("the folder can be read")
+        .map(|entry| entry.expect("a folder's entry").path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Decodes an input of ffmpeg.
+fn decode_with(input: &[&str], stdin: &[u8]) -> Decoded {
+    // Every picture once and in its own size, whatever its time: no repeats, drops or scaling.
+    let hash = [
+        "-map",
+        "0:v:0",
+        "-vsync",
+        "0",
+        "-autoscale",
+        "0",
+        "-f",
+        "framemd5",
+        "-",
+    ];
+    let args = [&["-v", "error"], input, &hash].concat();
+    let output = tool::run("ffmpeg", &args, stdin);
+    Decoded {
+        checksums: String::from_utf8(output.stdout)
+            .expect("UTF-8")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| Some(line.rsplit_once(',')?.1.trim().to_owned()))
+            .collect(),
+        complaints: output.stderr,
+    }
+}
+
+/// A time that ffprobe writes as decimal seconds.
+fn microseconds(value: &JsonValue) -> i64 {
+    let seconds: f64 = value
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("{value} is no time"));
+    (seconds * 1e6).round() as i64
+}
+
+/// A number that ffprobe writes as a string.
+fn number(value: &JsonValue) -> u64 {
+    value
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("{value} is no number"))
+}

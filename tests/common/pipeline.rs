@@ -1,0 +1,288 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Runs pipelines to their end and keeps what they said.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+
+/// How long a test's pipeline may run: much longer than any needs, even on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A pipeline that goes to NULL with this value, also in a test that panics.
+pub struct Pipeline(gst::Pipeline);
+
+impl Deref for Pipeline {
+    type Target = gst::Pipeline;
+
+    fn deref(&self) -> &gst::Pipeline {
+        &self.0
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        let _ = self.0.set_state(gst::State::Null);
+    }
+}
+
+impl Pipeline {
+    /// Builds a pipeline from gst-launch's notation.
+    pub fn launch(description: &str) -> Self {
+        super::init();
+        let element =
+            gst::parse::launch(description).unwrap_or_else(|e| panic!("{description}: {e}"));
+        Self(element.downcast().unwrap_or_else(|element| {
+            let pipeline = gst::Pipeline::new();
+            pipeline.add(&element).expect("an element without a parent");
+            pipeline
+        }))
+    }
+
+    /// One of its elements.
+    pub fn element(&self, name: &str) -> gst::Element {
+        self.by_name(name)
+            .unwrap_or_else(|| panic!("no element {name}"))
+    }
+
+    /// Keeps all samples that reach the `appsink` of this name; call it before playing.
+    pub fn collect(&self, name: &str) -> Samples {
+        let sink: gst_app::AppSink = self.element(name).downcast().expect("an appsink");
+        sink.set_sync(false);
+        let samples = Samples::default();
+        let kept = Arc::clone(&samples.0);
+        sink.set_callbacks(
+            gst_app::AppSinkCallbacks::builder()
+                .new_sample(move |sink| {
+                    let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                    kept.lock().expect("no panic while locked").push(sample);
+                    Ok(gst::FlowSuccess::Ok)
+                })
+                .build(),
+        );
+        samples
+    }
+
+    /// Starts it; what goes wrong is on the bus.
+    pub fn play(&self) {
+        let _ = self.set_state(gst::State::Playing);
+    }
+
+    /// Plays until EOS or an error and gives all messages.
+    pub fn run(&self) -> Outcome {
+        self.play();
+        let mut messages = Vec::new();
+        self.wait(&mut messages, |message| {
+            matches!(
+                message.type_(),
+                gst::MessageType::Eos | gst::MessageType::Error
+            )
+        });
+        self.finish(messages)
+    }
+
+    /// Collects messages up to and with the first that `wanted` likes.
+    pub fn wait(
+        &self,
+        messages: &mut Vec<gst::Message>,
+        wanted: impl Fn(&gst::Message) -> bool,
+    ) -> gst::Message {
+        let bus = self.bus().expect("a pipeline has a bus");
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = gst::ClockTime::from_nseconds(left.as_nanos() as u64);
+            let Some(message) = bus.timed_pop(left) else {
+                panic!(
+                    "nothing for {LIMIT:?} after these messages:\n{}",
+                    text(messages)
+                );
+            };
+            messages.push(message.clone());
+            if wanted(&message) {
+                return message;
+            }
+        }
+    }
+
+    /// Ends it and adds what it still says: a second error would be among that.
+    pub fn finish(&self, mut messages: Vec<gst::Message>) -> Outcome {
+        // Not NULL yet: that flushes the bus.
+        let _ = self.set_state(gst::State::Ready);
+        let bus = self.bus().expect("a pipeline has a bus");
+        messages.extend(std::iter::from_fn(|| bus.pop()));
+        let _ = self.set_state(gst::State::Null);
+        Outcome::new(messages)
+    }
+}
+
+/// The samples that reached an `appsink`.
+#[derive(Clone, Default)]
+pub struct Samples(Arc<Mutex<Vec<gst::Sample>>>);
+
+impl Samples {
+    /// Those that came so far.
+    pub fn get(&self) -> Vec<gst::Sample> {
+        self.0.lock().expect("no panic while locked").clone()
+    }
+
+    /// The buffers of those.
+    pub fn buffers(&self) -> Vec<gst::Buffer> {
+        self.get()
+            .iter()
+            .filter_map(|sample| sample.buffer_owned())
+            .collect()
+    }
+}
+
+/// A buffer's capture time, µs since the Unix epoch.
+pub fn capture_us(buffer: &gst::BufferRef) -> Option<u64> {
+    buffer
+        .iter_meta::<gst::ReferenceTimestampMeta>()
+        .find(|meta| {
+            meta.reference()
+                .structure(0)
+                .is_some_and(|s| s.name() == "timestamp/x-unix")
+        })
+        .map(|meta| meta.timestamp().useconds())
+}
+
+/// A finished episode, as `reduct-episode` tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Episode {
+    /// Number, from 0.
+    pub index: u32,
+    /// The file.
+    pub location: PathBuf,
+    /// Capture time of its first frame, µs since the Unix epoch, where it is known.
+    pub start_us: Option<u64>,
+    /// How long it is.
+    pub duration: gst::ClockTime,
+    /// How many frames it has.
+    pub frames: u64,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// Why it ended.
+    pub reason: String,
+    /// How many access units before its IDR were dropped.
+    pub dropped: u64,
+}
+
+impl Episode {
+    /// Reads a `reduct-episode` structure.
+    fn new(structure: &gst::StructureRef) -> Self {
+        let episode = || -> Result<Self, Box<dyn Error>> {
+            Ok(Self {
+                index: structure.get("index")?,
+                location: structure.get::<String>("location")?.into(),
+                start_us: structure.get_optional("start")?,
+                duration: gst::ClockTime::from_nseconds(structure.get("duration")?),
+                frames: structure.get("frames")?,
+                bytes: structure.get("bytes")?,
+                reason: structure.get("reason")?,
+                dropped: structure.get("dropped")?,
+            })
+        };
+        episode().unwrap_or_else(|e| panic!("{structure}: {e}"))
+    }
+}
+
+/// What a pipeline said.
+pub struct Outcome {
+    /// Whether EOS came.
+    pub eos: bool,
+    /// Errors and their debug texts.
+    pub errors: Vec<(gst::glib::Error, Option<String>)>,
+    /// Warnings and their debug texts.
+    pub warnings: Vec<(gst::glib::Error, Option<String>)>,
+    /// The structures of element messages.
+    pub elements: Vec<gst::Structure>,
+    /// All messages.
+    pub messages: Vec<gst::Message>,
+}
+
+impl Outcome {
+    /// Sorts messages.
+    fn new(messages: Vec<gst::Message>) -> Self {
+        let mut outcome = Self {
+            eos: false,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            elements: Vec::new(),
+            messages: Vec::new(),
+        };
+        for message in &messages {
+            match message.view() {
+                gst::MessageView::Eos(_) => outcome.eos = true,
+                gst::MessageView::Error(m) => {
+                    outcome.errors.push((m.error(), m.debug().map(Into::into)));
+                }
+                gst::MessageView::Warning(m) => {
+                    outcome
+                        .warnings
+                        .push((m.error(), m.debug().map(Into::into)));
+                }
+                gst::MessageView::Element(m) => {
+                    outcome
+                        .elements
+                        .extend(m.structure().map(ToOwned::to_owned));
+                }
+                _ => {}
+            }
+        }
+        outcome.messages = messages;
+        outcome
+    }
+
+    /// This outcome, if it is EOS without an error.
+    #[track_caller]
+    pub fn clean(self) -> Self {
+        assert!(
+            self.eos && self.errors.is_empty(),
+            "no clean EOS:\n{}",
+            self.text()
+        );
+        self
+    }
+
+    /// The only error, by domain, code and texts.
+    #[track_caller]
+    pub fn error(&self) -> &(gst::glib::Error, Option<String>) {
+        assert_eq!(self.errors.len(), 1, "one error in:\n{}", self.text());
+        &self.errors[0]
+    }
+
+    /// The finished episodes in their order.
+    pub fn episodes(&self) -> Vec<Episode> {
+        let found = self
+            .elements
+            .iter()
+            .filter(|s| s.name() == "reduct-episode");
+        found.map(|structure| Episode::new(structure)).collect()
+    }
+
+    /// All messages, a line each.
+    pub fn text(&self) -> String {
+        text(&self.messages)
+    }
+}
+
+/// Messages, a line each.
+fn text(messages: &[gst::Message]) -> String {
+    messages.iter().fold(String::new(), |mut text, message| {
+        // The view's text has the error's own, which the message's lacks.
+        writeln!(text, "{:?}", message.view()).expect("a string takes all");
+        text
+    })
+}
