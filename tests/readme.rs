@@ -1,0 +1,88 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Each `gst-launch-1.0` line of the README runs as it stands.
+//!
+//! `pipelines/demo.sh` is run by `tests/smoke.sh`, and `tests/run.sh` runs this.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::SERVER;
+use common::mp4;
+use common::recording::Recording;
+use common::stream::{Stream, StreamSpec};
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+
+/// The lines in the README's shell blocks that begin with `gst-launch-1.0`.
+fn lines() -> Vec<String> {
+    let text = fs::read_to_string(README).expect("the README");
+    let blocks = text.split("```shell\n").skip(1);
+    blocks
+        .filter_map(|block| block.split("```").next())
+        .flat_map(str::lines)
+        .filter(|line| line.starts_with("gst-launch-1.0"))
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+/// The folder of the plugin as cargo built it for this test.
+fn plugin_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("this test");
+    let folder = test.parent().and_then(Path::parent);
+    folder.expect("target/PROFILE").to_owned()
+}
+
+/// Records six seconds into bucket `b`, as the README's lines expect it.
+fn record() {
+    SERVER.create_bucket("b");
+    let mut laid = Recording::default().lay(&Stream::make(StreamSpec::default()));
+    for laid in &mut laid {
+        laid.record.labels.push(("good".into(), "true".into()));
+    }
+    SERVER.write_all("b", "h264", laid.iter().map(|laid| &laid.record));
+}
+
+#[test]
+fn every_line_runs() {
+    record();
+    let lines = lines();
+    assert!(lines.len() >= 6, "{lines:?}");
+    for line in lines {
+        let folder = tempfile::tempdir().expect("a folder");
+        // A display without a screen, for the line with a window: autovideosink of GStreamer 1.22
+        // crashes without any.
+        let output = Command::new("xvfb-run")
+            .args(["-a", "timeout", "60", "sh", "-c", &line])
+            .current_dir(folder.path())
+            .env("GST_PLUGIN_PATH", plugin_folder())
+            .env("GST_REGISTRY", folder.path().join("registry"))
+            .env("REDUCT_URL", SERVER.url())
+            .output()
+            .expect("xvfb-run (Debian: xvfb, xauth)");
+        assert!(output.status.success(), "{line}\n{output:?}");
+        if line.contains("reductepisodesplit") {
+            let episodes = mp4::episodes(folder.path());
+            let frames: u64 = episodes.iter().map(|file| mp4::probe(file).frames).sum();
+            let expected = if line.contains("videotestsrc") {
+                300
+            } else {
+                60
+            };
+            assert_eq!(frames, expected, "{line}");
+            mp4::assert_no_parts(folder.path());
+        }
+        if line.contains("multifilesink") {
+            assert!(folder.path().join("frame_00059.jpg").exists(), "{line}");
+        }
+    }
+}
