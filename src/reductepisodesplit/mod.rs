@@ -15,6 +15,7 @@ use gst::prelude::*;
 
 mod children;
 mod cutter;
+mod flow;
 mod imp;
 mod location;
 mod policy;
