@@ -133,7 +133,8 @@ impl ReductEpisodeSplit {
             Ok(passage) => passage,
             Err(error) => {
                 self.post_location_error(&error);
-                info.flow_res = Err(gst::FlowError::Error);
+                // Not an error: a source upstream would post a second message.
+                info.flow_res = Err(gst::FlowError::Flushing);
                 return gst::PadProbeReturn::Handled;
             }
         };
