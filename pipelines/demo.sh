@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MPL-2.0
+#
+# From nothing to MP4 episodes: sets up what is missing, writes a small camera recording into a ReductStore server,
+# exports it with one line and shows the episodes. Uses the server at REDUCT_URL where that is set, else one of its own.
+# Usage: demo.sh [FOLDER] - the folder for the episodes; without it a new one among the temporary files.
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+source "$here/lib/setup.sh"
+source "$here/lib/server.sh"
+source "$here/lib/pipeline.sh"
+
+clean_up() {
+  [[ -z ${created:-} ]] || api DELETE "b/$created" || say "The bucket $created is still in $REDUCT_URL"
+  stop_reductstore
+  [[ -z ${table:-} ]] || rm -f "$table"
+}
+
+# In a server that was there before, the bucket has a name of its own.
+set_up_recording() {
+  if [[ -n ${REDUCT_URL:-} ]]; then
+    bucket=demo-$(date +%s)-$$
+  else
+    bucket=b
+    start_reductstore
+  fi
+  api POST "b/$bucket"
+  created=$bucket
+  say "Writing $recording_frames frames to bucket $bucket at $REDUCT_URL"
+  write_recording "$bucket" h264
+}
+
+export_episodes() {
+  local pipeline=(reductsrc "bucket=$bucket" entry=h264 '!' reductepisodesplit duration=2000000000)
+  printf '\n$ gst-launch-1.0 %s\n\n' "${pipeline[*]}"
+  timeout --foreground -k 10 120 gst-launch-1.0 -m "${pipeline[@]}" | episode_table | tee "$table" ||
+    fail "the export failed"
+}
+
+# Another program must find in the files what the table says, and in all of them what was recorded.
+check_episodes() {
+  local file frames found total=0
+  while read -r file _ _ _ frames _; do
+    found=$(ffprobe -v error -select_streams v -count_packets -show_entries stream=nb_read_packets -of csv=p=0 "$file")
+    [[ $found == "$frames" ]] || fail "ffprobe finds $found frames in $file, the table says $frames"
+    total=$((total + found))
+  done < <(tail -n +2 "$table")
+  ((total == recording_frames)) || fail "$total of $recording_frames frames came out"
+  printf '\nAll %d frames are there, says ffprobe. The episodes are in %s\n' "$total" "$PWD"
+}
+
+[[ ${1:-} != -* ]] || fail 'usage: demo.sh [FOLDER]'
+# shellcheck disable=SC2119 # no further packages
+install_packages
+build_plugin release
+trap clean_up EXIT
+table=$(mktemp)
+folder=${1:-$(mktemp -d -t episodes-XXXXXX)}
+mkdir -p "$folder"
+set_up_recording
+cd "$folder"
+export_episodes
+check_episodes

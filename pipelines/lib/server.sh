@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MPL-2.0
+#
+# A ReductStore server of one's own, and a camera recording in it. To be sourced after setup.sh.
+set -euo pipefail
+
+recording_start=2025-06-13T08:30:53.273752Z
+recording_frames=90
+
+# Sets REDUCT_URL; stop_reductstore belongs into the caller's EXIT trap.
+start_reductstore() {
+  local binary port
+  binary=$(reductstore_binary)
+  server_dir=$(mktemp -d)
+  export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1 # nothing stands between here and the own server
+  for _ in {1..10}; do
+    port=$((20000 + RANDOM % 10000)) # below the ports that the kernel hands out
+    ! port_is_taken "$port" || continue
+    RS_HOST=127.0.0.1 RS_PORT=$port RS_DATA_PATH=$server_dir RS_DISABLE_AUTH=true \
+      "$binary" >"$server_dir/server.log" 2>&1 </dev/null &
+    server_pid=$!
+    export REDUCT_URL=http://127.0.0.1:$port
+    ! server_is_up || return 0
+    kill_server
+  done
+  tail -n 5 "$server_dir/server.log" >&2
+  fail "the ReductStore server does not start"
+}
+
+port_is_taken() {
+  (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# It answers, and it is ours that answers: a server that cannot have its port ends at once.
+server_is_up() {
+  for _ in {1..100}; do
+    sleep 0.1
+    kill -0 "$server_pid" 2>/dev/null || return 1
+    ! curl -fs --max-time 2 "$REDUCT_URL/api/v1/alive" || return 0
+  done
+  return 1
+}
+
+# Its data goes too, so there is nothing to shut down in order.
+kill_server() {
+  kill -KILL "$server_pid" 2>/dev/null || true
+  wait "$server_pid" 2>/dev/null || true
+}
+
+stop_reductstore() {
+  [[ -z ${server_pid:-} ]] || kill_server
+  [[ -z ${server_dir:-} ]] || rm -rf "$server_dir"
+}
+
+# METHOD PATH [curl options]; the token travels in a header file, not on the command line.
+api() {
+  local method=$1 path=$2
+  shift 2
+  curl -sS --fail-with-body --write-out '%{onerror}\n' --max-time 30 -X "$method" -H @<(authorization) "$@" \
+    "${REDUCT_URL%/}/api/v1/$path" >&2
+}
+
+authorization() {
+  [[ -z ${REDUCT_API_TOKEN:-} ]] || printf 'Authorization: Bearer %s\n' "$REDUCT_API_TOKEN"
+}
+
+# BUCKET ENTRY: a camera's recording as ReductStore's documentation lays it out, one record per keyframe interval with
+# the frame rate as a label: 6 s of video, a hole of 10 s, 3 s of video. The bucket is there already.
+write_recording() (
+  folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' EXIT
+  make_keyframe_intervals "$folder"
+  time=$(date -d "$recording_start" +%s%6N)
+  for file in "$folder"/*.h264; do
+    [[ $file != */06.h264 ]] || time=$((time + 10000000))
+    api POST "b/$1/$2?ts=$time" -H 'content-type: video/h264' -H 'x-reduct-label-fps: 10' --data-binary "@$file"
+    time=$((time + 1000000))
+  done
+)
+
+# FOLDER: 9 files of 10 frames, 00.h264 to 08.h264, each of which starts with a keyframe.
+make_keyframe_intervals() {
+  gst-launch-1.0 -q videotestsrc pattern=ball "num-buffers=$recording_frames" \
+    ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 \
+    ! x264enc key-int-max=10 bframes=0 option-string=scenecut=0 \
+    ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au \
+    ! multifilesink next-file=key-frame min-keyframe-distance=0 "location=$1/%02d.h264"
+}

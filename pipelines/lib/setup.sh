@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MPL-2.0
+#
+# What the scripts need on the machine: Debian packages, cargo, the ReductStore server, the plugin. To be sourced.
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C.UTF-8 # numbers and dates are read by scripts
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/gst-plugin-reduct
+reductstore_version=1.21.5
+
+packages=(
+  build-essential pkg-config ca-certificates curl ffmpeg meson ninja-build
+  libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+  gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-x
+  gstreamer1.0-plugins-{base,good,bad,ugly}
+)
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+  say "$(basename "$0"): $*"
+  exit 1
+}
+
+as_root() {
+  if ((EUID == 0)); then "$@"; else sudo "$@"; fi
+}
+
+# Installs what is missing of the packages that all need, and of those named.
+install_packages() {
+  local package missing=()
+  if ! command -v dpkg-query >/dev/null; then
+    say "Not a Debian system; what Debian has in these packages has to be there: ${packages[*]}"
+    return
+  fi
+  for package in "${packages[@]}" "$@"; do
+    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  say "Installing Debian packages: ${missing[*]}"
+  # A broken foreign package source is no reason to stop; the install says what it could not find.
+  as_root apt-get -qq update || say "apt-get update failed, trying with the lists that are there"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 \
+    install -y --no-install-recommends "${missing[@]}" >/dev/null </dev/null
+}
+
+# Under sudo, PATH and HOME are root's while the toolchain is the caller's.
+find_cargo() {
+  local home
+  command -v cargo >/dev/null && return
+  for home in "$HOME" "$(getent passwd "${SUDO_USER:-root}" | cut -d: -f6)"; do
+    [[ -x $home/.cargo/bin/cargo ]] || continue
+    export PATH=$home/.cargo/bin:$PATH RUSTUP_HOME=${RUSTUP_HOME:-$home/.rustup}
+    return
+  done
+  fail "cargo not found: install Rust (https://rustup.rs) and run this again"
+}
+
+# Prints the server's path, and builds it first where there is none.
+reductstore_binary() {
+  local root=$cache/reductstore-$reductstore_version
+  local binary=${REDUCTSTORE_BIN:-$root/bin/reductstore}
+  [[ -n ${REDUCTSTORE_BIN:-} || -x $binary ]] || build_reductstore "$root" >&2
+  [[ -x $binary ]] || fail "$binary is not a program"
+  printf '%s\n' "$binary"
+}
+
+# One run builds, others wait for it. The result is moved into place when it is whole; an interrupted build goes on
+# where it stopped.
+build_reductstore() {
+  local root=$1 part=$1.part
+  find_cargo
+  mkdir -p "$part"
+  (
+    flock 9
+    [[ ! -x $root/bin/reductstore ]] || exit 0
+    say "Building the ReductStore server $reductstore_version, once; this takes about six minutes on two cores"
+    # The locked versions are tried first, but a registry may lack one of them.
+    install_reductstore "$part" --locked || install_reductstore "$part"
+    mkdir -p "$root/bin"
+    mv -T "$part/bin/reductstore" "$root/bin/reductstore"
+    rm -rf "$part"
+  ) 9>"$root.lock"
+}
+
+install_reductstore() {
+  local part=$1
+  shift
+  cargo install reductstore --version "$reductstore_version" --no-default-features --features fs-backend \
+    --root "$part" --target-dir "$part/target" --no-track --force "$@"
+}
+
+build_plugin() {
+  local profile=${1:-release}
+  find_cargo
+  say "Building the plugin (profile $profile)"
+  cargo build --locked --lib --profile "$profile" --manifest-path "$top/Cargo.toml"
+  use_plugin "$profile"
+}
+
+# Lets GStreamer find the built plugin, with a registry of its own beside it: the user's stays as it is.
+use_plugin() {
+  local folder
+  folder=$(realpath -m "${CARGO_TARGET_DIR:-$top/target}")/${1/dev/debug}
+  [[ -e $folder/libgstreduct.so ]] || return 0
+  export GST_PLUGIN_PATH=$folder${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}
+  export GST_REGISTRY=$folder/gstreamer-registry.bin
+}
+
+require_plugin() {
+  use_plugin release
+  gst-inspect-1.0 reductsrc >/dev/null 2>&1 ||
+    fail "GStreamer does not find the plugin: run 'cargo build --release' in $top first"
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MPL-2.0
+#
+# Sets up what is missing and runs every check. Arguments go to the test runner.
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
+# shellcheck source=../pipelines/lib/setup.sh
+source "$top/pipelines/lib/setup.sh"
+
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target} # one for all, the meson build included
+unset REDUCT_URL REDUCT_API_TOKEN # the tests start servers of their own
+results=()
+failed=0
+
+# HEADLINE COMMAND: a failed check is noted, and the next ones still run.
+check() {
+  local status result=ok start=$SECONDS
+  printf '\n=== %s\n' "$1"
+  set +e
+  (
+    set -e
+    "${@:2}"
+  ) </dev/null
+  status=$?
+  set -e
+  ((status == 0)) || { result=FAILED && failed=1; }
+  results+=("$(printf '%-6s  %-28s  %4d s' "$result" "$1" $((SECONDS - start)))")
+}
+
+# The colours would stand between the log and whoever searches it.
+all_tests() {
+  export CARGO_TERM_COLOR=never
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked "$@" 2>&1 | tee "$scratch/tests.log"
+    cargo test --locked --doc # nextest leaves these out
+  else
+    cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/tests.log"
+  fi
+}
+
+meson_install() {
+  local plugins=$scratch/install/usr/lib/gstreamer-1.0 element
+  meson setup "$scratch/build" "$top" --prefix /usr --libdir lib
+  meson compile -C "$scratch/build"
+  DESTDIR=$scratch/install meson install -C "$scratch/build" --no-rebuild
+  for element in reductsrc reductepisodesplit; do
+    GST_PLUGIN_PATH=$plugins GST_REGISTRY=$scratch/registry.bin gst-inspect-1.0 "$element" >"$scratch/inspect"
+    grep -F "$plugins/libgstreduct.so" "$scratch/inspect"
+  done
+}
+
+same_version() {
+  local cargo meson
+  cargo=$(sed -n '0,/^version = /s/^version = "\(.*\)"/\1/p' Cargo.toml)
+  meson=$(sed -n "s/^ *version: '\(.*\)',/\1/p" meson.build)
+  printf 'Cargo.toml %s, meson.build %s\n' "$cargo" "$meson"
+  [[ -n $cargo && $cargo == "$meson" ]]
+}
+
+# The runner's own closing lines come last.
+summary() {
+  printf '\n=== Result\n'
+  printf '%s\n' "${results[@]}"
+  sed -n '/^ *Summary \[/,$p; /^test result: /p' "$scratch/tests.log"
+}
+
+cd "$top"
+install_packages openssl xauth xvfb
+find_cargo
+REDUCTSTORE_BIN=$(reductstore_binary)
+export REDUCTSTORE_BIN
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+touch "$scratch/tests.log"
+
+check formatting cargo fmt --check
+check clippy cargo clippy --locked --all-targets -- -D warnings
+check tests all_tests "$@"
+check "pipelines' smoke test" tests/smoke.sh
+check 'meson build and install' meson_install
+check 'equal version numbers' same_version
+summary
+((failed == 0))
