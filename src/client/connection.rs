@@ -66,18 +66,22 @@ impl Connection {
                 ("The url property is not a URL: {err}. Example: http://127.0.0.1:8383")
             )
         })?;
-        // Such a URL can hold the token, so that it is not repeated here.
-        if !parsed.username().is_empty() || parsed.password().is_some() {
+        // Both can hold the token, so that they are not repeated here.
+        if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some()
+        {
             return Err(gst::error_msg!(
                 gst::ResourceError::Settings,
-                ("The url property has user information. Set the token by the environment \
-                     variable REDUCT_API_TOKEN or the property api-token")
+                ("The url property has user information or a query. Set the token by the \
+                     environment variable REDUCT_API_TOKEN or the property api-token")
             ));
         }
-        if !matches!(parsed.scheme(), "http" | "https") || parsed.query().is_some() {
+        if !matches!(parsed.scheme(), "http" | "https") {
             return Err(gst::error_msg!(
                 gst::ResourceError::Settings,
-                ("The url property is not the http or https URL of a server: '{parsed}'")
+                (
+                    "The url property begins with '{}', not with http or https",
+                    parsed.scheme()
+                )
             ));
         }
         Ok(Self {
@@ -124,6 +128,22 @@ impl Connection {
     }
 }
 
+/// A URL as it may be shown: without the parts that can hold a token, which [`Connection::new`]
+/// refuses all the same.
+pub fn without_secrets(url: &str) -> String {
+    let (url, query) = url
+        .split_once('?')
+        .map_or((url, ""), |(url, _)| (url, "?***"));
+    let url = match url.rsplit_once('@') {
+        None => url.to_owned(),
+        Some((before, host)) => {
+            let scheme = before.split_once("//").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}//***@{host}")
+        }
+    };
+    url + query
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,9 +182,19 @@ mod tests {
 
     #[test]
     fn a_token_in_the_url_is_refused_and_not_repeated() {
-        for url in ["http://user:s3cret@host", "http://s3cret@host"] {
+        for url in [
+            "http://user:s3cret@host",
+            "http://s3cret@host",
+            "http://host?token=s3cret",
+            "user:s3cret@host",
+        ] {
             let error = connection(url).unwrap_err();
             assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+            let shown = without_secrets(url);
+            assert!(!shown.contains("s3cret"), "{shown}");
+            assert!(connection(&shown).is_err(), "{shown}");
         }
+        let harmless = "https://store.example:8383/base";
+        assert_eq!(without_secrets(harmless), harmless);
     }
 }

@@ -17,7 +17,7 @@ mod error;
 mod flushing;
 mod reader;
 
-pub use connection::{Connection, Token};
+pub use connection::{Connection, Token, without_secrets};
 pub use flushing::{Flushed, Flushing};
 pub use reader::{Event, Query, ReadError, ReaderStats, Record, RecordReader};
 

@@ -46,7 +46,7 @@ use super::CAT;
 use super::settings::{DEFAULT_TIMEOUT_MS, DEFAULT_URL, Settings};
 use super::stats::Stats;
 use super::stream::{Step, Stream};
-use crate::client::{Flushed, Flushing, Token};
+use crate::client::{Flushed, Flushing, Token, without_secrets};
 
 /// No two of the mutexes are ever held at once.
 #[derive(Default)]
@@ -253,7 +253,11 @@ impl ObjectImpl for ReductSrc {
         };
         let flag = || value.get::<bool>().expect("type checked upstream");
         match pspec.name() {
-            "url" => settings.url = text().unwrap_or_else(|| DEFAULT_URL.into()),
+            // The property can be read and is in dot files.
+            "url" => {
+                settings.url =
+                    text().map_or_else(|| DEFAULT_URL.into(), |url| without_secrets(&url));
+            }
             "api-token" => settings.api_token = Token::new(text()),
             "ca-cert" => settings.ca_cert = text(),
             "verify-ssl" => settings.verify_ssl = flag(),

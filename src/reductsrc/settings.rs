@@ -14,7 +14,7 @@ use std::time::Duration;
 use reduct_rs::JsonValue;
 
 use super::timeline;
-use crate::client::{Connection, Query, Token};
+use crate::client::{Connection, Query, Token, without_secrets};
 
 /// Where a server is expected if nobody says otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
@@ -41,7 +41,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            url: std::env::var("REDUCT_URL").unwrap_or_else(|_| DEFAULT_URL.into()),
+            url: std::env::var("REDUCT_URL")
+                .map_or_else(|_| DEFAULT_URL.into(), |url| without_secrets(&url)),
             api_token: Token::new(std::env::var("REDUCT_API_TOKEN").ok()),
             ca_cert: None,
             verify_ssl: true,
