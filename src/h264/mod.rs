@@ -14,9 +14,11 @@
 mod access_unit;
 mod annexb;
 pub mod avc;
+mod parameter_sets;
 mod picture;
 
 pub use access_unit::{AccessUnit, AccessUnitSplitter, VuiFrameRate};
+pub use parameter_sets::ParameterSets;
 
 /// `nal_unit_type` values (ITU-T H.264, Table 7-1) that this crate tells apart.
 pub mod nal_type {

@@ -1,0 +1,142 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The parameter sets of a stream, and the record that MP4 keeps of them.
+
+use std::collections::BTreeMap;
+
+use h264_reader::avcc::AvcDecoderConfigurationRecord;
+use h264_reader::nal::{Nal, RefNal};
+use h264_reader::rbsp::BitRead;
+
+use super::{nal_type, nal_unit_type};
+
+/// Sequence and picture parameter sets by their ids, as NAL units.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ParameterSets {
+    sequence: BTreeMap<u32, Vec<u8>>,
+    picture: BTreeMap<u32, Vec<u8>>,
+}
+
+impl ParameterSets {
+    /// The parameter sets of an `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15, 5.3.3.1); none if
+    /// it is broken.
+    pub fn from_configuration(record: &[u8]) -> Self {
+        let mut sets = Self::default();
+        if let Ok(record) = AvcDecoderConfigurationRecord::try_from(record) {
+            let sequence = record.sequence_parameter_sets().flatten();
+            let picture = record.picture_parameter_sets().flatten();
+            sequence.chain(picture).for_each(|nal| sets.put(nal));
+        }
+        sets
+    }
+
+    /// Takes over a parameter set, which replaces that with its id. Passes over any other NAL unit.
+    pub fn put(&mut self, nal: &[u8]) {
+        let Some(&header) = nal.first() else {
+            return;
+        };
+        match nal_unit_type(header) {
+            // The id follows profile_idc, the constraint flags and level_idc.
+            nal_type::SPS => put(&mut self.sequence, id(nal, 24), nal),
+            nal_type::PPS => put(&mut self.picture, id(nal, 0), nal),
+            _ => {}
+        }
+    }
+
+    /// The sets as an `AVCDecoderConfigurationRecord` with lengths of four bytes, without its
+    /// optional fields; `None` without an SPS or a PPS.
+    pub fn to_configuration(&self) -> Option<Vec<u8>> {
+        let first = self.sequence.values().next().filter(|sps| sps.len() >= 4)?;
+        if self.picture.is_empty() {
+            return None;
+        }
+        let mut record = vec![1, first[1], first[2], first[3], 0xff];
+        // There are 32 ids, and five bits for their number.
+        record.push(0xe0 | u8::try_from(self.sequence.len()).ok()?.min(31));
+        write(&mut record, self.sequence.values().take(31))?;
+        record.push(u8::try_from(self.picture.len()).ok()?);
+        write(&mut record, self.picture.values())?;
+        Some(record)
+    }
+}
+
+fn put(sets: &mut BTreeMap<u32, Vec<u8>>, id: Option<u32>, nal: &[u8]) {
+    if let Some(id) = id {
+        sets.insert(id, nal.to_vec());
+    }
+}
+
+/// The id that a parameter set begins with, after some bits. Ids end at 255 (7.4.2.2).
+fn id(nal: &[u8], after_bits: u32) -> Option<u32> {
+    let mut bits = RefNal::new(nal, &[], true).rbsp_bits();
+    bits.skip(after_bits, "before the id").ok()?;
+    bits.read_ue("id").ok().filter(|id| *id <= 255)
+}
+
+fn write<'a>(record: &mut Vec<u8>, sets: impl Iterator<Item = &'a Vec<u8>>) -> Option<()> {
+    for set in sets {
+        record.extend_from_slice(&u16::try_from(set.len()).ok()?.to_be_bytes());
+        record.extend_from_slice(set);
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids 0 and 1 in Exp-Golomb code are `1` and `010`.
+    const SPS: &[u8] = &[0x67, 66, 0, 30, 0b1010_0000];
+    const PPS_0: &[u8] = &[0x68, 0b1100_0000];
+    const PPS_1: &[u8] = &[0x68, 0b0101_0000];
+
+    fn sets(nals: &[&[u8]]) -> ParameterSets {
+        let mut sets = ParameterSets::default();
+        nals.iter().for_each(|nal| sets.put(nal));
+        sets
+    }
+
+    #[test]
+    fn a_configuration_has_all_sets() {
+        let all = sets(&[PPS_1, SPS, PPS_0]);
+        let record = all.to_configuration().unwrap();
+        let expected = [
+            &[1, 66, 0, 30, 0xff, 0xe1, 0, 5][..],
+            SPS,
+            &[2, 0, 2],
+            PPS_0,
+            &[0, 2],
+            PPS_1,
+        ];
+        assert_eq!(record, expected.concat());
+        assert_eq!(ParameterSets::from_configuration(&record), all);
+    }
+
+    #[test]
+    fn the_same_sets_again_change_nothing() {
+        assert_eq!(sets(&[SPS, PPS_0, SPS, PPS_0]), sets(&[SPS, PPS_0]));
+        let other: &[u8] = &[0x68, 0b1110_0000];
+        assert_ne!(sets(&[SPS, PPS_0, other]), sets(&[SPS, PPS_0]));
+    }
+
+    #[test]
+    fn other_nal_units_are_no_sets() {
+        let none = ParameterSets::default();
+        assert_eq!(sets(&[&[], &[0x65, 0x88], &[6, 5], &[0x67], &[0x68]]), none);
+    }
+
+    #[test]
+    fn incomplete_sets_make_no_configuration() {
+        assert_eq!(sets(&[SPS]).to_configuration(), None);
+        assert_eq!(sets(&[PPS_0]).to_configuration(), None);
+        let none = ParameterSets::default();
+        assert_eq!(ParameterSets::from_configuration(&[1, 66, 0]), none);
+        assert_eq!(ParameterSets::from_configuration(&[]), none);
+    }
+}
