@@ -11,6 +11,8 @@
 use gst::glib;
 use gst::prelude::*;
 
+use super::CAT;
+
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
 pub const NO_FILE: &str = "/dev/null";
 
@@ -52,9 +54,15 @@ impl Children {
             .link_pads(Some("src"), &self.splitter, Some("video"))
     }
 
-    /// Takes the elements out of `bin`. They have to be in state NULL.
+    /// Stops the elements and takes them out of `bin`.
     pub fn remove_from(&self, bin: &gst::Bin) -> Result<(), glib::BoolError> {
-        bin.remove_many([&self.parser, &self.splitter])
+        for element in [&self.parser, &self.splitter] {
+            bin.remove(element)?;
+            if let Err(err) = element.set_state(gst::State::Null) {
+                gst::warning!(CAT, obj = element, "{err}");
+            }
+        }
+        Ok(())
     }
 
     /// Brings splitmuxsink to PLAYING, before there is any data.

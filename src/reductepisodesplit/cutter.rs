@@ -18,7 +18,7 @@ use gst::prelude::*;
 use super::CAT;
 use super::location::{LocationError, Pattern};
 use super::policy::{Change, Config, Episode, Policy, Unit, Verdict};
-use crate::h264::avc;
+use crate::h264::{ParameterSets, avc};
 
 /// A field of the caps that differs where the format does. mp4mux takes other caps into the running
 /// file, and one sample too late; a field that it does not know makes it refuse them, so that
@@ -54,6 +54,13 @@ pub struct Finished {
     pub episode: Episode,
 }
 
+/// Where splitmuxsink writes.
+#[derive(Debug)]
+pub enum Target {
+    File(String),
+    Nowhere,
+}
+
 /// Counts of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Totals {
@@ -76,6 +83,14 @@ impl Totals {
     }
 }
 
+/// What a file says of all its access units.
+#[derive(Debug, Clone, PartialEq)]
+struct Format {
+    /// Without `codec_data`.
+    caps: gst::Caps,
+    parameter_sets: ParameterSets,
+}
+
 /// Decides on files. One for each run of the bin.
 #[derive(Debug)]
 pub struct Cutter {
@@ -85,21 +100,24 @@ pub struct Cutter {
     /// Before the first IDR splitmuxsink gets nothing: it would begin a file.
     held_segment: Option<gst::Event>,
     began: bool,
-    caps: Option<gst::Caps>,
-    /// Caps that the next IDR brings into force: a file has one format.
-    next_caps: Option<gst::Caps>,
+    /// Caps and parameter sets of the running file, and those that the next IDR brings into force:
+    /// a file has one format. h264parse does not tell of parameter sets that change nothing else.
+    format: Option<Format>,
+    next_format: Format,
     epoch: i32,
     length_size: usize,
     last_pts: Option<gst::ClockTime>,
-    last_duration: gst::ClockTime,
+    last_distance: Option<gst::ClockTime>,
     last_running_time: gst::ClockTime,
     /// Access units that h264parse has taken and not given.
     in_parser: u64,
     /// h264parse has taken a buffer with DISCONT. It gives that flag to the right access unit, but
     /// also to the first of each segment.
     discont: bool,
-    /// Names of the files that splitmuxsink will open, in order.
-    names: VecDeque<String>,
+    /// Names of the files that splitmuxsink will open, in order; `None` for one that cannot be had.
+    names: VecDeque<Option<String>>,
+    /// Why that is so. It is told when the files before are complete.
+    failure: Option<LocationError>,
     /// The file that splitmuxsink writes.
     open: Option<String>,
     /// Episodes that have all their access units, until their files are closed.
@@ -116,16 +134,20 @@ impl Cutter {
             segment: gst::FormattedSegment::new(),
             held_segment: None,
             began: false,
-            caps: None,
-            next_caps: None,
+            format: None,
+            next_format: Format {
+                caps: gst::Caps::new_any(),
+                parameter_sets: ParameterSets::default(),
+            },
             epoch: 0,
             length_size: 4,
             last_pts: None,
-            last_duration: gst::ClockTime::ZERO,
+            last_distance: None,
             last_running_time: gst::ClockTime::ZERO,
             in_parser: 0,
             discont: false,
             names: VecDeque::new(),
+            failure: None,
             open: None,
             ended: VecDeque::new(),
             totals: Totals::default(),
@@ -136,15 +158,7 @@ impl Cutter {
     pub fn event(&mut self, event: &gst::Event) -> Passage {
         match event.view() {
             gst::EventView::Caps(caps) => {
-                let caps = caps.caps_owned();
-                let codec_data = caps.structure(0).and_then(|structure| {
-                    let buffer = structure.get::<gst::Buffer>("codec_data").ok()?;
-                    buffer.into_mapped_buffer_readable().ok()
-                });
-                if let Some(size) = codec_data.and_then(|data| avc::length_size(&data)) {
-                    self.length_size = size;
-                }
-                self.next_caps = Some(caps);
+                self.set_caps(caps.caps_owned());
                 Passage::Drop
             }
             gst::EventView::Segment(segment) => {
@@ -179,10 +193,16 @@ impl Cutter {
     ) -> Result<Passage, LocationError> {
         self.in_parser = self.in_parser.saturating_sub(1);
         self.count_lost_in_parser();
-        let idr = avc::is_idr(self.length_size, |offset, bytes| {
+        let avc::Facts {
+            idr,
+            parameter_sets,
+        } = avc::facts(self.length_size, |offset, bytes| {
             buffer.copy_to_slice(offset, bytes).is_ok()
         });
-        let new_format = idr && self.bring_caps_into_force(orders);
+        for set in &parameter_sets {
+            self.next_format.parameter_sets.put(set);
+        }
+        let new_format = idr && self.bring_format_into_force(orders);
         if idr && let Some(segment) = self.held_segment.take() {
             orders.push(Order::Send(segment));
         }
@@ -239,10 +259,11 @@ impl Cutter {
         self.began
     }
 
-    /// The file that splitmuxsink shall open now, if there is one to open.
-    pub fn open_file(&mut self) -> Option<&str> {
-        self.open = self.names.pop_front();
-        self.open.as_deref()
+    /// splitmuxsink opens its next file. Gives `None` if it is none of the cutter's.
+    pub fn open_file(&mut self) -> Option<Target> {
+        let name = self.names.pop_front()?;
+        self.open.clone_from(&name);
+        Some(name.map_or(Target::Nowhere, Target::File))
     }
 
     /// The file that is being written.
@@ -258,6 +279,11 @@ impl Cutter {
         Some(Finished { name, episode })
     }
 
+    /// Why the file after the one that was closed cannot be had, once.
+    pub fn take_failure(&mut self) -> Option<LocationError> {
+        self.failure.take()
+    }
+
     /// What there was so far.
     pub fn totals(&self) -> Totals {
         self.totals
@@ -269,42 +295,59 @@ impl Cutter {
         self.totals.dropped += lost;
     }
 
-    fn bring_caps_into_force(&mut self, orders: &mut Vec<Order>) -> bool {
-        let Some(caps) = self.next_caps.take() else {
-            return false;
-        };
-        if self.caps.as_ref() == Some(&caps) {
+    fn set_caps(&mut self, mut caps: gst::Caps) {
+        let codec_data = caps.structure(0).and_then(|structure| {
+            let codec_data = structure.get::<gst::Buffer>("codec_data").ok()?;
+            codec_data.into_mapped_buffer_readable().ok()
+        });
+        if let Some(codec_data) = codec_data {
+            self.length_size = avc::length_size(&codec_data).unwrap_or(self.length_size);
+            self.next_format.parameter_sets = ParameterSets::from_configuration(&codec_data);
+        }
+        for structure in caps.make_mut().iter_mut() {
+            structure.remove_field("codec_data");
+        }
+        self.next_format.caps = caps;
+    }
+
+    /// Tells whether it is another format, and orders its caps.
+    fn bring_format_into_force(&mut self, orders: &mut Vec<Order>) -> bool {
+        if self.format.as_ref() == Some(&self.next_format) {
             return false;
         }
-        let changed = self.caps.replace(caps.clone()).is_some();
-        let mut announced = caps;
-        if changed {
-            self.epoch += 1;
+        let changed = self.format.replace(self.next_format.clone()).is_some();
+        self.epoch += i32::from(changed);
+        let mut caps = self.next_format.caps.clone();
+        let structures = caps.make_mut();
+        structures.set(EPOCH_FIELD, self.epoch);
+        if let Some(codec_data) = self.next_format.parameter_sets.to_configuration() {
+            structures.set("codec_data", gst::Buffer::from_slice(codec_data));
         }
-        announced.make_mut().set(EPOCH_FIELD, self.epoch);
-        orders.push(Order::Send(gst::event::Caps::new(&announced)));
+        orders.push(Order::Send(gst::event::Caps::new(&caps)));
         changed
     }
 
-    /// The buffer's duration, else that of a frame, else that of the buffer before: mp4mux takes it
-    /// for the last sample of a file.
+    /// The buffer's duration, else that of a frame, else the shorter of the last two distances, as
+    /// one of them can be a hole. mp4mux takes it for the last sample of a file.
     fn duration(&mut self, buffer: &gst::BufferRef) -> gst::ClockTime {
-        let since_last = buffer
+        let distance = buffer
             .pts()
             .zip(self.last_pts)
-            .and_then(|(pts, last)| pts.checked_sub(last));
+            .and_then(|(pts, last)| pts.checked_sub(last))
+            .or(self.last_distance);
+        let shorter = distance.opt_min(self.last_distance).or(distance);
         self.last_pts = buffer.pts().or(self.last_pts);
-        self.last_duration = buffer
+        self.last_distance = distance;
+        buffer
             .duration()
             .filter(|duration| !duration.is_zero())
             .or_else(|| self.frame_duration())
-            .or(since_last)
-            .unwrap_or(self.last_duration);
-        self.last_duration
+            .or(shorter)
+            .unwrap_or_default()
     }
 
     fn frame_duration(&self) -> Option<gst::ClockTime> {
-        let structure = self.caps.as_ref()?.structure(0)?;
+        let structure = self.next_format.caps.structure(0)?;
         let rate = structure.get::<gst::Fraction>("framerate").ok()?;
         let (numerator, denominator) =
             (rate.numer().try_into().ok()?, rate.denom().try_into().ok()?);
@@ -328,7 +371,14 @@ impl Cutter {
                     capture,
                     dropped,
                 } => {
-                    self.names.push_back(self.pattern.name(index, capture)?);
+                    match self.pattern.name(index, capture) {
+                        Ok(name) => self.names.push_back(Some(name)),
+                        Err(error) if index == 0 => return Err(error),
+                        Err(error) => {
+                            self.names.push_back(None);
+                            self.failure.get_or_insert(error);
+                        }
+                    }
                     if cut {
                         orders.push(Order::CutAt(running_time));
                     }

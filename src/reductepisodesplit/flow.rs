@@ -10,6 +10,7 @@
 //! at it, carries out the cutter's orders, and names the files.
 
 use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
 use std::{fs, io};
 
 use gst::glib;
@@ -18,7 +19,7 @@ use gst::subclass::prelude::*;
 
 use super::CAT;
 use super::children::{Children, NO_FILE};
-use super::cutter::{Cutter, Finished, Order, Passage};
+use super::cutter::{Cutter, Finished, Order, Passage, Target};
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, LocationError, Pattern};
 use super::policy::{Config, Episode};
@@ -49,6 +50,7 @@ impl ReductEpisodeSplit {
     }
 
     pub(super) fn remove_children(&self) {
+        self.has_run.store(false, Ordering::SeqCst);
         let children = self.children.lock().unwrap().take();
         if let Some(children) = children {
             let _ = self.sink_pad.set_target(None::<&gst::Pad>);
@@ -132,9 +134,8 @@ impl ReductEpisodeSplit {
         let passage = match passage {
             Ok(passage) => passage,
             Err(error) => {
-                self.post_location_error(&error);
-                // Not an error: a source upstream would post a second message.
-                info.flow_res = Err(gst::FlowError::Flushing);
+                self.fail(self.location_error(&error));
+                info.flow_res = Err(gst::FlowError::Error);
                 return gst::PadProbeReturn::Handled;
             }
         };
@@ -219,42 +220,103 @@ impl ReductEpisodeSplit {
 
     /// The file that splitmuxsink asks for, in its output thread.
     fn file_to_open(&self, sample: &gst::Sample) -> String {
-        let name = self.cutter().as_mut().and_then(|cutter| {
-            let name = cutter.open_file();
-            name.map(location::part)
-        });
-        // Without a buffer the stream has ended, and splitmuxsink writes a file all the same.
-        if name.is_none() && sample.buffer().is_some() {
-            gst::element_imp_error!(
-                self,
-                gst::CoreError::Failed,
-                ("splitmuxsink begins a file that no episode belongs to")
-            );
+        let target = self.cutter().as_mut().and_then(Cutter::open_file);
+        match target {
+            Some(Target::File(name)) => location::part(&name),
+            Some(Target::Nowhere) => NO_FILE.into(),
+            // Without a buffer the stream has ended, and splitmuxsink writes a file all the same.
+            None => {
+                if sample.buffer().is_some() && !self.has_failed() {
+                    self.fail(gst::error_msg!(
+                        gst::CoreError::Failed,
+                        ("splitmuxsink begins a file that no episode belongs to")
+                    ));
+                }
+                NO_FILE.into()
+            }
         }
-        name.unwrap_or_else(|| NO_FILE.into())
     }
 
-    /// splitmuxsink has closed a file. Gives its final name, and the message to post after it.
-    pub(super) fn complete_file(&self) -> Option<(String, gst::Structure)> {
-        let finished = self.cutter().as_mut().and_then(Cutter::close_file)?;
-        let Finished { name, episode } = finished;
+    /// splitmuxsink has closed a file: it gets its name, and `closed`, the message about it, goes
+    /// on with that.
+    pub(super) fn complete_file(&self, closed: &gst::Message) {
+        // It also says so of a file that it could not write to the end.
+        if self.has_failed() {
+            return;
+        }
+        let finished = self.cutter().as_mut().and_then(Cutter::close_file);
+        let Some(Finished { name, episode }) = finished else {
+            return;
+        };
         let bytes = match publish(&name) {
             Ok(bytes) => bytes,
             Err(err) => {
-                gst::element_imp_error!(
-                    self,
+                return self.fail(gst::error_msg!(
                     gst::ResourceError::Write,
                     (
                         "Could not rename {} to {name}: {err}",
                         location::part(&name)
                     )
-                );
-                return None;
+                ));
             }
         };
         gst::info!(CAT, imp = self, "{name} is complete: {episode:?}");
-        let message = message(&name, &episode, bytes);
-        Some((name, message))
+        if let Some(structure) = closed.structure() {
+            let mut structure = structure.to_owned();
+            structure.set("location", &name);
+            self.post(structure, closed.src());
+        }
+        let obj = self.obj();
+        self.post(message(&name, &episode, bytes), Some(obj.upcast_ref()));
+
+        let failure = self.cutter().as_mut().and_then(Cutter::take_failure);
+        if let Some(error) = failure {
+            self.fail(self.location_error(&error));
+        }
+    }
+
+    fn post(&self, structure: gst::Structure, src: Option<&gst::Object>) {
+        let message = gst::message::Element::builder(structure)
+            .src_if_some(src)
+            .build();
+        if let Err(err) = self.obj().post_message(message) {
+            gst::debug!(CAT, imp = self, "{err}");
+        }
+    }
+
+    /// Posts an error, unless there was one: what follows of it is not another cause.
+    fn fail(&self, message: gst::ErrorMessage) {
+        if !self.failed.swap(true, Ordering::SeqCst) {
+            gst::error!(CAT, imp = self, "{message}");
+            self.post_error_message(message);
+        }
+    }
+
+    /// Whether an error only says that h264parse found no access unit: the cutter tells of that,
+    /// and it is no error.
+    pub(super) fn is_about_nothing(&self, message: &gst::Message, error: &glib::Error) -> bool {
+        let is_parser = |own: Children| message.src() == Some(own.parser.upcast_ref());
+        let has_episodes = self.cutter().as_ref().is_some_and(Cutter::has_episodes);
+        error.matches(gst::StreamError::WrongType)
+            && !has_episodes
+            && self.children().is_some_and(is_parser)
+    }
+
+    /// Whether there was an error in this run.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// What a source upstream gets to know: after an error that was posted here it shall post none
+    /// of its own.
+    pub(super) fn flow(
+        &self,
+        result: Result<gst::FlowSuccess, gst::FlowError>,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        match result {
+            Err(gst::FlowError::Error) if self.has_failed() => Err(gst::FlowError::Flushing),
+            result => result,
+        }
     }
 
     fn warn_of_dropped(&self, dropped: u64, before: &str) {
@@ -266,7 +328,7 @@ impl ReductEpisodeSplit {
         );
     }
 
-    fn post_location_error(&self, error: &LocationError) {
+    fn location_error(&self, error: &LocationError) -> gst::ErrorMessage {
         let location = self.settings.lock().unwrap().location.clone();
         let why = match error {
             LocationError::BadFormat => {
@@ -281,11 +343,10 @@ impl ReductEpisodeSplit {
                  or {start}"
             }
         };
-        gst::element_imp_error!(
-            self,
+        gst::error_msg!(
             gst::ResourceError::Settings,
             ("The property location '{location}' {why}")
-        );
+        )
     }
 
     /// From now on nothing that is in order of the stream enters the bin.
@@ -311,16 +372,20 @@ impl ReductEpisodeSplit {
     }
 
     /// Prepares a run: checked settings and a cutter without a past.
-    pub(super) fn begin_run(&self) -> Result<(), ()> {
+    pub(super) fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
+        self.failed.store(false, Ordering::SeqCst);
+        if self.has_run.swap(false, Ordering::SeqCst) {
+            // splitmuxsink keeps something of its last stream in READY.
+            self.remove_children();
+            self.make_children()?;
+        }
         let settings = self.settings.lock().unwrap().clone();
         let pattern =
-            Pattern::new(&settings.location).map_err(|error| self.post_location_error(&error))?;
+            Pattern::new(&settings.location).map_err(|error| self.location_error(&error))?;
         if let (Some(children), Some(properties)) =
             (self.children(), settings.muxer_properties.as_ref())
         {
-            children
-                .configure_muxer(properties)
-                .map_err(|message| self.post_error_message(message))?;
+            children.configure_muxer(properties)?;
         }
         let config = Config {
             mode: settings.split_mode,
@@ -333,12 +398,15 @@ impl ReductEpisodeSplit {
     }
 
     pub(super) fn end_run(&self) {
+        self.has_run.store(true, Ordering::SeqCst);
         let open = self
             .cutter()
             .as_ref()
             .and_then(Cutter::open_name)
             .map(location::part);
-        if let Some(part) = open {
+        if let Some(part) = open
+            && !self.has_failed()
+        {
             gst::element_imp_warning!(
                 self,
                 gst::ResourceError::Write,

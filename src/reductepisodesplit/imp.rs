@@ -42,6 +42,7 @@
  * gst-launch-1.0 -e videotestsrc ! x264enc ! reductepisodesplit duration=60000000000
  * ```
  */
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex};
 
 use gst::glib;
@@ -87,6 +88,10 @@ pub struct ReductEpisodeSplit {
     pub(super) settings: Mutex<Settings>,
     pub(super) children: Mutex<Option<Children>>,
     pub(super) cutter: Mutex<Option<Cutter>>,
+    /// There was an error in this run.
+    pub(super) failed: AtomicBool,
+    /// The children have run, and are not made anew yet.
+    pub(super) has_run: AtomicBool,
 }
 
 #[glib::object_subclass]
@@ -100,11 +105,30 @@ impl ObjectSubclass for ReductEpisodeSplit {
         // Always there: `pad_templates` has it.
         let template = template.expect("pad template of the class");
         Self {
-            sink_pad: gst::GhostPad::from_template(&template),
+            sink_pad: gst::GhostPad::builder_from_template(&template)
+                .chain_function(|pad, parent, buffer| {
+                    let flow = gst::ProxyPad::chain_default(pad, parent, buffer);
+                    Self::catch_panic_pad_function(
+                        parent,
+                        || Err(gst::FlowError::Error),
+                        |imp| imp.flow(flow),
+                    )
+                })
+                .chain_list_function(|pad, parent, list| {
+                    let flow = gst::ProxyPad::chain_list_default(pad, parent, list);
+                    Self::catch_panic_pad_function(
+                        parent,
+                        || Err(gst::FlowError::Error),
+                        |imp| imp.flow(flow),
+                    )
+                })
+                .build(),
             gate: Default::default(),
             settings: Default::default(),
             children: Default::default(),
             cutter: Default::default(),
+            failed: Default::default(),
+            has_run: Default::default(),
         }
     }
 }
@@ -282,14 +306,18 @@ impl ElementImpl for ReductEpisodeSplit {
         &self,
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        let prepared = match transition {
+            gst::StateChange::NullToReady => self.make_children(),
+            gst::StateChange::ReadyToPaused => self.begin_run(),
+            _ => Ok(()),
+        };
+        prepared.map_err(|message| {
+            self.post_error_message(message);
+            gst::StateChangeError
+        })?;
         let children = self.children();
         match transition {
-            gst::StateChange::NullToReady => self.make_children().map_err(|message| {
-                self.post_error_message(message);
-                gst::StateChangeError
-            })?,
             gst::StateChange::ReadyToPaused => {
-                self.begin_run().map_err(|()| gst::StateChangeError)?;
                 self.close_gate();
                 if let Some(children) = children {
                     children.start_splitter()?;
@@ -319,46 +347,28 @@ impl ElementImpl for ReductEpisodeSplit {
 
 impl BinImpl for ReductEpisodeSplit {
     fn handle_message(&self, message: gst::Message) {
-        let structure = message.structure().map(|structure| structure.to_owned());
-        match (message.view(), structure) {
+        match message.view() {
             // splitmuxsink waits for its first file on its own.
-            (gst::MessageView::AsyncStart(_) | gst::MessageView::AsyncDone(_), _) => {}
-            (gst::MessageView::Element(_), Some(mut structure))
-                if structure.name().starts_with("splitmuxsink-fragment-") =>
-            {
-                if structure.get::<&str>("location") == Ok(NO_FILE) {
-                    return;
-                }
-                if structure.name() != "splitmuxsink-fragment-closed" {
-                    return self.parent_handle_message(message);
-                }
-                let Some((name, episode)) = self.complete_file() else {
-                    return;
-                };
-                structure.set("location", name);
-                let mut closed = gst::message::Element::builder(structure);
-                if let Some(src) = message.src() {
-                    closed = closed.src(src);
-                }
-                self.parent_handle_message(closed.build());
-                let obj = self.obj();
-                let message = gst::message::Element::builder(episode).src(&*obj).build();
-                if let Err(err) = obj.post_message(message) {
-                    gst::debug!(CAT, imp = self, "{err}");
+            gst::MessageView::AsyncStart(_) | gst::MessageView::AsyncDone(_) => {}
+            gst::MessageView::Element(element) => {
+                let structure = element.structure();
+                let location =
+                    structure.and_then(|structure| structure.get::<&str>("location").ok());
+                match structure.map(|structure| structure.name().as_str()) {
+                    Some(name)
+                        if name.starts_with("splitmuxsink-") && location == Some(NO_FILE) => {}
+                    Some("splitmuxsink-fragment-closed") => self.complete_file(&message),
+                    _ => self.parent_handle_message(message),
                 }
             }
-            // Access units without parameter sets: the cutter tells that there is no episode.
-            (gst::MessageView::Error(error), _)
-                if error.error().matches(gst::StreamError::WrongType)
-                    && self
-                        .children()
-                        .is_some_and(|own| message.src() == Some(own.parser.upcast_ref()))
-                    && self
-                        .cutter()
-                        .as_ref()
-                        .is_some_and(|cutter| !cutter.has_episodes()) =>
-            {
-                gst::info!(CAT, imp = self, "{:?}", error.error());
+            gst::MessageView::Error(error) => {
+                if self.is_about_nothing(&message, &error.error()) {
+                    gst::info!(CAT, imp = self, "{}", error.error());
+                } else if !self.failed.swap(true, Ordering::SeqCst) {
+                    self.parent_handle_message(message);
+                } else {
+                    gst::debug!(CAT, imp = self, "Follows of an error: {}", error.error());
+                }
             }
             _ => self.parent_handle_message(message),
         }

@@ -234,7 +234,8 @@ impl Policy {
     /// Ends the stream. Gives the number of access units that were dropped since the last IDR.
     pub fn finish(&mut self, changes: &mut Vec<Change>) -> u64 {
         self.settle_group(changes);
-        self.end(Reason::Eos, changes);
+        let reason = if self.gap { Reason::Gap } else { Reason::Eos };
+        self.end(reason, changes);
         std::mem::take(&mut self.dropped)
     }
 
@@ -554,6 +555,17 @@ mod tests {
         assert_eq!(
             summarise(&changes),
             [(0, 1500, 15, Reason::Gap), (2000, 2000, 20, Reason::Eos)]
+        );
+    }
+
+    #[test]
+    fn a_gap_without_an_idr_after_it_ends_an_episode() {
+        let mut units = groups(2);
+        units.truncate(19);
+        units[15].discont = true;
+        assert_eq!(
+            run(limit(SplitMode::AtMost, 60_000), &units),
+            [(0, 1500, 15, Reason::Gap)]
         );
     }
 
