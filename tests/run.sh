@@ -66,7 +66,7 @@ summary() {
 }
 
 cd "$top"
-install_packages openssl xauth xvfb
+install_packages openssl xvfb
 find_cargo
 REDUCTSTORE_BIN=$(reductstore_binary)
 export REDUCTSTORE_BIN

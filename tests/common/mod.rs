@@ -14,6 +14,7 @@
 // Each test binary compiles this module for itself and uses only a part of it.
 #![allow(dead_code)]
 
+pub mod child;
 pub mod mp4;
 pub mod pipeline;
 pub mod recording;

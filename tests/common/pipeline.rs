@@ -82,6 +82,12 @@ impl Pipeline {
     /// Plays until EOS or an error and gives all messages.
     pub fn run(&self) -> Outcome {
         self.play();
+        let messages = self.wait_for_end();
+        self.finish(messages)
+    }
+
+    /// Waits until EOS or an error and gives the messages so far.
+    pub fn wait_for_end(&self) -> Vec<gst::Message> {
         let mut messages = Vec::new();
         self.wait(&mut messages, |message| {
             matches!(
@@ -89,7 +95,7 @@ impl Pipeline {
                 gst::MessageType::Eos | gst::MessageType::Error
             )
         });
-        self.finish(messages)
+        messages
     }
 
     /// Collects messages up to and with the first that `wanted` likes.

@@ -251,7 +251,7 @@ impl Server {
             .unwrap_or_else(|e| panic!("bucket {name}: {e}"));
     }
 
-    /// Writes one record.
+    /// Writes one record. Its labels may have any value; in a batch, reduct-rs does not quote them.
     pub fn write(
         &self,
         bucket: &str,
@@ -261,16 +261,15 @@ impl Server {
         labels: &[(&str, &str)],
         bytes: impl Into<Bytes>,
     ) {
-        let record = Record {
-            time_us,
-            content_type: content_type.into(),
-            labels: labels
-                .iter()
-                .map(|&(key, value)| (key.into(), value.into()))
-                .collect(),
-            bytes: bytes.into(),
-        };
-        self.write_all(bucket, entry, [&record]);
+        let labels = labels.iter();
+        let labels = labels.map(|&(key, value)| (key.into(), value.into()));
+        block_on(async {
+            let bucket = self.client().get_bucket(bucket).await.expect("the bucket");
+            let record = bucket.write_record(entry).timestamp_us(time_us);
+            let record = record.content_type(content_type).labels(labels.collect());
+            let written = record.data(bytes.into()).send().await;
+            written.expect("the record is written");
+        });
     }
 
     /// Writes records in their order, in batches.
