@@ -8,22 +8,17 @@
 
 //! What passes from h264parse to splitmuxsink, and where it is cut.
 //!
-//! The cutter sees every event and every access unit, asks the policy, and keeps book of the files
-//! that follow from its decisions. It gives orders; the bin carries them out, unlocked.
-
-use std::collections::VecDeque;
+//! The cutter sees every event and every access unit, asks the policy, and gives orders that follow
+//! from its decisions. The bin carries them out, unlocked.
 
 use gst::prelude::*;
 
 use super::CAT;
+use super::files::Files;
+use super::format::Formats;
 use super::location::{LocationError, Pattern};
-use super::policy::{Change, Config, Episode, Policy, Unit, Verdict};
-use crate::h264::{ParameterSets, avc};
-
-/// A field of the caps that differs where the format does. mp4mux takes other caps into the running
-/// file, and one sample too late; a field that it does not know makes it refuse them, so that
-/// splitmuxsink begins another file.
-const EPOCH_FIELD: &str = "reduct-epoch";
+use super::policy::{Change, Config, Policy, Unit, Verdict};
+use crate::h264::avc;
 
 /// What the bin has to do before it lets something pass.
 #[derive(Debug)]
@@ -46,66 +41,16 @@ pub enum Passage {
     Drop,
 }
 
-/// An episode whose file is complete.
-#[derive(Debug)]
-pub struct Finished {
-    /// The name that its file gets now.
-    pub name: String,
-    pub episode: Episode,
-}
-
-/// Where splitmuxsink writes.
-#[derive(Debug)]
-pub enum Target {
-    File(String),
-    Nowhere,
-}
-
-/// Counts of a run.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Totals {
-    /// Episodes whose files are complete.
-    pub episodes: u64,
-    /// Their access units.
-    pub frames: u64,
-    /// Access units that no episode has, because they came before an IDR.
-    pub dropped: u64,
-}
-
-impl Totals {
-    /// The value of the property `stats`.
-    pub fn structure(&self) -> gst::Structure {
-        gst::Structure::builder("application/x-reductepisodesplit-stats")
-            .field("episodes", self.episodes)
-            .field("frames", self.frames)
-            .field("dropped", self.dropped)
-            .build()
-    }
-}
-
-/// What a file says of all its access units.
-#[derive(Debug, Clone, PartialEq)]
-struct Format {
-    /// Without `codec_data`.
-    caps: gst::Caps,
-    parameter_sets: ParameterSets,
-}
-
-/// Decides on files. One for each run of the bin.
+/// Decides what splitmuxsink gets. One for each run of the bin.
 #[derive(Debug)]
 pub struct Cutter {
+    pub files: Files,
     policy: Policy,
-    pattern: Pattern,
+    formats: Formats,
     segment: gst::FormattedSegment<gst::ClockTime>,
     /// Before the first IDR splitmuxsink gets nothing: it would begin a file.
     held_segment: Option<gst::Event>,
     began: bool,
-    /// Caps and parameter sets of the running file, and those that the next IDR brings into force:
-    /// a file has one format. h264parse does not tell of parameter sets that change nothing else.
-    format: Option<Format>,
-    next_format: Format,
-    epoch: i32,
-    length_size: usize,
     last_pts: Option<gst::ClockTime>,
     last_distance: Option<gst::ClockTime>,
     last_running_time: gst::ClockTime,
@@ -114,43 +59,25 @@ pub struct Cutter {
     /// h264parse has taken a buffer with DISCONT. It gives that flag to the right access unit, but
     /// also to the first of each segment.
     discont: bool,
-    /// Names of the files that splitmuxsink will open, in order; `None` for one that cannot be had.
-    names: VecDeque<Option<String>>,
-    /// Why that is so. It is told when the files before are complete.
-    failure: Option<LocationError>,
-    /// The file that splitmuxsink writes.
-    open: Option<String>,
-    /// Episodes that have all their access units, until their files are closed.
-    ended: VecDeque<Episode>,
-    totals: Totals,
+    dropped: u64,
 }
 
 impl Cutter {
     /// A cutter at the beginning of a stream.
     pub fn new(config: Config, pattern: Pattern) -> Self {
         Self {
+            files: Files::new(pattern),
             policy: Policy::new(config),
-            pattern,
+            formats: Formats::default(),
             segment: gst::FormattedSegment::new(),
             held_segment: None,
             began: false,
-            format: None,
-            next_format: Format {
-                caps: gst::Caps::new_any(),
-                parameter_sets: ParameterSets::default(),
-            },
-            epoch: 0,
-            length_size: 4,
             last_pts: None,
             last_distance: None,
             last_running_time: gst::ClockTime::ZERO,
             in_parser: 0,
             discont: false,
-            names: VecDeque::new(),
-            failure: None,
-            open: None,
-            ended: VecDeque::new(),
-            totals: Totals::default(),
+            dropped: 0,
         }
     }
 
@@ -158,7 +85,7 @@ impl Cutter {
     pub fn event(&mut self, event: &gst::Event) -> Passage {
         match event.view() {
             gst::EventView::Caps(caps) => {
-                self.set_caps(caps.caps_owned());
+                self.formats.set_caps(caps.caps_owned());
                 Passage::Drop
             }
             gst::EventView::Segment(segment) => {
@@ -196,17 +123,21 @@ impl Cutter {
         let avc::Facts {
             idr,
             parameter_sets,
-        } = avc::facts(self.length_size, |offset, bytes| {
+        } = avc::facts(self.formats.length_size(), |offset, bytes| {
             buffer.copy_to_slice(offset, bytes).is_ok()
         });
         for set in &parameter_sets {
-            self.next_format.parameter_sets.put(set);
+            self.formats.put_parameter_set(set);
         }
-        let new_format = idr && self.bring_format_into_force(orders);
-        if idr && let Some(segment) = self.held_segment.take() {
-            orders.push(Order::Send(segment));
+        let mut new_format = false;
+        if idr {
+            if let Some(format) = self.formats.bring_into_force() {
+                new_format = format.changed;
+                orders.push(Order::Send(gst::event::Caps::new(&format.caps)));
+            }
+            orders.extend(self.held_segment.take().map(Order::Send));
+            self.began = true;
         }
-        self.began |= idr;
 
         let duration = self.duration(buffer);
         let running_time = buffer
@@ -239,7 +170,7 @@ impl Cutter {
         Ok(match verdict {
             Verdict::Keep => Passage::Pass,
             Verdict::Drop => {
-                self.totals.dropped += 1;
+                self.dropped += 1;
                 Passage::Drop
             }
         })
@@ -259,72 +190,15 @@ impl Cutter {
         self.began
     }
 
-    /// splitmuxsink opens its next file. Gives `None` if it is none of the cutter's.
-    pub fn open_file(&mut self) -> Option<Target> {
-        let name = self.names.pop_front()?;
-        self.open.clone_from(&name);
-        Some(name.map_or(Target::Nowhere, Target::File))
-    }
-
-    /// The file that is being written.
-    pub fn open_name(&self) -> Option<&str> {
-        self.open.as_deref()
-    }
-
-    /// splitmuxsink has closed its file.
-    pub fn close_file(&mut self) -> Option<Finished> {
-        let (name, episode) = (self.open.take()?, self.ended.pop_front()?);
-        self.totals.episodes += 1;
-        self.totals.frames += episode.frames;
-        Some(Finished { name, episode })
-    }
-
-    /// Why the file after the one that was closed cannot be had, once.
-    pub fn take_failure(&mut self) -> Option<LocationError> {
-        self.failure.take()
-    }
-
-    /// What there was so far.
-    pub fn totals(&self) -> Totals {
-        self.totals
+    /// Access units that no episode has, because they came before an IDR.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     fn count_lost_in_parser(&mut self) {
         let lost = std::mem::take(&mut self.in_parser);
         self.policy.drop_unseen(lost);
-        self.totals.dropped += lost;
-    }
-
-    fn set_caps(&mut self, mut caps: gst::Caps) {
-        let codec_data = caps.structure(0).and_then(|structure| {
-            let codec_data = structure.get::<gst::Buffer>("codec_data").ok()?;
-            codec_data.into_mapped_buffer_readable().ok()
-        });
-        if let Some(codec_data) = codec_data {
-            self.length_size = avc::length_size(&codec_data).unwrap_or(self.length_size);
-            self.next_format.parameter_sets = ParameterSets::from_configuration(&codec_data);
-        }
-        for structure in caps.make_mut().iter_mut() {
-            structure.remove_field("codec_data");
-        }
-        self.next_format.caps = caps;
-    }
-
-    /// Tells whether it is another format, and orders its caps.
-    fn bring_format_into_force(&mut self, orders: &mut Vec<Order>) -> bool {
-        if self.format.as_ref() == Some(&self.next_format) {
-            return false;
-        }
-        let changed = self.format.replace(self.next_format.clone()).is_some();
-        self.epoch += i32::from(changed);
-        let mut caps = self.next_format.caps.clone();
-        let structures = caps.make_mut();
-        structures.set(EPOCH_FIELD, self.epoch);
-        if let Some(codec_data) = self.next_format.parameter_sets.to_configuration() {
-            structures.set("codec_data", gst::Buffer::from_slice(codec_data));
-        }
-        orders.push(Order::Send(gst::event::Caps::new(&caps)));
-        changed
+        self.dropped += lost;
     }
 
     /// The buffer's duration, else that of a frame, else the shorter of the last two distances, as
@@ -341,20 +215,9 @@ impl Cutter {
         buffer
             .duration()
             .filter(|duration| !duration.is_zero())
-            .or_else(|| self.frame_duration())
+            .or_else(|| self.formats.frame_duration())
             .or(shorter)
             .unwrap_or_default()
-    }
-
-    fn frame_duration(&self) -> Option<gst::ClockTime> {
-        let structure = self.next_format.caps.structure(0)?;
-        let rate = structure.get::<gst::Fraction>("framerate").ok()?;
-        let (numerator, denominator) =
-            (rate.numer().try_into().ok()?, rate.denom().try_into().ok()?);
-        if numerator == 0 {
-            return None;
-        }
-        gst::ClockTime::SECOND.mul_div_floor(denominator, numerator)
     }
 
     fn apply(
@@ -371,14 +234,7 @@ impl Cutter {
                     capture,
                     dropped,
                 } => {
-                    match self.pattern.name(index, capture) {
-                        Ok(name) => self.names.push_back(Some(name)),
-                        Err(error) if index == 0 => return Err(error),
-                        Err(error) => {
-                            self.names.push_back(None);
-                            self.failure.get_or_insert(error);
-                        }
-                    }
+                    self.files.begin(index, capture)?;
                     if cut {
                         orders.push(Order::CutAt(running_time));
                     }
@@ -387,7 +243,7 @@ impl Cutter {
                         dropped,
                     });
                 }
-                Change::End(episode) => self.ended.push_back(episode),
+                Change::End(episode) => self.files.end(episode),
             }
         }
         Ok(())

@@ -19,7 +19,8 @@ use gst::subclass::prelude::*;
 
 use super::CAT;
 use super::children::{Children, NO_FILE};
-use super::cutter::{Cutter, Finished, Order, Passage, Target};
+use super::cutter::{Cutter, Order, Passage};
+use super::files::{Files, Finished, Target};
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, LocationError, Pattern};
 use super::policy::{Config, Episode};
@@ -28,6 +29,25 @@ impl ReductEpisodeSplit {
     /// The cutter of this run. Nothing may be called while it is locked.
     pub(super) fn cutter(&self) -> MutexGuard<'_, Option<Cutter>> {
         self.cutter.lock().unwrap()
+    }
+
+    /// Something of the files of this run.
+    fn files<T>(&self, ask: impl FnOnce(&mut Files) -> Option<T>) -> Option<T> {
+        ask(&mut self.cutter().as_mut()?.files)
+    }
+
+    /// The value of the property `stats`.
+    pub(super) fn stats(&self) -> gst::Structure {
+        let cutter = self.cutter();
+        let cutter = cutter.as_ref();
+        let totals = cutter
+            .map(|cutter| cutter.files.totals())
+            .unwrap_or_default();
+        gst::Structure::builder("application/x-reductepisodesplit-stats")
+            .field("episodes", totals.episodes)
+            .field("frames", totals.frames)
+            .field("dropped", cutter.map_or(0, Cutter::dropped))
+            .build()
     }
 
     pub(super) fn children(&self) -> Option<Children> {
@@ -220,7 +240,7 @@ impl ReductEpisodeSplit {
 
     /// The file that splitmuxsink asks for, in its output thread.
     fn file_to_open(&self, sample: &gst::Sample) -> String {
-        let target = self.cutter().as_mut().and_then(Cutter::open_file);
+        let target = self.files(Files::open);
         match target {
             Some(Target::File(name)) => location::part(&name),
             Some(Target::Nowhere) => NO_FILE.into(),
@@ -244,7 +264,7 @@ impl ReductEpisodeSplit {
         if self.has_failed() {
             return;
         }
-        let finished = self.cutter().as_mut().and_then(Cutter::close_file);
+        let finished = self.files(Files::close);
         let Some(Finished { name, episode }) = finished else {
             return;
         };
@@ -269,7 +289,7 @@ impl ReductEpisodeSplit {
         let obj = self.obj();
         self.post(message(&name, &episode, bytes), Some(obj.upcast_ref()));
 
-        let failure = self.cutter().as_mut().and_then(Cutter::take_failure);
+        let failure = self.files(Files::take_failure);
         if let Some(error) = failure {
             self.fail(self.location_error(&error));
         }
@@ -399,11 +419,7 @@ impl ReductEpisodeSplit {
 
     pub(super) fn end_run(&self) {
         self.has_run.store(true, Ordering::SeqCst);
-        let open = self
-            .cutter()
-            .as_ref()
-            .and_then(Cutter::open_name)
-            .map(location::part);
+        let open = self.files(|files| files.open_name().map(location::part));
         if let Some(part) = open
             && !self.has_failed()
         {

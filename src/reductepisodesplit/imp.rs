@@ -242,10 +242,7 @@ impl ObjectImpl for ReductEpisodeSplit {
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         match pspec.name() {
             "splitmuxsink" => return self.children().map(|own| own.splitter).to_value(),
-            "stats" => {
-                let totals = self.cutter().as_ref().map(Cutter::totals);
-                return totals.unwrap_or_default().structure().to_value();
-            }
+            "stats" => return self.stats().to_value(),
             _ => {}
         }
         let settings = self.settings.lock().unwrap();

@@ -15,7 +15,9 @@ use gst::prelude::*;
 
 mod children;
 mod cutter;
+mod files;
 mod flow;
+mod format;
 mod imp;
 mod location;
 mod policy;

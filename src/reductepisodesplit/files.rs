@@ -1,0 +1,195 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Which file each episode goes to, from its begin until the file is complete.
+
+use std::collections::VecDeque;
+
+use super::location::{LocationError, Pattern};
+use super::policy::Episode;
+
+/// Where splitmuxsink writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    File(String),
+    Nowhere,
+}
+
+/// An episode whose file is complete.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// The name that its file gets now.
+    pub name: String,
+    pub episode: Episode,
+}
+
+/// The book of files. Episodes begin and end as the policy decides; splitmuxsink opens and closes
+/// files in the same order, but later.
+#[derive(Debug)]
+pub struct Files {
+    pattern: Pattern,
+    /// What splitmuxsink will open.
+    to_open: VecDeque<Target>,
+    /// The file that splitmuxsink writes.
+    open: Option<String>,
+    /// Episodes that have all their access units, until their files are closed.
+    ended: VecDeque<Episode>,
+    /// Why a file is not to be had.
+    failure: Option<LocationError>,
+    totals: Totals,
+}
+
+/// Counts of complete files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub episodes: u64,
+    /// Access units in them.
+    pub frames: u64,
+}
+
+impl Files {
+    /// A book without a file.
+    pub fn new(pattern: Pattern) -> Self {
+        Self {
+            pattern,
+            to_open: VecDeque::new(),
+            open: None,
+            ended: VecDeque::new(),
+            failure: None,
+            totals: Totals::default(),
+        }
+    }
+
+    /// An episode begins.
+    ///
+    /// # Errors
+    ///
+    /// Only for the first one. That a later one has no name is told by
+    /// [`take_failure`](Self::take_failure), when the files before are complete.
+    pub fn begin(
+        &mut self,
+        index: u32,
+        capture: Option<gst::ClockTime>,
+    ) -> Result<(), LocationError> {
+        match self.pattern.name(index, capture) {
+            Ok(name) => self.to_open.push_back(Target::File(name)),
+            Err(error) if index == 0 => return Err(error),
+            Err(error) => {
+                self.to_open.push_back(Target::Nowhere);
+                self.failure.get_or_insert(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// An episode has all its access units.
+    pub fn end(&mut self, episode: Episode) {
+        self.ended.push_back(episode);
+    }
+
+    /// splitmuxsink opens a file. Gives `None` if no episode belongs to it.
+    pub fn open(&mut self) -> Option<Target> {
+        let target = self.to_open.pop_front()?;
+        self.open = match &target {
+            Target::File(name) => Some(name.clone()),
+            Target::Nowhere => None,
+        };
+        Some(target)
+    }
+
+    /// The file that is being written.
+    pub fn open_name(&self) -> Option<&str> {
+        self.open.as_deref()
+    }
+
+    /// splitmuxsink has closed its file.
+    pub fn close(&mut self) -> Option<Finished> {
+        let (name, episode) = (self.open.take()?, self.ended.pop_front()?);
+        self.totals.episodes += 1;
+        self.totals.frames += episode.frames;
+        Some(Finished { name, episode })
+    }
+
+    /// The files that are complete.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Why the file after the one that was closed is not to be had, once.
+    pub fn take_failure(&mut self) -> Option<LocationError> {
+        self.failure.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reductepisodesplit::policy::Reason;
+
+    fn files(pattern: &str) -> Files {
+        Files::new(Pattern::new(pattern).unwrap())
+    }
+
+    fn episode(index: u32) -> Episode {
+        Episode {
+            index,
+            capture: None,
+            duration: gst::ClockTime::SECOND,
+            frames: 10,
+            dropped: 0,
+            reason: Reason::Eos,
+        }
+    }
+
+    #[test]
+    fn files_follow_episodes() {
+        let mut files = files("%d.mp4");
+        files.begin(0, None).unwrap();
+        assert_eq!(files.open(), Some(Target::File("0.mp4".into())));
+        // The policy is ahead of splitmuxsink.
+        files.end(episode(0));
+        files.begin(1, None).unwrap();
+        files.end(episode(1));
+        assert_eq!(files.open_name(), Some("0.mp4"));
+        let finished = files.close().unwrap();
+        assert_eq!(
+            (finished.name.as_str(), finished.episode.index),
+            ("0.mp4", 0)
+        );
+        assert_eq!(files.open_name(), None);
+        assert_eq!(files.open(), Some(Target::File("1.mp4".into())));
+        assert_eq!(files.close().unwrap().episode.index, 1);
+        let totals = Totals {
+            episodes: 2,
+            frames: 20,
+        };
+        assert_eq!(files.totals(), totals);
+        assert_eq!(files.open(), None);
+        assert_eq!(files.close(), None);
+    }
+
+    #[test]
+    fn the_first_name_fails_at_once() {
+        let mut files = files("{start}.mp4");
+        assert_eq!(files.begin(0, None), Err(LocationError::NoCaptureTime));
+    }
+
+    #[test]
+    fn a_later_name_fails_after_the_files_before() {
+        let mut files = files("clip.mp4");
+        files.begin(0, None).unwrap();
+        files.open();
+        files.end(episode(0));
+        assert_eq!(files.begin(1, None), Ok(()));
+        assert_eq!(files.close().unwrap().name, "clip.mp4");
+        assert_eq!(files.take_failure(), Some(LocationError::SameName));
+        assert_eq!(files.take_failure(), None);
+        assert_eq!(files.open(), Some(Target::Nowhere));
+        assert_eq!(files.open_name(), None);
+    }
+}
