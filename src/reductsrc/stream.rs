@@ -25,8 +25,11 @@ use crate::h264::{AccessUnit, AccessUnitSplitter};
 const CONTENT_TYPE: &str = "video/h264";
 
 /// Reference of a capture time: the Unix epoch (documentation of `GstReferenceTimestampMeta`).
-static UNIX_TIME: LazyLock<gst::Caps> =
-    LazyLock::new(|| gst::Caps::new_empty_simple("timestamp/x-unix"));
+static UNIX_TIME: LazyLock<gst::Caps> = LazyLock::new(|| {
+    let mut caps = gst::Caps::new_empty_simple("timestamp/x-unix");
+    caps.make_mut().mark_may_be_leaked();
+    caps
+});
 
 /// What the source has to do next.
 #[derive(Debug)]
