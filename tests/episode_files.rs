@@ -11,7 +11,6 @@
 
 mod common;
 
-use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -435,15 +434,11 @@ fn a_disk_that_is_full_at_the_end_of_a_file_leaves_no_broken_one() {
 fn plugins(names: &[&str]) -> TempDir {
     common::init();
     let folder = tempfile::tempdir().unwrap();
-    // The tests' own folder has it, but not for plugins only.
-    let own = env::current_exe()
-        .unwrap()
-        .with_file_name("libgstreduct.so");
     let registry = gst::Registry::get();
     let others = names
         .iter()
         .map(|name| registry.find_plugin(name).unwrap().filename().unwrap());
-    for file in others.chain([own]) {
+    for file in others.chain([common::plugin_file()]) {
         symlink(&file, folder.path().join(file.file_name().unwrap())).unwrap();
     }
     folder

@@ -14,7 +14,7 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 
 use common::SERVER;
@@ -34,13 +34,6 @@ fn lines() -> Vec<String> {
         .filter(|line| line.starts_with("gst-launch-1.0"))
         .map(ToOwned::to_owned)
         .collect()
-}
-
-/// The folder of the plugin as cargo built it for this test.
-fn plugin_folder() -> PathBuf {
-    let test = std::env::current_exe().expect("this test");
-    let folder = test.parent().and_then(Path::parent);
-    folder.expect("target/PROFILE").to_owned()
 }
 
 /// Records six seconds into bucket `b`, as the README's lines expect it.
@@ -106,11 +99,14 @@ fn every_line_runs() {
     assert!(lines.len() >= 6, "{lines:?}");
     for line in lines {
         let folder = tempfile::tempdir().expect("a folder");
+        let plugins = tempfile::tempdir().expect("a folder");
+        let plugin = common::plugin_file();
+        symlink(&plugin, plugins.path().join("libgstreduct.so")).expect("a link");
         let output = Command::new("timeout")
             .args(["60", "sh", "-c", &line])
             .current_dir(folder.path())
-            .env("GST_PLUGIN_PATH", plugin_folder())
-            .env("GST_REGISTRY", folder.path().join("registry"))
+            .env("GST_PLUGIN_PATH", plugins.path())
+            .env("GST_REGISTRY", plugins.path().join("registry"))
             .env("REDUCT_URL", SERVER.url())
             .env("DISPLAY", &display.name)
             .output()

@@ -22,6 +22,7 @@ pub mod server;
 pub mod stream;
 mod tool;
 
+use std::path::PathBuf;
 use std::sync::{LazyLock, Once};
 
 use server::Server;
@@ -37,4 +38,11 @@ pub fn init() {
         gst::init().expect("GStreamer starts");
         gstreduct::plugin_register_static().expect("the plugin registers");
     });
+}
+
+/// The plugin's file as cargo builds it for the tests, for programs that load it. It lies among many
+/// that are no plugins.
+pub fn plugin_file() -> PathBuf {
+    let test = std::env::current_exe().expect("this test");
+    test.with_file_name("libgstreduct.so")
 }
