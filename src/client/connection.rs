@@ -66,12 +66,12 @@ impl Connection {
                 ("The url property is not a URL: {err}. Example: http://127.0.0.1:8383")
             )
         })?;
-        // Both can hold the token, so that they are not repeated here.
-        if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some()
-        {
+        // All can hold the token, so that they are not repeated here.
+        let user_information = !parsed.username().is_empty() || parsed.password().is_some();
+        if user_information || parsed.query().is_some() || parsed.fragment().is_some() {
             return Err(gst::error_msg!(
                 gst::ResourceError::Settings,
-                ("The url property has user information or a query. Set the token by the \
+                ("The url property has user information, a query or a fragment. Set the token by the \
                      environment variable REDUCT_API_TOKEN or the property api-token")
             ));
         }
@@ -131,9 +131,10 @@ impl Connection {
 /// A URL as it may be shown: without the parts that can hold a token, which [`Connection::new`]
 /// refuses all the same.
 pub fn without_secrets(url: &str) -> String {
-    let (url, query) = url
-        .split_once('?')
-        .map_or((url, ""), |(url, _)| (url, "?***"));
+    let (url, rest) = match url.split_once(['?', '#']) {
+        None => (url, ""),
+        Some((url, _)) => (url, "?***"),
+    };
     let url = match url.rsplit_once('@') {
         None => url.to_owned(),
         Some((before, host)) => {
@@ -141,7 +142,7 @@ pub fn without_secrets(url: &str) -> String {
             format!("{scheme}//***@{host}")
         }
     };
-    url + query
+    url + rest
 }
 
 #[cfg(test)]
@@ -186,6 +187,7 @@ mod tests {
             "http://user:s3cret@host",
             "http://s3cret@host",
             "http://host?token=s3cret",
+            "http://host#s3cret",
             "user:s3cret@host",
         ] {
             let error = connection(url).unwrap_err();

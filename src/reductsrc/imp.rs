@@ -68,7 +68,13 @@ impl ReductSrc {
                     gst::debug!(CAT, imp = self, "Setting caps {caps}");
                     self.obj().set_caps(&caps).map_err(|err| {
                         gst::debug!(CAT, imp = self, "Caps refused: {err}");
-                        gst::FlowError::NotNegotiated
+                        // A pad that shuts down refuses them, too.
+                        let flags = self.obj().src_pad().pad_flags();
+                        if flags.contains(gst::PadFlags::FLUSHING) {
+                            gst::FlowError::Flushing
+                        } else {
+                            gst::FlowError::NotNegotiated
+                        }
                     })?;
                 }
                 Ok(Step::Segment(segment)) => {
@@ -304,9 +310,7 @@ impl ObjectImpl for ReductSrc {
     fn constructed(&self) {
         self.parent_constructed();
 
-        let obj = self.obj();
-        obj.set_format(gst::Format::Time);
-        obj.set_live(false);
+        self.obj().set_format(gst::Format::Time);
     }
 }
 

@@ -72,6 +72,8 @@ enum Source {
     Unread(Box<(Connection, Query)>),
     Reading(RecordReader),
     Ended,
+    /// As after an error that was told: there is nothing more, but no end either.
+    Failed,
 }
 
 impl Stream {
@@ -102,6 +104,7 @@ impl Stream {
                 Err(ReadError::Flushed) => return Err(Flushed),
                 Err(ReadError::Failed(message)) => {
                     self.finish();
+                    self.source = Source::Failed;
                     self.make_steps();
                     self.steps.push_back(Step::Fail(message));
                 }
@@ -126,6 +129,7 @@ impl Stream {
                 None => self.finish(),
             },
             Source::Ended => self.steps.push_back(Step::End),
+            Source::Failed => return Err(ReadError::Flushed),
         }
         Ok(())
     }
