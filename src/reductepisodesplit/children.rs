@@ -71,6 +71,9 @@ impl Children {
     /// commit PAUSED. A pipeline with such a sink can lose its EOS: GstBin clears `posted_playing`
     /// after it has posted PAUSED, and another thread may have gone to PLAYING in between. Files
     /// need no preroll, so that the state is committed here.
+    ///
+    /// GstElement wants its state lock held for that, against other threads that change the state.
+    /// Nobody but the bin changes that of a locked child, and only in a state change of its own.
     pub fn start_splitter(&self) -> Result<(), gst::StateChangeError> {
         if self.splitter.set_state(gst::State::Playing)? == gst::StateChangeSuccess::Async {
             self.splitter

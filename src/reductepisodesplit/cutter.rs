@@ -48,7 +48,8 @@ pub struct Cutter {
     policy: Policy,
     formats: Formats,
     segment: gst::FormattedSegment<gst::ClockTime>,
-    /// Before the first IDR splitmuxsink gets nothing: it would begin a file.
+    /// Before the first IDR splitmuxsink gets nothing: it would begin a file. The first segment
+    /// comes after the caps that are sent then.
     held_segment: Option<gst::Event>,
     began: bool,
     last_pts: Option<gst::ClockTime>,
@@ -109,6 +110,12 @@ impl Cutter {
     pub fn enters_parser(&mut self, buffer: &gst::BufferRef, is_access_unit: bool) {
         self.in_parser += u64::from(is_access_unit);
         self.discont |= buffer.flags().contains(gst::BufferFlags::DISCONT);
+    }
+
+    /// What h264parse has taken is gone.
+    pub fn flush(&mut self) {
+        self.in_parser = 0;
+        self.discont = false;
     }
 
     /// Takes the next access unit. Sets its flags and duration, and appends to `orders` what has to

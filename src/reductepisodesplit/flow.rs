@@ -84,7 +84,9 @@ impl ReductEpisodeSplit {
     fn watch(&self, children: &Children) {
         if let Some(pad) = children.parser.static_pad("sink") {
             let weak = self.downgrade();
-            let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+            let mask = gst::PadProbeType::BUFFER
+                | gst::PadProbeType::BUFFER_LIST
+                | gst::PadProbeType::EVENT_FLUSH;
             pad.add_probe(mask, move |pad, info| {
                 if let Some(imp) = weak.upgrade() {
                     imp.watch_input(pad, info);
@@ -113,6 +115,12 @@ impl ReductEpisodeSplit {
 
     /// Before h264parse, in the streaming thread.
     fn watch_input(&self, pad: &gst::Pad, info: &gst::PadProbeInfo) {
+        if let Some(event) = info.event() {
+            if event.type_() == gst::EventType::FlushStop {
+                self.flushed();
+            }
+            return;
+        }
         let is_access_unit = has_access_units(pad);
         let mut cutter = self.cutter();
         let Some(cutter) = cutter.as_mut() else {
@@ -126,6 +134,22 @@ impl ReductEpisodeSplit {
                     .for_each(|buffer| cutter.enters_parser(buffer, false));
             }
             _ => {}
+        }
+    }
+
+    /// What was on its way is gone.
+    fn flushed(&self) {
+        let has_episodes = self.cutter().as_mut().is_some_and(|cutter| {
+            cutter.flush();
+            cutter.has_episodes()
+        });
+        // splitmuxsink throws away whole groups, and would write files without keyframes.
+        if has_episodes {
+            self.fail(gst::error_msg!(
+                gst::StreamError::Mux,
+                ("The stream was flushed, as by a seek, in the middle of an episode, which \
+                     would lack access units")
+            ));
         }
     }
 
@@ -371,6 +395,7 @@ impl ReductEpisodeSplit {
 
     /// From now on nothing that is in order of the stream enters the bin.
     pub(super) fn close_gate(&self) {
+        self.open_gate();
         let mask = gst::PadProbeType::BLOCK
             | gst::PadProbeType::BUFFER
             | gst::PadProbeType::BUFFER_LIST
@@ -391,9 +416,47 @@ impl ReductEpisodeSplit {
         }
     }
 
+    /// Sets the state of splitmuxsink, which is locked, before that of the other children.
+    pub(super) fn change_splitter_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<(), gst::StateChangeError> {
+        let Some(children) = self.children() else {
+            return Ok(());
+        };
+        match transition {
+            gst::StateChange::ReadyToPaused => {
+                self.close_gate();
+                children.start_splitter()
+            }
+            gst::StateChange::PlayingToPaused => {
+                self.close_gate();
+                Ok(())
+            }
+            gst::StateChange::PausedToReady | gst::StateChange::ReadyToNull => {
+                // On the way down nothing stops the other children.
+                if let Err(err) = children.stop_splitter(transition.next()) {
+                    gst::warning!(CAT, imp = self, "{err}");
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// GstBin forgets EOS in PAUSED. Sinks that were in PAUSED, too, send it again; splitmuxsink was
+    /// in PLAYING all along.
+    pub(super) fn repeat_eos(&self) {
+        let eos = self.eos.lock().unwrap().clone();
+        if let Some(eos) = eos {
+            self.parent_handle_message(eos);
+        }
+    }
+
     /// Prepares a run: checked settings and a cutter without a past.
     pub(super) fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
         self.failed.store(false, Ordering::SeqCst);
+        *self.eos.lock().unwrap() = None;
         if self.has_run.swap(false, Ordering::SeqCst) {
             // splitmuxsink keeps something of its last stream in READY.
             self.remove_children();
@@ -418,6 +481,7 @@ impl ReductEpisodeSplit {
     }
 
     pub(super) fn end_run(&self) {
+        self.open_gate();
         self.has_run.store(true, Ordering::SeqCst);
         let open = self.files(|files| files.open_name().map(location::part));
         if let Some(part) = open

@@ -34,7 +34,11 @@
  * * `reason` (string): why it ended: `duration`, `size`, `gap`, `format` or `eos`
  *
  * The messages of splitmuxsink pass, too: `splitmuxsink-fragment-opened` with the name of the file
- * that is written, `splitmuxsink-fragment-closed` with its final name.
+ * that is written, `splitmuxsink-fragment-closed` with its final name. As with splitmuxsink, a
+ * synchronous handler of these messages must not call into it.
+ *
+ * Behind a demuxer or a tee the bin needs a queue, as any sink does: it lets nothing in before
+ * PLAYING. It cannot follow a flushing seek in the middle of an episode, which is an error.
  *
  * ## Example launch line
  *
@@ -88,6 +92,8 @@ pub struct ReductEpisodeSplit {
     pub(super) settings: Mutex<Settings>,
     pub(super) children: Mutex<Option<Children>>,
     pub(super) cutter: Mutex<Option<Cutter>>,
+    /// EOS of splitmuxsink, which GstBin forgets in PAUSED.
+    pub(super) eos: Mutex<Option<gst::Message>>,
     /// There was an error in this run.
     pub(super) failed: AtomicBool,
     /// The children have run, and are not made anew yet.
@@ -127,6 +133,7 @@ impl ObjectSubclass for ReductEpisodeSplit {
             settings: Default::default(),
             children: Default::default(),
             cutter: Default::default(),
+            eos: Default::default(),
             failed: Default::default(),
             has_run: Default::default(),
         }
@@ -312,33 +319,20 @@ impl ElementImpl for ReductEpisodeSplit {
             self.post_error_message(message);
             gst::StateChangeError
         })?;
-        let children = self.children();
+        let changed = self
+            .change_splitter_state(transition)
+            .and_then(|()| self.parent_change_state(transition));
         match transition {
-            gst::StateChange::ReadyToPaused => {
-                self.close_gate();
-                if let Some(children) = children {
-                    children.start_splitter()?;
-                }
-            }
-            gst::StateChange::PlayingToPaused => self.close_gate(),
-            gst::StateChange::PausedToReady | gst::StateChange::ReadyToNull => {
-                if let Some(children) = children {
-                    children.stop_splitter(transition.next())?;
-                }
-            }
-            _ => {}
-        }
-        let success = self.parent_change_state(transition)?;
-        match transition {
-            gst::StateChange::PausedToPlaying => self.open_gate(),
-            gst::StateChange::PausedToReady => {
+            gst::StateChange::ReadyToPaused if changed.is_err() => self.end_run(),
+            gst::StateChange::PausedToPlaying => {
                 self.open_gate();
-                self.end_run();
+                self.repeat_eos();
             }
+            gst::StateChange::PausedToReady => self.end_run(),
             gst::StateChange::ReadyToNull => self.remove_children(),
             _ => {}
         }
-        Ok(success)
+        changed
     }
 }
 
@@ -347,6 +341,10 @@ impl BinImpl for ReductEpisodeSplit {
         match message.view() {
             // splitmuxsink waits for its first file on its own.
             gst::MessageView::AsyncStart(_) | gst::MessageView::AsyncDone(_) => {}
+            gst::MessageView::Eos(_) => {
+                *self.eos.lock().unwrap() = Some(message.clone());
+                self.parent_handle_message(message);
+            }
             gst::MessageView::Element(element) => {
                 let structure = element.structure();
                 let location =

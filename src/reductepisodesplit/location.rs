@@ -36,6 +36,9 @@ pub enum LocationError {
 impl Pattern {
     /// Checks a pattern.
     pub fn new(text: &str) -> Result<Self, LocationError> {
+        if has_absurd_width(text) {
+            return Err(LocationError::BadFormat);
+        }
         let plain = expand(text, "", "");
         let numbered = match (print(&plain, &[&0]), print(&plain, &[])) {
             (Some(_), _) => true,
@@ -81,6 +84,16 @@ pub fn part(name: &str) -> String {
 fn expand(text: &str, utc: &str, microseconds: &str) -> String {
     text.replace("{start}", utc)
         .replace("{start-us}", microseconds)
+}
+
+/// Whether a printf form would print more than any file name has.
+fn has_absurd_width(text: &str) -> bool {
+    let text = text.replace("%%", "");
+    let mut forms = text.split('%').skip(1);
+    forms.any(|form| {
+        let width = form.chars().take_while(|c| !c.is_alphabetic());
+        width.filter(char::is_ascii_digit).count() > 3
+    })
 }
 
 fn print(format: &str, values: &[&dyn sprintf::Printf]) -> Option<String> {
@@ -130,7 +143,7 @@ mod tests {
 
     #[test]
     fn bad_patterns() {
-        for pattern in ["%s.mp4", "%d_%d.mp4", "%", "%q"] {
+        for pattern in ["%s.mp4", "%d_%d.mp4", "%", "%q", "%99999999d"] {
             assert_eq!(name(pattern, 0), Err(LocationError::BadFormat), "{pattern}");
         }
     }

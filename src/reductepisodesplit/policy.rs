@@ -133,8 +133,6 @@ struct Running {
 #[derive(Debug, Clone, Copy)]
 struct Span {
     start: ClockTime,
-    /// Running time of the frame that is shown last, and when it ends.
-    last: ClockTime,
     end: ClockTime,
     frames: u64,
     bytes: u64,
@@ -146,7 +144,6 @@ impl Span {
     fn empty(unit: &Unit) -> Self {
         Self {
             start: unit.running_time,
-            last: unit.running_time,
             end: unit.running_time,
             frames: 0,
             bytes: 0,
@@ -163,10 +160,8 @@ impl Span {
     }
 
     fn joined(&self, next: &Self) -> Self {
-        let later = if next.last >= self.last { next } else { self };
         Self {
-            last: later.last,
-            end: later.end,
+            end: self.end.max(next.end),
             frames: self.frames + next.frames,
             bytes: self.bytes + next.bytes,
             ..*self
@@ -248,7 +243,6 @@ impl Policy {
         if let Some(reason) = self.reason_to_end_without(&group) {
             self.end(reason, changes);
             let first = Span {
-                last: group.start,
                 end: group.start,
                 frames: 0,
                 bytes: 0,
