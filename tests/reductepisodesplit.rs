@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
+use common::await_that;
 use common::mp4::{self, Mp4};
 use common::pipeline::{Outcome, Pipeline};
 use common::stream::{Content, Stream, StreamSpec, nal_ranges, nal_type, nal_units};
@@ -1140,4 +1141,76 @@ fn the_element_ends_with_its_pipeline() {
     assert!(split.upgrade().is_some());
     drop(splitter);
     assert!(split.upgrade().is_none());
+}
+
+#[test]
+fn eos_outlasts_a_pause_while_another_branch_goes_on() {
+    // Like a pipeline that exports and shows: EOS is there when all sinks have it.
+    let splitter = Splitter::new(CAMERA, "");
+    let pipeline = &splitter.pipeline;
+    pipeline.element("camera").set_property("num-buffers", 30);
+    let other: gst_app::AppSrc = gst::ElementFactory::make("appsrc")
+        .build()
+        .unwrap()
+        .downcast()
+        .unwrap();
+    let sink = gst::ElementFactory::make("fakesink")
+        .property("async", false)
+        .build()
+        .unwrap();
+    pipeline.add_many([other.upcast_ref(), &sink]).unwrap();
+    other.link(&sink).unwrap();
+
+    pipeline.play();
+    let mut messages = Vec::new();
+    pipeline.wait(&mut messages, |message| {
+        let reason = message
+            .structure()
+            .map(|structure| structure.get::<&str>("reason"));
+        reason == Some(Ok("eos"))
+    });
+    // EOS of the bin comes after that, from the muxer's thread, and is not EOS of the pipeline.
+    let muxer = pipeline.element("mp4mux").static_pad("src").unwrap();
+    await_that("the muxer goes on", || {
+        muxer.task_state() == gst::TaskState::Paused
+    });
+    set_state(&splitter, gst::State::Paused);
+    set_state(&splitter, gst::State::Playing);
+    other.end_of_stream().unwrap();
+    messages.extend(pipeline.wait_for_end());
+    assert_eq!(pipeline.finish(messages).clean().episodes().len(), 1);
+}
+
+#[test]
+fn a_flush_within_an_episode_is_an_error() {
+    let mut frames = frames(&six_groups());
+    frames.truncate(25);
+    let source = format!("appsrc name=src format=time caps=\"{AU}\"");
+    let splitter = Splitter::new(&source, "duration=1000000000");
+    let src: gst_app::AppSrc = splitter.pipeline.element("src").downcast().unwrap();
+    for frame in frames {
+        src.push_buffer(frame).unwrap();
+    }
+    splitter.pipeline.play();
+    let mut messages = Vec::new();
+    // splitmuxsink has the first group, and some of the next.
+    splitter.pipeline.wait(&mut messages, |message| {
+        let name = message
+            .structure()
+            .map(|structure| structure.name().as_str());
+        name == Some("splitmuxsink-fragment-opened")
+    });
+    let pad = splitter
+        .pipeline
+        .element("split")
+        .static_pad("sink")
+        .unwrap();
+    pad.send_event(gst::event::FlushStart::new());
+    pad.send_event(gst::event::FlushStop::new(true));
+    messages.extend(splitter.pipeline.wait_for_end());
+    let outcome = splitter.pipeline.finish(messages);
+    assert!(outcome.error().0.matches(gst::StreamError::Mux));
+    for file in mp4::episodes(splitter.folder.path()) {
+        assert_eq!(mp4::probe(&file).frames, 10, "{file:?}");
+    }
 }

@@ -12,11 +12,12 @@ mod common;
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::SERVER;
+use common::await_that;
 use common::child;
 use common::pipeline::{Outcome, Pipeline, Samples, capture_us};
 use common::recording::{Laid, Layout, Recording, capture_times_us};
@@ -889,15 +890,6 @@ fn stat(pipeline: &Pipeline, name: &str) -> u64 {
     stats.get(name).expect("a counter")
 }
 
-/// Waits for something that no message tells.
-fn await_that(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
 /// Waits until not one more record of the bulky stream fits into the queue.
 fn await_full_queue(pipeline: &Pipeline) {
     await_that("the queue never gets full", || {
@@ -1340,4 +1332,58 @@ fn url_and_token_come_from_the_environment() {
         ("TEST_BUCKET", bucket),
     ];
     child::again(test, &variables.each_ref().map(|(n, v)| (*n, v.as_str())));
+}
+
+#[test]
+fn caps_that_come_while_it_stops_are_no_error() {
+    let (bucket, _) = record(&Recording::default(), &example());
+    let pipeline = pipeline(&SERVER, &bucket);
+    let source = pipeline.element("src");
+    let pad = source.static_pad("src").expect("a pad");
+    let (sender, caps) = mpsc::channel();
+    let own = source.as_ptr() as usize;
+    // Between the record and its caps the source only logs.
+    gst::log::set_threshold_for_name("reductsrc", gst::DebugLevel::Debug);
+    gst::log::add_log_function(move |_, _, _, _, _, object, message| {
+        let own = object.is_some_and(|object| object.as_ptr() as usize == own);
+        if own
+            && message
+                .get()
+                .is_some_and(|text| text.starts_with("Setting caps"))
+        {
+            sender.send(()).expect("somebody waits");
+            let flushing = || pad.pad_flags().contains(gst::PadFlags::FLUSHING);
+            await_that("the pad does not stop", flushing);
+        }
+    });
+    pipeline.play();
+    caps.recv().expect("caps");
+    let outcome = pipeline.finish(Vec::new());
+    assert!(outcome.errors.is_empty(), "{}", outcome.text());
+}
+
+#[test]
+fn a_flush_after_an_error_is_not_followed_by_eos() {
+    let (bucket, _) = record(&Recording::default(), &example());
+    let pipeline = pipeline(&SERVER, &bucket);
+    let source = pipeline.element("src");
+    source.set_property("entry", "missing");
+    let (sender, events) = mpsc::channel();
+    let pad = source.static_pad("src").expect("a pad");
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        let event = info.event().expect("an event");
+        sender.send(event.type_()).expect("the test goes on");
+        gst::PadProbeReturn::Ok
+    });
+    pipeline.play();
+    let messages = pipeline.wait_for_end();
+    assert!(source.send_event(gst::event::FlushStart::new()));
+    assert!(source.send_event(gst::event::FlushStop::new(true)));
+    // The flush set the streaming thread going again, and it has nothing more to say.
+    await_that("the source goes on", || {
+        pad.task_state() == gst::TaskState::Paused
+    });
+    let outcome = pipeline.finish(messages);
+    assert_eq!(outcome.errors.len(), 1, "{}", outcome.text());
+    assert!(events.try_iter().all(|event| event != gst::EventType::Eos));
 }

@@ -24,6 +24,8 @@ mod tool;
 
 use std::path::PathBuf;
 use std::sync::{LazyLock, Once};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use server::Server;
 
@@ -45,4 +47,13 @@ pub fn init() {
 pub fn plugin_file() -> PathBuf {
     let test = std::env::current_exe().expect("this test");
     test.with_file_name("libgstreduct.so")
+}
+
+/// Waits for something that no message tells.
+pub fn await_that(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(2));
+    }
 }
