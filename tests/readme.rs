@@ -57,6 +57,8 @@ impl Display {
     fn start() -> Self {
         let mut server = Command::new("Xvfb")
             .args([
+                // Between two clients it would start anew, and refuse the next one meanwhile.
+                "-noreset",
                 "-displayfd",
                 "1",
                 "-screen",
