@@ -270,7 +270,7 @@ impl ReductEpisodeSplit {
             Some(Target::Nowhere) => NO_FILE.into(),
             // Without a buffer the stream has ended, and splitmuxsink writes a file all the same.
             None => {
-                if sample.buffer().is_some() && !self.has_failed() {
+                if sample.buffer().is_some() {
                     self.fail(gst::error_msg!(
                         gst::CoreError::Failed,
                         ("splitmuxsink begins a file that no episode belongs to")

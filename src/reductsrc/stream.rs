@@ -9,9 +9,8 @@
 //! From records to what the source pushes: the state of the streaming thread.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 
 use super::CAT;
 use super::frame_rate;
