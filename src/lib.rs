@@ -18,7 +18,9 @@
  * Since: plugins-reduct-0.1
  */
 mod client;
-mod h264;
+// Public for the fuzz targets and benchmarks only.
+#[doc(hidden)]
+pub mod h264;
 mod reductepisodesplit;
 mod reductsrc;
 

@@ -9,19 +9,24 @@
 //! Access units of a byte stream (ITU-T H.264, 7.4.1.2.3).
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::mem;
 
 use bytes::Bytes;
-use h264_reader::Context;
-use h264_reader::nal::pps::PicParameterSet;
-use h264_reader::nal::sps::SeqParameterSet;
-use h264_reader::nal::{Nal, RefNal};
 
 use super::annexb::{self, NalUnit};
+use super::parameter_sets::{Decoded, ParameterSets};
 use super::picture::{Picture, Slice};
-use super::{nal_type, nal_unit_type};
+use super::picture_order::{PictureOrder, PictureOrderCounter};
+use super::slice::SliceError;
+use super::sps::VuiFrameRate;
+use super::{avc, nal_type, nal_unit_type, sei};
 
-/// One access unit: a primary coded picture and all that belongs to it.
+/// The bytes that one access unit may have. No level allows as many (A.3.1 j).
+const MAX_BYTES: usize = 128 << 20;
+
+/// One frame: a primary coded picture and all that belongs to it, or the two of a complementary
+/// field pair.
 #[derive(Debug)]
 pub struct AccessUnit {
     /// The bytes of the stream, start codes included. One part for each record that has some of
@@ -29,130 +34,259 @@ pub struct AccessUnit {
     pub parts: Vec<Bytes>,
     /// The picture is an IDR picture: decoding can start here.
     pub idr: bool,
-    /// The picture has B slices, so pictures are likely not in output order.
-    pub bidirectional: bool,
+    /// `recovery_frame_cnt`, if decoding can also start here, but some pictures are not correct.
+    pub recovery_point: Option<u32>,
+    /// Its place in output order; `None` if it is [undecodable](Integrity::Undecodable).
+    pub order: Option<PictureOrder>,
+    /// The SPS that it refers to.
+    pub sps_id: u8,
+    pub integrity: Integrity,
+    /// Pictures before it are missing that others may refer to.
+    pub after_loss: bool,
 }
 
-/// The bytes are no byte stream: they do not begin with a start code.
+/// How much there is of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotAnnexB;
+pub enum Integrity {
+    Whole,
+    /// Slices that could not be read are left out.
+    Corrupted,
+    /// No slice could be read: the access unit has no bytes.
+    Undecodable,
+}
 
-/// Frame rate as the VUI of an SPS has it (ITU-T H.264, E.2.1), in frames per second.
+/// What is wrong with a piece of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VuiFrameRate {
-    /// `time_scale`
-    pub numerator: u64,
-    /// 2 × `num_units_in_tick`: a tick is a field
-    pub denominator: u64,
+pub enum Damage {
+    /// A slice comes before any parameter sets.
+    NoParameterSets,
+    /// A slice refers to this PPS, which is not there, or has no SPS.
+    UnknownParameterSet(u8),
+    /// A slice header is cut short or has values that do not exist.
+    BrokenSlice,
+    /// The same of a parameter set.
+    BrokenParameterSet,
+    /// A NAL unit has its `forbidden_zero_bit` set.
+    ForbiddenBit,
+    /// There are lengths before the NAL units instead of start codes.
+    LengthPrefixed,
+    /// There is no start code at the begin.
+    NotByteStream,
+    /// An access unit does not end.
+    TooLarge,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoParameterSets => f.write_str("it has slices before any SPS and PPS"),
+            Self::UnknownParameterSet(id) => {
+                write!(
+                    f,
+                    "a slice refers to PPS {id}, which is not there or lacks its SPS"
+                )
+            }
+            Self::BrokenSlice => f.write_str("a slice is cut short or broken"),
+            Self::BrokenParameterSet => f.write_str("an SPS or PPS is cut short or broken"),
+            Self::ForbiddenBit => f.write_str("a NAL unit has its forbidden bit set"),
+            Self::LengthPrefixed => f.write_str(
+                "its NAL units are length-prefixed (AVCC, as in MP4), not in Annex B format",
+            ),
+            Self::NotByteStream => f.write_str(
+                "it is not H.264 in Annex B format: it does not begin with a start code",
+            ),
+            Self::TooLarge => write!(f, "an access unit has more than {MAX_BYTES} bytes"),
+        }
+    }
+}
+
+/// What a piece of a stream brought.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// The access units that begin in it.
+    pub begun: usize,
+    /// The first thing that was wrong with it.
+    pub damage: Option<Damage>,
 }
 
 /// Cuts a byte stream, which comes in pieces of whole NAL units, into access units.
 ///
 /// An access unit is complete when the next one begins, so that the last one comes out of
-/// [`finish`](Self::finish). No byte of the stream gets lost, none is copied.
+/// [`finish`](Self::finish). What cannot be read is left out and told; no other byte of the stream
+/// gets lost, none is copied.
 #[derive(Debug, Default)]
 pub struct AccessUnitSplitter {
-    context: Context,
+    sets: Decoded,
+    order: PictureOrderCounter,
     current: Unfinished,
-    /// Prefix NAL units after a slice: part of `current` or of the unit after it, as the next
-    /// slice tells.
-    prefix: Option<Vec<Bytes>>,
+    /// NAL units after a slice that come before the next one: part of `current` or of the unit
+    /// after it, as the next slice tells.
+    ahead: Option<Ahead>,
+    /// Something is missing before the next access unit.
+    lost: bool,
+    /// Parameter sets of undecodable access units, for the next one that is not.
+    orphans: ParameterSets,
     vui_frame_rate: Option<VuiFrameRate>,
 }
 
 #[derive(Debug, Default)]
 struct Unfinished {
     parts: Vec<Bytes>,
+    /// Its parameter sets.
+    sets: Vec<Bytes>,
+    recovery_point: Option<u32>,
     picture: Option<Picture>,
+    order: Option<PictureOrder>,
+    sps_id: u8,
+    /// The order has all fields so far.
+    is_ordered: bool,
+    is_field_pair: bool,
+    idr: bool,
+    corrupted: bool,
+    after_loss: bool,
     sequence_ended: bool,
 }
 
-/// What a NAL unit says about where an access unit ends.
-enum Boundary {
-    /// It belongs to the current one.
-    Inside,
-    /// It begins the next one.
-    Begins,
-    /// It begins the next one if the next slice does.
-    BeginsWithNextSlice,
+#[derive(Debug, Default)]
+struct Ahead {
+    parts: Vec<Bytes>,
+    sets: Vec<Bytes>,
+    recovery_point: Option<u32>,
+    /// They say that a primary coded picture is complete.
+    begins_picture: bool,
+}
+
+/// Where a slice belongs.
+enum Place {
+    SamePicture,
+    SecondField,
+    NextUnit,
+}
+
+/// Takes a piece of the stream apart, from its begin to its end.
+struct Piece<'a> {
+    data: &'a Bytes,
+    taken: usize,
+    leaving_out: bool,
+}
+
+impl Piece<'_> {
+    /// A NAL unit begins.
+    fn begin(&mut self, start: usize) {
+        if mem::take(&mut self.leaving_out) {
+            self.taken = start;
+        }
+    }
+
+    /// What is not taken yet, up to `end`.
+    fn take_until(&mut self, end: usize) -> Bytes {
+        let part = self.data.slice(self.taken..end);
+        self.taken = end;
+        part
+    }
+
+    fn take_rest(&mut self) -> Bytes {
+        self.begin(self.data.len());
+        self.take_until(self.data.len())
+    }
 }
 
 impl AccessUnitSplitter {
-    /// Takes the next piece of the stream, appends the access units that it completes to
-    /// `complete` and gives the number of pictures that begin in it.
-    pub fn push(
-        &mut self,
-        data: &Bytes,
-        complete: &mut VecDeque<AccessUnit>,
-    ) -> Result<usize, NotAnnexB> {
-        if data.is_empty() {
-            return Ok(0);
+    /// Takes the next piece of the stream and appends the access units that it completes to
+    /// `complete`.
+    pub fn push(&mut self, data: &Bytes, complete: &mut VecDeque<AccessUnit>) -> Pushed {
+        let mut pushed = Pushed {
+            begun: 0,
+            damage: format_damage(data),
+        };
+        if pushed.damage.is_some() {
+            self.lose();
+            return pushed;
         }
-        if !annexb::begins_with_start_code(data) {
-            return Err(NotAnnexB);
-        }
-        let mut pictures = 0;
-        let mut taken = 0;
-        let mut take_until = |end: usize| {
-            let part = data.slice(taken..end);
-            taken = end;
-            part
+        let mut piece = Piece {
+            data,
+            taken: 0,
+            leaving_out: false,
         };
         for NalUnit { start, bytes } in annexb::nal_units(data) {
-            let nal = &data[bytes];
-            match nal_unit_type(nal[0]) {
+            piece.begin(start);
+            let nal = data.slice(bytes);
+            let damage = match nal_unit_type(nal[0]) {
                 nal_type::SLICE | nal_type::SLICE_PARTITION_A | nal_type::SLICE_IDR => {
-                    let (slice, sps) = Slice::parse(&self.context, nal);
-                    if let Some(sps) = sps {
-                        self.vui_frame_rate = vui_frame_rate(sps);
-                    }
-                    match self.current.add_slice(slice) {
-                        Added::ToPicture => {
-                            if let Some(prefix) = self.prefix.take() {
-                                self.current.parts.extend(prefix);
-                            }
-                        }
-                        Added::FirstOfUnit => pictures += 1,
-                        Added::No(slice) => {
-                            self.begin_unit(take_until(start), complete);
-                            self.current.picture = Some(Picture::new(slice));
-                            pictures += 1;
-                        }
-                    }
+                    self.add_slice(&nal, start, &mut piece, complete, &mut pushed.begun)
                 }
-                other => {
-                    match self.current.boundary_at(other) {
-                        Boundary::Inside => {}
-                        Boundary::Begins => self.begin_unit(take_until(start), complete),
-                        Boundary::BeginsWithNextSlice if self.prefix.is_none() => {
-                            push_part(&mut self.current.parts, take_until(start));
-                            self.prefix = Some(Vec::new());
-                        }
-                        Boundary::BeginsWithNextSlice => {}
-                    }
-                    self.read_parameter_set(nal);
-                    if matches!(other, nal_type::END_OF_SEQUENCE | nal_type::END_OF_STREAM) {
-                        self.current.sequence_ended = true;
-                    }
-                }
+                other => self.add_other(other, nal, start, &mut piece),
+            };
+            if damage.is_some() {
+                let before = piece.take_until(start);
+                self.put(before);
+                piece.leaving_out = true;
             }
+            pushed.damage = pushed.damage.or(damage);
         }
-        let rest = take_until(data.len());
-        push_part(
-            self.prefix.as_mut().unwrap_or(&mut self.current.parts),
-            rest,
-        );
-        Ok(pictures)
+        self.put(piece.take_rest());
+        if self.bytes() > MAX_BYTES {
+            pushed.damage = pushed.damage.or(Some(Damage::TooLarge));
+            self.abandon(complete);
+        }
+        pushed
+    }
+
+    /// Takes over a parameter set that is not in the stream.
+    pub fn put_parameter_set(&mut self, nal: &[u8]) {
+        // A broken one is as good as none.
+        let _ = self.sets.put(nal);
+    }
+
+    /// A piece of the stream is missing.
+    pub fn lose(&mut self) {
+        self.lost = true;
+    }
+
+    /// The piece of the stream ends with an access unit: it is complete, unless it is the first
+    /// field of a frame.
+    pub fn end_access_unit(&mut self, complete: &mut VecDeque<AccessUnit>) {
+        let Some(picture) = &self.current.picture else {
+            return;
+        };
+        if picture.is_field() && !self.current.is_field_pair {
+            self.ahead.get_or_insert_default().begins_picture = true;
+        } else {
+            self.complete(complete);
+        }
     }
 
     /// Ends the stream: appends the last access unit, and gives the number of bytes after it that
-    /// belong to no picture.
+    /// belong to none.
     pub fn finish(&mut self, complete: &mut VecDeque<AccessUnit>) -> usize {
         if self.current.picture.is_some() {
-            self.begin_unit(Bytes::new(), complete);
+            self.complete(complete);
         }
         let rest = mem::take(&mut self.current).parts;
         rest.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether a slice in `data` comes before any parameter sets.
+    pub fn lacks_parameter_sets(&self, data: &Bytes) -> bool {
+        let mut sets = [false; 2];
+        !self.sets.has_active()
+            && format_damage(data).is_none()
+            && annexb::nal_units(data)
+                .find_map(|nal| match nal_unit_type(data[nal.bytes.start]) {
+                    nal_type::SPS => {
+                        sets[0] = true;
+                        None
+                    }
+                    nal_type::PPS => {
+                        sets[1] = true;
+                        None
+                    }
+                    nal_type::SLICE | nal_type::SLICE_PARTITION_A | nal_type::SLICE_IDR => {
+                        Some(sets != [true; 2])
+                    }
+                    _ => None,
+                })
+                .unwrap_or(false)
     }
 
     /// The frame rate of the SPS that the last picture refers to, if its VUI has one.
@@ -160,232 +294,246 @@ impl AccessUnitSplitter {
         self.vui_frame_rate
     }
 
-    /// Completes the current access unit, whose last bytes (or whose successor's first bytes, after
-    /// a prefix NAL unit) are `before`.
-    fn begin_unit(&mut self, before: Bytes, complete: &mut VecDeque<AccessUnit>) {
-        let next = match self.prefix.take() {
-            Some(mut prefix) => {
-                push_part(&mut prefix, before);
-                prefix
-            }
-            None => {
-                push_part(&mut self.current.parts, before);
-                Vec::new()
-            }
-        };
-        let done = mem::replace(
-            &mut self.current,
-            Unfinished {
-                parts: next,
-                ..Default::default()
-            },
-        );
-        if let Some(picture) = done.picture {
-            complete.push_back(AccessUnit {
-                parts: done.parts,
-                idr: picture.is_idr(),
-                bidirectional: picture.is_bidirectional(),
+    /// Adds the slice `nal`, which begins at `start` with its start code, or tells why it is to be
+    /// left out.
+    fn add_slice(
+        &mut self,
+        nal: &[u8],
+        start: usize,
+        piece: &mut Piece,
+        complete: &mut VecDeque<AccessUnit>,
+        begun: &mut usize,
+    ) -> Option<Damage> {
+        let mut slice = Slice::parse(&self.sets, nal);
+        let mut damage = None;
+        if has_forbidden_bit(nal) {
+            slice.spoil();
+            damage = Some(Damage::ForbiddenBit);
+        } else if let Err(error) = &slice.header {
+            damage = Some(match error {
+                SliceError::UnknownParameterSet(_) if !self.sets.has_active() => {
+                    Damage::NoParameterSets
+                }
+                SliceError::UnknownParameterSet(id) => Damage::UnknownParameterSet(*id),
+                SliceError::Broken => Damage::BrokenSlice,
             });
         }
-    }
+        let header = slice.header.clone().ok();
 
-    /// Broken parameter sets are passed over: slices that refer to them tell their picture by
-    /// their macroblocks, and the decoder has the last word.
-    fn read_parameter_set(&mut self, nal: &[u8]) {
-        let unit = RefNal::new(nal, &[], true);
-        match nal_unit_type(nal[0]) {
-            nal_type::SPS => {
-                if let Ok(sps) = SeqParameterSet::from_bits(unit.rbsp_bits()) {
-                    self.context.put_seq_param_set(sps);
+        let ends = self.current.sequence_ended;
+        let ahead_begins = self
+            .ahead
+            .as_ref()
+            .is_some_and(|ahead| ahead.begins_picture);
+        let place = match &mut self.current.picture {
+            None => {
+                *begun += 1;
+                self.current.begin(slice, mem::take(&mut self.lost));
+                Place::SamePicture
+            }
+            Some(picture) => {
+                let other = if ends || ahead_begins {
+                    Err(slice)
+                } else {
+                    picture.add(slice)
+                };
+                match other {
+                    Ok(()) => Place::SamePicture,
+                    Err(slice)
+                        if !ends
+                            && !self.current.is_field_pair
+                            && picture.is_completed_by(&slice) =>
+                    {
+                        *picture = Picture::new(slice);
+                        Place::SecondField
+                    }
+                    Err(slice) => {
+                        let before = piece.take_until(start);
+                        self.put(before);
+                        self.complete(complete);
+                        *begun += 1;
+                        self.current.begin(slice, mem::take(&mut self.lost));
+                        Place::NextUnit
+                    }
                 }
             }
-            nal_type::PPS => {
-                if let Ok(pps) = PicParameterSet::from_bits(&self.context, unit.rbsp_bits()) {
-                    self.context.put_pic_param_set(pps);
-                }
+        };
+        match place {
+            Place::SamePicture => self.take_ahead(),
+            Place::SecondField => {
+                self.take_ahead();
+                self.current.is_field_pair = true;
+                self.current.is_ordered = false;
+            }
+            Place::NextUnit => {}
+        }
+
+        self.current.corrupted |= damage.is_some();
+        if let Some(header) = header
+            && let Some((sps, _)) = self.sets.active(header.pps_id)
+        {
+            self.vui_frame_rate = sps.vui.frame_rate;
+            self.current.sps_id = sps.id;
+            if !mem::replace(&mut self.current.is_ordered, true) {
+                let order = self.order.next(&header, sps);
+                self.current.add_order(order);
+            }
+        }
+        damage
+    }
+
+    /// Adds any other NAL unit, or tells why it is to be left out.
+    fn add_other(
+        &mut self,
+        nal_unit_type: u8,
+        nal: Bytes,
+        start: usize,
+        piece: &mut Piece,
+    ) -> Option<Damage> {
+        if has_forbidden_bit(&nal) {
+            return Some(Damage::ForbiddenBit);
+        }
+        if self.sets.put(&nal).is_err() {
+            return Some(Damage::BrokenParameterSet);
+        }
+        // AUD (9), SPS (7), PPS (8), SEI (6) and types 14 to 18 after the last VCL NAL unit of a
+        // primary coded picture begin an access unit; but type 14 comes before each slice, too.
+        if self.current.picture.is_some()
+            && self.ahead.is_none()
+            && matches!(nal_unit_type, 6..=9 | 14..=18)
+        {
+            let before = piece.take_until(start);
+            self.put(before);
+            self.ahead = Some(Ahead::default());
+        }
+        let (sets, recovery_point) = match &mut self.ahead {
+            Some(ahead) => {
+                ahead.begins_picture |= matches!(nal_unit_type, 6..=9 | 15..=18);
+                (&mut ahead.sets, &mut ahead.recovery_point)
+            }
+            None => (&mut self.current.sets, &mut self.current.recovery_point),
+        };
+        match nal_unit_type {
+            nal_type::SPS | nal_type::PPS => sets.push(nal),
+            nal_type::SEI => {
+                *recovery_point = recovery_point.or_else(|| sei::recovery_frame_count(&nal));
+            }
+            nal_type::END_OF_SEQUENCE | nal_type::END_OF_STREAM => {
+                self.current.sequence_ended = self.current.picture.is_some();
             }
             _ => {}
         }
+        None
     }
-}
 
-enum Added {
-    FirstOfUnit,
-    ToPicture,
-    No(Slice),
+    /// Appends bytes to what is in the making.
+    fn put(&mut self, part: Bytes) {
+        let parts = match &mut self.ahead {
+            Some(ahead) => &mut ahead.parts,
+            None => &mut self.current.parts,
+        };
+        if !part.is_empty() {
+            parts.push(part);
+        }
+    }
+
+    /// What was ahead belongs to the current unit.
+    fn take_ahead(&mut self) {
+        if let Some(ahead) = self.ahead.take() {
+            self.current.parts.extend(ahead.parts);
+            self.current.sets.extend(ahead.sets);
+        }
+    }
+
+    /// Completes the current access unit. What was ahead begins the next one.
+    fn complete(&mut self, complete: &mut VecDeque<AccessUnit>) {
+        let ahead = self.ahead.take().unwrap_or_default();
+        let next = Unfinished {
+            parts: ahead.parts,
+            sets: ahead.sets,
+            recovery_point: ahead.recovery_point,
+            ..Default::default()
+        };
+        let mut done = mem::replace(&mut self.current, next);
+        let integrity = match (&done.order, done.corrupted) {
+            (None, _) => Integrity::Undecodable,
+            (Some(_), true) => Integrity::Corrupted,
+            (Some(_), false) => Integrity::Whole,
+        };
+        if integrity == Integrity::Undecodable {
+            done.sets.iter().for_each(|nal| self.orphans.put(nal));
+            done.parts.clear();
+            self.lost |= done.picture.is_some_and(|picture| picture.is_reference());
+        } else if !self.orphans.is_empty() {
+            let sets = mem::take(&mut self.orphans);
+            done.parts.insert(0, sets.to_byte_stream().into());
+        }
+        complete.push_back(AccessUnit {
+            parts: done.parts,
+            idr: done.idr,
+            recovery_point: done.recovery_point,
+            order: done.order,
+            sps_id: done.sps_id,
+            integrity,
+            after_loss: done.after_loss,
+        });
+    }
+
+    fn bytes(&self) -> usize {
+        let ahead = self.ahead.iter().flat_map(|ahead| &ahead.parts);
+        self.current.parts.iter().chain(ahead).map(Bytes::len).sum()
+    }
+
+    /// Drops what is in the making. A picture still counts.
+    fn abandon(&mut self, complete: &mut VecDeque<AccessUnit>) {
+        self.ahead = None;
+        self.current.order = None;
+        if self.current.picture.is_some() {
+            self.complete(complete);
+        }
+        self.current = Unfinished::default();
+    }
 }
 
 impl Unfinished {
-    fn add_slice(&mut self, slice: Slice) -> Added {
-        match &mut self.picture {
-            None => {
-                self.picture = Some(Picture::new(slice));
-                Added::FirstOfUnit
-            }
-            Some(_) if self.sequence_ended => Added::No(slice),
-            Some(picture) => match picture.add(slice) {
-                Ok(()) => Added::ToPicture,
-                Err(slice) => Added::No(slice),
-            },
-        }
+    /// The first slice of its first picture.
+    fn begin(&mut self, slice: Slice, after_loss: bool) {
+        let picture = Picture::new(slice);
+        self.idr = picture.is_idr();
+        self.after_loss = after_loss;
+        self.picture = Some(picture);
     }
 
-    /// AUD (9), SPS (7), PPS (8), SEI (6) and types 14 to 18 after the last VCL NAL unit of a
-    /// primary coded picture begin an access unit; but type 14 comes before each slice, too.
-    fn boundary_at(&self, nal_unit_type: u8) -> Boundary {
-        if self.picture.is_none() {
-            return Boundary::Inside;
-        }
-        match nal_unit_type {
-            nal_type::PREFIX => Boundary::BeginsWithNextSlice,
-            6..=9 | 15..=18 => Boundary::Begins,
-            _ => Boundary::Inside,
+    fn add_order(&mut self, order: PictureOrder) {
+        match &mut self.order {
+            Some(first) => first.count = first.count.min(order.count),
+            None => self.order = Some(order),
         }
     }
 }
 
-fn push_part(parts: &mut Vec<Bytes>, part: Bytes) {
-    if !part.is_empty() {
-        parts.push(part);
+/// Whether `data` is a byte stream, if there is anything in it.
+fn format_damage(data: &[u8]) -> Option<Damage> {
+    if avc::is_length_prefixed(data) {
+        Some(Damage::LengthPrefixed)
+    } else if annexb::begins_with_start_code(data) || data.iter().all(|byte| *byte == 0) {
+        None
+    } else {
+        Some(Damage::NotByteStream)
     }
 }
 
-fn vui_frame_rate(sps: &SeqParameterSet) -> Option<VuiFrameRate> {
-    let timing = sps.vui_parameters.as_ref()?.timing_info.as_ref()?;
-    let rate = VuiFrameRate {
-        numerator: timing.time_scale.into(),
-        denominator: 2 * u64::from(timing.num_units_in_tick),
-    };
-    (rate.numerator > 0 && rate.denominator > 0).then_some(rate)
+fn has_forbidden_bit(nal: &[u8]) -> bool {
+    nal[0] & 0x80 != 0
 }
 
 #[cfg(test)]
 mod tests {
-    use h264_reader::rbsp::{BitWrite, BitWriter};
-
+    use super::super::testing::{
+        AUD, END_OF_SEQUENCE, FILLER, Header, IDR, P, PREFIX, SEI, SPS, SpsSpec, pps, record,
+        recovery_point, slice, sps,
+    };
     use super::*;
-
-    const AUD: &[u8] = &[9, 0xf0];
-    const SEI: &[u8] = &[6, 5, 1, 0x80, 0x80];
-    const PREFIX: &[u8] = &[0x6e, 0xc0, 0x80, 0x07];
-    const END_OF_SEQUENCE: &[u8] = &[10];
-    const FILLER: &[u8] = &[12, 0xff, 0x80];
-
-    fn nal(header: u8, write: impl FnOnce(&mut BitWriter<&mut Vec<u8>>)) -> Vec<u8> {
-        let mut rbsp = Vec::new();
-        write(&mut BitWriter::new(&mut rbsp));
-        let mut nal = vec![header];
-        for byte in rbsp {
-            if byte <= 3 && nal.len() > 2 && nal.ends_with(&[0, 0]) {
-                nal.push(3);
-            }
-            nal.push(byte);
-        }
-        nal
-    }
-
-    /// An SPS of 64x64, with `frame_num` and `pic_order_cnt_lsb` of four bits.
-    fn sps(frame_rate: Option<(u32, u32)>) -> Vec<u8> {
-        nal(0x67, |bits| {
-            for byte in [66u8, 0, 30] {
-                bits.write::<8, u8>(byte).unwrap();
-            }
-            for value in [0, 0, 0, 0, 1] {
-                bits.write_ue(value).unwrap();
-            }
-            bits.write_bit(false).unwrap();
-            bits.write_ue(3).unwrap();
-            bits.write_ue(3).unwrap();
-            for flag in [true, true, false, frame_rate.is_some()] {
-                bits.write_bit(flag).unwrap();
-            }
-            if let Some((time_scale, units_in_tick)) = frame_rate {
-                bits.write::<5, u8>(1).unwrap();
-                bits.write::<32, u32>(units_in_tick).unwrap();
-                bits.write::<32, u32>(time_scale).unwrap();
-                bits.write::<5, u8>(0x10).unwrap();
-            }
-            bits.write_rbsp_trailing_bits().unwrap();
-        })
-    }
-
-    fn pps(id: u32) -> Vec<u8> {
-        nal(0x68, |bits| {
-            bits.write_ue(id).unwrap();
-            bits.write_ue(0).unwrap();
-            bits.write::<2, u8>(0).unwrap();
-            for _ in 0..3 {
-                bits.write_ue(0).unwrap();
-            }
-            bits.write::<3, u8>(0).unwrap();
-            for _ in 0..3 {
-                bits.write_se(0).unwrap();
-            }
-            // redundant_pic_cnt_present_flag
-            bits.write::<3, u8>(1).unwrap();
-            bits.write_rbsp_trailing_bits().unwrap();
-        })
-    }
-
-    /// The syntax elements of a slice header that tests vary.
-    #[derive(Clone, Copy)]
-    struct Header {
-        nal: u8,
-        first_macroblock: u32,
-        pps: u32,
-        frame_num: u8,
-        idr_pic_id: u32,
-        lsb: u8,
-        redundant: u32,
-    }
-
-    const P: Header = Header {
-        nal: 0x41,
-        first_macroblock: 0,
-        pps: 0,
-        frame_num: 1,
-        idr_pic_id: 0,
-        lsb: 2,
-        redundant: 0,
-    };
-    const IDR: Header = Header {
-        nal: 0x65,
-        frame_num: 0,
-        lsb: 0,
-        ..P
-    };
-
-    fn slice(header: Header) -> Vec<u8> {
-        let idr = header.nal & 0x1f == 5;
-        nal(header.nal, |bits| {
-            bits.write_ue(header.first_macroblock).unwrap();
-            bits.write_ue(if idr { 2 } else { 0 }).unwrap();
-            bits.write_ue(header.pps).unwrap();
-            bits.write::<4, u8>(header.frame_num).unwrap();
-            if idr {
-                bits.write_ue(header.idr_pic_id).unwrap();
-            }
-            bits.write::<4, u8>(header.lsb).unwrap();
-            bits.write_ue(header.redundant).unwrap();
-            // dec_ref_pic_marking of an IDR picture, or no override and no modification of lists.
-            bits.write::<2, u8>(0).unwrap();
-            if !idr && header.nal & 0x60 != 0 {
-                bits.write_bit(false).unwrap();
-            }
-            bits.write_se(0).unwrap();
-            bits.write::<8, u8>(0xab).unwrap();
-            bits.write_rbsp_trailing_bits().unwrap();
-        })
-    }
-
-    fn record(nals: &[&[u8]]) -> Bytes {
-        let mut record = Vec::new();
-        for nal in nals {
-            record.extend_from_slice(&[0, 0, 0, 1]);
-            record.extend_from_slice(nal);
-        }
-        record.into()
-    }
 
     /// The number of NAL units in each access unit of `records`.
     fn split(records: &[Bytes]) -> Vec<usize> {
@@ -393,7 +541,7 @@ mod tests {
         let mut units = VecDeque::new();
         let mut pictures = 0;
         for record in records {
-            pictures += splitter.push(record, &mut units).unwrap();
+            pictures += splitter.push(record, &mut units).begun;
         }
         splitter.finish(&mut units);
         assert_eq!(pictures, units.len());
@@ -414,12 +562,12 @@ mod tests {
 
     #[test]
     fn pictures_differ_by_their_slice_headers() {
-        let (sps, pps0, pps1) = (sps(None), pps(0), pps(1));
+        let (sps, pps0, pps1) = (sps(SPS), pps(0), pps(1));
         let variants = [
             ("frame_num", Header { frame_num: 2, ..P }),
             ("pic_parameter_set_id", Header { pps: 1, ..P }),
             ("nal_ref_idc", Header { nal: 0x01, ..P }),
-            ("pic_order_cnt_lsb", Header { lsb: 4, ..P }),
+            ("pic_order_cnt_lsb", Header { order: 4, ..P }),
         ];
         let part = slice(Header {
             first_macroblock: 4,
@@ -446,7 +594,7 @@ mod tests {
 
     #[test]
     fn slices_of_a_picture_stay_together() {
-        let (sps, pps) = (sps(None), pps(0));
+        let (sps, pps) = (sps(SPS), pps(0));
         let at = |first_macroblock| {
             slice(Header {
                 first_macroblock,
@@ -461,7 +609,7 @@ mod tests {
 
     #[test]
     fn nal_units_before_a_picture_belong_to_it() {
-        let (sps, pps) = (sps(None), pps(0));
+        let (sps, pps) = (sps(SPS), pps(0));
         let (idr, p) = (slice(IDR), slice(P));
         assert_units(&[AUD, &sps, &pps, SEI, &idr, AUD, SEI, &p], &[5, 3]);
         assert_units(&[&sps, &pps, &idr, &sps, &pps, &idr], &[3, 3]);
@@ -470,13 +618,13 @@ mod tests {
 
     #[test]
     fn filler_belongs_to_the_picture_before() {
-        let (sps, pps) = (sps(None), pps(0));
+        let (sps, pps) = (sps(SPS), pps(0));
         assert_units(&[&sps, &pps, &slice(IDR), FILLER, &slice(P)], &[4, 1]);
     }
 
     #[test]
     fn after_the_end_of_a_sequence_another_unit_begins() {
-        let (sps, pps) = (sps(None), pps(0));
+        let (sps, pps) = (sps(SPS), pps(0));
         let part = slice(Header {
             first_macroblock: 4,
             ..IDR
@@ -486,7 +634,7 @@ mod tests {
 
     #[test]
     fn prefix_nal_units_go_with_their_slice() {
-        let (sps, pps) = (sps(None), pps(0));
+        let (sps, pps) = (sps(SPS), pps(0));
         let part = slice(Header {
             first_macroblock: 4,
             ..IDR
@@ -500,7 +648,7 @@ mod tests {
 
     #[test]
     fn redundant_pictures_are_no_pictures() {
-        let (sps, pps) = (sps(None), pps(0));
+        let (sps, pps) = (sps(SPS), pps(0));
         let redundant = slice(Header {
             redundant: 1,
             ..IDR
@@ -510,8 +658,18 @@ mod tests {
 
     #[test]
     fn idr_pictures_with_one_id_are_told_apart() {
-        let (sps, pps, idr) = (sps(None), pps(0), slice(IDR));
+        let (sps, pps, idr) = (sps(SPS), pps(0), slice(IDR));
         assert_units(&[&sps, &pps, &idr, &idr, &idr], &[3, 1, 1]);
+    }
+
+    /// The access units of `records`, and the damage of each record.
+    fn read(records: &[Bytes]) -> (Vec<AccessUnit>, Vec<Option<Damage>>) {
+        let mut splitter = AccessUnitSplitter::default();
+        let mut units = VecDeque::new();
+        let push = |record| splitter.push(record, &mut units).damage;
+        let damage = records.iter().map(push).collect();
+        splitter.finish(&mut units);
+        (units.into(), damage)
     }
 
     #[test]
@@ -521,24 +679,213 @@ mod tests {
             ..P
         });
         let p = slice(P);
-        assert_units(&[&p, &part, &p, &part, &slice(IDR)], &[2, 2, 1]);
+        let (units, damage) = read(&[record(&[&p, &part, &p, &part, &slice(IDR)])]);
+        assert_eq!(damage, [Some(Damage::NoParameterSets)]);
+        let undecodable = |unit: &AccessUnit| unit.integrity == Integrity::Undecodable;
+        assert_eq!(units.len(), 3);
+        assert!(units.iter().all(undecodable));
+    }
+
+    #[test]
+    fn two_fields_are_one_unit() {
+        let spec = SpsSpec {
+            interlaced: true,
+            ..SPS
+        };
+        let field = |header: Header, bottom, order| {
+            slice(Header {
+                sps: spec,
+                bottom_field: Some(bottom),
+                order,
+                ..header
+            })
+        };
+        let (sps, pps) = (sps(spec), pps(0));
+        let idr = field(IDR, false, 0);
+        // The second field of an IDR picture is none.
+        let second = field(Header { frame_num: 0, ..P }, true, 1);
+        let (top, bottom) = (field(P, false, 2), field(P, true, 3));
+        assert_units(&[&sps, &pps, &idr, &second, &top, &bottom], &[4, 2]);
+        assert_units(
+            &[
+                AUD, &sps, &pps, &idr, AUD, SEI, &second, AUD, &top, AUD, &bottom,
+            ],
+            &[7, 4],
+        );
+        // Bottom field first, and a field that stays alone.
+        assert_units(
+            &[&sps, &pps, &bottom, &top, &idr, &top, &bottom],
+            &[4, 1, 2],
+        );
+        let frame = slice(Header { sps: spec, ..P });
+        assert_units(
+            &[&sps, &pps, &idr, &second, &frame, &top, &bottom],
+            &[4, 1, 2],
+        );
+        // Of a pair, both are reference pictures or none is.
+        let other = field(Header { nal: 1, ..P }, true, 3);
+        assert_units(&[&sps, &pps, &idr, &second, &top, &other], &[4, 1, 1]);
+    }
+
+    #[test]
+    fn ends_of_units_that_are_known() {
+        let spec = SpsSpec {
+            interlaced: true,
+            ..SPS
+        };
+        let field = |bottom| {
+            let bottom_field = Some(bottom);
+            slice(Header {
+                sps: spec,
+                bottom_field,
+                ..P
+            })
+        };
+        let mut splitter = AccessUnitSplitter::default();
+        let mut units = VecDeque::new();
+        let frame = slice(Header { sps: spec, ..IDR });
+        let mut complete = |nals: &[&[u8]]| {
+            splitter.push(&record(nals), &mut units);
+            splitter.end_access_unit(&mut units);
+            units.len()
+        };
+        assert_eq!(complete(&[&sps(spec), &pps(0), &frame]), 1);
+        assert_eq!(complete(&[AUD, &field(false)]), 1);
+        assert_eq!(complete(&[AUD, &field(true)]), 2);
+        assert_eq!(complete(&[SEI]), 2);
+        assert_eq!(complete(&[&frame]), 3);
+    }
+
+    #[test]
+    fn recovery_points() {
+        let p = slice(P);
+        let stream = [
+            &sps(SPS)[..],
+            &pps(0),
+            &slice(IDR),
+            SEI,
+            &recovery_point(3),
+            &p,
+        ];
+        let (units, _) = read(&[record(&stream)]);
+        let recovery: Vec<_> = units.iter().map(|unit| unit.recovery_point).collect();
+        assert_eq!(recovery, [None, Some(3)]);
+    }
+
+    #[test]
+    fn what_is_broken_is_left_out_and_told() {
+        let (sps, pps, idr, p) = (sps(SPS), pps(0), slice(IDR), slice(P));
+        let next = slice(Header { frame_num: 2, ..P });
+        let unknown = slice(Header { pps: 7, ..P });
+        let forbidden = [&[0x80 | p[0]], &p[1..]].concat();
+        let broken: [(&[u8], Damage); 3] = [
+            (&unknown, Damage::UnknownParameterSet(7)),
+            (&p[..2], Damage::BrokenSlice),
+            (&forbidden, Damage::ForbiddenBit),
+        ];
+        for (slice, expected) in broken {
+            let records = [
+                record(&[&sps, &pps, &idr]),
+                record(&[SEI, slice]),
+                record(&[&next]),
+            ];
+            let (units, damage) = read(&records);
+            assert_eq!(damage, [None, Some(expected), None]);
+            let integrity: Vec<_> = units.iter().map(|unit| unit.integrity).collect();
+            let whole = Integrity::Whole;
+            assert_eq!(
+                integrity,
+                [whole, Integrity::Undecodable, whole],
+                "{expected:?}"
+            );
+            let loss: Vec<_> = units.iter().map(|unit| unit.after_loss).collect();
+            assert_eq!(loss, [false, false, true]);
+            assert_eq!(units[2].parts.concat(), records[2]);
+        }
+    }
+
+    #[test]
+    fn a_unit_that_lacks_a_slice_is_corrupted() {
+        let (sps, pps) = (sps(SPS), pps(0));
+        let part = |first_macroblock| {
+            slice(Header {
+                first_macroblock,
+                ..IDR
+            })
+        };
+        let cut = &part(8)[..2];
+        let (units, damage) = read(&[record(&[&sps, &pps, &part(0), cut, &part(12)])]);
+        assert_eq!(damage, [Some(Damage::BrokenSlice)]);
+        assert_eq!(units.len(), 1);
+        assert_eq!(units[0].integrity, Integrity::Corrupted);
+        let expected = record(&[&sps, &pps, &part(0), &part(12)]);
+        assert_eq!(units[0].parts.concat(), expected);
+    }
+
+    #[test]
+    fn parameter_sets_of_a_lost_picture_stay() {
+        let (sps, pps, idr) = (sps(SPS), pps(0), slice(IDR));
+        let records = [record(&[AUD, &sps, &pps, &idr[..1]]), record(&[&slice(P)])];
+        let (units, _) = read(&records);
+        let expected = record(&[&sps, &pps, &slice(P)]);
+        assert_eq!(units[1].parts.concat(), expected);
+    }
+
+    #[test]
+    fn a_lost_record_is_a_loss() {
+        let (sps, pps, idr) = (sps(SPS), pps(0), slice(IDR));
+        let records = [
+            record(&[&sps, &pps, &idr]),
+            Bytes::from_static(b"{}"),
+            record(&[&slice(P)]),
+        ];
+        let (units, damage) = read(&records);
+        assert_eq!(damage, [None, Some(Damage::NotByteStream), None]);
+        let loss: Vec<_> = units.iter().map(|unit| unit.after_loss).collect();
+        assert_eq!(loss, [false, true]);
+    }
+
+    #[test]
+    fn an_access_unit_ends_at_some_time() {
+        let mut splitter = AccessUnitSplitter::default();
+        let mut units = VecDeque::new();
+        let filler = record(&[&vec![12; 1 << 20]]);
+        splitter.push(&record(&[&sps(SPS), &pps(0), &slice(IDR)]), &mut units);
+        let told = (0..200).find_map(|_| splitter.push(&filler, &mut units).damage);
+        assert_eq!(told, Some(Damage::TooLarge));
+        assert!(splitter.bytes() <= MAX_BYTES);
+        assert_eq!(units.len(), 1);
+        assert_eq!(units[0].integrity, Integrity::Undecodable);
+    }
+
+    #[test]
+    fn streams_that_are_joined() {
+        let splitter = AccessUnitSplitter::default();
+        let (sps, pps, idr, p) = (sps(SPS), pps(0), slice(IDR), slice(P));
+        assert!(splitter.lacks_parameter_sets(&record(&[AUD, &p, &sps, &pps, &idr])));
+        assert!(splitter.lacks_parameter_sets(&record(&[&sps, &idr])));
+        assert!(!splitter.lacks_parameter_sets(&record(&[&sps, &pps, &idr])));
+        assert!(!splitter.lacks_parameter_sets(&record(&[SEI])));
+        assert!(!splitter.lacks_parameter_sets(&Bytes::from_static(b"{}")));
     }
 
     #[test]
     fn units_have_their_facts() {
-        let stream = record(&[&sps(None), &pps(0), &slice(IDR), &slice(P)]);
+        let stream = record(&[&sps(SPS), &pps(0), &slice(IDR), &slice(P)]);
         let mut splitter = AccessUnitSplitter::default();
         let mut units = VecDeque::new();
-        splitter.push(&stream, &mut units).unwrap();
+        splitter.push(&stream, &mut units);
         splitter.finish(&mut units);
         let idr: Vec<_> = units.iter().map(|unit| unit.idr).collect();
         assert_eq!(idr, [true, false]);
-        assert!(units.iter().all(|unit| !unit.bidirectional));
+        assert!(units.iter().all(|unit| unit.integrity == Integrity::Whole));
+        let counts = units.iter().map(|unit| unit.order.unwrap().count);
+        assert_eq!(counts.collect::<Vec<_>>(), [0, 2]);
     }
 
     #[test]
     fn no_byte_gets_lost() {
-        let (sps, pps, idr, p) = (sps(None), pps(0), slice(IDR), slice(P));
+        let (sps, pps, idr, p) = (sps(SPS), pps(0), slice(IDR), slice(P));
         let mut odd = vec![0, 0];
         odd.extend_from_slice(&record(&[&sps, &pps, &idr]));
         odd.extend_from_slice(&[0, 0, 0, 0, 0, 1]);
@@ -548,7 +895,7 @@ mod tests {
         let mut splitter = AccessUnitSplitter::default();
         let mut units = VecDeque::new();
         for record in &records {
-            splitter.push(record, &mut units).unwrap();
+            splitter.push(record, &mut units);
         }
         let rest = splitter.finish(&mut units);
         let mut bytes: Vec<u8> = units
@@ -562,7 +909,7 @@ mod tests {
 
     #[test]
     fn records_without_a_picture() {
-        let (sps, pps, idr) = (sps(None), pps(0), slice(IDR));
+        let (sps, pps, idr) = (sps(SPS), pps(0), slice(IDR));
         let records = [
             record(&[&sps]),
             Bytes::new(),
@@ -574,25 +921,34 @@ mod tests {
     }
 
     #[test]
-    fn not_annex_b() {
-        let mut splitter = AccessUnitSplitter::default();
-        let mut units = VecDeque::new();
-        for data in [
-            &b"\xff\xd8\xff\xe0"[..],
-            &[0, 0, 0, 20, 0x67, 1],
-            &[0, 0, 0],
-        ] {
-            let data = Bytes::copy_from_slice(data);
-            assert_eq!(splitter.push(&data, &mut units), Err(NotAnnexB), "{data:?}");
+    fn other_formats() {
+        let p = slice(P);
+        let prefixed = |length: usize| [&(length as u32).to_be_bytes(), &p[..]].concat();
+        let cases = [
+            (b"\xff\xd8\xff\xe0".to_vec(), Some(Damage::NotByteStream)),
+            (vec![0, 0, 0, 20, 0x67, 1], Some(Damage::NotByteStream)),
+            (prefixed(p.len()), Some(Damage::LengthPrefixed)),
+            (prefixed(p.len() + 1), Some(Damage::NotByteStream)),
+            // A length that is a start code.
+            (
+                [&[0, 0, 1, 4][..], &[0x41; 260]].concat(),
+                Some(Damage::LengthPrefixed),
+            ),
+            (vec![0, 0, 0], None),
+        ];
+        for (data, expected) in cases {
+            let mut splitter = AccessUnitSplitter::default();
+            let pushed = splitter.push(&data.clone().into(), &mut VecDeque::new());
+            assert_eq!((pushed.begun, pushed.damage), (0, expected), "{data:?}");
         }
     }
 
     #[test]
     fn vui_has_the_frame_rate() {
         let rate_of = |frame_rate| {
-            let stream = record(&[&sps(frame_rate), &pps(0), &slice(IDR)]);
+            let stream = record(&[&sps(SpsSpec { frame_rate, ..SPS }), &pps(0), &slice(IDR)]);
             let mut splitter = AccessUnitSplitter::default();
-            splitter.push(&stream, &mut VecDeque::new()).unwrap();
+            splitter.push(&stream, &mut VecDeque::new());
             splitter.vui_frame_rate()
         };
         let rate = VuiFrameRate {

@@ -8,7 +8,8 @@
 
 //! Access units with length-prefixed NAL units (ISO/IEC 14496-15, `stream-format=avc`).
 
-use super::{nal_type, nal_unit_type};
+use super::annexb::begins_with_start_code;
+use super::nal_unit_type;
 
 /// Size of the length before each NAL unit, from an `AVCDecoderConfigurationRecord`
 /// (ISO/IEC 14496-15, 5.3.3.1: `lengthSizeMinusOne`).
@@ -16,102 +17,99 @@ pub fn length_size(codec_data: &[u8]) -> Option<usize> {
     codec_data.get(4).map(|byte| usize::from(byte & 3) + 1)
 }
 
-/// What a container has to know of an access unit.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// Its picture is an IDR picture.
-    pub idr: bool,
-    /// It has parameter sets before its first slice: these.
-    pub parameter_sets: Vec<Vec<u8>>,
+/// Whether `data` consists of NAL units with their lengths before them.
+pub fn is_length_prefixed(data: &[u8]) -> bool {
+    // A length of four bytes from 256 to 511 is also a start code. The longer start code would be
+    // the length of a unit without contents.
+    let sizes = match data {
+        [0, 0, 0, ..] if begins_with_start_code(data) => return false,
+        [0, 0, 1, ..] => 4..=4,
+        _ => 1..=4,
+    };
+    sizes.rev().any(|size| {
+        let mut units = nal_units(size, data).peekable();
+        units.peek().is_some() && units.all(|nal| nal.is_some_and(is_plausible))
+    })
 }
 
-/// Reads the NAL units of an access unit as far as its first slice.
-///
-/// `read(offset, bytes)` copies bytes of the access unit and tells whether there were enough. It is
-/// asked for lengths, headers and parameter sets only.
-pub fn facts(length_size: usize, read: impl Fn(usize, &mut [u8]) -> bool) -> Facts {
-    let mut facts = Facts::default();
-    let mut offset = 0;
-    loop {
-        let mut head = [0; 5];
-        let head = &mut head[..length_size + 1];
-        if !read(offset, head) {
-            return facts;
+/// Whether `nal` begins with the header of a NAL unit that exists.
+fn is_plausible(nal: &[u8]) -> bool {
+    nal.first().is_some_and(|header| {
+        header & 0x80 == 0 && matches!(nal_unit_type(*header), 1..=15 | 19..=21)
+    })
+}
+
+/// The NAL units of an access unit; a last `None` if its lengths are beyond its end.
+pub fn nal_units(length_size: usize, data: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
         }
-        let (length, header) = head.split_at(length_size);
-        let length = length
-            .iter()
-            .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-        offset += length_size;
-        match nal_unit_type(header[0]) {
-            nal_type::SLICE_IDR => {
-                facts.idr = true;
-                return facts;
+        let unit = rest
+            .split_at_checked(length_size)
+            .and_then(|(length, rest)| {
+                let length = length
+                    .iter()
+                    .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+                rest.split_at_checked(length)
+            });
+        Some(unit.map(|(nal, after)| {
+            rest = after;
+            nal
+        }))
+        .inspect(|nal| {
+            if nal.is_none() {
+                rest = &[];
             }
-            nal_type::SLICE | nal_type::SLICE_PARTITION_A => return facts,
-            // Lengths are 16 bits wide where parameter sets are kept.
-            nal_type::SPS | nal_type::PPS if length <= usize::from(u16::MAX) => {
-                let mut set = vec![0; length];
-                if read(offset, &mut set) {
-                    facts.parameter_sets.push(set);
-                }
-            }
-            _ => {}
-        }
-        offset += length;
+        })
+    })
+}
+
+/// Gives an access unit start codes instead of lengths. What its lengths do not fit stays away.
+pub fn to_byte_stream(length_size: usize, data: &[u8]) -> Vec<u8> {
+    let mut stream = Vec::with_capacity(data.len() + 64);
+    for nal in nal_units(length_size, data).flatten() {
+        stream.extend_from_slice(&[0, 0, 0, 1]);
+        stream.extend_from_slice(nal);
     }
+    stream
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn facts_of(data: &[u8]) -> Facts {
-        facts(4, |offset, bytes| {
-            let Some(from) = data.get(offset..offset + bytes.len()) else {
-                return false;
-            };
-            bytes.copy_from_slice(from);
-            true
-        })
-    }
-
-    fn idr(data: &[u8]) -> bool {
-        facts_of(data).idr
-    }
+    const UNIT: [u8; 12] = [0, 0, 0, 3, 0x67, 1, 2, 0, 0, 0, 1, 9];
 
     #[test]
-    fn first_slice_decides() {
-        let sps = [0, 0, 0, 3, 0x67, 1, 2];
-        let idr_slice = [0, 0, 0, 2, 0x65, 9];
-        let slice = [0, 0, 0, 2, 0x41, 9];
-        assert!(idr(&[&sps[..], &idr_slice].concat()));
-        assert!(!idr(&[&sps[..], &slice].concat()));
-        assert!(!idr(&[&slice[..], &idr_slice].concat()));
-    }
-
-    #[test]
-    fn parameter_sets_before_the_first_slice() {
-        let unit = [
-            &[0, 0, 0, 2, 9, 0xf0][..],
-            &[0, 0, 0, 3, 0x67, 1, 2],
-            &[0, 0, 0, 2, 0x68, 3],
-            &[0, 0, 0, 2, 0x65, 9],
-            &[0, 0, 0, 2, 0x68, 4],
-        ];
-        let expected = Facts {
-            idr: true,
-            parameter_sets: vec![vec![0x67, 1, 2], vec![0x68, 3]],
-        };
-        assert_eq!(facts_of(&unit.concat()), expected);
+    fn lengths_become_start_codes() {
+        let expected = [0, 0, 0, 1, 0x67, 1, 2, 0, 0, 0, 1, 9];
+        assert_eq!(to_byte_stream(4, &UNIT), expected);
+        assert_eq!(to_byte_stream(2, &[0, 2, 0x67, 1]), [0, 0, 0, 1, 0x67, 1]);
     }
 
     #[test]
     fn cut_short() {
-        assert!(!idr(&[]));
-        assert!(!idr(&[0, 0, 0, 2]));
-        assert!(!idr(&[0, 0, 0, 200, 0x67, 1]));
-        assert!(!idr(&[0xff, 0xff, 0xff, 0xff, 0x67, 1]));
+        assert!(to_byte_stream(4, &[]).is_empty());
+        assert!(to_byte_stream(4, &[0, 0, 0, 2]).is_empty());
+        assert!(to_byte_stream(4, &[0xff, 0xff, 0xff, 0xff, 0x67, 1]).is_empty());
+        assert_eq!(to_byte_stream(4, &UNIT[..11]), [0, 0, 0, 1, 0x67, 1, 2]);
+    }
+
+    #[test]
+    fn length_prefixed() {
+        assert!(is_length_prefixed(&UNIT));
+        assert!(is_length_prefixed(&[0, 2, 0x65, 0x88]));
+        assert!(!is_length_prefixed(&UNIT[..11]));
+        assert!(!is_length_prefixed(&[]));
+        assert!(!is_length_prefixed(&[0, 0, 0, 1, 0x67, 1]));
+        assert!(!is_length_prefixed(&[0, 0, 1, 0x65, 0x88]));
+        // The end of a sequence.
+        assert!(!is_length_prefixed(&[0, 0, 0, 1, 10]));
+        // A byte stream that would be one unit of 257 bytes, if 0x88 was the header of one.
+        let stream = [&[0, 0, 1, 1][..], &[0x88; 257]].concat();
+        assert!(!is_length_prefixed(&stream));
     }
 
     #[test]

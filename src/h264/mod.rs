@@ -16,9 +16,22 @@ mod annexb;
 pub mod avc;
 mod parameter_sets;
 mod picture;
+mod picture_order;
+mod pps;
+mod sei;
+mod slice;
+mod sps;
+#[cfg(test)]
+mod testing;
 
-pub use access_unit::{AccessUnit, AccessUnitSplitter, VuiFrameRate};
+use h264_reader::nal::{Nal, RefNal};
+use h264_reader::rbsp::BitRead;
+
+pub use access_unit::{AccessUnit, AccessUnitSplitter, Damage, Integrity, Pushed};
+pub use annexb::nal_units;
 pub use parameter_sets::ParameterSets;
+pub use picture_order::PictureOrder;
+pub use sps::{Colour, Reordering, Sps, VuiFrameRate};
 
 /// `nal_unit_type` values (ITU-T H.264, Table 7-1) that this crate tells apart.
 pub mod nal_type {
@@ -28,6 +41,8 @@ pub mod nal_type {
     pub const SLICE_PARTITION_A: u8 = 2;
     /// Coded slice of an IDR picture.
     pub const SLICE_IDR: u8 = 5;
+    /// Supplemental enhancement information.
+    pub const SEI: u8 = 6;
     /// Sequence parameter set.
     pub const SPS: u8 = 7;
     /// Picture parameter set.
@@ -36,11 +51,16 @@ pub mod nal_type {
     pub const END_OF_SEQUENCE: u8 = 10;
     /// End of stream.
     pub const END_OF_STREAM: u8 = 11;
-    /// Prefix NAL unit (scalable and multiview extensions).
-    pub const PREFIX: u8 = 14;
 }
 
 /// The five bits of a NAL unit header that name its type.
 pub(crate) fn nal_unit_type(header: u8) -> u8 {
     header & 0x1f
+}
+
+/// The syntax elements of a NAL unit after its header.
+fn bits(nal: &[u8]) -> impl BitRead + use<'_> {
+    // RefNal wants a header.
+    let nal = if nal.is_empty() { &[0] } else { nal };
+    RefNal::new(nal, &[], true).rbsp_bits()
 }

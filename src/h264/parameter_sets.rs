@@ -11,10 +11,11 @@
 use std::collections::BTreeMap;
 
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
-use h264_reader::nal::{Nal, RefNal};
 use h264_reader::rbsp::BitRead;
 
-use super::{nal_type, nal_unit_type};
+use super::pps::Pps;
+use super::sps::{Broken, Sps};
+use super::{bits, nal_type, nal_unit_type};
 
 /// Sequence and picture parameter sets by their ids, as NAL units.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +50,58 @@ impl ParameterSets {
         }
     }
 
+    /// Whether there is no set.
+    pub fn is_empty(&self) -> bool {
+        self.sequence.is_empty() && self.picture.is_empty()
+    }
+
+    /// Whether there is an SPS and a PPS.
+    pub fn has_both(&self) -> bool {
+        !self.sequence.is_empty() && !self.picture.is_empty()
+    }
+
+    /// Takes over the sets of `older` whose ids are not there yet.
+    pub fn fill_from(&mut self, older: Self) {
+        for (id, nal) in older.sequence {
+            self.sequence.entry(id).or_insert(nal);
+        }
+        for (id, nal) in older.picture {
+            self.picture.entry(id).or_insert(nal);
+        }
+    }
+
+    /// All sets.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let sets = self.sequence.values().chain(self.picture.values());
+        sets.map(Vec::as_slice)
+    }
+
+    /// The SPS with this id.
+    pub fn sps(&self, id: u8) -> Option<&[u8]> {
+        self.sequence.get(&id.into()).map(Vec::as_slice)
+    }
+
+    /// Whether these sets are `older` and nothing but sets with other ids.
+    pub fn extends(&self, older: &Self) -> bool {
+        let has =
+            |sets: &BTreeMap<u32, Vec<u8>>, id: &u32, nal: &Vec<u8>| sets.get(id) == Some(nal);
+        older
+            .sequence
+            .iter()
+            .all(|(id, nal)| has(&self.sequence, id, nal))
+            && older
+                .picture
+                .iter()
+                .all(|(id, nal)| has(&self.picture, id, nal))
+    }
+
+    /// The sets with start codes (Annex B).
+    pub fn to_byte_stream(&self) -> Vec<u8> {
+        self.iter()
+            .flat_map(|nal| [&[0, 0, 0, 1], nal].concat())
+            .collect()
+    }
+
     /// The sets as an `AVCDecoderConfigurationRecord` with lengths of four bytes, without its
     /// optional fields; `None` without an SPS or a PPS.
     pub fn to_configuration(&self) -> Option<Vec<u8>> {
@@ -66,6 +119,44 @@ impl ParameterSets {
     }
 }
 
+/// The contents of parameter sets, as far as slices need them, by their ids.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    sequence: BTreeMap<u8, Sps>,
+    picture: BTreeMap<u8, Pps>,
+}
+
+impl Decoded {
+    /// Takes over a parameter set, which replaces that with its id. Passes over any other NAL unit.
+    pub fn put(&mut self, nal: &[u8]) -> Result<(), Broken> {
+        match nal.first().copied().map(nal_unit_type) {
+            Some(nal_type::SPS) => {
+                let sps = Sps::parse(nal)?;
+                self.sequence.insert(sps.id, sps);
+            }
+            Some(nal_type::PPS) => {
+                let pps = Pps::parse(nal)?;
+                self.picture.insert(pps.id, pps);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The sets of a slice that refers to the PPS `pps_id`.
+    pub fn active(&self, pps_id: u8) -> Option<(&Sps, &Pps)> {
+        let pps = self.picture.get(&pps_id)?;
+        Some((self.sequence.get(&pps.sps_id)?, pps))
+    }
+
+    /// Whether there is a PPS and the SPS that it refers to.
+    pub fn has_active(&self) -> bool {
+        self.picture
+            .values()
+            .any(|pps| self.sequence.contains_key(&pps.sps_id))
+    }
+}
+
 fn put(sets: &mut BTreeMap<u32, Vec<u8>>, id: Option<u32>, nal: &[u8]) {
     if let Some(id) = id {
         sets.insert(id, nal.to_vec());
@@ -74,9 +165,9 @@ fn put(sets: &mut BTreeMap<u32, Vec<u8>>, id: Option<u32>, nal: &[u8]) {
 
 /// The id that a parameter set begins with, after some bits. Ids end at 255 (7.4.2.2).
 fn id(nal: &[u8], after_bits: u32) -> Option<u32> {
-    let mut bits = RefNal::new(nal, &[], true).rbsp_bits();
-    bits.skip(after_bits, "before the id").ok()?;
-    bits.read_ue("id").ok().filter(|id| *id <= 255)
+    let r = &mut bits(nal);
+    r.skip(after_bits, "before the id").ok()?;
+    r.read_ue("id").ok().filter(|id| *id <= 255)
 }
 
 fn write<'a>(record: &mut Vec<u8>, sets: impl Iterator<Item = &'a Vec<u8>>) -> Option<()> {

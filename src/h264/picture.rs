@@ -8,84 +8,60 @@
 
 //! Which primary coded picture a slice belongs to (ITU-T H.264, 7.4.1.2.4).
 
-use h264_reader::Context;
-use h264_reader::nal::slice::{FieldPic, PicOrderCountLsb, SliceFamily, SliceHeader};
-use h264_reader::nal::sps::SeqParameterSet;
-use h264_reader::nal::{Nal, RefNal};
+use super::nal_type;
+use super::nal_unit_type;
+use super::parameter_sets::Decoded;
+use super::slice::{SliceError, SliceHeader, Structure};
 
-use super::{nal_type, nal_unit_type};
-
-/// The facts of a slice that tell two primary coded pictures apart.
+/// A slice as far as it tells two primary coded pictures apart.
 #[derive(Debug)]
 pub struct Slice {
     reference: bool,
     idr: bool,
-    /// The slice has macroblock 0, which is coded once a picture.
     has_first_macroblock: bool,
-    bidirectional: bool,
-    /// What needs the parameter sets to be read: `None` without them or where the header is broken.
-    header: Option<Header>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Header {
-    frame_num: u16,
-    pic_parameter_set_id: u8,
-    field: FieldPic,
-    idr_pic_id: Option<u32>,
-    pic_order_cnt: Option<PicOrderCountLsb>,
+    pub header: Result<SliceHeader, SliceError>,
 }
 
 impl Slice {
-    /// Reads the header of the slice (or slice data partition A) in `nal`, which is not empty, and
-    /// gives the SPS that it refers to.
-    pub fn parse<'a>(context: &'a Context, nal: &[u8]) -> (Self, Option<&'a SeqParameterSet>) {
-        let unit = RefNal::new(nal, &[], true);
-        let mut slice = Self {
-            reference: (nal[0] >> 5) & 3 != 0,
+    /// Reads the header of the slice (or slice data partition A) in `nal`, which is not empty.
+    pub fn parse(sets: &Decoded, nal: &[u8]) -> Self {
+        let header = SliceHeader::parse(nal, sets);
+        Self {
+            reference: nal[0] & 0x60 != 0,
             idr: nal_unit_type(nal[0]) == nal_type::SLICE_IDR,
-            // first_mb_in_slice is the first syntax element, and ue(v) 0 is a single one bit.
-            has_first_macroblock: nal.get(1).is_some_and(|byte| byte & 0x80 != 0),
-            bidirectional: false,
-            header: None,
-        };
-        let parsed = unit.header().ok().and_then(|header| {
-            SliceHeader::from_bits(context, &mut unit.rbsp_bits(), header, None).ok()
-        });
-        let Some((header, sps, pps)) = parsed else {
-            return (slice, None);
-        };
-        // Redundant coded pictures and further colour planes repeat the macroblocks.
-        if header.redundant_pic_cnt.unwrap_or(0) > 0 || header.colour_plane.is_some() {
-            slice.has_first_macroblock = false;
+            has_first_macroblock: match &header {
+                Ok(header) => header.has_first_macroblock,
+                // first_mb_in_slice is the first syntax element, and ue(v) 0 is a single one bit.
+                Err(_) => nal.get(1).is_some_and(|byte| byte & 0x80 != 0),
+            },
+            header,
         }
-        slice.bidirectional = header.slice_type.family == SliceFamily::B;
-        slice.header = Some(Header {
-            frame_num: header.frame_num,
-            pic_parameter_set_id: pps.pic_parameter_set_id.id(),
-            field: header.field_pic,
-            idr_pic_id: header.idr_pic_id,
-            pic_order_cnt: header.pic_order_cnt_lsb,
-        });
-        (slice, Some(sps))
+    }
+
+    /// Takes the slice for one that cannot be read.
+    pub fn spoil(&mut self) {
+        self.header = Err(SliceError::Broken);
     }
 }
 
 /// A primary coded picture in the making.
 #[derive(Debug)]
 pub struct Picture {
-    last: Slice,
+    reference: bool,
+    idr: bool,
     has_first_macroblock: bool,
-    bidirectional: bool,
+    /// The last header that could be read.
+    header: Option<SliceHeader>,
 }
 
 impl Picture {
     /// A picture that begins with `first`.
     pub fn new(first: Slice) -> Self {
         Self {
+            reference: first.reference,
+            idr: first.idr,
             has_first_macroblock: first.has_first_macroblock,
-            bidirectional: first.bidirectional,
-            last: first,
+            header: first.header.ok(),
         }
     }
 
@@ -95,27 +71,43 @@ impl Picture {
             return Err(slice);
         }
         self.has_first_macroblock |= slice.has_first_macroblock;
-        self.bidirectional |= slice.bidirectional;
-        self.last = slice;
+        self.header = slice.header.ok().or(self.header.take());
         Ok(())
     }
 
-    pub fn is_idr(&self) -> bool {
-        self.last.idr
+    pub fn is_reference(&self) -> bool {
+        self.reference
     }
 
-    /// Whether the picture has a B slice.
-    pub fn is_bidirectional(&self) -> bool {
-        self.bidirectional
+    pub fn is_idr(&self) -> bool {
+        self.idr
+    }
+
+    /// Whether the picture is a field of a frame.
+    pub fn is_field(&self) -> bool {
+        let header = self.header.as_ref();
+        header.is_some_and(|header| header.structure != Structure::Frame)
+    }
+
+    /// Whether `slice` begins the second field of a frame whose first field this picture is: a
+    /// complementary field pair (clause 3).
+    pub fn is_completed_by(&self, slice: &Slice) -> bool {
+        let (Some(first), Ok(second)) = (&self.header, &slice.header) else {
+            return false;
+        };
+        first.structure.is_opposite_field(second.structure)
+            && first.frame_num == second.frame_num
+            && first.reference == second.reference
+            && !second.idr
+            && !second.resets_order
     }
 
     fn ends_before(&self, slice: &Slice) -> bool {
-        let last = &self.last;
-        if slice.reference != last.reference || slice.idr != last.idr {
+        if slice.reference != self.reference || slice.idr != self.idr {
             return true;
         }
-        if let (Some(slice), Some(last)) = (&slice.header, &last.header)
-            && slice != last
+        if let (Ok(slice), Some(last)) = (&slice.header, &self.header)
+            && is_other_picture(slice, last)
         {
             return true;
         }
@@ -124,4 +116,17 @@ impl Picture {
         // be a second macroblock 0.
         self.has_first_macroblock && slice.has_first_macroblock
     }
+}
+
+fn is_other_picture(a: &SliceHeader, b: &SliceHeader) -> bool {
+    let facts = |header: &SliceHeader| {
+        (
+            header.frame_num,
+            header.pps_id,
+            header.structure,
+            header.idr_pic_id,
+            header.order,
+        )
+    };
+    facts(a) != facts(b)
 }

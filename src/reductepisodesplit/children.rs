@@ -6,7 +6,7 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! The elements inside the bin: `h264parse ! splitmuxsink`, with `mp4mux` in it.
+//! The elements inside the bin: `splitmuxsink`, with `mp4mux` in it.
 
 use gst::glib;
 use gst::prelude::*;
@@ -16,12 +16,13 @@ use super::CAT;
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
 pub const NO_FILE: &str = "/dev/null";
 
-/// The elements inside the bin, linked.
+/// The elements inside the bin.
 #[derive(Debug, Clone)]
 pub struct Children {
-    pub parser: gst::Element,
     pub muxer: gst::Element,
     pub splitter: gst::Element,
+    /// The pad of `splitter` for video.
+    pub input: gst::Pad,
 }
 
 impl Children {
@@ -31,7 +32,6 @@ impl Children {
     ///
     /// `CoreError::MissingPlugin` that names the element and its plugin.
     pub fn new() -> Result<Self, gst::ErrorMessage> {
-        let parser = make("h264parse", "videoparsersbad", "bad")?;
         let muxer = make("mp4mux", "isomp4", "good")?;
         let splitter = make("splitmuxsink", "multifile", "good")?;
         // The policy decides on every cut. With a muxer of ours its properties hold for each file.
@@ -40,27 +40,26 @@ impl Children {
         splitter.set_property("muxer", &muxer);
         // Its state is set apart from the bin's: see `start_splitter`.
         splitter.set_locked_state(true);
+        let input = splitter.request_pad_simple("video").ok_or_else(|| {
+            gst::error_msg!(gst::CoreError::Pad, ["splitmuxsink has no pad for video"])
+        })?;
         Ok(Self {
-            parser,
             muxer,
             splitter,
+            input,
         })
     }
 
-    /// Adds the elements to `bin` and links them.
+    /// Adds the elements to `bin`.
     pub fn add_to(&self, bin: &gst::Bin) -> Result<(), glib::BoolError> {
-        bin.add_many([&self.parser, &self.splitter])?;
-        self.parser
-            .link_pads(Some("src"), &self.splitter, Some("video"))
+        bin.add(&self.splitter)
     }
 
     /// Stops the elements and takes them out of `bin`.
     pub fn remove_from(&self, bin: &gst::Bin) -> Result<(), glib::BoolError> {
-        for element in [&self.parser, &self.splitter] {
-            bin.remove(element)?;
-            if let Err(err) = element.set_state(gst::State::Null) {
-                gst::warning!(CAT, obj = element, "{err}");
-            }
+        bin.remove(&self.splitter)?;
+        if let Err(err) = self.splitter.set_state(gst::State::Null) {
+            gst::warning!(CAT, obj = self.splitter, "{err}");
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! What passes from h264parse to splitmuxsink, and where it is cut.
+//! What passes to splitmuxsink, and where it is cut.
 //!
 //! The cutter sees every event and every access unit, asks the policy, and gives orders that follow
 //! from its decisions. The bin carries them out, unlocked.
@@ -15,16 +15,18 @@ use gst::prelude::*;
 
 use super::CAT;
 use super::files::Files;
-use super::format::Formats;
+use super::format::{Difference, Formats};
+use super::intake::{Intake, Unit};
 use super::location::{LocationError, Pattern};
-use super::policy::{Change, Config, Policy, Unit, Verdict};
-use crate::h264::avc;
+use super::policy::{self, Change, Config, Entry, Policy, Verdict};
 
-/// What the bin has to do before it lets something pass.
+/// What the bin has to do, in order.
 #[derive(Debug)]
 pub enum Order {
     /// Send this event to splitmuxsink.
     Send(gst::Event),
+    /// Push this access unit to splitmuxsink.
+    Push(gst::Buffer),
     /// Ask splitmuxsink to begin a file at this running time.
     CutAt(gst::ClockTime),
     /// An episode begins at this running time, after access units that were dropped.
@@ -32,35 +34,37 @@ pub enum Order {
         running_time: gst::ClockTime,
         dropped: u64,
     },
-}
-
-/// Whether an event or an access unit goes on to splitmuxsink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passage {
-    Pass,
-    Drop,
+    /// Tell that recovery points could end episodes.
+    WarnOfRecoveryPoints,
 }
 
 /// Decides what splitmuxsink gets. One for each run of the bin.
 #[derive(Debug)]
 pub struct Cutter {
     pub files: Files,
+    intake: Intake,
     policy: Policy,
     formats: Formats,
     segment: gst::FormattedSegment<gst::ClockTime>,
-    /// Before the first IDR splitmuxsink gets nothing: it would begin a file. The first segment
+    /// Before the first keyframe splitmuxsink gets nothing: it would begin a file. The first segment
     /// comes after the caps that are sent then.
     held_segment: Option<gst::Event>,
     began: bool,
     last_pts: Option<gst::ClockTime>,
     last_distance: Option<gst::ClockTime>,
     last_running_time: gst::ClockTime,
-    /// Access units that h264parse has taken and not given.
-    in_parser: u64,
-    /// h264parse has taken a buffer with DISCONT. It gives that flag to the right access unit, but
-    /// also to the first of each segment.
-    discont: bool,
+    /// How the running file is filled.
+    file: Option<Span>,
     dropped: u64,
+}
+
+/// The time that the access units of a file cover.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    /// How much later than DTS the first PTS is.
+    delay: gst::ClockTime,
+    /// The end of what is shown last.
+    end: gst::ClockTime,
 }
 
 impl Cutter {
@@ -68,6 +72,7 @@ impl Cutter {
     pub fn new(config: Config, pattern: Pattern) -> Self {
         Self {
             files: Files::new(pattern),
+            intake: Intake::default(),
             policy: Policy::new(config),
             formats: Formats::default(),
             segment: gst::FormattedSegment::new(),
@@ -76,140 +81,154 @@ impl Cutter {
             last_pts: None,
             last_distance: None,
             last_running_time: gst::ClockTime::ZERO,
-            in_parser: 0,
-            discont: false,
+            file: None,
             dropped: 0,
         }
     }
 
-    /// Takes an event other than EOS.
-    pub fn event(&mut self, event: &gst::Event) -> Passage {
+    /// Takes a serialized event other than EOS.
+    pub fn event(
+        &mut self,
+        event: &gst::Event,
+        orders: &mut Vec<Order>,
+    ) -> Result<(), LocationError> {
         match event.view() {
             gst::EventView::Caps(caps) => {
+                self.intake.finish();
+                self.access_units(orders)?;
+                self.intake.set_caps(caps.caps());
                 self.formats.set_caps(caps.caps_owned());
-                Passage::Drop
             }
             gst::EventView::Segment(segment) => {
+                self.intake.finish();
+                self.access_units(orders)?;
                 match segment.segment().downcast_ref::<gst::ClockTime>() {
                     Some(segment) => self.segment = segment.clone(),
                     None => gst::warning!(CAT, "The segment is not in TIME: {segment:?}"),
                 }
                 if self.began {
-                    return Passage::Pass;
+                    orders.push(Order::Send(event.clone()));
+                } else {
+                    self.held_segment = Some(event.clone());
                 }
-                self.held_segment = Some(event.clone());
-                Passage::Drop
             }
-            gst::EventView::Gap(_) if !self.began => Passage::Drop,
-            _ => Passage::Pass,
+            gst::EventView::Gap(_) if !self.began => {}
+            _ => orders.push(Order::Send(event.clone())),
         }
+        Ok(())
     }
 
-    /// A buffer goes into h264parse. If it `is_access_unit`, h264parse gives it before it takes
-    /// another one, or never: it drops what comes before parameter sets.
-    pub fn enters_parser(&mut self, buffer: &gst::BufferRef, is_access_unit: bool) {
-        self.in_parser += u64::from(is_access_unit);
-        self.discont |= buffer.flags().contains(gst::BufferFlags::DISCONT);
-    }
-
-    /// What h264parse has taken is gone.
-    pub fn flush(&mut self) {
-        self.in_parser = 0;
-        self.discont = false;
-    }
-
-    /// Takes the next access unit. Sets its flags and duration, and appends to `orders` what has to
-    /// be done before it passes.
-    pub fn access_unit(
+    /// Takes the next buffer.
+    pub fn buffer(
         &mut self,
-        buffer: &mut gst::Buffer,
+        buffer: gst::Buffer,
         orders: &mut Vec<Order>,
-    ) -> Result<Passage, LocationError> {
-        self.in_parser = self.in_parser.saturating_sub(1);
-        self.count_lost_in_parser();
-        let avc::Facts {
-            idr,
-            parameter_sets,
-        } = avc::facts(self.formats.length_size(), |offset, bytes| {
-            buffer.copy_to_slice(offset, bytes).is_ok()
-        });
-        for set in &parameter_sets {
-            self.formats.put_parameter_set(set);
-        }
-        let mut new_format = false;
-        if idr {
-            if let Some(format) = self.formats.bring_into_force() {
-                new_format = format.changed;
-                orders.push(Order::Send(gst::event::Caps::new(&format.caps)));
-            }
-            orders.extend(self.held_segment.take().map(Order::Send));
-            self.began = true;
-        }
-
-        let duration = self.duration(buffer);
-        let running_time = buffer
-            .pts()
-            .and_then(|pts| self.segment.to_running_time(pts));
-        self.last_running_time = running_time.unwrap_or(self.last_running_time);
-
-        let buffer = buffer.make_mut();
-        buffer.set_duration(duration);
-        // h264parse takes I slices and recovery points for keyframes, too.
-        if idr {
-            buffer.unset_flags(gst::BufferFlags::DELTA_UNIT);
-        } else {
-            buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
-        }
-        let discont =
-            buffer.flags().contains(gst::BufferFlags::DISCONT) && std::mem::take(&mut self.discont);
-        let unit = Unit {
-            idr,
-            discont,
-            new_format,
-            running_time: self.last_running_time,
-            duration,
-            bytes: buffer.size() as u64,
-            capture: capture_time(buffer),
-        };
-        let mut changes = Vec::new();
-        let verdict = self.policy.push(&unit, &mut changes);
-        self.apply(changes, orders)?;
-        Ok(match verdict {
-            Verdict::Keep => Passage::Pass,
-            Verdict::Drop => {
-                self.dropped += 1;
-                Passage::Drop
-            }
-        })
+    ) -> Result<(), LocationError> {
+        self.intake.push(buffer);
+        self.access_units(orders)
     }
 
-    /// Ends the stream. Gives the number of access units that were dropped since the last IDR.
+    /// What came in and did not go on is gone.
+    pub fn flush(&mut self) {
+        self.intake.flush();
+    }
+
+    /// Ends the stream. Gives the number of access units that were dropped since the last keyframe.
     pub fn finish(&mut self, orders: &mut Vec<Order>) -> Result<u64, LocationError> {
-        self.count_lost_in_parser();
+        self.intake.finish();
+        self.access_units(orders)?;
         let mut changes = Vec::new();
         let dropped = self.policy.finish(&mut changes);
         self.apply(changes, orders)?;
         Ok(dropped)
     }
 
-    /// Whether there was an IDR, so that there is an episode.
+    fn access_units(&mut self, orders: &mut Vec<Order>) -> Result<(), LocationError> {
+        loop {
+            let unit = self.intake.pop();
+            let lost = self.intake.take_dropped();
+            self.policy.drop_unseen(lost);
+            self.dropped += lost;
+            match unit {
+                Some(unit) => self.access_unit(unit, orders)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes the next access unit. Sets its flags and duration, and appends to `orders` what has to
+    /// be done with it, and before.
+    fn access_unit(&mut self, unit: Unit, orders: &mut Vec<Order>) -> Result<(), LocationError> {
+        let Unit {
+            mut buffer,
+            idr,
+            recovery_point,
+            parameter_sets,
+            sps_id,
+        } = unit;
+        for set in &parameter_sets {
+            self.formats.put_parameter_set(set);
+        }
+        let entry = if idr {
+            Some(Entry::Idr)
+        } else {
+            recovery_point.then_some(Entry::RecoveryPoint)
+        };
+        let duration = self.duration(&buffer);
+        let running_time = buffer
+            .pts()
+            .and_then(|pts| self.segment.to_running_time(pts));
+        self.last_running_time = running_time.unwrap_or(self.last_running_time);
+        let new_format = idr && self.formats.difference(sps_id) == Difference::Other;
+        let unit = policy::Unit {
+            entry,
+            discont: buffer.flags().contains(gst::BufferFlags::DISCONT),
+            new_format: new_format && self.began,
+            running_time: self.last_running_time,
+            duration,
+            bytes: buffer.size() as u64,
+            capture: capture_time(&buffer),
+        };
+        let mut changes = Vec::new();
+        let verdict = self.policy.push(&unit, &mut changes);
+        let begins = |change: &Change| matches!(change, Change::Begin { running_time, .. } if *running_time == unit.running_time);
+        let begins_file = entry.is_some() && changes.iter().any(begins);
+        if begins_file {
+            let caps = self.formats.bring_into_force(sps_id);
+            orders.extend(caps.map(|caps| Order::Send(gst::event::Caps::new(&caps))));
+            orders.extend(self.held_segment.take().map(Order::Send));
+            self.began = true;
+            self.file = None;
+        }
+        self.apply(changes, orders)?;
+        if verdict == Verdict::Drop {
+            self.dropped += 1;
+            return Ok(());
+        }
+        let contents = buffer.make_mut();
+        let sample_duration = self.sample_duration(contents, duration);
+        contents.set_duration(sample_duration);
+        if idr || begins_file {
+            contents.unset_flags(gst::BufferFlags::DELTA_UNIT);
+        } else {
+            contents.set_flags(gst::BufferFlags::DELTA_UNIT);
+        }
+        orders.push(Order::Push(buffer));
+        Ok(())
+    }
+
+    /// Whether there was a keyframe, so that there is an episode.
     pub fn has_episodes(&self) -> bool {
         self.began
     }
 
-    /// Access units that no episode has, because they came before an IDR.
+    /// Access units that no episode has, because they could not be decoded.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    fn count_lost_in_parser(&mut self) {
-        let lost = std::mem::take(&mut self.in_parser);
-        self.policy.drop_unseen(lost);
-        self.dropped += lost;
-    }
-
     /// The buffer's duration, else that of a frame, else the shorter of the last two distances, as
-    /// one of them can be a hole. mp4mux takes it for the last sample of a file.
+    /// one of them can be a hole.
     fn duration(&mut self, buffer: &gst::BufferRef) -> gst::ClockTime {
         let distance = buffer
             .pts()
@@ -225,6 +244,26 @@ impl Cutter {
             .or_else(|| self.formats.frame_duration())
             .or(shorter)
             .unwrap_or_default()
+    }
+
+    /// How long the sample lasts if it is the last one of its file: until the end of what is shown
+    /// last, counted in DTS. mp4mux takes the distance of DTS for all others, and the sum for the
+    /// length of the edit list.
+    fn sample_duration(
+        &mut self,
+        buffer: &gst::BufferRef,
+        duration: gst::ClockTime,
+    ) -> gst::ClockTime {
+        let Some((pts, dts)) = buffer.pts().zip(buffer.dts_or_pts()) else {
+            return duration;
+        };
+        let file = self.file.get_or_insert(Span {
+            delay: pts.saturating_sub(dts),
+            end: pts,
+        });
+        file.end = file.end.max(pts.saturating_add(duration));
+        let rest = file.end.checked_sub(dts.saturating_add(file.delay));
+        rest.filter(|rest| !rest.is_zero()).unwrap_or(duration)
     }
 
     fn apply(
@@ -251,6 +290,7 @@ impl Cutter {
                     });
                 }
                 Change::End(episode) => self.files.end(episode),
+                Change::PassRecoveryPoint => orders.push(Order::WarnOfRecoveryPoints),
             }
         }
         Ok(())

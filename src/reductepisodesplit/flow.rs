@@ -6,8 +6,8 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the bin does with the stream on its way from pad to file: it lets it in, has the cutter look
-//! at it, carries out the cutter's orders, and names the files.
+//! What the bin does with the stream on its way from pad to file: it lets it in, gives it to the
+//! cutter, carries out the cutter's orders, and names the files.
 
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ use gst::subclass::prelude::*;
 
 use super::CAT;
 use super::children::{Children, NO_FILE};
-use super::cutter::{Cutter, Order, Passage};
+use super::cutter::{Cutter, Order};
 use super::files::{Files, Finished, Target};
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, LocationError, Pattern};
@@ -57,14 +57,13 @@ impl ReductEpisodeSplit {
     pub(super) fn make_children(&self) -> Result<(), gst::ErrorMessage> {
         let children = Children::new()?;
         let obj = self.obj();
-        let linked = children.add_to(obj.upcast_ref());
-        linked.map_err(|err| gst::error_msg!(gst::CoreError::Failed, ["{err}"]))?;
+        let added = children.add_to(obj.upcast_ref());
+        added.map_err(|err| gst::error_msg!(gst::CoreError::Failed, ["{err}"]))?;
 
-        let target = children.parser.static_pad("sink");
-        if let Err(err) = self.sink_pad.set_target(target.as_ref()) {
+        if let Err(err) = self.sink_pad.set_target(Some(&children.input)) {
             return Err(gst::error_msg!(gst::CoreError::Failed, ["{err}"]));
         }
-        self.watch(&children);
+        self.name_files_of(&children);
         *self.children.lock().unwrap() = Some(children);
         Ok(())
     }
@@ -80,28 +79,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Connects to what the children let pass and ask for.
-    fn watch(&self, children: &Children) {
-        if let Some(pad) = children.parser.static_pad("sink") {
-            let weak = self.downgrade();
-            let mask = gst::PadProbeType::BUFFER
-                | gst::PadProbeType::BUFFER_LIST
-                | gst::PadProbeType::EVENT_FLUSH;
-            pad.add_probe(mask, move |pad, info| {
-                if let Some(imp) = weak.upgrade() {
-                    imp.watch_input(pad, info);
-                }
-                gst::PadProbeReturn::Ok
-            });
-        }
-        if let Some(pad) = children.parser.static_pad("src") {
-            let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
-            let weak = self.downgrade();
-            pad.add_probe(mask, move |pad, info| match weak.upgrade() {
-                Some(imp) => imp.probe(pad, info),
-                None => gst::PadProbeReturn::Remove,
-            });
-        }
+    fn name_files_of(&self, children: &Children) {
         let weak = self.downgrade();
         children
             .splitter
@@ -113,28 +91,79 @@ impl ReductEpisodeSplit {
             });
     }
 
-    /// Before h264parse, in the streaming thread.
-    fn watch_input(&self, pad: &gst::Pad, info: &gst::PadProbeInfo) {
-        if let Some(event) = info.event() {
-            if event.type_() == gst::EventType::FlushStop {
-                self.flushed();
-            }
-            return;
+    /// The pad's chain function.
+    pub(super) fn take_buffer(
+        &self,
+        pad: &gst::GhostPad,
+        buffer: gst::Buffer,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let flow = self.cut(pad, |cutter, orders| cutter.buffer(buffer, orders));
+        match flow {
+            // After an error that was posted here a source upstream shall post none of its own.
+            Err(gst::FlowError::Error) if self.has_failed() => Err(gst::FlowError::Flushing),
+            flow => flow,
         }
-        let is_access_unit = has_access_units(pad);
-        let mut cutter = self.cutter();
-        let Some(cutter) = cutter.as_mut() else {
-            return;
-        };
-        match &info.data {
-            Some(gst::PadProbeData::Buffer(buffer)) => cutter.enters_parser(buffer, is_access_unit),
-            // A list enters as a whole, so that its access units cannot be told from lost ones.
-            Some(gst::PadProbeData::BufferList(list)) => {
-                list.iter()
-                    .for_each(|buffer| cutter.enters_parser(buffer, false));
+    }
+
+    /// The pad's event function.
+    pub(super) fn take_event(&self, pad: &gst::GhostPad, event: gst::Event) -> bool {
+        match event.view() {
+            gst::EventView::FlushStop(_) => self.flushed(),
+            gst::EventView::Eos(_) => {
+                let finished = self.finish(pad);
+                if finished.is_err() && self.has_failed() {
+                    return false;
+                }
+            }
+            _ if event.is_serialized() => {
+                let flow = self.cut(pad, |cutter, orders| cutter.event(&event, orders));
+                return flow.is_ok();
             }
             _ => {}
         }
+        gst::Pad::event_default(pad, Some(&*self.obj()), event)
+    }
+
+    /// The pad's query function. splitmuxsink would ask for the format that it gets.
+    pub(super) fn answer(&self, pad: &gst::GhostPad, query: &mut gst::QueryRef) -> bool {
+        match query.view_mut() {
+            gst::QueryViewMut::Caps(query) => {
+                let caps = pad.pad_template_caps();
+                let caps = match query.filter() {
+                    Some(filter) => {
+                        filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First)
+                    }
+                    None => caps,
+                };
+                query.set_result(&caps);
+                true
+            }
+            gst::QueryViewMut::AcceptCaps(query) => {
+                let accepted = query.caps().is_subset(&pad.pad_template_caps());
+                query.set_result(accepted);
+                true
+            }
+            _ => gst::Pad::query_default(pad, Some(&*self.obj()), query),
+        }
+    }
+
+    /// Has the cutter look at something, and carries out its orders.
+    fn cut(
+        &self,
+        pad: &gst::GhostPad,
+        look: impl FnOnce(&mut Cutter, &mut Vec<Order>) -> Result<(), LocationError>,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let mut orders = Vec::new();
+        let looked = match self.cutter().as_mut() {
+            Some(cutter) => look(cutter, &mut orders),
+            None => return Err(gst::FlowError::Flushing),
+        };
+        let flow = self.carry_out(orders, pad);
+        if let Err(error) = looked {
+            self.fail(self.location_error(&error));
+            return Err(gst::FlowError::Error);
+        }
+        flow
     }
 
     /// What was on its way is gone.
@@ -153,74 +182,43 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Between h264parse and splitmuxsink, in the streaming thread.
-    fn probe(&self, pad: &gst::Pad, info: &mut gst::PadProbeInfo) -> gst::PadProbeReturn {
-        let mut orders = Vec::new();
-        let passage = match &mut info.data {
-            Some(gst::PadProbeData::Buffer(buffer)) => {
-                let mut cutter = self.cutter();
-                let Some(cutter) = cutter.as_mut() else {
-                    return gst::PadProbeReturn::Handled;
-                };
-                cutter.access_unit(buffer, &mut orders)
-            }
-            Some(gst::PadProbeData::Event(event)) if event.type_() == gst::EventType::Eos => {
-                self.finish(&mut orders).map(|()| Passage::Pass)
-            }
-            Some(gst::PadProbeData::Event(event)) => {
-                let mut cutter = self.cutter();
-                Ok(cutter
-                    .as_mut()
-                    .map_or(Passage::Pass, |cutter| cutter.event(event)))
-            }
-            _ => Ok(Passage::Pass),
-        };
-        let passage = match passage {
-            Ok(passage) => passage,
-            Err(error) => {
-                self.fail(self.location_error(&error));
-                info.flow_res = Err(gst::FlowError::Error);
-                return gst::PadProbeReturn::Handled;
-            }
-        };
-        self.carry_out(orders, pad);
-        match passage {
-            Passage::Pass => gst::PadProbeReturn::Ok,
-            // Not DROP: the pad would send a dropped sticky event again with each buffer.
-            Passage::Drop => gst::PadProbeReturn::Handled,
-        }
-    }
-
     /// The end of the stream: the last episode is settled, and what nobody got is told.
-    fn finish(&self, orders: &mut Vec<Order>) -> Result<(), LocationError> {
-        let (dropped, has_episodes) = {
-            let mut cutter = self.cutter();
-            let Some(cutter) = cutter.as_mut() else {
-                return Ok(());
-            };
-            (cutter.finish(orders)?, cutter.has_episodes())
-        };
+    fn finish(&self, pad: &gst::GhostPad) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let mut dropped = 0;
+        let flow = self.cut(pad, |cutter, orders| {
+            dropped = cutter.finish(orders)?;
+            Ok(())
+        })?;
+        let has_episodes = self.cutter().as_ref().is_some_and(Cutter::has_episodes);
         if !has_episodes {
             gst::element_imp_warning!(
                 self,
                 gst::StreamError::Mux,
-                ("No file is written: none of {dropped} access units is an IDR that an episode \
-                  could begin with")
+                ("No file is written: none of {dropped} access units is a keyframe that an \
+                  episode could begin with")
             );
         } else if dropped > 0 {
             self.warn_of_dropped(dropped, "the end of the stream");
         }
-        Ok(())
+        Ok(flow)
     }
 
-    fn carry_out(&self, orders: Vec<Order>, pad: &gst::Pad) {
+    fn carry_out(
+        &self,
+        orders: Vec<Order>,
+        pad: &gst::GhostPad,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let obj = self.obj();
+        let mut flow = Ok(gst::FlowSuccess::Ok);
         for order in orders {
             match order {
                 Order::Send(event) => {
                     gst::debug!(CAT, imp = self, "Sending {event:?}");
-                    if let Some(peer) = pad.peer() {
-                        peer.send_event(event);
-                    }
+                    gst::Pad::event_default(pad, Some(&*obj), event);
+                }
+                Order::Push(buffer) => {
+                    flow = gst::ProxyPad::chain_default(pad, Some(&*obj), buffer);
+                    flow?;
                 }
                 Order::CutAt(running_time) => {
                     gst::debug!(CAT, imp = self, "Cutting at {running_time}");
@@ -236,15 +234,22 @@ impl ReductEpisodeSplit {
                     dropped,
                 } => {
                     if dropped > 0 {
-                        self.warn_of_dropped(dropped, "an IDR");
+                        self.warn_of_dropped(dropped, "a keyframe");
                     }
                     self.request_keyframe_after(running_time, pad);
                 }
+                Order::WarnOfRecoveryPoints => gst::element_imp_warning!(
+                    self,
+                    gst::StreamError::Mux,
+                    ("An episode has reached its limit and goes on: the stream has recovery \
+                      points, but no IDR. With keyframe-mode=recovery-point it would end there")
+                ),
             }
         }
+        flow
     }
 
-    fn request_keyframe_after(&self, begin: gst::ClockTime, pad: &gst::Pad) {
+    fn request_keyframe_after(&self, begin: gst::ClockTime, pad: &gst::GhostPad) {
         let (requested, limit) = {
             let settings = self.settings.lock().unwrap();
             (settings.send_keyframe_requests, settings.duration)
@@ -257,7 +262,7 @@ impl ReductEpisodeSplit {
             .all_headers(true)
             .build();
         gst::debug!(CAT, imp = self, "Requesting a keyframe: {request:?}");
-        if !pad.send_event(request) {
+        if !pad.push_event(request) {
             gst::debug!(CAT, imp = self, "Nobody upstream makes keyframes");
         }
     }
@@ -336,31 +341,9 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Whether an error only says that h264parse found no access unit: the cutter tells of that,
-    /// and it is no error.
-    pub(super) fn is_about_nothing(&self, message: &gst::Message, error: &glib::Error) -> bool {
-        let is_parser = |own: Children| message.src() == Some(own.parser.upcast_ref());
-        let has_episodes = self.cutter().as_ref().is_some_and(Cutter::has_episodes);
-        error.matches(gst::StreamError::WrongType)
-            && !has_episodes
-            && self.children().is_some_and(is_parser)
-    }
-
     /// Whether there was an error in this run.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::SeqCst)
-    }
-
-    /// What a source upstream gets to know: after an error that was posted here it shall post none
-    /// of its own.
-    pub(super) fn flow(
-        &self,
-        result: Result<gst::FlowSuccess, gst::FlowError>,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        match result {
-            Err(gst::FlowError::Error) if self.has_failed() => Err(gst::FlowError::Flushing),
-            result => result,
-        }
     }
 
     fn warn_of_dropped(&self, dropped: u64, before: &str) {
@@ -368,7 +351,7 @@ impl ReductEpisodeSplit {
             self,
             gst::StreamError::Decode,
             ("{dropped} access units before {before} are dropped: they cannot be decoded, as no \
-              IDR precedes them")
+              keyframe precedes them")
         );
     }
 
@@ -472,6 +455,7 @@ impl ReductEpisodeSplit {
         }
         let config = Config {
             mode: settings.split_mode,
+            keyframes: settings.keyframe_mode,
             duration: settings.duration,
             size: settings.size,
             gap_detection: settings.gap_detection,
@@ -495,14 +479,6 @@ impl ReductEpisodeSplit {
             );
         }
     }
-}
-
-/// Whether each buffer that passes `pad` is one access unit.
-fn has_access_units(pad: &gst::Pad) -> bool {
-    pad.current_caps().is_some_and(|caps| {
-        let structure = caps.structure(0);
-        structure.is_some_and(|structure| structure.get::<&str>("alignment") == Ok("au"))
-    })
 }
 
 /// Gives a complete file its name, and tells its size.

@@ -10,32 +10,34 @@
 
 use gst::prelude::*;
 
-use crate::h264::{ParameterSets, avc};
+use crate::h264::{ParameterSets, Sps};
 
 /// A field of the caps that differs where the format does. mp4mux takes other caps into the running
 /// file, and one sample too late; a field that it does not know makes it refuse them, so that
 /// splitmuxsink begins another file.
 const EPOCH_FIELD: &str = "reduct-epoch";
 
-/// A format that has come into force.
-#[derive(Debug)]
-pub struct InForce {
-    /// The caps to announce.
-    pub caps: gst::Caps,
-    /// There was another one before.
-    pub changed: bool,
+/// How the format of an IDR differs from that of the running file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    None,
+    /// There are further parameter sets. The running file is right without them, as the access
+    /// units have them, too.
+    MoreParameterSets,
+    /// The running file cannot go on, or there is none.
+    Other,
 }
 
-/// The format of the running file, and that of the next one: a format comes into force with an IDR.
-///
-/// h264parse does not tell of parameter sets that change nothing else in its caps, so that they are
-/// kept here.
+/// The format of the running file, and that of the next one: a format comes into force with a
+/// keyframe.
 #[derive(Debug)]
 pub struct Formats {
     current: Option<Format>,
-    next: Format,
+    /// Caps of the stream that comes in.
+    upstream: gst::Caps,
+    parameter_sets: ParameterSets,
+    frame_duration: Option<gst::ClockTime>,
     epoch: i32,
-    length_size: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -49,67 +51,138 @@ impl Default for Formats {
     fn default() -> Self {
         Self {
             current: None,
-            next: Format {
-                caps: gst::Caps::new_empty(),
-                parameter_sets: ParameterSets::default(),
-            },
+            upstream: gst::Caps::new_empty_simple("video/x-h264"),
+            parameter_sets: ParameterSets::default(),
+            frame_duration: None,
             epoch: 0,
-            length_size: 4,
         }
     }
 }
 
 impl Formats {
-    /// Takes over caps of h264parse.
+    /// Takes over the caps of the stream.
     pub fn set_caps(&mut self, mut caps: gst::Caps) {
         let codec_data = caps.structure(0).and_then(|structure| {
             let codec_data = structure.get::<gst::Buffer>("codec_data").ok()?;
             codec_data.into_mapped_buffer_readable().ok()
         });
         if let Some(codec_data) = codec_data {
-            self.length_size = avc::length_size(&codec_data).unwrap_or(self.length_size);
-            self.next.parameter_sets = ParameterSets::from_configuration(&codec_data);
+            self.parameter_sets = ParameterSets::from_configuration(&codec_data);
         }
         for structure in caps.make_mut().iter_mut() {
-            structure.remove_field("codec_data");
+            structure.remove_fields(["codec_data", "streamheader"]);
         }
-        self.next.caps = caps;
+        self.frame_duration = frame_duration(&caps);
+        self.upstream = caps;
     }
 
     /// Takes over a parameter set that an access unit has.
     pub fn put_parameter_set(&mut self, nal: &[u8]) {
-        self.next.parameter_sets.put(nal);
+        self.parameter_sets.put(nal);
     }
 
-    /// An IDR comes. Gives the next format if it differs from the current one, which it replaces.
-    pub fn bring_into_force(&mut self) -> Option<InForce> {
-        if self.current.as_ref() == Some(&self.next) {
+    /// What would change with a file that begins with a keyframe that refers to the SPS `sps_id`.
+    pub fn difference(&mut self, sps_id: u8) -> Difference {
+        let next = self.next(sps_id);
+        match &self.current {
+            Some(current) if *current == next => Difference::None,
+            Some(current)
+                if current.caps == next.caps
+                    && next.parameter_sets.extends(&current.parameter_sets) =>
+            {
+                Difference::MoreParameterSets
+            }
+            _ => Difference::Other,
+        }
+    }
+
+    /// A file begins with a keyframe that refers to the SPS `sps_id`. Gives the caps to announce,
+    /// if they are not those of the file before.
+    pub fn bring_into_force(&mut self, sps_id: u8) -> Option<gst::Caps> {
+        let next = self.next(sps_id);
+        if self.current.as_ref() == Some(&next) {
             return None;
         }
-        let changed = self.current.replace(self.next.clone()).is_some();
-        self.epoch += i32::from(changed);
-        let mut caps = self.next.caps.clone();
+        let mut caps = next.caps.clone();
+        self.epoch += i32::from(self.current.is_some());
         let fields = caps.make_mut();
         fields.set(EPOCH_FIELD, self.epoch);
-        if let Some(codec_data) = self.next.parameter_sets.to_configuration() {
+        if let Some(codec_data) = next.parameter_sets.to_configuration() {
             fields.set("codec_data", gst::Buffer::from_slice(codec_data));
         }
-        Some(InForce { caps, changed })
-    }
-
-    /// Size of the length before each NAL unit.
-    pub fn length_size(&self) -> usize {
-        self.length_size
+        self.current = Some(next);
+        Some(caps)
     }
 
     /// The duration of a frame, as the caps have it.
     pub fn frame_duration(&self) -> Option<gst::ClockTime> {
-        let structure = self.next.caps.structure(0)?;
-        let rate = structure.get::<gst::Fraction>("framerate").ok()?;
-        let numerator = u64::try_from(rate.numer()).ok().filter(|rate| *rate > 0)?;
-        let denominator = u64::try_from(rate.denom()).ok()?;
-        gst::ClockTime::SECOND.mul_div_floor(denominator, numerator)
+        self.frame_duration
     }
+
+    /// What the stream says of itself, and of the rest what the SPS says.
+    fn next(&mut self, sps_id: u8) -> Format {
+        let mut caps = self.upstream.clone();
+        let sps = self.parameter_sets.sps(sps_id);
+        if let Some(structure) = caps.make_mut().structure_mut(0) {
+            structure.set("stream-format", "avc");
+            structure.set("alignment", "au");
+            structure.set("parsed", true);
+            if let Some(sps) = sps.and_then(|nal| Sps::parse(nal).ok()) {
+                describe(&sps, structure);
+            }
+        }
+        self.frame_duration = frame_duration(&caps);
+        Format {
+            caps,
+            parameter_sets: self.parameter_sets.clone(),
+        }
+    }
+}
+
+/// Adds what `sps` says to caps that do not have it.
+fn describe(sps: &Sps, structure: &mut gst::StructureRef) {
+    let size = |pixels| i32::try_from(pixels).unwrap_or(i32::MAX);
+    structure.set("width", size(sps.width));
+    structure.set("height", size(sps.height));
+    let vui = &sps.vui;
+    if let Some((width, height)) = vui.pixel_aspect_ratio
+        && !structure.has_field("pixel-aspect-ratio")
+    {
+        let ratio = gst::Fraction::new(width.into(), height.into());
+        structure.set("pixel-aspect-ratio", ratio);
+    }
+    let rate = vui.frame_rate.and_then(|rate| {
+        let numerator = i32::try_from(rate.numerator).ok()?;
+        let denominator = i32::try_from(rate.denominator).ok()?;
+        Some(gst::Fraction::new(numerator, denominator))
+    });
+    if let Some(rate) = rate
+        && !structure.has_field("framerate")
+    {
+        structure.set("framerate", rate);
+    }
+    if let Some(colour) = vui.colour
+        && !structure.has_field("colorimetry")
+    {
+        let colorimetry = gst_video::VideoColorimetry::new(
+            if colour.full_range {
+                gst_video::VideoColorRange::Range0_255
+            } else {
+                gst_video::VideoColorRange::Range16_235
+            },
+            gst_video::VideoColorMatrix::from_iso(colour.matrix.into()),
+            gst_video::VideoTransferFunction::from_iso(colour.transfer.into()),
+            gst_video::VideoColorPrimaries::from_iso(colour.primaries.into()),
+        );
+        structure.set("colorimetry", colorimetry.to_string());
+    }
+}
+
+fn frame_duration(caps: &gst::Caps) -> Option<gst::ClockTime> {
+    let rate = caps.structure(0)?.get::<gst::Fraction>("framerate").ok()?;
+    let numerator = u64::try_from(rate.numer()).ok().filter(|rate| *rate > 0)?;
+    let denominator = u64::try_from(rate.denom()).ok()?;
+    gst::ClockTime::SECOND.mul_div_floor(denominator, numerator)
 }
 
 #[cfg(test)]
@@ -119,6 +192,8 @@ mod tests {
     const SPS: [u8; 5] = [0x67, 66, 0, 30, 0b1010_0000];
     const PPS: [u8; 2] = [0x68, 0b1100_0000];
     const OTHER_PPS: [u8; 2] = [0x68, 0b1110_0000];
+    /// The other's id is 1.
+    const SECOND_PPS: [u8; 2] = [0x68, 0b0101_0000];
 
     fn caps(fps: i32) -> gst::Caps {
         let mut sets = ParameterSets::default();
@@ -131,66 +206,58 @@ mod tests {
             .build()
     }
 
+    /// Formats of which the first is in force.
     fn formats() -> Formats {
         gst::init().unwrap();
-        Formats::default()
-    }
-
-    fn epoch(in_force: &InForce) -> i32 {
-        in_force
-            .caps
-            .structure(0)
-            .unwrap()
-            .get(EPOCH_FIELD)
-            .unwrap()
-    }
-
-    #[test]
-    fn the_first_format_changes_nothing() {
-        let mut formats = formats();
+        let mut formats = Formats::default();
         formats.set_caps(caps(10));
-        let first = formats.bring_into_force().unwrap();
-        assert!(!first.changed);
-        assert_eq!(epoch(&first), 0);
-        assert!(formats.bring_into_force().is_none());
-        assert_eq!(
-            formats.frame_duration(),
-            Some(100 * gst::ClockTime::MSECOND)
-        );
+        assert_eq!(formats.difference(0), Difference::Other);
+        assert_eq!(epoch(&formats.bring_into_force(0).unwrap()), 0);
+        formats
+    }
+
+    fn epoch(caps: &gst::Caps) -> i32 {
+        caps.structure(0).unwrap().get(EPOCH_FIELD).unwrap()
     }
 
     #[test]
     fn the_same_again_is_no_other_format() {
         let mut formats = formats();
         formats.set_caps(caps(10));
-        formats.bring_into_force();
-        formats.set_caps(caps(10));
         formats.put_parameter_set(&SPS);
         formats.put_parameter_set(&PPS);
-        assert!(formats.bring_into_force().is_none());
+        assert_eq!(formats.difference(0), Difference::None);
+        assert_eq!(formats.bring_into_force(0), None);
+        let frame = 100 * gst::ClockTime::MSECOND;
+        assert_eq!(formats.frame_duration(), Some(frame));
     }
 
     #[test]
     fn other_parameter_sets_are_another_format() {
         let mut formats = formats();
-        formats.set_caps(caps(10));
-        formats.bring_into_force();
         formats.put_parameter_set(&OTHER_PPS);
-        let other = formats.bring_into_force().unwrap();
-        assert!(other.changed);
-        assert_eq!(epoch(&other), 1);
-        let structure = other.caps.structure(0).unwrap();
+        assert_eq!(formats.difference(0), Difference::Other);
+        let caps = formats.bring_into_force(0).unwrap();
+        assert_eq!(epoch(&caps), 1);
+        let structure = caps.structure(0).unwrap();
         let codec_data = structure.get::<gst::Buffer>("codec_data").unwrap();
         let codec_data = codec_data.map_readable().unwrap();
         assert!(codec_data.ends_with(&OTHER_PPS));
     }
 
     #[test]
+    fn more_parameter_sets_can_wait() {
+        let mut formats = formats();
+        formats.put_parameter_set(&SECOND_PPS);
+        assert_eq!(formats.difference(0), Difference::MoreParameterSets);
+        assert!(formats.bring_into_force(0).is_some());
+        assert_eq!(formats.difference(0), Difference::None);
+    }
+
+    #[test]
     fn other_caps_are_another_format() {
         let mut formats = formats();
-        formats.set_caps(caps(10));
-        formats.bring_into_force();
         formats.set_caps(caps(20));
-        assert!(formats.bring_into_force().unwrap().changed);
+        assert_eq!(formats.difference(0), Difference::Other);
     }
 }

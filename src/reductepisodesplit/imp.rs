@@ -55,7 +55,7 @@ use gst::subclass::prelude::*;
 
 use super::children::{Children, NO_FILE};
 use super::cutter::Cutter;
-use super::{CAT, SplitMode};
+use super::{CAT, KeyframeMode, SplitMode};
 
 const DEFAULT_LOCATION: &str = "episode_%05d.mp4";
 
@@ -64,6 +64,7 @@ pub(super) struct Settings {
     pub duration: Option<gst::ClockTime>,
     pub size: Option<u64>,
     pub split_mode: SplitMode,
+    pub keyframe_mode: KeyframeMode,
     pub gap_detection: bool,
     pub location: String,
     pub muxer_properties: Option<gst::Structure>,
@@ -76,6 +77,7 @@ impl Default for Settings {
             duration: None,
             size: None,
             split_mode: SplitMode::default(),
+            keyframe_mode: KeyframeMode::default(),
             gap_detection: true,
             location: DEFAULT_LOCATION.into(),
             muxer_properties: None,
@@ -113,20 +115,33 @@ impl ObjectSubclass for ReductEpisodeSplit {
         Self {
             sink_pad: gst::GhostPad::builder_from_template(&template)
                 .chain_function(|pad, parent, buffer| {
-                    let flow = gst::ProxyPad::chain_default(pad, parent, buffer);
                     Self::catch_panic_pad_function(
                         parent,
                         || Err(gst::FlowError::Error),
-                        |imp| imp.flow(flow),
+                        |imp| imp.take_buffer(pad, buffer),
                     )
                 })
                 .chain_list_function(|pad, parent, list| {
-                    let flow = gst::ProxyPad::chain_list_default(pad, parent, list);
                     Self::catch_panic_pad_function(
                         parent,
                         || Err(gst::FlowError::Error),
-                        |imp| imp.flow(flow),
+                        |imp| {
+                            let mut buffers = list.iter_owned();
+                            buffers.try_fold(gst::FlowSuccess::Ok, |_, buffer| {
+                                imp.take_buffer(pad, buffer)
+                            })
+                        },
                     )
+                })
+                .event_function(|pad, parent, event| {
+                    Self::catch_panic_pad_function(
+                        parent,
+                        || false,
+                        |imp| imp.take_event(pad, event),
+                    )
+                })
+                .query_function(|pad, parent, query| {
+                    Self::catch_panic_pad_function(parent, || false, |imp| imp.answer(pad, query))
                 })
                 .build(),
             gate: Default::default(),
@@ -160,6 +175,11 @@ impl ObjectImpl for ReductEpisodeSplit {
                 glib::ParamSpecEnum::builder_with_default("split-mode", SplitMode::default())
                     .nick("Split mode")
                     .blurb("Which keyframe ends an episode at a limit")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecEnum::builder_with_default("keyframe-mode", KeyframeMode::default())
+                    .nick("Keyframe mode")
+                    .blurb("Which access units an episode can begin with")
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecBoolean::builder("gap-detection")
@@ -231,6 +251,7 @@ impl ObjectImpl for ReductEpisodeSplit {
                 settings.size = Some(size).filter(|size| *size > 0);
             }
             "split-mode" => settings.split_mode = value.get().expect("type checked upstream"),
+            "keyframe-mode" => settings.keyframe_mode = value.get().expect("type checked upstream"),
             "gap-detection" => settings.gap_detection = value.get().expect("type checked upstream"),
             "location" => {
                 let location: Option<String> = value.get().expect("type checked upstream");
@@ -257,6 +278,7 @@ impl ObjectImpl for ReductEpisodeSplit {
             "duration" => settings.duration.unwrap_or_default().nseconds().to_value(),
             "size" => settings.size.unwrap_or_default().to_value(),
             "split-mode" => settings.split_mode.to_value(),
+            "keyframe-mode" => settings.keyframe_mode.to_value(),
             "gap-detection" => settings.gap_detection.to_value(),
             "location" => settings.location.to_value(),
             "muxer-properties" => settings.muxer_properties.to_value(),
@@ -357,9 +379,7 @@ impl BinImpl for ReductEpisodeSplit {
                 }
             }
             gst::MessageView::Error(error) => {
-                if self.is_about_nothing(&message, &error.error()) {
-                    gst::info!(CAT, imp = self, "{}", error.error());
-                } else if !self.failed.swap(true, Ordering::SeqCst) {
+                if !self.failed.swap(true, Ordering::SeqCst) {
                     self.parent_handle_message(message);
                 } else {
                     gst::debug!(CAT, imp = self, "Follows of an error: {}", error.error());

@@ -19,6 +19,7 @@ mod files;
 mod flow;
 mod format;
 mod imp;
+mod intake;
 mod location;
 mod policy;
 
@@ -52,6 +53,24 @@ pub enum SplitMode {
     AtMost,
 }
 
+/// Which access units an episode can begin with.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductEpisodeSplitKeyframeMode")]
+pub enum KeyframeMode {
+    /// IDR pictures.
+    #[default]
+    #[enum_value(name = "IDR pictures", nick = "idr")]
+    Idr,
+    /// IDR pictures and those with a recovery point SEI message (ITU-T H.264, D.2.8). Pictures that
+    /// need what comes before such a cut are dropped.
+    #[enum_value(
+        name = "IDR pictures and recovery points; pictures that need what precedes the cut are dropped",
+        nick = "recovery-point"
+    )]
+    RecoveryPoint,
+}
+
 glib::wrapper! {
     /// The element `reductepisodesplit`.
     pub struct ReductEpisodeSplit(ObjectSubclass<imp::ReductEpisodeSplit>)
@@ -62,7 +81,9 @@ glib::wrapper! {
 /// Registers the element.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     #[cfg(feature = "doc")]
-    SplitMode::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    for enumeration in [SplitMode::static_type(), KeyframeMode::static_type()] {
+        enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    }
 
     gst::Element::register(
         Some(plugin),

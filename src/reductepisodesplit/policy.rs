@@ -8,16 +8,17 @@
 
 //! When an episode ends.
 //!
-//! An episode begins with an IDR access unit and consists of whole groups of pictures. It ends at a
-//! gap, where the format changes, and at its limits: in [`SplitMode::NextKeyframe`] at the first
-//! IDR at or after a limit, in [`SplitMode::AtMost`] before the group that would exceed it.
+//! An episode begins with a keyframe, an IDR access unit or (in [`KeyframeMode::RecoveryPoint`]) a
+//! recovery point, and consists of whole groups of pictures. It ends at a gap, where the format
+//! changes, and at its limits: in [`SplitMode::NextKeyframe`] at the first keyframe at or after a
+//! limit, in [`SplitMode::AtMost`] before the group that would exceed it.
 //!
 //! Times are running times. They are compared with half a frame of tolerance, as the times of
 //! cameras are not exact.
 
 use gst::ClockTime;
 
-use super::SplitMode;
+use super::{KeyframeMode, SplitMode};
 
 /// Bytes that a sample costs in a file besides its own: entries of `stsz`, `stts`, `ctts`, `stco`.
 const BYTES_PER_FRAME: u64 = 24;
@@ -28,6 +29,7 @@ const BYTES_PER_FILE: u64 = 1024;
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     pub mode: SplitMode,
+    pub keyframes: KeyframeMode,
     pub duration: Option<ClockTime>,
     pub size: Option<u64>,
     pub gap_detection: bool,
@@ -36,7 +38,7 @@ pub struct Config {
 /// What the policy has to know of an access unit.
 #[derive(Debug, Clone, Copy)]
 pub struct Unit {
-    pub idr: bool,
+    pub entry: Option<Entry>,
     /// There may be something missing before it.
     pub discont: bool,
     /// Its format is another one than that of the unit before; changes only at an IDR.
@@ -45,6 +47,15 @@ pub struct Unit {
     pub duration: ClockTime,
     pub bytes: u64,
     pub capture: Option<ClockTime>,
+}
+
+/// How decoding can begin with an access unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Nothing that follows needs anything before it.
+    Idr,
+    /// Pictures that are shown before it, but decoded after it, may need what precedes it.
+    RecoveryPoint,
 }
 
 /// Why an episode ended.
@@ -73,7 +84,7 @@ impl Reason {
 /// What happens to episodes, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// An episode begins with the IDR at this running time. `cut` is false for the first one, which
+    /// An episode begins with the keyframe at this running time. `cut` is false for the first one, which
     /// has no file before it.
     Begin {
         cut: bool,
@@ -85,6 +96,8 @@ pub enum Change {
     },
     /// The episode has all its frames.
     End(Episode),
+    /// At this recovery point the episode would end, if recovery points were keyframes. Once.
+    PassRecoveryPoint,
 }
 
 /// An episode that has all its frames.
@@ -94,7 +107,7 @@ pub struct Episode {
     pub capture: Option<ClockTime>,
     pub duration: ClockTime,
     pub frames: u64,
-    /// Access units before its first frame that could not be decoded.
+    /// Access units before its first frame, in output order, that could not be decoded.
     pub dropped: u64,
     pub reason: Reason,
 }
@@ -103,7 +116,7 @@ pub struct Episode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Keep,
-    /// It comes before the first IDR of an episode.
+    /// It is shown before the first keyframe of an episode.
     Drop,
 }
 
@@ -115,7 +128,11 @@ pub struct Policy {
     episode: Option<Running>,
     /// The group of pictures that is not complete yet.
     group: Option<Span>,
-    /// There was a gap: the next IDR begins an episode, and what comes before it is of no use.
+    /// The episode began with the recovery point at this time, and its group is not complete: what
+    /// is shown before it needs the group before.
+    leading_before: Option<ClockTime>,
+    passed_recovery_point: bool,
+    /// There was a gap: the next keyframe begins an episode, and what comes before it is of no use.
     gap: bool,
     next_index: u32,
     dropped: u64,
@@ -194,17 +211,14 @@ impl Policy {
         if unit.discont && self.config.gap_detection {
             self.gap = true;
         }
-        if !unit.idr {
-            return match &mut self.group {
-                Some(group) if !self.gap => {
-                    group.add(unit);
-                    Verdict::Keep
-                }
-                _ => {
-                    self.dropped += 1;
-                    Verdict::Drop
-                }
-            };
+        let is_keyframe = match unit.entry {
+            Some(Entry::Idr) => true,
+            Some(Entry::RecoveryPoint) => self.config.keyframes == KeyframeMode::RecoveryPoint,
+            None => false,
+        };
+        if !is_keyframe {
+            self.note_recovery_point(unit, changes);
+            return self.continue_group(unit);
         }
 
         self.settle_group(changes);
@@ -212,13 +226,50 @@ impl Policy {
             self.end(reason, changes);
         }
         self.gap = false;
+        self.leading_before = None;
         let mut group = Span::empty(unit);
         if self.episode.is_none() {
             self.begin(group, changes);
+            let is_open = unit.entry == Some(Entry::RecoveryPoint);
+            self.leading_before = is_open.then_some(unit.running_time);
         }
         group.add(unit);
         self.group = Some(group);
         Verdict::Keep
+    }
+
+    fn continue_group(&mut self, unit: &Unit) -> Verdict {
+        let leads = self
+            .leading_before
+            .is_some_and(|begin| unit.running_time < begin);
+        match (&mut self.group, &mut self.episode) {
+            (Some(_), Some(episode)) if leads && !self.gap => {
+                episode.dropped += 1;
+                Verdict::Drop
+            }
+            (Some(group), _) if !self.gap => {
+                group.add(unit);
+                Verdict::Keep
+            }
+            _ => {
+                self.dropped += 1;
+                Verdict::Drop
+            }
+        }
+    }
+
+    fn note_recovery_point(&mut self, unit: &Unit, changes: &mut Vec<Change>) {
+        let joined = match (&self.episode, &self.group) {
+            (Some(episode), Some(group)) => episode.span.joined(group),
+            _ => return,
+        };
+        if unit.entry == Some(Entry::RecoveryPoint)
+            && !self.passed_recovery_point
+            && self.exceeds_limit(&joined, unit).is_some()
+        {
+            self.passed_recovery_point = true;
+            changes.push(Change::PassRecoveryPoint);
+        }
     }
 
     /// Counts access units that somebody else dropped before the next one.
@@ -255,16 +306,23 @@ impl Policy {
         }
     }
 
-    /// Why the episode ends before the IDR `unit`, if it does.
+    /// Why the episode ends before the keyframe `unit`, if it does.
     fn reason_to_end_before(&self, unit: &Unit) -> Option<Reason> {
         let span = &self.episode.as_ref()?.span;
-        let elapsed = unit.running_time.saturating_sub(span.start);
-        let Config { duration, size, .. } = self.config;
         if self.gap {
             Some(Reason::Gap)
         } else if unit.new_format {
             Some(Reason::Format)
-        } else if duration.is_some_and(|limit| elapsed.saturating_add(self.frame / 2) >= limit) {
+        } else {
+            self.exceeds_limit(span, unit)
+        }
+    }
+
+    /// The limit that `span`, an episode as far as `unit`, has reached.
+    fn exceeds_limit(&self, span: &Span, unit: &Unit) -> Option<Reason> {
+        let elapsed = unit.running_time.saturating_sub(span.start);
+        let Config { duration, size, .. } = self.config;
+        if duration.is_some_and(|limit| elapsed.saturating_add(self.frame / 2) >= limit) {
             Some(Reason::Duration)
         } else if size.is_some_and(|limit| span.file_size() >= limit) {
             Some(Reason::Size)
@@ -338,7 +396,7 @@ mod tests {
 
     fn unit(index: u64) -> Unit {
         Unit {
-            idr: index.is_multiple_of(10),
+            entry: index.is_multiple_of(10).then_some(Entry::Idr),
             discont: false,
             new_format: false,
             running_time: index * FRAME,
@@ -387,6 +445,7 @@ mod tests {
                         episode.reason,
                     ));
                 }
+                Change::PassRecoveryPoint => {}
             }
         }
         assert!(begins.is_empty());
@@ -612,5 +671,69 @@ mod tests {
                 "{begins:?}"
             );
         }
+    }
+
+    /// Open groups of ten frames, of which two lead the recovery point in output order.
+    fn open_groups(groups: u64) -> Vec<Unit> {
+        let mut units = self::groups(groups);
+        for group in 1..units.len() / 10 {
+            let [recovery, first, second] = [0, 1, 2].map(|at| group * 10 + at);
+            units[recovery].entry = Some(Entry::RecoveryPoint);
+            for (unit, shown) in [(recovery, second), (first, recovery), (second, first)] {
+                units[unit].running_time = shown as u64 * FRAME;
+            }
+        }
+        units
+    }
+
+    #[test]
+    fn without_keyframes_one_episode_and_one_word_about_it() {
+        let mut policy = Policy::new(limit(SplitMode::NextKeyframe, 1000));
+        let mut changes = Vec::new();
+        for unit in open_groups(4) {
+            assert_eq!(policy.push(&unit, &mut changes), Verdict::Keep);
+        }
+        policy.finish(&mut changes);
+        assert_eq!(summarise(&changes), [(0, 4000, 40, Reason::Eos)]);
+        let passed = |change: &&Change| **change == Change::PassRecoveryPoint;
+        assert_eq!(changes.iter().filter(passed).count(), 1);
+
+        let unlimited = Config::default();
+        let mut policy = Policy::new(unlimited);
+        changes.clear();
+        for unit in open_groups(4) {
+            policy.push(&unit, &mut changes);
+        }
+        assert_eq!(changes.iter().filter(passed).count(), 0);
+    }
+
+    #[test]
+    fn an_episode_that_begins_with_a_recovery_point_lacks_what_leads_it() {
+        let mut config = limit(SplitMode::NextKeyframe, 2000);
+        config.keyframes = KeyframeMode::RecoveryPoint;
+        let mut policy = Policy::new(config);
+        let mut changes = Vec::new();
+        let dropped: Vec<_> = (0..)
+            .zip(open_groups(4))
+            .filter(|(_, unit)| policy.push(unit, &mut changes) == Verdict::Drop)
+            .map(|(index, _)| index)
+            .collect();
+        policy.finish(&mut changes);
+        // Those of the second group are in an episode with the first one.
+        assert_eq!(dropped, [21, 22]);
+        assert_eq!(
+            summarise(&changes),
+            [
+                (0, 2000, 20, Reason::Duration),
+                (2200, 1800, 18, Reason::Eos)
+            ]
+        );
+        let dropped: Vec<_> = (changes.iter())
+            .filter_map(|change| match change {
+                Change::End(episode) => Some(episode.dropped),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(dropped, [0, 2]);
     }
 }

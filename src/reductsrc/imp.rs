@@ -42,10 +42,10 @@ use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
 
-use super::CAT;
-use super::settings::{DEFAULT_TIMEOUT_MS, DEFAULT_URL, Settings};
+use super::settings::{DEFAULT_LOOKBACK, DEFAULT_TIMEOUT_MS, DEFAULT_URL, Settings};
 use super::stats::Stats;
 use super::stream::{Step, Stream};
+use super::{CAT, OnError};
 use crate::client::{Flushed, Flushing, Token, without_secrets};
 
 /// No two of the mutexes are ever held at once.
@@ -84,12 +84,9 @@ impl ReductSrc {
                         gst::FlowError::Error
                     })?;
                 }
-                Ok(Step::WarnOfReordering) => gst::element_imp_warning!(
-                    self,
-                    gst::StreamError::NotImplemented,
-                    ("The stream has B slices. Pictures are stamped in decoding order, so that \
-                      they may be shown out of order")
-                ),
+                Ok(Step::Warn(text)) => {
+                    gst::element_imp_warning!(self, gst::StreamError::Decode, ("{text}"));
+                }
                 Ok(Step::End) => {
                     gst::debug!(CAT, imp = self, "End of the range");
                     return Err(gst::FlowError::Eos);
@@ -125,6 +122,12 @@ impl ReductSrc {
         let obj = self.obj();
         obj.current_state().max(obj.pending_state()) <= gst::State::Ready
     }
+}
+
+/// A property in nanoseconds.
+fn clock_time(value: &glib::Value) -> gst::ClockTime {
+    let nseconds: u64 = value.get().expect("type checked upstream");
+    gst::ClockTime::try_from(nseconds).unwrap_or(gst::ClockTime::MAX)
 }
 
 #[glib::object_subclass]
@@ -228,11 +231,27 @@ impl ObjectImpl for ReductSrc {
                     .default_value(DEFAULT_TIMEOUT_MS)
                     .mutable_ready()
                     .build(),
+                glib::ParamSpecEnum::builder_with_default("on-error", OnError::default())
+                    .nick("On error")
+                    .blurb("What to do with what cannot be read in a record")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("parameter-set-lookback")
+                    .nick("Parameter set lookback")
+                    .blurb(
+                        "How far before the range to look for an SPS and a PPS if it begins \
+                         without them, in nanoseconds (0 = not at all)",
+                    )
+                    .default_value(DEFAULT_LOOKBACK.nseconds())
+                    .mutable_ready()
+                    .build(),
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                     .nick("Statistics")
                     .blurb(
-                        "Counts of this run: records, bytes, access-units, gaps, skipped (records \
-                         sent twice or out of range), queue-records, queue-bytes; all uint64",
+                        "Counts of this run: records, bytes, access-units, gaps, damaged (records \
+                         with something that cannot be read), dropped (access units that cannot \
+                         be decoded), skipped (records sent twice or out of range), \
+                         queue-records, queue-bytes; all uint64",
                     )
                     .read_only()
                     .build(),
@@ -274,11 +293,9 @@ impl ObjectImpl for ReductSrc {
             "when" => settings.when = text(),
             "fps" => settings.fps = value.get().expect("type checked upstream"),
             "gap-detection" => settings.gap_detection = flag(),
-            "gap-tolerance" => {
-                let nseconds: u64 = value.get().expect("type checked upstream");
-                settings.gap_tolerance =
-                    gst::ClockTime::try_from(nseconds).unwrap_or(gst::ClockTime::MAX);
-            }
+            "gap-tolerance" => settings.gap_tolerance = clock_time(value),
+            "on-error" => settings.on_error = value.get().expect("type checked upstream"),
+            "parameter-set-lookback" => settings.lookback = clock_time(value),
             "timeout" => settings.timeout_ms = value.get().expect("type checked upstream"),
             _ => unimplemented!(),
         }
@@ -302,6 +319,8 @@ impl ObjectImpl for ReductSrc {
             "fps" => settings.fps.to_value(),
             "gap-detection" => settings.gap_detection.to_value(),
             "gap-tolerance" => settings.gap_tolerance.nseconds().to_value(),
+            "on-error" => settings.on_error.to_value(),
+            "parameter-set-lookback" => settings.lookback.nseconds().to_value(),
             "timeout" => settings.timeout_ms.to_value(),
             _ => unimplemented!(),
         }

@@ -13,8 +13,11 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
+mod damage;
 mod frame_rate;
 mod imp;
+mod lookback;
+mod reorder;
 mod settings;
 mod stats;
 mod stream;
@@ -28,6 +31,20 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     )
 });
 
+/// What happens when something in the stream cannot be read.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductSrcOnError")]
+pub enum OnError {
+    /// It is left out, counted and warned of.
+    #[default]
+    #[enum_value(name = "Leave it out, with a warning", nick = "skip")]
+    Skip,
+    /// The stream ends with an error.
+    #[enum_value(name = "End with an error", nick = "stop")]
+    Stop,
+}
+
 glib::wrapper! {
     /// The element `reductsrc`.
     pub struct ReductSrc(ObjectSubclass<imp::ReductSrc>)
@@ -36,6 +53,9 @@ glib::wrapper! {
 
 /// Registers the element.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    #[cfg(feature = "doc")]
+    OnError::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+
     gst::Element::register(
         Some(plugin),
         "reductsrc",

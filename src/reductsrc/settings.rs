@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use reduct_rs::JsonValue;
 
-use super::timeline;
+use super::{OnError, timeline};
 use crate::client::{Connection, Query, Token, without_secrets};
 
 /// Where a server is expected if nobody says otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
 pub const DEFAULT_TIMEOUT_MS: u32 = 30_000;
+pub const DEFAULT_LOOKBACK: gst::ClockTime = gst::ClockTime::from_seconds(60);
 
 /// The properties as they are set.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Settings {
     pub gap_detection: bool,
     pub gap_tolerance: gst::ClockTime,
     pub timeout_ms: u32,
+    pub on_error: OnError,
+    pub lookback: gst::ClockTime,
 }
 
 impl Default for Settings {
@@ -55,6 +58,8 @@ impl Default for Settings {
             gap_detection: true,
             gap_tolerance: gst::ClockTime::ZERO,
             timeout_ms: DEFAULT_TIMEOUT_MS,
+            on_error: OnError::default(),
+            lookback: DEFAULT_LOOKBACK,
         }
     }
 }
@@ -67,6 +72,9 @@ pub struct Checked {
     pub timeline: timeline::Config,
     /// The property `fps`.
     pub frame_rate: Option<gst::Fraction>,
+    pub on_error: OnError,
+    /// The property `parameter-set-lookback`.
+    pub lookback: gst::ClockTime,
 }
 
 impl Settings {
@@ -115,6 +123,8 @@ impl Settings {
                 when,
             },
             frame_rate: (self.fps.numer() > 0).then_some(self.fps),
+            on_error: self.on_error,
+            lookback: self.lookback,
         })
     }
 }

@@ -21,6 +21,10 @@ pub struct Stats {
     pub bytes: AtomicU64,
     pub access_units: AtomicU64,
     pub gaps: AtomicU64,
+    /// Records with something that cannot be read.
+    pub damaged: AtomicU64,
+    /// Access units that cannot be decoded and are not pushed.
+    pub dropped: AtomicU64,
 }
 
 impl Stats {
@@ -32,6 +36,8 @@ impl Stats {
             .field("bytes", count(&self.bytes))
             .field("access-units", count(&self.access_units))
             .field("gaps", count(&self.gaps))
+            .field("damaged", count(&self.damaged))
+            .field("dropped", count(&self.dropped))
             .field("skipped", count(&self.reader.skipped))
             .field("queue-records", count(&self.reader.queue_records))
             .field("queue-bytes", count(&self.reader.queue_bytes))

@@ -12,13 +12,18 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
-use super::CAT;
+use bytes::Bytes;
+
+use super::damage::{self, DamageLog};
 use super::frame_rate;
+use super::lookback::Lookback;
+use super::reorder::{Reorder, Stamp};
 use super::settings::Checked;
 use super::stats::Stats;
-use super::timeline::{NoFrameRate, Stamp, Timeline};
+use super::timeline::{NoFrameRate, SegmentStart, Slot, Timeline};
+use super::{CAT, OnError};
 use crate::client::{Connection, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader};
-use crate::h264::{AccessUnit, AccessUnitSplitter};
+use crate::h264::{AccessUnit, AccessUnitSplitter, Damage, Integrity};
 
 /// Content type of a record in Annex B format, as ReductStore's documentation has it.
 const CONTENT_TYPE: &str = "video/h264";
@@ -37,8 +42,8 @@ pub enum Step {
     Caps(gst::Caps),
     /// A segment begins with the next buffer.
     Segment(gst::Segment),
-    /// There are B slices, and their order is not known.
-    WarnOfReordering,
+    /// Something is wrong, and reading goes on.
+    Warn(String),
     /// One access unit.
     Push(gst::Buffer),
     /// All records are read.
@@ -50,44 +55,72 @@ pub enum Step {
 /// Reads records and makes them steps.
 #[derive(Debug)]
 pub struct Stream {
+    connection: Connection,
+    query: Query,
     source: Source,
     splitter: AccessUnitSplitter,
     timeline: Timeline,
+    reorder: Reorder<AccessUnit>,
+    on_error: OnError,
+    /// How far to look back for parameter sets, in µs; `None` once that was done.
+    lookback: Option<u64>,
+    damage: DamageLog,
+    /// The first damage, as long as there is no access unit.
+    only_damage: Option<(u64, Damage)>,
     /// The property `fps`.
     set_rate: Option<gst::Fraction>,
     /// `fps` of the attachment `$video`.
     attached_rate: Option<gst::Fraction>,
-    /// Access units and stamps come in the same order, but not always at the same time.
+    /// Access units and slots come in the same order, but not always at the same time.
     units: VecDeque<AccessUnit>,
+    /// What began with access units that are dropped, for the next one.
+    carried: Option<(SegmentStart, bool)>,
     steps: VecDeque<Step>,
     caps: Option<gst::Caps>,
-    warned_of_reordering: bool,
     stats: Arc<Stats>,
 }
 
 #[derive(Debug)]
 enum Source {
     /// Nothing is asked of the server before the first record is wanted.
-    Unread(Box<(Connection, Query)>),
+    Unread,
     Reading(RecordReader),
+    /// The first record lacks parameter sets.
+    LookingBack(Box<LookingBack>),
     Ended,
     /// As after an error that was told: there is nothing more, but no end either.
     Failed,
+}
+
+#[derive(Debug)]
+struct LookingBack {
+    search: Lookback,
+    window: Option<RecordReader>,
+    /// To go on with afterwards.
+    first: Record,
+    reader: RecordReader,
 }
 
 impl Stream {
     /// A stream that will read by `settings` and count in `stats`.
     pub fn new(settings: Checked, stats: Arc<Stats>) -> Self {
         Self {
-            source: Source::Unread(Box::new((settings.connection, settings.query))),
+            connection: settings.connection,
+            query: settings.query,
+            source: Source::Unread,
             splitter: AccessUnitSplitter::default(),
             timeline: Timeline::new(settings.timeline),
+            reorder: Reorder::default(),
+            on_error: settings.on_error,
+            lookback: Some(settings.lookback.useconds()),
+            damage: DamageLog::default(),
+            only_damage: None,
             set_rate: settings.frame_rate,
             attached_rate: None,
             units: VecDeque::new(),
+            carried: None,
             steps: VecDeque::new(),
             caps: None,
-            warned_of_reordering: false,
             stats,
         }
     }
@@ -114,36 +147,112 @@ impl Stream {
     /// Takes one event of the reader, which begins to read with the first.
     fn read(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
         match &mut self.source {
-            Source::Unread(from) => {
-                let (connection, query) = (from.0.clone(), from.1.clone());
+            Source::Unread => {
                 let stats = self.stats.reader.clone();
-                let reader = RecordReader::new(connection, query, stats);
+                let reader = RecordReader::new(self.connection.clone(), self.query.clone(), stats);
                 self.source = Source::Reading(reader.map_err(ReadError::Failed)?);
             }
             Source::Reading(reader) => match reader.next(flushing)? {
                 Some(Event::Opened { frame_rate }) => {
                     self.attached_rate = frame_rate.as_deref().and_then(frame_rate::parse);
                 }
-                Some(Event::Record(record)) => self.add(&record).map_err(ReadError::Failed)?,
-                None => self.finish(),
+                Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
+                None => {
+                    self.finish();
+                    self.make_steps();
+                    let last = self.last_step();
+                    self.steps.push_back(last);
+                }
             },
+            Source::LookingBack(_) => self.look_back(flushing)?,
             Source::Ended => self.steps.push_back(Step::End),
             Source::Failed => return Err(ReadError::Flushed),
         }
         Ok(())
     }
 
-    fn add(&mut self, record: &Record) -> Result<(), gst::ErrorMessage> {
+    /// Takes a record of the range.
+    fn add(&mut self, record: Record) -> Result<(), gst::ErrorMessage> {
+        let bytes = record.data.len() as u64;
+        self.stats.records.fetch_add(1, Ordering::Relaxed);
+        self.stats.bytes.fetch_add(bytes, Ordering::Relaxed);
+
+        if let Err(text) = check_content_type(&record) {
+            // An entry of something else is not to be read to its end.
+            let first = self.stats.records.load(Ordering::Relaxed) == 1;
+            if first || self.on_error == OnError::Stop {
+                return Err(gst::error_msg!(gst::StreamError::WrongType, ("{text}")));
+            }
+            self.stats.damaged.fetch_add(1, Ordering::Relaxed);
+            self.splitter.lose();
+            self.steps.push_back(Step::Warn(text));
+            return Ok(());
+        }
+        if let Some(reach) = self.lookback
+            && self.splitter.lacks_parameter_sets(&record.data)
+        {
+            self.lookback = None;
+            if let Source::Reading(reader) = std::mem::replace(&mut self.source, Source::Ended) {
+                gst::info!(CAT, "Looking for parameter sets before {} µs", record.time);
+                self.source = Source::LookingBack(Box::new(LookingBack {
+                    search: Lookback::new(record.time, reach),
+                    window: None,
+                    first: record,
+                    reader,
+                }));
+            }
+            return Ok(());
+        }
+        self.split(&record)
+    }
+
+    /// Takes one event of a window of the search, or goes on with the next one.
+    fn look_back(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
+        let Source::LookingBack(looking) = &mut self.source else {
+            return Ok(());
+        };
+        if let Some(window) = &mut looking.window {
+            match window.next(flushing)? {
+                Some(Event::Record(record)) => looking.search.add(&record.data),
+                Some(Event::Opened { .. }) => {}
+                None => looking.window = None,
+            }
+            return Ok(());
+        }
+        if let Some(window) = looking.search.next_window() {
+            let query = Query {
+                start: Some(window.start),
+                stop: Some(window.end),
+                when: None,
+                ..self.query.clone()
+            };
+            let reader = RecordReader::new(self.connection.clone(), query, Arc::default());
+            looking.window = Some(reader.map_err(ReadError::Failed)?);
+            return Ok(());
+        }
+        let Source::LookingBack(looking) = std::mem::replace(&mut self.source, Source::Ended)
+        else {
+            return Ok(());
+        };
+        let LookingBack {
+            search,
+            first,
+            reader,
+            ..
+        } = *looking;
+        self.source = Source::Reading(reader);
+        if let Some(sets) = search.into_byte_stream() {
+            gst::info!(CAT, "Found parameter sets");
+            self.splitter.push(&Bytes::from(sets), &mut self.units);
+        }
+        self.split(&first).map_err(ReadError::Failed)
+    }
+
+    /// Takes a record apart.
+    fn split(&mut self, record: &Record) -> Result<(), gst::ErrorMessage> {
         let Record { time, data, .. } = record;
-        check_content_type(record)?;
-        let pictures = self.splitter.push(data, &mut self.units);
-        let pictures = pictures.map_err(|_| {
-            gst::error_msg!(
-                gst::StreamError::Decode,
-                ("The record at {time} µs is not H.264 in Annex B format: it does not begin \
-                     with a start code")
-            )
-        })?;
+        let pushed = self.splitter.push(data, &mut self.units);
+        self.note_damage(*time, pushed.damage)?;
         let clock_time = time.checked_mul(1000).filter(|time| *time < u64::MAX);
         let clock_time = clock_time
             .map(gst::ClockTime::from_nseconds)
@@ -155,21 +264,44 @@ impl Stream {
             })?;
         let rate = self.frame_rate(record);
         self.timeline
-            .push(clock_time, pictures, rate)
+            .push(clock_time, pushed.begun, rate)
             .map_err(|NoFrameRate| {
                 gst::error_msg!(
                     gst::ResourceError::Settings,
-                    ("The record at {time} µs has {pictures} access units and no frame rate is \
+                    (
+                        "The record at {time} µs has {} access units and no frame rate is \
                          known. Give it by the label 'fps' of the records, by 'fps' in the \
-                         attachment '$video' of the entry, or by the property fps")
+                         attachment '$video' of the entry, or by the property fps",
+                        pushed.begun
+                    )
                 )
-            })?;
+            })
+    }
 
-        self.stats.records.fetch_add(1, Ordering::Relaxed);
-        self.stats
-            .bytes
-            .fetch_add(data.len() as u64, Ordering::Relaxed);
+    /// Counts what is wrong with a record and tells of it.
+    fn note_damage(&mut self, time: u64, damage: Option<Damage>) -> Result<(), gst::ErrorMessage> {
+        if let Some(damage) = damage {
+            // A stream that is joined before its parameter sets is not broken.
+            let is_broken = damage != Damage::NoParameterSets;
+            if is_broken && self.on_error == OnError::Stop {
+                let text = damage::describe(time, damage);
+                return Err(gst::error_msg!(gst::StreamError::Decode, ("{text}")));
+            }
+            self.stats
+                .damaged
+                .fetch_add(u64::from(is_broken), Ordering::Relaxed);
+            if is_broken && self.stats.access_units.load(Ordering::Relaxed) == 0 {
+                self.only_damage.get_or_insert((time, damage));
+            }
+        }
+        let mut texts = Vec::new();
+        self.damage.note(time, damage, &mut texts);
+        self.warn(texts);
         Ok(())
+    }
+
+    fn warn(&mut self, texts: Vec<String>) {
+        self.steps.extend(texts.into_iter().map(Step::Warn));
     }
 
     fn finish(&mut self) {
@@ -181,6 +313,25 @@ impl Stream {
                 CAT,
                 "{rest} bytes after the last picture make no access unit"
             );
+        }
+        let mut texts = Vec::new();
+        self.damage.finish(&mut texts);
+        self.warn(texts);
+    }
+
+    /// The end, or an error if there was nothing but damage: an export of nothing is no success.
+    fn last_step(&mut self) -> Step {
+        let delivered = self.stats.access_units.load(Ordering::Relaxed);
+        match self.only_damage.filter(|_| delivered == 0) {
+            Some((time, damage)) => {
+                self.source = Source::Failed;
+                let text = damage::describe(time, damage);
+                Step::Fail(gst::error_msg!(
+                    gst::StreamError::Decode,
+                    ("No record in the range can be used. {text}")
+                ))
+            }
+            None => Step::End,
         }
     }
 
@@ -211,33 +362,50 @@ impl Stream {
             .gaps
             .store(self.timeline.gaps(), Ordering::Relaxed);
         while !self.units.is_empty()
-            && let Some(stamp) = self.timeline.pop()
+            && let Some(slot) = self.timeline.pop()
             && let Some(unit) = self.units.pop_front()
         {
+            self.order(unit, slot);
+        }
+        if matches!(self.source, Source::Ended | Source::Failed) {
+            self.reorder.finish();
+        }
+        while let Some((unit, stamp)) = self.reorder.pop() {
             let caps = caps(stamp.frame_rate);
             if self.caps.as_ref() != Some(&caps) {
                 self.caps = Some(caps.clone());
                 self.steps.push_back(Step::Caps(caps));
             }
             if let Some(start) = stamp.segment {
-                let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
-                segment.set_start(start.start);
-                segment.set_time(start.start);
-                segment.set_position(start.start);
-                segment.set_base(start.base);
-                self.steps.push_back(Step::Segment(segment.upcast()));
-            }
-            if unit.bidirectional && !self.warned_of_reordering {
-                self.warned_of_reordering = true;
-                self.steps.push_back(Step::WarnOfReordering);
+                self.steps.push_back(Step::Segment(segment(start)));
             }
             self.steps.push_back(Step::Push(buffer(unit, &stamp)));
             self.stats.access_units.fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    /// Finds the place of an access unit in output order, or drops it if it has none.
+    fn order(&mut self, unit: AccessUnit, mut slot: Slot) {
+        let Some(order) = unit.order else {
+            self.stats.dropped.fetch_add(1, Ordering::Relaxed);
+            self.carried = slot
+                .segment
+                .map(|segment| (segment, slot.discont))
+                .or(self.carried);
+            return;
+        };
+        if let Some((SegmentStart { base, .. }, discont)) = self.carried.take()
+            && slot.segment.is_none()
+        {
+            let start = slot.time;
+            slot.segment = Some(SegmentStart { start, base });
+            slot.discont = discont;
+        }
+        self.reorder.push(unit, order, slot);
+    }
 }
 
-fn check_content_type(record: &Record) -> Result<(), gst::ErrorMessage> {
+fn check_content_type(record: &Record) -> Result<(), String> {
     let Record {
         time, content_type, ..
     } = record;
@@ -246,10 +414,9 @@ fn check_content_type(record: &Record) -> Result<(), gst::ErrorMessage> {
     if essence.eq_ignore_ascii_case(CONTENT_TYPE) {
         return Ok(());
     }
-    Err(gst::error_msg!(
-        gst::StreamError::WrongType,
-        ("The record at {time} µs is '{content_type}', not '{CONTENT_TYPE}'. An entry with \
-             other records needs a condition (property when) or a range that leaves them out")
+    Err(format!(
+        "The record at {time} µs is '{content_type}', not '{CONTENT_TYPE}'. An entry with other \
+         records needs a condition (property when) or a range that leaves them out"
     ))
 }
 
@@ -261,6 +428,15 @@ fn caps(frame_rate: Option<gst::Fraction>) -> gst::Caps {
         .build()
 }
 
+fn segment(start: SegmentStart) -> gst::Segment {
+    let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    segment.set_start(start.start);
+    segment.set_time(start.start);
+    segment.set_position(start.start);
+    segment.set_base(start.base);
+    segment.upcast()
+}
+
 fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
     let mut buffer = gst::Buffer::new();
     let contents = buffer.make_mut();
@@ -268,14 +444,17 @@ fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
         contents.append_memory(gst::Memory::from_slice(part));
     }
     contents.set_pts(stamp.pts);
-    contents.set_dts(stamp.pts);
+    contents.set_dts(stamp.dts);
     contents.set_duration(stamp.duration);
     gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, stamp.capture, stamp.duration);
     if !unit.idr {
         contents.set_flags(gst::BufferFlags::DELTA_UNIT);
     }
-    if stamp.discont {
+    if stamp.discont || unit.after_loss {
         contents.set_flags(gst::BufferFlags::DISCONT);
+    }
+    if unit.integrity == Integrity::Corrupted {
+        contents.set_flags(gst::BufferFlags::CORRUPTED);
     }
     buffer
 }

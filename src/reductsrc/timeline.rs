@@ -6,7 +6,8 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! From record times to stream times: PTS, DTS, duration, segments and gaps.
+//! From record times to slots of stream time: one for each access unit, in decoding order, with
+//! segments and gaps.
 //!
 //! A record of n access units at time t with frame duration d covers `[t, t + n·d)`, its i-th
 //! access unit is at t + i·d. If the next record starts earlier than that, the units are spread
@@ -22,7 +23,7 @@ use gst::ClockTime;
 /// What a timeline needs to know beforehand.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// The time that is PTS 0; the time of the first record if `None`.
+    /// The time that is 0 in stream time; the time of the first record if `None`.
     pub origin: Option<ClockTime>,
     /// Mark gaps with DISCONT.
     pub gap_detection: bool,
@@ -30,23 +31,23 @@ pub struct Config {
     pub gap_tolerance: Option<ClockTime>,
 }
 
-/// The times of one access unit. DTS is PTS.
+/// The time that one access unit has to itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
+pub struct Slot {
     /// Capture time since the Unix epoch.
     pub capture: ClockTime,
     /// Time since the origin.
-    pub pts: ClockTime,
+    pub time: ClockTime,
     pub duration: Option<ClockTime>,
-    /// The segment that begins with this access unit.
+    /// The segment that begins with this slot.
     pub segment: Option<SegmentStart>,
-    /// There is a gap before this access unit.
+    /// There is a gap before this slot.
     pub discont: bool,
     /// The frame rate from here on.
     pub frame_rate: Option<gst::Fraction>,
 }
 
-/// A segment, whose start and stream time are the PTS of its first access unit.
+/// A segment, whose start and stream time are the time of its first slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentStart {
     pub start: ClockTime,
@@ -58,16 +59,16 @@ pub struct SegmentStart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoFrameRate;
 
-/// Stamps the access units of records, in order.
+/// Gives the access units of records their slots, in order.
 #[derive(Debug, Default)]
 pub struct Timeline {
     config: Config,
-    /// The last record, while its stamps still depend on the next one's time.
+    /// The last record, while its slots still depend on the next one's time.
     pending: Option<Record>,
-    /// Where the stamped part ends.
+    /// Where the slots end.
     cursor: Option<Cursor>,
     gaps: u64,
-    stamps: VecDeque<Stamp>,
+    slots: VecDeque<Slot>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +82,7 @@ struct Record {
 struct Cursor {
     origin: ClockTime,
     segment: SegmentStart,
-    last_pts: ClockTime,
+    last_time: ClockTime,
     last_duration: Option<ClockTime>,
     /// Capture time at which the last record's units end.
     end: ClockTime,
@@ -127,7 +128,7 @@ impl Timeline {
             return Err(NoFrameRate);
         }
         if let Some(record) = self.pending.take() {
-            self.stamp(record, Some(time));
+            self.place(record, Some(time));
         }
         let record = Record {
             time,
@@ -136,7 +137,7 @@ impl Timeline {
         };
         // The time of a single unit is known at once, and so is its duration with a frame rate.
         if units == 1 && frame_rate.is_some() {
-            self.stamp(record, None);
+            self.place(record, None);
         } else {
             self.pending = Some(record);
         }
@@ -146,13 +147,13 @@ impl Timeline {
     /// Ends the timeline: nothing comes after the last record.
     pub fn finish(&mut self) {
         if let Some(record) = self.pending.take() {
-            self.stamp(record, None);
+            self.place(record, None);
         }
     }
 
-    /// The stamp of the next access unit, in decoding order, as soon as it is known.
-    pub fn pop(&mut self) -> Option<Stamp> {
-        self.stamps.pop_front()
+    /// The slot of the next access unit, in decoding order, as soon as it is known.
+    pub fn pop(&mut self) -> Option<Slot> {
+        self.slots.pop_front()
     }
 
     /// How many gaps there were.
@@ -160,7 +161,7 @@ impl Timeline {
         self.gaps
     }
 
-    fn stamp(&mut self, record: Record, next: Option<ClockTime>) {
+    fn place(&mut self, record: Record, next: Option<ClockTime>) {
         let (extent, duration) = self.extent(&record, next);
         let origin = match &self.cursor {
             Some(cursor) => cursor.origin,
@@ -184,20 +185,20 @@ impl Timeline {
         };
         self.gaps += u64::from(gap);
 
-        let mut last_pts = self.cursor.map(|cursor| cursor.last_pts);
+        let mut last_time = self.cursor.map(|cursor| cursor.last_time);
         for unit in 0..record.units {
             let capture = record
                 .time
                 .saturating_add(share(extent, unit, record.units));
-            let mut pts = capture.saturating_sub(origin);
+            let mut time = capture.saturating_sub(origin);
             // Units denser than one a nanosecond still have to grow.
-            if let Some(last) = last_pts {
-                pts = pts.max(last.saturating_add(ClockTime::NSECOND));
+            if let Some(last) = last_time {
+                time = time.max(last.saturating_add(ClockTime::NSECOND));
             }
-            last_pts = Some(pts);
-            self.stamps.push_back(Stamp {
+            last_time = Some(time);
+            self.slots.push_back(Slot {
                 capture,
-                pts,
+                time,
                 duration,
                 segment: segment.filter(|_| unit == 0),
                 discont: unit == 0 && gap && self.config.gap_detection,
@@ -212,7 +213,7 @@ impl Timeline {
                     start,
                     base: ClockTime::ZERO,
                 }),
-            last_pts: last_pts.unwrap_or(start),
+            last_time: last_time.unwrap_or(start),
             last_duration: duration,
             end: record.time.saturating_add(extent),
             frame: record.frame_rate.map(|rate| frames(1, rate)),
@@ -277,7 +278,7 @@ mod tests {
         mut timeline: Timeline,
         records: &[(ClockTime, usize)],
         rate: Option<gst::Fraction>,
-    ) -> Vec<Stamp> {
+    ) -> Vec<Slot> {
         for (time, units) in records {
             timeline.push(T + *time, *units, rate).unwrap();
         }
@@ -285,31 +286,31 @@ mod tests {
         std::iter::from_fn(|| timeline.pop()).collect()
     }
 
-    fn pts(stamps: &[Stamp]) -> Vec<u64> {
-        stamps.iter().map(|stamp| stamp.pts.mseconds()).collect()
+    fn times(slots: &[Slot]) -> Vec<u64> {
+        slots.iter().map(|slot| slot.time.mseconds()).collect()
     }
 
-    fn segments(stamps: &[Stamp]) -> Vec<(usize, u64, u64, bool)> {
-        let with_segment = |(index, stamp): (usize, &Stamp)| {
-            stamp.segment.map(|segment| {
+    fn segments(slots: &[Slot]) -> Vec<(usize, u64, u64, bool)> {
+        let with_segment = |(index, slot): (usize, &Slot)| {
+            slot.segment.map(|segment| {
                 let (start, base) = (segment.start.mseconds(), segment.base.mseconds());
-                (index, start, base, stamp.discont)
+                (index, start, base, slot.discont)
             })
         };
-        stamps.iter().enumerate().filter_map(with_segment).collect()
+        slots.iter().enumerate().filter_map(with_segment).collect()
     }
 
     #[test]
     fn one_unit_a_record() {
-        let stamps = run(
+        let slots = run(
             detecting(),
             &[(ZERO, 1), (103 * MS, 1), (199 * MS, 1)],
             rate(10),
         );
-        assert_eq!(pts(&stamps), [0, 103, 199]);
-        assert!(stamps.iter().all(|stamp| stamp.duration == Some(100 * MS)));
-        assert_eq!(stamps[1].capture, T + 103 * MS);
-        assert_eq!(segments(&stamps), [(0, 0, 0, false)]);
+        assert_eq!(times(&slots), [0, 103, 199]);
+        assert!(slots.iter().all(|slot| slot.duration == Some(100 * MS)));
+        assert_eq!(slots[1].capture, T + 103 * MS);
+        assert_eq!(segments(&slots), [(0, 0, 0, false)]);
     }
 
     #[test]
@@ -321,53 +322,53 @@ mod tests {
 
     #[test]
     fn units_of_a_record_are_one_frame_apart() {
-        let stamps = run(detecting(), &[(ZERO, 4), (400 * MS, 2)], rate(10));
-        assert_eq!(pts(&stamps), [0, 100, 200, 300, 400, 500]);
-        assert_eq!(stamps[5].capture, T + 500 * MS);
-        assert_eq!(segments(&stamps).len(), 1);
+        let slots = run(detecting(), &[(ZERO, 4), (400 * MS, 2)], rate(10));
+        assert_eq!(times(&slots), [0, 100, 200, 300, 400, 500]);
+        assert_eq!(slots[5].capture, T + 500 * MS);
+        assert_eq!(segments(&slots).len(), 1);
     }
 
     #[test]
     fn units_are_spread_where_the_next_record_comes_early() {
-        let stamps = run(detecting(), &[(ZERO, 4), (200 * MS, 1)], rate(10));
-        assert_eq!(pts(&stamps), [0, 50, 100, 150, 200]);
-        assert_eq!(stamps[0].duration, Some(50 * MS));
+        let slots = run(detecting(), &[(ZERO, 4), (200 * MS, 1)], rate(10));
+        assert_eq!(times(&slots), [0, 50, 100, 150, 200]);
+        assert_eq!(slots[0].duration, Some(50 * MS));
     }
 
     #[test]
-    fn dts_grows_even_within_a_microsecond() {
-        let stamps = run(
+    fn time_grows_even_within_a_microsecond() {
+        let slots = run(
             detecting(),
             &[(ZERO, 5000), (ClockTime::USECOND, 1)],
             rate(10),
         );
-        assert!(stamps.windows(2).all(|pair| pair[0].pts < pair[1].pts));
+        assert!(slots.windows(2).all(|pair| pair[0].time < pair[1].time));
     }
 
     #[test]
     fn one_gop_a_second_is_no_gap() {
         let records: Vec<_> = (0..6).map(|gop| (gop * 1000 * MS, 10)).collect();
-        let stamps = run(detecting(), &records, rate(10));
-        assert_eq!(stamps.len(), 60);
-        assert_eq!(segments(&stamps).len(), 1);
+        let slots = run(detecting(), &records, rate(10));
+        assert_eq!(slots.len(), 60);
+        assert_eq!(segments(&slots).len(), 1);
     }
 
     #[test]
     fn a_gap_starts_a_segment_and_closes_running_time() {
-        let stamps = run(detecting(), &[(ZERO, 10), (11_000 * MS, 10)], rate(10));
+        let slots = run(detecting(), &[(ZERO, 10), (11_000 * MS, 10)], rate(10));
         assert_eq!(
-            segments(&stamps),
+            segments(&slots),
             [(0, 0, 0, false), (10, 11_000, 1000, true)]
         );
-        assert_eq!(stamps[10].pts, 11_000 * MS);
+        assert_eq!(slots[10].time, 11_000 * MS);
     }
 
     #[test]
     fn gaps_add_up() {
         let records = [(ZERO, 10), (5000 * MS, 10), (20_000 * MS, 10)];
-        let stamps = run(detecting(), &records, rate(10));
+        let slots = run(detecting(), &records, rate(10));
         assert_eq!(
-            segments(&stamps),
+            segments(&slots),
             [
                 (0, 0, 0, false),
                 (10, 5000, 1000, true),
@@ -379,12 +380,12 @@ mod tests {
     #[test]
     fn one_missing_frame_is_no_gap_and_three_are() {
         let missing = |frames: u64| {
-            let stamps = run(
+            let slots = run(
                 detecting(),
                 &[(ZERO, 1), ((1 + frames) * 100 * MS, 1)],
                 rate(10),
             );
-            segments(&stamps).len() == 2
+            segments(&slots).len() == 2
         };
         assert!(!missing(0));
         assert!(!missing(1));
@@ -410,24 +411,24 @@ mod tests {
     #[test]
     fn without_detection_the_hole_closes_all_the_same() {
         let timeline = Timeline::new(Config::default());
-        let stamps = run(timeline, &[(ZERO, 10), (11_000 * MS, 10)], rate(10));
+        let slots = run(timeline, &[(ZERO, 10), (11_000 * MS, 10)], rate(10));
         assert_eq!(
-            segments(&stamps),
+            segments(&slots),
             [(0, 0, 0, false), (10, 11_000, 1000, false)]
         );
     }
 
     #[test]
     fn without_frame_rate_record_times_rule() {
-        let stamps = run(
+        let slots = run(
             detecting(),
             &[(ZERO, 1), (40 * MS, 1), (5000 * MS, 1)],
             None,
         );
-        assert_eq!(pts(&stamps), [0, 40, 5000]);
-        let durations: Vec<_> = stamps.iter().map(|stamp| stamp.duration).collect();
+        assert_eq!(times(&slots), [0, 40, 5000]);
+        let durations: Vec<_> = slots.iter().map(|slot| slot.duration).collect();
         assert_eq!(durations, [Some(40 * MS), Some(4960 * MS), Some(4960 * MS)]);
-        assert_eq!(segments(&stamps).len(), 1);
+        assert_eq!(segments(&slots).len(), 1);
     }
 
     #[test]
@@ -452,9 +453,9 @@ mod tests {
             origin: Some(T - 700 * MS),
             ..Default::default()
         });
-        let stamps = run(timeline, &[(ZERO, 1), (100 * MS, 1)], rate(10));
-        assert_eq!(pts(&stamps), [700, 800]);
-        assert_eq!(segments(&stamps), [(0, 700, 0, false)]);
+        let slots = run(timeline, &[(ZERO, 1), (100 * MS, 1)], rate(10));
+        assert_eq!(times(&slots), [700, 800]);
+        assert_eq!(segments(&slots), [(0, 700, 0, false)]);
     }
 
     #[test]
@@ -472,9 +473,9 @@ mod tests {
     #[test]
     fn ntsc_does_not_drift() {
         let ntsc = gst::Fraction::new(30_000, 1001);
-        let stamps = run(detecting(), &[(ZERO, 30_000 * 36)], Some(ntsc));
+        let slots = run(detecting(), &[(ZERO, 30_000 * 36)], Some(ntsc));
         // 36 × 30000 frames are 36 × 1001 seconds, and the last one begins a frame earlier.
-        let end = stamps.last().unwrap().pts + frames(1, ntsc);
+        let end = slots.last().unwrap().time + frames(1, ntsc);
         assert!(end.absdiff(36 * 1001 * ClockTime::SECOND) <= ClockTime::from_nseconds(2));
     }
 }

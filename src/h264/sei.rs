@@ -1,0 +1,54 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Supplemental enhancement information (ITU-T H.264, Annex D), as far as it is used.
+
+use h264_reader::nal::sei::{HeaderType, SeiReader};
+use h264_reader::nal::{Nal, RefNal};
+use h264_reader::rbsp::{BitRead, BitReader};
+
+/// `recovery_frame_cnt` of the recovery point message in the SEI NAL unit `nal`, which is not empty: after so many
+/// frames, in decoding order, pictures are correct if decoding begins here (D.2.8).
+pub fn recovery_frame_count(nal: &[u8]) -> Option<u32> {
+    let mut scratch = Vec::new();
+    let unit = RefNal::new(nal, &[], true);
+    let mut messages = SeiReader::from_rbsp_bytes(unit.rbsp_bytes(), &mut scratch);
+    while let Ok(Some(message)) = messages.next() {
+        if message.payload_type == HeaderType::RecoveryPoint {
+            let mut bits = BitReader::new(message.payload);
+            return bits.read_ue("recovery_frame_cnt").ok();
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// User data, unregistered: type 5, two bytes for a test.
+    const USER_DATA: [u8; 4] = [5, 2, 0xab, 0xcd];
+
+    #[test]
+    fn recovery_point_among_others() {
+        // recovery_frame_cnt 2 (011), exact_match_flag 1, broken_link_flag 0, two bits, stop bit.
+        let recovery = [6, 1, 0b0111_0001];
+        let nal = [&[6][..], &USER_DATA, &recovery, &[0x80]].concat();
+        assert_eq!(recovery_frame_count(&nal), Some(2));
+    }
+
+    #[test]
+    fn no_recovery_point() {
+        assert_eq!(
+            recovery_frame_count(&[&[6][..], &USER_DATA, &[0x80]].concat()),
+            None
+        );
+        assert_eq!(recovery_frame_count(&[6]), None);
+        assert_eq!(recovery_frame_count(&[6, 6, 200, 1]), None);
+    }
+}

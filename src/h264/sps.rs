@@ -1,0 +1,418 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Sequence parameter sets (ITU-T H.264, 7.3.2.1.1 and E.1.1).
+//!
+//! h264-reader's own type refuses what decoders take, such as a picture larger than the level
+//! allows or a VUI that is cut short. Here only what is used has to be right.
+
+use h264_reader::rbsp::{BitRead, BitReaderError};
+
+use super::bits;
+
+/// What is used of a sequence parameter set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sps {
+    pub id: u8,
+    profile_idc: u8,
+    constraint_flags: u8,
+    level_idc: u8,
+    chroma_format_idc: u32,
+    pub separate_colour_planes: bool,
+    /// Bits of `frame_num`.
+    pub frame_num_bits: u32,
+    pub picture_order: PictureOrderType,
+    max_num_ref_frames: u32,
+    /// All pictures are frames of frame macroblocks: nothing is interlaced.
+    pub frame_mbs_only: bool,
+    /// Size of the picture that is shown, in pixels.
+    pub width: u32,
+    pub height: u32,
+    /// Size of a coded frame.
+    macroblocks: u64,
+    pub vui: Vui,
+}
+
+/// How pictures are counted in output order (8.2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PictureOrderType {
+    /// Type 0: by the low bits, of which there are so many.
+    Lsb { bits: u32 },
+    /// Type 1: by `frame_num` and a cycle of offsets.
+    Cycle {
+        delta_always_zero: bool,
+        offset_for_non_ref_pic: i32,
+        offset_for_top_to_bottom_field: i32,
+        offsets_for_ref_frame: Vec<i32>,
+    },
+    /// Type 2: output order is decoding order.
+    DecodingOrder,
+}
+
+/// What is used of the video usability information, each as far as it is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vui {
+    /// Width and height of a pixel.
+    pub pixel_aspect_ratio: Option<(u16, u16)>,
+    pub colour: Option<Colour>,
+    pub frame_rate: Option<VuiFrameRate>,
+    max_num_reorder_frames: Option<u32>,
+}
+
+/// Colour description (ITU-T H.273 code points).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Colour {
+    pub full_range: bool,
+    pub primaries: u8,
+    pub transfer: u8,
+    pub matrix: u8,
+}
+
+/// Frame rate in frames per second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VuiFrameRate {
+    /// `time_scale`
+    pub numerator: u64,
+    /// 2 × `num_units_in_tick`: a tick is a field
+    pub denominator: u64,
+}
+
+/// How many frames may come after one in decoding order that they precede in output order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reordering {
+    pub frames: usize,
+    /// The stream says so. Else it is what the level allows.
+    pub declared: bool,
+}
+
+/// The set cannot be read, or has a value that the standard does not allow.
+#[derive(Debug)]
+pub struct Broken;
+
+impl From<BitReaderError> for Broken {
+    fn from(_: BitReaderError) -> Self {
+        Self
+    }
+}
+
+impl Sps {
+    /// Reads the NAL unit `nal`.
+    pub fn parse(nal: &[u8]) -> Result<Self, Broken> {
+        let r = &mut bits(nal);
+        let profile_idc = r.read::<8, u8>("profile_idc")?;
+        let constraint_flags = r.read::<8, u8>("constraint_set_flags")?;
+        let level_idc = r.read::<8, u8>("level_idc")?;
+        let id = at_most(r.read_ue("seq_parameter_set_id")?, 31)? as u8;
+        let mut chroma_format_idc = 1;
+        let mut separate_colour_planes = false;
+        if has_chroma_format(profile_idc) {
+            chroma_format_idc = at_most(r.read_ue("chroma_format_idc")?, 3)?;
+            if chroma_format_idc == 3 {
+                separate_colour_planes = r.read_bit("separate_colour_plane_flag")?;
+            }
+            r.read_ue("bit_depth_luma_minus8")?;
+            r.read_ue("bit_depth_chroma_minus8")?;
+            r.read_bit("qpprime_y_zero_transform_bypass_flag")?;
+            if r.read_bit("seq_scaling_matrix_present_flag")? {
+                let lists = if chroma_format_idc == 3 { 12 } else { 8 };
+                for list in 0..lists {
+                    if r.read_bit("seq_scaling_list_present_flag")? {
+                        skip_scaling_list(r, if list < 6 { 16 } else { 64 })?;
+                    }
+                }
+            }
+        }
+        let frame_num_bits = 4 + at_most(r.read_ue("log2_max_frame_num_minus4")?, 12)?;
+        let picture_order = PictureOrderType::read(r)?;
+        let max_num_ref_frames = r.read_ue("max_num_ref_frames")?;
+        r.read_bit("gaps_in_frame_num_value_allowed_flag")?;
+        // Larger pictures are beyond any level, and their sizes in pixels beyond 32 bits.
+        let width_in_mbs = 1 + at_most(r.read_ue("pic_width_in_mbs_minus1")?, 0xffff)?;
+        let height_in_map_units =
+            1 + at_most(r.read_ue("pic_height_in_map_units_minus1")?, 0xffff)?;
+        let frame_mbs_only = r.read_bit("frame_mbs_only_flag")?;
+        if !frame_mbs_only {
+            r.read_bit("mb_adaptive_frame_field_flag")?;
+        }
+        r.read_bit("direct_8x8_inference_flag")?;
+        let mut crop = [0; 4];
+        if r.read_bit("frame_cropping_flag")? {
+            for offset in &mut crop {
+                *offset = r.read_ue("frame_crop_offset")?;
+            }
+        }
+
+        let fields = if frame_mbs_only { 1 } else { 2 };
+        let chroma_array_type = if separate_colour_planes {
+            0
+        } else {
+            chroma_format_idc
+        };
+        // CropUnitX and CropUnitY (7.4.2.1.1).
+        let unit_x = if matches!(chroma_array_type, 1 | 2) {
+            2
+        } else {
+            1
+        };
+        let unit_y = if chroma_array_type == 1 { 2 } else { 1 } * fields;
+        let shown = |macroblocks: u32, unit: u32, before: u32, after: u32| {
+            let hidden = u64::from(unit) * (u64::from(before) + u64::from(after));
+            let pixels = (16 * u64::from(macroblocks)).checked_sub(hidden);
+            pixels
+                .filter(|pixels| *pixels > 0)
+                .map(|pixels| pixels as u32)
+                .ok_or(Broken)
+        };
+        let height_in_mbs = height_in_map_units * fields;
+        Ok(Self {
+            id,
+            profile_idc,
+            constraint_flags,
+            level_idc,
+            chroma_format_idc,
+            separate_colour_planes,
+            frame_num_bits,
+            picture_order,
+            max_num_ref_frames,
+            frame_mbs_only,
+            width: shown(width_in_mbs, unit_x, crop[0], crop[1])?,
+            height: shown(height_in_mbs, unit_y, crop[2], crop[3])?,
+            macroblocks: u64::from(width_in_mbs) * u64::from(height_in_mbs),
+            vui: Vui::read(r),
+        })
+    }
+
+    /// `ChromaArrayType`: whether and how slices have chroma samples.
+    pub fn chroma_array_type(&self) -> u32 {
+        if self.separate_colour_planes {
+            0
+        } else {
+            self.chroma_format_idc
+        }
+    }
+
+    /// How far pictures may be out of output order: `max_num_reorder_frames`, or what E.2.1 has
+    /// where it is missing.
+    pub fn reordering(&self) -> Reordering {
+        let declared = |frames| Reordering {
+            frames,
+            declared: true,
+        };
+        let has_constraint_set3 = self.constraint_flags & 0x10 != 0;
+        let intra_only = matches!(self.profile_idc, 44 | 86 | 100 | 110 | 122 | 244);
+        if self.picture_order == PictureOrderType::DecodingOrder
+            || (intra_only && has_constraint_set3)
+        {
+            return declared(0);
+        }
+        match self.vui.max_num_reorder_frames {
+            Some(frames) => declared(frames.min(MAX_DPB_FRAMES) as usize),
+            None => Reordering {
+                frames: self.max_dpb_frames(),
+                declared: false,
+            },
+        }
+    }
+
+    /// `MaxDpbFrames` (A.3.1, Table A-1). Streams exceed their level, but have to keep their own
+    /// reference frames.
+    fn max_dpb_frames(&self) -> usize {
+        let has_constraint_set3 = self.constraint_flags & 0x10 != 0;
+        let max_dpb_macroblocks: u64 = match self.level_idc {
+            11 if has_constraint_set3 && matches!(self.profile_idc, 66 | 77 | 88) => 396,
+            9 | 10 => 396,
+            11 => 900,
+            12 | 13 | 20 => 2376,
+            21 => 4752,
+            22 | 30 => 8100,
+            31 => 18_000,
+            32 => 20_480,
+            40 | 41 => 32_768,
+            42 => 34_816,
+            50 => 110_400,
+            51 | 52 => 184_320,
+            _ => 696_320,
+        };
+        let frames = (max_dpb_macroblocks / self.macroblocks) as u32;
+        frames.max(self.max_num_ref_frames).min(MAX_DPB_FRAMES) as usize
+    }
+}
+
+/// No decoder has more frames in its decoded picture buffer (A.3.1).
+const MAX_DPB_FRAMES: u32 = 16;
+
+impl PictureOrderType {
+    fn read(r: &mut impl BitRead) -> Result<Self, Broken> {
+        Ok(match r.read_ue("pic_order_cnt_type")? {
+            0 => Self::Lsb {
+                bits: 4 + at_most(r.read_ue("log2_max_pic_order_cnt_lsb_minus4")?, 12)?,
+            },
+            1 => Self::Cycle {
+                delta_always_zero: r.read_bit("delta_pic_order_always_zero_flag")?,
+                offset_for_non_ref_pic: r.read_se("offset_for_non_ref_pic")?,
+                offset_for_top_to_bottom_field: r.read_se("offset_for_top_to_bottom_field")?,
+                offsets_for_ref_frame: {
+                    let count = r.read_ue("num_ref_frames_in_pic_order_cnt_cycle")?;
+                    let offsets =
+                        (0..at_most(count, 255)?).map(|_| r.read_se("offset_for_ref_frame"));
+                    offsets.collect::<Result<_, _>>()?
+                },
+            },
+            2 => Self::DecodingOrder,
+            _ => return Err(Broken),
+        })
+    }
+}
+
+impl Vui {
+    /// Reads what there is.
+    fn read(r: &mut impl BitRead) -> Self {
+        let mut vui = Self::default();
+        let _ = vui.fill(r);
+        vui
+    }
+
+    fn fill(&mut self, r: &mut impl BitRead) -> Result<(), Broken> {
+        if !r.read_bit("vui_parameters_present_flag")? {
+            return Ok(());
+        }
+        if r.read_bit("aspect_ratio_info_present_flag")? {
+            let idc = r.read::<8, u8>("aspect_ratio_idc")?;
+            let ratio = match idc {
+                EXTENDED_SAR => (
+                    r.read::<16, u16>("sar_width")?,
+                    r.read::<16, u16>("sar_height")?,
+                ),
+                _ => PIXEL_ASPECT_RATIOS
+                    .get(usize::from(idc))
+                    .copied()
+                    .unwrap_or((0, 0)),
+            };
+            self.pixel_aspect_ratio = Some(ratio).filter(|ratio| ratio.0 > 0 && ratio.1 > 0);
+        }
+        if r.read_bit("overscan_info_present_flag")? {
+            r.read_bit("overscan_appropriate_flag")?;
+        }
+        if r.read_bit("video_signal_type_present_flag")? {
+            r.skip(3, "video_format")?;
+            let full_range = r.read_bit("video_full_range_flag")?;
+            if r.read_bit("colour_description_present_flag")? {
+                self.colour = Some(Colour {
+                    full_range,
+                    primaries: r.read::<8, u8>("colour_primaries")?,
+                    transfer: r.read::<8, u8>("transfer_characteristics")?,
+                    matrix: r.read::<8, u8>("matrix_coefficients")?,
+                });
+            }
+        }
+        if r.read_bit("chroma_loc_info_present_flag")? {
+            r.read_ue("chroma_sample_loc_type_top_field")?;
+            r.read_ue("chroma_sample_loc_type_bottom_field")?;
+        }
+        if r.read_bit("timing_info_present_flag")? {
+            let units_in_tick = r.read::<32, u32>("num_units_in_tick")?;
+            let rate = VuiFrameRate {
+                numerator: r.read::<32, u32>("time_scale")?.into(),
+                denominator: 2 * u64::from(units_in_tick),
+            };
+            r.read_bit("fixed_frame_rate_flag")?;
+            self.frame_rate = Some(rate).filter(|rate| rate.numerator > 0 && rate.denominator > 0);
+        }
+        let has_nal_hrd = r.read_bit("nal_hrd_parameters_present_flag")?;
+        if has_nal_hrd {
+            skip_hrd(r)?;
+        }
+        let has_vcl_hrd = r.read_bit("vcl_hrd_parameters_present_flag")?;
+        if has_vcl_hrd {
+            skip_hrd(r)?;
+        }
+        if has_nal_hrd || has_vcl_hrd {
+            r.read_bit("low_delay_hrd_flag")?;
+        }
+        r.read_bit("pic_struct_present_flag")?;
+        if r.read_bit("bitstream_restriction_flag")? {
+            r.read_bit("motion_vectors_over_pic_boundaries_flag")?;
+            for name in [
+                "max_bytes_per_pic_denom",
+                "max_bits_per_mb_denom",
+                "log2_max_mv_length_horizontal",
+                "log2_max_mv_length_vertical",
+            ] {
+                r.read_ue(name)?;
+            }
+            self.max_num_reorder_frames = Some(r.read_ue("max_num_reorder_frames")?);
+        }
+        Ok(())
+    }
+}
+
+/// `aspect_ratio_idc` with which the ratio itself follows.
+const EXTENDED_SAR: u8 = 255;
+
+/// Table E-1.
+const PIXEL_ASPECT_RATIOS: [(u16, u16); 17] = [
+    (0, 0),
+    (1, 1),
+    (12, 11),
+    (10, 11),
+    (16, 11),
+    (40, 33),
+    (24, 11),
+    (20, 11),
+    (32, 11),
+    (80, 33),
+    (18, 11),
+    (15, 11),
+    (64, 33),
+    (160, 99),
+    (4, 3),
+    (3, 2),
+    (2, 1),
+];
+
+/// Profiles whose sets have a chroma format (7.3.2.1.1).
+fn has_chroma_format(profile_idc: u8) -> bool {
+    matches!(
+        profile_idc,
+        100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135
+    )
+}
+
+fn skip_scaling_list(r: &mut impl BitRead, size: usize) -> Result<(), Broken> {
+    let mut last = 8;
+    for _ in 0..size {
+        let delta = r.read_se("delta_scale")?;
+        let next = (last + i64::from(delta)).rem_euclid(256);
+        if next == 0 {
+            break;
+        }
+        last = next;
+    }
+    Ok(())
+}
+
+fn skip_hrd(r: &mut impl BitRead) -> Result<(), Broken> {
+    let count = 1 + at_most(r.read_ue("cpb_cnt_minus1")?, 31)?;
+    r.skip(8, "bit_rate_scale and cpb_size_scale")?;
+    for _ in 0..count {
+        r.read_ue("bit_rate_value_minus1")?;
+        r.read_ue("cpb_size_value_minus1")?;
+        r.read_bit("cbr_flag")?;
+    }
+    r.skip(20, "lengths of delays and of the time offset")?;
+    Ok(())
+}
+
+/// A value that the standard limits.
+pub fn at_most(value: u32, limit: u32) -> Result<u32, Broken> {
+    if value <= limit {
+        Ok(value)
+    } else {
+        Err(Broken)
+    }
+}

@@ -1,0 +1,174 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What comes into the bin, as access units of the format that MP4 files have.
+//!
+//! h264parse is not asked. It makes access units where a slice has macroblock 0, so that each field
+//! of a frame is one, and with it a sample; it leaves out what it cannot parse, and takes I pictures
+//! for keyframes.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::CAT;
+use crate::h264::{AccessUnit, AccessUnitSplitter, ParameterSets, avc, nal_type, nal_units};
+
+/// An access unit with four-byte lengths before its NAL units (ISO/IEC 14496-15).
+#[derive(Debug)]
+pub struct Unit {
+    /// Times, flags and metas are those of the buffer in which it began.
+    pub buffer: gst::Buffer,
+    pub idr: bool,
+    pub recovery_point: bool,
+    pub parameter_sets: Vec<Bytes>,
+    /// The SPS that it refers to.
+    pub sps_id: u8,
+}
+
+/// Makes access units of buffers. One for each stream of buffers in a row.
+#[derive(Debug, Default)]
+pub struct Intake {
+    /// Size of the lengths in what comes in; `None` for a byte stream.
+    length_size: Option<usize>,
+    /// Each buffer ends with an access unit, or the field of a frame.
+    has_access_units: bool,
+    splitter: AccessUnitSplitter,
+    split: VecDeque<AccessUnit>,
+    /// The buffers in which access units began that are not complete; `None` for all but the first
+    /// of a buffer, as nobody knows their times.
+    begun: VecDeque<Option<gst::Buffer>>,
+    dropped: u64,
+}
+
+impl Intake {
+    /// Takes over the format of the buffers that follow.
+    pub fn set_caps(&mut self, caps: &gst::CapsRef) {
+        let structure = caps.structure(0);
+        let field = |name| structure.and_then(|structure| structure.get::<&str>(name).ok());
+        let codec_data = structure
+            .and_then(|structure| structure.get::<gst::Buffer>("codec_data").ok())
+            .and_then(|codec_data| codec_data.into_mapped_buffer_readable().ok());
+        if let Some(codec_data) = &codec_data {
+            ParameterSets::from_configuration(codec_data)
+                .iter()
+                .for_each(|nal| self.splitter.put_parameter_set(nal));
+        }
+        let is_byte_stream = match field("stream-format") {
+            Some(format) => format == "byte-stream",
+            None => codec_data.is_none(),
+        };
+        let length_size = codec_data.and_then(|codec_data| avc::length_size(&codec_data));
+        self.length_size = (!is_byte_stream).then_some(length_size.unwrap_or(4));
+        self.has_access_units = !is_byte_stream || field("alignment") == Some("au");
+    }
+
+    /// Takes the next buffer. The access units that it completes are to be had from
+    /// [`pop`](Self::pop).
+    pub fn push(&mut self, buffer: gst::Buffer) {
+        let Ok(map) = buffer.clone().into_mapped_buffer_readable() else {
+            gst::warning!(CAT, "{buffer:?} cannot be read");
+            self.dropped += 1;
+            return;
+        };
+        let data = match self.length_size {
+            Some(size) => avc::to_byte_stream(size, &map).into(),
+            None => Bytes::from_owner(map),
+        };
+        let pushed = self.splitter.push(&data, &mut self.split);
+        if let Some(damage) = pushed.damage {
+            let pts = buffer.pts();
+            gst::warning!(
+                CAT,
+                "Something of the buffer at {pts:?} is left out: {damage}"
+            );
+            self.dropped += u64::from(self.has_access_units && pushed.begun == 0);
+        }
+        if pushed.begun == 0 {
+            self.prolong(buffer.duration());
+        } else {
+            self.begun.push_back(Some(buffer));
+            self.begun.extend((1..pushed.begun).map(|_| None));
+        }
+        if self.has_access_units {
+            self.splitter.end_access_unit(&mut self.split);
+        }
+    }
+
+    /// Nothing that belongs to the last access unit follows.
+    pub fn finish(&mut self) {
+        self.splitter.finish(&mut self.split);
+    }
+
+    /// What was taken is gone.
+    pub fn flush(&mut self) {
+        self.finish();
+        self.split.clear();
+        self.begun.clear();
+    }
+
+    /// The next access unit that is complete and can be decoded.
+    pub fn pop(&mut self) -> Option<Unit> {
+        loop {
+            let unit = self.split.pop_front()?;
+            let begun = self.begun.pop_front().flatten();
+            match unit.order {
+                Some(_) => return Some(length_prefixed(&unit, begun)),
+                None => self.dropped += 1,
+            }
+        }
+    }
+
+    /// Access units that could not be decoded, since this was asked the last time.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// The last access unit goes on, as a second field does, for another `duration`.
+    fn prolong(&mut self, duration: Option<gst::ClockTime>) {
+        if let (Some(Some(begun)), Some(more)) = (self.begun.back_mut(), duration) {
+            let sum = begun
+                .duration()
+                .map(|duration| duration.saturating_add(more));
+            begun.make_mut().set_duration(sum);
+        }
+    }
+}
+
+fn length_prefixed(unit: &AccessUnit, begun: Option<gst::Buffer>) -> Unit {
+    let size: usize = unit.parts.iter().map(Bytes::len).sum();
+    let mut contents = Vec::with_capacity(size + 16);
+    let mut parameter_sets = Vec::new();
+    for part in &unit.parts {
+        for nal in nal_units(part) {
+            let nal = part.slice(nal.bytes);
+            // No access unit that the splitter gives is as large as 4 GiB.
+            contents.extend_from_slice(&(nal.len() as u32).to_be_bytes());
+            contents.extend_from_slice(&nal);
+            if matches!(nal[0] & 0x1f, nal_type::SPS | nal_type::PPS) {
+                parameter_sets.push(nal);
+            }
+        }
+    }
+    let mut buffer = gst::Buffer::from_mut_slice(contents);
+    if let (Some(begun), Some(buffer)) = (begun, buffer.get_mut()) {
+        let what = gst::BufferCopyFlags::FLAGS
+            | gst::BufferCopyFlags::TIMESTAMPS
+            | gst::BufferCopyFlags::META;
+        if let Err(err) = begun.copy_into(buffer, what, ..) {
+            gst::warning!(CAT, "{err}");
+        }
+    }
+    Unit {
+        buffer,
+        idr: unit.idr,
+        recovery_point: unit.recovery_point.is_some(),
+        parameter_sets,
+        sps_id: unit.sps_id,
+    }
+}

@@ -1,0 +1,111 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Where to look for the parameter sets of a stream that begins without them.
+//!
+//! ReductStore reads forwards only. So the time before the stream is read in windows, each twice as
+//! long as the one after it, until one has an SPS and a PPS or the reach is exhausted.
+
+use std::mem;
+use std::ops::Range;
+
+use crate::h264::{ParameterSets, nal_units};
+
+/// The first window, in µs.
+const FIRST_WINDOW: u64 = 1_000_000;
+
+/// A search for the last parameter sets before a time. Times are in µs since the Unix epoch.
+#[derive(Debug)]
+pub struct Lookback {
+    oldest: u64,
+    /// What comes after it has been read.
+    window: Range<u64>,
+    found: ParameterSets,
+    found_in_window: ParameterSets,
+}
+
+impl Lookback {
+    /// A search from `time` back to `reach` before it.
+    pub fn new(time: u64, reach: u64) -> Self {
+        Self {
+            oldest: time.saturating_sub(reach),
+            window: time..time,
+            found: ParameterSets::default(),
+            found_in_window: ParameterSets::default(),
+        }
+    }
+
+    /// The window to read next; `None` at the end of the search.
+    pub fn next_window(&mut self) -> Option<Range<u64>> {
+        self.found.fill_from(mem::take(&mut self.found_in_window));
+        if self.found.has_both() || self.window.start <= self.oldest {
+            return None;
+        }
+        let length = (2 * (self.window.end - self.window.start)).max(FIRST_WINDOW);
+        let start = self.window.start.saturating_sub(length).max(self.oldest);
+        self.window = start..self.window.start;
+        Some(self.window.clone())
+    }
+
+    /// Takes the next record of the window.
+    pub fn add(&mut self, data: &[u8]) {
+        for nal in nal_units(data) {
+            self.found_in_window.put(&data[nal.bytes]);
+        }
+    }
+
+    /// What was found, as a byte stream; `None` if an SPS or a PPS is missing.
+    pub fn into_byte_stream(self) -> Option<Vec<u8>> {
+        self.found.has_both().then(|| self.found.to_byte_stream())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+    /// Ids 0 and 1 in Exp-Golomb code are `1` and `010`.
+    const SPS: &[u8] = &[0, 0, 1, 0x67, 66, 0, 30, 0b1010_0000];
+    const PPS: &[u8] = &[0, 0, 1, 0x68, 0b1100_0000];
+    const OTHER_PPS: &[u8] = &[0, 0, 1, 0x68, 0b1110_0000];
+
+    #[test]
+    fn windows_grow_as_far_as_the_reach() {
+        let mut search = Lookback::new(100 * SECOND, 10 * SECOND);
+        let windows: Vec<_> = std::iter::from_fn(|| search.next_window()).collect();
+        let expected = [99..100, 97..99, 93..97, 90..93]
+            .map(|window: Range<u64>| window.start * SECOND..window.end * SECOND);
+        assert_eq!(windows, expected);
+        assert_eq!(search.into_byte_stream(), None);
+    }
+
+    #[test]
+    fn nothing_is_before_the_epoch() {
+        let mut search = Lookback::new(SECOND / 2, u64::MAX);
+        assert_eq!(search.next_window(), Some(0..SECOND / 2));
+        assert_eq!(search.next_window(), None);
+        assert_eq!(Lookback::new(SECOND, 0).next_window(), None);
+    }
+
+    #[test]
+    fn the_last_sets_count() {
+        let mut search = Lookback::new(100 * SECOND, 60 * SECOND);
+        search.next_window();
+        search.add(OTHER_PPS);
+        search.add(PPS);
+        assert!(search.next_window().is_some());
+        search.add(&[SPS, OTHER_PPS].concat());
+        assert_eq!(search.next_window(), None);
+        let stream = search.into_byte_stream().unwrap();
+        let units: Vec<_> = nal_units(&stream)
+            .map(|nal| stream[nal.bytes].to_vec())
+            .collect();
+        assert_eq!(units, [&SPS[3..], &PPS[3..]]);
+    }
+}

@@ -1,0 +1,452 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! From decoding order to output order: which picture is shown in which slot of the timeline.
+//!
+//! Records are in decoding order, and so are their slots. The k-th picture of a coded video
+//! sequence in output order is shown in the sequence's k-th slot, so that the distances of the
+//! recorded times stay. A picture has its place as soon as as many others wait for theirs as may
+//! come before it in output order (the "bumping" of C.4.5.3).
+//!
+//! DTS is the slot of the access unit so many places before as pictures can be late. Where there is
+//! no such slot, at the begin of a stream or where lateness grows, access units are squeezed into
+//! the time that there is: DTS always grows, and is never after PTS.
+
+use std::collections::VecDeque;
+
+use gst::ClockTime;
+
+use super::timeline::{SegmentStart, Slot};
+use crate::h264::PictureOrder;
+
+/// The times of one access unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// Capture time since the Unix epoch.
+    pub capture: ClockTime,
+    /// Times since the origin.
+    pub pts: ClockTime,
+    pub dts: ClockTime,
+    pub duration: Option<ClockTime>,
+    /// The segment that begins with this access unit.
+    pub segment: Option<SegmentStart>,
+    /// There is a gap before this access unit.
+    pub discont: bool,
+    /// The frame rate from here on.
+    pub frame_rate: Option<gst::Fraction>,
+}
+
+/// More frames than in a decoded picture buffer are never out of order (A.3.1).
+const MAX_REORDERING: usize = 16;
+
+/// Gives access units, in decoding order, the slots in which they are shown.
+#[derive(Debug)]
+pub struct Reorder<T> {
+    run: Run,
+    /// Access units without a stamp, in decoding order.
+    waiting: VecDeque<Waiting<T>>,
+    /// Those of them that have no place in output order: count and index in the run.
+    unplaced: Vec<(i64, usize)>,
+    /// Slots that nobody has, in order.
+    free: VecDeque<Slot>,
+    /// The count of the last picture that got its place in this sequence.
+    last_count: Option<i64>,
+    /// Pictures came later than the stream says or its level allows.
+    mistrusts: bool,
+    stamped: VecDeque<(T, Stamp)>,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    item: T,
+    /// Its slot in decoding order.
+    slot: Slot,
+    order: PictureOrder,
+    /// The slot in which it is shown.
+    shown: Option<Slot>,
+}
+
+/// Access units in a row: a segment.
+#[derive(Debug, Default)]
+struct Run {
+    segment: Option<SegmentStart>,
+    /// Access units that have come, and those that have a place and a stamp.
+    come: usize,
+    placed: usize,
+    stamped: usize,
+    /// The first slot, and the slots of the last access units.
+    first: Option<Slot>,
+    recent: VecDeque<ClockTime>,
+    /// By how many places a picture was late at most.
+    lateness: usize,
+    last_dts: Option<ClockTime>,
+}
+
+impl<T> Default for Reorder<T> {
+    fn default() -> Self {
+        Self {
+            run: Run::default(),
+            waiting: VecDeque::new(),
+            unplaced: Vec::new(),
+            free: VecDeque::new(),
+            last_count: None,
+            mistrusts: false,
+            stamped: VecDeque::new(),
+        }
+    }
+}
+
+impl<T> Reorder<T> {
+    /// Takes the next access unit in decoding order.
+    pub fn push(&mut self, item: T, order: PictureOrder, slot: Slot) {
+        if order.begins_sequence || slot.segment.is_some() {
+            self.place_all();
+        }
+        if let Some(segment) = slot.segment {
+            self.run.begin(segment);
+        }
+        self.mistrusts |= self.last_count.is_some_and(|last| order.count < last);
+        self.unplaced.push((order.count, self.run.come));
+        self.run.add(&slot);
+        self.free.push_back(slot.clone());
+        self.waiting.push_back(Waiting {
+            item,
+            slot,
+            order,
+            shown: None,
+        });
+
+        let bound = if self.mistrusts {
+            MAX_REORDERING
+        } else {
+            order.reordering.frames
+        };
+        while self.unplaced.len() > bound {
+            self.place_next();
+        }
+        self.stamp();
+    }
+
+    /// Nothing comes after the last access unit.
+    pub fn finish(&mut self) {
+        self.place_all();
+    }
+
+    /// The next access unit in decoding order whose times are known.
+    pub fn pop(&mut self) -> Option<(T, Stamp)> {
+        self.stamped.pop_front()
+    }
+
+    /// A sequence ends.
+    fn place_all(&mut self) {
+        while !self.unplaced.is_empty() {
+            self.place_next();
+        }
+        self.last_count = None;
+        self.stamp();
+    }
+
+    /// The first of those that have no place gets the next one.
+    fn place_next(&mut self) {
+        let next = (0..self.unplaced.len()).min_by_key(|at| self.unplaced[*at]);
+        let Some((count, index)) = next.map(|at| self.unplaced.swap_remove(at)) else {
+            return;
+        };
+        self.run.note_lateness(index, self.run.placed);
+        self.run.placed += 1;
+        self.last_count = Some(count);
+        let shown = self.free.pop_front();
+        if let Some(waiting) = self.waiting.get_mut(index - self.run.stamped) {
+            waiting.shown = shown;
+        }
+    }
+
+    /// Stamps the first access units as far as they have a place.
+    fn stamp(&mut self) {
+        while self
+            .waiting
+            .front()
+            .is_some_and(|first| first.shown.is_some())
+        {
+            // Those that wait may be later than any before.
+            let mut unplaced = self.unplaced.clone();
+            unplaced.sort_unstable();
+            for (ahead, (_, index)) in unplaced.into_iter().enumerate() {
+                self.run.note_lateness(index, self.run.placed + ahead);
+            }
+            if let Some(Waiting {
+                item,
+                slot,
+                order,
+                shown: Some(shown),
+            }) = self.waiting.pop_front()
+            {
+                let delay = if order.reordering.declared && !self.mistrusts {
+                    order.reordering.frames
+                } else {
+                    self.run.lateness
+                };
+                let dts = self.run.next_dts(delay);
+                let stamp = Stamp {
+                    capture: shown.capture,
+                    // Pictures before the first one that can be decoded may be earlier than it.
+                    pts: shown.time.max(dts),
+                    dts,
+                    duration: shown.duration,
+                    segment: slot.segment,
+                    discont: slot.discont,
+                    frame_rate: slot.frame_rate,
+                };
+                self.stamped.push_back((item, stamp));
+            }
+        }
+    }
+}
+
+impl Run {
+    /// Another run begins. In running time, DTS goes on where it was.
+    fn begin(&mut self, segment: SegmentStart) {
+        let last_dts = self.last_dts.zip(self.segment).and_then(|(last, old)| {
+            let running_time = old.base.saturating_add(last).checked_sub(old.start)?;
+            segment
+                .start
+                .saturating_add(running_time)
+                .checked_sub(segment.base)
+        });
+        *self = Self {
+            segment: Some(segment),
+            lateness: self.lateness,
+            last_dts,
+            ..Default::default()
+        };
+    }
+
+    fn add(&mut self, slot: &Slot) {
+        self.first.get_or_insert_with(|| slot.clone());
+        self.recent.push_back(slot.time);
+        self.come += 1;
+    }
+
+    /// The access unit `index` is shown as number `place`.
+    fn note_lateness(&mut self, index: usize, place: usize) {
+        let lateness = index.saturating_sub(place);
+        self.lateness = self.lateness.max(lateness.min(MAX_REORDERING));
+    }
+
+    /// DTS of the next access unit, where pictures are up to `delay` places late.
+    fn next_dts(&mut self, delay: usize) -> ClockTime {
+        let next = self.stamped;
+        let dts = match self.last_dts {
+            None => self.slot_before(next, delay),
+            // The first of the next slots that is later than the last DTS is shared by those that
+            // come until then. The last of them is that of the access unit itself.
+            Some(last) => (0..=delay)
+                .find_map(|ahead| {
+                    let room = self.slot_before(next + ahead, delay).checked_sub(last)?;
+                    Some(last + room / (ahead as u64 + 1)).filter(|dts| *dts > last)
+                })
+                .unwrap_or(last.saturating_add(ClockTime::NSECOND)),
+        };
+        self.last_dts = Some(dts);
+        self.stamped += 1;
+        while self.come - self.recent.len() + MAX_REORDERING < self.stamped {
+            self.recent.pop_front();
+        }
+        dts
+    }
+
+    /// The slot `delay` places before the access unit `index`. Before the run, its slots go on
+    /// backwards.
+    fn slot_before(&self, index: usize, delay: usize) -> ClockTime {
+        let oldest = self.come - self.recent.len();
+        let slot = match index.checked_sub(delay) {
+            Some(index) => self.recent.get(index.saturating_sub(oldest)).copied(),
+            None => self.first.as_ref().map(|first| {
+                let missing = (delay - index) as u64;
+                let frame = first.duration.unwrap_or_default();
+                let time = frame.nseconds().saturating_mul(missing);
+                let time = time.min(ClockTime::MAX.nseconds());
+                first.time.saturating_sub(ClockTime::from_nseconds(time))
+            }),
+        };
+        slot.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h264::Reordering;
+
+    const FRAME: u64 = 100;
+
+    fn slot(index: u64) -> Slot {
+        let time = ClockTime::from_mseconds(index * FRAME);
+        Slot {
+            capture: time + 1000 * ClockTime::SECOND,
+            time,
+            duration: Some(ClockTime::from_mseconds(FRAME)),
+            segment: (index == 0).then_some(SegmentStart {
+                start: time,
+                base: ClockTime::ZERO,
+            }),
+            discont: false,
+            frame_rate: None,
+        }
+    }
+
+    fn order(count: i64, frames: usize, declared: bool) -> PictureOrder {
+        PictureOrder {
+            count,
+            begins_sequence: count == 0,
+            reordering: Reordering { frames, declared },
+        }
+    }
+
+    /// PTS in frames and DTS in ms of pictures with these counts.
+    fn run(counts: &[i64], frames: usize, declared: bool) -> (Vec<u64>, Vec<u64>) {
+        let mut reorder = Reorder::default();
+        for (index, count) in (0..).zip(counts) {
+            reorder.push((), order(*count, frames, declared), slot(index));
+        }
+        reorder.finish();
+        let stamps: Vec<_> = std::iter::from_fn(|| reorder.pop()).collect();
+        assert_eq!(stamps.len(), counts.len());
+        assert!(stamps.windows(2).all(|pair| pair[0].1.dts < pair[1].1.dts));
+        assert!(stamps.iter().all(|(_, stamp)| stamp.dts <= stamp.pts));
+        for (_, stamp) in &stamps {
+            let shown = stamp.capture - 1000 * ClockTime::SECOND;
+            assert!(shown <= stamp.pts && stamp.pts.mseconds() < shown.mseconds() + FRAME);
+        }
+        stamps
+            .iter()
+            .map(|(_, stamp)| (stamp.pts.mseconds() / FRAME, stamp.dts.mseconds()))
+            .unzip()
+    }
+
+    #[test]
+    fn without_reordering_dts_is_pts() {
+        for declared in [true, false] {
+            let (pts, dts) = run(&[0, 2, 4, 6, 8], if declared { 0 } else { 4 }, declared);
+            assert_eq!(pts, [0, 1, 2, 3, 4]);
+            assert_eq!(dts, [0, 100, 200, 300, 400]);
+        }
+    }
+
+    #[test]
+    fn pictures_are_shown_by_their_counts() {
+        let (pts, dts) = run(&[0, 6, 2, 4, 12, 8, 10], 1, true);
+        assert_eq!(pts, [0, 3, 1, 2, 6, 4, 5]);
+        assert_eq!(dts, [0, 50, 100, 200, 300, 400, 500]);
+    }
+
+    #[test]
+    fn pyramids() {
+        let (pts, dts) = run(&[0, 8, 4, 2, 6, 16, 12, 10, 14], 2, true);
+        assert_eq!(pts, [0, 4, 2, 1, 3, 8, 6, 5, 7]);
+        assert_eq!(dts, [0, 33, 66, 100, 200, 300, 400, 500, 600]);
+    }
+
+    #[test]
+    fn an_undeclared_order_is_found_out() {
+        let declared = run(&[0, 8, 4, 2, 6, 16, 12, 10, 14], 2, true);
+        assert_eq!(run(&[0, 8, 4, 2, 6, 16, 12, 10, 14], 4, false), declared);
+    }
+
+    #[test]
+    fn lateness_may_grow_in_the_stream() {
+        let counts = [0, 2, 4, 6, 8, 16, 12, 10, 14, 18, 26, 22, 20, 24];
+        let (pts, dts) = run(&counts, 3, false);
+        assert_eq!(pts, [0, 1, 2, 3, 4, 8, 6, 5, 7, 9, 13, 11, 10, 12]);
+        assert_eq!(dts[..3], [0, 100, 200]);
+        assert_eq!(dts[7..], [500, 600, 700, 800, 900, 1000, 1100]);
+    }
+
+    #[test]
+    fn sequences_are_shown_one_after_the_other() {
+        let (pts, dts) = run(&[0, 6, 2, 4, 0, 6, 2, 4], 1, true);
+        assert_eq!(pts, [0, 3, 1, 2, 4, 7, 5, 6]);
+        assert_eq!(dts, [0, 50, 100, 200, 300, 400, 500, 600]);
+    }
+
+    #[test]
+    fn pictures_that_lead_the_first_one() {
+        // Open GOP: the I picture is shown after the pictures that follow it.
+        let (pts, dts) = run(&[6, 2, 4, 12, 8, 10], 1, true);
+        assert_eq!(pts, [2, 0, 1, 5, 3, 4]);
+        assert_eq!(dts, [0, 50, 100, 200, 300, 400]);
+    }
+
+    #[test]
+    fn a_picture_has_its_place_as_soon_as_it_can() {
+        let mut reorder = Reorder::default();
+        reorder.push(0, order(0, 1, true), slot(0));
+        assert!(reorder.pop().is_none());
+        reorder.push(1, order(6, 1, true), slot(1));
+        assert_eq!(reorder.pop().unwrap().0, 0);
+        reorder.push(2, order(2, 1, true), slot(2));
+        reorder.push(3, order(4, 1, true), slot(3));
+        assert!(reorder.pop().is_none());
+        reorder.push(4, order(0, 1, true), slot(4));
+        assert_eq!(reorder.pop().unwrap().0, 1);
+    }
+
+    #[test]
+    fn more_is_late_than_was_declared() {
+        // The second sequence is right.
+        let counts = [0, 8, 4, 2, 6, 0, 8, 4, 2, 6];
+        let (pts, _) = run(&counts, 1, true);
+        assert_eq!(pts[5..], [5, 9, 7, 6, 8]);
+        let mut all = pts.clone();
+        all.sort_unstable();
+        assert_eq!(all, (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn in_running_time_dts_goes_on_after_a_gap() {
+        let mut reorder = Reorder::default();
+        let counts = [0, 6, 2, 4];
+        for (index, count) in (0..).zip(counts) {
+            reorder.push((), order(count, 1, true), slot(index));
+        }
+        for (index, count) in (50..).zip(counts) {
+            let mut slot = slot(index);
+            slot.segment = (index == 50).then_some(SegmentStart {
+                start: slot.time,
+                base: 4 * ClockTime::from_mseconds(FRAME),
+            });
+            reorder.push((), order(count, 3, true), slot);
+        }
+        reorder.finish();
+        let mut segment = None;
+        let running_times: Vec<_> = std::iter::from_fn(|| reorder.pop())
+            .map(|(_, stamp)| {
+                segment = stamp.segment.or(segment);
+                let SegmentStart { start, base } = segment.unwrap();
+                let ms = |time: ClockTime| time.mseconds() as i64;
+                ms(base) + ms(stamp.dts) - ms(start)
+            })
+            .collect();
+        assert!(
+            running_times.windows(2).all(|pair| pair[0] < pair[1]),
+            "{running_times:?}"
+        );
+    }
+
+    #[test]
+    fn garbage_is_shown_in_some_order() {
+        let counts = [0, i64::MAX, i64::MIN, 7, 7, -3, i64::MAX, 1];
+        for frames in [0, 1, 16] {
+            for declared in [true, false] {
+                let (mut pts, _) = run(&counts, frames, declared);
+                pts.sort_unstable();
+                assert_eq!(pts, (0..8).collect::<Vec<_>>());
+            }
+        }
+    }
+}
