@@ -508,7 +508,7 @@ fn an_error_in_the_middle_leaves_earlier_episodes_whole() {
     // splitmuxsink closes a file when the group after it is complete, here the seventh.
     laid[7].record.content_type = "image/jpeg".into();
     SERVER.write_all(&bucket, "e", laid.iter().map(|laid| &laid.record));
-    let export = run(&bucket, "", TWO_SECONDS);
+    let export = run(&bucket, "on-error=stop", TWO_SECONDS);
     let (error, _) = export.outcome.error();
     assert!(error.matches(gst::StreamError::WrongType), "{error}");
     assert_eq!(
