@@ -15,6 +15,7 @@
 #![allow(dead_code)]
 
 pub mod child;
+pub mod line;
 pub mod mp4;
 pub mod pipeline;
 pub mod recording;

@@ -25,6 +25,8 @@ pub enum Content {
     Pattern,
     /// The pattern under noise: about seven times the bytes.
     Noise,
+    /// The pattern out of the dark, a little lighter each frame: what weighted prediction is for.
+    Fade,
     /// The pattern, with a cut in the middle of each GOP: a non-IDR I picture.
     Cuts,
 }
@@ -44,6 +46,8 @@ pub struct StreamSpec {
     pub content: Content,
     /// More parameters for x264; they win over the ones above.
     pub x264_params: &'static str,
+    /// Chroma format and bit depth, by ffmpeg's name.
+    pub format: &'static str,
     /// Whether the SPS says the frame rate.
     pub vui_timing: bool,
 }
@@ -59,6 +63,7 @@ impl Default for StreamSpec {
             size: (160, 120),
             content: Content::Pattern,
             x264_params: "",
+            format: "yuv420p",
             vui_timing: true,
         }
     }
@@ -146,6 +151,42 @@ impl Stream {
         self.map_units(|_, unit| [&[0, 0, 0, 1, 9, 0xf0], unit].concat())
     }
 
+    /// Start codes of three bytes behind zeros that belong to no NAL unit.
+    pub fn trailing_zeros(&self) -> Self {
+        self.start_codes::<3>().map_units(|_, unit| {
+            let nals = nal_ranges(unit).into_iter();
+            nals.flat_map(|nal| [&unit[nal], &[0; 3]].concat())
+                .collect()
+        })
+    }
+
+    /// A NAL unit of its own before the first slice of each unit.
+    pub fn with_nal_before_slices(&self, nal: &[u8]) -> Self {
+        self.map_units(|_, unit| {
+            let slice = nal_ranges(unit)
+                .into_iter()
+                .find(|nal| matches!(nal_type(payload(&unit[nal.clone()])), 1 | 5))
+                .expect("a slice");
+            let (head, slices) = unit.split_at(slice.start);
+            [head, &[0, 0, 0, 1], nal, slices].concat()
+        })
+    }
+
+    /// A NAL unit of its own at the end of each unit.
+    pub fn with_nal_at_end(&self, nal: &[u8]) -> Self {
+        self.map_units(|_, unit| [unit, &[0, 0, 0, 1], nal].concat())
+    }
+
+    /// The end of a sequence after each GOP, and the end of the stream after the last one.
+    pub fn with_ends(&self) -> Self {
+        let last = self.units.len() - 1;
+        self.map_units(|index, unit| match self.units.get(index + 1) {
+            Some(next) if is_idr(next) => [unit, &[0, 0, 0, 1, 10]].concat(),
+            _ if index == last => [unit, &[0, 0, 0, 1, 10, 0, 0, 0, 1, 11]].concat(),
+            _ => unit.to_vec(),
+        })
+    }
+
     /// Replaces each unit, given its index.
     pub fn map_units(&self, change: impl Fn(usize, &[u8]) -> Vec<u8>) -> Self {
         Self {
@@ -217,7 +258,7 @@ pub fn nal_ranges(bytes: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// What comes after a NAL unit's start code.
-fn payload(nal: &[u8]) -> &[u8] {
+pub fn payload(nal: &[u8]) -> &[u8] {
     let zeros = nal.iter().take_while(|&&byte| byte == 0).count();
     &nal[zeros + 1..]
 }
@@ -229,6 +270,7 @@ fn encode(spec: &StreamSpec) -> Vec<u8> {
         frames,
         gop,
         size: (width, height),
+        format,
         ..
     } = *spec;
     let closed = format!("keyint={gop}:min-keyint={gop}:scenecut=0");
@@ -240,6 +282,7 @@ fn encode(spec: &StreamSpec) -> Vec<u8> {
             closed,
             "0".into(),
         ),
+        Content::Fade => (format!("fade=in:0:{frames}"), closed, "0".into()),
         // Within min-keyint of an IDR, x264 makes a cut an I picture that is none; IDRs are forced.
         Content::Cuts => (
             format!("negate=enable='gte(mod(n,{gop}),{half})'"),
@@ -254,7 +297,7 @@ fn encode(spec: &StreamSpec) -> Vec<u8> {
     let params = params.trim_end_matches(':');
     let command = format!(
         "-v error -f lavfi -i testsrc2=size={width}x{height}:rate={num}/{den} \
-         -vf {filter},format=yuv420p -frames:v {frames} -c:v libx264 -threads 1 -preset ultrafast \
+         -vf {filter},format={format} -frames:v {frames} -c:v libx264 -threads 1 -preset ultrafast \
          -force_key_frames {forced} -forced-idr 1 -x264-params {params} -f h264 -"
     );
 
