@@ -275,6 +275,11 @@ fn encode(spec: &StreamSpec) -> Vec<u8> {
     } = *spec;
     let closed = format!("keyint={gop}:min-keyint={gop}:scenecut=0");
     let half = gop.div_ceil(2);
+    // For x264's tff=1: ffmpeg asks the pictures which field comes first.
+    let fields = match spec.x264_params.contains("tff=1") {
+        true => "setfield=tff,",
+        false => "",
+    };
     let (filter, keyframes, forced) = match spec.content {
         Content::Pattern => ("null".into(), closed, "0".into()),
         Content::Noise => (
@@ -297,7 +302,7 @@ fn encode(spec: &StreamSpec) -> Vec<u8> {
     let params = params.trim_end_matches(':');
     let command = format!(
         "-v error -f lavfi -i testsrc2=size={width}x{height}:rate={num}/{den} \
-         -vf {filter},format={format} -frames:v {frames} -c:v libx264 -threads 1 -preset ultrafast \
+         -vf {filter},{fields}format={format} -frames:v {frames} -c:v libx264 -threads 1 -preset ultrafast \
          -force_key_frames {forced} -forced-idr 1 -x264-params {params} -f h264 -"
     );
 
