@@ -18,6 +18,7 @@ use std::collections::HashMap;
 
 use common::line::{self, check_file, check_pictures};
 use common::mp4;
+use common::pcm::{Coding, Frame, Sequence, Slices, frame};
 use common::recording::{Layout, Recording};
 use common::stream::{Content, Stream, StreamSpec, is_idr, nal_type, nal_units};
 
@@ -27,6 +28,8 @@ const LAYOUTS: [Layout; 3] = [Layout::AccessUnit, Layout::Gop, Layout::AccessUni
 /// A stream and what is special about its export.
 struct Case {
     stream: Stream,
+    /// The checksums of its pictures, where they are known without a decoder.
+    pictures: Option<Vec<String>>,
     /// The access unit that the export begins with: those before it cannot be decoded.
     first: usize,
     /// Whether OpenH264 can decode it.
@@ -39,9 +42,19 @@ impl From<Stream> for Case {
     fn from(stream: Stream) -> Self {
         Self {
             stream,
+            pictures: None,
             first: 0,
             second_decoder: true,
             recovery_points_only: false,
+        }
+    }
+}
+
+impl From<(Stream, Vec<String>)> for Case {
+    fn from((stream, pictures): (Stream, Vec<String>)) -> Self {
+        Self {
+            pictures: Some(pictures),
+            ..stream.into()
         }
     }
 }
@@ -78,8 +91,10 @@ impl Case {
     #[track_caller]
     fn judge(self) {
         let fps = self.stream.fps;
-        let pictures =
-            mp4::stream_checksums(&self.stream.slice(self.first..self.stream.units.len()));
+        let pictures = self.pictures.clone().unwrap_or_else(|| {
+            let units = self.first..self.stream.units.len();
+            mp4::stream_checksums(&self.stream.slice(units))
+        });
         assert_eq!(pictures.len(), self.stream.units.len() - self.first);
         // Most ways give the same files, and it takes longest to decode them.
         let mut judged: HashMap<Vec<u8>, Vec<String>> = HashMap::new();
@@ -211,6 +226,62 @@ const SEI: &[u8] = b"\x06\x05\x12gst-plugin-reduct\x21\x80";
 /// Filler data.
 const FILLER: &[u8] = &[12, 0xff, 0xff, 0xff, 0x80];
 
+/// A second of frames: an IDR picture, B pictures in pyramids of three before P pictures, and P
+/// pictures at the end.
+fn pyramids(frames: i32) -> Vec<Frame> {
+    let mut gop = vec![frame(Slices::I, 0)];
+    let mut last = 0;
+    while last + 4 < frames {
+        gop.extend([
+            frame(Slices::P, last + 4),
+            frame(Slices::B, last + 2).reference(true),
+            frame(Slices::B, last + 1),
+            frame(Slices::B, last + 3),
+        ]);
+        last += 4;
+    }
+    gop.extend((last + 1..frames).map(|display| frame(Slices::P, display)));
+    gop
+}
+
+/// Frames of an IDR picture and P pictures, each with a B picture before it.
+fn one_b_each(frames: i32) -> Vec<Frame> {
+    let pairs = (2..frames).step_by(2);
+    let mut gop = vec![frame(Slices::I, 0)];
+    gop.extend(pairs.flat_map(|last| [frame(Slices::P, last), frame(Slices::B, last - 1)]));
+    if frames % 2 == 0 {
+        gop.push(frame(Slices::P, frames - 1));
+    }
+    gop
+}
+
+/// Frames of an IDR picture and P pictures, every second of which is no reference.
+fn no_b(frames: i32) -> Vec<Frame> {
+    let mut gop: Vec<_> = (0..frames)
+        .map(|display| frame(Slices::P, display).reference(display % 2 == 0))
+        .collect();
+    gop[0] = frame(Slices::I, 0);
+    gop
+}
+
+/// Four of the same GOP, written by hand.
+fn by_hand(sequence: Sequence, gop: Vec<Frame>) -> Case {
+    sequence.stream(&vec![gop; 4], (30, 1)).into()
+}
+
+/// Four of the same GOP in field pictures and, where `coding` says so, in frame pictures.
+fn fields(order_type: u8, gop: Vec<Frame>, coding: fn(usize) -> Coding) -> Case {
+    let sequence = Sequence {
+        order_type,
+        interlaced: true,
+        reorder: Some(2),
+        ..Default::default()
+    };
+    let gop = gop.into_iter().enumerate();
+    let gop = gop.map(|(index, frame)| frame.coding(coding(index)));
+    by_hand(sequence, gop.collect()).one_decoder()
+}
+
 /// A test for each stream.
 macro_rules! streams {
     ($($name:ident: $case:expr,)*) => {$(
@@ -269,6 +340,43 @@ streams! {
     open_gop_with_pyramid: x264("open-gop=1:bframes=3:b-pyramid=normal").recovery_points_only(),
     intra_refresh: x264("intra-refresh=1").recovery_points_only(),
     intra_refresh_with_b_pictures: x264("intra-refresh=1:bframes=2").recovery_points_only(),
+
+    order_by_lsb: by_hand(Sequence::default(), pyramids(15)),
+    order_by_lsb_that_wraps: by_hand(
+        Sequence { counter_bits: 4, ..Default::default() },
+        pyramids(50),
+    ),
+    order_by_lsb_of_p_pictures: by_hand(Sequence::default(), no_b(15)),
+    order_by_cycle: by_hand(Sequence { order_type: 1, ..Default::default() }, one_b_each(15)),
+    order_by_cycle_that_wraps: by_hand(
+        Sequence { order_type: 1, counter_bits: 4, ..Default::default() },
+        one_b_each(50),
+    ),
+    order_by_cycle_with_deltas: by_hand(
+        Sequence { order_type: 1, reorder: Some(2), ..Default::default() },
+        pyramids(15),
+    ),
+    order_of_decoding: by_hand(Sequence { order_type: 2, ..Default::default() }, no_b(15)),
+    order_of_decoding_that_wraps: by_hand(
+        Sequence { order_type: 2, counter_bits: 4, ..Default::default() },
+        no_b(50),
+    ),
+    reordering_that_the_vui_tells: by_hand(
+        Sequence { reorder: Some(2), ..Default::default() },
+        pyramids(15),
+    ),
+
+    fields_top_first: fields(0, no_b(15), |_| Coding::TopFirst),
+    fields_bottom_first: fields(0, no_b(15), |_| Coding::BottomFirst),
+    fields_with_b_pictures: fields(0, pyramids(15), |_| Coding::TopFirst),
+    fields_bottom_first_with_b_pictures: fields(0, pyramids(15), |_| Coding::BottomFirst),
+    fields_in_a_cycle: fields(1, one_b_each(15), |_| Coding::TopFirst),
+    fields_in_order_of_decoding: fields(2, no_b(15), |_| Coding::TopFirst),
+    fields_and_frames: fields(0, pyramids(15), |index| match index % 3 {
+        0 => Coding::TopFirst,
+        1 => Coding::Frame,
+        _ => Coding::BottomFirst,
+    }),
 
     four_slices_with_delimiters: x264("slices=4:aud=1"),
     eight_slices: x264("slices=8:bframes=2"),

@@ -17,6 +17,7 @@
 pub mod child;
 pub mod line;
 pub mod mp4;
+pub mod pcm;
 pub mod pipeline;
 pub mod recording;
 pub mod server;

@@ -396,7 +396,7 @@ fn unescape(nal: &[u8]) -> Vec<u8> {
 }
 
 /// Inserts emulation prevention bytes.
-fn escape(bytes: impl Iterator<Item = u8>) -> Vec<u8> {
+pub fn escape(bytes: impl Iterator<Item = u8>) -> Vec<u8> {
     let mut nal = Vec::new();
     let mut zeros = 0;
     for byte in bytes {
