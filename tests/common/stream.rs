@@ -101,6 +101,14 @@ impl Stream {
         }
     }
 
+    /// A stream that ffprobe may complain about.
+    pub fn from_damaged_bytes(bytes: &[u8], fps: (u32, u32)) -> Self {
+        Self {
+            units: cut(bytes, &tool::run("ffprobe", &PACKET_SIZES, bytes).stdout),
+            fps,
+        }
+    }
+
     /// The whole stream.
     pub fn bytes(&self) -> Vec<u8> {
         self.units.concat()
@@ -322,14 +330,30 @@ fn encode(spec: &StreamSpec) -> Vec<u8> {
     bytes
 }
 
+/// Makes ffprobe write the sizes of a stream's packets.
+const PACKET_SIZES: [&str; 10] = [
+    "-v",
+    "error",
+    "-f",
+    "h264",
+    "-i",
+    "pipe:0",
+    "-show_entries",
+    "packet=size",
+    "-of",
+    "csv=p=0",
+];
+
 /// Cuts a stream at the packets that ffprobe finds.
 ///
 /// Its sizes are exact, also for 3-byte start codes; h264parse adds AUDs and rewrites start codes.
 fn access_units(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let args: Vec<&str> = "-v error -f h264 -i pipe:0 -show_entries packet=size -of csv=p=0"
-        .split(' ')
-        .collect();
-    let sizes = String::from_utf8(tool::run_clean("ffprobe", &args, bytes)).expect("UTF-8");
+    cut(bytes, &tool::run_clean("ffprobe", &PACKET_SIZES, bytes))
+}
+
+/// Cuts bytes into parts of these sizes.
+fn cut(bytes: &[u8], sizes: &[u8]) -> Vec<Vec<u8>> {
+    let sizes = str::from_utf8(sizes).expect("UTF-8");
     let mut rest = bytes;
     let units = sizes
         .split_whitespace()
