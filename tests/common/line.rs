@@ -152,52 +152,62 @@ impl Export {
     }
 }
 
-/// Checks what holds for any file of evenly spaced frames: they are one frame apart from 0 on, DTS
-/// grows and is never behind PTS, and only IDR pictures are sync samples.
+/// Checks what holds for any file of evenly spaced frames that is cut at IDR pictures.
 #[track_caller]
 pub fn check_file(episode: &Episode, file: &Mp4, fps: (u32, u32)) {
+    check_spacing(episode, file, fps);
+    check_sync_samples(episode, file);
+}
+
+/// Checks that frames are one frame apart from 0 on, and that DTS grows and is never behind PTS.
+#[track_caller]
+pub fn check_spacing(episode: &Episode, file: &Mp4, fps: (u32, u32)) {
     let name = &episode.location;
     let count = file.packets.len();
     assert_eq!(count as u64, episode.frames, "frames of {name:?}");
     assert_eq!(file.frames, episode.frames, "frames of {name:?}");
     assert_eq!(file.start_us, 0, "start of {name:?}");
-    near(
-        file.duration_us,
-        frame_us(count, fps),
-        1000,
-        "duration of the file",
-    );
-    let duration_us = episode.duration.useconds() as i64;
-    near(
-        duration_us,
-        frame_us(count, fps),
-        1000,
-        "duration by the message",
-    );
+    let expected = frame_us(count, fps);
+    near(file.duration_us, expected, 1000, "duration of the file");
+    let told = episode.duration.useconds() as i64;
+    near(told, expected, 1000, "duration by the message");
 
     let mut pts: Vec<_> = file.packets.iter().map(|packet| packet.pts_us).collect();
     pts.sort_unstable();
     for (frame, pts) in pts.into_iter().enumerate() {
-        near(
-            pts,
-            frame_us(frame, fps),
-            2,
-            &format!("PTS {frame} of {name:?}"),
-        );
+        let what = format!("PTS {frame} of {name:?}");
+        near(pts, frame_us(frame, fps), 2, &what);
     }
-    for (index, packet) in file.packets.iter().enumerate() {
+    for packet in &file.packets {
         near(
             packet.duration_us,
             frame_us(1, fps),
             2,
             "duration of a sample",
         );
-        assert!(packet.dts_us <= packet.pts_us, "{packet:?}");
-        if let Some(next) = file.packets.get(index + 1) {
-            assert!(packet.dts_us < next.dts_us, "{packet:?} {next:?}");
-        }
     }
+    check_order(file);
+}
 
+/// Checks that DTS grows and is never behind PTS, and that no two frames have the same PTS.
+#[track_caller]
+pub fn check_order(file: &Mp4) {
+    for pair in file.packets.windows(2) {
+        assert!(pair[0].dts_us < pair[1].dts_us, "{pair:?}");
+    }
+    for packet in &file.packets {
+        assert!(packet.dts_us <= packet.pts_us, "{packet:?}");
+    }
+    let mut pts: Vec<_> = file.packets.iter().map(|packet| packet.pts_us).collect();
+    pts.sort_unstable();
+    pts.dedup();
+    assert_eq!(pts.len(), file.packets.len(), "two frames at the same time");
+}
+
+/// Checks that the first sample and no others than IDR pictures are sync samples.
+#[track_caller]
+pub fn check_sync_samples(episode: &Episode, file: &Mp4) {
+    let name = &episode.location;
     let bytes = fs::read(name).expect("the file");
     assert!(file.packets[0].key, "the first sample of {name:?}");
     for (index, packet) in file.packets.iter().enumerate() {
@@ -235,6 +245,62 @@ fn near(found: i64, expected: i64, tolerance: i64, what: &str) {
         (found - expected).abs() <= tolerance,
         "{what} is {found} µs, not {expected} µs"
     );
+}
+
+/// What the source pushed and said, and what it counted.
+pub struct Read {
+    /// What it pushed.
+    pub buffers: Vec<gst::Buffer>,
+    /// What it said.
+    pub outcome: Outcome,
+    /// What it counted.
+    pub stats: gst::Structure,
+}
+
+/// Reads entry `e` of a bucket with the source alone, with further properties.
+pub fn read(bucket: &str, properties: &str) -> Read {
+    let pipeline = Pipeline::launch(&format!(
+        "reductsrc name=source url={} bucket={bucket} entry=e {properties} ! appsink name=out",
+        SERVER.url(),
+    ));
+    let samples = pipeline.collect("out");
+    let outcome = pipeline.run();
+    Read {
+        buffers: samples.buffers(),
+        outcome,
+        stats: pipeline.element("source").property("stats"),
+    }
+}
+
+impl Read {
+    /// A counter.
+    #[track_caller]
+    pub fn stat(&self, name: &str) -> u64 {
+        (self.stats.get(name)).unwrap_or_else(|e| panic!("{name} of {}: {e}", self.stats))
+    }
+
+    /// The bytes of each buffer.
+    pub fn units(&self) -> Vec<Vec<u8>> {
+        let bytes = |buffer: &gst::Buffer| buffer.map_readable().expect("memory").to_vec();
+        self.buffers.iter().map(bytes).collect()
+    }
+
+    /// The indices of the buffers with a flag.
+    pub fn flagged(&self, flag: gst::BufferFlags) -> Vec<usize> {
+        let buffers = self.buffers.iter().enumerate();
+        buffers
+            .filter(|(_, buffer)| buffer.flags().contains(flag))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// The warnings' texts.
+    pub fn warnings(&self) -> Vec<String> {
+        let warnings = self.outcome.warnings.iter();
+        warnings
+            .map(|(warning, _)| warning.message().into())
+            .collect()
+    }
 }
 
 /// Records a stream in a bucket of its own.

@@ -153,6 +153,26 @@ pub fn nal_types(file: &[u8], packet: &Packet) -> Vec<u8> {
     types
 }
 
+/// The SPSs and the PPSs in a file's `avcC` box.
+pub fn parameter_sets(file: &[u8]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let found = file.windows(4).position(|window| window == b"avcC");
+    let record = &file[found.expect("an avcC box") + 4..];
+    let mut rest = &record[5..];
+    let mut sets = |mask: u8| -> Vec<Vec<u8>> {
+        let count = rest[0] & mask;
+        rest = &rest[1..];
+        (0..count)
+            .map(|_| {
+                let (length, tail) = rest.split_first_chunk().expect("a length");
+                let (set, tail) = tail.split_at(u16::from_be_bytes(*length).into());
+                rest = tail;
+                set.to_vec()
+            })
+            .collect()
+    };
+    (sets(0x1f), sets(0xff))
+}
+
 /// A file without the times at which it was written.
 pub fn without_creation_times(path: &Path) -> Vec<u8> {
     let mut bytes = fs::read(path).expect("the file");

@@ -49,6 +49,10 @@ pub struct Sequence {
     pub reorder: Option<u32>,
     /// `seq_parameter_set_id`.
     pub sps_id: u32,
+    /// How many PPSs there are, with ids from 0 on.
+    pub pps_count: u32,
+    /// `chroma_qp_index_offset` of each PPS, which changes no PCM.
+    pub chroma_offset: i32,
     /// `log2_max_frame_num` and `log2_max_pic_order_cnt_lsb`.
     pub counter_bits: u32,
 }
@@ -60,6 +64,8 @@ impl Default for Sequence {
             interlaced: false,
             reorder: None,
             sps_id: 0,
+            pps_count: 1,
+            chroma_offset: 0,
             counter_bits: 8,
         }
     }
@@ -78,6 +84,8 @@ pub struct Frame {
     pub coding: Coding,
     /// The PPS that it uses.
     pub pps_id: u32,
+    /// The number of frames after which pictures are right, in a recovery point SEI before it.
+    pub recovery: Option<u32>,
 }
 
 /// An I, P or B frame with its place in display order; B frames are no reference.
@@ -88,6 +96,7 @@ pub fn frame(slices: Slices, display: i32) -> Frame {
         reference: slices != Slices::B,
         coding: Coding::Frame,
         pps_id: 0,
+        recovery: None,
     }
 }
 
@@ -95,6 +104,19 @@ impl Frame {
     /// As it is, but a reference or none.
     pub fn reference(self, reference: bool) -> Self {
         Self { reference, ..self }
+    }
+
+    /// As it is, with a recovery point after this many frames.
+    pub fn recovery(self, frames: u32) -> Self {
+        Self {
+            recovery: Some(frames),
+            ..self
+        }
+    }
+
+    /// As it is, but with another PPS.
+    pub fn pps_id(self, pps_id: u32) -> Self {
+        Self { pps_id, ..self }
     }
 
     /// As it is, but coded in another way.
@@ -137,13 +159,20 @@ impl Sequence {
         bits.nal(0x67)
     }
 
+    /// An SPS that is called something else.
+    pub fn sps_of_type(&self, nal_type: u8) -> Vec<u8> {
+        let mut sps = self.sps();
+        sps[0] = 0x60 | nal_type;
+        sps
+    }
+
     /// A PPS.
     pub fn pps(&self, id: u32) -> Vec<u8> {
         let mut bits = Bits::default();
         // CAVLC, no bottom_field_pic_order_in_frame, one slice group, one reference picture.
         bits.ue(id).ue(self.sps_id).flag(false).flag(false).ue(0);
         bits.ue(0).ue(0).flag(false).fixed(0, 2);
-        bits.se(0).se(0).se(0);
+        bits.se(0).se(0).se(self.chroma_offset);
         bits.flag(false).flag(false).flag(false);
         bits.nal(0x68)
     }
@@ -258,8 +287,10 @@ impl Sequence {
                 };
                 let mut nals = Vec::new();
                 if index == 0 {
-                    nals.extend([self.sps(), self.pps(0)]);
+                    nals.push(self.sps());
+                    nals.extend((0..self.pps_count).map(|id| self.pps(id)));
                 }
+                nals.extend(frame.recovery.map(recovery_point));
                 match fields {
                     // A frame picture's rows alternate, which no field of PCM does.
                     None => nals.push(self.slice(frame, frame_num, None, top)),
