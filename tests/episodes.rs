@@ -15,7 +15,6 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use common::SERVER;
 use common::mp4::{self, Mp4};
@@ -519,18 +518,6 @@ fn an_error_in_the_middle_leaves_earlier_episodes_whole() {
     assert_eq!(mp4::episodes(export.folder.path()).len(), 2);
 }
 
-/// An MP4 without the times at which it was written.
-fn without_creation_times(path: &Path) -> Vec<u8> {
-    let mut bytes = fs::read(path).expect("the file");
-    for name in [b"mvhd", b"tkhd", b"mdhd"] {
-        let found = bytes.windows(4).position(|window| window == name);
-        let version = found.expect("a box of this name") + 4;
-        assert_eq!(bytes[version], 0, "32-bit times");
-        bytes[version + 4..version + 12].fill(0);
-    }
-    bytes
-}
-
 #[test]
 fn a_hundred_runs_end_and_give_the_same_files() {
     let stream = example();
@@ -542,7 +529,7 @@ fn a_hundred_runs_end_and_give_the_same_files() {
         let files = mp4::episodes(export.folder.path());
         let files: Vec<_> = files
             .iter()
-            .map(|file| without_creation_times(file))
+            .map(|file| mp4::without_creation_times(file))
             .collect();
         assert_eq!(files.len(), 3);
         different.insert(files);

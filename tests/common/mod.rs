@@ -15,7 +15,9 @@
 #![allow(dead_code)]
 
 pub mod child;
+pub mod line;
 pub mod mp4;
+pub mod pcm;
 pub mod pipeline;
 pub mod recording;
 pub mod server;

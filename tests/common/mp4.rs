@@ -11,9 +11,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use gst::glib;
+use gst_video::prelude::*;
 use reduct_rs::JsonValue;
 
-use super::stream::Stream;
+use super::pipeline::Pipeline;
+use super::stream::{Stream, nal_type};
 use super::tool;
 
 /// A packet of a file's video track; all times in µs.
@@ -27,6 +30,8 @@ pub struct Packet {
     pub duration_us: i64,
     /// How many bytes.
     pub size: u64,
+    /// Where in the file they are.
+    pub position: u64,
     /// Whether the file calls it a keyframe.
     pub key: bool,
 }
@@ -85,6 +90,7 @@ pub fn probe(path: &Path) -> Mp4 {
                 dts_us: microseconds(&packet["dts_time"]),
                 duration_us: microseconds(&packet["duration_time"]),
                 size: number(&packet["size"]),
+                position: number(&packet["pos"]),
                 key: packet["flags"]
                     .as_str()
                     .is_some_and(|flags| flags.starts_with('K')),
@@ -99,6 +105,8 @@ pub fn probe(path: &Path) -> Mp4 {
 pub struct Decoded {
     /// A checksum of each picture in output order.
     pub checksums: Vec<String>,
+    /// The time of each picture, µs.
+    pub times_us: Vec<i64>,
     /// What the decoder complained about.
     pub complaints: String,
 }
@@ -131,6 +139,63 @@ impl Decoded {
     }
 }
 
+/// The types of the NAL units of a packet of a file, which has lengths of four bytes before them.
+pub fn nal_types(file: &[u8], packet: &Packet) -> Vec<u8> {
+    let at = packet.position as usize;
+    let mut rest = &file[at..at + packet.size as usize];
+    let mut types = Vec::new();
+    while let Some((length, nal)) = rest.split_first_chunk() {
+        let length = u32::from_be_bytes(*length) as usize;
+        types.push(nal_type(nal));
+        rest = &nal[length..];
+    }
+    assert!(rest.is_empty(), "{} bytes after the last NAL", rest.len());
+    types
+}
+
+/// The SPSs and the PPSs in a file's `avcC` box.
+pub fn parameter_sets(file: &[u8]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let found = file.windows(4).position(|window| window == b"avcC");
+    let record = &file[found.expect("an avcC box") + 4..];
+    let mut rest = &record[5..];
+    let mut sets = |mask: u8| -> Vec<Vec<u8>> {
+        let count = rest[0] & mask;
+        rest = &rest[1..];
+        (0..count)
+            .map(|_| {
+                let (length, tail) = rest.split_first_chunk().expect("a length");
+                let (set, tail) = tail.split_at(u16::from_be_bytes(*length).into());
+                rest = tail;
+                set.to_vec()
+            })
+            .collect()
+    };
+    (sets(0x1f), sets(0xff))
+}
+
+/// A file without the times at which it was written.
+pub fn without_creation_times(path: &Path) -> Vec<u8> {
+    let mut bytes = fs::read(path).expect("the file");
+    for name in [b"mvhd", b"tkhd", b"mdhd"] {
+        let found = bytes.windows(4).position(|window| window == name);
+        let version = found.expect("a box of this name") + 4;
+        assert_eq!(bytes[version], 0, "32-bit times");
+        bytes[version + 4..version + 12].fill(0);
+    }
+    bytes
+}
+
+/// Decodes a file with OpenH264, which conceals nothing.
+pub fn decode_with_openh264(path: &Path) -> Vec<String> {
+    let pipeline = Pipeline::launch(&format!(
+        "filesrc location={} ! qtdemux ! h264parse ! openh264dec ! appsink name=out",
+        path.display()
+    ));
+    let samples = pipeline.collect("out");
+    pipeline.run().clean();
+    samples.get().iter().map(checksum).collect()
+}
+
 /// The episodes in a folder, by name.
 pub fn episodes(folder: &Path) -> Vec<PathBuf> {
     files(folder, "mp4")
@@ -153,6 +218,24 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
+/// The checksum that ffmpeg would give an I420 picture: rows without padding.
+fn checksum(sample: &gst::Sample) -> String {
+    let caps = sample.caps().expect("caps");
+    let info = gst_video::VideoInfo::from_caps(caps).expect("raw video");
+    let buffer = sample.buffer().expect("a buffer");
+    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info);
+    let frame = frame.expect("a picture");
+    let mut md5 = glib::Checksum::new(glib::ChecksumType::Md5).expect("GLib has MD5");
+    for plane in 0..frame.n_planes() {
+        let width = frame.comp_width(plane) as usize;
+        let rows = (frame.plane_data(plane).expect("a plane"))
+            .chunks(frame.plane_stride()[plane as usize] as usize)
+            .take(frame.comp_height(plane) as usize);
+        rows.for_each(|row| md5.update(&row[..width]));
+    }
+    md5.string().expect("a checksum").into()
+}
+
 /// Decodes an input of ffmpeg.
 fn decode_with(input: &[&str], stdin: &[u8]) -> Decoded {
     // Every picture once and in its own size, whatever its time: no repeats, drops or scaling.
@@ -163,21 +246,37 @@ fn decode_with(input: &[&str], stdin: &[u8]) -> Decoded {
         "0",
         "-autoscale",
         "0",
+        "-enc_time_base",
+        "-1",
         "-f",
         "framemd5",
         "-",
     ];
     let args = [&["-v", "error"], input, &hash].concat();
     let output = tool::run("ffmpeg", &args, stdin);
-    Decoded {
-        checksums: String::from_utf8(output.stdout)
-            .expect("UTF-8")
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .filter_map(|line| Some(line.rsplit_once(',')?.1.trim().to_owned()))
-            .collect(),
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let mut decoded = Decoded {
+        checksums: Vec::new(),
+        times_us: Vec::new(),
         complaints: output.stderr,
+    };
+    let mut unit_us = 0.0;
+    for line in text.lines() {
+        if let Some(time_base) = line.strip_prefix("#tb 0: ") {
+            let (num, den) = time_base.split_once('/').expect("a fraction");
+            let number = |text: &str| text.parse::<f64>().expect("a number");
+            unit_us = 1e6 * number(num) / number(den);
+        } else if !line.starts_with('#') {
+            let fields: Vec<_> = line.split(',').map(str::trim).collect();
+            let &[_, _, pts, _, _, checksum] = fields.as_slice() else {
+                panic!("no picture: {line}");
+            };
+            let pts: f64 = pts.parse().expect("a time");
+            decoded.times_us.push((pts * unit_us).round() as i64);
+            decoded.checksums.push(checksum.into());
+        }
     }
+    decoded
 }
 
 /// A time that ffprobe writes as decimal seconds.

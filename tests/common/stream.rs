@@ -25,6 +25,8 @@ pub enum Content {
     Pattern,
     /// The pattern under noise: about seven times the bytes.
     Noise,
+    /// The pattern out of the dark, a little lighter each frame: what weighted prediction is for.
+    Fade,
     /// The pattern, with a cut in the middle of each GOP: a non-IDR I picture.
     Cuts,
 }
@@ -44,6 +46,8 @@ pub struct StreamSpec {
     pub content: Content,
     /// More parameters for x264; they win over the ones above.
     pub x264_params: &'static str,
+    /// Chroma format and bit depth, by ffmpeg's name.
+    pub format: &'static str,
     /// Whether the SPS says the frame rate.
     pub vui_timing: bool,
 }
@@ -59,6 +63,7 @@ impl Default for StreamSpec {
             size: (160, 120),
             content: Content::Pattern,
             x264_params: "",
+            format: "yuv420p",
             vui_timing: true,
         }
     }
@@ -92,6 +97,14 @@ impl Stream {
     pub fn from_bytes(bytes: &[u8], fps: (u32, u32)) -> Self {
         Self {
             units: access_units(bytes),
+            fps,
+        }
+    }
+
+    /// A stream that ffprobe may complain about.
+    pub fn from_damaged_bytes(bytes: &[u8], fps: (u32, u32)) -> Self {
+        Self {
+            units: cut(bytes, &tool::run("ffprobe", &PACKET_SIZES, bytes).stdout),
             fps,
         }
     }
@@ -144,6 +157,42 @@ impl Stream {
     pub fn with_auds(&self) -> Self {
         // primary_pic_type 7: slices of any type.
         self.map_units(|_, unit| [&[0, 0, 0, 1, 9, 0xf0], unit].concat())
+    }
+
+    /// Start codes of three bytes behind zeros that belong to no NAL unit.
+    pub fn trailing_zeros(&self) -> Self {
+        self.start_codes::<3>().map_units(|_, unit| {
+            let nals = nal_ranges(unit).into_iter();
+            nals.flat_map(|nal| [&unit[nal], &[0; 3]].concat())
+                .collect()
+        })
+    }
+
+    /// A NAL unit of its own before the first slice of each unit.
+    pub fn with_nal_before_slices(&self, nal: &[u8]) -> Self {
+        self.map_units(|_, unit| {
+            let slice = nal_ranges(unit)
+                .into_iter()
+                .find(|nal| matches!(nal_type(payload(&unit[nal.clone()])), 1 | 5))
+                .expect("a slice");
+            let (head, slices) = unit.split_at(slice.start);
+            [head, &[0, 0, 0, 1], nal, slices].concat()
+        })
+    }
+
+    /// A NAL unit of its own at the end of each unit.
+    pub fn with_nal_at_end(&self, nal: &[u8]) -> Self {
+        self.map_units(|_, unit| [unit, &[0, 0, 0, 1], nal].concat())
+    }
+
+    /// The end of a sequence after each GOP, and the end of the stream after the last one.
+    pub fn with_ends(&self) -> Self {
+        let last = self.units.len() - 1;
+        self.map_units(|index, unit| match self.units.get(index + 1) {
+            Some(next) if is_idr(next) => [unit, &[0, 0, 0, 1, 10]].concat(),
+            _ if index == last => [unit, &[0, 0, 0, 1, 10, 0, 0, 0, 1, 11]].concat(),
+            _ => unit.to_vec(),
+        })
     }
 
     /// Replaces each unit, given its index.
@@ -217,7 +266,7 @@ pub fn nal_ranges(bytes: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// What comes after a NAL unit's start code.
-fn payload(nal: &[u8]) -> &[u8] {
+pub fn payload(nal: &[u8]) -> &[u8] {
     let zeros = nal.iter().take_while(|&&byte| byte == 0).count();
     &nal[zeros + 1..]
 }
@@ -229,10 +278,16 @@ fn encode(spec: &StreamSpec) -> Vec<u8> {
         frames,
         gop,
         size: (width, height),
+        format,
         ..
     } = *spec;
     let closed = format!("keyint={gop}:min-keyint={gop}:scenecut=0");
     let half = gop.div_ceil(2);
+    // For x264's tff=1: ffmpeg asks the pictures which field comes first.
+    let fields = match spec.x264_params.contains("tff=1") {
+        true => "setfield=tff,",
+        false => "",
+    };
     let (filter, keyframes, forced) = match spec.content {
         Content::Pattern => ("null".into(), closed, "0".into()),
         Content::Noise => (
@@ -240,6 +295,7 @@ fn encode(spec: &StreamSpec) -> Vec<u8> {
             closed,
             "0".into(),
         ),
+        Content::Fade => (format!("fade=in:0:{frames}"), closed, "0".into()),
         // Within min-keyint of an IDR, x264 makes a cut an I picture that is none; IDRs are forced.
         Content::Cuts => (
             format!("negate=enable='gte(mod(n,{gop}),{half})'"),
@@ -254,7 +310,7 @@ fn encode(spec: &StreamSpec) -> Vec<u8> {
     let params = params.trim_end_matches(':');
     let command = format!(
         "-v error -f lavfi -i testsrc2=size={width}x{height}:rate={num}/{den} \
-         -vf {filter},format=yuv420p -frames:v {frames} -c:v libx264 -threads 1 -preset ultrafast \
+         -vf {filter},{fields}format={format} -frames:v {frames} -c:v libx264 -threads 1 -preset ultrafast \
          -force_key_frames {forced} -forced-idr 1 -x264-params {params} -f h264 -"
     );
 
@@ -274,14 +330,30 @@ fn encode(spec: &StreamSpec) -> Vec<u8> {
     bytes
 }
 
+/// Makes ffprobe write the sizes of a stream's packets.
+const PACKET_SIZES: [&str; 10] = [
+    "-v",
+    "error",
+    "-f",
+    "h264",
+    "-i",
+    "pipe:0",
+    "-show_entries",
+    "packet=size",
+    "-of",
+    "csv=p=0",
+];
+
 /// Cuts a stream at the packets that ffprobe finds.
 ///
 /// Its sizes are exact, also for 3-byte start codes; h264parse adds AUDs and rewrites start codes.
 fn access_units(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let args: Vec<&str> = "-v error -f h264 -i pipe:0 -show_entries packet=size -of csv=p=0"
-        .split(' ')
-        .collect();
-    let sizes = String::from_utf8(tool::run_clean("ffprobe", &args, bytes)).expect("UTF-8");
+    cut(bytes, &tool::run_clean("ffprobe", &PACKET_SIZES, bytes))
+}
+
+/// Cuts bytes into parts of these sizes.
+fn cut(bytes: &[u8], sizes: &[u8]) -> Vec<Vec<u8>> {
+    let sizes = str::from_utf8(sizes).expect("UTF-8");
     let mut rest = bytes;
     let units = sizes
         .split_whitespace()
@@ -348,7 +420,7 @@ fn unescape(nal: &[u8]) -> Vec<u8> {
 }
 
 /// Inserts emulation prevention bytes.
-fn escape(bytes: impl Iterator<Item = u8>) -> Vec<u8> {
+pub fn escape(bytes: impl Iterator<Item = u8>) -> Vec<u8> {
     let mut nal = Vec::new();
     let mut zeros = 0;
     for byte in bytes {

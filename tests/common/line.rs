@@ -1,0 +1,318 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Runs the whole line, `reductsrc ! reductepisodesplit`, and judges what it wrote.
+
+use std::fs;
+
+use gst::prelude::*;
+use tempfile::TempDir;
+
+use super::SERVER;
+use super::mp4::{self, Decoded, Mp4};
+use super::pipeline::{Episode, Outcome, Pipeline};
+use super::recording::{Laid, Recording};
+use super::stream::Stream;
+
+/// What an export gave.
+pub struct Export {
+    /// Where the files are; they go with this value.
+    pub folder: TempDir,
+    /// What the pipeline said.
+    pub outcome: Outcome,
+    /// The finished episodes.
+    pub episodes: Vec<Episode>,
+    /// What the source counted.
+    pub source: gst::Structure,
+    /// What the splitter counted.
+    pub splitter: gst::Structure,
+}
+
+/// Runs the line on entry `e` of a bucket, with further properties of both elements.
+pub fn run(bucket: &str, source: &str, splitter: &str) -> Export {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipeline = Pipeline::launch(&format!(
+        "reductsrc name=source url={} bucket={bucket} entry=e {source} ! \
+         reductepisodesplit name=splitter location={}/episode_%05d.mp4 {splitter}",
+        SERVER.url(),
+        folder.path().display(),
+    ));
+    let outcome = pipeline.run();
+    let stats = |name: &str| pipeline.element(name).property("stats");
+    Export {
+        episodes: outcome.episodes(),
+        source: stats("source"),
+        splitter: stats("splitter"),
+        folder,
+        outcome,
+    }
+}
+
+/// As [`run`], and checks what holds for any export without an error: the files are what the
+/// messages say, and each begins with a keyframe.
+#[track_caller]
+pub fn export(bucket: &str, source: &str, splitter: &str) -> Export {
+    let export = run(bucket, source, splitter);
+    let Export {
+        folder, outcome, ..
+    } = &export;
+    assert!(
+        outcome.eos && outcome.errors.is_empty(),
+        "no clean EOS:\n{}",
+        outcome.text()
+    );
+    mp4::assert_no_parts(folder.path());
+    let files: Vec<_> = export
+        .episodes
+        .iter()
+        .map(|episode| episode.location.clone())
+        .collect();
+    assert_eq!(mp4::episodes(folder.path()), files);
+    for (index, episode) in export.episodes.iter().enumerate() {
+        assert_eq!(episode.index, index as u32);
+        let bytes = fs::metadata(&episode.location).expect("the file").len();
+        assert_eq!(episode.bytes, bytes, "{episode:?}");
+    }
+    export
+}
+
+impl Export {
+    /// How many frames each episode has.
+    pub fn frames(&self) -> Vec<u64> {
+        self.episodes.iter().map(|episode| episode.frames).collect()
+    }
+
+    /// Frames and reason of each episode.
+    pub fn summary(&self) -> Vec<(u64, &str)> {
+        self.episodes
+            .iter()
+            .map(|episode| (episode.frames, episode.reason.as_str()))
+            .collect()
+    }
+
+    /// How many access units were dropped before each episode.
+    pub fn dropped(&self) -> Vec<u64> {
+        self.episodes
+            .iter()
+            .map(|episode| episode.dropped)
+            .collect()
+    }
+
+    /// A counter of the source.
+    #[track_caller]
+    pub fn source_stat(&self, name: &str) -> u64 {
+        (self.source.get(name)).unwrap_or_else(|e| panic!("{name} of {}: {e}", self.source))
+    }
+
+    /// A counter of the splitter.
+    #[track_caller]
+    pub fn splitter_stat(&self, name: &str) -> u64 {
+        (self.splitter.get(name)).unwrap_or_else(|e| panic!("{name} of {}: {e}", self.splitter))
+    }
+
+    /// The warnings' texts.
+    pub fn warnings(&self) -> Vec<String> {
+        let warnings = self.outcome.warnings.iter();
+        warnings
+            .map(|(warning, _)| warning.message().into())
+            .collect()
+    }
+
+    /// The files in order, after [`check_file`].
+    #[track_caller]
+    pub fn checked_files(&self, fps: (u32, u32)) -> Vec<Mp4> {
+        self.episodes
+            .iter()
+            .map(|episode| {
+                let file = mp4::probe(&episode.location);
+                check_file(episode, &file, fps);
+                file
+            })
+            .collect()
+    }
+
+    /// Checksums of all decoded pictures in order; the decoder must not complain.
+    #[track_caller]
+    pub fn pictures(&self) -> Vec<String> {
+        let pictures = self
+            .episodes
+            .iter()
+            .map(|episode| {
+                let decoded = mp4::decode(&episode.location);
+                assert_eq!(decoded.complaints, "", "{episode:?}");
+                decoded.checksums
+            })
+            .collect::<Vec<_>>();
+        pictures.concat()
+    }
+}
+
+/// Checks what holds for any file of evenly spaced frames that is cut at IDR pictures.
+#[track_caller]
+pub fn check_file(episode: &Episode, file: &Mp4, fps: (u32, u32)) {
+    check_spacing(episode, file, fps);
+    check_sync_samples(episode, file);
+}
+
+/// Checks that frames are one frame apart from 0 on, and that DTS grows and is never behind PTS.
+#[track_caller]
+pub fn check_spacing(episode: &Episode, file: &Mp4, fps: (u32, u32)) {
+    let name = &episode.location;
+    let count = file.packets.len();
+    assert_eq!(count as u64, episode.frames, "frames of {name:?}");
+    assert_eq!(file.frames, episode.frames, "frames of {name:?}");
+    assert_eq!(file.start_us, 0, "start of {name:?}");
+    let expected = frame_us(count, fps);
+    near(file.duration_us, expected, 1000, "duration of the file");
+    let told = episode.duration.useconds() as i64;
+    near(told, expected, 1000, "duration by the message");
+
+    let mut pts: Vec<_> = file.packets.iter().map(|packet| packet.pts_us).collect();
+    pts.sort_unstable();
+    for (frame, pts) in pts.into_iter().enumerate() {
+        let what = format!("PTS {frame} of {name:?}");
+        near(pts, frame_us(frame, fps), 2, &what);
+    }
+    for packet in &file.packets {
+        near(
+            packet.duration_us,
+            frame_us(1, fps),
+            2,
+            "duration of a sample",
+        );
+    }
+    check_order(file);
+}
+
+/// Checks that DTS grows and is never behind PTS, and that no two frames have the same PTS.
+#[track_caller]
+pub fn check_order(file: &Mp4) {
+    for pair in file.packets.windows(2) {
+        assert!(pair[0].dts_us < pair[1].dts_us, "{pair:?}");
+    }
+    for packet in &file.packets {
+        assert!(packet.dts_us <= packet.pts_us, "{packet:?}");
+    }
+    let mut pts: Vec<_> = file.packets.iter().map(|packet| packet.pts_us).collect();
+    pts.sort_unstable();
+    pts.dedup();
+    assert_eq!(pts.len(), file.packets.len(), "two frames at the same time");
+}
+
+/// Checks that the first sample and no others than IDR pictures are sync samples.
+#[track_caller]
+pub fn check_sync_samples(episode: &Episode, file: &Mp4) {
+    let name = &episode.location;
+    let bytes = fs::read(name).expect("the file");
+    assert!(file.packets[0].key, "the first sample of {name:?}");
+    for (index, packet) in file.packets.iter().enumerate() {
+        let idr = mp4::nal_types(&bytes, packet).contains(&5);
+        assert_eq!(packet.key, idr, "sample {index} of {name:?}");
+    }
+}
+
+/// Checks that the decoder does not complain of a file and shows a picture every frame from 0 on.
+#[track_caller]
+pub fn check_pictures(episode: &Episode, decoded: &Decoded, fps: (u32, u32)) {
+    assert_eq!(decoded.complaints, "", "{episode:?}");
+    assert_eq!(decoded.checksums.len() as u64, episode.frames);
+    check_times(episode, decoded, fps);
+}
+
+/// Checks that the decoder shows a picture every frame from 0 on.
+#[track_caller]
+pub fn check_times(episode: &Episode, decoded: &Decoded, fps: (u32, u32)) {
+    for (frame, time) in decoded.times_us.iter().enumerate() {
+        let what = format!("time of picture {frame} of {:?}", episode.location);
+        near(*time, frame_us(frame, fps), 2, &what);
+    }
+}
+
+/// When a frame of a file is shown, to the nearest µs.
+fn frame_us(frame: usize, (num, den): (u32, u32)) -> i64 {
+    (frame as f64 * f64::from(den) * 1e6 / f64::from(num)).round() as i64
+}
+
+/// Fails unless two numbers differ by no more than `tolerance`.
+#[track_caller]
+fn near(found: i64, expected: i64, tolerance: i64, what: &str) {
+    assert!(
+        (found - expected).abs() <= tolerance,
+        "{what} is {found} µs, not {expected} µs"
+    );
+}
+
+/// What the source pushed and said, and what it counted.
+pub struct Read {
+    /// What it pushed.
+    pub buffers: Vec<gst::Buffer>,
+    /// What it said.
+    pub outcome: Outcome,
+    /// What it counted.
+    pub stats: gst::Structure,
+}
+
+/// Reads entry `e` of a bucket with the source alone, with further properties.
+pub fn read(bucket: &str, properties: &str) -> Read {
+    let pipeline = Pipeline::launch(&format!(
+        "reductsrc name=source url={} bucket={bucket} entry=e {properties} ! appsink name=out",
+        SERVER.url(),
+    ));
+    let samples = pipeline.collect("out");
+    let outcome = pipeline.run();
+    Read {
+        buffers: samples.buffers(),
+        outcome,
+        stats: pipeline.element("source").property("stats"),
+    }
+}
+
+impl Read {
+    /// A counter.
+    #[track_caller]
+    pub fn stat(&self, name: &str) -> u64 {
+        (self.stats.get(name)).unwrap_or_else(|e| panic!("{name} of {}: {e}", self.stats))
+    }
+
+    /// The bytes of each buffer.
+    pub fn units(&self) -> Vec<Vec<u8>> {
+        let bytes = |buffer: &gst::Buffer| buffer.map_readable().expect("memory").to_vec();
+        self.buffers.iter().map(bytes).collect()
+    }
+
+    /// The indices of the buffers with a flag.
+    pub fn flagged(&self, flag: gst::BufferFlags) -> Vec<usize> {
+        let buffers = self.buffers.iter().enumerate();
+        buffers
+            .filter(|(_, buffer)| buffer.flags().contains(flag))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// The warnings' texts.
+    pub fn warnings(&self) -> Vec<String> {
+        let warnings = self.outcome.warnings.iter();
+        warnings
+            .map(|(warning, _)| warning.message().into())
+            .collect()
+    }
+}
+
+/// Records a stream in a bucket of its own.
+pub fn record(recording: &Recording, stream: &Stream) -> String {
+    let bucket = SERVER.new_bucket();
+    recording.write(&SERVER, &bucket, "e", stream);
+    bucket
+}
+
+/// Writes records that no [`Recording`] makes.
+pub fn write(laid: &[Laid]) -> String {
+    let bucket = SERVER.new_bucket();
+    SERVER.write_all(&bucket, "e", laid.iter().map(|laid| &laid.record));
+    bucket
+}
