@@ -264,7 +264,8 @@ fn another_content_type_after_video() {
     SERVER.write(&bucket, "e", time, "image/jpeg", &[], "JFIF");
 
     let url = SERVER.url();
-    let pipeline = pipeline(&[("url", &url), ("bucket", &bucket), ("entry", "e")]);
+    let range = [("url", url.as_str()), ("bucket", &bucket), ("entry", "e")];
+    let pipeline = pipeline(&[&range[..], &[("on-error", "stop")]].concat());
     let samples = pipeline.collect("out");
     let outcome = pipeline.run();
     let parts = ["image/jpeg", &time.to_string()];

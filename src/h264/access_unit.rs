@@ -124,6 +124,8 @@ pub struct AccessUnitSplitter {
     ahead: Option<Ahead>,
     /// Something is missing before the next access unit.
     lost: bool,
+    /// A slice of which there is no more than its header came last.
+    has_stray_slice: bool,
     /// Parameter sets of undecodable access units, for the next one that is not.
     orphans: ParameterSets,
     vui_frame_rate: Option<VuiFrameRate>,
@@ -225,6 +227,13 @@ impl AccessUnitSplitter {
             pushed.damage = pushed.damage.or(damage);
         }
         self.put(piece.take_rest());
+        if self.has_stray_slice {
+            match self.current.picture {
+                Some(_) => self.complete(complete),
+                None => self.orphan(),
+            }
+            self.settle_stray_slice(false, complete, &mut pushed.begun);
+        }
         if self.bytes() > MAX_BYTES {
             pushed.damage = pushed.damage.or(Some(Damage::TooLarge));
             self.abandon(complete);
@@ -304,6 +313,10 @@ impl AccessUnitSplitter {
         complete: &mut VecDeque<AccessUnit>,
         begun: &mut usize,
     ) -> Option<Damage> {
+        if nal.len() < 2 {
+            self.has_stray_slice = true;
+            return Some(Damage::BrokenSlice);
+        }
         let mut slice = Slice::parse(&self.sets, nal);
         let mut damage = None;
         if has_forbidden_bit(nal) {
@@ -327,9 +340,10 @@ impl AccessUnitSplitter {
             .is_some_and(|ahead| ahead.begins_picture);
         let place = match &mut self.current.picture {
             None => {
+                self.settle_stray_slice(false, complete, begun);
                 *begun += 1;
                 self.current.begin(slice, mem::take(&mut self.lost));
-                Place::SamePicture
+                Place::NextUnit
             }
             Some(picture) => {
                 let other = if ends || ahead_begins {
@@ -351,6 +365,7 @@ impl AccessUnitSplitter {
                         let before = piece.take_until(start);
                         self.put(before);
                         self.complete(complete);
+                        self.settle_stray_slice(false, complete, begun);
                         *begun += 1;
                         self.current.begin(slice, mem::take(&mut self.lost));
                         Place::NextUnit
@@ -359,9 +374,13 @@ impl AccessUnitSplitter {
             }
         };
         match place {
-            Place::SamePicture => self.take_ahead(),
+            Place::SamePicture => {
+                self.take_ahead();
+                self.settle_stray_slice(true, complete, begun);
+            }
             Place::SecondField => {
                 self.take_ahead();
+                self.settle_stray_slice(true, complete, begun);
                 self.current.is_field_pair = true;
                 self.current.is_ordered = false;
             }
@@ -380,6 +399,33 @@ impl AccessUnitSplitter {
             }
         }
         damage
+    }
+
+    /// A slice without contents was part of the picture before and after it, or all that there is
+    /// of another picture.
+    fn settle_stray_slice(
+        &mut self,
+        in_picture: bool,
+        complete: &mut VecDeque<AccessUnit>,
+        begun: &mut usize,
+    ) {
+        if !mem::take(&mut self.has_stray_slice) {
+            return;
+        }
+        if in_picture {
+            self.current.corrupted = true;
+            return;
+        }
+        *begun += 1;
+        complete.push_back(AccessUnit {
+            parts: Vec::new(),
+            idr: false,
+            recovery_point: None,
+            order: None,
+            sps_id: 0,
+            integrity: Integrity::Undecodable,
+            after_loss: mem::replace(&mut self.lost, true),
+        });
     }
 
     /// Adds any other NAL unit, or tells why it is to be left out.
@@ -477,6 +523,12 @@ impl AccessUnitSplitter {
             integrity,
             after_loss: done.after_loss,
         });
+    }
+
+    /// What came for a picture that is lost: only its parameter sets stay.
+    fn orphan(&mut self) {
+        let lost = mem::take(&mut self.current);
+        lost.sets.iter().for_each(|nal| self.orphans.put(nal));
     }
 
     fn bytes(&self) -> usize {
@@ -820,6 +872,38 @@ mod tests {
         assert_eq!(units[0].integrity, Integrity::Corrupted);
         let expected = record(&[&sps, &pps, &part(0), &part(12)]);
         assert_eq!(units[0].parts.concat(), expected);
+    }
+
+    #[test]
+    fn a_slice_without_contents_is_a_picture_or_a_part_of_one() {
+        let (sps, pps) = (sps(SPS), pps(0));
+        let part = |first_macroblock| {
+            slice(Header {
+                first_macroblock,
+                ..IDR
+            })
+        };
+        let p = slice(P);
+        let next = slice(Header { frame_num: 2, ..P });
+        let integrity = |records: &[Bytes]| -> Vec<_> {
+            let units = read(records).0.into_iter();
+            units.map(|unit| unit.integrity).collect()
+        };
+        let (whole, lost) = (Integrity::Whole, Integrity::Undecodable);
+        let stream = record(&[&sps, &pps, &part(0), &[0x65], &part(8)]);
+        assert_eq!(integrity(&[stream]), [Integrity::Corrupted]);
+        let stream = record(&[&sps, &pps, &part(0), &[0x41], &next]);
+        assert_eq!(integrity(&[stream]), [whole, lost, whole]);
+        let records = [
+            record(&[&sps, &pps, &part(0)]),
+            record(&[&[0x41]]),
+            record(&[&p]),
+        ];
+        assert_eq!(integrity(&records), [whole, lost, whole]);
+        assert_eq!(
+            integrity(&[record(&[&[0x41]]), records[0].clone()]),
+            [lost, whole]
+        );
     }
 
     #[test]

@@ -55,7 +55,16 @@ pub struct Cutter {
     last_running_time: gst::ClockTime,
     /// How the running file is filled.
     file: Option<Span>,
+    /// The recovery point with which the running file begins, until it is known what follows: its
+    /// DTS has to make up for what is dropped.
+    held: Option<Held>,
     dropped: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    buffer: gst::Buffer,
+    duration: gst::ClockTime,
 }
 
 /// The time that the access units of a file cover.
@@ -82,6 +91,7 @@ impl Cutter {
             last_distance: None,
             last_running_time: gst::ClockTime::ZERO,
             file: None,
+            held: None,
             dropped: 0,
         }
     }
@@ -92,16 +102,20 @@ impl Cutter {
         event: &gst::Event,
         orders: &mut Vec<Order>,
     ) -> Result<(), LocationError> {
+        if matches!(
+            event.view(),
+            gst::EventView::Caps(_) | gst::EventView::Segment(_)
+        ) {
+            self.intake.finish();
+            self.access_units(orders)?;
+            self.release(None, orders);
+        }
         match event.view() {
             gst::EventView::Caps(caps) => {
-                self.intake.finish();
-                self.access_units(orders)?;
                 self.intake.set_caps(caps.caps());
                 self.formats.set_caps(caps.caps_owned());
             }
             gst::EventView::Segment(segment) => {
-                self.intake.finish();
-                self.access_units(orders)?;
                 match segment.segment().downcast_ref::<gst::ClockTime>() {
                     Some(segment) => self.segment = segment.clone(),
                     None => gst::warning!(CAT, "The segment is not in TIME: {segment:?}"),
@@ -137,6 +151,7 @@ impl Cutter {
     pub fn finish(&mut self, orders: &mut Vec<Order>) -> Result<u64, LocationError> {
         self.intake.finish();
         self.access_units(orders)?;
+        self.release(None, orders);
         let mut changes = Vec::new();
         let dropped = self.policy.finish(&mut changes);
         self.apply(changes, orders)?;
@@ -191,6 +206,9 @@ impl Cutter {
         };
         let mut changes = Vec::new();
         let verdict = self.policy.push(&unit, &mut changes);
+        if verdict == Verdict::Keep {
+            self.release(Some(&buffer), orders);
+        }
         let begins = |change: &Change| matches!(change, Change::Begin { running_time, .. } if *running_time == unit.running_time);
         let begins_file = entry.is_some() && changes.iter().any(begins);
         if begins_file {
@@ -206,15 +224,40 @@ impl Cutter {
             return Ok(());
         }
         let contents = buffer.make_mut();
-        let sample_duration = self.sample_duration(contents, duration);
-        contents.set_duration(sample_duration);
         if idr || begins_file {
             contents.unset_flags(gst::BufferFlags::DELTA_UNIT);
         } else {
             contents.set_flags(gst::BufferFlags::DELTA_UNIT);
         }
-        orders.push(Order::Push(buffer));
+        let next = Held { buffer, duration };
+        if begins_file && !idr {
+            self.held = Some(next);
+        } else {
+            self.push(next, orders);
+        }
         Ok(())
+    }
+
+    /// Pushes what is held before `next`.
+    fn release(&mut self, next: Option<&gst::Buffer>, orders: &mut Vec<Order>) {
+        let Some(mut held) = self.held.take() else {
+            return;
+        };
+        let latest = next.and_then(|next| next.dts()?.checked_sub(held.duration));
+        let buffer = held.buffer.make_mut();
+        let dts = buffer.dts().max(latest).opt_min(buffer.pts());
+        buffer.set_dts(dts);
+        self.push(held, orders);
+    }
+
+    fn push(&mut self, next: Held, orders: &mut Vec<Order>) {
+        let Held {
+            mut buffer,
+            duration,
+        } = next;
+        let duration = self.sample_duration(&buffer, duration);
+        buffer.make_mut().set_duration(duration);
+        orders.push(Order::Push(buffer));
     }
 
     /// Whether there was a keyframe, so that there is an episode.

@@ -17,13 +17,13 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use super::CAT;
 use super::children::{Children, NO_FILE};
 use super::cutter::{Cutter, Order};
 use super::files::{Files, Finished, Target};
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, LocationError, Pattern};
 use super::policy::{Config, Episode};
+use super::{CAT, KeyframeMode, SplitMode};
 
 impl ReductEpisodeSplit {
     /// The cutter of this run. Nothing may be called while it is locked.
@@ -446,6 +446,16 @@ impl ReductEpisodeSplit {
             self.make_children()?;
         }
         let settings = self.settings.lock().unwrap().clone();
+        if settings.keyframe_mode == KeyframeMode::RecoveryPoint
+            && settings.split_mode == SplitMode::AtMost
+        {
+            // Where a group begins an episode is known at its end. What is to be dropped of it has
+            // passed by then.
+            return Err(gst::error_msg!(
+                gst::ResourceError::Settings,
+                ("keyframe-mode=recovery-point does not go with split-mode=at-most")
+            ));
+        }
         let pattern =
             Pattern::new(&settings.location).map_err(|error| self.location_error(&error))?;
         if let (Some(children), Some(properties)) =

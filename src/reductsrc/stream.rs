@@ -283,13 +283,13 @@ impl Stream {
         if let Some(damage) = damage {
             // A stream that is joined before its parameter sets is not broken.
             let is_broken = damage != Damage::NoParameterSets;
+            self.stats
+                .damaged
+                .fetch_add(u64::from(is_broken), Ordering::Relaxed);
             if is_broken && self.on_error == OnError::Stop {
                 let text = damage::describe(time, damage);
                 return Err(gst::error_msg!(gst::StreamError::Decode, ("{text}")));
             }
-            self.stats
-                .damaged
-                .fetch_add(u64::from(is_broken), Ordering::Relaxed);
             if is_broken && self.stats.access_units.load(Ordering::Relaxed) == 0 {
                 self.only_damage.get_or_insert((time, damage));
             }
