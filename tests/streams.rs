@@ -86,7 +86,7 @@ impl Case {
     }
 
     /// The export begins with this access unit.
-    fn from_unit(mut self, first: usize) -> Self {
+    fn starting_at(mut self, first: usize) -> Self {
         self.first = first;
         self
     }
@@ -463,8 +463,8 @@ streams! {
     cropped: sized(162, 122),
     cropped_at_the_bottom: StreamSpec { frames: 6, gop: 3, ..sized(1920, 1080) },
 
-    joined_within_a_group: Case::from(joined(&plain(), 7)).from_unit(8),
-    joined_within_a_group_with_b_pictures: Case::from(joined(&pyramid(), 4)).from_unit(11),
+    joined_within_a_group: Case::from(joined(&plain(), 7)).starting_at(8),
+    joined_within_a_group_with_b_pictures: Case::from(joined(&pyramid(), 4)).starting_at(11),
 }
 
 /// The parameter sets of a stream's first picture.

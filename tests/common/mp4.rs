@@ -26,7 +26,7 @@ pub struct Packet {
     pub pts_us: i64,
     /// Decoding time.
     pub dts_us: i64,
-    /// Duration.
+    /// Duration. ffprobe takes it from the stream where that says its frame rate.
     pub duration_us: i64,
     /// How many bytes.
     pub size: u64,
@@ -74,6 +74,7 @@ pub fn probe(path: &Path) -> Mp4 {
         .expect("UTF-8")
         .parse()
         .expect("JSON");
+    let sync = sync_samples(&fs::read(path).expect("the file"));
     let streams = json["streams"].as_array().expect("streams");
     assert_eq!(streams.len(), 1, "{name} has one track");
     let stream = &streams[0];
@@ -85,19 +86,51 @@ pub fn probe(path: &Path) -> Mp4 {
         duration_us: microseconds(&json["format"]["duration"]),
         frames: number(&stream["nb_frames"]),
         packets: (json["packets"].as_array().expect("packets").iter())
-            .map(|packet| Packet {
+            .zip(1..)
+            .map(|(packet, index)| Packet {
                 pts_us: microseconds(&packet["pts_time"]),
                 dts_us: microseconds(&packet["dts_time"]),
                 duration_us: microseconds(&packet["duration_time"]),
                 size: number(&packet["size"]),
                 position: number(&packet["pos"]),
-                key: packet["flags"]
-                    .as_str()
-                    .is_some_and(|flags| flags.starts_with('K')),
+                key: match &sync {
+                    Some(sync) => sync.contains(&index),
+                    None => has_key_flag(packet),
+                },
             })
             .collect(),
         json,
     }
+}
+
+fn has_key_flag(packet: &JsonValue) -> bool {
+    let flags = packet["flags"].as_str();
+    flags.is_some_and(|flags| flags.starts_with('K'))
+}
+
+/// The sync samples of a file's only track, from 1, if its header lists them. ffprobe's parser also
+/// calls I pictures and recovery points keyframes, whatever the file says.
+fn sync_samples(file: &[u8]) -> Option<Vec<u32>> {
+    let path = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stss"];
+    let table = path
+        .iter()
+        .try_fold(file, |inside, name| child(inside, name))?;
+    let word = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().expect("four bytes"));
+    // Version and flags, the number of entries, the entries.
+    Some(table[8..].chunks(4).map(word).collect())
+}
+
+/// The contents of the first box with a name among boxes.
+fn child<'a>(mut boxes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
+    while let Some((head, rest)) = boxes.split_at_checked(8) {
+        let size = u32::from_be_bytes(head[..4].try_into().expect("four bytes")) as usize;
+        let (contents, after) = rest.split_at_checked(size.checked_sub(8)?)?;
+        if head[4..] == *name {
+            return Some(contents);
+        }
+        boxes = after;
+    }
+    None
 }
 
 /// What came out of a decoder.
@@ -233,7 +266,7 @@ fn checksum(sample: &gst::Sample) -> String {
             .take(frame.comp_height(plane) as usize);
         rows.for_each(|row| md5.update(&row[..width]));
     }
-    md5.string().expect("a checksum").into()
+    md5.string().expect("a checksum")
 }
 
 /// Decodes an input of ffmpeg.
