@@ -561,7 +561,7 @@ fn a_new_pps_begins_an_episode() {
     });
 }
 
-/// h264parse tells of changed parameter sets only where another field of the caps changes, too.
+/// Parsers tell of changed parameter sets only where another field of the caps changes, too.
 #[test]
 fn a_new_sps_that_changes_codec_data_only_begins_an_episode() {
     assert_new_format(StreamSpec {
@@ -734,7 +734,7 @@ fn one_idr_is_one_episode() {
 }
 
 /// Frames that begin in the middle of a group, without and with parameter sets before them.
-/// h264parse drops what comes without them.
+/// Frames before an IDR, without and with parameter sets.
 fn from_a_delta_frame(frames: Range<usize>) -> [Stream; 2] {
     let stream = six_groups();
     let headers = headers(&stream);

@@ -10,13 +10,20 @@
  * SECTION:element-reductepisodesplit
  * @see_also: reductsrc, splitmuxsink
  *
- * Writes an H.264 stream as MP4 files, the episodes. Each begins with an IDR picture and decodes on
- * its own.
+ * Writes an H.264 stream as MP4 files, the episodes. Each begins with a keyframe and decodes on its
+ * own. The stream may come as byte stream or with lengths (`avc`, `avc3`), in access units, NAL
+ * units or any other pieces; the two fields of a frame become one sample.
  *
  * An episode ends at the limits (properties `duration` and `size`, at a keyframe as `split-mode`
  * has it), at a gap (a buffer with the flag DISCONT), where the format of the stream changes, and
- * at the end of the stream. Access units before the first IDR of the stream, and after a gap before
- * the next IDR, are dropped and counted: no decoder could use them.
+ * at the end of the stream. Access units before the first keyframe of the stream, and after a gap
+ * before the next keyframe, are dropped and counted: no decoder could use them.
+ *
+ * Keyframes are IDR pictures. With `keyframe-mode=recovery-point` an episode can also begin with a
+ * picture that has a recovery point (ITU-T H.264, D.2.8), as in streams with open groups of pictures
+ * or intra refresh. Pictures that are shown before it and decoded after it need what precedes it;
+ * they are dropped and counted. After the recovery point of an intra refresh the first pictures may
+ * not be correct, for as many frames as the stream says.
  *
  * A file is called `NAME.part` until it is complete. Pipelines that are stopped before the end of
  * the stream leave such a file; with `gst-launch-1.0 -e` an interrupted stream ends properly.
@@ -29,7 +36,7 @@
  *   buffers have a #GstReferenceTimestampMeta with the caps `timestamp/x-unix`
  * * `duration` (GstClockTime): from the first frame to the end of the last one
  * * `frames` (guint64): access units in the file
- * * `dropped` (guint64): access units that were dropped before the first frame
+ * * `dropped` (guint64): access units that were dropped before the first frame, in output order
  * * `bytes` (guint64): size of the file
  * * `reason` (string): why it ended: `duration`, `size`, `gap`, `format` or `eos`
  *
@@ -223,7 +230,7 @@ impl ObjectImpl for ReductEpisodeSplit {
                     .nick("Statistics")
                     .blurb(
                         "Counts of this run: episodes (complete files), frames (access units in \
-                         them), dropped (access units before an IDR); all uint64",
+                         them), dropped (access units that cannot be decoded); all uint64",
                     )
                     .read_only()
                     .build(),

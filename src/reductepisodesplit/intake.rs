@@ -43,6 +43,8 @@ pub struct Intake {
     /// The buffers in which access units began that are not complete; `None` for all but the first
     /// of a buffer, as nobody knows their times.
     begun: VecDeque<Option<gst::Buffer>>,
+    /// There was DISCONT since the last access unit began.
+    discont: bool,
     dropped: u64,
 }
 
@@ -70,7 +72,7 @@ impl Intake {
 
     /// Takes the next buffer. The access units that it completes are to be had from
     /// [`pop`](Self::pop).
-    pub fn push(&mut self, buffer: gst::Buffer) {
+    pub fn push(&mut self, mut buffer: gst::Buffer) {
         let Ok(map) = buffer.clone().into_mapped_buffer_readable() else {
             gst::warning!(CAT, "{buffer:?} cannot be read");
             self.dropped += 1;
@@ -89,9 +91,13 @@ impl Intake {
             );
             self.dropped += u64::from(self.has_access_units && pushed.begun == 0);
         }
+        self.discont |= buffer.flags().contains(gst::BufferFlags::DISCONT);
         if pushed.begun == 0 {
             self.prolong(buffer.duration());
         } else {
+            if std::mem::take(&mut self.discont) {
+                buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
+            }
             self.begun.push_back(Some(buffer));
             self.begun.extend((1..pushed.begun).map(|_| None));
         }
@@ -110,6 +116,7 @@ impl Intake {
         self.finish();
         self.split.clear();
         self.begun.clear();
+        self.discont = false;
     }
 
     /// The next access unit that is complete and can be decoded.

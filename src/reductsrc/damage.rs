@@ -60,7 +60,13 @@ impl DamageLog {
 
 /// What is wrong with the record at `time`.
 pub fn describe(time: u64, damage: Damage) -> String {
-    format!("The record at {time} µs is damaged: {damage}")
+    match damage {
+        Damage::NoParameterSets => format!(
+            "The record at {time} µs is left out: {damage}, and there are none in the time before \
+             it (property parameter-set-lookback)"
+        ),
+        _ => format!("The record at {time} µs is damaged: {damage}"),
+    }
 }
 
 #[cfg(test)]

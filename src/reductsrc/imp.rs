@@ -19,6 +19,16 @@
  * `start` if that is set; the capture time itself is in a #GstReferenceTimestampMeta with the caps
  * `timestamp/x-unix`.
  *
+ * A buffer is one frame, with both fields if it has two. Record times are in decoding order: the
+ * i-th frame of a record has the slot i frames after the record's time, and the k-th frame of a coded
+ * video sequence in output order (by its picture order count, ITU-T H.264, 8.2.1) is shown in the
+ * sequence's k-th slot. DTS always grows and is never after PTS.
+ *
+ * What cannot be read in a record is left out, counted and warned of, or ends the stream
+ * (`on-error`). The next buffer has the flag DISCONT if a reference picture is lost; a buffer that
+ * lacks slices has the flag CORRUPTED. A range that begins without parameter sets gets the last ones
+ * before it (`parameter-set-lookback`).
+ *
  * Where more than one frame is missing, the next buffer has the flag DISCONT and begins a segment
  * whose running time goes on without the hole. This needs a frame rate: from the label `fps` of a
  * record, the attachment `$video` of the entry (`{"fps": 10}`), the property `fps` or the VUI of

@@ -288,7 +288,10 @@ impl Stream {
                 .fetch_add(u64::from(is_broken), Ordering::Relaxed);
             if is_broken && self.on_error == OnError::Stop {
                 let text = damage::describe(time, damage);
-                return Err(gst::error_msg!(gst::StreamError::Decode, ("{text}")));
+                return Err(gst::error_msg!(
+                    gst::StreamError::Decode,
+                    ("{text}. With on-error=skip it would be left out")
+                ));
             }
             if is_broken && self.stats.access_units.load(Ordering::Relaxed) == 0 {
                 self.only_damage.get_or_insert((time, damage));
@@ -440,8 +443,13 @@ fn segment(start: SegmentStart) -> gst::Segment {
 fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
     let mut buffer = gst::Buffer::new();
     let contents = buffer.make_mut();
-    for part in unit.parts {
-        contents.append_memory(gst::Memory::from_slice(part));
+    if unit.parts.len() > gst::BufferRef::max_memory() {
+        // A buffer would copy again and again.
+        contents.append_memory(gst::Memory::from_slice(unit.parts.concat()));
+    } else {
+        for part in unit.parts {
+            contents.append_memory(gst::Memory::from_slice(part));
+        }
     }
     contents.set_pts(stamp.pts);
     contents.set_dts(stamp.dts);

@@ -26,7 +26,7 @@ pub struct Packet {
     pub pts_us: i64,
     /// Decoding time.
     pub dts_us: i64,
-    /// Duration. ffprobe takes it from the stream where that says its frame rate.
+    /// Duration. ffprobe takes it from the stream where that says its frame rate; 0 if it has none.
     pub duration_us: i64,
     /// How many bytes.
     pub size: u64,
@@ -90,7 +90,10 @@ pub fn probe(path: &Path) -> Mp4 {
             .map(|(packet, index)| Packet {
                 pts_us: microseconds(&packet["pts_time"]),
                 dts_us: microseconds(&packet["dts_time"]),
-                duration_us: microseconds(&packet["duration_time"]),
+                duration_us: match &packet["duration_time"] {
+                    JsonValue::Null => 0,
+                    duration => microseconds(duration),
+                },
                 size: number(&packet["size"]),
                 position: number(&packet["pos"]),
                 key: match &sync {
