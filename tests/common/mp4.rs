@@ -233,7 +233,7 @@ fn checksum(sample: &gst::Sample) -> String {
             .take(frame.comp_height(plane) as usize);
         rows.for_each(|row| md5.update(&row[..width]));
     }
-    md5.string().expect("a checksum").into()
+    md5.string().expect("a checksum")
 }
 
 /// Decodes an input of ffmpeg.

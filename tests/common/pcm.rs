@@ -366,7 +366,7 @@ fn checksum(top: u8, bottom: u8) -> String {
             md5.update(&vec![grey; width]);
         }
     }
-    md5.string().expect("a checksum").into()
+    md5.string().expect("a checksum")
 }
 
 /// Writes syntax elements.
