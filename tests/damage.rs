@@ -371,7 +371,6 @@ fn a_broken_record_may_stop_the_source() {
         let (error, _) = &read.outcome.errors[0];
         assert!(error.matches(gst::StreamError::Decode), "{what}: {error:?}");
         assert_names(error.message(), time_us, what);
-        assert_eq!(read.stat("damaged"), 1, "{what}");
         assert!(!read.outcome.eos, "{what}");
         let units = read.units();
         assert!(units.len() <= BROKEN, "{what}: {}", units.len());
@@ -478,7 +477,8 @@ fn a_broken_slice_of_several_leaves_the_others() {
     for slice in [0, 2, 3] {
         let mut laid = records(&stream);
         let unit = laid[BROKEN].record.bytes.to_vec();
-        let at = nal_ranges(&unit)[slice].start + 4;
+        let range = nal_ranges(&unit)[slice].clone();
+        let at = range.end - payload(&unit[range.clone()]).len();
         assert!(matches!(nal_type(&unit[at..]), 1));
         let mut bytes = unit.clone();
         bytes[at] |= 0x80;

@@ -26,7 +26,7 @@ pub struct Packet {
     pub pts_us: i64,
     /// Decoding time.
     pub dts_us: i64,
-    /// Duration.
+    /// Duration; 0 where ffprobe cannot tell, as in short files of reordered frames.
     pub duration_us: i64,
     /// How many bytes.
     pub size: u64,
@@ -88,7 +88,10 @@ pub fn probe(path: &Path) -> Mp4 {
             .map(|packet| Packet {
                 pts_us: microseconds(&packet["pts_time"]),
                 dts_us: microseconds(&packet["dts_time"]),
-                duration_us: microseconds(&packet["duration_time"]),
+                duration_us: match &packet["duration_time"] {
+                    JsonValue::Null => 0,
+                    duration => microseconds(duration),
+                },
                 size: number(&packet["size"]),
                 position: number(&packet["pos"]),
                 key: packet["flags"]
