@@ -36,7 +36,12 @@ fn stream_of(x264_params: &'static str) -> Stream {
 
 /// Streams without and with reordered pictures.
 fn streams() -> [Stream; 2] {
-    [stream_of(""), stream_of("bframes=3:b-pyramid=normal")]
+    [stream_of(""), reordered()]
+}
+
+/// A stream with reordered pictures.
+fn reordered() -> Stream {
+    stream_of("bframes=3:b-pyramid=normal")
 }
 
 /// A recording whose frame rate the property says.
@@ -79,22 +84,37 @@ fn other_nals() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Checks that an export is that of the stream itself: no frame more or less, no cut, no complaint.
-#[track_caller]
-fn assert_unchanged(export: &Export, stream: &Stream, what: &str) {
-    assert_eq!(export.summary(), [(60, "eos")], "{what}");
-    assert_eq!(export.warnings(), [""; 0], "{what}");
-    let counts = [("gaps", 0), ("dropped", 0), ("damaged", 0)];
-    for (name, count) in counts {
-        assert_eq!(export.source_stat(name), count, "{what}: {name}");
+/// A stream and the checksums of its pictures.
+struct Reference(Stream, Vec<String>);
+
+impl Reference {
+    fn new(stream: Stream) -> Self {
+        let checksums = mp4::stream_checksums(&stream);
+        Self(stream, checksums)
     }
-    assert_eq!(export.source_stat("access-units"), 60, "{what}");
-    for (episode, file) in export.episodes.iter().zip(export.checked_files(stream.fps)) {
+
+    /// Checks that an export is that of the stream itself: no frame more or less, no cut, no
+    /// complaint.
+    #[track_caller]
+    fn assert_is(&self, export: &Export, what: &str) {
+        let Self(stream, checksums) = self;
+        assert_eq!(export.summary(), [(60, "eos")], "{what}");
+        assert_eq!(export.warnings(), [""; 0], "{what}");
+        let counts = [
+            ("access-units", 60),
+            ("gaps", 0),
+            ("dropped", 0),
+            ("damaged", 0),
+        ];
+        for (name, count) in counts {
+            assert_eq!(export.source_stat(name), count, "{what}: {name}");
+        }
+        export.checked_files(stream.fps);
+        let episode = &export.episodes[0];
         let decoded = mp4::decode(&episode.location);
         line::check_pictures(episode, &decoded, stream.fps);
-        assert_eq!(file.frames, 60, "{what}");
+        assert_eq!(decoded.checksums, *checksums, "{what}");
     }
-    assert_eq!(export.pictures(), mp4::stream_checksums(stream), "{what}");
 }
 
 /// Adds records with this content: before the first picture, between two in the middle of a group,
@@ -114,6 +134,7 @@ fn with_records(laid: &[Laid], bytes: &[u8]) -> Vec<Laid> {
 #[test]
 fn nal_units_of_no_picture_are_no_frames() {
     for stream in streams() {
+        let reference = Reference::new(stream.clone());
         for (what, nal) in other_nals() {
             // A delimiter is before the slices by any means, and each of the others may be.
             let before = stream.with_nal_before_slices(&nal);
@@ -122,34 +143,37 @@ fn nal_units_of_no_picture_are_no_frames() {
                 _ => before,
             };
             let bucket = line::record(&laid_out_as(Layout::AccessUnits(7)), &within);
-            assert_unchanged(&line::export(&bucket, FPS, ""), &stream, what);
+            reference.assert_is(&line::export(&bucket, FPS, ""), what);
         }
     }
 }
 
 #[test]
 fn nal_units_after_the_slices_are_no_frames() {
-    let stream = stream_of("bframes=3:b-pyramid=normal");
+    let stream = reordered();
+    let reference = Reference::new(stream.clone());
     for (what, nal) in other_nals() {
         // What begins the next access unit is no part of this one, but it does no harm.
         let bucket = line::record(&laid_out_as(Layout::Gop), &stream.with_nal_at_end(&nal));
-        assert_unchanged(&line::export(&bucket, FPS, ""), &stream, what);
+        reference.assert_is(&line::export(&bucket, FPS, ""), what);
     }
 }
 
 #[test]
 fn records_of_no_picture_are_no_frames() {
     let stream = stream_of("");
+    let reference = Reference::new(stream.clone());
     for (what, nal) in other_nals() {
         let laid = with_records(&records(&stream), &annex_b(&[&nal]));
         let export = line::export(&line::write(&laid), FPS, "");
-        assert_unchanged(&export, &stream, what);
+        reference.assert_is(&export, what);
     }
 }
 
 #[test]
 fn records_of_nothing_are_no_frames() {
-    let stream = stream_of("bframes=3:b-pyramid=normal");
+    let stream = reordered();
+    let reference = Reference::new(stream.clone());
     for (what, bytes) in [
         ("empty", &[][..]),
         ("a zero", &[0]),
@@ -158,16 +182,17 @@ fn records_of_nothing_are_no_frames() {
     ] {
         let laid = with_records(&records(&stream), bytes);
         let export = line::export(&line::write(&laid), FPS, "");
-        assert_unchanged(&export, &stream, what);
+        reference.assert_is(&export, what);
     }
 }
 
 #[test]
 fn ends_of_sequence_are_no_frames() {
     for stream in streams() {
+        let reference = Reference::new(stream.clone());
         for layout in [Layout::AccessUnit, Layout::Gop] {
             let bucket = line::record(&laid_out_as(layout), &stream.with_ends());
-            assert_unchanged(&line::export(&bucket, FPS, ""), &stream, "in the unit");
+            reference.assert_is(&line::export(&bucket, FPS, ""), "in the unit");
         }
         // In a record of its own, between two groups.
         let mut laid = records(&stream);
@@ -177,19 +202,20 @@ fn ends_of_sequence_are_no_frames() {
         end.record.bytes = annex_b(&[&[10]]).into();
         laid.insert(30, end);
         let export = line::export(&line::write(&laid), FPS, "");
-        assert_unchanged(&export, &stream, "in a record");
+        reference.assert_is(&export, "in a record");
     }
 }
 
 #[test]
 fn zeros_around_nal_units_are_no_frames() {
     for stream in streams() {
+        let reference = Reference::new(stream.clone());
         let trailing = stream.map_units(|_, unit| [unit, &[0; 40]].concat());
         let leading = stream.map_units(|_, unit| [&[0; 40], unit].concat());
         for stream_with_zeros in [trailing, leading] {
             for layout in [Layout::AccessUnit, Layout::AccessUnits(7)] {
                 let bucket = line::record(&laid_out_as(layout), &stream_with_zeros);
-                assert_unchanged(&line::export(&bucket, FPS, ""), &stream, "zeros");
+                reference.assert_is(&line::export(&bucket, FPS, ""), "zeros");
             }
         }
     }
@@ -345,7 +371,6 @@ fn a_broken_record_may_stop_the_source() {
         let (error, _) = &read.outcome.errors[0];
         assert!(error.matches(gst::StreamError::Decode), "{what}: {error:?}");
         assert_names(error.message(), time_us, what);
-        assert_eq!(read.stat("damaged"), 1, "{what}");
         assert!(!read.outcome.eos, "{what}");
         let units = read.units();
         assert!(units.len() <= BROKEN, "{what}: {}", units.len());
@@ -452,7 +477,8 @@ fn a_broken_slice_of_several_leaves_the_others() {
     for slice in [0, 2, 3] {
         let mut laid = records(&stream);
         let unit = laid[BROKEN].record.bytes.to_vec();
-        let at = nal_ranges(&unit)[slice].start + 4;
+        let range = nal_ranges(&unit)[slice].clone();
+        let at = range.end - payload(&unit[range.clone()]).len();
         assert!(matches!(nal_type(&unit[at..]), 1));
         let mut bytes = unit.clone();
         bytes[at] |= 0x80;

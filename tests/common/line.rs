@@ -14,7 +14,7 @@ use gst::prelude::*;
 use tempfile::TempDir;
 
 use super::SERVER;
-use super::mp4::{self, Decoded, Mp4};
+use super::mp4::{self, Decoded, Mp4, Packet};
 use super::pipeline::{Episode, Outcome, Pipeline};
 use super::recording::{Laid, Recording};
 use super::stream::Stream;
@@ -177,6 +177,18 @@ pub fn check_spacing(episode: &Episode, file: &Mp4, fps: (u32, u32)) {
     for (frame, pts) in pts.into_iter().enumerate() {
         let what = format!("PTS {frame} of {name:?}");
         near(pts, frame_us(frame, fps), 2, &what);
+    }
+    // Of reordered frames ffprobe tells no duration but its guess.
+    let in_order = |packet: &Packet| packet.dts_us == packet.pts_us;
+    if file.packets.iter().all(in_order) {
+        for packet in &file.packets {
+            near(
+                packet.duration_us,
+                frame_us(1, fps),
+                2,
+                "duration of a sample",
+            );
+        }
     }
     check_order(file);
 }
