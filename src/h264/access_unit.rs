@@ -24,6 +24,8 @@ use super::{avc, nal_type, nal_unit_type, sei};
 
 /// The bytes that one access unit may have. No level allows as many (A.3.1 j).
 const MAX_BYTES: usize = 128 << 20;
+/// What a part costs besides its bytes: many small ones count as well.
+const PART_BYTES: usize = 128;
 
 /// One frame: a primary coded picture and all that belongs to it, or the two of a complementary
 /// field pair.
@@ -126,6 +128,8 @@ pub struct AccessUnitSplitter {
     lost: bool,
     /// A slice of which there is no more than its header came last.
     has_stray_slice: bool,
+    /// What the parts in the making cost.
+    held: usize,
     /// Parameter sets of undecodable access units, for the next one that is not.
     orphans: ParameterSets,
     vui_frame_rate: Option<VuiFrameRate>,
@@ -234,7 +238,7 @@ impl AccessUnitSplitter {
             }
             self.settle_stray_slice(false, complete, &mut pushed.begun);
         }
-        if self.bytes() > MAX_BYTES {
+        if self.held > MAX_BYTES {
             pushed.damage = pushed.damage.or(Some(Damage::TooLarge));
             self.abandon(complete);
         }
@@ -271,6 +275,7 @@ impl AccessUnitSplitter {
         if self.current.picture.is_some() {
             self.complete(complete);
         }
+        self.held = 0;
         let rest = mem::take(&mut self.current).parts;
         rest.iter().map(Bytes::len).sum()
     }
@@ -479,6 +484,7 @@ impl AccessUnitSplitter {
             None => &mut self.current.parts,
         };
         if !part.is_empty() {
+            self.held += part.len() + PART_BYTES;
             parts.push(part);
         }
     }
@@ -500,6 +506,7 @@ impl AccessUnitSplitter {
             recovery_point: ahead.recovery_point,
             ..Default::default()
         };
+        self.held = cost(&next.parts);
         let mut done = mem::replace(&mut self.current, next);
         let integrity = match (&done.order, done.corrupted) {
             (None, _) => Integrity::Undecodable,
@@ -527,13 +534,9 @@ impl AccessUnitSplitter {
 
     /// What came for a picture that is lost: only its parameter sets stay.
     fn orphan(&mut self) {
+        self.held = 0;
         let lost = mem::take(&mut self.current);
         lost.sets.iter().for_each(|nal| self.orphans.put(nal));
-    }
-
-    fn bytes(&self) -> usize {
-        let ahead = self.ahead.iter().flat_map(|ahead| &ahead.parts);
-        self.current.parts.iter().chain(ahead).map(Bytes::len).sum()
     }
 
     /// Drops what is in the making. A picture still counts.
@@ -544,6 +547,7 @@ impl AccessUnitSplitter {
             self.complete(complete);
         }
         self.current = Unfinished::default();
+        self.held = 0;
     }
 }
 
@@ -573,6 +577,10 @@ fn format_damage(data: &[u8]) -> Option<Damage> {
     } else {
         Some(Damage::NotByteStream)
     }
+}
+
+fn cost(parts: &[Bytes]) -> usize {
+    parts.iter().map(|part| part.len() + PART_BYTES).sum()
 }
 
 fn has_forbidden_bit(nal: &[u8]) -> bool {
@@ -937,9 +945,21 @@ mod tests {
         splitter.push(&record(&[&sps(SPS), &pps(0), &slice(IDR)]), &mut units);
         let told = (0..200).find_map(|_| splitter.push(&filler, &mut units).damage);
         assert_eq!(told, Some(Damage::TooLarge));
-        assert!(splitter.bytes() <= MAX_BYTES);
+        assert!(splitter.held <= MAX_BYTES);
         assert_eq!(units.len(), 1);
         assert_eq!(units[0].integrity, Integrity::Undecodable);
+    }
+
+    #[test]
+    fn small_parts_count_as_well() {
+        let mut splitter = AccessUnitSplitter::default();
+        let mut units = VecDeque::new();
+        let told = (0..).find_map(|parts| {
+            let damage = splitter.push(&record(&[SEI]), &mut units).damage;
+            damage.map(|_| parts)
+        });
+        assert!(told < Some(MAX_BYTES / PART_BYTES), "{told:?}");
+        assert_eq!(splitter.finish(&mut units), 0);
     }
 
     #[test]

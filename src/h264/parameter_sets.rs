@@ -37,9 +37,10 @@ impl ParameterSets {
         sets
     }
 
-    /// Takes over a parameter set, which replaces that with its id. Passes over any other NAL unit.
+    /// Takes over a parameter set, which replaces that with its id. Passes over any other NAL unit,
+    /// and over one that is too long for the record.
     pub fn put(&mut self, nal: &[u8]) {
-        let Some(&header) = nal.first() else {
+        let Some(&header) = nal.first().filter(|_| u16::try_from(nal.len()).is_ok()) else {
             return;
         };
         match nal_unit_type(header) {
