@@ -203,7 +203,7 @@ impl AccessUnitSplitter {
     pub fn push(&mut self, data: &Bytes, complete: &mut VecDeque<AccessUnit>) -> Pushed {
         let mut pushed = Pushed {
             begun: 0,
-            damage: format_damage(data),
+            damage: self.format_damage(data),
         };
         if pushed.damage.is_some() {
             self.lose();
@@ -284,7 +284,7 @@ impl AccessUnitSplitter {
     pub fn lacks_parameter_sets(&self, data: &Bytes) -> bool {
         let mut sets = [false; 2];
         !self.sets.has_active()
-            && format_damage(data).is_none()
+            && self.format_damage(data).is_none()
             && annexb::nal_units(data)
                 .find_map(|nal| match nal_unit_type(data[nal.bytes.start]) {
                     nal_type::SPS => {
@@ -306,6 +306,19 @@ impl AccessUnitSplitter {
     /// The frame rate of the SPS that the last picture refers to, if its VUI has one.
     pub fn vui_frame_rate(&self) -> Option<VuiFrameRate> {
         self.vui_frame_rate
+    }
+
+    /// Whether `data` is a byte stream, if there is anything in it.
+    fn format_damage(&self, data: &[u8]) -> Option<Damage> {
+        let begins = annexb::begins_with_start_code(data);
+        // Where a byte stream goes on, what may be a length is a start code.
+        if !(begins && self.sets.has_active()) && avc::is_length_prefixed(data) {
+            Some(Damage::LengthPrefixed)
+        } else if begins || data.iter().all(|byte| *byte == 0) {
+            None
+        } else {
+            Some(Damage::NotByteStream)
+        }
     }
 
     /// Adds the slice `nal`, which begins at `start` with its start code, or tells why it is to be
@@ -565,17 +578,6 @@ impl Unfinished {
             Some(first) => first.count = first.count.min(order.count),
             None => self.order = Some(order),
         }
-    }
-}
-
-/// Whether `data` is a byte stream, if there is anything in it.
-fn format_damage(data: &[u8]) -> Option<Damage> {
-    if avc::is_length_prefixed(data) {
-        Some(Damage::LengthPrefixed)
-    } else if annexb::begins_with_start_code(data) || data.iter().all(|byte| *byte == 0) {
-        None
-    } else {
-        Some(Damage::NotByteStream)
     }
 }
 
@@ -1045,6 +1047,24 @@ mod tests {
             let pushed = splitter.push(&data.clone().into(), &mut VecDeque::new());
             assert_eq!((pushed.begun, pushed.damage), (0, expected), "{data:?}");
         }
+    }
+
+    /// 00 00 01 41 is a start code and a header, and a length of 321 bytes.
+    #[test]
+    fn a_stream_that_goes_on_has_no_lengths() {
+        let part = slice(Header {
+            first_macroblock: 3,
+            ..P
+        });
+        let mut record_of_part = [&[0, 0, 1][..], &part].concat();
+        record_of_part.resize(4 + 321, 0xab);
+        let record_of_part = Bytes::from(record_of_part);
+        let start = record(&[&sps(SPS), &pps(0), &slice(P)]);
+        let (units, damage) = read(&[start, record_of_part.clone()]);
+        assert_eq!(damage, [None, None]);
+        assert_eq!(units.len(), 1);
+        let (_, damage) = read(&[record_of_part]);
+        assert_eq!(damage, [Some(Damage::LengthPrefixed)]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 //! Access units with length-prefixed NAL units (ISO/IEC 14496-15, `stream-format=avc`).
 
-use super::annexb::begins_with_start_code;
+use super::annexb::{self, begins_with_start_code};
 use super::nal_unit_type;
 
 /// Size of the length before each NAL unit, from an `AVCDecoderConfigurationRecord`
@@ -32,11 +32,11 @@ pub fn is_length_prefixed(data: &[u8]) -> bool {
     })
 }
 
-/// Whether `nal` begins with the header of a NAL unit that exists.
+/// Whether `nal` begins with the header of a NAL unit that exists, and has no start code in it.
 fn is_plausible(nal: &[u8]) -> bool {
     nal.first().is_some_and(|header| {
         header & 0x80 == 0 && matches!(nal_unit_type(*header), 1..=15 | 19..=21)
-    })
+    }) && annexb::nal_units(nal).next().is_none()
 }
 
 /// The NAL units of an access unit; a last `None` if its lengths are beyond its end.
@@ -109,6 +109,10 @@ mod tests {
         assert!(!is_length_prefixed(&[0, 0, 0, 1, 10]));
         // A byte stream that would be one unit of 257 bytes, if 0x88 was the header of one.
         let stream = [&[0, 0, 1, 1][..], &[0x88; 257]].concat();
+        assert!(!is_length_prefixed(&stream));
+        // An SPS, a PPS and a slice, that would be one unit of 359 bytes.
+        let mut stream = [&[0, 0, 1, 0x67, 66][..], &[0, 0, 1, 0x68], &[0, 0, 1]].concat();
+        stream.resize(4 + 0x167, 0x65);
         assert!(!is_length_prefixed(&stream));
     }
 
