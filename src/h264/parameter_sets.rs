@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 
-use h264_reader::avcc::AvcDecoderConfigurationRecord;
 use h264_reader::rbsp::BitRead;
 
 use super::pps::Pps;
@@ -28,13 +27,31 @@ impl ParameterSets {
     /// The parameter sets of an `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15, 5.3.3.1); none if
     /// it is broken.
     pub fn from_configuration(record: &[u8]) -> Self {
+        Self::read_configuration(record).unwrap_or_default()
+    }
+
+    fn read_configuration(record: &[u8]) -> Option<Self> {
         let mut sets = Self::default();
-        if let Ok(record) = AvcDecoderConfigurationRecord::try_from(record) {
-            let sequence = record.sequence_parameter_sets().flatten();
-            let picture = record.picture_parameter_sets().flatten();
-            sequence.chain(picture).for_each(|nal| sets.put(nal));
+        let (&[version, _, _, _, _, count], rest) = record.split_first_chunk()?;
+        if version != 1 {
+            return None;
         }
-        sets
+        // The three bits before the number of SPSs are reserved.
+        let rest = sets.read(count & 0x1f, rest)?;
+        let (&count, rest) = rest.split_first()?;
+        sets.read(count, rest)?;
+        Some(sets)
+    }
+
+    /// Takes over `count` sets with lengths of two bytes, and gives what is after them.
+    fn read<'a>(&mut self, count: u8, mut rest: &'a [u8]) -> Option<&'a [u8]> {
+        for _ in 0..count {
+            let (length, after) = rest.split_first_chunk()?;
+            let (nal, after) = after.split_at_checked(u16::from_be_bytes(*length).into())?;
+            self.put(nal);
+            rest = after;
+        }
+        Some(rest)
     }
 
     /// Takes over a parameter set, which replaces that with its id. Passes over any other NAL unit,
@@ -208,6 +225,23 @@ mod tests {
         ];
         assert_eq!(record, expected.concat());
         assert_eq!(ParameterSets::from_configuration(&record), all);
+    }
+
+    #[test]
+    fn configurations_that_are_odd() {
+        let none = ParameterSets::default();
+        let empty_pps = [1, 66, 0, 30, 0xff, 0xe0, 1, 0, 0];
+        assert_eq!(ParameterSets::from_configuration(&empty_pps), none);
+        let mut record = sets(&[SPS, PPS_0]).to_configuration().unwrap();
+        // The begin of optional fields.
+        record.extend_from_slice(&[0xfd, 0xf8]);
+        assert_eq!(
+            ParameterSets::from_configuration(&record),
+            sets(&[SPS, PPS_0])
+        );
+        assert_eq!(ParameterSets::from_configuration(&record[..17]), none);
+        record[0] = 2;
+        assert_eq!(ParameterSets::from_configuration(&record), none);
     }
 
     #[test]
