@@ -18,6 +18,8 @@ mod parameter_sets;
 mod picture;
 mod picture_order;
 mod pps;
+#[cfg(test)]
+mod properties;
 mod sei;
 mod slice;
 mod sps;

@@ -34,7 +34,7 @@ fn nal(header: u8, write: impl FnOnce(&mut Bits)) -> Vec<u8> {
 }
 
 /// How an SPS has pictures ordered.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub enum Order {
     /// Type 0 with four bits.
     Lsb,
@@ -45,7 +45,7 @@ pub enum Order {
 }
 
 /// What tests vary of an SPS of 64x64 pixels, with `frame_num` of four bits.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct SpsSpec {
     pub order: Order,
     pub interlaced: bool,
@@ -141,7 +141,7 @@ pub fn pps(id: u32) -> Vec<u8> {
 }
 
 /// The syntax elements of a slice header that tests vary.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Header {
     pub sps: SpsSpec,
     pub nal: u8,
