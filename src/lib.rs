@@ -18,7 +18,7 @@
  * Since: plugins-reduct-0.1
  */
 mod client;
-// Public for the fuzz targets and benchmarks only.
+// Public for the benchmarks only.
 #[doc(hidden)]
 pub mod h264;
 mod reductepisodesplit;

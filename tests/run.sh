@@ -10,6 +10,7 @@ source "$top/pipelines/lib/setup.sh"
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target} # one for all, the meson build included
 unset REDUCT_URL REDUCT_API_TOKEN # the tests start servers of their own
+cargo_fuzz_version=0.13.2
 results=()
 failed=0
 
@@ -58,6 +59,26 @@ same_version() {
   [[ -n $cargo && $cargo == "$meson" ]]
 }
 
+# Begins with the stored seeds. An input that fails stays in fuzz/artifacts; all others go.
+fuzz_targets() {
+  local tool=$cache/cargo-fuzz-$cargo_fuzz_version target
+  export PATH=$tool/bin:$PATH
+  if ! cargo fuzz --version >/dev/null 2>&1; then
+    say "Building cargo-fuzz $cargo_fuzz_version, once; this takes about a minute"
+    env -u CARGO_TARGET_DIR cargo install cargo-fuzz --version "$cargo_fuzz_version" --locked --quiet --root "$tool"
+  fi
+  export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/fuzz
+  cargo fmt --manifest-path fuzz/Cargo.toml --check
+  cargo clippy --locked --manifest-path fuzz/Cargo.toml -- -D warnings
+  for target in $(cargo fuzz list); do
+    mkdir -p "$scratch/corpus/$target"
+    # Sanitizers need a nightly toolchain, and look for what safe code does not do.
+    cargo fuzz run --sanitizer none "$target" "$scratch/corpus/$target" "fuzz/seeds/$target" -- \
+      -max_total_time=20 -max_len=65536 -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 |&
+      sed '/^"/d' # hundreds of words for a dictionary
+  done
+}
+
 # The runner's own closing lines come last.
 summary() {
   printf '\n=== Result\n'
@@ -77,6 +98,7 @@ touch "$scratch/tests.log"
 check formatting cargo fmt --check
 check clippy cargo clippy --locked --all-targets -- -D warnings
 check tests all_tests "$@"
+check 'fuzz targets, 20 s each' fuzz_targets
 check "pipelines' smoke test" tests/smoke.sh
 check 'meson build and install' meson_install
 check 'equal version numbers' same_version

@@ -1,0 +1,53 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! NAL units in any bytes, by lengths and by start codes.
+
+#![no_main]
+
+use gst_plugin_reduct_fuzz::h264::{avc, nal_units};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    check_start_codes(input);
+    let fits = |size| avc::nal_units(size, input).all(|nal| nal.is_some());
+    if avc::is_length_prefixed(input) {
+        assert!((1..=4).any(fits));
+    }
+    (1..=4).for_each(|size| check_lengths(size, input));
+    if let Some(size) = avc::length_size(input) {
+        assert!((1..=4).contains(&size));
+    }
+});
+
+fn check_lengths(size: usize, data: &[u8]) {
+    let stream = avc::to_byte_stream(size, data);
+    let nals: Vec<&[u8]> = avc::nal_units(size, data).flatten().collect();
+    let length: usize = nals.iter().map(|nal| nal.len() + size).sum();
+    assert!(length <= data.len());
+    assert_eq!(stream.len(), length + nals.len() * 4 - nals.len() * size);
+    // Of NAL units as they have to be, each comes back.
+    let is_proper = |nal: &&[u8]| !nal.ends_with(&[0]) && !nal.windows(3).any(|w| w == [0, 0, 1]);
+    if nals.iter().all(|nal| !nal.is_empty() && is_proper(nal)) {
+        let found: Vec<&[u8]> = nal_units(&stream).map(|nal| &stream[nal.bytes]).collect();
+        assert_eq!(found, nals);
+    }
+}
+
+fn check_start_codes(data: &[u8]) {
+    let mut end = 0;
+    for nal in nal_units(data) {
+        assert!(end <= nal.start && nal.start < nal.bytes.start);
+        assert!(nal.bytes.start < nal.bytes.end && nal.bytes.end <= data.len());
+        let code = &data[nal.start..nal.bytes.start];
+        assert!(matches!(code, [0, 0, 1] | [0, 0, 0, 1]));
+        let bytes = &data[nal.bytes.clone()];
+        assert!(!bytes.ends_with(&[0]) && !bytes.windows(3).any(|w| w == [0, 0, 1]));
+        end = nal.bytes.end;
+    }
+}

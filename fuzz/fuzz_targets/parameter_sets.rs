@@ -1,0 +1,68 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Parameter sets with any contents, one by one, in a configuration record and in a byte stream.
+
+#![no_main]
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use gst_plugin_reduct_fuzz::h264::{AccessUnitSplitter, ParameterSets, Sps, nal_units};
+use libfuzzer_sys::fuzz_target;
+
+/// More sequence parameter sets are not in a configuration record (ISO/IEC 14496-15, 5.3.3.1).
+const MAX_IN_CONFIGURATION: usize = 31;
+
+fuzz_target!(|input: &[u8]| {
+    check_sps(input);
+    check_sets(&ParameterSets::from_configuration(input));
+
+    let mut splitter = AccessUnitSplitter::default();
+    let mut sets = ParameterSets::default();
+    for nal in nal_units(input) {
+        let nal = &input[nal.bytes];
+        check_sps(nal);
+        let before = sets.clone();
+        sets.put(nal);
+        splitter.put_parameter_set(nal);
+        let mut both = before.clone();
+        both.fill_from(sets.clone());
+        assert!(both.extends(&before));
+        assert!(both.iter().count() >= sets.iter().count());
+    }
+    check_sets(&sets);
+
+    let stream = Bytes::copy_from_slice(input);
+    let mut new = AccessUnitSplitter::default();
+    let lacks = new.lacks_parameter_sets(&stream);
+    let pushed = new.push(&stream, &mut VecDeque::new());
+    assert!(!lacks || pushed.damage.is_some());
+    assert!(!splitter.lacks_parameter_sets(&stream) || lacks);
+});
+
+fn check_sps(nal: &[u8]) {
+    if let Ok(sps) = Sps::parse(nal) {
+        assert!(sps.width > 0 && sps.height > 0);
+        assert!(sps.reordering().frames <= 16);
+        let rate = sps.vui.frame_rate;
+        assert!(rate.is_none_or(|rate| rate.numerator > 0 && rate.denominator > 0));
+    }
+}
+
+fn check_sets(sets: &ParameterSets) {
+    let is_sps = |nal: &&[u8]| nal[0] & 0x1f == 7;
+    if let Some(record) = sets.to_configuration() {
+        assert!(sets.has_both());
+        let again = ParameterSets::from_configuration(&record);
+        assert!(sets.extends(&again));
+        if sets.iter().filter(is_sps).count() <= MAX_IN_CONFIGURATION {
+            assert_eq!(&again, sets);
+        }
+    }
+}
