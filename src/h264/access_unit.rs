@@ -26,6 +26,8 @@ use super::{avc, nal_type, nal_unit_type, sei};
 const MAX_BYTES: usize = 128 << 20;
 /// What a part costs besides its bytes: many small ones count as well.
 const PART_BYTES: usize = 128;
+/// A part that waits for the next piece may keep so many times its bytes in memory.
+const PIN_RATIO: usize = 16;
 
 /// One frame: a primary coded picture and all that belongs to it, or the two of a complementary
 /// field pair.
@@ -107,6 +109,10 @@ impl fmt::Display for Damage {
 pub struct Pushed {
     /// The access units that begin in it.
     pub begun: usize,
+    /// It has slices of the access unit that began before it.
+    pub continues: bool,
+    /// It begins the second field of a frame.
+    pub completes_pair: bool,
     /// The first thing that was wrong with it.
     pub damage: Option<Damage>,
 }
@@ -202,8 +208,8 @@ impl AccessUnitSplitter {
     /// `complete`.
     pub fn push(&mut self, data: &Bytes, complete: &mut VecDeque<AccessUnit>) -> Pushed {
         let mut pushed = Pushed {
-            begun: 0,
             damage: self.format_damage(data),
+            ..Default::default()
         };
         if pushed.damage.is_some() {
             self.lose();
@@ -219,7 +225,7 @@ impl AccessUnitSplitter {
             let nal = data.slice(bytes);
             let damage = match nal_unit_type(nal[0]) {
                 nal_type::SLICE | nal_type::SLICE_PARTITION_A | nal_type::SLICE_IDR => {
-                    self.add_slice(&nal, start, &mut piece, complete, &mut pushed.begun)
+                    self.add_slice(&nal, start, &mut piece, complete, &mut pushed)
                 }
                 other => self.add_other(other, nal, start, &mut piece),
             };
@@ -232,12 +238,16 @@ impl AccessUnitSplitter {
         }
         self.put(piece.take_rest());
         if self.has_stray_slice {
+            // A piece that has other slices was cut off within its last picture.
+            let in_picture = pushed.begun > 0 || pushed.continues;
             match self.current.picture {
+                _ if in_picture => {}
                 Some(_) => self.complete(complete),
                 None => self.orphan(),
             }
-            self.settle_stray_slice(false, complete, &mut pushed.begun);
+            self.settle_stray_slice(in_picture, complete, &mut pushed.begun);
         }
+        self.release_memory_of(data);
         if self.held > MAX_BYTES {
             pushed.damage = pushed.damage.or(Some(Damage::TooLarge));
             self.abandon(complete);
@@ -256,6 +266,19 @@ impl AccessUnitSplitter {
         self.lost = true;
     }
 
+    /// Takes over parameter sets that come from elsewhere. The next access unit gets them.
+    pub fn adopt(&mut self, sets: ParameterSets) {
+        sets.iter().for_each(|nal| self.put_parameter_set(nal));
+        self.orphans.fill_from(sets);
+    }
+
+    /// What follows is not part of the last access unit.
+    pub fn end_run(&mut self, complete: &mut VecDeque<AccessUnit>) {
+        if self.current.picture.is_some() {
+            self.complete(complete);
+        }
+    }
+
     /// The piece of the stream ends with an access unit: it is complete, unless it is the first
     /// field of a frame.
     pub fn end_access_unit(&mut self, complete: &mut VecDeque<AccessUnit>) {
@@ -272,9 +295,7 @@ impl AccessUnitSplitter {
     /// Ends the stream: appends the last access unit, and gives the number of bytes after it that
     /// belong to none.
     pub fn finish(&mut self, complete: &mut VecDeque<AccessUnit>) -> usize {
-        if self.current.picture.is_some() {
-            self.complete(complete);
-        }
+        self.end_run(complete);
         self.held = 0;
         let rest = mem::take(&mut self.current).parts;
         rest.iter().map(Bytes::len).sum()
@@ -329,7 +350,7 @@ impl AccessUnitSplitter {
         start: usize,
         piece: &mut Piece,
         complete: &mut VecDeque<AccessUnit>,
-        begun: &mut usize,
+        pushed: &mut Pushed,
     ) -> Option<Damage> {
         if nal.len() < 2 {
             self.has_stray_slice = true;
@@ -358,8 +379,8 @@ impl AccessUnitSplitter {
             .is_some_and(|ahead| ahead.begins_picture);
         let place = match &mut self.current.picture {
             None => {
-                self.settle_stray_slice(false, complete, begun);
-                *begun += 1;
+                self.settle_stray_slice(false, complete, &mut pushed.begun);
+                pushed.begun += 1;
                 self.current.begin(slice, mem::take(&mut self.lost));
                 Place::NextUnit
             }
@@ -383,8 +404,8 @@ impl AccessUnitSplitter {
                         let before = piece.take_until(start);
                         self.put(before);
                         self.complete(complete);
-                        self.settle_stray_slice(false, complete, begun);
-                        *begun += 1;
+                        self.settle_stray_slice(false, complete, &mut pushed.begun);
+                        pushed.begun += 1;
                         self.current.begin(slice, mem::take(&mut self.lost));
                         Place::NextUnit
                     }
@@ -394,11 +415,14 @@ impl AccessUnitSplitter {
         match place {
             Place::SamePicture => {
                 self.take_ahead();
-                self.settle_stray_slice(true, complete, begun);
+                self.settle_stray_slice(true, complete, &mut pushed.begun);
+                pushed.continues |= pushed.begun == 0;
             }
             Place::SecondField => {
                 self.take_ahead();
-                self.settle_stray_slice(true, complete, begun);
+                self.settle_stray_slice(true, complete, &mut pushed.begun);
+                pushed.continues |= pushed.begun == 0;
+                pushed.completes_pair = true;
                 self.current.is_field_pair = true;
                 self.current.is_ordered = false;
             }
@@ -478,7 +502,10 @@ impl AccessUnitSplitter {
             None => (&mut self.current.sets, &mut self.current.recovery_point),
         };
         match nal_unit_type {
-            nal_type::SPS | nal_type::PPS => sets.push(nal),
+            nal_type::SPS | nal_type::PPS => {
+                self.held += nal.len();
+                sets.push(Bytes::copy_from_slice(&nal));
+            }
             nal_type::SEI => {
                 *recovery_point = recovery_point.or_else(|| sei::recovery_frame_count(&nal));
             }
@@ -519,7 +546,7 @@ impl AccessUnitSplitter {
             recovery_point: ahead.recovery_point,
             ..Default::default()
         };
-        self.held = cost(&next.parts);
+        self.held = cost(&next.parts) + cost(&next.sets);
         let mut done = mem::replace(&mut self.current, next);
         let integrity = match (&done.order, done.corrupted) {
             (None, _) => Integrity::Undecodable,
@@ -529,10 +556,11 @@ impl AccessUnitSplitter {
         if integrity == Integrity::Undecodable {
             done.sets.iter().for_each(|nal| self.orphans.put(nal));
             done.parts.clear();
-            self.lost |= done.picture.is_some_and(|picture| picture.is_reference());
+            self.lost |=
+                done.after_loss || done.picture.is_some_and(|picture| picture.is_reference());
         } else if !self.orphans.is_empty() {
             let sets = mem::take(&mut self.orphans);
-            done.parts.insert(0, sets.to_byte_stream().into());
+            insert_after_delimiter(&mut done.parts, sets.to_byte_stream().into());
         }
         complete.push_back(AccessUnit {
             parts: done.parts,
@@ -543,6 +571,18 @@ impl AccessUnitSplitter {
             integrity,
             after_loss: done.after_loss,
         });
+    }
+
+    /// A small part of a record shall not keep all of it in memory while it waits for the next one.
+    fn release_memory_of(&mut self, data: &Bytes) {
+        let memory = data.as_ptr_range();
+        let ahead = self.ahead.as_mut().map(|ahead| &mut ahead.parts);
+        for parts in [Some(&mut self.current.parts), ahead].into_iter().flatten() {
+            let new = (parts.iter_mut().rev()).take_while(|part| memory.contains(&part.as_ptr()));
+            for part in new.filter(|part| part.len() < data.len() / PIN_RATIO) {
+                *part = Bytes::copy_from_slice(part);
+            }
+        }
     }
 
     /// What came for a picture that is lost: only its parameter sets stay.
@@ -579,6 +619,24 @@ impl Unfinished {
             None => self.order = Some(order),
         }
     }
+}
+
+/// Inserts `sets` at the begin of an access unit, where only a delimiter can be before them
+/// (7.4.1.2.3).
+fn insert_after_delimiter(parts: &mut Vec<Bytes>, sets: Bytes) {
+    let mut at = 0;
+    if let Some(first) = parts.first().cloned() {
+        let mut units = annexb::nal_units(&first);
+        let is_delimiter =
+            |nal: NalUnit| nal_unit_type(first[nal.bytes.start]) == nal_type::DELIMITER;
+        if units.next().is_some_and(is_delimiter) {
+            let end = units.next().map_or(first.len(), |next| next.start);
+            parts[0] = first.slice(..end);
+            parts.insert(1, first.slice(end..));
+            at = 1;
+        }
+    }
+    parts.insert(at, sets);
 }
 
 fn cost(parts: &[Bytes]) -> usize {
@@ -962,6 +1020,113 @@ mod tests {
         });
         assert!(told < Some(MAX_BYTES / PART_BYTES), "{told:?}");
         assert_eq!(splitter.finish(&mut units), 0);
+    }
+
+    #[test]
+    fn a_small_part_does_not_keep_its_record() {
+        let forbidden = [&[0x81], &[1; 1 << 20][..]].concat();
+        let mut splitter = AccessUnitSplitter::default();
+        let mut units = VecDeque::new();
+        let data = record(&[SEI, &forbidden]);
+        splitter.push(&data, &mut units);
+        // Nobody else has it.
+        assert!(data.try_into_mut().is_ok());
+    }
+
+    #[test]
+    fn a_loss_is_told_after_lost_pictures() {
+        let (sps, pps, idr) = (sps(SPS), pps(0), slice(IDR));
+        let unknown = slice(Header {
+            nal: 1,
+            pps: 7,
+            ..P
+        });
+        let records = [
+            record(&[&sps, &pps, &idr]),
+            Bytes::from_static(b"{}"),
+            record(&[&unknown]),
+            record(&[&slice(P)]),
+        ];
+        let loss: Vec<_> = read(&records)
+            .0
+            .iter()
+            .map(|unit| unit.after_loss)
+            .collect();
+        assert_eq!(loss, [false, true, true]);
+    }
+
+    #[test]
+    fn a_record_that_is_cut_off_in_a_slice() {
+        let record = record(&[&sps(SPS), &pps(0), &slice(IDR), &[0x65]]);
+        let (units, _) = read(&[record]);
+        assert_eq!(units.len(), 1);
+        assert_eq!(units[0].integrity, Integrity::Corrupted);
+    }
+
+    #[test]
+    fn redundant_slices_may_have_other_parameter_sets() {
+        let redundant = slice(Header {
+            redundant: 1,
+            pps: 1,
+            ..IDR
+        });
+        let (sps, pps0, pps1) = (sps(SPS), pps(0), pps(1));
+        let part = slice(Header {
+            first_macroblock: 4,
+            ..IDR
+        });
+        let nals: [&[u8]; 7] = [
+            &sps,
+            &pps0,
+            &pps1,
+            &slice(IDR),
+            &redundant,
+            &part,
+            &slice(P),
+        ];
+        assert_units(&nals, &[6, 1]);
+    }
+
+    #[test]
+    fn after_a_first_field_that_resets_the_order_frame_num_is_0() {
+        let spec = SpsSpec {
+            interlaced: true,
+            ..SPS
+        };
+        let field = |bottom, frame_num, resets_order| {
+            slice(Header {
+                sps: spec,
+                bottom_field: Some(bottom),
+                frame_num,
+                resets_order,
+                ..P
+            })
+        };
+        let (top, bottom) = (field(false, 3, true), field(true, 0, false));
+        let idr = slice(Header { sps: spec, ..IDR });
+        assert_units(&[&sps(spec), &pps(0), &idr, &top, &bottom], &[3, 2]);
+    }
+
+    #[test]
+    fn sets_from_elsewhere_come_after_the_delimiter() {
+        let mut sets = ParameterSets::default();
+        sets.put(&sps(SPS));
+        sets.put(&pps(0));
+        let mut splitter = AccessUnitSplitter::default();
+        let mut units = VecDeque::new();
+        splitter.adopt(sets);
+        splitter.push(&record(&[AUD, SEI, &slice(P)]), &mut units);
+        splitter.finish(&mut units);
+        let expected = record(&[AUD, &sps(SPS), &pps(0), SEI, &slice(P)]);
+        assert_eq!(units[0].parts.concat(), expected);
+    }
+
+    #[test]
+    fn zeros_that_lack_emulation_prevention() {
+        let p = [&slice(P)[..], &[0x55, 0, 0, 0, 0x55]].concat();
+        let (units, damage) = read(&[record(&[&sps(SPS), &pps(0), &slice(IDR), &p])]);
+        assert_eq!(damage, [None]);
+        assert_eq!(units.len(), 2);
     }
 
     #[test]

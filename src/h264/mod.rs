@@ -20,14 +20,14 @@ mod picture_order;
 mod pps;
 #[cfg(test)]
 mod properties;
+mod rbsp;
 mod sei;
 mod slice;
 mod sps;
 #[cfg(test)]
 mod testing;
 
-use h264_reader::nal::{Nal, RefNal};
-use h264_reader::rbsp::BitRead;
+use h264_reader::rbsp::{BitRead, BitReader};
 
 pub use access_unit::{AccessUnit, AccessUnitSplitter, Damage, Integrity, Pushed};
 pub use annexb::nal_units;
@@ -45,6 +45,8 @@ pub mod nal_type {
     pub const SLICE_IDR: u8 = 5;
     /// Supplemental enhancement information.
     pub const SEI: u8 = 6;
+    /// Access unit delimiter.
+    pub const DELIMITER: u8 = 9;
     /// Sequence parameter set.
     pub const SPS: u8 = 7;
     /// Picture parameter set.
@@ -62,7 +64,5 @@ pub(crate) fn nal_unit_type(header: u8) -> u8 {
 
 /// The syntax elements of a NAL unit after its header.
 fn bits(nal: &[u8]) -> impl BitRead + use<'_> {
-    // RefNal wants a header.
-    let nal = if nal.is_empty() { &[0] } else { nal };
-    RefNal::new(nal, &[], true).rbsp_bits()
+    BitReader::new(rbsp::Rbsp::new(nal))
 }

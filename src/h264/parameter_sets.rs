@@ -73,9 +73,12 @@ impl ParameterSets {
         self.sequence.is_empty() && self.picture.is_empty()
     }
 
-    /// Whether there is an SPS and a PPS.
-    pub fn has_both(&self) -> bool {
-        !self.sequence.is_empty() && !self.picture.is_empty()
+    /// Whether there is a PPS and the SPS that it refers to.
+    pub fn has_active(&self) -> bool {
+        let mut decoded = Decoded::default();
+        // A broken set is as good as none.
+        self.iter().for_each(|nal| drop(decoded.put(nal)));
+        decoded.has_active()
     }
 
     /// Takes over the sets of `older` whose ids are not there yet.
@@ -121,18 +124,18 @@ impl ParameterSets {
     }
 
     /// The sets as an `AVCDecoderConfigurationRecord` with lengths of four bytes, without its
-    /// optional fields; `None` without an SPS or a PPS.
-    pub fn to_configuration(&self) -> Option<Vec<u8>> {
-        let first = self.sequence.values().next().filter(|sps| sps.len() >= 4)?;
+    /// optional fields, and with profile and level of the SPS `sps_id`; `None` without that or a PPS.
+    pub fn to_configuration(&self, sps_id: u8) -> Option<Vec<u8>> {
+        let first = self.sps(sps_id).filter(|sps| sps.len() >= 4)?;
         if self.picture.is_empty() {
             return None;
         }
         let mut record = vec![1, first[1], first[2], first[3], 0xff];
-        // There are 32 ids, and five bits for their number.
-        record.push(0xe0 | u8::try_from(self.sequence.len()).ok()?.min(31));
+        // There is one id more than the numbers of sets can count.
+        record.push(0xe0 | u8::try_from(self.sequence.len()).unwrap_or(31).min(31));
         write(&mut record, self.sequence.values().take(31))?;
-        record.push(u8::try_from(self.picture.len()).ok()?);
-        write(&mut record, self.picture.values())?;
+        record.push(u8::try_from(self.picture.len()).unwrap_or(u8::MAX));
+        write(&mut record, self.picture.values().take(u8::MAX.into()))?;
         Some(record)
     }
 }
@@ -214,7 +217,7 @@ mod tests {
     #[test]
     fn a_configuration_has_all_sets() {
         let all = sets(&[PPS_1, SPS, PPS_0]);
-        let record = all.to_configuration().unwrap();
+        let record = all.to_configuration(0).unwrap();
         let expected = [
             &[1, 66, 0, 30, 0xff, 0xe1, 0, 5][..],
             SPS,
@@ -232,7 +235,7 @@ mod tests {
         let none = ParameterSets::default();
         let empty_pps = [1, 66, 0, 30, 0xff, 0xe0, 1, 0, 0];
         assert_eq!(ParameterSets::from_configuration(&empty_pps), none);
-        let mut record = sets(&[SPS, PPS_0]).to_configuration().unwrap();
+        let mut record = sets(&[SPS, PPS_0]).to_configuration(0).unwrap();
         // The begin of optional fields.
         record.extend_from_slice(&[0xfd, 0xf8]);
         assert_eq!(
@@ -259,8 +262,8 @@ mod tests {
 
     #[test]
     fn incomplete_sets_make_no_configuration() {
-        assert_eq!(sets(&[SPS]).to_configuration(), None);
-        assert_eq!(sets(&[PPS_0]).to_configuration(), None);
+        assert_eq!(sets(&[SPS]).to_configuration(0), None);
+        assert_eq!(sets(&[PPS_0]).to_configuration(0), None);
         let none = ParameterSets::default();
         assert_eq!(ParameterSets::from_configuration(&[1, 66, 0]), none);
         assert_eq!(ParameterSets::from_configuration(&[]), none);

@@ -67,6 +67,9 @@ impl Picture {
 
     /// Takes the next slice in decoding order, or gives it back: it begins another picture.
     pub fn add(&mut self, slice: Slice) -> Result<(), Slice> {
+        if slice.header.as_ref().is_ok_and(|header| header.redundant) {
+            return Ok(());
+        }
         if self.ends_before(&slice) {
             return Err(slice);
         }
@@ -95,8 +98,14 @@ impl Picture {
         let (Some(first), Ok(second)) = (&self.header, &slice.header) else {
             return false;
         };
+        // Its frame_num counts as 0 from then on (7.4.3).
+        let frame_num = if first.resets_order {
+            0
+        } else {
+            first.frame_num
+        };
         first.structure.is_opposite_field(second.structure)
-            && first.frame_num == second.frame_num
+            && frame_num == second.frame_num
             && first.reference == second.reference
             && !second.idr
             && !second.resets_order

@@ -9,15 +9,15 @@
 //! Supplemental enhancement information (ITU-T H.264, Annex D), as far as it is used.
 
 use h264_reader::nal::sei::{HeaderType, SeiReader};
-use h264_reader::nal::{Nal, RefNal};
 use h264_reader::rbsp::{BitRead, BitReader};
 
-/// `recovery_frame_cnt` of the recovery point message in the SEI NAL unit `nal`, which is not empty: after so many
+use super::rbsp::Rbsp;
+
+/// `recovery_frame_cnt` of the recovery point message in the SEI NAL unit `nal`: after so many
 /// frames, in decoding order, pictures are correct if decoding begins here (D.2.8).
 pub fn recovery_frame_count(nal: &[u8]) -> Option<u32> {
     let mut scratch = Vec::new();
-    let unit = RefNal::new(nal, &[], true);
-    let mut messages = SeiReader::from_rbsp_bytes(unit.rbsp_bytes(), &mut scratch);
+    let mut messages = SeiReader::from_rbsp_bytes(Rbsp::new(nal), &mut scratch);
     while let Ok(Some(message)) = messages.next() {
         if message.payload_type == HeaderType::RecoveryPoint {
             let mut bits = BitReader::new(message.payload);

@@ -23,6 +23,8 @@ pub struct SliceHeader {
     pub idr: bool,
     /// The slice has macroblock 0 of the primary coded picture, which is coded once.
     pub has_first_macroblock: bool,
+    /// The slice is not of the primary coded picture.
+    pub redundant: bool,
     pub pps_id: u8,
     pub frame_num: u32,
     pub structure: Structure,
@@ -123,11 +125,12 @@ impl SliceHeader {
             None
         };
         let order = OrderElements::read(r, sps, pps, structure)?;
-        let is_redundant = pps.redundant_pic_cnt_present && r.read_ue("redundant_pic_cnt")? > 0;
+        let redundant = pps.redundant_pic_cnt_present && r.read_ue("redundant_pic_cnt")? > 0;
         Ok(Self {
             reference,
             idr,
-            has_first_macroblock: first_mb_in_slice == 0 && !is_redundant && !is_further_plane,
+            has_first_macroblock: first_mb_in_slice == 0 && !redundant && !is_further_plane,
+            redundant,
             pps_id,
             frame_num,
             structure,

@@ -82,6 +82,20 @@ pub struct VuiFrameRate {
     pub denominator: u64,
 }
 
+impl VuiFrameRate {
+    /// The rate as a fraction in lowest terms, or `None` where it is out of any camera's range.
+    pub fn reduced(self) -> Option<(i32, i32)> {
+        let divisor = gcd(self.numerator, self.denominator);
+        let numerator = i32::try_from(self.numerator.checked_div(divisor)?).ok()?;
+        let denominator = i32::try_from(self.denominator / divisor).ok()?;
+        (numerator > 0 && denominator > 0).then_some((numerator, denominator))
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 /// How many frames may come after one in decoding order that they precede in output order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reordering {
@@ -160,13 +174,12 @@ impl Sps {
             1
         };
         let unit_y = if chroma_array_type == 1 { 2 } else { 1 } * fields;
+        // Decoders show all of a picture of which nothing would be left.
         let shown = |macroblocks: u32, unit: u32, before: u32, after: u32| {
             let hidden = u64::from(unit) * (u64::from(before) + u64::from(after));
-            let pixels = (16 * u64::from(macroblocks)).checked_sub(hidden);
-            pixels
-                .filter(|pixels| *pixels > 0)
-                .map(|pixels| pixels as u32)
-                .ok_or(Broken)
+            let coded = 16 * u64::from(macroblocks);
+            let left = coded.checked_sub(hidden).filter(|pixels| *pixels > 0);
+            left.unwrap_or(coded) as u32
         };
         let height_in_mbs = height_in_map_units * fields;
         Ok(Self {
@@ -180,8 +193,8 @@ impl Sps {
             picture_order,
             max_num_ref_frames,
             frame_mbs_only,
-            width: shown(width_in_mbs, unit_x, crop[0], crop[1])?,
-            height: shown(height_in_mbs, unit_y, crop[2], crop[3])?,
+            width: shown(width_in_mbs, unit_x, crop[0], crop[1]),
+            height: shown(height_in_mbs, unit_y, crop[2], crop[3]),
             macroblocks: u64::from(width_in_mbs) * u64::from(height_in_mbs),
             vui: Vui::read(r),
         })

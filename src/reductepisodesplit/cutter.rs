@@ -64,6 +64,7 @@ pub struct Cutter {
 #[derive(Debug)]
 struct Held {
     buffer: gst::Buffer,
+    running_time: gst::ClockTime,
     duration: gst::ClockTime,
 }
 
@@ -72,7 +73,7 @@ struct Held {
 struct Span {
     /// How much later than DTS the first PTS is.
     delay: gst::ClockTime,
-    /// The end of what is shown last.
+    /// The running time at which what is shown last ends.
     end: gst::ClockTime,
 }
 
@@ -104,9 +105,9 @@ impl Cutter {
     ) -> Result<(), LocationError> {
         if matches!(
             event.view(),
-            gst::EventView::Caps(_) | gst::EventView::Segment(_)
+            gst::EventView::Caps(_) | gst::EventView::Segment(_) | gst::EventView::Gap(_)
         ) {
-            self.intake.finish();
+            self.intake.end_run();
             self.access_units(orders)?;
             self.release(None, orders);
         }
@@ -149,7 +150,7 @@ impl Cutter {
 
     /// Ends the stream. Gives the number of access units that were dropped since the last keyframe.
     pub fn finish(&mut self, orders: &mut Vec<Order>) -> Result<u64, LocationError> {
-        self.intake.finish();
+        self.intake.end_run();
         self.access_units(orders)?;
         self.release(None, orders);
         let mut changes = Vec::new();
@@ -224,12 +225,16 @@ impl Cutter {
             return Ok(());
         }
         let contents = buffer.make_mut();
-        if idr || begins_file {
+        if entry.is_some_and(|entry| self.policy.is_keyframe(entry)) {
             contents.unset_flags(gst::BufferFlags::DELTA_UNIT);
         } else {
             contents.set_flags(gst::BufferFlags::DELTA_UNIT);
         }
-        let next = Held { buffer, duration };
+        let next = Held {
+            buffer,
+            running_time: unit.running_time,
+            duration,
+        };
         if begins_file && !idr {
             self.held = Some(next);
         } else {
@@ -251,11 +256,8 @@ impl Cutter {
     }
 
     fn push(&mut self, next: Held, orders: &mut Vec<Order>) {
-        let Held {
-            mut buffer,
-            duration,
-        } = next;
-        let duration = self.sample_duration(&buffer, duration);
+        let duration = self.sample_duration(&next);
+        let mut buffer = next.buffer;
         buffer.make_mut().set_duration(duration);
         orders.push(Order::Push(buffer));
     }
@@ -292,21 +294,24 @@ impl Cutter {
     /// How long the sample lasts if it is the last one of its file: until the end of what is shown
     /// last, counted in DTS. mp4mux takes the distance of DTS for all others, and the sum for the
     /// length of the edit list.
-    fn sample_duration(
-        &mut self,
-        buffer: &gst::BufferRef,
-        duration: gst::ClockTime,
-    ) -> gst::ClockTime {
+    fn sample_duration(&mut self, sample: &Held) -> gst::ClockTime {
+        let Held {
+            buffer,
+            running_time,
+            duration,
+        } = sample;
         let Some((pts, dts)) = buffer.pts().zip(buffer.dts_or_pts()) else {
-            return duration;
+            return *duration;
         };
+        let delay = pts.saturating_sub(dts);
         let file = self.file.get_or_insert(Span {
-            delay: pts.saturating_sub(dts),
-            end: pts,
+            delay,
+            end: *running_time,
         });
-        file.end = file.end.max(pts.saturating_add(duration));
-        let rest = file.end.checked_sub(dts.saturating_add(file.delay));
-        rest.filter(|rest| !rest.is_zero()).unwrap_or(duration)
+        file.end = file.end.max(running_time.saturating_add(*duration));
+        let rest = file.end.saturating_add(delay);
+        let rest = rest.checked_sub(running_time.saturating_add(file.delay));
+        rest.filter(|rest| !rest.is_zero()).unwrap_or(*duration)
     }
 
     fn apply(

@@ -107,7 +107,7 @@ impl Formats {
         self.epoch += i32::from(self.current.is_some());
         let fields = caps.make_mut();
         fields.set(EPOCH_FIELD, self.epoch);
-        if let Some(codec_data) = next.parameter_sets.to_configuration() {
+        if let Some(codec_data) = next.parameter_sets.to_configuration(sps_id) {
             fields.set("codec_data", gst::Buffer::from_slice(codec_data));
         }
         self.current = Some(next);
@@ -151,15 +151,11 @@ fn describe(sps: &Sps, structure: &mut gst::StructureRef) {
         let ratio = gst::Fraction::new(width.into(), height.into());
         structure.set("pixel-aspect-ratio", ratio);
     }
-    let rate = vui.frame_rate.and_then(|rate| {
-        let numerator = i32::try_from(rate.numerator).ok()?;
-        let denominator = i32::try_from(rate.denominator).ok()?;
-        Some(gst::Fraction::new(numerator, denominator))
-    });
-    if let Some(rate) = rate
+    let rate = vui.frame_rate.and_then(|rate| rate.reduced());
+    if let Some((numerator, denominator)) = rate
         && !structure.has_field("framerate")
     {
-        structure.set("framerate", rate);
+        structure.set("framerate", gst::Fraction::new(numerator, denominator));
     }
     if let Some(colour) = vui.colour
         && !structure.has_field("colorimetry")
@@ -199,7 +195,7 @@ mod tests {
         let mut sets = ParameterSets::default();
         sets.put(&SPS);
         sets.put(&PPS);
-        let codec_data = gst::Buffer::from_slice(sets.to_configuration().unwrap());
+        let codec_data = gst::Buffer::from_slice(sets.to_configuration(0).unwrap());
         gst::Caps::builder("video/x-h264")
             .field("framerate", gst::Fraction::new(fps, 1))
             .field("codec_data", codec_data)

@@ -11,8 +11,8 @@
  * @see_also: reductsrc, splitmuxsink
  *
  * Writes an H.264 stream as MP4 files, the episodes. Each begins with a keyframe and decodes on its
- * own. The stream may come as byte stream or with lengths (`avc`, `avc3`), in access units, NAL
- * units or any other pieces; the two fields of a frame become one sample.
+ * own. The stream may come as byte stream or with lengths (`avc`, `avc3`), in access units or any
+ * other number of whole NAL units; the two fields of a frame become one sample.
  *
  * An episode ends at the limits (properties `duration` and `size`, at a keyframe as `split-mode`
  * has it), at a gap (a buffer with the flag DISCONT), where the format of the stream changes, and

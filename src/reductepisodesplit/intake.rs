@@ -43,8 +43,9 @@ pub struct Intake {
     /// The buffers in which access units began that are not complete; `None` for all but the first
     /// of a buffer, as nobody knows their times.
     begun: VecDeque<Option<gst::Buffer>>,
-    /// There was DISCONT since the last access unit began.
-    discont: bool,
+    /// The first buffer of what comes before the next access unit's slices. Parsers give the times
+    /// and flags of an access unit to its first NAL unit.
+    leading: Option<gst::Buffer>,
     dropped: u64,
 }
 
@@ -67,39 +68,45 @@ impl Intake {
         };
         let length_size = codec_data.and_then(|codec_data| avc::length_size(&codec_data));
         self.length_size = (!is_byte_stream).then_some(length_size.unwrap_or(4));
-        self.has_access_units = !is_byte_stream || field("alignment") == Some("au");
+        self.has_access_units = match field("alignment") {
+            Some(alignment) => alignment == "au",
+            None => !is_byte_stream,
+        };
     }
 
     /// Takes the next buffer. The access units that it completes are to be had from
     /// [`pop`](Self::pop).
-    pub fn push(&mut self, mut buffer: gst::Buffer) {
+    pub fn push(&mut self, buffer: gst::Buffer) {
         let Ok(map) = buffer.clone().into_mapped_buffer_readable() else {
             gst::warning!(CAT, "{buffer:?} cannot be read");
             self.dropped += 1;
             return;
         };
         let data = match self.length_size {
-            Some(size) => avc::to_byte_stream(size, &map).into(),
+            Some(size) => {
+                if avc::nal_units(size, &map).any(|nal| nal.is_none()) {
+                    gst::warning!(CAT, "{buffer:?} ends within a NAL unit");
+                }
+                avc::to_byte_stream(size, &map).into()
+            }
             None => Bytes::from_owner(map),
         };
         let pushed = self.splitter.push(&data, &mut self.split);
         if let Some(damage) = pushed.damage {
-            let pts = buffer.pts();
-            gst::warning!(
-                CAT,
-                "Something of the buffer at {pts:?} is left out: {damage}"
-            );
+            gst::warning!(CAT, "Something of {buffer:?} is left out: {damage}");
             self.dropped += u64::from(self.has_access_units && pushed.begun == 0);
         }
-        self.discont |= buffer.flags().contains(gst::BufferFlags::DISCONT);
-        if pushed.begun == 0 {
+        if pushed.completes_pair {
             self.prolong(buffer.duration());
-        } else {
-            if std::mem::take(&mut self.discont) {
-                buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
-            }
-            self.begun.push_back(Some(buffer));
+        }
+        if pushed.begun > 0 {
+            let first = self.leading.take().unwrap_or(buffer);
+            self.begun.push_back(Some(first));
             self.begun.extend((1..pushed.begun).map(|_| None));
+        } else if pushed.continues {
+            self.leading = None;
+        } else if !self.has_access_units {
+            self.leading.get_or_insert(buffer);
         }
         if self.has_access_units {
             self.splitter.end_access_unit(&mut self.split);
@@ -107,16 +114,16 @@ impl Intake {
     }
 
     /// Nothing that belongs to the last access unit follows.
-    pub fn finish(&mut self) {
-        self.splitter.finish(&mut self.split);
+    pub fn end_run(&mut self) {
+        self.splitter.end_run(&mut self.split);
     }
 
     /// What was taken is gone.
     pub fn flush(&mut self) {
-        self.finish();
+        self.splitter.finish(&mut self.split);
         self.split.clear();
         self.begun.clear();
-        self.discont = false;
+        self.leading = None;
     }
 
     /// The next access unit that is complete and can be decoded.
@@ -136,7 +143,7 @@ impl Intake {
         std::mem::take(&mut self.dropped)
     }
 
-    /// The last access unit goes on, as a second field does, for another `duration`.
+    /// The last access unit goes on, with a second field, for another `duration`.
     fn prolong(&mut self, duration: Option<gst::ClockTime>) {
         if let (Some(Some(begun)), Some(more)) = (self.begun.back_mut(), duration) {
             let sum = begun

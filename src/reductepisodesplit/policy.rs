@@ -211,12 +211,7 @@ impl Policy {
         if unit.discont && self.config.gap_detection {
             self.gap = true;
         }
-        let is_keyframe = match unit.entry {
-            Some(Entry::Idr) => true,
-            Some(Entry::RecoveryPoint) => self.config.keyframes == KeyframeMode::RecoveryPoint,
-            None => false,
-        };
-        if !is_keyframe {
+        if !unit.entry.is_some_and(|entry| self.is_keyframe(entry)) {
             self.note_recovery_point(unit, changes);
             return self.continue_group(unit);
         }
@@ -269,6 +264,14 @@ impl Policy {
         {
             self.passed_recovery_point = true;
             changes.push(Change::PassRecoveryPoint);
+        }
+    }
+
+    /// Whether an episode can begin with an access unit like that.
+    pub fn is_keyframe(&self, entry: Entry) -> bool {
+        match entry {
+            Entry::Idr => true,
+            Entry::RecoveryPoint => self.config.keyframes == KeyframeMode::RecoveryPoint,
         }
     }
 

@@ -6,40 +6,54 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is told of records that are damaged: the first one in a row, and how many follow it.
+//! What is told of records that cannot be read: the first one in a row, and how many follow it.
 
 use crate::h264::Damage;
 
-/// Records in a row with the same damage are told of once when they begin, and once when they end.
+/// What is wrong with a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    Damage(Damage),
+    /// It is something else, by its content type.
+    ContentType(String),
+}
+
+/// Records in a row with the same fault are told of once when they begin, and once when they end.
+/// Records of something else may lie between others: they are one row.
 #[derive(Debug, Default)]
-pub struct DamageLog {
-    row: Option<Row>,
+pub struct FaultLog {
+    damage: Option<Row>,
+    foreign: Option<Row>,
 }
 
 #[derive(Debug)]
 struct Row {
-    damage: Damage,
+    fault: Fault,
     /// Time of the last record, in µs since the Unix epoch.
     last: u64,
     /// Records after the first one.
     more: u64,
 }
 
-impl DamageLog {
+impl FaultLog {
     /// Notes the record at `time`. Appends what there is to tell to `texts`.
-    pub fn note(&mut self, time: u64, damage: Option<Damage>, texts: &mut Vec<String>) {
-        if let (Some(row), Some(damage)) = (&mut self.row, damage)
-            && row.damage == damage
+    pub fn note(&mut self, time: u64, fault: Option<Fault>, texts: &mut Vec<String>) {
+        let row = match fault {
+            Some(Fault::ContentType(_)) => &mut self.foreign,
+            _ => &mut self.damage,
+        };
+        if let (Some(row), Some(fault)) = (row.as_mut(), &fault)
+            && row.fault == *fault
         {
             row.last = time;
             row.more += 1;
             return;
         }
-        self.finish(texts);
-        if let Some(damage) = damage {
-            texts.push(describe(time, damage));
-            self.row = Some(Row {
-                damage,
+        texts.extend(row.take().and_then(Row::rest));
+        if let Some(fault) = fault {
+            texts.push(describe(time, &fault));
+            *row = Some(Row {
+                fault,
                 last: time,
                 more: 0,
             });
@@ -48,24 +62,33 @@ impl DamageLog {
 
     /// There are no more records.
     pub fn finish(&mut self, texts: &mut Vec<String>) {
-        if let Some(Row { damage, last, more }) = self.row.take()
-            && more > 0
-        {
-            texts.push(format!(
-                "The same of {more} more records, the last one at {last} µs: {damage}"
-            ));
-        }
+        let rows = [self.damage.take(), self.foreign.take()];
+        texts.extend(rows.into_iter().flatten().filter_map(Row::rest));
+    }
+}
+
+impl Row {
+    fn rest(self) -> Option<String> {
+        let Self { fault, last, more } = self;
+        (more > 0).then(|| {
+            let last = describe(last, &fault);
+            format!("The same of {more} more records, of which this is the last: {last}")
+        })
     }
 }
 
 /// What is wrong with the record at `time`.
-pub fn describe(time: u64, damage: Damage) -> String {
-    match damage {
-        Damage::NoParameterSets => format!(
+pub fn describe(time: u64, fault: &Fault) -> String {
+    match fault {
+        Fault::Damage(damage @ Damage::NoParameterSets) => format!(
             "The record at {time} µs is left out: {damage}, and there are none in the time before \
              it (property parameter-set-lookback)"
         ),
-        _ => format!("The record at {time} µs is damaged: {damage}"),
+        Fault::Damage(damage) => format!("The record at {time} µs is damaged: {damage}"),
+        Fault::ContentType(content_type) => format!(
+            "The record at {time} µs is '{content_type}', not 'video/h264'. An entry with other \
+             records needs a condition (property when) or a range that leaves them out"
+        ),
     }
 }
 
@@ -73,10 +96,14 @@ pub fn describe(time: u64, damage: Damage) -> String {
 mod tests {
     use super::*;
 
-    fn told(records: &[(u64, Option<Damage>)]) -> Vec<String> {
-        let (mut log, mut texts) = (DamageLog::default(), Vec::new());
-        for (time, damage) in records {
-            log.note(*time, *damage, &mut texts);
+    fn damage(damage: Damage) -> Option<Fault> {
+        Some(Fault::Damage(damage))
+    }
+
+    fn told(records: &[(u64, Option<Fault>)]) -> Vec<String> {
+        let (mut log, mut texts) = (FaultLog::default(), Vec::new());
+        for (time, fault) in records {
+            log.note(*time, fault.clone(), &mut texts);
         }
         log.finish(&mut texts);
         texts
@@ -84,36 +111,50 @@ mod tests {
 
     #[test]
     fn a_single_record_is_told_once() {
-        let texts = told(&[(1, None), (2, Some(Damage::ForbiddenBit)), (3, None)]);
-        assert_eq!(texts, [describe(2, Damage::ForbiddenBit)]);
+        let fault = damage(Damage::ForbiddenBit);
+        let texts = told(&[(1, None), (2, fault.clone()), (3, None)]);
+        assert_eq!(texts, [describe(2, &fault.unwrap())]);
     }
 
     #[test]
     fn a_row_is_told_at_its_begin_and_end() {
-        let damage = Some(Damage::BrokenSlice);
+        let fault = || damage(Damage::BrokenSlice);
         let texts = told(&[
-            (1, damage),
-            (2, damage),
-            (3, damage),
+            (1, fault()),
+            (2, fault()),
+            (3, fault()),
             (4, None),
-            (5, damage),
+            (5, fault()),
         ]);
         assert_eq!(texts.len(), 3);
-        assert_eq!(texts[0], describe(1, Damage::BrokenSlice));
         assert!(
-            texts[1].contains("2 more records, the last one at 3 µs"),
+            texts[0].starts_with("The record at 1 µs is damaged"),
             "{}",
-            texts[1]
+            texts[0]
         );
-        assert_eq!(texts[2], describe(5, Damage::BrokenSlice));
+        assert!(texts[1].contains("2 more records"), "{}", texts[1]);
+        assert!(texts[1].contains("at 3 µs"), "{}", texts[1]);
+        assert!(texts[2].contains("at 5 µs"), "{}", texts[2]);
     }
 
     #[test]
     fn other_damage_begins_another_row() {
+        let (other, lengths) = (Damage::NotByteStream, Damage::LengthPrefixed);
+        assert_eq!(told(&[(1, damage(other)), (2, damage(lengths))]).len(), 2);
+    }
+
+    #[test]
+    fn foreign_records_are_one_row_wherever_they_are() {
+        let foreign = || Some(Fault::ContentType("image/jpeg".into()));
         let texts = told(&[
-            (1, Some(Damage::NotByteStream)),
-            (2, Some(Damage::LengthPrefixed)),
+            (1, foreign()),
+            (2, None),
+            (3, foreign()),
+            (4, None),
+            (5, foreign()),
         ]);
         assert_eq!(texts.len(), 2);
+        assert!(texts[0].contains("at 1 µs is 'image/jpeg'"), "{}", texts[0]);
+        assert!(texts[1].contains("2 more records") && texts[1].contains("at 5 µs"));
     }
 }

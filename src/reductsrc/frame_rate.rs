@@ -36,18 +36,12 @@ pub fn parse(text: &str) -> Option<gst::Fraction> {
 
 /// The frame rate of a VUI, or `None` where it is out of any camera's range.
 pub fn from_vui(rate: VuiFrameRate) -> Option<gst::Fraction> {
-    let divisor = gcd(rate.numerator, rate.denominator);
-    let numerator = i32::try_from(rate.numerator / divisor).ok()?;
-    let denominator = i32::try_from(rate.denominator / divisor).ok()?;
-    positive(numerator, denominator)
+    let (numerator, denominator) = rate.reduced()?;
+    Some(gst::Fraction::new(numerator, denominator))
 }
 
 fn positive(numerator: i32, denominator: i32) -> Option<gst::Fraction> {
     (numerator > 0 && denominator > 0).then(|| gst::Fraction::new(numerator, denominator))
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]

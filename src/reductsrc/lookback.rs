@@ -43,7 +43,7 @@ impl Lookback {
     /// The window to read next; `None` at the end of the search.
     pub fn next_window(&mut self) -> Option<Range<u64>> {
         self.found.fill_from(mem::take(&mut self.found_in_window));
-        if self.found.has_both() || self.window.start <= self.oldest {
+        if self.found.has_active() || self.window.start <= self.oldest {
             return None;
         }
         let length = (2 * (self.window.end - self.window.start)).max(FIRST_WINDOW);
@@ -59,9 +59,9 @@ impl Lookback {
         }
     }
 
-    /// What was found, as a byte stream; `None` if an SPS or a PPS is missing.
-    pub fn into_byte_stream(self) -> Option<Vec<u8>> {
-        self.found.has_both().then(|| self.found.to_byte_stream())
+    /// What was found; `None` if there is no PPS with its SPS.
+    pub fn into_sets(self) -> Option<ParameterSets> {
+        Some(self.found).filter(ParameterSets::has_active)
     }
 }
 
@@ -70,10 +70,10 @@ mod tests {
     use super::*;
 
     const SECOND: u64 = 1_000_000;
-    /// Ids 0 and 1 in Exp-Golomb code are `1` and `010`.
-    const SPS: &[u8] = &[0, 0, 1, 0x67, 66, 0, 30, 0b1010_0000];
-    const PPS: &[u8] = &[0, 0, 1, 0x68, 0b1100_0000];
-    const OTHER_PPS: &[u8] = &[0, 0, 1, 0x68, 0b1110_0000];
+    /// An SPS of 16x16 pixels and PPSs that refer to it: all ids are 0.
+    const SPS: &[u8] = &[0, 0, 1, 0x67, 66, 0, 30, 0xda, 0x79];
+    const PPS: &[u8] = &[0, 0, 1, 0x68, 0xce, 0x38, 0x80];
+    const OTHER_PPS: &[u8] = &[0, 0, 1, 0x68, 0xce, 0x3c, 0x80];
 
     #[test]
     fn windows_grow_as_far_as_the_reach() {
@@ -82,7 +82,7 @@ mod tests {
         let expected = [99..100, 97..99, 93..97, 90..93]
             .map(|window: Range<u64>| window.start * SECOND..window.end * SECOND);
         assert_eq!(windows, expected);
-        assert_eq!(search.into_byte_stream(), None);
+        assert_eq!(search.into_sets(), None);
     }
 
     #[test]
@@ -102,10 +102,7 @@ mod tests {
         assert!(search.next_window().is_some());
         search.add(&[SPS, OTHER_PPS].concat());
         assert_eq!(search.next_window(), None);
-        let stream = search.into_byte_stream().unwrap();
-        let units: Vec<_> = nal_units(&stream)
-            .map(|nal| stream[nal.bytes].to_vec())
-            .collect();
-        assert_eq!(units, [&SPS[3..], &PPS[3..]]);
+        let sets = search.into_sets().unwrap();
+        assert!(sets.iter().eq([&SPS[3..], &PPS[3..]]));
     }
 }

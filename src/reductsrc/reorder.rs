@@ -102,9 +102,14 @@ impl<T> Default for Reorder<T> {
 }
 
 impl<T> Reorder<T> {
+    /// What follows does not belong to the sequence so far, as pictures are lost between them.
+    pub fn break_sequence(&mut self) {
+        self.place_all();
+    }
+
     /// Takes the next access unit in decoding order.
     pub fn push(&mut self, item: T, order: PictureOrder, slot: Slot) {
-        if order.begins_sequence || slot.segment.is_some() {
+        if order.begins_sequence || slot.segment.is_some() || self.begins_anew(order.count) {
             self.place_all();
         }
         if let Some(segment) = slot.segment {
@@ -140,6 +145,15 @@ impl<T> Reorder<T> {
     /// The next access unit in decoding order whose times are known.
     pub fn pop(&mut self) -> Option<(T, Stamp)> {
         self.stamped.pop_front()
+    }
+
+    /// Whether counting began anew without a word: an IDR picture is missing. A picture that is as
+    /// much earlier than one that has its place cannot be of the same sequence.
+    fn begins_anew(&self, count: i64) -> bool {
+        // Frames are two apart.
+        let latest = 2 * MAX_REORDERING as i64;
+        self.last_count
+            .is_some_and(|last| last.saturating_sub(count) > latest)
     }
 
     /// A sequence ends.
@@ -405,6 +419,29 @@ mod tests {
         let mut all = pts.clone();
         all.sort_unstable();
         assert_eq!(all, (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_lost_idr_picture_does_not_mix_sequences() {
+        let counts = [0, 4, 2, 8, 6, 12, 10];
+        let expected = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11];
+        let mut reorder = Reorder::default();
+        for (index, count) in (0..).zip(counts.iter().chain(&counts[1..])) {
+            if index == 7 {
+                reorder.break_sequence();
+            }
+            reorder.push((), order(*count, 1, true), slot(index));
+        }
+        reorder.finish();
+        let pts: Vec<_> = std::iter::from_fn(|| reorder.pop())
+            .map(|(_, stamp)| stamp.pts.mseconds() / FRAME)
+            .collect();
+        assert_eq!(pts, expected);
+
+        // Nobody told of it.
+        let long: Vec<i64> = (0..40).map(|frame| 2 * frame).chain([4, 2, 8, 6]).collect();
+        let (pts, _) = run(&long, 1, true);
+        assert_eq!(pts[38..], [38, 39, 41, 40, 43, 42]);
     }
 
     #[test]

@@ -12,9 +12,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
-use bytes::Bytes;
-
-use super::damage::{self, DamageLog};
+use super::damage::{self, Fault, FaultLog};
 use super::frame_rate;
 use super::lookback::Lookback;
 use super::reorder::{Reorder, Stamp};
@@ -64,7 +62,7 @@ pub struct Stream {
     on_error: OnError,
     /// How far to look back for parameter sets, in µs; `None` once that was done.
     lookback: Option<u64>,
-    damage: DamageLog,
+    faults: FaultLog,
     /// The first damage, as long as there is no access unit.
     only_damage: Option<(u64, Damage)>,
     /// The property `fps`.
@@ -75,6 +73,10 @@ pub struct Stream {
     units: VecDeque<AccessUnit>,
     /// What began with access units that are dropped, for the next one.
     carried: Option<(SegmentStart, bool)>,
+    /// Nothing waits for its place in output order any more.
+    drained: bool,
+    /// Why reading ended.
+    failure: Option<gst::ErrorMessage>,
     steps: VecDeque<Step>,
     caps: Option<gst::Caps>,
     stats: Arc<Stats>,
@@ -113,12 +115,14 @@ impl Stream {
             reorder: Reorder::default(),
             on_error: settings.on_error,
             lookback: Some(settings.lookback.useconds()),
-            damage: DamageLog::default(),
+            faults: FaultLog::default(),
             only_damage: None,
             set_rate: settings.frame_rate,
             attached_rate: None,
             units: VecDeque::new(),
             carried: None,
+            drained: false,
+            failure: None,
             steps: VecDeque::new(),
             caps: None,
             stats,
@@ -131,15 +135,13 @@ impl Stream {
             if let Some(step) = self.steps.pop_front() {
                 return Ok(step);
             }
+            if self.make_steps() {
+                continue;
+            }
             match self.read(flushing) {
-                Ok(()) => self.make_steps(),
+                Ok(()) => {}
                 Err(ReadError::Flushed) => return Err(Flushed),
-                Err(ReadError::Failed(message)) => {
-                    self.finish();
-                    self.source = Source::Failed;
-                    self.make_steps();
-                    self.steps.push_back(Step::Fail(message));
-                }
+                Err(ReadError::Failed(message)) => self.finish(Some(message)),
             }
         }
     }
@@ -157,15 +159,13 @@ impl Stream {
                     self.attached_rate = frame_rate.as_deref().and_then(frame_rate::parse);
                 }
                 Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
-                None => {
-                    self.finish();
-                    self.make_steps();
-                    let last = self.last_step();
-                    self.steps.push_back(last);
-                }
+                None => self.finish(None),
             },
             Source::LookingBack(_) => self.look_back(flushing)?,
-            Source::Ended => self.steps.push_back(Step::End),
+            Source::Ended => {
+                let last = self.last_step();
+                self.steps.push_back(last);
+            }
             Source::Failed => return Err(ReadError::Flushed),
         }
         Ok(())
@@ -177,15 +177,16 @@ impl Stream {
         self.stats.records.fetch_add(1, Ordering::Relaxed);
         self.stats.bytes.fetch_add(bytes, Ordering::Relaxed);
 
-        if let Err(text) = check_content_type(&record) {
+        if !is_h264(&record) {
+            let fault = Fault::ContentType(record.content_type);
             // An entry of something else is not to be read to its end.
             let first = self.stats.records.load(Ordering::Relaxed) == 1;
             if first || self.on_error == OnError::Stop {
+                let text = damage::describe(record.time, &fault);
                 return Err(gst::error_msg!(gst::StreamError::WrongType, ("{text}")));
             }
             self.stats.damaged.fetch_add(1, Ordering::Relaxed);
-            self.splitter.lose();
-            self.steps.push_back(Step::Warn(text));
+            self.tell(record.time, Some(fault));
             return Ok(());
         }
         if let Some(reach) = self.lookback
@@ -213,8 +214,10 @@ impl Stream {
         };
         if let Some(window) = &mut looking.window {
             match window.next(flushing)? {
-                Some(Event::Record(record)) => looking.search.add(&record.data),
-                Some(Event::Opened { .. }) => {}
+                Some(Event::Record(record)) if is_h264(&record) => {
+                    looking.search.add(&record.data);
+                }
+                Some(Event::Record(_) | Event::Opened { .. }) => {}
                 None => looking.window = None,
             }
             return Ok(());
@@ -223,7 +226,6 @@ impl Stream {
             let query = Query {
                 start: Some(window.start),
                 stop: Some(window.end),
-                when: None,
                 ..self.query.clone()
             };
             let reader = RecordReader::new(self.connection.clone(), query, Arc::default());
@@ -241,9 +243,9 @@ impl Stream {
             ..
         } = *looking;
         self.source = Source::Reading(reader);
-        if let Some(sets) = search.into_byte_stream() {
+        if let Some(sets) = search.into_sets() {
             gst::info!(CAT, "Found parameter sets");
-            self.splitter.push(&Bytes::from(sets), &mut self.units);
+            self.splitter.adopt(sets);
         }
         self.split(&first).map_err(ReadError::Failed)
     }
@@ -287,7 +289,7 @@ impl Stream {
                 .damaged
                 .fetch_add(u64::from(is_broken), Ordering::Relaxed);
             if is_broken && self.on_error == OnError::Stop {
-                let text = damage::describe(time, damage);
+                let text = damage::describe(time, &Fault::Damage(damage));
                 return Err(gst::error_msg!(
                     gst::StreamError::Decode,
                     ("{text}. With on-error=skip it would be left out")
@@ -297,18 +299,20 @@ impl Stream {
                 self.only_damage.get_or_insert((time, damage));
             }
         }
-        let mut texts = Vec::new();
-        self.damage.note(time, damage, &mut texts);
-        self.warn(texts);
+        self.tell(time, damage.map(Fault::Damage));
         Ok(())
     }
 
-    fn warn(&mut self, texts: Vec<String>) {
+    fn tell(&mut self, time: u64, fault: Option<Fault>) {
+        let mut texts = Vec::new();
+        self.faults.note(time, fault, &mut texts);
         self.steps.extend(texts.into_iter().map(Step::Warn));
     }
 
-    fn finish(&mut self) {
+    /// Nothing more is read, because of `failure` if there is one.
+    fn finish(&mut self, failure: Option<gst::ErrorMessage>) {
         self.source = Source::Ended;
+        self.failure = failure;
         self.timeline.finish();
         let rest = self.splitter.finish(&mut self.units);
         if rest > 0 {
@@ -318,17 +322,22 @@ impl Stream {
             );
         }
         let mut texts = Vec::new();
-        self.damage.finish(&mut texts);
-        self.warn(texts);
+        self.faults.finish(&mut texts);
+        self.steps.extend(texts.into_iter().map(Step::Warn));
     }
 
-    /// The end, or an error if there was nothing but damage: an export of nothing is no success.
+    /// The end, or an error, also if there was nothing but damage: an export of nothing is no
+    /// success.
     fn last_step(&mut self) -> Step {
+        if let Some(failure) = self.failure.take() {
+            self.source = Source::Failed;
+            return Step::Fail(failure);
+        }
         let delivered = self.stats.access_units.load(Ordering::Relaxed);
         match self.only_damage.filter(|_| delivered == 0) {
             Some((time, damage)) => {
                 self.source = Source::Failed;
-                let text = damage::describe(time, damage);
+                let text = damage::describe(time, &Fault::Damage(damage));
                 Step::Fail(gst::error_msg!(
                     gst::StreamError::Decode,
                     ("No record in the range can be used. {text}")
@@ -359,19 +368,23 @@ impl Stream {
             })
     }
 
-    fn make_steps(&mut self) {
+    /// Goes on with what was read, an access unit at a time: a record may have very many. Gives
+    /// `false` if there is nothing to go on with.
+    fn make_steps(&mut self) -> bool {
         // Counted before the pairs are made: a gap is known before its access unit is complete.
         self.stats
             .gaps
             .store(self.timeline.gaps(), Ordering::Relaxed);
-        while !self.units.is_empty()
+        if !self.units.is_empty()
             && let Some(slot) = self.timeline.pop()
             && let Some(unit) = self.units.pop_front()
         {
             self.order(unit, slot);
-        }
-        if matches!(self.source, Source::Ended | Source::Failed) {
+        } else if matches!(self.source, Source::Ended) && !self.drained {
+            self.drained = true;
             self.reorder.finish();
+        } else {
+            return false;
         }
         while let Some((unit, stamp)) = self.reorder.pop() {
             let caps = caps(stamp.frame_rate);
@@ -385,6 +398,7 @@ impl Stream {
             self.steps.push_back(Step::Push(buffer(unit, &stamp)));
             self.stats.access_units.fetch_add(1, Ordering::Relaxed);
         }
+        true
     }
 
     /// Finds the place of an access unit in output order, or drops it if it has none.
@@ -404,23 +418,17 @@ impl Stream {
             slot.segment = Some(SegmentStart { start, base });
             slot.discont = discont;
         }
+        if unit.after_loss {
+            self.reorder.break_sequence();
+        }
         self.reorder.push(unit, order, slot);
     }
 }
 
-fn check_content_type(record: &Record) -> Result<(), String> {
-    let Record {
-        time, content_type, ..
-    } = record;
+fn is_h264(record: &Record) -> bool {
     // Parameters may follow the type (RFC 9110, 8.3.1).
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case(CONTENT_TYPE) {
-        return Ok(());
-    }
-    Err(format!(
-        "The record at {time} µs is '{content_type}', not '{CONTENT_TYPE}'. An entry with other \
-         records needs a condition (property when) or a range that leaves them out"
-    ))
+    let essence = record.content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(CONTENT_TYPE)
 }
 
 fn caps(frame_rate: Option<gst::Fraction>) -> gst::Caps {
