@@ -23,6 +23,8 @@ mod client;
 pub mod h264;
 mod reductepisodesplit;
 mod reductsrc;
+#[doc(hidden)]
+pub use reductsrc::stamping;
 
 use gst::glib;
 

@@ -448,7 +448,8 @@ fn segment(start: SegmentStart) -> gst::Segment {
     segment.upcast()
 }
 
-fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
+/// The access unit with its times, without a copy of its bytes.
+pub fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
     let mut buffer = gst::Buffer::new();
     let contents = buffer.make_mut();
     if unit.parts.len() > gst::BufferRef::max_memory() {
