@@ -19,6 +19,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use common::await_that;
+use common::child;
 use common::mp4::{self, Mp4};
 use common::pipeline::{Outcome, Pipeline};
 use common::stream::{Content, Stream, StreamSpec, nal_ranges, nal_type, nal_units};
@@ -1213,4 +1214,53 @@ fn a_flush_within_an_episode_is_an_error() {
     for file in mp4::episodes(splitter.folder.path()) {
         assert_eq!(mp4::probe(&file).frames, 10, "{file:?}");
     }
+}
+
+/// The most memory that this process had so far.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|kib| kib.parse().ok()).expect("a number")
+}
+
+/// splitmuxsink keeps a group of pictures until the next one begins.
+#[test]
+fn a_long_group_does_not_stay_in_memory() {
+    if child::again("a_long_group_does_not_stay_in_memory", &[]).is_some() {
+        return;
+    }
+    let stream = Stream::make(StreamSpec {
+        frames: 2,
+        gop: 2,
+        size: (640, 480),
+        content: Content::Noise,
+        x264_params: "qp=10",
+        ..Default::default()
+    });
+    // All frames but the first are the same, in the same memory.
+    let [idr, p] = [0, 1].map(|unit| bytes::Bytes::from(stream.units[unit].clone()));
+    let count = (150 << 20) / p.len() as u64;
+    common::init();
+    let frames = (0..count).map(|frame| {
+        let unit = if frame == 0 { &idr } else { &p };
+        let mut buffer = gst::Buffer::from_slice(unit.clone());
+        buffer.make_mut().set_pts(frame * FRAME);
+        buffer
+    });
+    let caps = format!("{AU},framerate=10/1");
+    let splitter = Splitter::fed(&caps, "", frames.collect());
+    let before = peak_kib();
+    let outcome = splitter.pipeline.run().clean();
+    let grown = peak_kib() - before;
+    assert!(grown < 60 << 10, "{grown} KiB");
+
+    let [episode] = &outcome.episodes()[..] else {
+        panic!("one episode");
+    };
+    let file = mp4::probe(&episode.location);
+    assert_eq!(file.frames, count);
+    let keys: Vec<_> = file.packets.iter().map(|packet| packet.key).collect();
+    assert_eq!(keys.iter().filter(|key| **key).count(), 1);
+    assert!(keys[0]);
 }

@@ -631,9 +631,11 @@ fn insert_after_delimiter(parts: &mut Vec<Bytes>, sets: Bytes) {
             |nal: NalUnit| nal_unit_type(first[nal.bytes.start]) == nal_type::DELIMITER;
         if units.next().is_some_and(is_delimiter) {
             let end = units.next().map_or(first.len(), |next| next.start);
-            parts[0] = first.slice(..end);
-            parts.insert(1, first.slice(end..));
             at = 1;
+            if end < first.len() {
+                parts[0] = first.slice(..end);
+                parts.insert(1, first.slice(end..));
+            }
         }
     }
     parts.insert(at, sets);
@@ -1119,6 +1121,10 @@ mod tests {
         splitter.finish(&mut units);
         let expected = record(&[AUD, &sps(SPS), &pps(0), SEI, &slice(P)]);
         assert_eq!(units[0].parts.concat(), expected);
+
+        let mut parts = vec![record(&[AUD]), record(&[SEI])];
+        insert_after_delimiter(&mut parts, record(&[&pps(0)]));
+        assert_eq!(parts, [record(&[AUD]), record(&[&pps(0)]), record(&[SEI])]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use gst::glib;
 use gst::prelude::*;
 
 use super::CAT;
+use super::cutter::PART_OF_GROUP;
 
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
 pub const NO_FILE: &str = "/dev/null";
@@ -38,6 +39,14 @@ impl Children {
         splitter.set_property("max-size-time", 0u64);
         splitter.set_property("max-size-bytes", 0u64);
         splitter.set_property("muxer", &muxer);
+        muxer.connect_pad_added(|_, pad| {
+            pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+                if let Some(buffer) = info.buffer_mut() {
+                    restore_delta_unit(buffer);
+                }
+                gst::PadProbeReturn::Ok
+            });
+        });
         // Its state is set apart from the bin's: see `start_splitter`.
         splitter.set_locked_state(true);
         let input = splitter.request_pad_simple("video").ok_or_else(|| {
@@ -110,6 +119,15 @@ impl Children {
             self.muxer.set_property_from_value(name, &value);
         }
         Ok(())
+    }
+}
+
+/// What only splitmuxsink took for a keyframe is none in the file.
+fn restore_delta_unit(buffer: &mut gst::Buffer) {
+    if buffer.flags().contains(PART_OF_GROUP) {
+        let contents = buffer.make_mut();
+        contents.unset_flags(PART_OF_GROUP);
+        contents.set_flags(gst::BufferFlags::DELTA_UNIT);
     }
 }
 

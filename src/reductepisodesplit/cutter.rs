@@ -13,12 +13,12 @@
 
 use gst::prelude::*;
 
-use super::CAT;
 use super::files::Files;
 use super::format::{Difference, Formats};
 use super::intake::{Intake, Unit};
 use super::location::{LocationError, Pattern};
 use super::policy::{self, Change, Config, Entry, Policy, Verdict};
+use super::{CAT, SplitMode};
 
 /// What the bin has to do, in order.
 #[derive(Debug)]
@@ -37,6 +37,13 @@ pub enum Order {
     /// Tell that recovery points could end episodes.
     WarnOfRecoveryPoints,
 }
+
+/// Bytes of a group of pictures after which it goes on in parts: splitmuxsink keeps groups in
+/// memory, and a stream may have a single IDR picture.
+const LONG_GROUP: usize = 4 << 20;
+
+/// Marks an access unit that only splitmuxsink shall take for a keyframe.
+pub const PART_OF_GROUP: gst::BufferFlags = gst::BufferFlags::NON_DROPPABLE;
 
 /// Decides what splitmuxsink gets. One for each run of the bin.
 #[derive(Debug)]
@@ -58,6 +65,10 @@ pub struct Cutter {
     /// The recovery point with which the running file begins, until it is known what follows: its
     /// DTS has to make up for what is dropped.
     held: Option<Held>,
+    /// Groups can go on in parts: nothing that has passed is cut off any more.
+    parts_groups: bool,
+    /// Bytes of the group, or its part.
+    group_bytes: usize,
     dropped: u64,
 }
 
@@ -81,6 +92,8 @@ impl Cutter {
     /// A cutter at the beginning of a stream.
     pub fn new(config: Config, pattern: Pattern) -> Self {
         Self {
+            parts_groups: config.mode == SplitMode::NextKeyframe,
+            group_bytes: 0,
             files: Files::new(pattern),
             intake: Intake::default(),
             policy: Policy::new(config),
@@ -257,8 +270,21 @@ impl Cutter {
 
     fn push(&mut self, next: Held, orders: &mut Vec<Order>) {
         let duration = self.sample_duration(&next);
+        let is_shown_last = self
+            .file
+            .is_some_and(|file| next.running_time.saturating_add(next.duration) >= file.end);
         let mut buffer = next.buffer;
-        buffer.make_mut().set_duration(duration);
+        let contents = buffer.make_mut();
+        contents.set_duration(duration);
+        contents.unset_flags(PART_OF_GROUP);
+        if !contents.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+            self.group_bytes = 0;
+        } else if self.parts_groups && is_shown_last && self.group_bytes > LONG_GROUP {
+            self.group_bytes = 0;
+            contents.unset_flags(gst::BufferFlags::DELTA_UNIT);
+            contents.set_flags(PART_OF_GROUP);
+        }
+        self.group_bytes += contents.size();
         orders.push(Order::Push(buffer));
     }
 

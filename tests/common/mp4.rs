@@ -125,9 +125,16 @@ fn sync_samples(file: &[u8]) -> Option<Vec<u32>> {
 
 /// The contents of the first box with a name among boxes.
 fn child<'a>(mut boxes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
-    while let Some((head, rest)) = boxes.split_at_checked(8) {
-        let size = u32::from_be_bytes(head[..4].try_into().expect("four bytes")) as usize;
-        let (contents, after) = rest.split_at_checked(size.checked_sub(8)?)?;
+    while let Some((head, mut rest)) = boxes.split_at_checked(8) {
+        let size = u32::from_be_bytes(head[..4].try_into().expect("four bytes"));
+        let mut size = (size as usize).wrapping_sub(8);
+        if head[..4] == [0, 0, 0, 1] {
+            // The size follows in 64 bits.
+            let (large, after) = rest.split_at_checked(8)?;
+            size = u64::from_be_bytes(large.try_into().expect("eight bytes")) as usize - 16;
+            rest = after;
+        }
+        let (contents, after) = rest.split_at_checked(size)?;
         if head[4..] == *name {
             return Some(contents);
         }
