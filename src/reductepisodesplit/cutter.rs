@@ -159,6 +159,7 @@ impl Cutter {
     /// What came in and did not go on is gone.
     pub fn flush(&mut self) {
         self.intake.flush();
+        self.held = None;
     }
 
     /// Ends the stream. Gives the number of access units that were dropped since the last keyframe.
