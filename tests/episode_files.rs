@@ -161,6 +161,19 @@ fn a_bad_pattern_does_not_start() {
 }
 
 #[test]
+fn recovery_points_do_not_go_with_limits_from_above() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = writer(&folder.path().join("%d.mp4"));
+    let split = pipeline.element("split");
+    split.set_property_from_str("keyframe-mode", "recovery-point");
+    split.set_property_from_str("split-mode", "at-most");
+    assert!(pipeline.set_state(gst::State::Paused).is_err());
+    let outcome = pipeline.finish(Vec::new());
+    let (error, _) = outcome.error();
+    assert!(error.matches(gst::ResourceError::Settings), "{error}");
+}
+
+#[test]
 fn one_name_is_enough_for_one_episode() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = writer(&folder.path().join("clip.mp4"));
