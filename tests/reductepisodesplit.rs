@@ -848,6 +848,34 @@ fn every_frame_once_from_nal_units() {
     assert_every_frame_once(&run, &stream);
 }
 
+/// h264parse gives times to the first NAL unit of an access unit only, and DISCONT to all of the
+/// first one.
+#[test]
+fn every_frame_once_from_the_nal_units_of_a_parser() {
+    let stream = Stream::make(StreamSpec {
+        x264_params: "slices=4:aud=1",
+        ..Default::default()
+    });
+    for format in ["byte-stream", "avc", "avc3"] {
+        let caps = format!(
+            "{AU},framerate=10/1\" ! h264parse ! \
+             capsfilter caps=\"video/x-h264,stream-format={format},alignment=nal"
+        );
+        let run = Splitter::fed(&caps, "duration=2000000000", frames(&stream)).run();
+        assert_eq!(run.stat("dropped"), 0, "{format}");
+        assert_every_frame_once(&run, &stream);
+    }
+}
+
+#[test]
+fn streams_one_after_the_other_are_as_long_as_both() {
+    let camera = "videotestsrc num-buffers=30 ! video/x-raw,framerate=10/1,width=160,height=120 ! \
+                  x264enc bframes=0 key-int-max=10 speed-preset=ultrafast ! queue ! c.";
+    let source = format!("{camera} {camera} concat name=c");
+    let run = Splitter::new(&source, "gap-detection=false").run();
+    run.assert_episodes(&[(6_000, 60, "eos")]);
+}
+
 #[test]
 fn every_frame_once_from_avc() {
     let stream = six_groups();
