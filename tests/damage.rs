@@ -356,6 +356,20 @@ fn a_broken_record_is_skipped_and_told() {
     }
 }
 
+/// The pictures of two sequences would get into each other's order.
+#[test]
+fn a_lost_idr_picture_moves_no_other_picture() {
+    let mut laid = records(&reordered());
+    let whole = line::read(&line::write(&laid), FPS);
+    laid[30].record.bytes = b"lost".to_vec().into();
+    let read = line::read(&line::write(&laid), FPS);
+    let mut expected: Vec<_> = whole.buffers.iter().map(|buffer| buffer.pts()).collect();
+    expected.remove(30);
+    let found: Vec<_> = read.buffers.iter().map(|buffer| buffer.pts()).collect();
+    assert_eq!(found, expected);
+    assert_eq!(read.flagged(gst::BufferFlags::DISCONT), [0, 30]);
+}
+
 #[test]
 fn a_broken_record_may_stop_the_source() {
     let stream = stream_of("");
