@@ -371,6 +371,29 @@ fn a_lost_idr_picture_moves_no_other_picture() {
 }
 
 #[test]
+fn records_of_something_else_are_no_loss() {
+    let stream = reordered();
+    let mut laid = records(&stream);
+    let others = [3, 20, 44].map(|unit: usize| {
+        let mut other = laid[unit].clone();
+        other.record.time_us += 1;
+        other.record.content_type = "application/json".into();
+        other.record.bytes = b"{}".to_vec().into();
+        other
+    });
+    laid.extend(others);
+    laid.sort_by_key(|laid| laid.record.time_us);
+    let read = line::read(&line::write(&laid), FPS);
+    assert!(read.units() == stream.units);
+    assert_eq!(read.flagged(gst::BufferFlags::DISCONT), [0]);
+    assert_eq!((read.stat("damaged"), read.stat("dropped")), (3, 0));
+    let warnings = read.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("application/json"), "{warnings:?}");
+    assert!(warnings[1].contains("2 more records"), "{warnings:?}");
+}
+
+#[test]
 fn a_broken_record_may_stop_the_source() {
     let stream = stream_of("");
     for (what, how, _) in BREAKS {

@@ -533,7 +533,6 @@ impl AccessUnitSplitter {
     fn take_ahead(&mut self) {
         if let Some(ahead) = self.ahead.take() {
             self.current.parts.extend(ahead.parts);
-            self.current.sets.extend(ahead.sets);
         }
     }
 
