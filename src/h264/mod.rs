@@ -14,6 +14,7 @@
 mod access_unit;
 mod annexb;
 pub mod avc;
+mod damage;
 mod parameter_sets;
 mod picture;
 mod picture_order;
@@ -29,8 +30,9 @@ mod testing;
 
 use h264_reader::rbsp::{BitRead, BitReader};
 
-pub use access_unit::{AccessUnit, AccessUnitSplitter, Damage, Integrity, Pushed};
+pub use access_unit::{AccessUnit, AccessUnitSplitter, Integrity, Pushed};
 pub use annexb::nal_units;
+pub use damage::Damage;
 pub use parameter_sets::ParameterSets;
 pub use picture_order::PictureOrder;
 pub use sps::{Colour, Reordering, Sps, VuiFrameRate};

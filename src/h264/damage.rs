@@ -1,0 +1,59 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What can be wrong with a stream, and how it is told.
+
+use std::fmt;
+
+/// The bytes that one access unit may have. No level allows as many (A.3.1 j).
+pub const MAX_BYTES: usize = 128 << 20;
+
+/// What is wrong with a piece of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// A slice comes before any parameter sets.
+    NoParameterSets,
+    /// A slice refers to this PPS, which is not there, or has no SPS.
+    UnknownParameterSet(u8),
+    /// A slice header is cut short or has values that do not exist.
+    BrokenSlice,
+    /// The same of a parameter set.
+    BrokenParameterSet,
+    /// A NAL unit has its `forbidden_zero_bit` set.
+    ForbiddenBit,
+    /// There are lengths before the NAL units instead of start codes.
+    LengthPrefixed,
+    /// There is no start code at the begin.
+    NotByteStream,
+    /// An access unit does not end.
+    TooLarge,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoParameterSets => f.write_str("it has slices before any SPS and PPS"),
+            Self::UnknownParameterSet(id) => {
+                write!(
+                    f,
+                    "a slice refers to PPS {id}, which is not there or lacks its SPS"
+                )
+            }
+            Self::BrokenSlice => f.write_str("a slice is cut short or broken"),
+            Self::BrokenParameterSet => f.write_str("an SPS or PPS is cut short or broken"),
+            Self::ForbiddenBit => f.write_str("a NAL unit has its forbidden bit set"),
+            Self::LengthPrefixed => f.write_str(
+                "its NAL units are length-prefixed (AVCC, as in MP4), not in Annex B format",
+            ),
+            Self::NotByteStream => f.write_str(
+                "it is not H.264 in Annex B format: it does not begin with a start code",
+            ),
+            Self::TooLarge => write!(f, "an access unit has more than {MAX_BYTES} bytes"),
+        }
+    }
+}
