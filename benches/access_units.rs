@@ -84,7 +84,7 @@ fn split_and_stamp(records: &[Bytes]) -> usize {
             reorder.push(unit, order, slot);
         }
         if is_last {
-            reorder.finish();
+            reorder.end_sequence();
         }
         while let Some((unit, stamp)) = reorder.pop() {
             black_box(buffer(unit, &stamp));

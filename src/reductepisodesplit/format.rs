@@ -62,11 +62,7 @@ impl Default for Formats {
 impl Formats {
     /// Takes over the caps of the stream.
     pub fn set_caps(&mut self, mut caps: gst::Caps) {
-        let codec_data = caps.structure(0).and_then(|structure| {
-            let codec_data = structure.get::<gst::Buffer>("codec_data").ok()?;
-            codec_data.into_mapped_buffer_readable().ok()
-        });
-        if let Some(codec_data) = codec_data {
+        if let Some(codec_data) = codec_data(&caps) {
             self.parameter_sets = ParameterSets::from_configuration(&codec_data);
         }
         for structure in caps.make_mut().iter_mut() {
@@ -172,6 +168,12 @@ fn describe(sps: &Sps, structure: &mut gst::StructureRef) {
         );
         structure.set("colorimetry", colorimetry.to_string());
     }
+}
+
+/// The `AVCDecoderConfigurationRecord` in caps.
+pub fn codec_data(caps: &gst::CapsRef) -> Option<gst::MappedBuffer<gst::buffer::Readable>> {
+    let codec_data = caps.structure(0)?.get::<gst::Buffer>("codec_data").ok()?;
+    codec_data.into_mapped_buffer_readable().ok()
 }
 
 fn frame_duration(caps: &gst::Caps) -> Option<gst::ClockTime> {

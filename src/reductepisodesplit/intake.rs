@@ -17,7 +17,10 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::CAT;
-use crate::h264::{AccessUnit, AccessUnitSplitter, ParameterSets, avc, nal_type, nal_units};
+use super::format::codec_data;
+use crate::h264::{
+    AccessUnit, AccessUnitSplitter, ParameterSets, avc, nal_type, nal_unit_type, nal_units,
+};
 
 /// An access unit with four-byte lengths before its NAL units (ISO/IEC 14496-15).
 #[derive(Debug)]
@@ -54,9 +57,7 @@ impl Intake {
     pub fn set_caps(&mut self, caps: &gst::CapsRef) {
         let structure = caps.structure(0);
         let field = |name| structure.and_then(|structure| structure.get::<&str>(name).ok());
-        let codec_data = structure
-            .and_then(|structure| structure.get::<gst::Buffer>("codec_data").ok())
-            .and_then(|codec_data| codec_data.into_mapped_buffer_readable().ok());
+        let codec_data = codec_data(caps);
         if let Some(codec_data) = &codec_data {
             ParameterSets::from_configuration(codec_data)
                 .iter()
@@ -164,7 +165,7 @@ fn length_prefixed(unit: &AccessUnit, begun: Option<gst::Buffer>) -> Unit {
             // No access unit that the splitter gives is as large as 4 GiB.
             contents.extend_from_slice(&(nal.len() as u32).to_be_bytes());
             contents.extend_from_slice(&nal);
-            if matches!(nal[0] & 0x1f, nal_type::SPS | nal_type::PPS) {
+            if matches!(nal_unit_type(nal[0]), nal_type::SPS | nal_type::PPS) {
                 parameter_sets.push(nal);
             }
         }

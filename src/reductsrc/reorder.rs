@@ -102,15 +102,10 @@ impl<T> Default for Reorder<T> {
 }
 
 impl<T> Reorder<T> {
-    /// What follows does not belong to the sequence so far, as pictures are lost between them.
-    pub fn break_sequence(&mut self) {
-        self.place_all();
-    }
-
     /// Takes the next access unit in decoding order.
     pub fn push(&mut self, item: T, order: PictureOrder, slot: Slot) {
         if order.begins_sequence || slot.segment.is_some() || self.begins_anew(order.count) {
-            self.place_all();
+            self.end_sequence();
         }
         if let Some(segment) = slot.segment {
             self.run.begin(segment);
@@ -137,11 +132,6 @@ impl<T> Reorder<T> {
         self.stamp();
     }
 
-    /// Nothing comes after the last access unit.
-    pub fn finish(&mut self) {
-        self.place_all();
-    }
-
     /// The next access unit in decoding order whose times are known.
     pub fn pop(&mut self) -> Option<(T, Stamp)> {
         self.stamped.pop_front()
@@ -156,8 +146,8 @@ impl<T> Reorder<T> {
             .is_some_and(|last| last.saturating_sub(count) > latest)
     }
 
-    /// A sequence ends.
-    fn place_all(&mut self) {
+    /// A sequence ends: with the stream, where pictures are lost, or with what is pushed next.
+    pub fn end_sequence(&mut self) {
         while !self.unplaced.is_empty() {
             self.place_next();
         }
@@ -328,7 +318,7 @@ mod tests {
         for (index, count) in (0..).zip(counts) {
             reorder.push((), order(*count, frames, declared), slot(index));
         }
-        reorder.finish();
+        reorder.end_sequence();
         let stamps: Vec<_> = std::iter::from_fn(|| reorder.pop()).collect();
         assert_eq!(stamps.len(), counts.len());
         assert!(stamps.windows(2).all(|pair| pair[0].1.dts < pair[1].1.dts));
@@ -428,11 +418,11 @@ mod tests {
         let mut reorder = Reorder::default();
         for (index, count) in (0..).zip(counts.iter().chain(&counts[1..])) {
             if index == 7 {
-                reorder.break_sequence();
+                reorder.end_sequence();
             }
             reorder.push((), order(*count, 1, true), slot(index));
         }
-        reorder.finish();
+        reorder.end_sequence();
         let pts: Vec<_> = std::iter::from_fn(|| reorder.pop())
             .map(|(_, stamp)| stamp.pts.mseconds() / FRAME)
             .collect();
@@ -459,7 +449,7 @@ mod tests {
             });
             reorder.push((), order(count, 3, true), slot);
         }
-        reorder.finish();
+        reorder.end_sequence();
         let mut segment = None;
         let running_times: Vec<_> = std::iter::from_fn(|| reorder.pop())
             .map(|(_, stamp)| {

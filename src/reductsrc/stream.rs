@@ -382,7 +382,7 @@ impl Stream {
             self.order(unit, slot);
         } else if matches!(self.source, Source::Ended) && !self.drained {
             self.drained = true;
-            self.reorder.finish();
+            self.reorder.end_sequence();
         } else {
             return false;
         }
@@ -419,7 +419,7 @@ impl Stream {
             slot.discont = discont;
         }
         if unit.after_loss {
-            self.reorder.break_sequence();
+            self.reorder.end_sequence();
         }
         self.reorder.push(unit, order, slot);
     }
