@@ -13,11 +13,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reduct_rs::ReductClient;
+use reqwest::Certificate;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use url::Url;
+
+use super::error::{Cause, Error};
 
 /// reduct-rs limits the time of a whole request, however fast it goes on. Ours is a limit without
 /// progress, so theirs is out of reach.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
+/// hyper takes heads of 400 KB at most; this many records have shorter ones.
+pub(super) const MAX_BATCH_RECORDS: u64 = 2000;
 
 /// An API token. Its text is in no output of any kind.
 #[derive(Clone, Default)]
@@ -40,6 +46,8 @@ impl fmt::Debug for Token {
 #[derive(Debug, Clone)]
 pub struct Connection {
     url: Url,
+    /// Base of the paths of ReductStore's HTTP API.
+    api: Url,
     token: Token,
     ca_cert: Option<PathBuf>,
     verify_ssl: bool,
@@ -84,8 +92,19 @@ impl Connection {
                 )
             ));
         }
+        let mut base = parsed.clone();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", parsed.path()));
+        }
+        let api = base.join("api/v1/").map_err(|err| {
+            gst::error_msg!(
+                gst::ResourceError::Settings,
+                ("The url property has no place for an API path: {err}")
+            )
+        })?;
         Ok(Self {
             url: parsed,
+            api,
             token,
             ca_cert,
             verify_ssl,
@@ -103,8 +122,14 @@ impl Connection {
         self.timeout
     }
 
-    /// A client for these settings. Reads the CA certificate, so it may block.
-    pub(super) fn client(&self) -> Result<ReductClient, gst::ErrorMessage> {
+    /// The URL of a path of the HTTP API.
+    pub(super) fn api_url(&self, path: &str) -> Result<Url, Error> {
+        let url = self.api.join(path);
+        url.map_err(|err| Error::new(Cause::Settings, err.to_string()))
+    }
+
+    /// A client of reduct-rs. Reads the CA certificate, so it may block.
+    pub(super) fn client(&self) -> Result<ReductClient, Error> {
         let mut builder = ReductClient::builder()
             .url(self.url.as_str())
             .timeout(REQUEST_TIMEOUT)
@@ -115,16 +140,40 @@ impl Connection {
         if let Some(path) = &self.ca_cert {
             builder = builder.ca_cert_path(&path.to_string_lossy());
         }
-        builder.try_build().map_err(|err| {
-            gst::error_msg!(
-                gst::ResourceError::Settings,
-                (
-                    "Could not set up the connection to {}: {}",
-                    self.url,
-                    err.message
-                )
-            )
-        })
+        let client = builder.try_build();
+        client.map_err(|err| Error::new(Cause::Settings, err.message))
+    }
+
+    /// A client for one connection at a time. Reads the CA certificate, so it may block.
+    pub(super) fn http_client(&self) -> Result<reqwest::Client, Error> {
+        let settings = |err: &dyn fmt::Display| Error::new(Cause::Settings, err.to_string());
+        let mut builder = reqwest::Client::builder()
+            .http1_only() // faster with ReductStore, and a connection has one request at a time
+            .http1_max_headers(MAX_BATCH_RECORDS as usize + 100)
+            .pool_max_idle_per_host(1)
+            // What may be asked again, and how often, is the reader's to decide.
+            .retry(reqwest::retry::never())
+            .cookie_store(true) // a load balancer's, to find the same server again
+            .tls_danger_accept_invalid_certs(!self.verify_ssl);
+        if let Some(timeout) = self.timeout {
+            builder = builder.connect_timeout(timeout).read_timeout(timeout);
+        }
+        if let Some(token) = &self.token.0 {
+            let value = HeaderValue::from_str(&format!("Bearer {token}"));
+            // The error does not have the text.
+            let mut value = value.map_err(|err| settings(&err))?;
+            value.set_sensitive(true);
+            builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]));
+        }
+        if let Some(path) = &self.ca_cert {
+            let what = |err: &dyn fmt::Display| {
+                settings(&format_args!("CA certificate '{}': {err}", path.display()))
+            };
+            let pem = std::fs::read(path).map_err(|err| what(&err))?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(|err| what(&err))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        builder.build().map_err(Error::from)
     }
 }
 

@@ -8,6 +8,10 @@
 
 //! Errors of ReductStore and of the way to it, by cause.
 
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+
 use reduct_rs::{ErrorCode, ReductError};
 
 use super::Connection;
@@ -20,64 +24,165 @@ pub struct Target<'a> {
     pub entry: &'a str,
 }
 
-/// The message to post for an error of the server or the connection.
-pub fn message(error: &ReductError, target: Target) -> gst::ErrorMessage {
-    let url = target.connection.url();
-    let Target { bucket, entry, .. } = target;
-    // The text of a negative status is reqwest's, with the URL of the request; else the server's.
-    let text = error.message.as_str();
-    let explanation = match error.status {
-        ErrorCode::ConnectionError => {
-            format!(
-                "Could not connect to ReductStore at {url}. Is it running, and is the URL right?"
-            )
-        }
-        ErrorCode::Unauthorized => format!(
-            "ReductStore at {url} does not accept the API token: {text}. Set it by the environment \
-             variable REDUCT_API_TOKEN or the property api-token"
-        ),
-        ErrorCode::Forbidden => {
-            format!("ReductStore at {url} does not allow to read bucket '{bucket}': {text}")
-        }
-        // Without an error text it was no ReductStore that answered.
-        ErrorCode::NotFound if text == "Unknown" => {
-            format!("The server at {url} is no ReductStore, or its API has another base path")
-        }
-        ErrorCode::NotFound => format!("ReductStore at {url} has no '{bucket}/{entry}': {text}"),
-        _ => format!("Could not read '{bucket}/{entry}' from ReductStore at {url}: {text}"),
-    };
-    gst::error_msg!(
-        cause(error.status),
-        ("{explanation}"),
-        ["status {}: {text}", error.status as i16]
-    )
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Error {
+    pub cause: Cause,
+    /// What the server, the HTTP client or the operating system says.
+    pub text: String,
 }
 
-fn cause(status: ErrorCode) -> gst::ResourceError {
-    match status {
-        ErrorCode::ConnectionError => gst::ResourceError::OpenRead,
-        ErrorCode::Unauthorized | ErrorCode::Forbidden => gst::ResourceError::NotAuthorized,
-        ErrorCode::NotFound => gst::ResourceError::NotFound,
-        ErrorCode::BadRequest
-        | ErrorCode::UnprocessableEntity
-        | ErrorCode::UrlParseError
-        | ErrorCode::InvalidRequest => gst::ResourceError::Settings,
-        ErrorCode::TooManyRequests | ErrorCode::ServiceUnavailable => gst::ResourceError::Busy,
-        _ => gst::ResourceError::Read,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cause {
+    /// A setting that cannot be worked with.
+    Settings,
+    /// Nothing answers.
+    Connect,
+    /// The server's certificate, or the like.
+    Tls,
+    /// Nothing came within the time-out.
+    Timeout,
+    /// The answer ends early or makes no sense.
+    Broken,
+    /// The server does not know the query that it gave an id, or may mean another one.
+    QueryLost,
+    /// Something answers that is no ReductStore.
+    Foreign,
+    /// An answer with this HTTP status.
+    Status(u16),
+}
+
+impl Error {
+    pub fn new(cause: Cause, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { cause, text }
+    }
+
+    /// Whether the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self.cause {
+            Cause::Connect | Cause::Timeout | Cause::Broken | Cause::QueryLost => true,
+            Cause::Settings | Cause::Tls | Cause::Foreign => false,
+            // RFC 9110, RFC 6585 and RFC 8470: request time-out, too early, too many requests.
+            Cause::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
+        }
+    }
+
+    /// The message to post.
+    pub fn message(&self, target: Target) -> gst::ErrorMessage {
+        gst::error_msg!(
+            self.resource_error(),
+            ("{}", self.explain(target)),
+            ["{:?}: {}", self.cause, self.text]
+        )
+    }
+
+    /// What is wrong and what to do.
+    pub fn explain(&self, target: Target) -> String {
+        let url = target.connection.url();
+        let Target { bucket, entry, .. } = target;
+        let text = &self.text;
+        match self.cause {
+            Cause::Settings => format!("Could not set up the connection to {url}: {text}"),
+            Cause::Connect => format!(
+                "Could not connect to ReductStore at {url}. Is it running, and is the URL right?"
+            ),
+            Cause::Tls => format!(
+                "Could not connect to ReductStore at {url}: {text}. The property ca-cert names \
+                 further certificates to trust"
+            ),
+            Cause::Timeout => format!(
+                "Nothing of '{bucket}/{entry}' came from ReductStore at {url} for {} ms",
+                target.connection.timeout().unwrap_or_default().as_millis()
+            ),
+            Cause::Foreign => {
+                format!("The server at {url} is no ReductStore, or its API has another base path")
+            }
+            Cause::Status(401) => format!(
+                "ReductStore at {url} does not accept the API token: {text}. Set it by the \
+                 environment variable REDUCT_API_TOKEN or the property api-token"
+            ),
+            Cause::Status(403) => {
+                format!("ReductStore at {url} does not allow to read bucket '{bucket}': {text}")
+            }
+            Cause::Status(404) => {
+                format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
+            }
+            Cause::Broken | Cause::QueryLost | Cause::Status(_) => {
+                format!("Could not read '{bucket}/{entry}' from ReductStore at {url}: {text}")
+            }
+        }
+    }
+
+    fn resource_error(&self) -> gst::ResourceError {
+        match self.cause {
+            Cause::Connect | Cause::Tls => gst::ResourceError::OpenRead,
+            Cause::Foreign | Cause::Status(404) => gst::ResourceError::NotFound,
+            Cause::Status(401 | 403) => gst::ResourceError::NotAuthorized,
+            Cause::Settings | Cause::Status(400 | 422) => gst::ResourceError::Settings,
+            Cause::Status(429 | 503) => gst::ResourceError::Busy,
+            Cause::Timeout | Cause::Broken | Cause::QueryLost | Cause::Status(_) => {
+                gst::ResourceError::Read
+            }
+        }
     }
 }
 
-/// The message to post when nothing came within the time-out.
-pub fn timeout(target: Target) -> gst::ErrorMessage {
-    let Target { bucket, entry, .. } = target;
-    gst::error_msg!(
-        gst::ResourceError::Read,
-        (
-            "Nothing of '{bucket}/{entry}' came from ReductStore at {} for {} ms",
-            target.connection.url(),
-            target.connection.timeout().unwrap_or_default().as_millis()
-        )
-    )
+/// In a few words, for `stats` and logs.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cause {
+            Cause::Status(status) => write!(f, "status {status}: {}", self.text),
+            _ => f.write_str(&self.text),
+        }
+    }
+}
+
+impl From<reqwest::Error> for Error {
+    fn from(error: reqwest::Error) -> Self {
+        // The innermost cause says it best: "Connection refused (os error 111)".
+        let mut text = error.to_string();
+        let mut refused_certificate = false;
+        let mut source = error.source();
+        while let Some(inner) = source {
+            text = inner.to_string();
+            // What rustls says of a handshake comes as this kind.
+            refused_certificate |= inner
+                .downcast_ref::<io::Error>()
+                .is_some_and(|inner| inner.kind() == io::ErrorKind::InvalidData);
+            source = inner.source();
+        }
+        let cause = if error.is_timeout() {
+            Cause::Timeout
+        } else if error.is_connect() && refused_certificate {
+            Cause::Tls
+        } else if error.is_connect() {
+            Cause::Connect
+        } else if error.is_builder() {
+            Cause::Settings
+        } else {
+            Cause::Broken
+        };
+        Self { cause, text }
+    }
+}
+
+impl From<ReductError> for Error {
+    fn from(error: ReductError) -> Self {
+        let cause = match error.status {
+            ErrorCode::ConnectionError => Cause::Connect,
+            ErrorCode::Timeout => Cause::Timeout,
+            ErrorCode::InvalidRequest | ErrorCode::UrlParseError => Cause::Settings,
+            // Without an error text it was no ReductStore that answered.
+            ErrorCode::NotFound if error.message == "Unknown" => Cause::Foreign,
+            ErrorCode::Unknown if error.message.contains("x-reduct-api") => Cause::Foreign,
+            status => u16::try_from(status as i16).map_or(Cause::Broken, Cause::Status),
+        };
+        Self {
+            cause,
+            text: error.message,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -86,20 +191,50 @@ mod tests {
 
     #[test]
     fn causes() {
+        use gst::ResourceError as Posted;
+
         let cases = [
-            (ErrorCode::ConnectionError, gst::ResourceError::OpenRead),
-            (ErrorCode::Unauthorized, gst::ResourceError::NotAuthorized),
-            (ErrorCode::Forbidden, gst::ResourceError::NotAuthorized),
-            (ErrorCode::NotFound, gst::ResourceError::NotFound),
-            (ErrorCode::UnprocessableEntity, gst::ResourceError::Settings),
-            (ErrorCode::TooManyRequests, gst::ResourceError::Busy),
-            (ErrorCode::ServiceUnavailable, gst::ResourceError::Busy),
-            (ErrorCode::InternalServerError, gst::ResourceError::Read),
-            (ErrorCode::Timeout, gst::ResourceError::Read),
-            (ErrorCode::Unknown, gst::ResourceError::Read),
+            (Cause::Connect, Posted::OpenRead, true),
+            (Cause::Tls, Posted::OpenRead, false),
+            (Cause::Timeout, Posted::Read, true),
+            (Cause::Broken, Posted::Read, true),
+            (Cause::QueryLost, Posted::Read, true),
+            (Cause::Foreign, Posted::NotFound, false),
+            (Cause::Settings, Posted::Settings, false),
+            (Cause::Status(401), Posted::NotAuthorized, false),
+            (Cause::Status(403), Posted::NotAuthorized, false),
+            (Cause::Status(404), Posted::NotFound, false),
+            (Cause::Status(408), Posted::Read, true),
+            (Cause::Status(422), Posted::Settings, false),
+            (Cause::Status(425), Posted::Read, true),
+            (Cause::Status(429), Posted::Busy, true),
+            (Cause::Status(500), Posted::Read, true),
+            (Cause::Status(503), Posted::Busy, true),
         ];
-        for (status, expected) in cases {
-            assert_eq!(cause(status), expected, "{status:?}");
+        for (cause, posted, transient) in cases {
+            let error = Error::new(cause, "text");
+            assert_eq!(error.resource_error(), posted, "{cause:?}");
+            assert_eq!(error.is_transient(), transient, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_client_library() {
+        let cases = [
+            (ErrorCode::ConnectionError, "text", Cause::Connect),
+            (ErrorCode::Timeout, "text", Cause::Timeout),
+            (ErrorCode::Unknown, "error decoding", Cause::Broken),
+            (
+                ErrorCode::Unknown,
+                "Missing x-reduct-api header",
+                Cause::Foreign,
+            ),
+            (ErrorCode::NotFound, "Unknown", Cause::Foreign),
+            (ErrorCode::NotFound, "no such entry", Cause::Status(404)),
+            (ErrorCode::Unauthorized, "text", Cause::Status(401)),
+        ];
+        for (status, text, cause) in cases {
+            assert_eq!(Error::from(ReductError::new(status, text)).cause, cause);
         }
     }
 }

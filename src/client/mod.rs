@@ -12,14 +12,23 @@
 //! All I/O runs on one runtime of the plugin. A streaming thread waits for it with
 //! [`Flushing::wait`], and any other thread can end that wait.
 
+mod batch;
+mod condition;
 mod connection;
 mod error;
+mod eviction;
 mod flushing;
+mod lane;
+mod plan;
+mod queue;
 mod reader;
+mod session;
+mod window;
 
 pub use connection::{Connection, Token, without_secrets};
 pub use flushing::{Flushed, Flushing};
-pub use reader::{Event, Query, ReadError, ReaderStats, Record, RecordReader};
+pub use queue::ReaderStats;
+pub use reader::{Event, Limits, Query, ReadError, Record, RecordReader};
 
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};

@@ -6,36 +6,27 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! The records of an entry, in the order of their times, through a bounded queue.
+//! The records of an entry, in the order of their times, for a streaming thread.
 
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt, Stream, StreamExt, pin_mut};
-use reduct_rs::{Bucket, ErrorCode, JsonValue, ReductError};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use reduct_rs::JsonValue;
 use tokio::runtime::Runtime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::error::{self, Target};
+use super::error::{Cause, Error, Target};
+use super::queue::{Chunk, ReaderStats};
+use super::session::{Delivery, Session};
 use super::{Connection, Flushed, Flushing, runtime};
 
-/// Bytes of records that wait in the queue. A larger record passes alone.
-const QUEUE_BYTES: u32 = 32 << 20;
-/// Records that wait in the queue: a limit for tiny ones.
-const QUEUE_RECORDS: usize = 1024;
-/// Label with the frame rate of a record.
-const FPS_LABEL: &str = "fps";
-/// Attachment of an entry that describes its video.
-const VIDEO_ATTACHMENT: &str = "$video";
-/// How long the server keeps a query that nobody reads from. One that can be asked anew is cheap to
-/// lose; a conditional one may have a state, such as `$limit`, that a new one would not have.
-const TTL: Duration = Duration::from_secs(60);
-const TTL_CONDITIONAL: Duration = Duration::from_secs(24 * 3600);
+/// Chunks between the network and the streaming thread, besides those that wait for their turn.
+const CHUNKS: usize = 4;
 
 /// What to read.
 #[derive(Debug, Clone)]
@@ -48,6 +39,29 @@ pub struct Query {
     pub stop: Option<u64>,
     /// Conditional query: a JSON object.
     pub when: Option<JsonValue>,
+    /// Whether to look for a frame rate in the entry's `$video` attachment.
+    pub wants_frame_rate: bool,
+}
+
+/// What reading may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections with a query at once.
+    pub connections: u32,
+    /// Bytes of records in memory. A larger record passes alone.
+    pub prefetch_bytes: u64,
+    /// Attempts in a row without progress before an error.
+    pub retries: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4,
+            prefetch_bytes: 64 << 20,
+            retries: 10,
+        }
+    }
 }
 
 /// A record of an entry.
@@ -58,6 +72,8 @@ pub struct Record {
     pub content_type: String,
     /// Label `fps`.
     pub frame_rate: Option<String>,
+    /// The server evicted what was before it and not read yet.
+    pub after_eviction: bool,
     pub data: Bytes,
 }
 
@@ -69,6 +85,8 @@ pub enum Event {
         frame_rate: Option<String>,
     },
     Record(Record),
+    /// Something failed, as the text says, and will be tried again.
+    Retrying(String),
 }
 
 /// Why a reader has no event.
@@ -79,31 +97,15 @@ pub enum ReadError {
     Failed(gst::ErrorMessage),
 }
 
-/// What a reader counts, for anybody to look at while it reads.
-#[derive(Debug, Default)]
-pub struct ReaderStats {
-    /// Records in the queue.
-    pub queue_records: AtomicU64,
-    /// Their bytes.
-    pub queue_bytes: AtomicU64,
-    /// Records that the server sent twice or that are outside the range.
-    pub skipped: AtomicU64,
-}
-
 /// Reads an entry in the background, from when it is made until it is dropped.
 #[derive(Debug)]
 pub struct RecordReader {
     runtime: &'static Runtime,
-    queue: mpsc::Receiver<Result<Queued, gst::ErrorMessage>>,
+    deliveries: mpsc::Receiver<Delivery>,
+    /// What is left of the last records that were taken.
+    chunk: Option<Chunk>,
     stats: Arc<ReaderStats>,
     task: JoinHandle<()>,
-}
-
-#[derive(Debug)]
-struct Queued {
-    event: Event,
-    /// A record's part of [`QUEUE_BYTES`], given back when it is taken.
-    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl RecordReader {
@@ -111,273 +113,70 @@ impl RecordReader {
     pub fn new(
         connection: Connection,
         query: Query,
+        limits: Limits,
         stats: Arc<ReaderStats>,
     ) -> Result<Self, gst::ErrorMessage> {
         let runtime = runtime()?;
-        let (sender, queue) = mpsc::channel(QUEUE_RECORDS);
-        let task = Task {
-            connection,
-            query,
-            stats: stats.clone(),
-            room: Arc::new(Semaphore::new(QUEUE_BYTES as usize)),
-            sender,
-        };
+        let (sender, deliveries) = mpsc::channel(CHUNKS);
+        let error = Error::new(Cause::Broken, "the server's answer makes no sense");
+        let panicked = error.message(Target {
+            connection: &connection,
+            bucket: &query.bucket,
+            entry: &query.entry,
+        });
+        let session = Session::new(connection, query, limits, stats.clone(), sender.clone());
+        let task = runtime.spawn(async move {
+            // reduct-rs panics on some answers; a streaming thread that waits must learn of it.
+            if AssertUnwindSafe(session.run())
+                .catch_unwind()
+                .await
+                .is_err()
+            {
+                let _ = sender.send(Delivery::Failed(panicked)).await;
+            }
+        });
         Ok(Self {
             runtime,
-            queue,
+            deliveries,
+            chunk: None,
             stats,
-            task: runtime.spawn(task.run()),
+            task,
         })
     }
 
     /// The next event, or `None` after the last record. Waits for it.
     pub fn next(&mut self, flushing: &Flushing) -> Result<Option<Event>, ReadError> {
-        let received = match flushing.wait(self.runtime, self.queue.recv()) {
-            Ok(received) => received,
-            Err(Flushed) => return Err(ReadError::Flushed),
-        };
-        match received {
-            Some(Ok(Queued { event, .. })) => {
-                if let Event::Record(record) = &event {
-                    self.stats.queue_records.fetch_sub(1, Ordering::Relaxed);
-                    let bytes = record.data.len() as u64;
-                    self.stats.queue_bytes.fetch_sub(bytes, Ordering::Relaxed);
-                }
-                Ok(Some(event))
+        loop {
+            if let Some(record) = self.chunk.as_mut().and_then(Iterator::next) {
+                return Ok(Some(Event::Record(record)));
             }
-            Some(Err(error)) => Err(ReadError::Failed(error)),
-            None => Ok(None),
+            let delivery = match self.deliveries.try_recv() {
+                Ok(delivery) => Some(delivery),
+                Err(_) => self.wait(flushing)?,
+            };
+            match delivery {
+                Some(Delivery::Records(chunk)) => self.chunk = Some(chunk),
+                Some(Delivery::Opened { frame_rate }) => {
+                    return Ok(Some(Event::Opened { frame_rate }));
+                }
+                Some(Delivery::Retrying(text)) => return Ok(Some(Event::Retrying(text))),
+                Some(Delivery::Failed(error)) => return Err(ReadError::Failed(error)),
+                None => return Ok(None),
+            }
         }
+    }
+
+    fn wait(&mut self, flushing: &Flushing) -> Result<Option<Delivery>, ReadError> {
+        let begin = Instant::now();
+        let received = flushing.wait(self.runtime, self.deliveries.recv());
+        let waited = begin.elapsed().as_nanos() as u64;
+        self.stats.network_wait.fetch_add(waited, Ordering::Relaxed);
+        received.map_err(|Flushed| ReadError::Flushed)
     }
 }
 
 impl Drop for RecordReader {
     fn drop(&mut self) {
         self.task.abort();
-        self.stats.queue_records.store(0, Ordering::Relaxed);
-        self.stats.queue_bytes.store(0, Ordering::Relaxed);
-    }
-}
-
-/// The reader's side in the background.
-struct Task {
-    connection: Connection,
-    query: Query,
-    stats: Arc<ReaderStats>,
-    room: Arc<Semaphore>,
-    sender: mpsc::Sender<Result<Queued, gst::ErrorMessage>>,
-}
-
-/// Why the background side ends early.
-enum Stop {
-    Failed(gst::ErrorMessage),
-    /// Nobody takes the records any more.
-    Abandoned,
-}
-
-impl Task {
-    async fn run(self) {
-        // reduct-rs panics on some answers; a streaming thread that waits must learn of it.
-        let result = AssertUnwindSafe(self.read()).catch_unwind().await;
-        let failure = match result {
-            Ok(Ok(()) | Err(Stop::Abandoned)) => return,
-            Ok(Err(Stop::Failed(error))) => error,
-            Err(_) => {
-                let cause = "the client library could not make sense of the server's answer";
-                let error = ReductError::new(ErrorCode::Unknown, cause);
-                error::message(&error, self.target())
-            }
-        };
-        // The receiver is gone only if nobody wants to know.
-        let _ = self.sender.send(Err(failure)).await;
-    }
-
-    async fn read(&self) -> Result<(), Stop> {
-        let client = self.connection.client().map_err(Stop::Failed)?;
-        let bucket = self.progress(client.get_bucket(&self.query.bucket)).await?;
-        let frame_rate = self.attached_frame_rate(&bucket).await?;
-        self.send(Event::Opened { frame_rate }, None).await?;
-
-        let mut next = self.query.start.unwrap_or(0);
-        while !self.read_from(&bucket, &mut next).await? {}
-        Ok(())
-    }
-
-    /// Reads records at or after `next`, which follows the last one. Gives `false` if the server
-    /// forgot the query before its end, so that it has to be asked again.
-    async fn read_from(&self, bucket: &Bucket, next: &mut u64) -> Result<bool, Stop> {
-        // With a stop in the far future the server takes a start after the newest record.
-        let stop = self.query.stop.unwrap_or(u64::MAX);
-        let conditional = self.query.when.is_some();
-        let query = bucket
-            .query(self.query.entry.as_str())
-            .start_us(*next)
-            .stop_us(stop)
-            .when(condition(self.query.when.as_ref()))
-            .ttl(if conditional { TTL_CONDITIONAL } else { TTL });
-        let records = self.progress(query.send()).await?;
-        pin_mut!(records);
-
-        let mut progress = false;
-        while let Some(record) = self.within_timeout(records.next()).await? {
-            let record = match record {
-                Ok(record) => record,
-                // Read too slowly for the server's patience.
-                Err(err) if err.status == ErrorCode::NotFound && progress && !conditional => {
-                    return Ok(false);
-                }
-                Err(err) => return Err(self.failed(&err)),
-            };
-            // A restarted server counts queries anew: the answer may be to somebody else's.
-            let time = record.timestamp_us();
-            if time < *next || time >= stop {
-                self.stats.skipped.fetch_add(1, Ordering::Relaxed);
-                continue;
-            }
-            self.queue(record).await?;
-            *next = time + 1;
-            progress = true;
-        }
-        Ok(true)
-    }
-
-    /// Waits for room, then for the record's content.
-    async fn queue(&self, record: reduct_rs::Record) -> Result<(), Stop> {
-        let time = record.timestamp_us();
-        let length = record.content_length();
-        let content_type = record.content_type().to_owned();
-        let frame_rate = record.labels().get(FPS_LABEL).cloned();
-
-        let permits = u32::try_from(length).unwrap_or(u32::MAX).min(QUEUE_BYTES);
-        let room = self.room.clone().acquire_many_owned(permits).await;
-        let data = self.content(record.stream_bytes(), length).await?;
-        if data.len() != length {
-            let text = format!("record at {time} µs has {} of {length} bytes", data.len());
-            return Err(self.failed(&ReductError::new(ErrorCode::Unknown, &text)));
-        }
-
-        self.stats.queue_records.fetch_add(1, Ordering::Relaxed);
-        self.stats
-            .queue_bytes
-            .fetch_add(length as u64, Ordering::Relaxed);
-        let record = Record {
-            time,
-            content_type,
-            frame_rate,
-            data,
-        };
-        self.send(Event::Record(record), room.ok()).await
-    }
-
-    /// A record's content in one piece, without a copy where it comes in one piece.
-    async fn content(
-        &self,
-        chunks: impl Stream<Item = Result<Bytes, ReductError>>,
-        length: usize,
-    ) -> Result<Bytes, Stop> {
-        pin_mut!(chunks);
-        let mut content = Bytes::new();
-        let mut collected = BytesMut::new();
-        while let Some(chunk) = self.within_timeout(chunks.next()).await? {
-            let chunk = chunk.map_err(|err| self.failed(&err))?;
-            if chunk.len() == length && collected.is_empty() {
-                content = chunk;
-            } else if !chunk.is_empty() {
-                collected.reserve(length.saturating_sub(collected.len()));
-                collected.extend_from_slice(&content);
-                content = Bytes::new();
-                collected.extend_from_slice(&chunk);
-            }
-        }
-        Ok(if collected.is_empty() {
-            content
-        } else {
-            collected.freeze()
-        })
-    }
-
-    async fn attached_frame_rate(&self, bucket: &Bucket) -> Result<Option<String>, Stop> {
-        let attachments = self.within_timeout(bucket.read_attachments(&self.query.entry));
-        let attachments = match attachments.await? {
-            Ok(attachments) => attachments,
-            // An entry without attachments, or no entry: the query will tell.
-            Err(err) if err.status == ErrorCode::NotFound => return Ok(None),
-            Err(err) => return Err(self.failed(&err)),
-        };
-        let fps = attachments
-            .get(VIDEO_ATTACHMENT)
-            .and_then(|video| video.get("fps"));
-        Ok(fps.map(|fps| match fps {
-            JsonValue::String(text) => text.clone(),
-            other => other.to_string(),
-        }))
-    }
-
-    async fn send(&self, event: Event, room: Option<OwnedSemaphorePermit>) -> Result<(), Stop> {
-        let queued = Queued { event, _room: room };
-        let sent = self.sender.send(Ok(queued)).await;
-        sent.map_err(|_| Stop::Abandoned)
-    }
-
-    /// The outcome of a request that has to come within the time-out.
-    async fn progress<T>(
-        &self,
-        request: impl Future<Output = Result<T, ReductError>>,
-    ) -> Result<T, Stop> {
-        let result = self.within_timeout(request).await?;
-        result.map_err(|err| self.failed(&err))
-    }
-
-    async fn within_timeout<F: Future>(&self, future: F) -> Result<F::Output, Stop> {
-        match self.connection.timeout() {
-            Some(timeout) => tokio::time::timeout(timeout, future)
-                .await
-                .map_err(|_| Stop::Failed(error::timeout(self.target()))),
-            None => Ok(future.await),
-        }
-    }
-
-    fn failed(&self, error: &ReductError) -> Stop {
-        Stop::Failed(error::message(error, self.target()))
-    }
-
-    fn target(&self) -> Target<'_> {
-        Target {
-            connection: &self.connection,
-            bucket: &self.query.bucket,
-            entry: &self.query.entry,
-        }
-    }
-}
-
-/// The user's condition, and of the labels only the one in use: fewer bytes, and reduct-rs panics
-/// on label values that begin with a quotation mark.
-fn condition(when: Option<&JsonValue>) -> JsonValue {
-    const SELECT_LABELS: &str = "#select_labels";
-
-    let mut condition = when
-        .cloned()
-        .unwrap_or_else(|| JsonValue::Object(Default::default()));
-    if let JsonValue::Object(members) = &mut condition {
-        let labels = JsonValue::Array(vec![FPS_LABEL.into()]);
-        members.insert(SELECT_LABELS.into(), labels);
-    }
-    condition
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn conditions_select_the_label_in_use() {
-        let selected = r##"{"#select_labels":["fps"]}"##;
-        assert_eq!(condition(None), selected.parse::<JsonValue>().unwrap());
-        let when = r##"{"&good":{"$eq":true},"#select_labels":["good"]}"##;
-        let expected = r##"{"&good":{"$eq":true},"#select_labels":["fps"]}"##;
-        assert_eq!(
-            condition(Some(&when.parse().unwrap())),
-            expected.parse::<JsonValue>().unwrap()
-        );
     }
 }

@@ -56,7 +56,7 @@ use super::settings::{DEFAULT_LOOKBACK, DEFAULT_TIMEOUT_MS, DEFAULT_URL, Setting
 use super::stats::Stats;
 use super::stream::{Step, Stream};
 use super::{CAT, OnError};
-use crate::client::{Flushed, Flushing, Token, without_secrets};
+use crate::client::{Flushed, Flushing, Limits, Token, without_secrets};
 
 /// No two of the mutexes are ever held at once.
 #[derive(Default)]
@@ -96,6 +96,9 @@ impl ReductSrc {
                 }
                 Ok(Step::Warn(text)) => {
                     gst::element_imp_warning!(self, gst::StreamError::Decode, ("{text}"));
+                }
+                Ok(Step::Retry(text)) => {
+                    gst::element_imp_warning!(self, gst::ResourceError::Read, ("{text}"));
                 }
                 Ok(Step::End) => {
                     gst::debug!(CAT, imp = self, "End of the range");
@@ -241,6 +244,34 @@ impl ObjectImpl for ReductSrc {
                     .default_value(DEFAULT_TIMEOUT_MS)
                     .mutable_ready()
                     .build(),
+                glib::ParamSpecUInt::builder("retries")
+                    .nick("Retries")
+                    .blurb(
+                        "Attempts in a row, after the first one, to go on with what failed for a \
+                         cause that may pass, before an error",
+                    )
+                    .default_value(Limits::default().retries)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt::builder("connections")
+                    .nick("Connections")
+                    .blurb(
+                        "Parts of the range that are read at once, each over a connection of its \
+                         own (a condition that depends on the order of records, such as $limit \
+                         and $each_n, is read over one)",
+                    )
+                    .minimum(1)
+                    .maximum(64)
+                    .default_value(Limits::default().connections)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("prefetch-bytes")
+                    .nick("Prefetch bytes")
+                    .blurb("Bytes of records to read ahead at most; a larger record passes alone")
+                    .minimum(1)
+                    .default_value(Limits::default().prefetch_bytes)
+                    .mutable_ready()
+                    .build(),
                 glib::ParamSpecEnum::builder_with_default("on-error", OnError::default())
                     .nick("On error")
                     .blurb("What to do with what cannot be read in a record")
@@ -260,8 +291,12 @@ impl ObjectImpl for ReductSrc {
                     .blurb(
                         "Counts of this run: records, bytes, access-units, gaps, damaged (records \
                          with something that cannot be read), dropped (access units that cannot \
-                         be decoded), skipped (records sent twice or out of range), \
-                         queue-records, queue-bytes; all uint64",
+                         be decoded), skipped (records sent twice or out of range), evicted \
+                         (gaps where the server deleted what was still to be read), retries, \
+                         connections (with a query under way), network-wait, downstream-wait \
+                         (nanoseconds that the streaming thread waited), queue-records, \
+                         queue-bytes; all uint64. last-retry (string, if there was one): its \
+                         reason",
                     )
                     .read_only()
                     .build(),
@@ -306,6 +341,13 @@ impl ObjectImpl for ReductSrc {
             "gap-tolerance" => settings.gap_tolerance = clock_time(value),
             "on-error" => settings.on_error = value.get().expect("type checked upstream"),
             "parameter-set-lookback" => settings.lookback = clock_time(value),
+            "retries" => settings.limits.retries = value.get().expect("type checked upstream"),
+            "connections" => {
+                settings.limits.connections = value.get().expect("type checked upstream");
+            }
+            "prefetch-bytes" => {
+                settings.limits.prefetch_bytes = value.get().expect("type checked upstream");
+            }
             "timeout" => settings.timeout_ms = value.get().expect("type checked upstream"),
             _ => unimplemented!(),
         }
@@ -331,6 +373,9 @@ impl ObjectImpl for ReductSrc {
             "gap-tolerance" => settings.gap_tolerance.nseconds().to_value(),
             "on-error" => settings.on_error.to_value(),
             "parameter-set-lookback" => settings.lookback.nseconds().to_value(),
+            "retries" => settings.limits.retries.to_value(),
+            "connections" => settings.limits.connections.to_value(),
+            "prefetch-bytes" => settings.limits.prefetch_bytes.to_value(),
             "timeout" => settings.timeout_ms.to_value(),
             _ => unimplemented!(),
         }
@@ -420,7 +465,9 @@ impl PushSrcImpl for ReductSrc {
     ) -> Result<CreateSuccess, gst::FlowError> {
         let stream = self.stream.lock().unwrap().take();
         let mut stream = stream.ok_or(gst::FlowError::Flushing)?;
+        stream.come_back();
         let buffer = self.next_buffer(&mut stream);
+        stream.leave();
         *self.stream.lock().unwrap() = Some(stream);
         buffer.map(CreateSuccess::NewBuffer)
     }

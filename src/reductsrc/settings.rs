@@ -14,7 +14,7 @@ use std::time::Duration;
 use reduct_rs::JsonValue;
 
 use super::{OnError, timeline};
-use crate::client::{Connection, Query, Token, without_secrets};
+use crate::client::{Connection, Limits, Query, Token, without_secrets};
 
 /// Where a server is expected if nobody says otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
@@ -39,6 +39,7 @@ pub struct Settings {
     pub timeout_ms: u32,
     pub on_error: OnError,
     pub lookback: gst::ClockTime,
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -60,6 +61,7 @@ impl Default for Settings {
             timeout_ms: DEFAULT_TIMEOUT_MS,
             on_error: OnError::default(),
             lookback: DEFAULT_LOOKBACK,
+            limits: Limits::default(),
         }
     }
 }
@@ -69,6 +71,7 @@ impl Default for Settings {
 pub struct Checked {
     pub connection: Connection,
     pub query: Query,
+    pub limits: Limits,
     pub timeline: timeline::Config,
     /// The property `fps`.
     pub frame_rate: Option<gst::Fraction>,
@@ -121,7 +124,9 @@ impl Settings {
                 start,
                 stop,
                 when,
+                wants_frame_rate: true,
             },
+            limits: self.limits,
             frame_rate: (self.fps.numer() > 0).then_some(self.fps),
             on_error: self.on_error,
             lookback: self.lookback,

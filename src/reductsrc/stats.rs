@@ -8,8 +8,8 @@
 
 //! What `reductsrc` counts: the property `stats`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use crate::client::ReaderStats;
 
@@ -25,12 +25,16 @@ pub struct Stats {
     pub damaged: AtomicU64,
     /// Access units that cannot be decoded and are not pushed.
     pub dropped: AtomicU64,
+    /// For how long the streaming thread was downstream, in ns.
+    pub downstream_wait: AtomicU64,
 }
 
 impl Stats {
     /// The value of the property.
     pub fn structure(&self) -> gst::Structure {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let last_retry = self.reader.last_retry.lock();
+        let last_retry = last_retry.unwrap_or_else(PoisonError::into_inner).clone();
         gst::Structure::builder("application/x-reductsrc-stats")
             .field("records", count(&self.records))
             .field("bytes", count(&self.bytes))
@@ -39,6 +43,12 @@ impl Stats {
             .field("damaged", count(&self.damaged))
             .field("dropped", count(&self.dropped))
             .field("skipped", count(&self.reader.skipped))
+            .field("evicted", count(&self.reader.evicted))
+            .field("retries", count(&self.reader.retries))
+            .field_if_some("last-retry", last_retry)
+            .field("connections", count(&self.reader.connections))
+            .field("network-wait", count(&self.reader.network_wait))
+            .field("downstream-wait", count(&self.downstream_wait))
             .field("queue-records", count(&self.reader.queue_records))
             .field("queue-bytes", count(&self.reader.queue_bytes))
             .build()

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use super::damage::{self, Fault, FaultLog};
 use super::frame_rate;
@@ -20,7 +21,10 @@ use super::settings::Checked;
 use super::stats::Stats;
 use super::timeline::{NoFrameRate, SegmentStart, Slot, Timeline};
 use super::{CAT, OnError};
-use crate::client::{Connection, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader};
+use crate::client::{
+    Connection, Event, Flushed, Flushing, Limits, Query, ReadError, ReaderStats, Record,
+    RecordReader,
+};
 use crate::h264::{AccessUnit, AccessUnitSplitter, Damage, Integrity};
 
 /// Content type of a record in Annex B format, as ReductStore's documentation has it.
@@ -42,6 +46,8 @@ pub enum Step {
     Segment(gst::Segment),
     /// Something is wrong, and reading goes on.
     Warn(String),
+    /// Reading failed, and is tried again.
+    Retry(String),
     /// One access unit.
     Push(gst::Buffer),
     /// All records are read.
@@ -55,6 +61,7 @@ pub enum Step {
 pub struct Stream {
     connection: Connection,
     query: Query,
+    limits: Limits,
     source: Source,
     splitter: AccessUnitSplitter,
     timeline: Timeline,
@@ -80,6 +87,8 @@ pub struct Stream {
     steps: VecDeque<Step>,
     caps: Option<gst::Caps>,
     stats: Arc<Stats>,
+    /// When the streaming thread went downstream.
+    left: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -109,6 +118,7 @@ impl Stream {
         Self {
             connection: settings.connection,
             query: settings.query,
+            limits: settings.limits,
             source: Source::Unread,
             splitter: AccessUnitSplitter::default(),
             timeline: Timeline::new(settings.timeline),
@@ -126,6 +136,22 @@ impl Stream {
             steps: VecDeque::new(),
             caps: None,
             stats,
+            left: None,
+        }
+    }
+
+    /// The streaming thread goes downstream.
+    pub fn leave(&mut self) {
+        self.left = Some(Instant::now());
+    }
+
+    /// The streaming thread comes back.
+    pub fn come_back(&mut self) {
+        if let Some(left) = self.left.take() {
+            let waited = left.elapsed().as_nanos() as u64;
+            self.stats
+                .downstream_wait
+                .fetch_add(waited, Ordering::Relaxed);
         }
     }
 
@@ -151,14 +177,15 @@ impl Stream {
         match &mut self.source {
             Source::Unread => {
                 let stats = self.stats.reader.clone();
-                let reader = RecordReader::new(self.connection.clone(), self.query.clone(), stats);
-                self.source = Source::Reading(reader.map_err(ReadError::Failed)?);
+                let reader = self.reader(self.query.clone(), stats)?;
+                self.source = Source::Reading(reader);
             }
             Source::Reading(reader) => match reader.next(flushing)? {
                 Some(Event::Opened { frame_rate }) => {
                     self.attached_rate = frame_rate.as_deref().and_then(frame_rate::parse);
                 }
                 Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
+                Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
                 None => self.finish(None),
             },
             Source::LookingBack(_) => self.look_back(flushing)?,
@@ -171,8 +198,17 @@ impl Stream {
         Ok(())
     }
 
+    fn reader(&self, query: Query, stats: Arc<ReaderStats>) -> Result<RecordReader, ReadError> {
+        RecordReader::new(self.connection.clone(), query, self.limits, stats)
+            .map_err(ReadError::Failed)
+    }
+
     /// Takes a record of the range.
     fn add(&mut self, record: Record) -> Result<(), gst::ErrorMessage> {
+        if record.after_eviction {
+            self.splitter.end_run(&mut self.units);
+            self.splitter.lose();
+        }
         let bytes = record.data.len() as u64;
         self.stats.records.fetch_add(1, Ordering::Relaxed);
         self.stats.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -217,6 +253,7 @@ impl Stream {
                 Some(Event::Record(record)) if is_h264(&record) => {
                     looking.search.add(&record.data);
                 }
+                Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
                 Some(Event::Record(_) | Event::Opened { .. }) => {}
                 None => looking.window = None,
             }
@@ -226,10 +263,13 @@ impl Stream {
             let query = Query {
                 start: Some(window.start),
                 stop: Some(window.end),
+                wants_frame_rate: false,
                 ..self.query.clone()
             };
-            let reader = RecordReader::new(self.connection.clone(), query, Arc::default());
-            looking.window = Some(reader.map_err(ReadError::Failed)?);
+            let reader = self.reader(query, Arc::default())?;
+            if let Source::LookingBack(looking) = &mut self.source {
+                looking.window = Some(reader);
+            }
             return Ok(());
         }
         let Source::LookingBack(looking) = std::mem::replace(&mut self.source, Source::Ended)

@@ -1,0 +1,273 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! One answer to `GET /b/:bucket/:entry/batch`: a header `x-reduct-time-<µs>` for each record, and
+//! a body of all their contents in the order of their times.
+
+use std::mem;
+use std::vec;
+
+use bytes::Bytes;
+use reduct_base::batch::parse_batched_header;
+use reqwest::header::HeaderMap;
+
+use super::Record;
+use super::error::{Cause, Error};
+
+const TIME_HEADER: &str = "x-reduct-time-";
+/// Label with the frame rate of a record.
+pub const FPS_LABEL: &str = "fps";
+
+/// What the header of a record says.
+#[derive(Debug, PartialEq)]
+pub struct RecordHeader {
+    /// µs since the Unix epoch.
+    time: u64,
+    length: usize,
+    content_type: String,
+    frame_rate: Option<String>,
+}
+
+/// The records of a batch in the order of their times.
+pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
+    let mut records = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().strip_prefix(TIME_HEADER)?, value)))
+        .map(|(time, value)| {
+            let time = time.parse().ok()?;
+            let header = parse_batched_header(value.to_str().ok()?).ok()?;
+            Some(RecordHeader {
+                time,
+                length: header.content_length.try_into().ok()?,
+                content_type: header.content_type,
+                frame_rate: { header.labels }.remove(FPS_LABEL),
+            })
+        })
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Error::new(Cause::Broken, "a record header cannot be read"))?;
+    records.sort_by_key(|record| record.time);
+    Ok(records)
+}
+
+/// Cuts the body of a batch into its records.
+#[derive(Debug)]
+pub struct Slicer {
+    headers: vec::IntoIter<RecordHeader>,
+    /// The beginning of a record whose end is in a later chunk.
+    begun: Option<Begun>,
+    /// Bytes beyond the last record.
+    surplus: usize,
+}
+
+#[derive(Debug)]
+struct Begun {
+    header: RecordHeader,
+    content: Vec<u8>,
+}
+
+impl Slicer {
+    /// A slicer for a body of these records, in this order.
+    pub fn new(headers: Vec<RecordHeader>) -> Self {
+        Self {
+            headers: headers.into_iter(),
+            begun: None,
+            surplus: 0,
+        }
+    }
+
+    /// Takes the next bytes of the body and gives the records that end in them. A record within
+    /// one chunk is a slice of it; any other is copied once.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for a record.
+    pub fn push(&mut self, mut chunk: Bytes) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::new();
+        loop {
+            if let Some(begun) = &mut self.begun {
+                let missing = begun.header.length - begun.content.len();
+                let taken = chunk.split_to(missing.min(chunk.len()));
+                begun.content.extend_from_slice(&taken);
+                if begun.content.len() < begun.header.length {
+                    break;
+                }
+                if let Some(Begun { header, content }) = mem::take(&mut self.begun) {
+                    records.push(record(header, content.into()));
+                }
+            }
+            // An empty record ends where it begins, with or without a chunk.
+            let next = self.headers.as_slice().first();
+            let Some(length) = next.map(|next| next.length) else {
+                self.surplus += chunk.len();
+                break;
+            };
+            if chunk.is_empty() && length > 0 {
+                break;
+            }
+            let Some(header) = self.headers.next() else {
+                break;
+            };
+            if length <= chunk.len() {
+                records.push(record(header, chunk.split_to(length)));
+                continue;
+            }
+            let mut content = Vec::new();
+            content.try_reserve_exact(length).map_err(|_| {
+                let time = header.time;
+                let text = format!("no memory for the {length} bytes of the record at {time} µs");
+                Error::new(Cause::Broken, text)
+            })?;
+            self.begun = Some(Begun { header, content });
+        }
+        Ok(records)
+    }
+
+    /// Checks that the body had each record in full and nothing else.
+    pub fn finish(self) -> Result<(), Error> {
+        let short = match (self.begun, self.headers.as_slice().first()) {
+            (Some(Begun { header, content }), _) => {
+                Some((header.time, content.len(), header.length))
+            }
+            (None, Some(header)) => Some((header.time, 0, header.length)),
+            (None, None) => None,
+        };
+        if let Some((time, received, length)) = short {
+            let text = format!("the record at {time} µs has {received} of {length} bytes");
+            return Err(Error::new(Cause::Broken, text));
+        }
+        if self.surplus > 0 {
+            let text = format!("{} bytes follow the last record of a batch", self.surplus);
+            return Err(Error::new(Cause::Broken, text));
+        }
+        Ok(())
+    }
+}
+
+fn record(header: RecordHeader, data: Bytes) -> Record {
+    Record {
+        time: header.time,
+        content_type: header.content_type,
+        frame_rate: header.frame_rate,
+        after_eviction: false,
+        data,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(headers: &[(&str, &str)]) -> HeaderMap {
+        let parsed = headers.iter().map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            (name, HeaderValue::from_str(value).unwrap())
+        });
+        parsed.collect()
+    }
+
+    fn header(time: u64, length: usize) -> RecordHeader {
+        RecordHeader {
+            time,
+            length,
+            content_type: "video/h264".into(),
+            frame_rate: None,
+        }
+    }
+
+    #[test]
+    fn headers_give_the_records_in_order() {
+        let parsed = record_headers(&headers(&[
+            ("content-length", "12"),
+            ("x-reduct-time-20", "7,video/h264,fps=30"),
+            ("x-reduct-last", "true"),
+            ("x-reduct-time-3", "5,video/h264"),
+        ]));
+        let with_rate = RecordHeader {
+            frame_rate: Some("30".into()),
+            ..header(20, 7)
+        };
+        assert_eq!(parsed.unwrap(), [header(3, 5), with_rate]);
+    }
+
+    #[test]
+    fn headers_that_cannot_be_read() {
+        for bad in [
+            ("x-reduct-time-", "5,video/h264"),
+            ("x-reduct-time-x", "5,video/h264"),
+            ("x-reduct-time-18446744073709551616", "5,video/h264"),
+            ("x-reduct-time-1", ""),
+            ("x-reduct-time-1", "-5,video/h264"),
+            ("x-reduct-time-1", "5,video/h264,fps=\"30"),
+        ] {
+            let error = record_headers(&headers(&[bad])).unwrap_err();
+            assert_eq!(error.cause, Cause::Broken, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_within_a_chunk_is_not_copied() {
+        let chunk = Bytes::from_static(b"aabbb");
+        let mut slicer = Slicer::new(vec![header(1, 2), header(2, 3)]);
+        let records = slicer.push(chunk.clone()).unwrap();
+        assert_eq!(records[0].data.as_ptr(), chunk.as_ptr());
+        assert_eq!(records[1].data.as_ptr(), chunk[2..].as_ptr());
+        slicer.finish().unwrap();
+    }
+
+    #[test]
+    fn bodies_that_are_short_or_long() {
+        let lengths = [4, 3];
+        let body = b"aaaabbbc";
+        for length in [0, 3, 4, 5, 6, 8] {
+            let headers = lengths
+                .iter()
+                .zip(1..)
+                .map(|(&length, time)| header(time, length));
+            let mut slicer = Slicer::new(headers.collect());
+            slicer.push(Bytes::from_static(&body[..length])).unwrap();
+            let error = slicer.finish().unwrap_err();
+            assert_eq!(error.cause, Cause::Broken, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_all_memory_is_an_error() {
+        let mut slicer = Slicer::new(vec![header(1, usize::MAX)]);
+        assert!(slicer.push(Bytes::from_static(b"a")).is_err());
+    }
+
+    proptest! {
+        /// However the body is cut into chunks, the records are the same.
+        #[test]
+        fn chunks_do_not_matter(
+            lengths in prop::collection::vec(0usize..9, 0..9),
+            cuts in prop::collection::vec(0usize..40, 0..9),
+        ) {
+            let total = lengths.iter().sum::<usize>();
+            let body: Bytes = (0..total as u8).collect();
+            let mut cuts: Vec<_> = cuts.iter().map(|&cut| cut.min(total)).collect();
+            cuts.extend([0, total]);
+            cuts.sort_unstable();
+
+            let headers = lengths.iter().zip(1..).map(|(&length, time)| header(time, length));
+            let mut slicer = Slicer::new(headers.collect());
+            let mut records = Vec::new();
+            for cut in cuts.windows(2) {
+                records.extend(slicer.push(body.slice(cut[0]..cut[1])).unwrap());
+            }
+            prop_assert!(slicer.finish().is_ok());
+            prop_assert!(records.iter().map(|record| record.time).eq(1..=lengths.len() as u64));
+            prop_assert!(records.iter().map(|record| record.data.len()).eq(lengths));
+            let contents = records.iter().flat_map(|record| record.data.to_vec());
+            prop_assert!(contents.eq(body));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Where the server evicted records before they were read.
+//!
+//! A bucket with a FIFO quota deletes its oldest blocks, and a query goes on behind them without a
+//! word. The records that follow a time without any are at such a place if the first of them is now
+//! the oldest of the entry, and others were there before.
+
+use std::time::Instant;
+
+use super::Record;
+
+/// A time without records, in µs, that is looked into at least.
+const HOLE: u64 = 1_000_000;
+/// As many times the usual time between records.
+const UNUSUAL: u64 = 4;
+
+/// Watches the times of an entry's records.
+#[derive(Debug, Default)]
+pub struct EvictionWatch {
+    last: Option<u64>,
+    /// What is usual between two records, in µs.
+    spacing: u64,
+    first_oldest: Option<u64>,
+    oldest: Option<(u64, Instant)>,
+}
+
+impl EvictionWatch {
+    /// The time of the entry's oldest record, as asked for at some time.
+    pub fn hear_of(&mut self, oldest: u64, asked: Instant) {
+        self.first_oldest.get_or_insert(oldest);
+        self.oldest = Some((oldest, asked));
+    }
+
+    /// Whether [`hear_of`](Self::hear_of) has to come before these records, which the server had
+    /// listed at a time.
+    pub fn must_hear_of_oldest(&self, records: &[Record], listed: Instant) -> bool {
+        let is_known = self.oldest.is_some_and(|(_, asked)| asked >= listed);
+        !is_known && self.has_hole(records)
+    }
+
+    /// Takes the next records and marks the first one after an eviction. Tells if there is one.
+    pub fn mark(&mut self, records: &mut [Record]) -> bool {
+        let found = self.after_eviction(records);
+        if let Some(record) = found.and_then(|index| records.get_mut(index)) {
+            record.after_eviction = true;
+        }
+        for record in records {
+            let gap = self.last.map_or(0, |last| record.time.saturating_sub(last));
+            self.spacing = self.spacing.midpoint(gap);
+            self.last = Some(record.time);
+        }
+        found.is_some()
+    }
+
+    fn has_hole(&self, records: &[Record]) -> bool {
+        let limit = HOLE.max(self.spacing.saturating_mul(UNUSUAL));
+        let mut last = self.last;
+        records.iter().any(|record| {
+            let last = last.replace(record.time);
+            last.is_none_or(|last| record.time.saturating_sub(last) > limit)
+        })
+    }
+
+    fn after_eviction(&self, records: &[Record]) -> Option<usize> {
+        let (oldest, _) = self.oldest?;
+        // The last one was there and is not any more, or the entry begins later than it did.
+        let was_evicted = match self.last {
+            Some(last) => last < oldest,
+            None => self.first_oldest? < oldest,
+        };
+        let index = records.iter().position(|record| record.time == oldest)?;
+        (was_evicted && self.has_hole(&records[..=index])).then_some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+    const NONE: [u64; 0] = [];
+
+    fn records(times: &[u64]) -> Vec<Record> {
+        let record = |&time: &u64| Record {
+            time,
+            content_type: String::new(),
+            frame_rate: None,
+            after_eviction: false,
+            data: Bytes::new(),
+        };
+        times.iter().map(record).collect()
+    }
+
+    fn marked(watch: &mut EvictionWatch, times: &[u64]) -> Vec<u64> {
+        let mut records = records(times);
+        let found = watch.mark(&mut records);
+        let marked: Vec<_> = (records.iter().filter(|record| record.after_eviction))
+            .map(|record| record.time)
+            .collect();
+        assert_eq!(found, !marked.is_empty());
+        marked
+    }
+
+    fn watch(times: &[u64]) -> EvictionWatch {
+        let mut watch = EvictionWatch::default();
+        watch.hear_of(0, Instant::now());
+        assert_eq!(marked(&mut watch, times), NONE);
+        watch
+    }
+
+    #[test]
+    fn a_hole_whose_end_is_the_oldest_record() {
+        let mut watch = watch(&[0, 33_000, 66_000]);
+        watch.hear_of(90 * SECOND, Instant::now());
+        let times = [90 * SECOND, 90 * SECOND + 33_000];
+        assert_eq!(marked(&mut watch, &times), [90 * SECOND]);
+        assert_eq!(marked(&mut watch, &[91 * SECOND]), NONE);
+    }
+
+    #[test]
+    fn a_hole_in_the_middle_of_what_is_there() {
+        let mut watch = watch(&[0, 33_000, 66_000]);
+        watch.hear_of(33_000, Instant::now());
+        assert_eq!(marked(&mut watch, &[90 * SECOND]), NONE);
+    }
+
+    #[test]
+    fn what_is_read_may_be_evicted_behind_the_reader() {
+        let mut watch = watch(&[0, 33_000, 66_000]);
+        watch.hear_of(99_000, Instant::now());
+        assert_eq!(marked(&mut watch, &[99_000, 132_000]), NONE);
+    }
+
+    #[test]
+    fn the_beginning_of_the_range_may_be_evicted() {
+        let mut watch = EvictionWatch::default();
+        watch.hear_of(5, Instant::now());
+        watch.hear_of(90 * SECOND, Instant::now());
+        assert_eq!(marked(&mut watch, &[90 * SECOND]), [90 * SECOND]);
+        let mut watch = EvictionWatch::default();
+        watch.hear_of(90 * SECOND, Instant::now());
+        assert_eq!(marked(&mut watch, &[90 * SECOND]), NONE);
+    }
+
+    #[test]
+    fn only_unusual_holes_are_looked_into() {
+        let heard = Instant::now();
+        let later = heard + std::time::Duration::from_secs(1);
+        let mut watch = EvictionWatch::default();
+        watch.hear_of(0, heard);
+        let every_two_seconds: Vec<_> = (0..9).map(|i| i * 2 * SECOND).collect();
+        marked(&mut watch, &every_two_seconds);
+        let next = 18 * SECOND;
+        assert!(!watch.must_hear_of_oldest(&records(&[next]), later));
+        assert!(watch.must_hear_of_oldest(&records(&[10 * next]), later));
+        assert!(!watch.must_hear_of_oldest(&records(&[10 * next]), heard));
+    }
+}

@@ -1,0 +1,230 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Queries of one entry over HTTP/1.1 connections, each used for one query at a time.
+//!
+//! ReductStore counts queries from 1 at each start, so an id that outlives a restart may be the id
+//! of somebody else's query. A restart also ends all connections. So a query is read on the
+//! connection that it was made on, or it counts as lost.
+
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper_util::client::legacy::connect::HttpInfo;
+use reduct_base::msg::entry_api::{QueryEntry, QueryInfo};
+use reqwest::header::{CONNECTION, HeaderMap};
+use reqwest::{Response, StatusCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use url::Url;
+
+use super::Connection;
+use super::batch::{RecordHeader, record_headers};
+use super::error::{Cause, Error};
+
+/// The connections of a reader.
+#[derive(Debug)]
+pub struct Lanes {
+    connection: Connection,
+    /// `/b/:bucket/:entry` of the API.
+    entry: Url,
+    idle: Mutex<Vec<reqwest::Client>>,
+    room: Semaphore,
+    in_use: Arc<AtomicU64>,
+}
+
+impl Lanes {
+    /// At most `limit` lanes to an entry. No I/O.
+    pub fn new(
+        connection: Connection,
+        bucket: &str,
+        entry: &str,
+        limit: usize,
+        in_use: Arc<AtomicU64>,
+    ) -> Result<Self, Error> {
+        let entry = connection.api_url(&format!("b/{bucket}/{entry}/"))?;
+        Ok(Self {
+            connection,
+            entry,
+            idle: Mutex::default(),
+            room: Semaphore::new(limit),
+            in_use,
+        })
+    }
+
+    /// A lane of one's own, as soon as there is one.
+    pub async fn take(&self) -> Result<Lane<'_>, Error> {
+        let permit = self.room.acquire().await;
+        let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let client = match idle {
+            Some(client) => client,
+            None => self.connection.http_client()?,
+        };
+        self.in_use.fetch_add(1, Ordering::Relaxed);
+        Ok(Lane {
+            lanes: self,
+            client,
+            _permit: permit,
+        })
+    }
+}
+
+/// A connection to the server, or what will be one with the next request.
+#[derive(Debug)]
+pub struct Lane<'a> {
+    lanes: &'a Lanes,
+    client: reqwest::Client,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Drop for Lane<'_> {
+    fn drop(&mut self) {
+        self.lanes.in_use.fetch_sub(1, Ordering::Relaxed);
+        let client = self.client.clone();
+        let idle = self.lanes.idle.lock();
+        idle.unwrap_or_else(PoisonError::into_inner).push(client);
+    }
+}
+
+impl Lane<'_> {
+    /// Makes a query.
+    pub async fn query(&self, query: &QueryEntry) -> Result<Query<'_>, Error> {
+        let url = self.lanes.url("q")?;
+        let response = self.client.post(url).json(query).send().await?;
+        let response = accepted(response).await?;
+        let route = Route::of(&response);
+        let QueryInfo { id } = response.json().await?;
+        let mut url = self.lanes.url("batch")?;
+        url.query_pairs_mut().append_pair("q", &id.to_string());
+        Ok(Query {
+            lane: self,
+            url,
+            route,
+            asked: Instant::now(),
+        })
+    }
+}
+
+impl Lanes {
+    fn url(&self, method: &str) -> Result<Url, Error> {
+        let url = self.entry.join(method);
+        url.map_err(|err| Error::new(Cause::Settings, err.to_string()))
+    }
+}
+
+/// A query that the server knows.
+#[derive(Debug)]
+pub struct Query<'a> {
+    lane: &'a Lane<'a>,
+    url: Url,
+    route: Route,
+    asked: Instant,
+}
+
+impl Query<'_> {
+    /// The next records; `None` after the last ones. After an error the server may have counted
+    /// records as sent that never came, so that the query is of no use any more.
+    pub async fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
+        self.asked = Instant::now();
+        let response = self.lane.client.get(self.url.clone()).send().await?;
+        let route = Route::of(&response);
+        if !mem::replace(&mut self.route, route).leads_to(&self.route) {
+            let text = "the connection was closed while a query was being read";
+            return Err(Error::new(Cause::QueryLost, text));
+        }
+        let response = accepted(response)
+            .await
+            .map_err(|error| match error.cause {
+                // The query is forgotten, or a block of it is gone.
+                Cause::Status(404) => Error::new(Cause::QueryLost, error.text),
+                _ => error,
+            })?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        Ok(Some(Batch {
+            records: record_headers(response.headers())?,
+            is_last: header(response.headers(), "x-reduct-last") == Some("true"),
+            body: response,
+        }))
+    }
+
+    /// For how long nothing was asked of the query.
+    pub fn idle(&self) -> Duration {
+        self.asked.elapsed()
+    }
+}
+
+/// Records of a query.
+#[derive(Debug)]
+pub struct Batch {
+    pub records: Vec<RecordHeader>,
+    /// The query ends with this batch.
+    pub is_last: bool,
+    body: Response,
+}
+
+impl Batch {
+    /// The next bytes of the contents.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        Ok(self.body.chunk().await?)
+    }
+}
+
+/// The connection that an answer came on.
+#[derive(Debug)]
+struct Route {
+    local: Option<SocketAddr>,
+    /// Whether it ends with this answer, as some proxies do it.
+    ends: bool,
+}
+
+impl Route {
+    fn of(response: &Response) -> Self {
+        let connection = header(response.headers(), CONNECTION.as_str());
+        let info = response.extensions().get::<HttpInfo>();
+        Self {
+            local: info.map(HttpInfo::local_addr),
+            ends: connection.is_some_and(|value| value.eq_ignore_ascii_case("close")),
+        }
+    }
+
+    fn leads_to(&self, next: &Self) -> bool {
+        self.ends || self.local == next.local
+    }
+}
+
+/// An answer of ReductStore that is no error.
+async fn accepted(response: Response) -> Result<Response, Error> {
+    let status = response.status();
+    let of_reductstore = response.headers().contains_key("x-reduct-api");
+    if status.is_success() && of_reductstore {
+        return Ok(response);
+    }
+    let text = header(response.headers(), "x-reduct-error").map(str::to_owned);
+    let cause = match &text {
+        None if status.is_success() || status == StatusCode::NOT_FOUND => Cause::Foreign,
+        _ => Cause::Status(status.as_u16()),
+    };
+    Err(Error::new(
+        cause,
+        text.unwrap_or_else(|| status.to_string()),
+    ))
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,297 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! How a range is cut into windows that are read at once.
+//!
+//! What a range holds is not known beforehand. A first window, a probe, reads a few records. From
+//! then on each window is as long as the last one suggests: windows grow where there is little, and
+//! one that holds more than it may is read in part, after which its rest is cut anew.
+
+use std::ops::Range;
+
+/// Records that a probe reads.
+const PROBE_RECORDS: u64 = 64;
+/// How much longer a window may be than the one that it is measured by.
+const GROWTH: u64 = 4;
+/// Windows beyond one for each connection: some are read already and wait for those before them.
+const WINDOWS_AHEAD: u64 = 2;
+
+/// A stretch of time, in µs since the Unix epoch, to be read by a query of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    pub range: Range<u64>,
+    /// Records to read at most.
+    pub records: u64,
+    /// Bytes to read at most; one record always passes.
+    pub bytes: u64,
+}
+
+/// What a window turned out to hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Yield {
+    pub records: u64,
+    pub bytes: u64,
+}
+
+/// Cuts windows.
+#[derive(Debug)]
+pub struct Plan {
+    prefetch_bytes: u64,
+    connections: u64,
+    /// Time of the newest record, as last heard.
+    newest: Option<u64>,
+    density: Option<Density>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Density {
+    /// Length of the next window, in µs.
+    span: u64,
+    /// Bytes of a record, on average.
+    record: u64,
+}
+
+impl Plan {
+    /// A plan to hold no more than `prefetch_bytes` in memory, or one record.
+    pub fn new(connections: u32, prefetch_bytes: u64) -> Self {
+        Self {
+            prefetch_bytes: prefetch_bytes.max(1),
+            connections: connections.max(1).into(),
+            newest: None,
+            density: None,
+        }
+    }
+
+    /// How many windows may be in memory, read or being read.
+    pub fn windows(&self) -> usize {
+        let fitting = self.prefetch_bytes / self.window_bytes().max(self.record_bytes());
+        let windows = match self.density {
+            // Nothing can be said of what follows a probe.
+            None => 1,
+            Some(_) => fitting.clamp(1, self.connections + WINDOWS_AHEAD),
+        };
+        windows as usize
+    }
+
+    /// Whether windows at `time` can be cut only after [`hear_of`](Self::hear_of).
+    pub fn must_hear_of_newest(&self, time: u64) -> bool {
+        self.density.is_some() && self.newest.is_none_or(|newest| newest < time)
+    }
+
+    /// The time of the newest record.
+    pub fn hear_of(&mut self, newest: u64) {
+        self.newest = Some(newest);
+    }
+
+    /// Cuts the next window off a range, or takes all of it.
+    pub fn cut(&self, range: &mut Range<u64>) -> Window {
+        let bytes = self.window_bytes();
+        let newest = self.newest.filter(|newest| range.start <= *newest);
+        let (Some(density), Some(newest)) = (self.density, newest) else {
+            let window = range.clone();
+            range.start = range.end;
+            return Window {
+                range: window,
+                records: PROBE_RECORDS.min(bytes / self.record_bytes()).max(1),
+                bytes,
+            };
+        };
+        // Nothing but what is written meanwhile comes after the newest record.
+        let end = range.end.min(newest.saturating_add(1));
+        let wanted = range.start.saturating_add(density.span);
+        // No window for a sliver.
+        let cut = if wanted.saturating_add(density.span / 4) >= end {
+            end
+        } else {
+            wanted
+        };
+        let window = range.start..cut;
+        range.start = cut;
+        Window {
+            range: window,
+            records: (bytes / density.record).max(1),
+            bytes,
+        }
+    }
+
+    /// Takes what was found in a time.
+    pub fn learn(&mut self, time: Range<u64>, found: Yield) {
+        let length = (time.end - time.start).max(1);
+        let grown = length.saturating_mul(GROWTH);
+        if found.records == 0 {
+            if let Some(density) = &mut self.density {
+                density.span = density.span.max(grown);
+            }
+            return;
+        }
+        let record = (found.bytes / found.records).max(1);
+        let record = self
+            .density
+            .map_or(record, |density| (density.record + record) / 2);
+        let is_first = self.density.is_none();
+        self.density = Some(Density { span: 1, record });
+
+        // Three quarters of what a window may hold, so that most windows hold all of theirs.
+        let target = (self.window_bytes() / 4 * 3).max(record);
+        let span = u128::from(length) * u128::from(target) / u128::from(found.bytes.max(1));
+        let span = u64::try_from(span).unwrap_or(u64::MAX).max(1);
+        self.density = Some(Density {
+            span: if is_first { span } else { span.min(grown) },
+            record,
+        });
+    }
+
+    /// What a window may hold: its share of the memory, but two records if there is room.
+    fn window_bytes(&self) -> u64 {
+        let share = self.prefetch_bytes / (self.connections + WINDOWS_AHEAD);
+        share.max((2 * self.record_bytes()).min(self.prefetch_bytes))
+    }
+
+    fn record_bytes(&self) -> u64 {
+        self.density.map_or(1, |density| density.record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+    const DAY: u64 = 86_400 * SECOND;
+    const MIB: u64 = 1 << 20;
+
+    fn plan() -> Plan {
+        Plan::new(4, 60 * MIB)
+    }
+
+    fn records(records: u64, bytes_each: u64) -> Yield {
+        Yield {
+            records,
+            bytes: records * bytes_each,
+        }
+    }
+
+    /// Reads entry times as a session would, and gives the windows.
+    fn read(plan: &mut Plan, times: &[u64], each: u64, mut range: Range<u64>) -> Vec<Window> {
+        let mut windows = Vec::new();
+        while !range.is_empty() {
+            let end = range.end;
+            let window = plan.cut(&mut range);
+            let inside = times.iter().filter(|&time| window.range.contains(time));
+            let taken: Vec<_> = inside.take(window.records as usize).collect();
+            let mut time = window.range.clone();
+            if taken.len() as u64 == window.records {
+                time.end = taken[taken.len() - 1] + 1;
+                range = time.end..end;
+                plan.hear_of(times[times.len() - 1]);
+            }
+            plan.learn(time, records(taken.len() as u64, each));
+            windows.push(window);
+        }
+        windows
+    }
+
+    #[test]
+    fn a_probe_comes_first_and_alone() {
+        let plan = plan();
+        let mut range = 5..DAY;
+        assert_eq!(plan.windows(), 1);
+        let window = plan.cut(&mut range);
+        assert_eq!((window.range, window.records), (5..DAY, PROBE_RECORDS));
+        assert!(range.is_empty());
+    }
+
+    #[test]
+    fn windows_hold_three_quarters_of_their_share() {
+        let mut plan = plan();
+        // 64 records of 20 KB in 2 s.
+        plan.learn(0..2 * SECOND, records(64, 20 << 10));
+        assert!(plan.must_hear_of_newest(2 * SECOND));
+        plan.hear_of(DAY);
+        assert!(!plan.must_hear_of_newest(2 * SECOND));
+        assert_eq!(plan.windows(), 6);
+
+        let mut range = 2 * SECOND..2 * DAY;
+        let window = plan.cut(&mut range);
+        assert_eq!(window.range, 2 * SECOND..14 * SECOND);
+        assert_eq!((window.records, window.bytes), (512, 10 * MIB));
+        assert_eq!(range.start, 14 * SECOND);
+    }
+
+    #[test]
+    fn what_comes_after_the_newest_record_is_a_probe() {
+        let mut plan = plan();
+        plan.learn(0..2 * SECOND, records(64, 20 << 10));
+        plan.hear_of(20 * SECOND);
+        let mut range = 2 * SECOND..DAY;
+        let windows = [(); 3].map(|()| plan.cut(&mut range));
+        assert_eq!(windows[1].range, 14 * SECOND..20 * SECOND + 1);
+        assert_eq!(windows[2].range, 20 * SECOND + 1..DAY);
+        assert_eq!(windows[2].records, PROBE_RECORDS);
+        assert!(range.is_empty());
+    }
+
+    #[test]
+    fn records_larger_than_the_memory_come_alone() {
+        let mut plan = plan();
+        plan.learn(0..SECOND, records(1, 100 * MIB));
+        plan.hear_of(DAY);
+        assert_eq!(plan.windows(), 1);
+        assert_eq!(plan.cut(&mut (SECOND..DAY)).records, 1);
+    }
+
+    #[test]
+    fn large_records_come_in_fewer_windows() {
+        let mut plan = plan();
+        plan.learn(0..10 * SECOND, records(10, 20 * MIB));
+        plan.hear_of(DAY);
+        assert_eq!(plan.windows(), 1);
+        let window = plan.cut(&mut (10 * SECOND..DAY));
+        assert_eq!((window.records, window.bytes), (2, 40 * MIB));
+    }
+
+    #[test]
+    fn a_year_without_records_takes_few_windows() {
+        let first: Vec<_> = (0..1000).map(|i| i * SECOND / 30).collect();
+        let later = (0..1000).map(|i| 365 * DAY + i * SECOND / 30);
+        let times: Vec<_> = first.into_iter().chain(later).collect();
+        let windows = read(&mut plan(), &times, 25_000, 0..u64::MAX);
+        assert!(windows.len() < 40, "{} windows", windows.len());
+    }
+
+    #[test]
+    fn dense_records_in_a_long_window_are_cut_anew() {
+        let mut plan = plan();
+        plan.learn(0..DAY, records(64, 1000));
+        plan.hear_of(300 * DAY);
+        let mut range = DAY..300 * DAY;
+        let window = plan.cut(&mut range);
+        assert!(window.range.end > 100 * DAY);
+        // Its limit is reached after 5 min.
+        let rest = window.range.start + 300 * SECOND..window.range.end;
+        plan.learn(
+            window.range.start..rest.start,
+            records(window.records, 1000),
+        );
+        let next = plan.cut(&mut rest.clone()).range;
+        assert!(next.end - next.start < 300 * SECOND);
+    }
+
+    #[test]
+    fn nothing_is_read_twice_or_left_out() {
+        let times = (0..10_000).map(|i| (i % 100) * SECOND / 30 + (i / 100) * 3600 * SECOND);
+        let times: Vec<_> = times.collect();
+        let windows = read(&mut plan(), &times, 25_000, 7..u64::MAX);
+        assert_eq!(windows[0].range.start, 7);
+        assert_eq!(windows[windows.len() - 1].range.end, u64::MAX);
+        for pair in windows.windows(2) {
+            assert!(pair[0].range.start < pair[1].range.start);
+            assert!(pair[0].range.end >= pair[1].range.start);
+        }
+    }
+}

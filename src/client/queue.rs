@@ -1,0 +1,114 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Records on their way from the network to the streaming thread, and what is counted of them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use std::vec;
+
+use super::Record;
+
+/// What a reader counts, for anybody to look at while it reads.
+#[derive(Debug, Default)]
+pub struct ReaderStats {
+    /// Records read and not yet taken.
+    pub queue_records: AtomicU64,
+    /// Their bytes.
+    pub queue_bytes: AtomicU64,
+    /// Records that the server sent twice or that are outside the range.
+    pub skipped: AtomicU64,
+    /// Gaps where the server evicted what was still to be read.
+    pub evicted: AtomicU64,
+    /// How often something failed and was tried again.
+    pub retries: AtomicU64,
+    /// Why it was last.
+    pub last_retry: Mutex<Option<String>>,
+    /// Connections with a query under way.
+    pub connections: Arc<AtomicU64>,
+    /// For how long the streaming thread waited for records, in ns.
+    pub network_wait: AtomicU64,
+}
+
+/// Records that came together. They count as queued as long as they are in here.
+#[derive(Debug)]
+pub struct Chunk {
+    records: vec::IntoIter<Record>,
+    received: Instant,
+    stats: Arc<ReaderStats>,
+}
+
+impl Chunk {
+    /// Records of an answer that began to come at some time.
+    pub fn new(records: Vec<Record>, received: Instant, stats: &Arc<ReaderStats>) -> Self {
+        let chunk = Self {
+            records: records.into_iter(),
+            received,
+            stats: stats.clone(),
+        };
+        let counts = &chunk.stats;
+        counts
+            .queue_records
+            .fetch_add(chunk.records(), Ordering::Relaxed);
+        counts
+            .queue_bytes
+            .fetch_add(chunk.bytes(), Ordering::Relaxed);
+        chunk
+    }
+
+    pub fn records(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    pub fn bytes(&self) -> u64 {
+        let lengths = self.records.as_slice().iter();
+        lengths.map(|record| record.data.len() as u64).sum()
+    }
+
+    /// The records to be looked at.
+    pub fn as_mut_slice(&mut self) -> &mut [Record] {
+        self.records.as_mut_slice()
+    }
+
+    /// Drops the records before a time.
+    pub fn skip_before(&mut self, time: u64) {
+        let first = self.records.as_slice().first();
+        if first.is_some_and(|record| record.time < time) {
+            let count = (self.records.as_slice()).partition_point(|record| record.time < time);
+            self.by_ref().take(count).for_each(drop);
+        }
+    }
+
+    /// When the server had told which records these are.
+    pub fn received(&self) -> Instant {
+        self.received
+    }
+}
+
+impl Iterator for Chunk {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        let record = self.records.next()?;
+        let bytes = record.data.len() as u64;
+        self.stats.queue_records.fetch_sub(1, Ordering::Relaxed);
+        self.stats.queue_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Some(record)
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let (records, bytes) = (self.records(), self.bytes());
+        self.stats
+            .queue_records
+            .fetch_sub(records, Ordering::Relaxed);
+        self.stats.queue_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
