@@ -89,14 +89,15 @@ fn read_record(content_type: &str, bytes: Vec<u8>) -> Outcome {
 #[test]
 fn no_server() {
     let url = format!("http://127.0.0.1:{}", free_port());
-    let outcome = read(&url, "b", "e", &[]);
+    let outcome = read(&url, "b", "e", &[("retries", "2")]);
     assert_error(&outcome, gst::ResourceError::OpenRead, &[&url]);
+    assert_eq!(outcome.warnings.len(), 2, "{}", outcome.text());
 }
 
 #[test]
 fn a_host_without_address() {
     let url = "http://no-such-host.invalid:8383";
-    let outcome = read(url, "b", "e", &[]);
+    let outcome = read(url, "b", "e", &[("retries", "0")]);
     assert_error(&outcome, gst::ResourceError::OpenRead, &[url]);
 }
 
@@ -296,11 +297,12 @@ fn bytes_that_are_no_h264() {
 }
 
 #[test]
-fn a_label_that_the_client_cannot_read() {
+fn a_label_that_cannot_be_read() {
     let bucket = SERVER.new_bucket();
-    SERVER.write(&bucket, "e", 1, "video/h264", &[("fps", "\"10")], "x");
-    let outcome = read(&SERVER.url(), &bucket, "e", &[]);
-    assert_error(&outcome, gst::ResourceError::Read, &[&bucket]);
+    let record = Stream::make(StreamSpec::default()).bytes();
+    let labels = [("fps", "\"10")];
+    SERVER.write(&bucket, "e", 1, "video/h264", &labels, record);
+    read(&SERVER.url(), &bucket, "e", &[("fps", "10/1")]).clean();
 }
 
 #[test]
@@ -309,7 +311,12 @@ fn a_server_that_hangs() {
     let bucket = example_bucket(&server);
     server.freeze();
     let start = Instant::now();
-    let outcome = read(&server.url(), &bucket, "e", &[("timeout", "500")]);
+    let outcome = read(
+        &server.url(),
+        &bucket,
+        "e",
+        &[("timeout", "500"), ("retries", "0")],
+    );
     let taken = start.elapsed();
     assert_error(&outcome, gst::ResourceError::Read, &["500 ms"]);
     let limits = Duration::from_millis(500)..Duration::from_secs(2);
@@ -349,7 +356,7 @@ fn a_server_that_is_no_reductstore() {
 fn a_server_that_says_yes_and_is_no_reductstore() {
     let url = web_server("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
     let outcome = read(&url, "b", "e", &[]);
-    assert_error(&outcome, gst::ResourceError::Read, &[&url]);
+    assert_error(&outcome, gst::ResourceError::NotFound, &[&url]);
 }
 
 /// A server with a certificate of a CA that nobody knows.

@@ -30,8 +30,8 @@ use tokio::runtime::{self, Runtime};
 
 const SECOND_US: u64 = 1_000_000;
 const HOUR_US: u64 = 3600 * SECOND_US;
-/// Bytes that wait in the source.
-const QUEUE_BYTES: u64 = 32 << 20;
+/// Bytes that the source may read ahead where it is to have less than everything.
+const QUEUE_BYTES: u64 = 32_000_000;
 /// How long going to NULL may take, whatever the source waits for.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -589,11 +589,17 @@ fn stats_count_what_was_read() {
             ("skipped", 0),
             ("queue-records", 0),
             ("queue-bytes", 0),
+            ("evicted", 0),
+            ("retries", 0),
+            ("connections", 0),
         ];
         for (name, count) in counts {
             assert_eq!(read.stat(name), count, "{name} of {layout:?}");
         }
-        assert_eq!(read.stats.n_fields(), counts.len());
+        for wait in ["network-wait", "downstream-wait"] {
+            assert!(read.stat(wait) > 0, "{wait} of {layout:?}");
+        }
+        assert_eq!(read.stats.n_fields(), counts.len() + 2);
     }
 }
 
@@ -882,7 +888,9 @@ fn through(elements: &str, server: &Server, bucket: &str) -> Pipeline {
     let pipeline = Pipeline::launch(&format!(
         "reductsrc name=src {elements} ! appsink name=out sync=false max-buffers=1"
     ));
-    configure(&pipeline.element("src"), server, bucket, &[]);
+    let source = pipeline.element("src");
+    configure(&source, server, bucket, &[]);
+    source.set_property("prefetch-bytes", QUEUE_BYTES);
     pipeline
 }
 
@@ -900,10 +908,10 @@ fn stat(pipeline: &Pipeline, name: &str) -> u64 {
     stats.get(name).expect("a counter")
 }
 
-/// Waits until not one more record of the bulky stream fits into the queue.
+/// Waits until the source has read ahead as far as it may.
 fn await_full_queue(pipeline: &Pipeline) {
     await_that("the queue never gets full", || {
-        stat(pipeline, "queue-bytes") + 1_000_000 > QUEUE_BYTES
+        stat(pipeline, "connections") == 0 && stat(pipeline, "queue-bytes") > QUEUE_BYTES / 2
     });
 }
 
@@ -1158,8 +1166,6 @@ fn read_after(happen: impl FnOnce(&Server), properties: &[(&str, &str)]) -> Misf
     let (pad, probe) = hold(&pipeline);
     pipeline.play();
     await_full_queue(&pipeline);
-    // The batch under way is in the client's memory very soon, and nothing tells when.
-    thread::sleep(Duration::from_millis(500));
     happen(&server);
     pad.remove_probe(probe);
 
@@ -1178,7 +1184,7 @@ fn assert_error_in_the_middle(read: &Misfortune, code: gst::ResourceError) {
     let (error, _) = read.outcome.error();
     assert!(error.matches(code) && !read.outcome.eos, "{error:?}");
     let pushed = read.units.len();
-    assert!((30..60).contains(&pushed), "{pushed} access units");
+    assert!((15..60).contains(&pushed), "{pushed} access units");
     assert!(read.units == bulky().units[..pushed]);
 }
 
@@ -1203,18 +1209,18 @@ fn records_of_a_query_with_the_same_number_do_not_come_twice() {
     let read = read_after(ask_first, &[]);
     read.outcome.clean();
     assert!(read.units == bulky().units);
-    assert!(read.skipped > 30, "{} skipped", read.skipped);
+    assert_eq!(read.skipped, 0);
 }
 
 #[test]
 fn a_server_that_goes_away_in_the_middle_is_one_error() {
-    let read = read_after(Server::kill, &[]);
+    let read = read_after(Server::kill, &[("retries", "2")]);
     assert_error_in_the_middle(&read, gst::ResourceError::OpenRead);
 }
 
 #[test]
 fn a_server_that_hangs_in_the_middle_is_one_error_after_the_timeout() {
-    let read = read_after(Server::freeze, &[("timeout", "300")]);
+    let read = read_after(Server::freeze, &[("timeout", "300"), ("retries", "1")]);
     assert_error_in_the_middle(&read, gst::ResourceError::Read);
 }
 

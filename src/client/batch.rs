@@ -40,7 +40,11 @@ pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
         .filter_map(|(name, value)| Some((name.as_str().strip_prefix(TIME_HEADER)?, value)))
         .map(|(time, value)| {
             let time = time.parse().ok()?;
-            let header = parse_batched_header(value.to_str().ok()?).ok()?;
+            let value = value.to_str().ok()?;
+            // Labels that cannot be read are no reason to lose a record.
+            let header = parse_batched_header(value)
+                .or_else(|_| parse_batched_header(without_labels(value)));
+            let header = header.ok()?;
             Some(RecordHeader {
                 time,
                 length: header.content_length.try_into().ok()?,
@@ -49,9 +53,15 @@ pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
             })
         })
         .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| Error::new(Cause::Broken, "a record header cannot be read"))?;
+        .ok_or_else(|| Error::new(Cause::Malformed, "a record header cannot be read"))?;
     records.sort_by_key(|record| record.time);
     Ok(records)
+}
+
+/// The length and the content type.
+fn without_labels(header: &str) -> &str {
+    let labels = header.match_indices(',').nth(1);
+    labels.map_or(header, |(start, _)| &header[..start])
 }
 
 /// Cuts the body of a batch into its records.
@@ -205,11 +215,16 @@ mod tests {
             ("x-reduct-time-18446744073709551616", "5,video/h264"),
             ("x-reduct-time-1", ""),
             ("x-reduct-time-1", "-5,video/h264"),
-            ("x-reduct-time-1", "5,video/h264,fps=\"30"),
         ] {
             let error = record_headers(&headers(&[bad])).unwrap_err();
-            assert_eq!(error.cause, Cause::Broken, "{bad:?}");
+            assert_eq!(error.cause, Cause::Malformed, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn labels_that_cannot_be_read() {
+        let parsed = record_headers(&headers(&[("x-reduct-time-3", "5,video/h264,fps=\"30")]));
+        assert_eq!(parsed.unwrap(), [header(3, 5)]);
     }
 
     #[test]

@@ -42,8 +42,10 @@ pub enum Cause {
     Tls,
     /// Nothing came within the time-out.
     Timeout,
-    /// The answer ends early or makes no sense.
+    /// The answer ends early.
     Broken,
+    /// The answer makes no sense.
+    Malformed,
     /// The server does not know the query that it gave an id, or may mean another one.
     QueryLost,
     /// Something answers that is no ReductStore.
@@ -62,7 +64,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self.cause {
             Cause::Connect | Cause::Timeout | Cause::Broken | Cause::QueryLost => true,
-            Cause::Settings | Cause::Tls | Cause::Foreign => false,
+            Cause::Settings | Cause::Tls | Cause::Malformed | Cause::Foreign => false,
             // RFC 9110, RFC 6585 and RFC 8470: request time-out, too early, too many requests.
             Cause::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
         }
@@ -108,7 +110,7 @@ impl Error {
             Cause::Status(404) => {
                 format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
             }
-            Cause::Broken | Cause::QueryLost | Cause::Status(_) => {
+            Cause::Broken | Cause::Malformed | Cause::QueryLost | Cause::Status(_) => {
                 format!("Could not read '{bucket}/{entry}' from ReductStore at {url}: {text}")
             }
         }
@@ -121,9 +123,11 @@ impl Error {
             Cause::Status(401 | 403) => gst::ResourceError::NotAuthorized,
             Cause::Settings | Cause::Status(400 | 422) => gst::ResourceError::Settings,
             Cause::Status(429 | 503) => gst::ResourceError::Busy,
-            Cause::Timeout | Cause::Broken | Cause::QueryLost | Cause::Status(_) => {
-                gst::ResourceError::Read
-            }
+            Cause::Timeout
+            | Cause::Broken
+            | Cause::Malformed
+            | Cause::QueryLost
+            | Cause::Status(_) => gst::ResourceError::Read,
         }
     }
 }
@@ -146,11 +150,14 @@ impl From<reqwest::Error> for Error {
         let mut source = error.source();
         while let Some(inner) = source {
             text = inner.to_string();
-            // What rustls says of a handshake comes as this kind.
-            refused_certificate |= inner
-                .downcast_ref::<io::Error>()
-                .is_some_and(|inner| inner.kind() == io::ErrorKind::InvalidData);
-            source = inner.source();
+            source = match inner.downcast_ref::<io::Error>() {
+                Some(inner) => {
+                    // What rustls says of a handshake comes as this kind.
+                    refused_certificate |= inner.kind() == io::ErrorKind::InvalidData;
+                    inner.get_ref().map(|inner| inner as _)
+                }
+                None => inner.source(),
+            };
         }
         let cause = if error.is_timeout() {
             Cause::Timeout
@@ -198,6 +205,7 @@ mod tests {
             (Cause::Tls, Posted::OpenRead, false),
             (Cause::Timeout, Posted::Read, true),
             (Cause::Broken, Posted::Read, true),
+            (Cause::Malformed, Posted::Read, false),
             (Cause::QueryLost, Posted::Read, true),
             (Cause::Foreign, Posted::NotFound, false),
             (Cause::Settings, Posted::Settings, false),

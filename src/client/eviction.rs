@@ -15,6 +15,7 @@
 use std::time::Instant;
 
 use super::Record;
+use super::entry::EntryTimes;
 
 /// A time without records, in µs, that is looked into at least.
 const HOLE: u64 = 1_000_000;
@@ -27,21 +28,19 @@ pub struct EvictionWatch {
     last: Option<u64>,
     /// What is usual between two records, in µs.
     spacing: u64,
-    first_oldest: Option<u64>,
-    oldest: Option<(u64, Instant)>,
+    times: Option<EntryTimes>,
 }
 
 impl EvictionWatch {
-    /// The time of the entry's oldest record, as asked for at some time.
-    pub fn hear_of(&mut self, oldest: u64, asked: Instant) {
-        self.first_oldest.get_or_insert(oldest);
-        self.oldest = Some((oldest, asked));
+    /// The time of the entry's oldest record, and when it was asked for.
+    pub fn hear_of(&mut self, times: EntryTimes) {
+        self.times = Some(times);
     }
 
     /// Whether [`hear_of`](Self::hear_of) has to come before these records, which the server had
     /// listed at a time.
     pub fn must_hear_of_oldest(&self, records: &[Record], listed: Instant) -> bool {
-        let is_known = self.oldest.is_some_and(|(_, asked)| asked >= listed);
+        let is_known = self.times.is_some_and(|times| times.asked >= listed);
         !is_known && self.has_hole(records)
     }
 
@@ -69,11 +68,15 @@ impl EvictionWatch {
     }
 
     fn after_eviction(&self, records: &[Record]) -> Option<usize> {
-        let (oldest, _) = self.oldest?;
+        let EntryTimes {
+            oldest,
+            first_oldest,
+            ..
+        } = self.times?;
         // The last one was there and is not any more, or the entry begins later than it did.
         let was_evicted = match self.last {
             Some(last) => last < oldest,
-            None => self.first_oldest? < oldest,
+            None => first_oldest < oldest,
         };
         let index = records.iter().position(|record| record.time == oldest)?;
         (was_evicted && self.has_hole(&records[..=index])).then_some(index)
@@ -110,58 +113,66 @@ mod tests {
         marked
     }
 
-    fn watch(times: &[u64]) -> EvictionWatch {
+    fn times(first_oldest: u64, oldest: u64) -> EntryTimes {
+        EntryTimes {
+            oldest,
+            newest: u64::MAX,
+            first_oldest,
+            asked: Instant::now(),
+        }
+    }
+
+    fn watch(read: &[u64]) -> EvictionWatch {
         let mut watch = EvictionWatch::default();
-        watch.hear_of(0, Instant::now());
-        assert_eq!(marked(&mut watch, times), NONE);
+        watch.hear_of(times(0, 0));
+        assert_eq!(marked(&mut watch, read), NONE);
         watch
     }
 
     #[test]
     fn a_hole_whose_end_is_the_oldest_record() {
         let mut watch = watch(&[0, 33_000, 66_000]);
-        watch.hear_of(90 * SECOND, Instant::now());
-        let times = [90 * SECOND, 90 * SECOND + 33_000];
-        assert_eq!(marked(&mut watch, &times), [90 * SECOND]);
+        watch.hear_of(times(0, 90 * SECOND));
+        let behind = [90 * SECOND, 90 * SECOND + 33_000];
+        assert_eq!(marked(&mut watch, &behind), [90 * SECOND]);
         assert_eq!(marked(&mut watch, &[91 * SECOND]), NONE);
     }
 
     #[test]
     fn a_hole_in_the_middle_of_what_is_there() {
         let mut watch = watch(&[0, 33_000, 66_000]);
-        watch.hear_of(33_000, Instant::now());
+        watch.hear_of(times(0, 33_000));
         assert_eq!(marked(&mut watch, &[90 * SECOND]), NONE);
     }
 
     #[test]
     fn what_is_read_may_be_evicted_behind_the_reader() {
         let mut watch = watch(&[0, 33_000, 66_000]);
-        watch.hear_of(99_000, Instant::now());
+        watch.hear_of(times(0, 99_000));
         assert_eq!(marked(&mut watch, &[99_000, 132_000]), NONE);
     }
 
     #[test]
     fn the_beginning_of_the_range_may_be_evicted() {
         let mut watch = EvictionWatch::default();
-        watch.hear_of(5, Instant::now());
-        watch.hear_of(90 * SECOND, Instant::now());
+        watch.hear_of(times(5, 90 * SECOND));
         assert_eq!(marked(&mut watch, &[90 * SECOND]), [90 * SECOND]);
         let mut watch = EvictionWatch::default();
-        watch.hear_of(90 * SECOND, Instant::now());
+        watch.hear_of(times(90 * SECOND, 90 * SECOND));
         assert_eq!(marked(&mut watch, &[90 * SECOND]), NONE);
     }
 
     #[test]
     fn only_unusual_holes_are_looked_into() {
-        let heard = Instant::now();
-        let later = heard + std::time::Duration::from_secs(1);
+        let heard = times(0, 0);
+        let later = heard.asked + std::time::Duration::from_secs(1);
         let mut watch = EvictionWatch::default();
-        watch.hear_of(0, heard);
+        watch.hear_of(heard);
         let every_two_seconds: Vec<_> = (0..9).map(|i| i * 2 * SECOND).collect();
         marked(&mut watch, &every_two_seconds);
         let next = 18 * SECOND;
         assert!(!watch.must_hear_of_oldest(&records(&[next]), later));
         assert!(watch.must_hear_of_oldest(&records(&[10 * next]), later));
-        assert!(!watch.must_hear_of_oldest(&records(&[10 * next]), heard));
+        assert!(!watch.must_hear_of_oldest(&records(&[10 * next]), heard.asked));
     }
 }

@@ -12,9 +12,11 @@
 //! All I/O runs on one runtime of the plugin. A streaming thread waits for it with
 //! [`Flushing::wait`], and any other thread can end that wait.
 
+mod ahead;
 mod batch;
 mod condition;
 mod connection;
+mod entry;
 mod error;
 mod eviction;
 mod flushing;

@@ -55,25 +55,32 @@ impl Chunk {
         let counts = &chunk.stats;
         counts
             .queue_records
-            .fetch_add(chunk.records(), Ordering::Relaxed);
+            .fetch_add(chunk.len(), Ordering::Relaxed);
         counts
             .queue_bytes
             .fetch_add(chunk.bytes(), Ordering::Relaxed);
         chunk
     }
 
-    pub fn records(&self) -> u64 {
+    /// What is left of the records.
+    pub fn records(&self) -> &[Record] {
+        self.records.as_slice()
+    }
+
+    /// What is left of the records, to be changed.
+    pub fn records_mut(&mut self) -> &mut [Record] {
+        self.records.as_mut_slice()
+    }
+
+    /// How many records are left.
+    pub fn len(&self) -> u64 {
         self.records.len() as u64
     }
 
+    /// How many bytes they have.
     pub fn bytes(&self) -> u64 {
         let lengths = self.records.as_slice().iter();
         lengths.map(|record| record.data.len() as u64).sum()
-    }
-
-    /// The records to be looked at.
-    pub fn as_mut_slice(&mut self) -> &mut [Record] {
-        self.records.as_mut_slice()
     }
 
     /// Drops the records before a time.
@@ -105,7 +112,7 @@ impl Iterator for Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        let (records, bytes) = (self.records(), self.bytes());
+        let (records, bytes) = (self.len(), self.bytes());
         self.stats
             .queue_records
             .fetch_sub(records, Ordering::Relaxed);

@@ -118,7 +118,7 @@ impl RecordReader {
     ) -> Result<Self, gst::ErrorMessage> {
         let runtime = runtime()?;
         let (sender, deliveries) = mpsc::channel(CHUNKS);
-        let error = Error::new(Cause::Broken, "the server's answer makes no sense");
+        let error = Error::new(Cause::Malformed, "the server's answer makes no sense");
         let panicked = error.message(Target {
             connection: &connection,
             bucket: &query.bucket,

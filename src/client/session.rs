@@ -6,35 +6,32 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Reads a range to its end: windows at once and in order, and whatever fails again.
+//! Reads a range to its end, and tries again what fails.
 
-use std::collections::VecDeque;
-use std::future::Future;
-use std::ops::Range;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use futures_util::future::join;
-use reduct_rs::{Bucket, JsonValue, ReductClient, ReductError};
-use tokio::sync::{OnceCell, Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use futures_util::future::{Either, join, select};
+use tokio::sync::mpsc;
 
+use super::ahead::{Ahead, Windows};
 use super::condition::depends_on_order;
-use super::error::{Cause, Error, Target};
+use super::entry::Entry;
+use super::error::{Error, Target};
 use super::eviction::EvictionWatch;
 use super::lane::Lanes;
 use super::plan::Plan;
 use super::queue::{Chunk, ReaderStats};
-use super::window::{Piece, Pieces, Source};
+use super::window::Source;
 use super::{Connection, Limits, Query};
 
-/// Attachment of an entry that describes its video.
-const VIDEO_ATTACHMENT: &str = "$video";
 /// Back-off between attempts: a jitter of up to its length comes to each.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(5);
+
 /// What a session has for the reader.
 #[derive(Debug)]
 pub enum Delivery {
@@ -68,53 +65,13 @@ pub struct Session {
     limits: Limits,
     stats: Arc<ReaderStats>,
     deliveries: mpsc::Sender<Delivery>,
-    client: OnceCell<ReductClient>,
-    bucket: OnceCell<Bucket>,
+    entry: Arc<Entry>,
+    is_open: bool,
     /// Where the rest of the range begins.
     next: u64,
     end: u64,
-    is_open: bool,
     attempts: Attempts,
     evictions: EvictionWatch,
-}
-
-/// A part of the range, in its order.
-#[derive(Debug)]
-enum Part {
-    Unread(Range<u64>),
-    Window(Range<u64>, Running),
-}
-
-/// A window that is being read, or is read and waits for its turn.
-#[derive(Debug)]
-struct Running {
-    pieces: mpsc::UnboundedReceiver<Result<Piece, Error>>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    fn new<F>(read: impl FnOnce(Pieces) -> F) -> Self
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let (sender, pieces) = mpsc::unbounded_channel();
-        let task = tokio::spawn(read(sender));
-        Self { pieces, task }
-    }
-
-    async fn next(&mut self) -> Result<Piece, Error> {
-        let piece = self.pieces.recv().await;
-        piece.unwrap_or_else(|| {
-            let text = "the server's answer makes no sense";
-            Err(Error::new(Cause::Broken, text))
-        })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 impl Session {
@@ -127,40 +84,36 @@ impl Session {
         deliveries: mpsc::Sender<Delivery>,
     ) -> Self {
         Self {
+            entry: Arc::new(Entry::new(&connection, &query)),
+            is_open: false,
             next: query.start.unwrap_or(0),
             // With a stop in the far future the server takes a start after the newest record.
             end: query.stop.unwrap_or(u64::MAX),
             attempts: Attempts::new(limits.retries),
+            evictions: EvictionWatch::default(),
             connection,
             query,
             limits,
             stats,
             deliveries,
-            client: OnceCell::new(),
-            bucket: OnceCell::new(),
-            is_open: false,
-            evictions: EvictionWatch::default(),
         }
     }
 
     /// Delivers everything, or an error at the end.
     pub async fn run(mut self) {
-        loop {
-            let error = match self.read().await {
-                Ok(()) | Err(Stop::Abandoned) => return,
-                Err(Stop::Failed(error)) => error,
-            };
-            let delay = if error.is_transient() {
-                self.attempts.next_delay()
-            } else {
-                None
-            };
-            let Some(delay) = delay else {
-                return self.fail(&error).await;
+        while let Err(Stop::Failed(error)) = self.read().await {
+            let delay = self.attempts.next_delay();
+            let Some(delay) = delay.filter(|_| error.is_transient()) else {
+                let message = error.message(self.target());
+                let _ = self.deliver(Delivery::Failed(message)).await;
+                return;
             };
             self.stats.retries.fetch_add(1, Ordering::Relaxed);
-            let last = self.stats.last_retry.lock();
-            *last.unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            *self
+                .stats
+                .last_retry
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             let text = format!(
                 "{}. Trying again in {:.1} s, attempt {} of {}",
                 error.explain(self.target()),
@@ -175,14 +128,19 @@ impl Session {
         }
     }
 
-    /// Posts an error as the last thing.
-    async fn fail(&self, error: &Error) {
-        let message = error.message(self.target());
-        let _ = self.deliver(Delivery::Failed(message)).await;
-    }
-
     /// Reads what is left of the range.
     async fn read(&mut self) -> Result<(), Stop> {
+        let mut ahead = self.ahead()?;
+        if !self.is_open {
+            self.open(&mut ahead).await?;
+        }
+        while let Some(chunk) = ahead.next().await? {
+            self.forward(chunk, &mut ahead).await?;
+        }
+        Ok(())
+    }
+
+    fn ahead(&self) -> Result<Ahead, Error> {
         let source = Arc::new(Source {
             lanes: Lanes::new(
                 self.connection.clone(),
@@ -194,156 +152,67 @@ impl Session {
             when: self.query.when.clone(),
             stats: self.stats.clone(),
         });
-        match &self.query.when {
-            Some(when) if depends_on_order(when) => self.read_whole(&source).await,
-            _ => self.read_windows(&source).await,
+        let prefetch_bytes = self.limits.prefetch_bytes;
+        if self.query.when.as_ref().is_some_and(depends_on_order) {
+            // From the beginning each time, as other records are chosen otherwise.
+            let range = self.query.start.unwrap_or(0)..self.end;
+            return Ok(Ahead::whole(source, range, prefetch_bytes));
         }
+        let plan = Plan::new(self.limits.connections, prefetch_bytes);
+        let range = self.next..self.end;
+        let windows = Windows::new(source, self.entry.clone(), plan, range);
+        Ok(Ahead::Windows(windows))
     }
 
-    /// By one query. Made again, it begins where the range begins, as it does not choose the same
-    /// records otherwise; what was delivered is dropped.
-    async fn read_whole(&mut self, source: &Arc<Source>) -> Result<(), Stop> {
-        // Two batches: one is taken while another one is read.
-        let room = Arc::new(Semaphore::new(2));
-        let batch_bytes = (self.limits.prefetch_bytes / 2).max(1);
-        let range = self.query.start.unwrap_or(0)..self.end;
-        let mut running = Running::new(|pieces| {
-            let source = source.clone();
-            source.read_whole(range, batch_bytes, room, pieces)
-        });
-        loop {
-            match self.next_piece(&mut running).await? {
-                Piece::Records(chunk) => self.forward(chunk).await?,
-                Piece::BatchEnd(_permit) => {}
-                Piece::End { .. } => return Ok(()),
+    /// Looks for the frame rate while the first records are on their way.
+    async fn open(&mut self, ahead: &mut Ahead) -> Result<(), Stop> {
+        let frame_rate = async {
+            match self.query.wants_frame_rate {
+                true => self.entry.frame_rate().await,
+                false => Ok(None),
             }
-        }
-    }
-
-    /// By a query for each window, several at once.
-    async fn read_windows(&mut self, source: &Arc<Source>) -> Result<(), Stop> {
-        let mut plan = Plan::new(self.limits.connections, self.limits.prefetch_bytes);
-        let mut parts = VecDeque::from([Part::Unread(self.next..self.end)]);
-        loop {
-            start_windows(&mut parts, &plan, source);
-            let Some(Part::Window(range, running)) = parts.front_mut() else {
-                return Ok(());
-            };
-            match self.next_piece(running).await? {
-                Piece::Records(chunk) => self.forward(chunk).await?,
-                Piece::BatchEnd(_) => {}
-                Piece::End { found, rest } => {
-                    let Range { start, end } = *range;
-                    parts.pop_front();
-                    plan.learn(start..rest.unwrap_or(end), found);
-                    if let Some(rest) = rest {
-                        parts.push_front(Part::Unread(rest..end));
-                        if plan.must_hear_of_newest(rest) {
-                            plan.hear_of(self.newest().await?);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// What comes next of a window. The first time it opens the entry meanwhile.
-    async fn next_piece(&mut self, running: &mut Running) -> Result<Piece, Stop> {
-        if self.is_open {
-            return Ok(running.next().await?);
-        }
-        let (piece, frame_rate) = join(running.next(), self.attached_frame_rate()).await;
-        // Of two errors this one says more: reduct-rs does not tell causes apart.
-        let piece = piece?;
+        };
+        let (first, frame_rate) = join(ahead.next(), frame_rate).await;
+        // Of two errors this one says more: reduct-rs does not tell the causes apart.
+        let first = first?;
         let frame_rate = frame_rate?;
         self.deliver(Delivery::Opened { frame_rate }).await?;
         self.is_open = true;
-        Ok(piece)
+        match first {
+            Some(chunk) => self.forward(chunk, ahead).await,
+            None => Ok(()),
+        }
     }
 
     /// Delivers the next records, without those that were delivered before.
-    async fn forward(&mut self, mut chunk: Chunk) -> Result<(), Stop> {
+    async fn forward(&mut self, mut chunk: Chunk, ahead: &mut Ahead) -> Result<(), Stop> {
         chunk.skip_before(self.next);
-        let Some(last) = chunk.as_mut_slice().last() else {
+        let Some(last) = chunk.records().last() else {
             return Ok(());
         };
-        self.next = last.time + 1;
-        self.attempts.reset();
+        let next = last.time + 1;
         let listed = chunk.received();
-        if self
-            .evictions
-            .must_hear_of_oldest(chunk.as_mut_slice(), listed)
-        {
-            self.newest().await?;
+        if self.evictions.must_hear_of_oldest(chunk.records(), listed) {
+            let times = self.entry.times().await?;
+            self.evictions.hear_of(times);
         }
-        let evicted = self.evictions.mark(chunk.as_mut_slice());
-        self.stats
-            .evicted
-            .fetch_add(evicted.into(), Ordering::Relaxed);
-        self.deliver(Delivery::Records(chunk)).await
+        if self.evictions.mark(chunk.records_mut()) {
+            self.stats.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        let permit = match select(pin!(self.deliveries.reserve()), pin!(ahead.keep_reading())).await
+        {
+            Either::Left((permit, _)) => permit.map_err(|_| Stop::Abandoned)?,
+            Either::Right((error, _)) => return Err(error.into()),
+        };
+        permit.send(Delivery::Records(chunk));
+        self.next = next;
+        self.attempts.reset();
+        Ok(())
     }
 
     async fn deliver(&self, delivery: Delivery) -> Result<(), Stop> {
         let sent = self.deliveries.send(delivery).await;
         sent.map_err(|_| Stop::Abandoned)
-    }
-
-    /// The frame rate of the entry's `$video` attachment.
-    async fn attached_frame_rate(&self) -> Result<Option<String>, Error> {
-        if !self.query.wants_frame_rate {
-            return Ok(None);
-        }
-        let bucket = self.bucket().await?;
-        let attachments = self.within_timeout(bucket.read_attachments(&self.query.entry));
-        let attachments = match attachments.await {
-            Ok(attachments) => attachments,
-            // An entry without attachments, or no entry: the query will tell.
-            Err(err) if err.cause == Cause::Status(404) => return Ok(None),
-            Err(err) => return Err(err),
-        };
-        let fps = attachments
-            .get(VIDEO_ATTACHMENT)
-            .and_then(|video| video.get("fps"));
-        Ok(fps.map(|fps| match fps {
-            JsonValue::String(text) => text.clone(),
-            other => other.to_string(),
-        }))
-    }
-
-    /// Asks for the time of the newest record, and hears of the oldest.
-    async fn newest(&mut self) -> Result<u64, Error> {
-        let asked = Instant::now();
-        let entries = self.within_timeout(self.bucket().await?.entries()).await?;
-        let entry = entries
-            .into_iter()
-            .find(|entry| entry.name == self.query.entry)
-            .ok_or_else(|| Error::new(Cause::Status(404), "the entry was removed"))?;
-        self.evictions.hear_of(entry.oldest_record, asked);
-        Ok(entry.latest_record)
-    }
-
-    async fn bucket(&self) -> Result<&Bucket, Error> {
-        let client = self
-            .client
-            .get_or_try_init(async || self.connection.client())
-            .await?;
-        let bucket = async || {
-            self.within_timeout(client.get_bucket(&self.query.bucket))
-                .await
-        };
-        self.bucket.get_or_try_init(bucket).await
-    }
-
-    /// The outcome of a request of reduct-rs.
-    async fn within_timeout<T>(
-        &self,
-        request: impl Future<Output = Result<T, ReductError>>,
-    ) -> Result<T, Error> {
-        let timeout = self.connection.timeout().unwrap_or(Duration::MAX);
-        match tokio::time::timeout(timeout, request).await {
-            Ok(result) => result.map_err(Error::from),
-            Err(_) => Err(Error::new(Cause::Timeout, "no answer")),
-        }
     }
 
     fn target(&self) -> Target<'_> {
@@ -355,54 +224,21 @@ impl Session {
     }
 }
 
-/// Starts to read as many windows as there may be, the first ones of the range.
-fn start_windows(parts: &mut VecDeque<Part>, plan: &Plan, source: &Arc<Source>) {
-    let is_window = |part: &Part| matches!(part, Part::Window(..));
-    while let Some(index) = parts.iter().position(|part| !is_window(part)) {
-        let running = parts.iter().filter(|part| is_window(part)).count();
-        if running >= plan.windows() {
-            // Later ones would keep the memory that those before them need.
-            let Some(last) = parts
-                .iter()
-                .rposition(is_window)
-                .filter(|last| *last > index)
-            else {
-                return;
-            };
-            if let Part::Window(range, _) = &parts[last] {
-                parts[last] = Part::Unread(range.clone());
-            }
-            continue;
-        }
-        let Part::Unread(range) = &mut parts[index] else {
-            return;
-        };
-        let window = plan.cut(range);
-        if range.is_empty() {
-            parts.remove(index);
-        }
-        let range = window.range.clone();
-        let running = Running::new(|pieces| source.clone().read_window(window, pieces));
-        parts.insert(index, Part::Window(range, running));
-    }
-}
-
 /// Attempts in a row without progress.
 #[derive(Debug)]
 struct Attempts {
-    most: usize,
-    made: usize,
+    most: u32,
+    made: u32,
     delays: ExponentialBackoff,
 }
 
 impl Attempts {
     fn new(most: u32) -> Self {
-        let most = most as usize;
         let delays = ExponentialBuilder::new()
             .with_min_delay(FIRST_DELAY)
             .with_max_delay(LAST_DELAY)
             .with_jitter()
-            .with_max_times(most);
+            .with_max_times(most as usize);
         Self {
             most,
             made: 0,
@@ -420,7 +256,7 @@ impl Attempts {
     /// There was progress.
     fn reset(&mut self) {
         if self.made > 0 {
-            *self = Self::new(self.most as u32);
+            *self = Self::new(self.most);
         }
     }
 }

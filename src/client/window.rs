@@ -44,11 +44,15 @@ pub enum Piece {
     /// A batch is complete. The permit gives room for another one.
     BatchEnd(Option<OwnedSemaphorePermit>),
     /// Nothing more comes.
-    End {
-        found: Yield,
-        /// Where the window was left, because it holds more than it may.
-        rest: Option<u64>,
-    },
+    End,
+}
+
+/// What was read of a window.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    pub found: Yield,
+    /// Where the window was left, because it holds more than it may.
+    pub rest: Option<u64>,
 }
 
 /// Where the pieces of a window go.
@@ -64,7 +68,7 @@ pub struct Source {
 
 impl Source {
     /// Reads a window, or its beginning if it holds more than it may.
-    pub async fn read_window(self: Arc<Self>, window: Window, pieces: Pieces) {
+    pub async fn read_window(&self, window: Window, pieces: &Pieces) -> Result<End, Error> {
         let bounds = Bounds {
             records: Some(window.records),
             batch_bytes: window.bytes,
@@ -73,19 +77,17 @@ impl Source {
         };
         let limit = Some(&window);
         let query = self.query(&window.range, bounds, TTL);
-        let end = self.read(query, &window.range, limit, None, &pieces).await;
-        // Nobody is there to care any more if this fails.
-        let _ = pieces.send(end);
+        self.read(query, &window.range, limit, None, pieces).await
     }
 
     /// Reads all of a range by one query, in batches of `batch_bytes` as there is `room` for them.
     pub async fn read_whole(
-        self: Arc<Self>,
+        &self,
         range: Range<u64>,
         batch_bytes: u64,
         room: Arc<Semaphore>,
-        pieces: Pieces,
-    ) {
+        pieces: &Pieces,
+    ) -> Result<End, Error> {
         let bounds = Bounds {
             records: None,
             batch_bytes,
@@ -93,8 +95,7 @@ impl Source {
             batch_header_bytes: BATCH_HEADER_BYTES,
         };
         let query = self.query(&range, bounds, TTL_OF_WHOLE);
-        let end = self.read(query, &range, None, Some(room), &pieces).await;
-        let _ = pieces.send(end);
+        self.read(query, &range, None, Some(room), pieces).await
     }
 
     fn query(&self, range: &Range<u64>, bounds: Bounds, ttl: Duration) -> QueryEntry {
@@ -115,7 +116,7 @@ impl Source {
         limit: Option<&Window>,
         room: Option<Arc<Semaphore>>,
         pieces: &Pieces,
-    ) -> Result<Piece, Error> {
+    ) -> Result<End, Error> {
         let lane = self.lanes.take().await?;
         let mut query = lane.query(&query).await?;
         let mut found = Yield::default();
@@ -148,9 +149,9 @@ impl Source {
                 let skipped = (all - records.len()) as u64;
                 self.stats.skipped.fetch_add(skipped, Ordering::Relaxed);
                 let chunk = Chunk::new(records, received, &self.stats);
-                found.records += chunk.records();
+                found.records += chunk.len();
                 found.bytes += chunk.bytes();
-                if chunk.records() > 0 && pieces.send(Ok(Piece::Records(chunk))).is_err() {
+                if chunk.len() > 0 && pieces.send(Ok(Piece::Records(chunk))).is_err() {
                     break;
                 }
                 bytes = batch.chunk().await?;
@@ -160,14 +161,14 @@ impl Source {
             // The rest is better asked for anew than left to expire, or to fill the memory.
             let is_full = |window: &Window| found.bytes >= window.bytes || query.idle() > TTL / 2;
             if !is_last && limit.is_some_and(is_full) {
-                return Ok(Piece::End {
+                return Ok(End {
                     found,
                     rest: Some(next),
                 });
             }
         }
         let reached = limit.is_some_and(|window| sent >= window.records);
-        Ok(Piece::End {
+        Ok(End {
             found,
             rest: Some(next).filter(|next| reached && *next < range.end),
         })

@@ -1,0 +1,290 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Reads ahead: a range by several windows at once, or all of it by one query, and in either case
+//! its records in order.
+
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::future::{Either, select};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+use super::entry::Entry;
+use super::error::{Cause, Error};
+use super::plan::Plan;
+use super::queue::Chunk;
+use super::window::{End, Piece, Pieces, Source};
+
+/// A range that is being read.
+pub enum Ahead {
+    Windows(Windows),
+    Whole(Reading),
+}
+
+impl Ahead {
+    /// Reads all of a range by one query, into memory for two batches: one is taken while another
+    /// one is read.
+    pub fn whole(source: Arc<Source>, range: Range<u64>, prefetch_bytes: u64) -> Self {
+        let room = Arc::new(Semaphore::new(2));
+        let batch_bytes = (prefetch_bytes / 2).max(1);
+        let reading = Reading::new(|pieces| async move {
+            let whole = source.read_whole(range, batch_bytes, room, &pieces);
+            whole.await.map(|_| pieces)
+        });
+        Self::Whole(reading)
+    }
+
+    /// The next records, or `None` after the last ones. What is not finished goes on with the next
+    /// call.
+    pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        match self {
+            Self::Windows(windows) => windows.next().await,
+            Self::Whole(reading) => reading.next().await,
+        }
+    }
+
+    /// Reads on while nothing is taken. Ends only by an error.
+    pub async fn keep_reading(&mut self) -> Error {
+        match self {
+            Self::Windows(windows) => windows.keep_reading().await,
+            Self::Whole(_) => pending().await,
+        }
+    }
+}
+
+/// A query that is being read.
+#[derive(Debug)]
+pub struct Reading {
+    pieces: mpsc::UnboundedReceiver<Result<Piece, Error>>,
+    task: JoinHandle<()>,
+}
+
+impl Reading {
+    /// `read` gives back where its pieces go, so that they have an end.
+    fn new<F>(read: impl FnOnce(Pieces) -> F) -> Self
+    where
+        F: Future<Output = Result<Pieces, Error>> + Send + 'static,
+    {
+        let (sender, pieces) = mpsc::unbounded_channel();
+        let reading = read(sender.clone());
+        let task = tokio::spawn(async move {
+            let end = reading.await.map(|_| Piece::End);
+            // Nobody is there to care if this fails.
+            let _ = sender.send(end);
+        });
+        Self { pieces, task }
+    }
+
+    async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        loop {
+            match self.pieces.recv().await {
+                Some(Ok(Piece::Records(chunk))) => return Ok(Some(chunk)),
+                Some(Ok(Piece::BatchEnd(_permit))) => {}
+                Some(Ok(Piece::End)) => return Ok(None),
+                Some(Err(error)) => return Err(error),
+                None => return Err(makes_no_sense()),
+            }
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The windows of a range.
+pub struct Windows {
+    source: Arc<Source>,
+    entry: Arc<Entry>,
+    plan: Plan,
+    /// In the order of the range.
+    parts: VecDeque<Part>,
+    news_sender: mpsc::UnboundedSender<News>,
+    news: mpsc::UnboundedReceiver<News>,
+    /// Nothing is cut until the time of the newest record is known.
+    asks_for_newest: bool,
+}
+
+#[derive(Debug)]
+enum Part {
+    Unread(Range<u64>),
+    /// A window that is being read, or is read and waits for its turn.
+    Window(Range<u64>, Reading),
+}
+
+impl Part {
+    fn is_window(&self) -> bool {
+        matches!(self, Self::Window(..))
+    }
+}
+
+/// What the tasks tell.
+#[derive(Debug)]
+enum News {
+    /// A window is read, by the start of its range.
+    Read(u64, End),
+    /// The time of the newest record.
+    Newest(Result<u64, Error>),
+}
+
+impl Windows {
+    /// Begins with the first call of `next`.
+    pub fn new(source: Arc<Source>, entry: Arc<Entry>, plan: Plan, range: Range<u64>) -> Self {
+        let (news_sender, news) = mpsc::unbounded_channel();
+        Self {
+            source,
+            entry,
+            plan,
+            parts: [Part::Unread(range)].into(),
+            news_sender,
+            news,
+            asks_for_newest: false,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        loop {
+            self.start_windows();
+            let Some(first) = self.parts.front_mut() else {
+                return Ok(None);
+            };
+            let first = async {
+                match first {
+                    Part::Window(_, reading) => reading.next().await,
+                    // Until it is known how to cut it.
+                    Part::Unread(_) => pending().await,
+                }
+            };
+            let (news, records) = match select(pin!(self.news.recv()), pin!(first)).await {
+                Either::Left((news, _)) => (Some(news), None),
+                Either::Right((records, _)) => (None, Some(records?)),
+            };
+            if let Some(news) = news {
+                self.hear(news)?;
+            }
+            match records {
+                Some(Some(chunk)) => return Ok(Some(chunk)),
+                Some(None) => self.end_first()?,
+                None => {}
+            }
+        }
+    }
+
+    /// Goes on behind the first window, which tells the news of its end before it ends.
+    fn end_first(&mut self) -> Result<(), Error> {
+        while let Ok(news) = self.news.try_recv() {
+            self.hear(Some(news))?;
+        }
+        self.parts.pop_front();
+        Ok(())
+    }
+
+    async fn keep_reading(&mut self) -> Error {
+        loop {
+            self.start_windows();
+            let news = self.news.recv().await;
+            if let Err(error) = self.hear(news) {
+                return error;
+            }
+        }
+    }
+
+    /// Starts to read as many windows as there may be, the first ones of the range.
+    fn start_windows(&mut self) {
+        while !self.asks_for_newest
+            && let Some(index) = self.parts.iter().position(|part| !part.is_window())
+        {
+            let count = self.parts.iter().filter(|part| part.is_window()).count();
+            if count < self.plan.windows() {
+                self.start_window(index);
+                continue;
+            }
+            // Later ones would keep the memory that those before them need.
+            let last = self.parts.iter().rposition(Part::is_window);
+            let Some(last) = last.filter(|last| *last > index) else {
+                return;
+            };
+            if let Part::Window(range, _) = &self.parts[last] {
+                self.parts[last] = Part::Unread(range.clone());
+            }
+        }
+    }
+
+    fn start_window(&mut self, index: usize) {
+        let Part::Unread(range) = &mut self.parts[index] else {
+            return;
+        };
+        let window = self.plan.cut(range);
+        if range.is_empty() {
+            self.parts.remove(index);
+        }
+        let range = window.range.clone();
+        let (source, news) = (self.source.clone(), self.news_sender.clone());
+        let reading = Reading::new(|pieces| async move {
+            let start = window.range.start;
+            let end = source.read_window(window, &pieces).await?;
+            let _ = news.send(News::Read(start, end));
+            Ok(pieces)
+        });
+        self.parts.insert(index, Part::Window(range, reading));
+    }
+
+    fn hear(&mut self, news: Option<News>) -> Result<(), Error> {
+        match news.ok_or_else(makes_no_sense)? {
+            News::Read(start, end) => self.learn(start, end),
+            News::Newest(newest) => {
+                self.plan.hear_of(newest?);
+                self.asks_for_newest = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans by what a window had, and what it left.
+    fn learn(&mut self, start: u64, End { found, rest }: End) {
+        let ended = self.parts.iter_mut().enumerate();
+        let mut windows = ended.filter_map(|(index, part)| match part {
+            Part::Window(range, _) if range.start == start => Some((index, range)),
+            _ => None,
+        });
+        // One that was given up has nothing to say.
+        let Some((index, range)) = windows.next() else {
+            return;
+        };
+        let end = rest.unwrap_or(range.end);
+        self.plan.learn(start..end, found);
+        if rest.is_some() {
+            let rest = end..range.end;
+            range.end = end;
+            self.parts.insert(index + 1, Part::Unread(rest));
+            if self.plan.must_hear_of_newest(end) {
+                self.ask_for_newest();
+            }
+        }
+    }
+
+    fn ask_for_newest(&mut self) {
+        self.asks_for_newest = true;
+        let (entry, news) = (self.entry.clone(), self.news_sender.clone());
+        tokio::spawn(async move {
+            let times = entry.times().await;
+            let _ = news.send(News::Newest(times.map(|times| times.newest)));
+        });
+    }
+}
+
+fn makes_no_sense() -> Error {
+    Error::new(Cause::Malformed, "the server's answer makes no sense")
+}

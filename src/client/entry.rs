@@ -1,0 +1,113 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What reduct-rs tells of an entry: its attachments and the times of its records.
+
+use std::future::Future;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use reduct_rs::{Bucket, JsonValue, ReductClient, ReductError};
+use tokio::sync::OnceCell;
+
+use super::error::{Cause, Error};
+use super::{Connection, Query};
+
+/// Attachment of an entry that describes its video.
+const VIDEO_ATTACHMENT: &str = "$video";
+
+/// An entry of a server.
+pub struct Entry {
+    connection: Connection,
+    bucket_name: String,
+    name: String,
+    client: OnceCell<ReductClient>,
+    bucket: OnceCell<Bucket>,
+    first_oldest: OnceLock<u64>,
+}
+
+/// Times of an entry's records, in µs since the Unix epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct EntryTimes {
+    pub oldest: u64,
+    pub newest: u64,
+    /// The oldest one when it was first asked for.
+    pub first_oldest: u64,
+    /// When it was asked for.
+    pub asked: Instant,
+}
+
+impl Entry {
+    /// The entry that is queried. No I/O.
+    pub fn new(connection: &Connection, query: &Query) -> Self {
+        Self {
+            connection: connection.clone(),
+            bucket_name: query.bucket.clone(),
+            name: query.entry.clone(),
+            client: OnceCell::new(),
+            bucket: OnceCell::new(),
+            first_oldest: OnceLock::new(),
+        }
+    }
+
+    /// The frame rate of the `$video` attachment.
+    pub async fn frame_rate(&self) -> Result<Option<String>, Error> {
+        let bucket = self.bucket().await?;
+        let attachments = self.within_timeout(bucket.read_attachments(&self.name));
+        let attachments = match attachments.await {
+            Ok(attachments) => attachments,
+            // An entry without attachments, or no entry: the query will tell.
+            Err(err) if err.cause == Cause::Status(404) => return Ok(None),
+            Err(err) => return Err(err),
+        };
+        let fps = attachments
+            .get(VIDEO_ATTACHMENT)
+            .and_then(|video| video.get("fps"));
+        Ok(fps.map(|fps| match fps {
+            JsonValue::String(text) => text.clone(),
+            other => other.to_string(),
+        }))
+    }
+
+    /// The times of the oldest and the newest record.
+    pub async fn times(&self) -> Result<EntryTimes, Error> {
+        let asked = Instant::now();
+        let entries = self.within_timeout(self.bucket().await?.entries()).await?;
+        let entry = entries
+            .into_iter()
+            .find(|entry| entry.name == self.name)
+            .ok_or_else(|| Error::new(Cause::Status(404), "the entry was removed"))?;
+        Ok(EntryTimes {
+            oldest: entry.oldest_record,
+            newest: entry.latest_record,
+            first_oldest: *self.first_oldest.get_or_init(|| entry.oldest_record),
+            asked,
+        })
+    }
+
+    async fn bucket(&self) -> Result<&Bucket, Error> {
+        let client = async || self.connection.client();
+        let client = self.client.get_or_try_init(client).await?;
+        let bucket = async || {
+            let bucket = client.get_bucket(&self.bucket_name);
+            self.within_timeout(bucket).await
+        };
+        self.bucket.get_or_try_init(bucket).await
+    }
+
+    async fn within_timeout<T>(
+        &self,
+        request: impl Future<Output = Result<T, ReductError>>,
+    ) -> Result<T, Error> {
+        let timeout = self.connection.timeout().unwrap_or(Duration::MAX);
+        match tokio::time::timeout(timeout, request).await {
+            Ok(result) => result.map_err(Error::from),
+            Err(_) => Err(Error::new(Cause::Timeout, "no answer")),
+        }
+    }
+}
