@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reduct_rs::ReductClient;
-use reqwest::Certificate;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Certificate, redirect};
 use url::Url;
 
 use super::error::{Cause, Error};
@@ -153,6 +153,7 @@ impl Connection {
             .pool_max_idle_per_host(1)
             // What may be asked again, and how often, is the reader's to decide.
             .retry(reqwest::retry::never())
+            .redirect(redirect::Policy::none())
             .cookie_store(true) // a load balancer's, to find the same server again
             .tls_danger_accept_invalid_certs(!self.verify_ssl);
         if let Some(timeout) = self.timeout {
@@ -172,6 +173,10 @@ impl Connection {
             let pem = std::fs::read(path).map_err(|err| what(&err))?;
             let certificates = Certificate::from_pem_bundle(&pem).map_err(|err| what(&err))?;
             builder = builder.tls_certs_merge(certificates);
+        }
+        if self.url.scheme() == "http" {
+            // To read the system's certificates takes longer than many a query.
+            builder = builder.tls_certs_only([]);
         }
         builder.build().map_err(Error::from)
     }

@@ -46,8 +46,10 @@ pub enum Cause {
     Broken,
     /// The answer makes no sense.
     Malformed,
-    /// The server does not know the query that it gave an id, or may mean another one.
+    /// The server does not know the query that it gave an id.
     QueryLost,
+    /// The answer did not come from where the query was made, and may be to somebody else's.
+    Rerouted,
     /// Something answers that is no ReductStore.
     Foreign,
     /// An answer with this HTTP status.
@@ -63,7 +65,11 @@ impl Error {
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self.cause {
-            Cause::Connect | Cause::Timeout | Cause::Broken | Cause::QueryLost => true,
+            Cause::Connect
+            | Cause::Timeout
+            | Cause::Broken
+            | Cause::QueryLost
+            | Cause::Rerouted => true,
             Cause::Settings | Cause::Tls | Cause::Malformed | Cause::Foreign => false,
             // RFC 9110, RFC 6585 and RFC 8470: request time-out, too early, too many requests.
             Cause::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
@@ -110,7 +116,11 @@ impl Error {
             Cause::Status(404) => {
                 format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
             }
-            Cause::Broken | Cause::Malformed | Cause::QueryLost | Cause::Status(_) => {
+            Cause::Broken
+            | Cause::Malformed
+            | Cause::QueryLost
+            | Cause::Rerouted
+            | Cause::Status(_) => {
                 format!("Could not read '{bucket}/{entry}' from ReductStore at {url}: {text}")
             }
         }
@@ -127,6 +137,7 @@ impl Error {
             | Cause::Broken
             | Cause::Malformed
             | Cause::QueryLost
+            | Cause::Rerouted
             | Cause::Status(_) => gst::ResourceError::Read,
         }
     }
@@ -207,6 +218,7 @@ mod tests {
             (Cause::Broken, Posted::Read, true),
             (Cause::Malformed, Posted::Read, false),
             (Cause::QueryLost, Posted::Read, true),
+            (Cause::Rerouted, Posted::Read, true),
             (Cause::Foreign, Posted::NotFound, false),
             (Cause::Settings, Posted::Settings, false),
             (Cause::Status(401), Posted::NotAuthorized, false),

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reduct_base::msg::entry_api::{QueryEntry, QueryInfo};
-use reqwest::header::{CONNECTION, HeaderMap};
+use reqwest::header::{CONNECTION, HeaderMap, LOCATION};
 use reqwest::{Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
@@ -138,12 +138,14 @@ impl Query<'_> {
     /// The next records; `None` after the last ones. After an error the server may have counted
     /// records as sent that never came, so that the query is of no use any more.
     pub async fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
+        // The HTTP client's task has to put the connection back, or it opens another one.
+        tokio::task::yield_now().await;
         self.asked = Instant::now();
         let response = self.lane.client.get(self.url.clone()).send().await?;
         let route = Route::of(&response);
         if !mem::replace(&mut self.route, route).leads_to(&self.route) {
             let text = "the connection was closed while a query was being read";
-            return Err(Error::new(Cause::QueryLost, text));
+            return Err(Error::new(Cause::Rerouted, text));
         }
         let response = accepted(response)
             .await
@@ -213,6 +215,11 @@ async fn accepted(response: Response) -> Result<Response, Error> {
     let of_reductstore = response.headers().contains_key("x-reduct-api");
     if status.is_success() && of_reductstore {
         return Ok(response);
+    }
+    if status.is_redirection() {
+        let to = header(response.headers(), LOCATION.as_str()).unwrap_or("elsewhere");
+        let text = format!("it redirects to {to}, which is for the property url to say");
+        return Err(Error::new(Cause::Settings, text));
     }
     let text = header(response.headers(), "x-reduct-error").map(str::to_owned);
     let cause = match &text {

@@ -34,6 +34,8 @@ pub struct Window {
 /// What a window turned out to hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Yield {
+    /// Time of the first record.
+    pub first: Option<u64>,
     pub records: u64,
     pub bytes: u64,
 }
@@ -121,7 +123,12 @@ impl Plan {
 
     /// Takes what was found in a time.
     pub fn learn(&mut self, time: Range<u64>, found: Yield) {
-        let length = (time.end - time.start).max(1);
+        // The time before the first record of all says nothing.
+        let start = match (self.density, found.first) {
+            (None, Some(first)) => first,
+            _ => time.start,
+        };
+        let length = time.end.saturating_sub(start).max(1);
         let grown = length.saturating_mul(GROWTH);
         if found.records == 0 {
             if let Some(density) = &mut self.density {
@@ -171,6 +178,7 @@ mod tests {
 
     fn records(records: u64, bytes_each: u64) -> Yield {
         Yield {
+            first: None,
             records,
             bytes: records * bytes_each,
         }
@@ -190,7 +198,11 @@ mod tests {
                 range = time.end..end;
                 plan.hear_of(times[times.len() - 1]);
             }
-            plan.learn(time, records(taken.len() as u64, each));
+            let found = Yield {
+                first: taken.first().map(|first| **first),
+                ..records(taken.len() as u64, each)
+            };
+            plan.learn(time, found);
             windows.push(window);
         }
         windows

@@ -19,11 +19,12 @@ use reduct_base::msg::entry_api::{QueryEntry, QueryType};
 use reduct_rs::JsonValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::Record;
 use super::batch::Slicer;
 use super::condition::{Bounds, condition};
 use super::connection::MAX_BATCH_RECORDS;
-use super::error::Error;
-use super::lane::Lanes;
+use super::error::{Cause, Error};
+use super::lane::{Batch, Lanes};
 use super::plan::{Window, Yield};
 use super::queue::{Chunk, ReaderStats};
 
@@ -35,6 +36,10 @@ const TTL: Duration = Duration::from_secs(10);
 const TTL_OF_WHOLE: Duration = Duration::from_secs(300);
 /// Record headers of a batch. hyper takes a head of 400 KB at most.
 const BATCH_HEADER_BYTES: u64 = 256 << 10;
+
+/// How often in a row a query may be made anew because the answer came on another connection. The
+/// HTTP client may open one without need.
+const REROUTED: u32 = 3;
 
 /// What comes of a window, in this order.
 #[derive(Debug)]
@@ -118,59 +123,117 @@ impl Source {
         pieces: &Pieces,
     ) -> Result<End, Error> {
         let lane = self.lanes.take().await?;
-        let mut query = lane.query(&query).await?;
-        let mut found = Yield::default();
-        let mut sent = 0;
-        let mut next = range.start;
-        let mut is_last = false;
-        while !is_last {
-            let permit = match &room {
-                Some(room) => room.clone().acquire_owned().await.ok(),
-                None => None,
-            };
-            let Some(mut batch) = query.next_batch().await? else {
-                break;
-            };
-            is_last = batch.is_last;
-            let received = Instant::now();
-            let mut slicer = Slicer::new(mem::take(&mut batch.records));
-            let mut bytes = Some(Bytes::new()); // for records that have none
-            while let Some(chunk) = bytes {
-                let mut records = slicer.push(chunk)?;
-                let all = records.len();
-                records.retain(|record| {
-                    let is_next = record.time >= next && record.time < range.end;
-                    if is_next {
-                        next = record.time + 1;
+        let mut progress = Progress {
+            came: 0,
+            found: Yield::default(),
+            next: range.start,
+            end: range.end,
+        };
+        let mut rerouted = 0;
+        'made: loop {
+            let mut made = lane.query(&query).await?;
+            loop {
+                let permit = match &room {
+                    Some(room) => room.clone().acquire_owned().await.ok(),
+                    None => None,
+                };
+                let batch = match made.next_batch().await {
+                    Err(err) if err.cause == Cause::Rerouted && progress.is_none() => {
+                        rerouted += 1;
+                        if rerouted > REROUTED {
+                            return Err(err);
+                        }
+                        continue 'made;
                     }
-                    is_next
-                });
-                sent += all as u64;
-                let skipped = (all - records.len()) as u64;
-                self.stats.skipped.fetch_add(skipped, Ordering::Relaxed);
-                let chunk = Chunk::new(records, received, &self.stats);
-                found.records += chunk.len();
-                found.bytes += chunk.bytes();
-                if chunk.len() > 0 && pieces.send(Ok(Piece::Records(chunk))).is_err() {
-                    break;
+                    batch => batch?,
+                };
+                let Some(batch) = batch else {
+                    return Ok(progress.end(limit));
+                };
+                let is_last = batch.is_last;
+                self.read_batch(batch, &mut progress, pieces).await?;
+                let _ = pieces.send(Ok(Piece::BatchEnd(permit)));
+                if is_last {
+                    return Ok(progress.end(limit));
                 }
-                bytes = batch.chunk().await?;
-            }
-            slicer.finish()?;
-            let _ = pieces.send(Ok(Piece::BatchEnd(permit)));
-            // The rest is better asked for anew than left to expire, or to fill the memory.
-            let is_full = |window: &Window| found.bytes >= window.bytes || query.idle() > TTL / 2;
-            if !is_last && limit.is_some_and(is_full) {
-                return Ok(End {
-                    found,
-                    rest: Some(next),
-                });
+                // The rest is better asked for anew than left to expire, or to fill the memory.
+                let full =
+                    |window: &Window| progress.found.bytes >= window.bytes || made.idle() > TTL / 2;
+                if limit.is_some_and(full) {
+                    return Ok(progress.leave());
+                }
             }
         }
-        let reached = limit.is_some_and(|window| sent >= window.records);
-        Ok(End {
-            found,
-            rest: Some(next).filter(|next| reached && *next < range.end),
-        })
+    }
+
+    /// Reads a batch to its end, and sends what belongs to the window as it comes.
+    async fn read_batch(
+        &self,
+        mut batch: Batch,
+        progress: &mut Progress,
+        pieces: &Pieces,
+    ) -> Result<(), Error> {
+        let received = Instant::now();
+        let mut slicer = Slicer::new(mem::take(&mut batch.records));
+        let mut bytes = Some(Bytes::new()); // for records that have none
+        while let Some(some) = bytes {
+            let mut records = slicer.push(some)?;
+            let all = records.len();
+            progress.came += all as u64;
+            records.retain(|record| progress.take(record));
+            let skipped = (all - records.len()) as u64;
+            self.stats.skipped.fetch_add(skipped, Ordering::Relaxed);
+            if !records.is_empty() {
+                let chunk = Chunk::new(records, received, &self.stats);
+                let _ = pieces.send(Ok(Piece::Records(chunk)));
+            }
+            bytes = batch.chunk().await?;
+        }
+        slicer.finish()
+    }
+}
+
+/// How far a range is read.
+struct Progress {
+    /// Records that came, of the range or not.
+    came: u64,
+    found: Yield,
+    next: u64,
+    end: u64,
+}
+
+impl Progress {
+    fn is_none(&self) -> bool {
+        self.came == 0
+    }
+
+    /// Whether a record is one of the range, and comes after those before it.
+    fn take(&mut self, record: &Record) -> bool {
+        if record.time < self.next || record.time >= self.end {
+            return false;
+        }
+        self.next = record.time + 1;
+        self.found.first.get_or_insert(record.time);
+        self.found.records += 1;
+        self.found.bytes += record.data.len() as u64;
+        true
+    }
+
+    /// The server has no more: of the range, or of what it was asked for.
+    fn end(self, limit: Option<&Window>) -> End {
+        match limit {
+            Some(window) if self.came >= window.records => self.leave(),
+            _ => End {
+                found: self.found,
+                rest: None,
+            },
+        }
+    }
+
+    fn leave(self) -> End {
+        End {
+            found: self.found,
+            rest: Some(self.next).filter(|next| *next < self.end),
+        }
     }
 }
