@@ -90,14 +90,13 @@ impl Slicer {
         }
     }
 
-    /// Takes the next bytes of the body and gives the records that end in them. A record within
+    /// Takes the next bytes of the body and adds the records that end in them. A record within
     /// one chunk is a slice of it; any other is copied once.
     ///
     /// # Errors
     ///
     /// If there is no memory for a record.
-    pub fn push(&mut self, mut chunk: Bytes) -> Result<Vec<Record>, Error> {
-        let mut records = Vec::new();
+    pub fn push(&mut self, mut chunk: Bytes, records: &mut Vec<Record>) -> Result<(), Error> {
         loop {
             if let Some(begun) = &mut self.begun {
                 let missing = begun.header.length - begun.content.len();
@@ -134,7 +133,7 @@ impl Slicer {
             })?;
             self.begun = Some(Begun { header, content });
         }
-        Ok(records)
+        Ok(())
     }
 
     /// Checks that the body had each record in full and nothing else.
@@ -231,7 +230,8 @@ mod tests {
     fn a_record_within_a_chunk_is_not_copied() {
         let chunk = Bytes::from_static(b"aabbb");
         let mut slicer = Slicer::new(vec![header(1, 2), header(2, 3)]);
-        let records = slicer.push(chunk.clone()).unwrap();
+        let mut records = Vec::new();
+        slicer.push(chunk.clone(), &mut records).unwrap();
         assert_eq!(records[0].data.as_ptr(), chunk.as_ptr());
         assert_eq!(records[1].data.as_ptr(), chunk[2..].as_ptr());
         slicer.finish().unwrap();
@@ -247,7 +247,8 @@ mod tests {
                 .zip(1..)
                 .map(|(&length, time)| header(time, length));
             let mut slicer = Slicer::new(headers.collect());
-            slicer.push(Bytes::from_static(&body[..length])).unwrap();
+            let body = Bytes::from_static(&body[..length]);
+            slicer.push(body, &mut Vec::new()).unwrap();
             let error = slicer.finish().unwrap_err();
             assert_eq!(error.cause, Cause::Broken, "{length} bytes");
         }
@@ -256,7 +257,8 @@ mod tests {
     #[test]
     fn a_length_beyond_all_memory_is_an_error() {
         let mut slicer = Slicer::new(vec![header(1, usize::MAX)]);
-        assert!(slicer.push(Bytes::from_static(b"a")).is_err());
+        let body = Bytes::from_static(b"a");
+        assert!(slicer.push(body, &mut Vec::new()).is_err());
     }
 
     proptest! {
@@ -276,7 +278,7 @@ mod tests {
             let mut slicer = Slicer::new(headers.collect());
             let mut records = Vec::new();
             for cut in cuts.windows(2) {
-                records.extend(slicer.push(body.slice(cut[0]..cut[1])).unwrap());
+                slicer.push(body.slice(cut[0]..cut[1]), &mut records).unwrap();
             }
             prop_assert!(slicer.finish().is_ok());
             prop_assert!(records.iter().map(|record| record.time).eq(1..=lengths.len() as u64));

@@ -16,7 +16,7 @@ use reduct_rs::{Bucket, JsonValue, ReductClient, ReductError};
 use tokio::sync::OnceCell;
 
 use super::error::{Cause, Error};
-use super::{Connection, Query};
+use super::{Connection, Query, without_blocking};
 
 /// Attachment of an entry that describes its video.
 const VIDEO_ATTACHMENT: &str = "$video";
@@ -91,7 +91,10 @@ impl Entry {
     }
 
     async fn bucket(&self) -> Result<&Bucket, Error> {
-        let client = async || self.connection.client();
+        let client = async || {
+            let connection = self.connection.clone();
+            without_blocking(move || connection.client()).await
+        };
         let client = self.client.get_or_try_init(client).await?;
         let bucket = async || {
             let bucket = client.get_bucket(&self.bucket_name);

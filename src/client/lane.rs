@@ -26,9 +26,9 @@ use reqwest::{Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
-use super::Connection;
 use super::batch::{RecordHeader, record_headers};
 use super::error::{Cause, Error};
+use super::{Connection, without_blocking};
 
 /// The connections of a reader.
 #[derive(Debug)]
@@ -71,7 +71,10 @@ impl Lanes {
             .pop();
         let client = match idle {
             Some(client) => client,
-            None => self.connection.http_client()?,
+            None => {
+                let connection = self.connection.clone();
+                without_blocking(move || connection.http_client()).await?
+            }
         };
         self.in_use.fetch_add(1, Ordering::Relaxed);
         Ok(Lane {

@@ -32,8 +32,17 @@ pub use flushing::{Flushed, Flushing};
 pub use queue::ReaderStats;
 pub use reader::{Event, Limits, Query, ReadError, Record, RecordReader};
 
+use error::{Cause, Error};
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};
+
+/// Runs what may block where it holds up nobody.
+async fn without_blocking<T: Send + 'static>(
+    run: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(run).await;
+    done.unwrap_or_else(|err| Err(Error::new(Cause::Settings, err.to_string())))
+}
 
 /// The runtime that all elements share.
 fn runtime() -> Result<&'static Runtime, gst::ErrorMessage> {

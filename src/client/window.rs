@@ -37,6 +37,8 @@ const TTL_OF_WHOLE: Duration = Duration::from_secs(300);
 /// Record headers of a batch. hyper takes a head of 400 KB at most.
 const BATCH_HEADER_BYTES: u64 = 256 << 10;
 
+/// Bytes that go to the streaming thread together: each time may be a wake-up.
+const CHUNK_BYTES: usize = 256 << 10;
 /// How often in a row a query may be made anew because the answer came on another connection. The
 /// HTTP client may open one without need.
 const REROUTED: u32 = 3;
@@ -175,21 +177,43 @@ impl Source {
     ) -> Result<(), Error> {
         let received = Instant::now();
         let mut slicer = Slicer::new(mem::take(&mut batch.records));
+        let mut records = Vec::new();
+        let mut gathered = 0;
         let mut bytes = Some(Bytes::new()); // for records that have none
         while let Some(some) = bytes {
-            let mut records = slicer.push(some)?;
-            let all = records.len();
-            progress.came += all as u64;
-            records.retain(|record| progress.take(record));
-            let skipped = (all - records.len()) as u64;
-            self.stats.skipped.fetch_add(skipped, Ordering::Relaxed);
-            if !records.is_empty() {
-                let chunk = Chunk::new(records, received, &self.stats);
-                let _ = pieces.send(Ok(Piece::Records(chunk)));
+            gathered += some.len();
+            slicer.push(some, &mut records)?;
+            if gathered >= CHUNK_BYTES {
+                gathered = 0;
+                self.send(&mut records, received, progress, pieces);
             }
-            bytes = batch.chunk().await?;
+            bytes = batch.chunk().await.inspect_err(|_| {
+                // What is complete counts.
+                self.send(&mut records, received, progress, pieces);
+            })?;
         }
+        self.send(&mut records, received, progress, pieces);
         slicer.finish()
+    }
+
+    /// Sends the records that belong to the window.
+    fn send(
+        &self,
+        records: &mut Vec<Record>,
+        received: Instant,
+        progress: &mut Progress,
+        pieces: &Pieces,
+    ) {
+        let all = records.len();
+        progress.came += all as u64;
+        records.retain(|record| progress.take(record));
+        let skipped = (all - records.len()) as u64;
+        self.stats.skipped.fetch_add(skipped, Ordering::Relaxed);
+        if !records.is_empty() {
+            let chunk = Chunk::new(mem::take(records), received, &self.stats);
+            // Nobody is there to care if this fails.
+            let _ = pieces.send(Ok(Piece::Records(chunk)));
+        }
     }
 }
 
