@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::entry::Entry;
@@ -113,20 +113,28 @@ pub struct Windows {
     parts: VecDeque<Part>,
     news_sender: mpsc::UnboundedSender<News>,
     news: mpsc::UnboundedReceiver<News>,
-    /// Nothing is cut until the time of the newest record is known.
+    /// The time of the newest record is on its way.
     asks_for_newest: bool,
 }
 
 #[derive(Debug)]
 enum Part {
     Unread(Range<u64>),
-    /// A window that is being read, or is read and waits for its turn.
-    Window(Range<u64>, Reading),
+    Window(Begun),
+}
+
+/// A window that is being read, or is read and waits for its turn.
+#[derive(Debug)]
+struct Begun {
+    range: Range<u64>,
+    reading: Reading,
+    /// To let it read, once there is memory for it.
+    go: Option<oneshot::Sender<()>>,
 }
 
 impl Part {
     fn is_window(&self) -> bool {
-        matches!(self, Self::Window(..))
+        matches!(self, Self::Window(_))
     }
 }
 
@@ -154,6 +162,12 @@ impl Windows {
         }
     }
 
+    /// Asks for the time of the newest record before it is needed.
+    pub fn expecting_much(mut self) -> Self {
+        self.ask_for_newest();
+        self
+    }
+
     async fn next(&mut self) -> Result<Option<Chunk>, Error> {
         loop {
             self.start_windows();
@@ -162,7 +176,7 @@ impl Windows {
             };
             let first = async {
                 match first {
-                    Part::Window(_, reading) => reading.next().await,
+                    Part::Window(begun) => begun.reading.next().await,
                     // Until it is known how to cut it.
                     Part::Unread(_) => pending().await,
                 }
@@ -201,28 +215,49 @@ impl Windows {
         }
     }
 
-    /// Starts to read as many windows as there may be, the first ones of the range.
+    /// Begins as many windows as there may be, and lets the first ones read.
     fn start_windows(&mut self) {
-        while !self.asks_for_newest
-            && let Some(index) = self.parts.iter().position(|part| !part.is_window())
-        {
-            let count = self.parts.iter().filter(|part| part.is_window()).count();
-            if count < self.plan.windows() {
-                self.start_window(index);
-                continue;
-            }
-            // Later ones would keep the memory that those before them need.
-            let last = self.parts.iter().rposition(Part::is_window);
-            let Some(last) = last.filter(|last| *last > index) else {
-                return;
-            };
-            if let Part::Window(range, _) = &self.parts[last] {
-                self.parts[last] = Part::Unread(range.clone());
+        self.begin_windows();
+        for part in self.parts.iter_mut().take(self.plan.windows()) {
+            if let Part::Window(begun) = part
+                && let Some(go) = begun.go.take()
+            {
+                // A task that has ended needs no leave.
+                let _ = go.send(());
             }
         }
     }
 
-    fn start_window(&mut self, index: usize) {
+    fn begin_windows(&mut self) {
+        while let Some((index, start)) = self.first_unread()
+            && !(self.asks_for_newest && self.plan.must_hear_of_newest(start))
+        {
+            let count = self.parts.iter().filter(|part| part.is_window()).count();
+            if count < self.plan.queries() {
+                self.begin_window(index);
+                continue;
+            }
+            // Later ones would keep the place of those before them.
+            let last = self.parts.iter().rposition(Part::is_window);
+            let Some(last) = last.filter(|last| *last > index) else {
+                return;
+            };
+            if let Part::Window(begun) = &self.parts[last] {
+                self.parts[last] = Part::Unread(begun.range.clone());
+            }
+        }
+    }
+
+    /// The first part that is not read, and where it starts.
+    fn first_unread(&self) -> Option<(usize, u64)> {
+        let mut parts = self.parts.iter().enumerate();
+        parts.find_map(|(index, part)| match part {
+            Part::Unread(range) => Some((index, range.start)),
+            Part::Window(_) => None,
+        })
+    }
+
+    fn begin_window(&mut self, index: usize) {
         let Part::Unread(range) = &mut self.parts[index] else {
             return;
         };
@@ -232,13 +267,19 @@ impl Windows {
         }
         let range = window.range.clone();
         let (source, news) = (self.source.clone(), self.news_sender.clone());
+        let (go, leave) = oneshot::channel();
         let reading = Reading::new(|pieces| async move {
             let start = window.range.start;
-            let end = source.read_window(window, &pieces).await?;
+            let end = source.read_window(window, leave, &pieces).await?;
             let _ = news.send(News::Read(start, end));
             Ok(pieces)
         });
-        self.parts.insert(index, Part::Window(range, reading));
+        let begun = Begun {
+            range,
+            reading,
+            go: Some(go),
+        };
+        self.parts.insert(index, Part::Window(begun));
     }
 
     fn hear(&mut self, news: Option<News>) -> Result<(), Error> {
@@ -256,7 +297,7 @@ impl Windows {
     fn learn(&mut self, start: u64, End { found, rest }: End) {
         let ended = self.parts.iter_mut().enumerate();
         let mut windows = ended.filter_map(|(index, part)| match part {
-            Part::Window(range, _) if range.start == start => Some((index, range)),
+            Part::Window(begun) if begun.range.start == start => Some((index, &mut begun.range)),
             _ => None,
         });
         // One that was given up has nothing to say.
@@ -269,7 +310,7 @@ impl Windows {
             let rest = end..range.end;
             range.end = end;
             self.parts.insert(index + 1, Part::Unread(rest));
-            if self.plan.must_hear_of_newest(end) {
+            if self.plan.must_hear_of_newest(end) && !self.asks_for_newest {
                 self.ask_for_newest();
             }
         }

@@ -18,8 +18,6 @@ use std::ops::Range;
 const PROBE_RECORDS: u64 = 64;
 /// How much longer a window may be than the one that it is measured by.
 const GROWTH: u64 = 4;
-/// Windows beyond one for each connection: some are read already and wait for those before them.
-const WINDOWS_AHEAD: u64 = 2;
 
 /// A stretch of time, in µs since the Unix epoch, to be read by a query of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,12 +70,17 @@ impl Plan {
     /// How many windows may be in memory, read or being read.
     pub fn windows(&self) -> usize {
         let fitting = self.prefetch_bytes / self.window_bytes().max(self.record_bytes());
-        let windows = match self.density {
+        fitting.clamp(1, self.shares()) as usize
+    }
+
+    /// How many windows may be begun: those in memory, and queries made for further ones. So the
+    /// way to the server and back for a query costs no time.
+    pub fn queries(&self) -> usize {
+        match self.density {
             // Nothing can be said of what follows a probe.
             None => 1,
-            Some(_) => fitting.clamp(1, self.connections + WINDOWS_AHEAD),
-        };
-        windows as usize
+            Some(_) => self.windows() + (self.connections / 2) as usize,
+        }
     }
 
     /// Whether windows at `time` can be cut only after [`hear_of`](Self::hear_of).
@@ -143,8 +146,8 @@ impl Plan {
         let is_first = self.density.is_none();
         self.density = Some(Density { span: 1, record });
 
-        // Three quarters of what a window may hold, so that most windows hold all of theirs.
-        let target = (self.window_bytes() / 4 * 3).max(record);
+        // Four fifths of what a window may hold, so that most windows hold all of theirs.
+        let target = (self.window_bytes() / 5 * 4).max(record);
         let span = u128::from(length) * u128::from(target) / u128::from(found.bytes.max(1));
         let span = u64::try_from(span).unwrap_or(u64::MAX).max(1);
         self.density = Some(Density {
@@ -155,8 +158,14 @@ impl Plan {
 
     /// What a window may hold: its share of the memory, but two records if there is room.
     fn window_bytes(&self) -> u64 {
-        let share = self.prefetch_bytes / (self.connections + WINDOWS_AHEAD);
+        let share = self.prefetch_bytes / self.shares();
         share.max((2 * self.record_bytes()).min(self.prefetch_bytes))
+    }
+
+    /// How many windows share the memory: of the connections one half reads, while the other one
+    /// has its queries made.
+    fn shares(&self) -> u64 {
+        self.connections / 2 + 2
     }
 
     fn record_bytes(&self) -> u64 {

@@ -161,7 +161,10 @@ impl Session {
         let plan = Plan::new(self.limits.connections, prefetch_bytes);
         let range = self.next..self.end;
         let windows = Windows::new(source, self.entry.clone(), plan, range);
-        Ok(Ahead::Windows(windows))
+        Ok(Ahead::Windows(match self.query.wants_frame_rate {
+            true => windows.expecting_much(),
+            false => windows,
+        }))
     }
 
     /// Looks for the frame rate while the first records are on their way.

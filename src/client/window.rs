@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use reduct_base::msg::entry_api::{QueryEntry, QueryType};
 use reduct_rs::JsonValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Record;
 use super::batch::Slicer;
@@ -74,17 +74,24 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a window, or its beginning if it holds more than it may.
-    pub async fn read_window(&self, window: Window, pieces: &Pieces) -> Result<End, Error> {
+    /// Makes the query for a window and waits for `leave`. Then it reads the window, or its
+    /// beginning if it holds more than it may.
+    pub async fn read_window(
+        &self,
+        window: Window,
+        leave: oneshot::Receiver<()>,
+        pieces: &Pieces,
+    ) -> Result<End, Error> {
         let bounds = Bounds {
             records: Some(window.records),
             batch_bytes: window.bytes,
             batch_records: window.records.min(MAX_BATCH_RECORDS),
             batch_header_bytes: BATCH_HEADER_BYTES,
         };
-        let limit = Some(&window);
         let query = self.query(&window.range, bounds, TTL);
-        self.read(query, &window.range, limit, None, pieces).await
+        let room = Room::AfterLeave(Some(leave));
+        self.read(query, &window.range, Some(&window), room, pieces)
+            .await
     }
 
     /// Reads all of a range by one query, in batches of `batch_bytes` as there is `room` for them.
@@ -102,7 +109,8 @@ impl Source {
             batch_header_bytes: BATCH_HEADER_BYTES,
         };
         let query = self.query(&range, bounds, TTL_OF_WHOLE);
-        self.read(query, &range, None, Some(room), pieces).await
+        let room = Room::ForBatches(room);
+        self.read(query, &range, None, room, pieces).await
     }
 
     fn query(&self, range: &Range<u64>, bounds: Bounds, ttl: Duration) -> QueryEntry {
@@ -121,7 +129,7 @@ impl Source {
         query: QueryEntry,
         range: &Range<u64>,
         limit: Option<&Window>,
-        room: Option<Arc<Semaphore>>,
+        mut room: Room,
         pieces: &Pieces,
     ) -> Result<End, Error> {
         let lane = self.lanes.take().await?;
@@ -135,10 +143,10 @@ impl Source {
         'made: loop {
             let mut made = lane.query(&query).await?;
             loop {
-                let permit = match &room {
-                    Some(room) => room.clone().acquire_owned().await.ok(),
-                    None => None,
-                };
+                let permit = room.wait().await;
+                if limit.is_some() && made.idle() > TTL / 2 {
+                    continue 'made; // It was made for nothing.
+                }
                 let batch = match made.next_batch().await {
                     Err(err) if err.cause == Cause::Rerouted && progress.is_none() => {
                         rerouted += 1;
@@ -213,6 +221,29 @@ impl Source {
             let chunk = Chunk::new(mem::take(records), received, &self.stats);
             // Nobody is there to care if this fails.
             let _ = pieces.send(Ok(Piece::Records(chunk)));
+        }
+    }
+}
+
+/// What reading waits for.
+enum Room {
+    /// Leave to begin.
+    AfterLeave(Option<oneshot::Receiver<()>>),
+    /// Room for each batch.
+    ForBatches(Arc<Semaphore>),
+}
+
+impl Room {
+    async fn wait(&mut self) -> Option<OwnedSemaphorePermit> {
+        match self {
+            Self::AfterLeave(leave) => {
+                if let Some(leave) = leave.take() {
+                    // If nobody is there to give it, this task is about to be ended.
+                    let _ = leave.await;
+                }
+                None
+            }
+            Self::ForBatches(room) => room.clone().acquire_owned().await.ok(),
         }
     }
 }
