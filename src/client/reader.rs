@@ -57,7 +57,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 4,
+            connections: 8,
             prefetch_bytes: 64 << 20,
             retries: 10,
         }

@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, select};
 use tokio::sync::mpsc;
 
 use super::ahead::{Ahead, Windows};
@@ -169,16 +169,29 @@ impl Session {
 
     /// Looks for the frame rate while the first records are on their way.
     async fn open(&mut self, ahead: &mut Ahead) -> Result<(), Stop> {
-        let frame_rate = async {
-            match self.query.wants_frame_rate {
-                true => self.entry.frame_rate().await,
+        let entry = self.entry.clone();
+        let wants_frame_rate = self.query.wants_frame_rate;
+        let mut frame_rate = pin!(async {
+            match wants_frame_rate {
+                true => entry.frame_rate().await,
                 false => Ok(None),
             }
+        });
+        let (first, known) = {
+            let next = pin!(ahead.next());
+            match select(frame_rate.as_mut(), next).await {
+                // Of two errors that of the query says more: reduct-rs does not tell causes apart.
+                Either::Left((frame_rate, next)) => (next.await?, Some(frame_rate?)),
+                Either::Right((first, _)) => (first?, None),
+            }
         };
-        let (first, frame_rate) = join(ahead.next(), frame_rate).await;
-        // Of two errors this one says more: reduct-rs does not tell the causes apart.
-        let first = first?;
-        let frame_rate = frame_rate?;
+        let frame_rate = match known {
+            Some(frame_rate) => frame_rate,
+            None => match select(frame_rate, pin!(ahead.keep_reading())).await {
+                Either::Left((frame_rate, _)) => frame_rate?,
+                Either::Right((error, _)) => return Err(error.into()),
+            },
+        };
         self.deliver(Delivery::Opened { frame_rate }).await?;
         self.is_open = true;
         match first {
