@@ -1,0 +1,86 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Writes an entry.
+
+use std::collections::HashMap;
+
+use anyhow::{Result, ensure};
+use bytes::{Bytes, BytesMut};
+use clap::Args;
+use reduct_rs::{RecordBuilder, ReductClient};
+use serde_json::json;
+
+use super::Target;
+use super::stream::{self, FPS, GOP};
+
+/// What a batch may hold: the server refuses more headers.
+const BATCH_RECORDS: usize = 80;
+const BATCH_BYTES: usize = 4_000_000;
+/// The time of the first record, µs since the Unix epoch: 2025-06-13T08:30:53Z.
+const START_US: u64 = 1_749_803_453_000_000;
+
+#[derive(Args)]
+pub struct Fill {
+    #[command(flatten)]
+    target: Target,
+    /// How many
+    #[arg(long)]
+    records: usize,
+    /// The size of a record, on average
+    #[arg(long)]
+    bytes: usize,
+    /// A record is a group of pictures, not an access unit
+    #[arg(long)]
+    gop: bool,
+}
+
+impl Fill {
+    /// Writes the entry, and the bucket if it is not there.
+    pub async fn run(&self) -> Result<()> {
+        let frames = if self.gop { GOP } else { 1 };
+        let units = stream::access_units(self.bytes / frames)?;
+        let contents: Vec<Bytes> = units.chunks(frames).map(concat).collect();
+
+        let Target { url, bucket, entry } = &self.target;
+        let client = ReductClient::builder().url(url).try_build()?;
+        let bucket = client.create_bucket(bucket).exist_ok(true).send().await?;
+        let mut records = (0..self.records).zip(contents.iter().cycle()).peekable();
+        while records.peek().is_some() {
+            let mut batch = bucket.write_batch(entry);
+            let (mut count, mut bytes) = (0, 0);
+            while let Some((index, content)) = records.next_if(|(_, content)| {
+                count < BATCH_RECORDS && bytes + content.len() <= BATCH_BYTES
+            }) {
+                count += 1;
+                bytes += content.len();
+                batch.append_record(
+                    RecordBuilder::new()
+                        .timestamp_us(START_US + (index * frames * 1_000_000 / FPS) as u64)
+                        .content_type("video/h264")
+                        .data(content.clone())
+                        .build(),
+                );
+            }
+            ensure!(count > 0, "a record is larger than a batch");
+            let refused = batch.send().await?;
+            ensure!(refused.is_empty(), "records refused: {refused:?}");
+        }
+        let video = HashMap::from([("$video".into(), json!({ "fps": FPS }))]);
+        bucket.write_attachments(entry, video).await?;
+        Ok(())
+    }
+}
+
+fn concat(units: &[Bytes]) -> Bytes {
+    let mut all = BytesMut::new();
+    for unit in units {
+        all.extend_from_slice(unit);
+    }
+    all.freeze()
+}

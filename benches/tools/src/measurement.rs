@@ -1,0 +1,48 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What one run of one side gave.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use nix::sys::resource::{UsageWho, getrusage};
+use serde::{Deserialize, Serialize};
+
+/// One run.
+#[derive(Serialize, Deserialize)]
+pub struct Measurement {
+    /// From before the first request to after the last byte.
+    pub seconds: f64,
+    /// Records, or the buffers that were made of them.
+    pub records: Option<u64>,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The most memory that the process had so far, bytes.
+    pub peak_rss: Option<u64>,
+}
+
+impl Measurement {
+    /// Stops the clock.
+    pub fn since(start: Instant, records: Option<u64>, bytes: u64) -> Result<Self> {
+        let seconds = start.elapsed().as_secs_f64();
+        let kib = getrusage(UsageWho::RUSAGE_SELF)?.max_rss();
+        Ok(Self {
+            seconds,
+            records,
+            bytes,
+            peak_rss: Some(u64::try_from(kib)? * 1024),
+        })
+    }
+
+    /// Prints it as a line of JSON.
+    pub fn print(&self) -> Result<()> {
+        println!("{}", serde_json::to_string(self)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! A row of the table: medians of the sides, and what they are to each other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+
+use super::measurement::Measurement;
+
+#[derive(Args)]
+pub struct Row {
+    /// What is measured
+    #[arg(long)]
+    case: String,
+    /// What it is compared with
+    #[arg(long)]
+    with: String,
+    /// What is looked at
+    #[arg(long)]
+    unit: Unit,
+    /// The smallest ratio to reach
+    #[arg(long)]
+    at_least: Option<f64>,
+    /// The largest ratio to reach
+    #[arg(long)]
+    at_most: Option<f64>,
+    /// The largest value that each side may have
+    #[arg(long)]
+    limit: Option<f64>,
+    /// Runs of the first side and of others, a file a side; of several others, the slowest counts
+    #[arg(num_args = 2..)]
+    sides: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Unit {
+    #[value(name = "MB/s")]
+    Bytes,
+    #[value(name = "records/s")]
+    Records,
+    #[value(name = "s")]
+    Seconds,
+    #[value(name = "MiB")]
+    Memory,
+}
+
+impl Unit {
+    fn of(self, run: &Measurement) -> Result<f64> {
+        let Measurement { seconds, bytes, .. } = run;
+        Ok(match self {
+            Self::Bytes => *bytes as f64 / 1e6 / seconds,
+            Self::Records => run.records.context("no records")? as f64 / seconds,
+            Self::Seconds => *seconds,
+            Self::Memory => run.peak_rss.context("no memory")? as f64 / f64::from(1 << 20),
+        })
+    }
+
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().into())
+    }
+
+    /// How many digits after the point are worth printing.
+    fn digits(self) -> usize {
+        match self {
+            Self::Bytes | Self::Records => 0,
+            Self::Seconds => 2,
+            Self::Memory => 1,
+        }
+    }
+}
+
+/// What one side gave, in order of size.
+struct Side(Vec<f64>);
+
+impl Side {
+    fn new(unit: Unit, runs: &[Measurement]) -> Result<Self> {
+        ensure!(!runs.is_empty(), "a side without runs");
+        let values = runs.iter().map(|run| unit.of(run));
+        let mut values = values.collect::<Result<Vec<_>>>()?;
+        values.sort_by(f64::total_cmp);
+        Ok(Self(values))
+    }
+
+    fn median(&self) -> f64 {
+        let middle = self.0.len() / 2;
+        if self.0.len() % 2 == 1 {
+            self.0[middle]
+        } else {
+            (self.0[middle - 1] + self.0[middle]) / 2.0
+        }
+    }
+
+    /// The median, the smallest and the largest value.
+    fn show(&self, unit: Unit) -> String {
+        let show = |value| format!("{value:.*}", unit.digits());
+        let [first, .., last] = self.0[..] else {
+            return format!("{} {}", show(self.median()), unit.name());
+        };
+        let (median, first, last) = (show(self.median()), show(first), show(last));
+        format!("{median} {} ({first}–{last})", unit.name())
+    }
+}
+
+impl Row {
+    /// Prints it in Markdown.
+    pub fn print(&self) -> Result<()> {
+        let runs = self.sides.iter().map(|path| read(path));
+        let runs = runs.collect::<Result<Vec<_>>>()?;
+        if self.unit != Unit::Memory {
+            self.check(&runs)?;
+        }
+        let sides = runs.iter().map(|runs| Side::new(self.unit, runs));
+        let mut sides = sides.collect::<Result<Vec<_>>>()?.into_iter();
+        let first = sides.next().context("no side")?;
+        let compare = |a: &Side, b: &Side| a.median().total_cmp(&b.median());
+        let other = match self.unit {
+            Unit::Bytes | Unit::Records => sides.min_by(compare),
+            Unit::Seconds | Unit::Memory => sides.max_by(compare),
+        };
+        let other = other.context("no other side")?;
+
+        let ratio = first.median() / other.median();
+        let reached = self.at_least.is_none_or(|least| ratio >= least)
+            && self.at_most.is_none_or(|most| ratio <= most)
+            && (self.limit).is_none_or(|limit| first.median().max(other.median()) <= limit);
+        println!(
+            "| {} | {} | {} | {ratio:.2} ×{} | {} | {} |",
+            self.case,
+            self.with,
+            self.target(),
+            if reached { "" } else { ", missed" },
+            first.show(self.unit),
+            other.show(self.unit),
+        );
+        Ok(())
+    }
+
+    fn target(&self) -> String {
+        let least = self.at_least.map(|least| format!("≥ {least} ×"));
+        let most = self.at_most.map(|most| format!("≤ {most} ×"));
+        let limit = self.limit;
+        let limit = limit.map(|limit| format!("≤ {limit} {}", self.unit.name()));
+        let all: Vec<_> = [least, most, limit].into_iter().flatten().collect();
+        all.join(", ")
+    }
+
+    /// All runs have to have read the same.
+    fn check(&self, sides: &[Vec<Measurement>]) -> Result<()> {
+        let runs = || sides.iter().flatten();
+        let bytes = runs().map(|run| run.bytes);
+        ensure!(all_equal(bytes), "{}: different bytes", self.case);
+        let records = runs().filter_map(|run| run.records);
+        ensure!(all_equal(records), "{}: different records", self.case);
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<Measurement>> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let runs = text.lines().map(serde_json::from_str);
+    Ok(runs.collect::<Result<_, _>>()?)
+}
+
+fn all_equal(mut values: impl Iterator<Item = u64>) -> bool {
+    let first = values.next();
+    values.all(|value| Some(value) == first)
+}

@@ -1,0 +1,33 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! reduct-rs as its documentation shows it.
+
+use std::pin::pin;
+use std::time::Instant;
+
+use anyhow::Result;
+use futures_util::StreamExt;
+use reduct_rs::ReductClient;
+
+use super::Target;
+use super::measurement::Measurement;
+
+/// Reads all records of an entry.
+pub async fn read(target: &Target) -> Result<Measurement> {
+    let client = ReductClient::builder().url(&target.url).try_build()?;
+    let start = Instant::now();
+    let bucket = client.get_bucket(&target.bucket).await?;
+    let mut stream = pin!(bucket.query(target.entry.as_str()).send().await?);
+    let (mut records, mut bytes) = (0, 0);
+    while let Some(record) = stream.next().await {
+        bytes += record?.bytes().await?.len() as u64;
+        records += 1;
+    }
+    Measurement::since(start, Some(records), bytes)
+}
