@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MPL-2.0
+#
+# Measures reductsrc and reductepisodesplit beside what they are compared with, and prints a table. benches/README.md
+# says how.
+# Usage: run.sh [CASE...] - the cases below; without any, all of them. BENCH_RUNS is how often each side runs (5).
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+source "$here/../pipelines/lib/setup.sh"
+source "$here/../pipelines/lib/server.sh"
+
+runs=${BENCH_RUNS:-5}
+bucket=bench
+batches=() # --batch-size and --batch-records, as reductsrc asks for them
+splitter="reductepisodesplit duration=2000000000"
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target}
+tools=$CARGO_TARGET_DIR/release/reduct-bench
+python=$cache/bench-python
+
+declare -A entries=(
+  [25k]='--records 12000 --bytes 25000'
+  [25k-long]='--records 120000 --bytes 25000'
+  [2k]='--records 150000 --bytes 2000'
+  [gop]='--records 400 --bytes 770000 --gop'
+)
+declare -A filled proxies
+cases=(reduct-rs http small gop 20ms 50ms python parts memory)
+
+# NAME: runs the case and prints its row.
+run_case() {
+  local source='reductsrc ! fakesink' line='reductsrc ! reductepisodesplit, 2 s episodes'
+  local http="bare HTTP reader, connections: $connections"
+  case $1 in
+    reduct-rs)
+      row "$source, 25 KB units" reduct-rs MB/s --at-least 3.5 -- 'source_alone 25k' 'reduct_rs 25k'
+      ;;
+    http)
+      row "$source, 25 KB units" "$http" MB/s --at-least 0.85 -- 'source_alone 25k' 'http_reader 25k'
+      ;;
+    small)
+      row "$source, 2 KB units" reduct-rs records/s --at-least 3 -- 'source_alone 2k' 'reduct_rs 2k'
+      ;;
+    gop)
+      row "$source, 770 KB GOPs" "$http" MB/s --at-least 0.9 -- 'source_alone gop' 'http_reader gop'
+      ;;
+    20ms)
+      row "$source, 25 KB units, 20 ms" reduct-rs records/s -- 'far 20 source_alone 25k' 'far 20 reduct_rs 25k'
+      ;;
+    50ms)
+      row "$source, 25 KB units, 50 ms" reduct-rs records/s --at-least 10 \
+        -- 'far 50 source_alone 25k' 'far 50 reduct_rs 25k'
+      ;;
+    python)
+      row "$line, 25 KB units" 'reduct-py and PyAV' MB/s --at-least 2.5 -- 'whole_line 25k' 'python_script 25k'
+      ;;
+    parts)
+      row "$line, 25 KB units" 'the slower of reductsrc and reductepisodesplit alone' s --at-most 1.25 \
+        -- 'whole_line 25k' 'source_alone 25k' 'splitter_alone 25k'
+      ;;
+    memory)
+      row "$source, peak RSS, 3 GB" '0.3 GB' MiB --at-least 0.9 --at-most 1.1 --limit 160 \
+        -- 'source_alone 25k-long' 'source_alone 25k'
+      ;;
+  esac
+}
+
+# CASE WITH UNIT [OPTION...] -- SIDE...: runs the sides in turn and prints the row. A side is a function below and the
+# entry that it reads.
+row() {
+  local case=$1 with=$2 unit=$3 options=() side run files=()
+  shift 3
+  while [[ $1 != -- ]]; do
+    options+=("$1") && shift
+  done
+  shift
+  for side in "$@"; do
+    fill "${side##* }"
+    files+=("$scratch/$side")
+  done
+  rm -f "${files[@]}"
+  for ((run = 1; run <= runs; run++)); do
+    for side in "$@"; do
+      say "Run $run of $runs: $side"
+      $side >>"$scratch/$side" # words
+    done
+  done
+  "$tools" row --case "$case" --with "$with" --unit "$unit" "${options[@]}" "${files[@]}"
+}
+
+source_alone() {
+  "$tools" pipeline "reductsrc bucket=$bucket entry=$1 ! fakesink sync=false async=false"
+}
+
+reduct_rs() {
+  "$tools" reduct-rs --bucket "$bucket" --entry "$1"
+}
+
+http_reader() {
+  "$tools" http --bucket "$bucket" --entry "$1" --connections "$connections" "${batches[@]}"
+}
+
+whole_line() {
+  empty_folder
+  "$tools" pipeline "reductsrc bucket=$bucket entry=$1 ! $splitter location=$episodes/%05d.mp4"
+}
+
+splitter_alone() {
+  empty_folder
+  "$tools" replay "reductsrc bucket=$bucket entry=$1" "$splitter location=$episodes/%05d.mp4"
+}
+
+python_script() {
+  empty_folder
+  "$python/bin/python" "$here/export.py" "$bucket" "$1" "$episodes"
+}
+
+# MS SIDE: with the server that far away.
+far() {
+  [[ -v proxies[$1] ]] || start_proxy "$1"
+  REDUCT_URL=http://${proxies[$1]} "${@:2}"
+}
+
+start_proxy() {
+  local address=$scratch/proxy-$1
+  "$tools" delay --to "${REDUCT_URL#http://}" --rtt "$1" >"$address" &
+  proxy_pids+=($!)
+  until [[ -s $address ]]; do
+    kill -0 $! || fail "the proxy does not start"
+    sleep 0.1
+  done
+  proxies[$1]=$(<"$address")
+}
+
+fill() {
+  [[ ! -v filled[$1] ]] || return 0
+  say "Writing the entry $1: ${entries[$1]}"
+  # shellcheck disable=SC2086 # options
+  "$tools" fill --bucket "$bucket" --entry "$1" ${entries[$1]}
+  filled[$1]=yes
+}
+
+empty_folder() {
+  rm -rf "$episodes"
+  mkdir "$episodes"
+}
+
+set_up_python() {
+  [[ -x $python/bin/pip ]] || python3 -m venv "$python"
+  "$python/bin/pip" --quiet --disable-pip-version-check install -r "$here/requirements.txt"
+}
+
+set_up_tools() {
+  say "Building the tools"
+  cargo build --locked --release --manifest-path "$here/tools/Cargo.toml"
+  connections=$("$tools" connections)
+}
+
+machine() {
+  printf '%s × %s, %s; ' "$(nproc)" "$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1)" \
+    "$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
+  printf '%s, ' "$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release)" "Linux $(uname -r)" \
+    "$(gst-launch-1.0 --version | sed -n 2p)" "$(rustc --version | cut -d' ' -f1-2)" \
+    "ReductStore $reductstore_version" "$(package reduct-rs)" "$(package reqwest)"
+  paste -sd ' ' "$here/requirements.txt"
+}
+
+package() {
+  local id
+  id=$(cargo pkgid --locked --manifest-path "$here/tools/Cargo.toml" "$1")
+  printf '%s' "${id##*#}"
+}
+
+clean_up() {
+  ((${#proxy_pids[@]} == 0)) || kill "${proxy_pids[@]}"
+  stop_reductstore
+  [[ -z ${scratch:-} ]] || rm -rf "$scratch"
+}
+
+(($#)) || set -- "${cases[@]}"
+for name in "$@"; do
+  [[ " ${cases[*]} " == *" $name "* ]] || fail "no case $name; there are: ${cases[*]}"
+done
+proxy_pids=()
+trap clean_up EXIT
+install_packages python3-venv
+find_cargo
+set_up_python
+build_plugin release
+set_up_tools
+scratch=$(mktemp -d)
+episodes=$scratch/episodes
+start_reductstore
+machine
+printf '\n| case | compared with | target | reached | median | median of the other |\n|---|---|---|---|---|---|\n'
+for name in "$@"; do
+  run_case "$name"
+done
