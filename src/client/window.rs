@@ -85,7 +85,8 @@ impl Source {
         let bounds = Bounds {
             records: Some(window.records),
             batch_bytes: window.bytes,
-            batch_records: window.records.min(MAX_BATCH_RECORDS),
+            // One more, so that the server sees the end with the last record.
+            batch_records: (window.records + 1).min(MAX_BATCH_RECORDS),
             batch_header_bytes: BATCH_HEADER_BYTES,
         };
         let query = self.query(&window.range, bounds, TTL);
