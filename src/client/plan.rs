@@ -14,8 +14,9 @@
 
 use std::ops::Range;
 
-/// Records that a probe reads.
-const PROBE_RECORDS: u64 = 64;
+/// What a probe reads: little, as nothing is read beside it.
+const PROBE_RECORDS: u64 = 32;
+const PROBE_BYTES: u64 = 1 << 20;
 /// How much longer a window may be than the one that it is measured by.
 const GROWTH: u64 = 4;
 
@@ -103,7 +104,7 @@ impl Plan {
             return Window {
                 range: window,
                 records: PROBE_RECORDS.min(bytes / self.record_bytes()).max(1),
-                bytes,
+                bytes: PROBE_BYTES.min(bytes),
             };
         };
         // Nothing but what is written meanwhile comes after the newest record.
@@ -182,7 +183,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn plan() -> Plan {
-        Plan::new(4, 60 * MIB)
+        Plan::new(8, 60 * MIB)
     }
 
     fn records(records: u64, bytes_each: u64) -> Yield {
@@ -221,27 +222,27 @@ mod tests {
     fn a_probe_comes_first_and_alone() {
         let plan = plan();
         let mut range = 5..DAY;
-        assert_eq!(plan.windows(), 1);
+        assert_eq!(plan.queries(), 1);
         let window = plan.cut(&mut range);
         assert_eq!((window.range, window.records), (5..DAY, PROBE_RECORDS));
         assert!(range.is_empty());
     }
 
     #[test]
-    fn windows_hold_three_quarters_of_their_share() {
+    fn windows_hold_four_fifths_of_their_share() {
         let mut plan = plan();
         // 64 records of 20 KB in 2 s.
         plan.learn(0..2 * SECOND, records(64, 20 << 10));
         assert!(plan.must_hear_of_newest(2 * SECOND));
         plan.hear_of(DAY);
         assert!(!plan.must_hear_of_newest(2 * SECOND));
-        assert_eq!(plan.windows(), 6);
+        assert_eq!((plan.windows(), plan.queries()), (6, 10));
 
         let mut range = 2 * SECOND..2 * DAY;
         let window = plan.cut(&mut range);
-        assert_eq!(window.range, 2 * SECOND..14 * SECOND);
+        assert_eq!(window.range, 2 * SECOND..14_800_000);
         assert_eq!((window.records, window.bytes), (512, 10 * MIB));
-        assert_eq!(range.start, 14 * SECOND);
+        assert_eq!(range.start, 14_800_000);
     }
 
     #[test]
@@ -251,7 +252,7 @@ mod tests {
         plan.hear_of(20 * SECOND);
         let mut range = 2 * SECOND..DAY;
         let windows = [(); 3].map(|()| plan.cut(&mut range));
-        assert_eq!(windows[1].range, 14 * SECOND..20 * SECOND + 1);
+        assert_eq!(windows[1].range, 14_800_000..20 * SECOND + 1);
         assert_eq!(windows[2].range, 20 * SECOND + 1..DAY);
         assert_eq!(windows[2].records, PROBE_RECORDS);
         assert!(range.is_empty());
