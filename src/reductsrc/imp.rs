@@ -34,6 +34,17 @@
  * record, the attachment `$video` of the entry (`{"fps": 10}`), the property `fps` or the VUI of
  * the stream, the first of these that there is.
  *
+ * A range is read in windows over several `connections`, as far ahead as `prefetch-bytes` allows.
+ * Each window has a query of its own. A `when` whose operators look at what came before (`$limit`,
+ * `$each_n`, `$each_t`, `$gate`, `#ctx_before`, `#ctx_after`, `#ext`) is read by one query.
+ *
+ * What fails for a cause that may pass is tried again from the last record on, with a warning: a
+ * server that is away, does not answer within `timeout` or was restarted, a broken connection, a
+ * short answer, a query that the server forgot, the statuses 408, 425, 429 and 5xx. After `retries`
+ * attempts in a row without progress it is an error. The statuses 401, 403 and 422 and a missing
+ * bucket or entry are errors at once. Where the server evicted what was still to be read, the next
+ * buffer has the flag DISCONT.
+ *
  * The API token is best given by the environment variable `REDUCT_API_TOKEN`: command lines can be
  * seen by others.
  *
