@@ -14,7 +14,7 @@
 
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,9 @@ use super::batch::{RecordHeader, record_headers};
 use super::error::{Cause, Error};
 use super::{Connection, without_blocking};
 
+/// A server is far if its answer takes this long.
+const FAR: Duration = Duration::from_millis(10);
+
 /// The connections of a reader.
 #[derive(Debug)]
 pub struct Lanes {
@@ -38,6 +41,8 @@ pub struct Lanes {
     entry: Url,
     idle: Mutex<Vec<reqwest::Client>>,
     room: Semaphore,
+    limit: usize,
+    is_warm: AtomicBool,
     in_use: Arc<AtomicU64>,
 }
 
@@ -56,12 +61,31 @@ impl Lanes {
             entry,
             idle: Mutex::default(),
             room: Semaphore::new(limit),
+            limit,
+            is_warm: AtomicBool::new(false),
             in_use,
         })
     }
 
+    /// Opens the connections to a far server before they are needed, once.
+    fn warm_up(self: &Arc<Self>) {
+        if self.is_warm.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        for _ in 1..self.limit {
+            let lanes = self.clone();
+            tokio::spawn(async move {
+                let lane = lanes.take().await?;
+                let url = lanes.connection.api_url("alive")?;
+                // Who needs the connection will see what is wrong with it.
+                lane.client.head(url).send().await?;
+                Ok::<_, Error>(())
+            });
+        }
+    }
+
     /// A lane of one's own, as soon as there is one.
-    pub async fn take(&self) -> Result<Lane<'_>, Error> {
+    pub async fn take(self: &Arc<Self>) -> Result<Lane<'_>, Error> {
         let permit = self.room.acquire().await;
         let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
         let idle = self
@@ -88,7 +112,7 @@ impl Lanes {
 /// A connection to the server, or what will be one with the next request.
 #[derive(Debug)]
 pub struct Lane<'a> {
-    lanes: &'a Lanes,
+    lanes: &'a Arc<Lanes>,
     client: reqwest::Client,
     _permit: SemaphorePermit<'a>,
 }
@@ -106,8 +130,12 @@ impl Lane<'_> {
     /// Makes a query.
     pub async fn query(&self, query: &QueryEntry) -> Result<Query<'_>, Error> {
         let url = self.lanes.url("q")?;
+        let begin = Instant::now();
         let response = self.client.post(url).json(query).send().await?;
         let response = accepted(response).await?;
+        if begin.elapsed() > FAR {
+            self.lanes.warm_up();
+        }
         let route = Route::of(&response);
         let QueryInfo { id } = response.json().await?;
         let mut url = self.lanes.url("batch")?;

@@ -142,13 +142,13 @@ impl Session {
 
     fn ahead(&self) -> Result<Ahead, Error> {
         let source = Arc::new(Source {
-            lanes: Lanes::new(
+            lanes: Arc::new(Lanes::new(
                 self.connection.clone(),
                 &self.query.bucket,
                 &self.query.entry,
                 self.limits.connections as usize,
                 self.stats.connections.clone(),
-            )?,
+            )?),
             when: self.query.when.clone(),
             stats: self.stats.clone(),
         });

@@ -68,7 +68,7 @@ pub type Pieces = mpsc::UnboundedSender<Result<Piece, Error>>;
 /// What is read, and with what.
 #[derive(Debug)]
 pub struct Source {
-    pub lanes: Lanes,
+    pub lanes: Arc<Lanes>,
     pub when: Option<JsonValue>,
     pub stats: Arc<ReaderStats>,
 }
