@@ -17,6 +17,9 @@ use super::cutter::PART_OF_GROUP;
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
 pub const NO_FILE: &str = "/dev/null";
 
+/// What may wait in the muxer: GstAggregator has as much room as it has latency.
+const MUXER_QUEUE: gst::ClockTime = gst::ClockTime::SECOND;
+
 /// The elements inside the bin.
 #[derive(Debug, Clone)]
 pub struct Children {
@@ -93,6 +96,12 @@ impl Children {
     /// Brings splitmuxsink to `state`, READY or NULL.
     pub fn stop_splitter(&self, state: gst::State) -> Result<(), gst::StateChangeError> {
         self.splitter.set_state(state).map(|_| ())
+    }
+
+    /// Lets the muxer take more than one buffer before it writes. With one, two threads wait for
+    /// each other at every buffer, which takes longer than the work they do.
+    pub fn let_muxer_queue(&self) {
+        self.muxer.set_property("latency", MUXER_QUEUE.nseconds());
     }
 
     /// Sets properties of the muxer, each field of `properties` one. Text is converted to the

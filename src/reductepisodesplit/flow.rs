@@ -116,6 +116,9 @@ impl ReductEpisodeSplit {
                 }
             }
             _ if event.is_serialized() => {
+                if event.type_() == gst::EventType::StreamStart {
+                    self.let_muxer_queue(pad);
+                }
                 let flow = self.cut(pad, |cutter, orders| cutter.event(&event, orders));
                 return flow.is_ok();
             }
@@ -164,6 +167,20 @@ impl ReductEpisodeSplit {
             return Err(gst::FlowError::Error);
         }
         flow
+    }
+
+    /// Lets the muxer have a queue, but for a live stream, whose latency it would be.
+    fn let_muxer_queue(&self, pad: &gst::GhostPad) {
+        let mut latency = gst::query::Latency::new();
+        let is_live = pad.peer_query(&mut latency) && latency.result().0;
+        let properties = self.settings.lock().unwrap().muxer_properties.clone();
+        let is_set = properties.is_some_and(|properties| properties.has_field("latency"));
+        if let Some(children) = self.children()
+            && !is_live
+            && !is_set
+        {
+            children.let_muxer_queue();
+        }
     }
 
     /// What was on its way is gone.
