@@ -19,6 +19,7 @@ pub mod line;
 pub mod mp4;
 pub mod pcm;
 pub mod pipeline;
+pub mod proxy;
 pub mod recording;
 pub mod server;
 pub mod stream;
