@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::SERVER;
 use super::mp4::{self, Decoded, Mp4, Packet};
-use super::pipeline::{Episode, Outcome, Pipeline};
+use super::pipeline::{Episode, Outcome, Pipeline, Samples};
 use super::recording::{Laid, Recording};
 use super::stream::Stream;
 
@@ -33,55 +33,88 @@ pub struct Export {
     pub splitter: gst::Structure,
 }
 
-/// Runs the line on entry `e` of a bucket, with further properties of both elements.
-pub fn run(bucket: &str, source: &str, splitter: &str) -> Export {
-    let folder = tempfile::tempdir().expect("a folder");
-    let pipeline = Pipeline::launch(&format!(
-        "reductsrc name=source url={} bucket={bucket} entry=e {source} ! \
-         reductepisodesplit name=splitter location={}/episode_%05d.mp4 {splitter}",
-        SERVER.url(),
-        folder.path().display(),
-    ));
-    let outcome = pipeline.run();
-    let stats = |name: &str| pipeline.element(name).property("stats");
-    Export {
-        episodes: outcome.episodes(),
-        source: stats("source"),
-        splitter: stats("splitter"),
-        folder,
-        outcome,
+/// The line before its end.
+pub struct Line {
+    /// `reductsrc name=source ! reductepisodesplit name=splitter`.
+    pub pipeline: Pipeline,
+    folder: TempDir,
+}
+
+impl Line {
+    /// Sets the line up to read entry `e` of a bucket, with further properties of both elements.
+    pub fn new(url: &str, bucket: &str, source: &str, splitter: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipeline = Pipeline::launch(&format!(
+            "reductsrc name=source url={url} bucket={bucket} entry=e {source} ! \
+             reductepisodesplit name=splitter location={}/episode_%05d.mp4 {splitter}",
+            folder.path().display(),
+        ));
+        Self { pipeline, folder }
+    }
+
+    /// Plays until EOS or an error.
+    pub fn run(self) -> Export {
+        self.pipeline.play();
+        self.finish()
+    }
+
+    /// Waits for EOS or an error while it plays.
+    pub fn finish(self) -> Export {
+        let Self { pipeline, folder } = self;
+        let outcome = pipeline.finish(pipeline.wait_for_end());
+        let stats = |name: &str| pipeline.element(name).property("stats");
+        Export {
+            episodes: outcome.episodes(),
+            source: stats("source"),
+            splitter: stats("splitter"),
+            folder,
+            outcome,
+        }
     }
 }
 
-/// As [`run`], and checks what holds for any export without an error: the files are what the
-/// messages say, and each begins with a keyframe.
+/// Runs the line on entry `e` of a bucket of [`SERVER`], with further properties of both elements.
+pub fn run(bucket: &str, source: &str, splitter: &str) -> Export {
+    Line::new(&SERVER.url(), bucket, source, splitter).run()
+}
+
+/// As [`run`], with [`Export::clean`].
 #[track_caller]
 pub fn export(bucket: &str, source: &str, splitter: &str) -> Export {
-    let export = run(bucket, source, splitter);
-    let Export {
-        folder, outcome, ..
-    } = &export;
-    assert!(
-        outcome.eos && outcome.errors.is_empty(),
-        "no clean EOS:\n{}",
-        outcome.text()
-    );
-    mp4::assert_no_parts(folder.path());
-    let files: Vec<_> = export
-        .episodes
-        .iter()
-        .map(|episode| episode.location.clone())
-        .collect();
-    assert_eq!(mp4::episodes(folder.path()), files);
-    for (index, episode) in export.episodes.iter().enumerate() {
-        assert_eq!(episode.index, index as u32);
-        let bytes = fs::metadata(&episode.location).expect("the file").len();
-        assert_eq!(episode.bytes, bytes, "{episode:?}");
-    }
-    export
+    run(bucket, source, splitter).clean()
 }
 
 impl Export {
+    /// This export, after what holds for any without an error: the files are what the messages
+    /// say, and none is unfinished.
+    #[track_caller]
+    pub fn clean(self) -> Self {
+        assert!(
+            self.outcome.eos && self.outcome.errors.is_empty(),
+            "no clean EOS:\n{}",
+            self.outcome.text()
+        );
+        mp4::assert_no_parts(self.folder.path());
+        self.assert_files();
+        self
+    }
+
+    /// Fails unless the finished files are what the messages say.
+    #[track_caller]
+    pub fn assert_files(&self) {
+        let files: Vec<_> = self
+            .episodes
+            .iter()
+            .map(|episode| episode.location.clone())
+            .collect();
+        assert_eq!(mp4::episodes(self.folder.path()), files);
+        for (index, episode) in self.episodes.iter().enumerate() {
+            assert_eq!(episode.index, index as u32);
+            let bytes = fs::metadata(&episode.location).expect("the file").len();
+            assert_eq!(episode.bytes, bytes, "{episode:?}");
+        }
+    }
+
     /// How many frames each episode has.
     pub fn frames(&self) -> Vec<u64> {
         self.episodes.iter().map(|episode| episode.frames).collect()
@@ -261,22 +294,55 @@ pub struct Read {
     pub stats: gst::Structure,
 }
 
-/// Reads entry `e` of a bucket with the source alone, with further properties.
-pub fn read(bucket: &str, properties: &str) -> Read {
-    let pipeline = Pipeline::launch(&format!(
-        "reductsrc name=source url={} bucket={bucket} entry=e {properties} ! appsink name=out",
-        SERVER.url(),
-    ));
-    let samples = pipeline.collect("out");
-    let outcome = pipeline.run();
-    Read {
-        buffers: samples.buffers(),
-        outcome,
-        stats: pipeline.element("source").property("stats"),
+/// The source alone, before its end.
+pub struct Reading {
+    /// `reductsrc name=source ! appsink name=out`.
+    pub pipeline: Pipeline,
+    samples: Samples,
+}
+
+impl Reading {
+    /// Sets the source up to read entry `e` of a bucket, with further properties.
+    pub fn new(url: &str, bucket: &str, properties: &str) -> Self {
+        let pipeline = Pipeline::launch(&format!(
+            "reductsrc name=source url={url} bucket={bucket} entry=e {properties} ! appsink name=out",
+        ));
+        let samples = pipeline.collect("out");
+        Self { pipeline, samples }
+    }
+
+    /// Plays until EOS or an error.
+    pub fn run(self) -> Read {
+        self.pipeline.play();
+        self.finish()
+    }
+
+    /// Waits for EOS or an error while it plays.
+    pub fn finish(self) -> Read {
+        let outcome = self.pipeline.finish(self.pipeline.wait_for_end());
+        Read {
+            buffers: self.samples.buffers(),
+            outcome,
+            stats: self.pipeline.element("source").property("stats"),
+        }
     }
 }
 
+/// Reads entry `e` of a bucket of [`SERVER`] with the source alone, with further properties.
+pub fn read(bucket: &str, properties: &str) -> Read {
+    Reading::new(&SERVER.url(), bucket, properties).run()
+}
+
 impl Read {
+    /// This reading, if it ended with EOS and without an error.
+    #[track_caller]
+    pub fn clean(self) -> Self {
+        Self {
+            outcome: self.outcome.clean(),
+            ..self
+        }
+    }
+
     /// A counter.
     #[track_caller]
     pub fn stat(&self, name: &str) -> u64 {

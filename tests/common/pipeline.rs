@@ -74,6 +74,24 @@ impl Pipeline {
         samples
     }
 
+    /// Calls `happen` on the streaming thread before each buffer that an element pushes, with the
+    /// buffer's index from 0 and the element.
+    pub fn before_buffers(
+        &self,
+        element: &str,
+        happen: impl FnMut(usize, &gst::Element) + Send + 'static,
+    ) {
+        let pad = self.element(element).static_pad("src");
+        let calls = Mutex::new((0, happen));
+        pad.expect("a source pad")
+            .add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+                let (index, happen) = &mut *calls.lock().expect("no panic while locked");
+                happen(*index, &pad.parent_element().expect("an element"));
+                *index += 1;
+                gst::PadProbeReturn::Ok
+            });
+    }
+
     /// Starts it; what goes wrong is on the bus.
     pub fn play(&self) {
         let _ = self.set_state(gst::State::Playing);
@@ -131,6 +149,13 @@ impl Pipeline {
         let _ = self.set_state(gst::State::Null);
         Outcome::new(messages)
     }
+}
+
+/// A counter among the `stats` of an element.
+#[track_caller]
+pub fn stat(element: &gst::Element, name: &str) -> u64 {
+    let stats: gst::Structure = element.property("stats");
+    (stats.get(name)).unwrap_or_else(|e| panic!("{name} of {stats}: {e}"))
 }
 
 /// The samples that reached an `appsink`.
