@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use reduct_rs::{JsonValue, Permissions, ReductClient};
+use reduct_rs::{BucketSettings, ErrorCode, JsonValue, Permissions, ReductClient, condition};
 use tokio::runtime::Runtime;
 
 /// How long a server may take to answer its first request.
@@ -247,8 +247,24 @@ impl Server {
 
     /// Creates a bucket.
     pub fn create_bucket(&self, name: &str) {
-        block_on(async { self.client().create_bucket(name).send().await })
+        self.create_bucket_with(name, BucketSettings::default());
+    }
+
+    /// Creates a bucket with a quota or with blocks of another size.
+    pub fn create_bucket_with(&self, name: &str, settings: BucketSettings) {
+        let client = self.client();
+        let bucket = client.create_bucket(name).settings(settings);
+        block_on(bucket.send()).unwrap_or_else(|e| panic!("bucket {name}: {e}"));
+    }
+
+    /// Removes a bucket, and waits until the server has done so.
+    pub fn remove_bucket(&self, name: &str) {
+        block_on(async { self.client().get_bucket(name).await?.remove().await })
             .unwrap_or_else(|e| panic!("bucket {name}: {e}"));
+        super::await_that("the bucket stays", || {
+            let bucket = block_on(async { self.client().get_bucket(name).await });
+            bucket.is_err_and(|err| err.status == ErrorCode::NotFound)
+        });
     }
 
     /// Writes one record. Its labels may have any value; in a batch, reduct-rs does not quote them.
@@ -305,6 +321,19 @@ impl Server {
         });
     }
 
+    /// Removes a record.
+    pub fn remove_record(&self, bucket: &str, entry: &str, time_us: u64) {
+        block_on(async {
+            let bucket = self.client().get_bucket(bucket).await?;
+            bucket
+                .remove_record(entry)
+                .timestamp_us(time_us)
+                .send()
+                .await
+        })
+        .unwrap_or_else(|e| panic!("record {time_us}: {e}"));
+    }
+
     /// Attaches a JSON value to an entry, such as `$video`.
     pub fn attach(&self, bucket: &str, entry: &str, key: &str, value: JsonValue) {
         block_on(async {
@@ -326,11 +355,42 @@ impl Server {
             .unwrap_or_else(|e| panic!("token {name}: {e}"))
     }
 
+    /// Removes a token.
+    pub fn remove_token(&self, name: &str) {
+        block_on(async { self.client().delete_token(name).await })
+            .unwrap_or_else(|e| panic!("token {name}: {e}"));
+    }
+
     /// All records of an entry, in order of time.
     pub fn read(&self, bucket: &str, entry: &str) -> Vec<Record> {
+        self.query(bucket, entry, condition!({}))
+    }
+
+    /// Makes conditional queries, and leaves them unread.
+    pub fn leave_queries(&self, bucket: &str, entry: &str, when: JsonValue, count: usize) {
         block_on(async {
             let bucket = self.client().get_bucket(bucket).await.expect("the bucket");
-            let mut query = pin!(bucket.query(entry).send().await.expect("the query"));
+            for _ in 0..count {
+                let query = bucket.query(entry).when(when.clone()).send().await;
+                query.map(drop).expect("the query");
+            }
+        });
+    }
+
+    /// When the oldest record of an entry was captured, µs since the Unix epoch.
+    pub fn oldest_us(&self, bucket: &str, entry: &str) -> u64 {
+        let entries = block_on(async { self.client().get_bucket(bucket).await?.entries().await });
+        let entries = entries.unwrap_or_else(|e| panic!("entries of {bucket}: {e}"));
+        let entry = entries.into_iter().find(|found| found.name == entry);
+        entry.expect("the entry").oldest_record
+    }
+
+    /// The records of an entry that a conditional query finds.
+    pub fn query(&self, bucket: &str, entry: &str, when: JsonValue) -> Vec<Record> {
+        block_on(async {
+            let bucket = self.client().get_bucket(bucket).await.expect("the bucket");
+            let query = bucket.query(entry).when(when).send().await;
+            let mut query = pin!(query.expect("the query"));
             let mut records = Vec::new();
             while let Some(record) = query.next().await {
                 let record = record.expect("a record");
