@@ -16,6 +16,7 @@
 
 pub mod child;
 pub mod line;
+pub mod long;
 pub mod mp4;
 pub mod pcm;
 pub mod pipeline;
