@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::ops::Range;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures_util::future::{Either, select};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use super::entry::Entry;
 use super::error::{Cause, Error};
 use super::plan::Plan;
-use super::queue::Chunk;
+use super::queue::{Chunk, Room};
 use super::window::{End, Piece, Pieces, Source};
 
 /// A range that is being read.
@@ -86,14 +86,11 @@ impl Reading {
     }
 
     async fn next(&mut self) -> Result<Option<Chunk>, Error> {
-        loop {
-            match self.pieces.recv().await {
-                Some(Ok(Piece::Records(chunk))) => return Ok(Some(chunk)),
-                Some(Ok(Piece::BatchEnd(_permit))) => {}
-                Some(Ok(Piece::End)) => return Ok(None),
-                Some(Err(error)) => return Err(error),
-                None => return Err(makes_no_sense()),
-            }
+        match self.pieces.recv().await {
+            Some(Ok(Piece::Records(chunk))) => Ok(Some(chunk)),
+            Some(Ok(Piece::End)) => Ok(None),
+            Some(Err(error)) => Err(error),
+            None => Err(makes_no_sense()),
         }
     }
 }
@@ -115,6 +112,8 @@ pub struct Windows {
     news: mpsc::UnboundedReceiver<News>,
     /// The time of the newest record is on its way.
     asks_for_newest: bool,
+    /// The windows in memory, by the starts of their ranges.
+    in_memory: Vec<(u64, Weak<Slot>)>,
 }
 
 #[derive(Debug)]
@@ -129,12 +128,32 @@ struct Begun {
     range: Range<u64>,
     reading: Reading,
     /// To let it read, once there is memory for it.
-    go: Option<oneshot::Sender<()>>,
+    go: Option<oneshot::Sender<Room>>,
+}
+
+/// The place of a window in memory. It lasts as long as any record of the window waits.
+#[derive(Debug)]
+struct Slot(mpsc::UnboundedSender<News>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Nobody is there to care if this fails.
+        let _ = self.0.send(News::Freed);
+    }
 }
 
 impl Part {
     fn is_window(&self) -> bool {
         matches!(self, Self::Window(_))
+    }
+
+    /// Whether it is a window that may not read yet.
+    fn waits(&self) -> bool {
+        matches!(self, Self::Window(begun) if begun.go.is_some())
+    }
+
+    fn has_memory(&self) -> bool {
+        self.is_window() && !self.waits()
     }
 }
 
@@ -145,6 +164,8 @@ enum News {
     Read(u64, End),
     /// The time of the newest record.
     Newest(Result<u64, Error>),
+    /// There is room for another window.
+    Freed,
 }
 
 impl Windows {
@@ -159,6 +180,7 @@ impl Windows {
             news_sender,
             news,
             asks_for_newest: false,
+            in_memory: Vec::new(),
         }
     }
 
@@ -217,34 +239,54 @@ impl Windows {
 
     /// Begins as many windows as there may be, and lets the first ones read.
     fn start_windows(&mut self) {
-        self.begin_windows();
-        for part in self.parts.iter_mut().take(self.plan.windows()) {
-            if let Part::Window(begun) = part
-                && let Some(go) = begun.go.take()
-            {
-                // A task that has ended needs no leave.
-                let _ = go.send(());
+        let most = self.plan.queries(self.source.lanes.is_far());
+        while let Some((index, start)) = self.first_unread()
+            && !(self.asks_for_newest && self.plan.must_hear_of_newest(start))
+        {
+            let waiting = self.parts.iter().filter(|part| part.waits()).count();
+            if self.count_in_memory() + waiting < most {
+                self.begin_window(index);
+            } else if !self.give_up_after(index, Part::is_window) {
+                break;
+            }
+        }
+        while let Some(index) = self.parts.iter().position(Part::waits) {
+            if self.count_in_memory() < self.plan.windows() {
+                self.let_read(index);
+            } else if !self.give_up_after(index, Part::has_memory) {
+                break;
             }
         }
     }
 
-    fn begin_windows(&mut self) {
-        while let Some((index, start)) = self.first_unread()
-            && !(self.asks_for_newest && self.plan.must_hear_of_newest(start))
+    fn count_in_memory(&mut self) -> usize {
+        self.in_memory.retain(|(_, slot)| slot.strong_count() > 0);
+        self.in_memory.len()
+    }
+
+    /// Makes the last window unread whose place one before it needs. Tells if there is one.
+    fn give_up_after(&mut self, index: usize, which: impl Fn(&Part) -> bool) -> bool {
+        let last = self.parts.iter().rposition(which);
+        let Some(last) = last.filter(|last| *last > index) else {
+            return false;
+        };
+        if let Part::Window(begun) = &self.parts[last] {
+            let range = begun.range.clone();
+            self.in_memory.retain(|(start, _)| *start != range.start);
+            self.parts[last] = Part::Unread(range);
+        }
+        true
+    }
+
+    fn let_read(&mut self, index: usize) {
+        if let Part::Window(begun) = &mut self.parts[index]
+            && let Some(go) = begun.go.take()
         {
-            let count = self.parts.iter().filter(|part| part.is_window()).count();
-            if count < self.plan.queries() {
-                self.begin_window(index);
-                continue;
-            }
-            // Later ones would keep the place of those before them.
-            let last = self.parts.iter().rposition(Part::is_window);
-            let Some(last) = last.filter(|last| *last > index) else {
-                return;
-            };
-            if let Part::Window(begun) = &self.parts[last] {
-                self.parts[last] = Part::Unread(begun.range.clone());
-            }
+            let slot = Arc::new(Slot(self.news_sender.clone()));
+            self.in_memory
+                .push((begun.range.start, Arc::downgrade(&slot)));
+            // A task that has failed needs no room.
+            let _ = go.send(slot);
         }
     }
 
@@ -267,10 +309,10 @@ impl Windows {
         }
         let range = window.range.clone();
         let (source, news) = (self.source.clone(), self.news_sender.clone());
-        let (go, leave) = oneshot::channel();
+        let (go, room) = oneshot::channel();
         let reading = Reading::new(|pieces| async move {
             let start = window.range.start;
-            let end = source.read_window(window, leave, &pieces).await?;
+            let end = source.read_window(window, room, &pieces).await?;
             let _ = news.send(News::Read(start, end));
             Ok(pieces)
         });
@@ -289,28 +331,29 @@ impl Windows {
                 self.plan.hear_of(newest?);
                 self.asks_for_newest = false;
             }
+            News::Freed => {}
         }
         Ok(())
     }
 
     /// Plans by what a window had, and what it left.
-    fn learn(&mut self, start: u64, End { found, rest }: End) {
-        let ended = self.parts.iter_mut().enumerate();
-        let mut windows = ended.filter_map(|(index, part)| match part {
+    fn learn(&mut self, start: u64, end: End) {
+        let windows = self.parts.iter_mut().enumerate();
+        let mut ended = windows.filter_map(|(index, part)| match part {
             Part::Window(begun) if begun.range.start == start => Some((index, &mut begun.range)),
             _ => None,
         });
         // One that was given up has nothing to say.
-        let Some((index, range)) = windows.next() else {
+        let Some((index, range)) = ended.next() else {
             return;
         };
-        let end = rest.unwrap_or(range.end);
-        self.plan.learn(start..end, found);
-        if rest.is_some() {
-            let rest = end..range.end;
-            range.end = end;
-            self.parts.insert(index + 1, Part::Unread(rest));
-            if self.plan.must_hear_of_newest(end) && !self.asks_for_newest {
+        let until = end.until.unwrap_or(range.end);
+        self.plan.learn(start..until, end.found, end.took);
+        if let Some(rest) = end.rest {
+            let unread = rest..range.end;
+            range.end = rest;
+            self.parts.insert(index + 1, Part::Unread(unread));
+            if self.plan.must_hear_of_newest(rest) && !self.asks_for_newest {
                 self.ask_for_newest();
             }
         }

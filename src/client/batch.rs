@@ -33,6 +33,16 @@ pub struct RecordHeader {
     frame_rate: Option<String>,
 }
 
+impl RecordHeader {
+    pub fn time(&self) -> u64 {
+        self.time
+    }
+
+    pub fn length(&self) -> u64 {
+        self.length as u64
+    }
+}
+
 /// The records of a batch in the order of their times.
 pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
     let mut records = headers

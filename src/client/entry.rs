@@ -8,6 +8,7 @@
 
 //! What reduct-rs tells of an entry: its attachments and the times of its records.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -40,6 +41,12 @@ pub struct EntryTimes {
     pub first_oldest: u64,
     /// When it was asked for.
     pub asked: Instant,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.bucket_name, self.name)
+    }
 }
 
 impl Entry {
@@ -90,12 +97,22 @@ impl Entry {
         })
     }
 
-    async fn bucket(&self) -> Result<&Bucket, Error> {
+    /// For how long the server has been running, in whole seconds.
+    pub async fn server_uptime(&self) -> Result<Duration, Error> {
+        let info = self.within_timeout(self.client().await?.server_info());
+        Ok(Duration::from_secs(info.await?.uptime))
+    }
+
+    async fn client(&self) -> Result<&ReductClient, Error> {
         let client = async || {
             let connection = self.connection.clone();
             without_blocking(move || connection.client()).await
         };
-        let client = self.client.get_or_try_init(client).await?;
+        self.client.get_or_try_init(client).await
+    }
+
+    async fn bucket(&self) -> Result<&Bucket, Error> {
+        let client = self.client().await?;
         let bucket = async || {
             let bucket = client.get_bucket(&self.bucket_name);
             self.within_timeout(bucket).await

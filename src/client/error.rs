@@ -48,8 +48,6 @@ pub enum Cause {
     Malformed,
     /// The server does not know the query that it gave an id.
     QueryLost,
-    /// The answer did not come from where the query was made, and may be to somebody else's.
-    Rerouted,
     /// Something answers that is no ReductStore.
     Foreign,
     /// An answer with this HTTP status.
@@ -65,11 +63,7 @@ impl Error {
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self.cause {
-            Cause::Connect
-            | Cause::Timeout
-            | Cause::Broken
-            | Cause::QueryLost
-            | Cause::Rerouted => true,
+            Cause::Connect | Cause::Timeout | Cause::Broken | Cause::QueryLost => true,
             Cause::Settings | Cause::Tls | Cause::Malformed | Cause::Foreign => false,
             // RFC 9110, RFC 6585 and RFC 8470: request time-out, too early, too many requests.
             Cause::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
@@ -116,11 +110,7 @@ impl Error {
             Cause::Status(404) => {
                 format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
             }
-            Cause::Broken
-            | Cause::Malformed
-            | Cause::QueryLost
-            | Cause::Rerouted
-            | Cause::Status(_) => {
+            Cause::Broken | Cause::Malformed | Cause::QueryLost | Cause::Status(_) => {
                 format!("Could not read '{bucket}/{entry}' from ReductStore at {url}: {text}")
             }
         }
@@ -137,7 +127,6 @@ impl Error {
             | Cause::Broken
             | Cause::Malformed
             | Cause::QueryLost
-            | Cause::Rerouted
             | Cause::Status(_) => gst::ResourceError::Read,
         }
     }
@@ -218,7 +207,6 @@ mod tests {
             (Cause::Broken, Posted::Read, true),
             (Cause::Malformed, Posted::Read, false),
             (Cause::QueryLost, Posted::Read, true),
-            (Cause::Rerouted, Posted::Read, true),
             (Cause::Foreign, Posted::NotFound, false),
             (Cause::Settings, Posted::Settings, false),
             (Cause::Status(401), Posted::NotAuthorized, false),

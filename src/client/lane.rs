@@ -84,6 +84,11 @@ impl Lanes {
         }
     }
 
+    /// Whether the server took its time to answer.
+    pub fn is_far(&self) -> bool {
+        self.is_warm.load(Ordering::Relaxed)
+    }
+
     /// A lane of one's own, as soon as there is one.
     pub async fn take(self: &Arc<Self>) -> Result<Lane<'_>, Error> {
         let permit = self.room.acquire().await;
@@ -144,6 +149,7 @@ impl Lane<'_> {
             lane: self,
             url,
             route,
+            made: begin,
             asked: Instant::now(),
         })
     }
@@ -162,43 +168,62 @@ pub struct Query<'a> {
     lane: &'a Lane<'a>,
     url: Url,
     route: Route,
+    made: Instant,
     asked: Instant,
 }
 
 impl Query<'_> {
-    /// The next records; `None` after the last ones. After an error the server may have counted
-    /// records as sent that never came, so that the query is of no use any more.
-    pub async fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
+    /// The next records. After an error the server may have counted records as sent that never
+    /// came, so that the query is of no use any more.
+    pub async fn ask(&mut self) -> Result<Answer, Error> {
         // The HTTP client's task has to put the connection back, or it opens another one.
         tokio::task::yield_now().await;
         self.asked = Instant::now();
         let response = self.lane.client.get(self.url.clone()).send().await?;
         let route = Route::of(&response);
-        if !mem::replace(&mut self.route, route).leads_to(&self.route) {
-            let text = "the connection was closed while a query was being read";
-            return Err(Error::new(Cause::Rerouted, text));
-        }
+        let is_rerouted = !mem::replace(&mut self.route, route).leads_to(&self.route);
         let response = accepted(response)
             .await
             .map_err(|error| match error.cause {
-                // The query is forgotten, or a block of it is gone.
+                // The query is forgotten, or what it looks for is gone.
                 Cause::Status(404) => Error::new(Cause::QueryLost, error.text),
                 _ => error,
             })?;
         if response.status() == StatusCode::NO_CONTENT {
-            return Ok(None);
+            return Ok(Answer {
+                batch: None,
+                is_rerouted,
+            });
         }
-        Ok(Some(Batch {
+        let batch = Batch {
             records: record_headers(response.headers())?,
             is_last: header(response.headers(), "x-reduct-last") == Some("true"),
             body: response,
-        }))
+        };
+        Ok(Answer {
+            batch: Some(batch),
+            is_rerouted,
+        })
+    }
+
+    /// For how long the query has existed, at most.
+    pub fn age(&self) -> Duration {
+        self.made.elapsed()
     }
 
     /// For how long nothing was asked of the query.
     pub fn idle(&self) -> Duration {
         self.asked.elapsed()
     }
+}
+
+/// What a query has.
+#[derive(Debug)]
+pub struct Answer {
+    /// The next records; `None` after the last ones.
+    pub batch: Option<Batch>,
+    /// It came on another connection than the query was made on, and may be to somebody else's.
+    pub is_rerouted: bool,
 }
 
 /// Records of a query.

@@ -13,12 +13,16 @@
 //! one that holds more than it may is read in part, after which its rest is cut anew.
 
 use std::ops::Range;
+use std::time::Duration;
 
 /// What a probe reads: little, as nothing is read beside it.
 const PROBE_RECORDS: u64 = 32;
 const PROBE_BYTES: u64 = 1 << 20;
 /// How much longer a window may be than the one that it is measured by.
 const GROWTH: u64 = 4;
+
+/// A window that takes so long need not grow.
+const ENOUGH: Duration = Duration::from_secs(2);
 
 /// A stretch of time, in µs since the Unix epoch, to be read by a query of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub struct Window {
     pub records: u64,
     /// Bytes to read at most; one record always passes.
     pub bytes: u64,
+    /// Bytes that a record is expected to have; 0 if nothing is known.
+    pub record: u64,
 }
 
 /// What a window turned out to hold.
@@ -46,6 +52,8 @@ pub struct Plan {
     connections: u64,
     /// Time of the newest record, as last heard.
     newest: Option<u64>,
+    /// What probes found, until it tells how far apart records are.
+    probed: Yield,
     density: Option<Density>,
 }
 
@@ -64,6 +72,7 @@ impl Plan {
             prefetch_bytes: prefetch_bytes.max(1),
             connections: connections.max(1).into(),
             newest: None,
+            probed: Yield::default(),
             density: None,
         }
     }
@@ -74,13 +83,14 @@ impl Plan {
         fitting.clamp(1, self.shares()) as usize
     }
 
-    /// How many windows may be begun: those in memory, and queries made for further ones. So the
-    /// way to the server and back for a query costs no time.
-    pub fn queries(&self) -> usize {
-        match self.density {
+    /// How many windows may be begun: those in memory, and if the server is far, queries made for
+    /// further ones. So the way to the server and back for a query costs no time.
+    pub fn queries(&self, is_far: bool) -> usize {
+        match (self.density, is_far) {
             // Nothing can be said of what follows a probe.
-            None => 1,
-            Some(_) => self.windows() + (self.connections / 2) as usize,
+            (None, _) => 1,
+            (Some(_), false) => self.windows(),
+            (Some(_), true) => self.windows() + (self.connections / 2) as usize,
         }
     }
 
@@ -105,6 +115,7 @@ impl Plan {
                 range: window,
                 records: PROBE_RECORDS.min(bytes / self.record_bytes()).max(1),
                 bytes: PROBE_BYTES.min(bytes),
+                record: self.density.map_or(0, |density| density.record),
             };
         };
         // Nothing but what is written meanwhile comes after the newest record.
@@ -122,18 +133,19 @@ impl Plan {
             range: window,
             records: (bytes / density.record).max(1),
             bytes,
+            record: density.record,
         }
     }
 
-    /// Takes what was found in a time.
-    pub fn learn(&mut self, time: Range<u64>, found: Yield) {
-        // The time before the first record of all says nothing.
-        let start = match (self.density, found.first) {
-            (None, Some(first)) => first,
-            _ => time.start,
-        };
-        let length = time.end.saturating_sub(start).max(1);
-        let grown = length.saturating_mul(GROWTH);
+    /// Takes what was found in a time, and how long that took.
+    pub fn learn(&mut self, time: Range<u64>, found: Yield, took: Duration) {
+        if self.density.is_none() {
+            return self.learn_of_probe(time.end, found);
+        }
+        let length = time.end.saturating_sub(time.start).max(1);
+        // Not longer and longer, if the server has to look through very much for a few records.
+        let growth = if took < ENOUGH { GROWTH } else { 1 };
+        let grown = length.saturating_mul(growth);
         if found.records == 0 {
             if let Some(density) = &mut self.density {
                 density.span = density.span.max(grown);
@@ -141,20 +153,39 @@ impl Plan {
             return;
         }
         let record = (found.bytes / found.records).max(1);
-        let record = self
-            .density
-            .map_or(record, |density| (density.record + record) / 2);
-        let is_first = self.density.is_none();
-        self.density = Some(Density { span: 1, record });
+        self.set_density(length, found.bytes, self.record_bytes().midpoint(record));
+        if let Some(density) = &mut self.density {
+            density.span = density.span.min(grown);
+        }
+    }
 
+    /// The time before the first record of all says nothing, nor does a single record.
+    fn learn_of_probe(&mut self, end: u64, found: Yield) {
+        let probed = Yield {
+            first: self.probed.first.or(found.first),
+            records: self.probed.records + found.records,
+            bytes: self.probed.bytes + found.bytes,
+        };
+        self.probed = probed;
+        if let Some(first) = probed.first
+            && probed.records > 1
+        {
+            // Between n records there are n - 1 times.
+            let between = end.saturating_sub(first) / (probed.records - 1);
+            let length = between.saturating_mul(probed.records).max(1);
+            let record = (probed.bytes / probed.records).max(1);
+            self.set_density(length, probed.bytes, record);
+        }
+    }
+
+    /// Plans windows for `bytes` in a time of some `length`.
+    fn set_density(&mut self, length: u64, bytes: u64, record: u64) {
+        self.density = Some(Density { span: 1, record });
         // Four fifths of what a window may hold, so that most windows hold all of theirs.
         let target = (self.window_bytes() / 5 * 4).max(record);
-        let span = u128::from(length) * u128::from(target) / u128::from(found.bytes.max(1));
+        let span = u128::from(length) * u128::from(target) / u128::from(bytes.max(1));
         let span = u64::try_from(span).unwrap_or(u64::MAX).max(1);
-        self.density = Some(Density {
-            span: if is_first { span } else { span.min(grown) },
-            record,
-        });
+        self.density = Some(Density { span, record });
     }
 
     /// What a window may hold: its share of the memory, but two records if there is room.
@@ -181,6 +212,7 @@ mod tests {
     const SECOND: u64 = 1_000_000;
     const DAY: u64 = 86_400 * SECOND;
     const MIB: u64 = 1 << 20;
+    const QUICK: Duration = Duration::from_millis(5);
 
     fn plan() -> Plan {
         Plan::new(8, 60 * MIB)
@@ -188,7 +220,7 @@ mod tests {
 
     fn records(records: u64, bytes_each: u64) -> Yield {
         Yield {
-            first: None,
+            first: Some(0),
             records,
             bytes: records * bytes_each,
         }
@@ -212,7 +244,7 @@ mod tests {
                 first: taken.first().map(|first| **first),
                 ..records(taken.len() as u64, each)
             };
-            plan.learn(time, found);
+            plan.learn(time, found, QUICK);
             windows.push(window);
         }
         windows
@@ -222,7 +254,7 @@ mod tests {
     fn a_probe_comes_first_and_alone() {
         let plan = plan();
         let mut range = 5..DAY;
-        assert_eq!(plan.queries(), 1);
+        assert_eq!(plan.queries(true), 1);
         let window = plan.cut(&mut range);
         assert_eq!((window.range, window.records), (5..DAY, PROBE_RECORDS));
         assert!(range.is_empty());
@@ -232,27 +264,27 @@ mod tests {
     fn windows_hold_four_fifths_of_their_share() {
         let mut plan = plan();
         // 64 records of 20 KB in 2 s.
-        plan.learn(0..2 * SECOND, records(64, 20 << 10));
+        plan.learn(0..2 * SECOND, records(64, 20 << 10), QUICK);
         assert!(plan.must_hear_of_newest(2 * SECOND));
         plan.hear_of(DAY);
         assert!(!plan.must_hear_of_newest(2 * SECOND));
-        assert_eq!((plan.windows(), plan.queries()), (6, 10));
+        assert_eq!((plan.windows(), plan.queries(true)), (6, 10));
 
         let mut range = 2 * SECOND..2 * DAY;
         let window = plan.cut(&mut range);
-        assert_eq!(window.range, 2 * SECOND..14_800_000);
+        assert_eq!(window.range, 2 * SECOND..15_003_161);
         assert_eq!((window.records, window.bytes), (512, 10 * MIB));
-        assert_eq!(range.start, 14_800_000);
+        assert_eq!(range.start, 15_003_161);
     }
 
     #[test]
     fn what_comes_after_the_newest_record_is_a_probe() {
         let mut plan = plan();
-        plan.learn(0..2 * SECOND, records(64, 20 << 10));
+        plan.learn(0..2 * SECOND, records(64, 20 << 10), QUICK);
         plan.hear_of(20 * SECOND);
         let mut range = 2 * SECOND..DAY;
         let windows = [(); 3].map(|()| plan.cut(&mut range));
-        assert_eq!(windows[1].range, 14_800_000..20 * SECOND + 1);
+        assert_eq!(windows[1].range, 15_003_161..20 * SECOND + 1);
         assert_eq!(windows[2].range, 20 * SECOND + 1..DAY);
         assert_eq!(windows[2].records, PROBE_RECORDS);
         assert!(range.is_empty());
@@ -261,16 +293,21 @@ mod tests {
     #[test]
     fn records_larger_than_the_memory_come_alone() {
         let mut plan = plan();
-        plan.learn(0..SECOND, records(1, 100 * MIB));
+        plan.learn(0..SECOND, records(1, 100 * MIB), QUICK);
+        assert!(
+            !plan.must_hear_of_newest(SECOND),
+            "a single one says too little"
+        );
+        plan.learn(SECOND..2 * SECOND, records(1, 100 * MIB), QUICK);
         plan.hear_of(DAY);
         assert_eq!(plan.windows(), 1);
-        assert_eq!(plan.cut(&mut (SECOND..DAY)).records, 1);
+        assert_eq!(plan.cut(&mut (2 * SECOND..DAY)).records, 1);
     }
 
     #[test]
     fn large_records_come_in_fewer_windows() {
         let mut plan = plan();
-        plan.learn(0..10 * SECOND, records(10, 20 * MIB));
+        plan.learn(0..10 * SECOND, records(10, 20 * MIB), QUICK);
         plan.hear_of(DAY);
         assert_eq!(plan.windows(), 1);
         let window = plan.cut(&mut (10 * SECOND..DAY));
@@ -289,7 +326,7 @@ mod tests {
     #[test]
     fn dense_records_in_a_long_window_are_cut_anew() {
         let mut plan = plan();
-        plan.learn(0..DAY, records(64, 1000));
+        plan.learn(0..DAY, records(64, 1000), QUICK);
         plan.hear_of(300 * DAY);
         let mut range = DAY..300 * DAY;
         let window = plan.cut(&mut range);
@@ -299,6 +336,7 @@ mod tests {
         plan.learn(
             window.range.start..rest.start,
             records(window.records, 1000),
+            QUICK,
         );
         let next = plan.cut(&mut rest.clone()).range;
         assert!(next.end - next.start < 300 * SECOND);

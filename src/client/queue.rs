@@ -8,6 +8,7 @@
 
 //! Records on their way from the network to the streaming thread, and what is counted of them.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -36,21 +37,31 @@ pub struct ReaderStats {
     pub network_wait: AtomicU64,
 }
 
+/// Room in memory, given back with the last clone.
+pub type Room = Arc<dyn Any + Send + Sync>;
+
 /// Records that came together. They count as queued as long as they are in here.
 #[derive(Debug)]
 pub struct Chunk {
     records: vec::IntoIter<Record>,
     received: Instant,
     stats: Arc<ReaderStats>,
+    _room: Room,
 }
 
 impl Chunk {
     /// Records of an answer that began to come at some time.
-    pub fn new(records: Vec<Record>, received: Instant, stats: &Arc<ReaderStats>) -> Self {
+    pub fn new(
+        records: Vec<Record>,
+        received: Instant,
+        stats: &Arc<ReaderStats>,
+        room: &Room,
+    ) -> Self {
         let chunk = Self {
             records: records.into_iter(),
             received,
             stats: stats.clone(),
+            _room: room.clone(),
         };
         let counts = &chunk.stats;
         counts

@@ -150,6 +150,7 @@ impl RecordReader {
             if let Some(record) = self.chunk.as_mut().and_then(Iterator::next) {
                 return Ok(Some(Event::Record(record)));
             }
+            self.chunk = None; // Its room may be what is waited for.
             let delivery = match self.deliveries.try_recv() {
                 Ok(delivery) => Some(delivery),
                 Err(_) => self.wait(flushing)?,

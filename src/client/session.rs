@@ -149,6 +149,7 @@ impl Session {
                 self.limits.connections as usize,
                 self.stats.connections.clone(),
             )?),
+            entry: self.entry.clone(),
             when: self.query.when.clone(),
             stats: self.stats.clone(),
         });

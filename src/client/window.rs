@@ -6,8 +6,9 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Reads one window of an entry by a query of its own.
+//! Reads one window of an entry by a query of its own, or a whole range.
 
+use std::future::pending;
 use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,82 +18,135 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use reduct_base::msg::entry_api::{QueryEntry, QueryType};
 use reduct_rs::JsonValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Record;
 use super::batch::Slicer;
 use super::condition::{Bounds, condition};
 use super::connection::MAX_BATCH_RECORDS;
+use super::entry::Entry;
 use super::error::{Cause, Error};
-use super::lane::{Batch, Lanes};
+use super::lane::{Answer, Batch, Lanes, Query};
 use super::plan::{Window, Yield};
-use super::queue::{Chunk, ReaderStats};
+use super::queue::{Chunk, ReaderStats, Room};
 
-/// How long the server keeps a query that nothing is asked of; it keeps a finished one, too. Here
-/// nothing waits between the requests of a query.
+/// How long the server keeps a query of a window that nothing is asked of; it keeps a finished one,
+/// too.
 const TTL: Duration = Duration::from_secs(10);
+/// The same where the server may look through many records for a few.
+const TTL_OF_CONDITION: Duration = Duration::from_secs(60);
 /// The same for a query that waits for its records to be taken. Longer than a batch lasts in a
 /// player; a query that is lost by a pause is made again.
 const TTL_OF_WHOLE: Duration = Duration::from_secs(300);
+/// How long a window's query may wait to be asked. The server has records of it ready by their
+/// places on disk, and sends other bytes from there if one before them is removed meanwhile.
+const MOST_IDLE: Duration = Duration::from_millis(500);
+/// A query that was not asked anything for this long may have another server before it.
+const RESTART: Duration = Duration::from_millis(100);
 /// Record headers of a batch. hyper takes a head of 400 KB at most.
 const BATCH_HEADER_BYTES: u64 = 256 << 10;
-
 /// Bytes that go to the streaming thread together: each time may be a wake-up.
 const CHUNK_BYTES: usize = 256 << 10;
 /// How often in a row a query may be made anew because the answer came on another connection. The
 /// HTTP client may open one without need.
 const REROUTED: u32 = 3;
+/// Records so many times as large as expected are planned for before they are read.
+const SURPRISE: u64 = 4;
 
 /// What comes of a window, in this order.
 #[derive(Debug)]
 pub enum Piece {
     /// Records in the order of their times, within the window.
     Records(Chunk),
-    /// A batch is complete. The permit gives room for another one.
-    BatchEnd(Option<OwnedSemaphorePermit>),
     /// Nothing more comes.
     End,
-}
-
-/// What was read of a window.
-#[derive(Debug, Clone, Copy)]
-pub struct End {
-    pub found: Yield,
-    /// Where the window was left, because it holds more than it may.
-    pub rest: Option<u64>,
 }
 
 /// Where the pieces of a window go.
 pub type Pieces = mpsc::UnboundedSender<Result<Piece, Error>>;
 
+/// What became of a window.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    pub found: Yield,
+    /// The time up to which that was found, if not in all of the window.
+    pub until: Option<u64>,
+    /// Where the window was left, because it holds more than it may.
+    pub rest: Option<u64>,
+    /// How long it took, from the query on.
+    pub took: Duration,
+}
+
 /// What is read, and with what.
 #[derive(Debug)]
 pub struct Source {
     pub lanes: Arc<Lanes>,
+    pub entry: Arc<Entry>,
     pub when: Option<JsonValue>,
     pub stats: Arc<ReaderStats>,
 }
 
 impl Source {
-    /// Makes the query for a window and waits for `leave`. Then it reads the window, or its
-    /// beginning if it holds more than it may.
+    /// Makes the query for a window and waits for room. Then it reads the window, or its beginning
+    /// if it holds more than it may.
     pub async fn read_window(
         &self,
         window: Window,
-        leave: oneshot::Receiver<()>,
+        room: oneshot::Receiver<Room>,
         pieces: &Pieces,
     ) -> Result<End, Error> {
         let bounds = Bounds {
             records: Some(window.records),
-            batch_bytes: window.bytes,
+            // The last record may go beyond it.
+            batch_bytes: window.bytes.saturating_sub(window.record).max(1),
             // One more, so that the server sees the end with the last record.
             batch_records: (window.records + 1).min(MAX_BATCH_RECORDS),
             batch_header_bytes: BATCH_HEADER_BYTES,
         };
-        let query = self.query(&window.range, bounds, TTL);
-        let room = Room::AfterLeave(Some(leave));
-        self.read(query, &window.range, Some(&window), room, pieces)
-            .await
+        let ttl = match self.when {
+            Some(_) => TTL_OF_CONDITION,
+            None => TTL,
+        };
+        let query = self.query(&window.range, bounds, ttl);
+        let lane = self.lanes.take().await?;
+        let mut progress = Progress::new(&window.range);
+        let mut made = lane.query(&query).await?;
+        let Ok(room) = room.await else {
+            return pending().await; // Until this is ended.
+        };
+        let mut rerouted = 0;
+        loop {
+            if made.idle() > MOST_IDLE && progress.is_none() {
+                made = lane.query(&query).await?;
+            }
+            let answer = self.ask(&mut made).await?;
+            if answer.is_rerouted && rerouted < REROUTED {
+                if !progress.is_none() {
+                    return Ok(progress.leave(made.age()));
+                }
+                rerouted += 1;
+                made = lane.query(&query).await?;
+                continue;
+            }
+            if answer.is_rerouted {
+                self.check_uptime(&made).await?;
+            }
+            let Some(batch) = answer.batch else {
+                return Ok(progress.end(&window, made.age()));
+            };
+            let is_last = batch.is_last;
+            if let Some(found) = surprise(&batch, &window) {
+                return Ok(progress.put_off(found, &batch, made.age()));
+            }
+            self.read_batch(batch, &mut progress, &room, pieces).await?;
+            if is_last {
+                return Ok(progress.end(&window, made.age()));
+            }
+            // The rest is better asked for anew than left waiting, or to fill the memory.
+            if progress.found.bytes >= window.bytes || made.idle() > MOST_IDLE {
+                return Ok(progress.leave(made.age()));
+            }
+        }
     }
 
     /// Reads all of a range by one query, in batches of `batch_bytes` as there is `room` for them.
@@ -102,7 +156,7 @@ impl Source {
         batch_bytes: u64,
         room: Arc<Semaphore>,
         pieces: &Pieces,
-    ) -> Result<End, Error> {
+    ) -> Result<(), Error> {
         let bounds = Bounds {
             records: None,
             batch_bytes,
@@ -110,8 +164,27 @@ impl Source {
             batch_header_bytes: BATCH_HEADER_BYTES,
         };
         let query = self.query(&range, bounds, TTL_OF_WHOLE);
-        let room = Room::ForBatches(room);
-        self.read(query, &range, None, room, pieces).await
+        let lane = self.lanes.take().await?;
+        let mut progress = Progress::new(&range);
+        let mut made = lane.query(&query).await?;
+        loop {
+            let permit = room.clone().acquire_owned().await;
+            let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
+            let idle = made.idle();
+            let answer = self.ask(&mut made).await?;
+            if answer.is_rerouted || idle > RESTART {
+                self.check_uptime(&made).await?;
+            }
+            let Some(batch) = answer.batch else {
+                return Ok(());
+            };
+            let is_last = batch.is_last;
+            let room: Room = Arc::new(permit);
+            self.read_batch(batch, &mut progress, &room, pieces).await?;
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 
     fn query(&self, range: &Range<u64>, bounds: Bounds, ttl: Duration) -> QueryEntry {
@@ -125,128 +198,85 @@ impl Source {
         }
     }
 
-    async fn read(
-        &self,
-        query: QueryEntry,
-        range: &Range<u64>,
-        limit: Option<&Window>,
-        mut room: Room,
-        pieces: &Pieces,
-    ) -> Result<End, Error> {
-        let lane = self.lanes.take().await?;
-        let mut progress = Progress {
-            came: 0,
-            found: Yield::default(),
-            next: range.start,
-            end: range.end,
-        };
-        let mut rerouted = 0;
-        'made: loop {
-            let mut made = lane.query(&query).await?;
-            loop {
-                let permit = room.wait().await;
-                if limit.is_some() && made.idle() > TTL / 2 {
-                    continue 'made; // It was made for nothing.
-                }
-                let batch = match made.next_batch().await {
-                    Err(err) if err.cause == Cause::Rerouted && progress.is_none() => {
-                        rerouted += 1;
-                        if rerouted > REROUTED {
-                            return Err(err);
-                        }
-                        continue 'made;
-                    }
-                    batch => batch?,
-                };
-                let Some(batch) = batch else {
-                    return Ok(progress.end(limit));
-                };
-                let is_last = batch.is_last;
-                self.read_batch(batch, &mut progress, pieces).await?;
-                let _ = pieces.send(Ok(Piece::BatchEnd(permit)));
-                if is_last {
-                    return Ok(progress.end(limit));
-                }
-                // The rest is better asked for anew than left to expire, or to fill the memory.
-                let full =
-                    |window: &Window| progress.found.bytes >= window.bytes || made.idle() > TTL / 2;
-                if limit.is_some_and(full) {
-                    return Ok(progress.leave());
-                }
-            }
+    async fn ask(&self, query: &mut Query<'_>) -> Result<Answer, Error> {
+        let answer = query.ask().await;
+        if let Err(err) = &answer
+            && err.cause == Cause::QueryLost
+        {
+            // It may be lost with the entry, which no retry brings back.
+            self.entry.times().await?;
         }
+        answer
     }
 
-    /// Reads a batch to its end, and sends what belongs to the window as it comes.
+    /// Fails unless the server has run for longer than there has been the query. A proxy may keep
+    /// its connection over a restart, after which the id may be that of somebody else's query.
+    async fn check_uptime(&self, query: &Query<'_>) -> Result<(), Error> {
+        let uptime = self.entry.server_uptime().await?;
+        if uptime.as_secs() > query.age().as_secs() {
+            return Ok(());
+        }
+        let text = "the server was restarted while a query was being read";
+        Err(Error::new(Cause::QueryLost, text))
+    }
+
+    /// Reads a batch to its end, and sends what belongs to the range as it comes.
     async fn read_batch(
         &self,
         mut batch: Batch,
         progress: &mut Progress,
+        room: &Room,
         pieces: &Pieces,
     ) -> Result<(), Error> {
         let received = Instant::now();
         let mut slicer = Slicer::new(mem::take(&mut batch.records));
         let mut records = Vec::new();
         let mut gathered = 0;
+        let mut send = |records: &mut Vec<Record>| {
+            progress.came += records.len() as u64;
+            let all = records.len();
+            records.retain(|record| progress.take(record));
+            let skipped = (all - records.len()) as u64;
+            self.stats.skipped.fetch_add(skipped, Ordering::Relaxed);
+            if !records.is_empty() {
+                let chunk = Chunk::new(mem::take(records), received, &self.stats, room);
+                // Nobody is there to care if this fails.
+                let _ = pieces.send(Ok(Piece::Records(chunk)));
+            }
+        };
         let mut bytes = Some(Bytes::new()); // for records that have none
         while let Some(some) = bytes {
             gathered += some.len();
             slicer.push(some, &mut records)?;
             if gathered >= CHUNK_BYTES {
                 gathered = 0;
-                self.send(&mut records, received, progress, pieces);
+                send(&mut records);
             }
-            bytes = batch.chunk().await.inspect_err(|_| {
-                // What is complete counts.
-                self.send(&mut records, received, progress, pieces);
-            })?;
+            bytes = match batch.chunk().await {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    send(&mut records); // What is complete counts.
+                    return Err(error);
+                }
+            };
         }
-        self.send(&mut records, received, progress, pieces);
+        send(&mut records);
         slicer.finish()
     }
-
-    /// Sends the records that belong to the window.
-    fn send(
-        &self,
-        records: &mut Vec<Record>,
-        received: Instant,
-        progress: &mut Progress,
-        pieces: &Pieces,
-    ) {
-        let all = records.len();
-        progress.came += all as u64;
-        records.retain(|record| progress.take(record));
-        let skipped = (all - records.len()) as u64;
-        self.stats.skipped.fetch_add(skipped, Ordering::Relaxed);
-        if !records.is_empty() {
-            let chunk = Chunk::new(mem::take(records), received, &self.stats);
-            // Nobody is there to care if this fails.
-            let _ = pieces.send(Ok(Piece::Records(chunk)));
-        }
-    }
 }
 
-/// What reading waits for.
-enum Room {
-    /// Leave to begin.
-    AfterLeave(Option<oneshot::Receiver<()>>),
-    /// Room for each batch.
-    ForBatches(Arc<Semaphore>),
-}
-
-impl Room {
-    async fn wait(&mut self) -> Option<OwnedSemaphorePermit> {
-        match self {
-            Self::AfterLeave(leave) => {
-                if let Some(leave) = leave.take() {
-                    // If nobody is there to give it, this task is about to be ended.
-                    let _ = leave.await;
-                }
-                None
-            }
-            Self::ForBatches(room) => room.clone().acquire_owned().await.ok(),
-        }
-    }
+/// What a batch has, if that is far more than was expected.
+fn surprise(batch: &Batch, window: &Window) -> Option<Yield> {
+    let found = Yield {
+        first: batch.records.first().map(|record| record.time()),
+        records: batch.records.len() as u64,
+        bytes: batch.records.iter().map(|record| record.length()).sum(),
+    };
+    let is_more = found.records > 0
+        && window.record > 0
+        && found.bytes > window.bytes.saturating_mul(2)
+        && found.bytes / found.records > window.record.saturating_mul(SURPRISE);
+    is_more.then_some(found)
 }
 
 /// How far a range is read.
@@ -259,6 +289,15 @@ struct Progress {
 }
 
 impl Progress {
+    fn new(range: &Range<u64>) -> Self {
+        Self {
+            came: 0,
+            found: Yield::default(),
+            next: range.start,
+            end: range.end,
+        }
+    }
+
     fn is_none(&self) -> bool {
         self.came == 0
     }
@@ -275,21 +314,36 @@ impl Progress {
         true
     }
 
-    /// The server has no more: of the range, or of what it was asked for.
-    fn end(self, limit: Option<&Window>) -> End {
-        match limit {
-            Some(window) if self.came >= window.records => self.leave(),
-            _ => End {
-                found: self.found,
-                rest: None,
-            },
+    /// The server has no more: of the window, or of what it was asked for.
+    fn end(self, window: &Window, took: Duration) -> End {
+        if self.came >= window.records {
+            return self.leave(took);
+        }
+        End {
+            found: self.found,
+            until: None,
+            rest: None,
+            took,
         }
     }
 
-    fn leave(self) -> End {
+    fn leave(self, took: Duration) -> End {
+        let rest = Some(self.next).filter(|next| *next < self.end);
         End {
             found: self.found,
-            rest: Some(self.next).filter(|next| *next < self.end),
+            until: rest,
+            rest,
+            took,
+        }
+    }
+
+    /// Leaves a batch unread, of which is known what it has.
+    fn put_off(self, found: Yield, batch: &Batch, took: Duration) -> End {
+        End {
+            found,
+            until: batch.records.last().map(|record| record.time() + 1),
+            rest: Some(self.next),
+            took,
         }
     }
 }
