@@ -19,6 +19,7 @@ use bytes::Bytes;
 use reduct_base::msg::entry_api::{QueryEntry, QueryType};
 use reduct_rs::JsonValue;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::Record;
 use super::batch::Slicer;
@@ -26,7 +27,7 @@ use super::condition::{Bounds, condition};
 use super::connection::MAX_BATCH_RECORDS;
 use super::entry::Entry;
 use super::error::{Cause, Error};
-use super::lane::{Answer, Batch, Lanes, Query};
+use super::lane::{Answer, Batch, Lane, Lanes, Query};
 use super::plan::{Window, Yield};
 use super::queue::{Chunk, ReaderStats, Room};
 
@@ -87,12 +88,12 @@ pub struct Source {
 }
 
 impl Source {
-    /// Makes the query for a window and waits for room. Then it reads the window, or its beginning
-    /// if it holds more than it may.
+    /// Makes the query for a window and waits for room, with the connection for a short time only.
+    /// Then it reads the window, or its beginning if it holds more than it may.
     pub async fn read_window(
         &self,
         window: Window,
-        room: oneshot::Receiver<Room>,
+        mut room: oneshot::Receiver<Room>,
         pieces: &Pieces,
     ) -> Result<End, Error> {
         let bounds = Bounds {
@@ -108,39 +109,63 @@ impl Source {
             None => TTL,
         };
         let query = self.query(&window.range, bounds, ttl);
-        let lane = self.lanes.take().await?;
-        let mut progress = Progress::new(&window.range);
-        let mut made = lane.query(&query).await?;
+        {
+            let lane = self.lanes.take().await?;
+            let made = lane.query(&query).await?;
+            match timeout(MOST_IDLE, &mut room).await {
+                Ok(Ok(room)) => {
+                    return self
+                        .read_made(made, &lane, &query, &window, &room, pieces)
+                        .await;
+                }
+                Ok(Err(_)) => return pending().await, // Until this is ended.
+                Err(_) => {}                          // It was made in vain.
+            }
+        }
         let Ok(room) = room.await else {
-            return pending().await; // Until this is ended.
+            return pending().await;
         };
+        let lane = self.lanes.take().await?;
+        let made = lane.query(&query).await?;
+        self.read_made(made, &lane, &query, &window, &room, pieces)
+            .await
+    }
+
+    /// Reads a window by a query that is just made.
+    async fn read_made<'a>(
+        &self,
+        mut made: Query<'a>,
+        lane: &'a Lane<'a>,
+        query: &QueryEntry,
+        window: &Window,
+        room: &Room,
+        pieces: &Pieces,
+    ) -> Result<End, Error> {
+        let mut progress = Progress::new(&window.range);
         let mut rerouted = 0;
         loop {
-            if made.idle() > MOST_IDLE && progress.is_none() {
-                made = lane.query(&query).await?;
-            }
             let answer = self.ask(&mut made).await?;
             if answer.is_rerouted && rerouted < REROUTED {
                 if !progress.is_none() {
                     return Ok(progress.leave(made.age()));
                 }
                 rerouted += 1;
-                made = lane.query(&query).await?;
+                made = lane.query(query).await?;
                 continue;
             }
             if answer.is_rerouted {
                 self.check_uptime(&made).await?;
             }
             let Some(batch) = answer.batch else {
-                return Ok(progress.end(&window, made.age()));
+                return Ok(progress.end(window, made.age()));
             };
             let is_last = batch.is_last;
-            if let Some(found) = surprise(&batch, &window) {
+            if let Some(found) = surprise(&batch, window) {
                 return Ok(progress.put_off(found, &batch, made.age()));
             }
-            self.read_batch(batch, &mut progress, &room, pieces).await?;
+            self.read_batch(batch, &mut progress, room, pieces).await?;
             if is_last {
-                return Ok(progress.end(&window, made.age()));
+                return Ok(progress.end(window, made.age()));
             }
             // The rest is better asked for anew than left waiting, or to fill the memory.
             if progress.found.bytes >= window.bytes || made.idle() > MOST_IDLE {
