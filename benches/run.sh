@@ -12,7 +12,7 @@ source "$here/../pipelines/lib/server.sh"
 
 runs=${BENCH_RUNS:-5}
 bucket=bench
-batches=() # --batch-size and --batch-records, as reductsrc asks for them
+batches=(--batch-size 10MB --batch-records 2000) # as reductsrc asks for them
 splitter="reductepisodesplit duration=2000000000"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target}
 tools=$CARGO_TARGET_DIR/release/reduct-bench
