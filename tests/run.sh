@@ -79,6 +79,14 @@ fuzz_targets() {
   done
 }
 
+# They are a package of their own, which no other check builds.
+benchmark_tools() {
+  local manifest=benches/tools/Cargo.toml
+  cargo fmt --manifest-path "$manifest" --check
+  cargo clippy --locked --manifest-path "$manifest" --all-targets -- -D warnings
+  cargo test --locked --manifest-path "$manifest"
+}
+
 # The runner's own closing lines come last.
 summary() {
   printf '\n=== Result\n'
@@ -100,6 +108,7 @@ check clippy cargo clippy --locked --all-targets -- -D warnings
 check tests all_tests "$@"
 check 'fuzz targets, 20 s each' fuzz_targets
 check "pipelines' smoke test" tests/smoke.sh
+check 'benchmark tools' benchmark_tools
 check 'meson build and install' meson_install
 check 'equal version numbers' same_version
 summary
