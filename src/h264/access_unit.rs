@@ -576,21 +576,28 @@ impl Unfinished {
 /// Inserts `sets` at the begin of an access unit, where only a delimiter can be before them
 /// (7.4.1.2.3).
 fn insert_after_delimiter(parts: &mut Vec<Bytes>, sets: Bytes) {
-    let mut at = 0;
-    if let Some(first) = parts.first().cloned() {
-        let mut units = annexb::nal_units(&first);
-        let is_delimiter =
-            |nal: NalUnit| nal_unit_type(first[nal.bytes.start]) == nal_type::DELIMITER;
-        if units.next().is_some_and(is_delimiter) {
-            let end = units.next().map_or(first.len(), |next| next.start);
-            at = 1;
-            if end < first.len() {
-                parts[0] = first.slice(..end);
-                parts.insert(1, first.slice(end..));
-            }
-        }
+    let (mut at, start) = after_delimiter(parts);
+    if start > 0 {
+        let after = parts[at].split_off(start);
+        at += 1;
+        parts.insert(at, after);
     }
     parts.insert(at, sets);
+}
+
+/// The part, and the place in it, where what comes after a delimiter begins. Zeros may be a part
+/// of their own.
+fn after_delimiter(parts: &[Bytes]) -> (usize, usize) {
+    let mut units = parts.iter().enumerate().flat_map(|(nth, part)| {
+        annexb::nal_units(part).map(move |NalUnit { start, bytes }| (nth, start, part[bytes.start]))
+    });
+    match units.next() {
+        Some((_, _, header)) if nal_unit_type(header) == nal_type::DELIMITER => {
+            let next = units.next();
+            next.map_or((parts.len(), 0), |(nth, start, _)| (nth, start))
+        }
+        _ => (0, 0),
+    }
 }
 
 fn cost(parts: &[Bytes]) -> usize {

@@ -482,6 +482,23 @@ fn sets_from_elsewhere_come_after_the_delimiter() {
     let mut parts = vec![record(&[AUD]), record(&[SEI])];
     insert_after_delimiter(&mut parts, record(&[&pps(0)]));
     assert_eq!(parts, [record(&[AUD]), record(&[&pps(0)]), record(&[SEI])]);
+
+    // Zeros alone are a part, and more of them come after the delimiter.
+    let zeros = Bytes::from_static(&[0]);
+    let mut parts = vec![
+        zeros.clone(),
+        record(&[AUD]),
+        [&[0], &record(&[SEI])[..]].concat().into(),
+    ];
+    insert_after_delimiter(&mut parts, record(&[&pps(0)]));
+    let expected = [
+        &zeros,
+        &record(&[AUD]),
+        &zeros,
+        &record(&[&pps(0)]),
+        &record(&[SEI]),
+    ];
+    assert!(parts.iter().eq(expected));
 }
 
 #[test]
