@@ -12,6 +12,10 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+/// `start_code_prefix_one_3bytes`. It cannot occur inside a NAL unit: the encoder inserts emulation
+/// prevention bytes.
+pub const START_CODE: &[u8] = &[0, 0, 1];
+
 /// Where a NAL unit lies in a byte stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NalUnit {
@@ -25,13 +29,12 @@ pub struct NalUnit {
 ///
 /// Bytes before the first start code belong to no NAL unit: see [`begins_with_start_code`].
 pub fn nal_units(data: &[u8]) -> impl Iterator<Item = NalUnit> + '_ {
-    // 00 00 01 cannot occur inside a NAL unit: the encoder inserts emulation prevention bytes.
-    let mut codes = memmem::find_iter(data, b"\0\0\x01").peekable();
+    let mut codes = memmem::find_iter(data, START_CODE).peekable();
 
     std::iter::from_fn(move || {
         loop {
             let code = codes.next()?;
-            let begin = code + 3;
+            let begin = code + START_CODE.len();
             let mut end = codes.peek().copied().unwrap_or(data.len());
             while end > begin && data[end - 1] == 0 {
                 end -= 1;
@@ -48,13 +51,13 @@ pub fn nal_units(data: &[u8]) -> impl Iterator<Item = NalUnit> + '_ {
 }
 
 /// Whether `data` begins with a start code, after any number of `leading_zero_8bits`.
-pub fn begins_with_start_code(data: &[u8]) -> bool {
-    let zeros = data.iter().take_while(|byte| **byte == 0).count();
-    zeros >= 2 && data.get(zeros) == Some(&1)
+pub fn begins_with_start_code<'a>(data: impl IntoIterator<Item = &'a u8>) -> bool {
+    let other = data.into_iter().enumerate().find(|(_, byte)| **byte != 0);
+    other.is_some_and(|(zeros, byte)| zeros >= 2 && *byte == 1)
 }
 
-/// The four-byte start code takes one more zero, its `zero_byte`.
-fn start_code_begin(data: &[u8], code: usize) -> usize {
+/// Where the start code at `code` begins: that of four bytes takes one more zero, its `zero_byte`.
+pub fn start_code_begin(data: &[u8], code: usize) -> usize {
     if code > 0 && data[code - 1] == 0 {
         code - 1
     } else {

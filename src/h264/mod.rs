@@ -14,6 +14,7 @@
 mod access_unit;
 mod annexb;
 pub mod avc;
+mod chunks;
 mod damage;
 mod parameter_sets;
 mod picture;
@@ -32,6 +33,7 @@ use h264_reader::rbsp::{BitRead, BitReader};
 
 pub use access_unit::{AccessUnit, AccessUnitSplitter, Integrity, Pushed};
 pub use annexb::nal_units;
+pub use chunks::between_nal_units;
 pub use damage::Damage;
 pub use parameter_sets::ParameterSets;
 pub use picture_order::PictureOrder;
