@@ -9,11 +9,12 @@
 //! Access units of a byte stream (ITU-T H.264, 7.4.1.2.3).
 
 use std::collections::VecDeque;
-use std::mem;
+use std::{mem, slice};
 
 use bytes::Bytes;
 
 use super::annexb::{self, NalUnit};
+use super::chunks::joined;
 use super::damage::{Damage, MAX_BYTES};
 use super::parameter_sets::{Decoded, ParameterSets};
 use super::picture::{Picture, Slice};
@@ -24,15 +25,15 @@ use super::{avc, nal_type, nal_unit_type, sei};
 
 /// What a part costs besides its bytes: many small ones count as well.
 const PART_BYTES: usize = 128;
-/// A part that waits for the next piece may keep so many times its bytes in memory.
+/// A part that waits for the next record may keep so many times its bytes in memory.
 const PIN_RATIO: usize = 16;
 
 /// One frame: a primary coded picture and all that belongs to it, or the two of a complementary
 /// field pair.
 #[derive(Debug)]
 pub struct AccessUnit {
-    /// The bytes of the stream, start codes included. One part for each record that has some of
-    /// it; the parts share the records' memory.
+    /// The bytes of the stream, start codes included. One part for each piece of a record that has
+    /// some of it; the parts share the records' memory.
     pub parts: Vec<Bytes>,
     /// The picture is an IDR picture: decoding can start here.
     pub idr: bool,
@@ -57,7 +58,7 @@ pub enum Integrity {
     Undecodable,
 }
 
-/// What a piece of a stream brought.
+/// What a record of a stream brought.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pushed {
     /// The access units that begin in it.
@@ -70,7 +71,7 @@ pub struct Pushed {
     pub damage: Option<Damage>,
 }
 
-/// Cuts a byte stream, which comes in pieces of whole NAL units, into access units.
+/// Cuts a byte stream, which comes in records of whole NAL units, into access units.
 ///
 /// An access unit is complete when the next one begins, so that the last one comes out of
 /// [`finish`](Self::finish). What cannot be read is left out and told; no other byte of the stream
@@ -128,7 +129,7 @@ enum Place {
     NextUnit,
 }
 
-/// Takes a piece of the stream apart, from its begin to its end.
+/// Takes a piece of a record apart, from its begin to its end.
 struct Piece<'a> {
     data: &'a Bytes,
     taken: usize,
@@ -157,41 +158,36 @@ impl Piece<'_> {
 }
 
 impl AccessUnitSplitter {
-    /// Takes the next piece of the stream and appends the access units that it completes to
+    /// Takes the next record of the stream and appends the access units that it completes to
     /// `complete`.
     pub fn push(&mut self, data: &Bytes, complete: &mut VecDeque<AccessUnit>) -> Pushed {
+        self.push_record(slice::from_ref(data), complete)
+    }
+
+    /// The same of a record in pieces, as [`between_nal_units`](super::between_nal_units) gives
+    /// them.
+    pub fn push_record(&mut self, pieces: &[Bytes], complete: &mut VecDeque<AccessUnit>) -> Pushed {
         let mut pushed = Pushed {
-            damage: self.format_damage(data),
+            damage: self.format_damage(pieces),
             ..Default::default()
         };
         if pushed.damage.is_some() {
             self.lose();
             return pushed;
         }
-        let mut piece = Piece {
-            data,
-            taken: 0,
-            leaving_out: false,
-        };
-        for NalUnit { start, bytes } in annexb::nal_units(data) {
-            piece.begin(start);
-            let nal = data.slice(bytes);
-            let damage = match nal_unit_type(nal[0]) {
-                nal_type::SLICE | nal_type::SLICE_PARTITION_A | nal_type::SLICE_IDR => {
-                    self.add_slice(&nal, start, &mut piece, complete, &mut pushed)
-                }
-                other => self.add_other(other, nal, start, &mut piece),
+        let mut leaving_out = false;
+        for data in pieces {
+            let mut piece = Piece {
+                data,
+                taken: 0,
+                leaving_out,
             };
-            if damage.is_some() {
-                let before = piece.take_until(start);
-                self.put(before);
-                piece.leaving_out = true;
-            }
-            pushed.damage = pushed.damage.or(damage);
+            self.add_piece(&mut piece, complete, &mut pushed);
+            leaving_out = piece.leaving_out;
+            self.put(piece.take_rest());
         }
-        self.put(piece.take_rest());
         if self.has_stray_slice {
-            // A piece that has other slices was cut off within its last picture.
+            // A record that has other slices was cut off within its last picture.
             let in_picture = pushed.begun > 0 || pushed.continues;
             match self.current.picture {
                 _ if in_picture => {}
@@ -200,7 +196,7 @@ impl AccessUnitSplitter {
             }
             self.settle_stray_slice(in_picture, complete, &mut pushed.begun);
         }
-        self.release_memory_of(data);
+        self.release_memory_of(pieces);
         if self.held > MAX_BYTES {
             pushed.damage = pushed.damage.or(Some(Damage::TooLarge));
             self.abandon(complete);
@@ -232,8 +228,7 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// The piece of the stream ends with an access unit: it is complete, unless it is the first
-    /// field of a frame.
+    /// The record ends with an access unit: it is complete, unless it is the first field of a frame.
     pub fn end_access_unit(&mut self, complete: &mut VecDeque<AccessUnit>) {
         let Some(picture) = &self.current.picture else {
             return;
@@ -254,13 +249,16 @@ impl AccessUnitSplitter {
         rest.iter().map(Bytes::len).sum()
     }
 
-    /// Whether a slice in `data` comes before any parameter sets.
-    pub fn lacks_parameter_sets(&self, data: &Bytes) -> bool {
+    /// Whether a slice in the record comes before any parameter sets.
+    pub fn lacks_parameter_sets(&self, pieces: &[Bytes]) -> bool {
+        let mut headers = pieces
+            .iter()
+            .flat_map(|data| annexb::nal_units(data).map(|nal| data[nal.bytes.start]));
         let mut sets = [false; 2];
         !self.sets.has_active()
-            && self.format_damage(data).is_none()
-            && annexb::nal_units(data)
-                .find_map(|nal| match nal_unit_type(data[nal.bytes.start]) {
+            && self.format_damage(pieces).is_none()
+            && headers
+                .find_map(|header| match nal_unit_type(header) {
                     nal_type::SPS => {
                         sets[0] = true;
                         None
@@ -282,16 +280,45 @@ impl AccessUnitSplitter {
         self.vui_frame_rate
     }
 
-    /// Whether `data` is a byte stream, if there is anything in it.
-    fn format_damage(&self, data: &[u8]) -> Option<Damage> {
-        let begins = annexb::begins_with_start_code(data);
+    /// Whether the record is a byte stream, if there is anything in it.
+    fn format_damage(&self, pieces: &[Bytes]) -> Option<Damage> {
+        let begins = annexb::begins_with_start_code(pieces.iter().flatten());
         // Where a byte stream goes on, what may be a length is a start code.
-        if !(begins && self.sets.has_active()) && avc::is_length_prefixed(data) {
+        if begins && self.sets.has_active() {
+            return None;
+        }
+        let data = joined(pieces);
+        if avc::is_length_prefixed(&data) {
             Some(Damage::LengthPrefixed)
         } else if begins || data.iter().all(|byte| *byte == 0) {
             None
         } else {
             Some(Damage::NotByteStream)
+        }
+    }
+
+    /// Adds the NAL units of a piece.
+    fn add_piece(
+        &mut self,
+        piece: &mut Piece,
+        complete: &mut VecDeque<AccessUnit>,
+        pushed: &mut Pushed,
+    ) {
+        for NalUnit { start, bytes } in annexb::nal_units(piece.data) {
+            piece.begin(start);
+            let nal = piece.data.slice(bytes);
+            let damage = match nal_unit_type(nal[0]) {
+                nal_type::SLICE | nal_type::SLICE_PARTITION_A | nal_type::SLICE_IDR => {
+                    self.add_slice(&nal, start, piece, complete, pushed)
+                }
+                other => self.add_other(other, nal, start, piece),
+            };
+            if damage.is_some() {
+                let before = piece.take_until(start);
+                self.put(before);
+                piece.leaving_out = true;
+            }
+            pushed.damage = pushed.damage.or(damage);
         }
     }
 
@@ -526,12 +553,19 @@ impl AccessUnitSplitter {
     }
 
     /// A small part of a record shall not keep all of it in memory while it waits for the next one.
-    fn release_memory_of(&mut self, data: &Bytes) {
-        let memory = data.as_ptr_range();
+    fn release_memory_of(&mut self, pieces: &[Bytes]) {
+        let size: usize = pieces.iter().map(Bytes::len).sum();
+        let memory = pieces.iter().rev().map(|piece| piece.as_ptr_range());
+        let mut memory = memory.peekable();
+        // The parts are in the order of the pieces.
+        let mut is_new = |part: &Bytes| {
+            while (memory.next_if(|piece| !piece.contains(&part.as_ptr()))).is_some() {}
+            memory.peek().is_some()
+        };
         let ahead = self.ahead.as_mut().map(|ahead| &mut ahead.parts);
-        for parts in [Some(&mut self.current.parts), ahead].into_iter().flatten() {
-            let new = (parts.iter_mut().rev()).take_while(|part| memory.contains(&part.as_ptr()));
-            for part in new.filter(|part| part.len() < data.len() / PIN_RATIO) {
+        for parts in [ahead, Some(&mut self.current.parts)].into_iter().flatten() {
+            let new = (parts.iter_mut().rev()).take_while(|part| is_new(part));
+            for part in new.filter(|part| part.len() < size / PIN_RATIO) {
                 *part = Bytes::copy_from_slice(part);
             }
         }

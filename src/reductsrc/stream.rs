@@ -9,6 +9,7 @@
 //! From records to what the source pushes: the state of the streaming thread.
 
 use std::collections::VecDeque;
+use std::slice;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -226,7 +227,9 @@ impl Stream {
             return Ok(());
         }
         if let Some(reach) = self.lookback
-            && self.splitter.lacks_parameter_sets(&record.data)
+            && self
+                .splitter
+                .lacks_parameter_sets(slice::from_ref(&record.data))
         {
             self.lookback = None;
             if let Source::Reading(reader) = std::mem::replace(&mut self.source, Source::Ended) {

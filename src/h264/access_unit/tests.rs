@@ -393,6 +393,45 @@ fn a_small_part_does_not_keep_its_record() {
 }
 
 #[test]
+fn small_parts_do_not_keep_the_pieces_of_their_record() {
+    // Of a filler, so that the picture goes on.
+    let forbidden = [&[0x8c], &[1; 1 << 20][..]].concat();
+    let mut splitter = AccessUnitSplitter::default();
+    let mut units = VecDeque::new();
+    let pieces = [
+        record(&[&sps(SPS), &pps(0), &slice(IDR)]),
+        record(&[&forbidden]),
+        record(&[SEI]),
+    ];
+    splitter.push_record(&pieces, &mut units);
+    assert!(units.is_empty());
+    for piece in pieces {
+        assert!(piece.try_into_mut().is_ok());
+    }
+}
+
+#[test]
+fn parts_are_the_pieces() {
+    let part = slice(Header {
+        first_macroblock: 4,
+        ..IDR
+    });
+    let pieces = [
+        record(&[&sps(SPS), &pps(0), &slice(IDR)]),
+        record(&[&part]),
+        record(&[&slice(P)]),
+    ];
+    let mut splitter = AccessUnitSplitter::default();
+    let mut units = VecDeque::new();
+    assert_eq!(splitter.push_record(&pieces, &mut units).begun, 2);
+    splitter.finish(&mut units);
+    let parts = units.iter().flat_map(|unit| &unit.parts);
+    let address = |part: &Bytes| part.as_ptr_range();
+    assert!(parts.map(address).eq(pieces.iter().map(address)));
+    assert_eq!(units[0].parts.len(), 2);
+}
+
+#[test]
 fn a_loss_is_told_after_lost_pictures() {
     let (sps, pps, idr) = (sps(SPS), pps(0), slice(IDR));
     let unknown = slice(Header {
@@ -512,12 +551,13 @@ fn zeros_that_lack_emulation_prevention() {
 #[test]
 fn streams_that_are_joined() {
     let splitter = AccessUnitSplitter::default();
+    let lacks = |record| splitter.lacks_parameter_sets(&[record]);
     let (sps, pps, idr, p) = (sps(SPS), pps(0), slice(IDR), slice(P));
-    assert!(splitter.lacks_parameter_sets(&record(&[AUD, &p, &sps, &pps, &idr])));
-    assert!(splitter.lacks_parameter_sets(&record(&[&sps, &idr])));
-    assert!(!splitter.lacks_parameter_sets(&record(&[&sps, &pps, &idr])));
-    assert!(!splitter.lacks_parameter_sets(&record(&[SEI])));
-    assert!(!splitter.lacks_parameter_sets(&Bytes::from_static(b"{}")));
+    assert!(lacks(record(&[AUD, &p, &sps, &pps, &idr])));
+    assert!(lacks(record(&[&sps, &idr])));
+    assert!(!lacks(record(&[&sps, &pps, &idr])));
+    assert!(!lacks(record(&[SEI])));
+    assert!(!lacks(Bytes::from_static(b"{}")));
 }
 
 #[test]
@@ -592,6 +632,15 @@ fn other_formats() {
         let pushed = splitter.push(&data.clone().into(), &mut VecDeque::new());
         assert_eq!((pushed.begun, pushed.damage), (0, expected), "{data:?}");
     }
+}
+
+/// A length of 260 bytes is a start code as well, so that each unit may be a piece.
+#[test]
+fn lengths_are_known_in_pieces() {
+    let unit = Bytes::from([&[0, 0, 1, 4][..], &[0x41; 260]].concat());
+    let mut splitter = AccessUnitSplitter::default();
+    let pushed = splitter.push_record(&[unit.clone(), unit], &mut VecDeque::new());
+    assert_eq!(pushed.damage, Some(Damage::LengthPrefixed));
 }
 
 /// 00 00 01 41 is a start code and a header, and a length of 321 bytes.
