@@ -14,13 +14,15 @@ use std::ops::Range;
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::testing::{
     AUD, END_OF_SEQUENCE, FILLER, Header, Order, P, PREFIX, SEI, SPS, SpsSpec, pps, recovery_point,
     slice, sps,
 };
 use super::{
-    AccessUnit, AccessUnitSplitter, Damage, Integrity, ParameterSets, PictureOrder, avc, nal_units,
+    AccessUnit, AccessUnitSplitter, Damage, Integrity, ParameterSets, PictureOrder, avc,
+    between_nal_units, nal_units,
 };
 
 /// A frame, or a pair of fields, and what goes with it.
@@ -74,6 +76,12 @@ impl Stream {
             .collect();
         bytes.resize(bytes.len() + self.trailing_zeros, 0);
         bytes
+    }
+
+    fn insert(&mut self, at: Index, nal: Vec<u8>) {
+        let at = at.index(self.nals.len());
+        self.nals.insert(at, nal);
+        self.codes.insert(at, vec![0, 0, 0, 1]);
     }
 }
 
@@ -275,6 +283,27 @@ fn records(stream: &[u8], cuts: &[bool]) -> Vec<Bytes> {
     begins.zip(ends).map(|(a, b)| stream.slice(a..b)).collect()
 }
 
+/// Cuts a stream into records anywhere, with `lengths` around and around.
+fn records_anywhere(stream: &[u8], lengths: &[usize]) -> Vec<Bytes> {
+    let mut rest = Bytes::copy_from_slice(stream);
+    let lengths = lengths.iter().cycle();
+    lengths
+        .map_while(|length| {
+            let length = rest.len().min(*length);
+            (length > 0).then(|| rest.split_to(length))
+        })
+        .collect()
+}
+
+/// A record as a network brings it: in chunks, each with memory of its own.
+fn chunks(record: &[u8], cuts: &[Index]) -> Vec<Bytes> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(record.len() + 1)).collect();
+    at.extend([0, record.len()]);
+    at.sort_unstable();
+    let spans = at.windows(2).map(|span| &record[span[0]..span[1]]);
+    spans.map(Bytes::copy_from_slice).collect()
+}
+
 /// All that is known of an access unit.
 #[derive(Debug, PartialEq, Eq)]
 struct Facts {
@@ -333,6 +362,34 @@ fn split(records: &[Bytes], end_each: bool) -> Split {
     split
 }
 
+/// Each record makes the same in chunks as in one piece.
+fn check_chunks(records: &[Bytes], cuts: &[Index], end_each: bool) -> Result<(), TestCaseError> {
+    let (mut whole, mut in_chunks) = <(AccessUnitSplitter, AccessUnitSplitter)>::default();
+    let (mut expected, mut units) = (VecDeque::new(), VecDeque::new());
+    for record in records {
+        let pieces = between_nal_units(chunks(record, cuts));
+        prop_assert_eq!(
+            in_chunks.lacks_parameter_sets(&pieces),
+            whole.lacks_parameter_sets(std::slice::from_ref(record))
+        );
+        prop_assert_eq!(
+            in_chunks.push_record(&pieces, &mut units),
+            whole.push(record, &mut expected)
+        );
+        if end_each {
+            in_chunks.end_access_unit(&mut units);
+            whole.end_access_unit(&mut expected);
+        }
+        prop_assert_eq!(units.len(), expected.len());
+    }
+    prop_assert_eq!(in_chunks.finish(&mut units), whole.finish(&mut expected));
+    let facts = |units: VecDeque<AccessUnit>| -> Vec<Facts> {
+        units.into_iter().map(Facts::from).collect()
+    };
+    prop_assert_eq!(facts(units), facts(expected));
+    Ok(())
+}
+
 /// What holds for any bytes: each access unit that begins is given, and its bytes are those of the
 /// stream, in its order, each once. Only parameter sets may come again.
 fn check(records: &[Bytes], split: &Split) -> Result<(), TestCaseError> {
@@ -381,16 +438,16 @@ enum Fault {
     Insert(Vec<u8>),
 }
 
-fn fault() -> impl Strategy<Value = (prop::sample::Index, Fault)> {
+fn fault() -> impl Strategy<Value = (Index, Fault)> {
     let fault = prop_oneof![
         (0u8..8).prop_map(|bit| Fault::Flip(1 << bit)),
         (1usize..40).prop_map(Fault::Cut),
         vec(prop_oneof![Just(0), Just(1), any::<u8>()], 1..8).prop_map(Fault::Insert),
     ];
-    (any::<prop::sample::Index>(), fault)
+    (any::<Index>(), fault)
 }
 
-fn damage(stream: &mut Vec<u8>, faults: &[(prop::sample::Index, Fault)]) {
+fn damage(stream: &mut Vec<u8>, faults: &[(Index, Fault)]) {
     for (at, fault) in faults {
         if stream.is_empty() {
             return;
@@ -460,20 +517,18 @@ proptest! {
     fn records_change_nothing(
         spec in spec(),
         frames in vec(frame(), 1..8),
-        others in vec((any::<prop::sample::Index>(), any::<u8>(), payload()), 0..8),
+        others in vec((any::<Index>(), any::<u8>(), payload()), 0..8),
         codes in codes(),
         zeros in 0usize..4,
         cuts in cuts(),
     ) {
         let (mut stream, _) = stream_of(spec, &frames, codes, zeros);
         for (at, header, mut payload) in others {
-            let at = at.index(stream.nals.len());
             // What a slice without contents was part of is told by its record.
             if matches!(super::nal_unit_type(header), 1 | 2 | 5) {
                 payload.push(0x80);
             }
-            stream.nals.insert(at, [vec![header.max(1)], payload].concat());
-            stream.codes.insert(at, vec![0, 0, 0, 1]);
+            stream.insert(at, [vec![header.max(1)], payload].concat());
         }
         let stream = stream.bytes();
         let whole = [Bytes::from(stream.clone())];
@@ -504,15 +559,7 @@ proptest! {
         let at_nals = records(&stream, &cuts);
         check(&at_nals, &split(&at_nals, end_each))?;
         // Also records that do not begin with a NAL unit.
-        let mut rest = Bytes::from(stream);
-        let anywhere: Vec<Bytes> = lengths
-            .iter()
-            .cycle()
-            .map_while(|length| {
-                let length = rest.len().min(*length);
-                (length > 0).then(|| rest.split_to(length))
-            })
-            .collect();
+        let anywhere = records_anywhere(&stream, &lengths);
         check(&anywhere, &split(&anywhere, end_each))?;
     }
 
@@ -522,10 +569,36 @@ proptest! {
         records in vec(vec(prop_oneof![Just(0), Just(1), any::<u8>()], 0..200), 0..8),
         begins in any::<bool>(),
         end_each in any::<bool>(),
+        cuts in vec(any::<Index>(), 0..12),
     ) {
         let code: &[u8] = if begins { &[0, 0, 0, 1] } else { &[] };
         let records: Vec<Bytes> = records.iter().map(|bytes| [code, bytes].concat().into()).collect();
         check(&records, &split(&records, end_each))?;
+        check_chunks(&records, &cuts, end_each)?;
+    }
+
+    /// It does not matter in which chunks a record comes, damaged or not.
+    #[test]
+    fn chunks_change_nothing(
+        spec in spec(),
+        frames in vec(frame(), 1..8),
+        others in vec((any::<Index>(), 1u8.., payload()), 0..8),
+        codes in codes(),
+        zeros in 0usize..4,
+        faults in vec(fault(), 0..8),
+        cuts in cuts(),
+        lengths in vec(1usize..200, 1..20),
+        chunk_cuts in vec(any::<Index>(), 0..12),
+        end_each in any::<bool>(),
+    ) {
+        let (mut stream, _) = stream_of(spec, &frames, codes, zeros);
+        for (at, header, payload) in others {
+            stream.insert(at, [vec![header], payload].concat());
+        }
+        let mut stream = stream.bytes();
+        damage(&mut stream, &faults);
+        check_chunks(&records(&stream, &cuts), &chunk_cuts, end_each)?;
+        check_chunks(&records_anywhere(&stream, &lengths), &chunk_cuts, end_each)?;
     }
 
     /// The NAL units of a byte stream are those that were written, and nothing lies between them.
@@ -580,7 +653,7 @@ proptest! {
     #[test]
     fn configurations_keep_parameter_sets(
         nals in vec((prop_oneof![Just(0x67), Just(0x68)], payload()), 0..12),
-        cut in any::<prop::sample::Index>(),
+        cut in any::<Index>(),
     ) {
         let mut sets = ParameterSets::default();
         for (header, payload) in nals {
