@@ -806,6 +806,21 @@ fn when_picks_records_by_their_labels() {
 }
 
 #[test]
+fn when_nothing_is_picked_there_is_nothing() {
+    let (bucket, _) = record(&Recording::default(), &example());
+    for when in [
+        r#"{"&none": {"$eq": 1}}"#,
+        r#"{"&none": {"$eq": 1}, "$limit": 5}"#,
+        r#"{"&none": {"$eq": 1}, "$each_n": 2}"#,
+    ] {
+        assert!(
+            read(&bucket, &[("when", when)]).buffers.is_empty(),
+            "{when}"
+        );
+    }
+}
+
+#[test]
 fn when_with_selected_labels_of_its_own_still_finds_the_frame_rate() {
     read_good(r##"{"&good": {"$eq": true}, "#select_labels": ["good"]}"##);
 }

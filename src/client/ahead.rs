@@ -12,14 +12,16 @@
 use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::entry::Entry;
+use super::entry::{Entry, EntryTimes};
 use super::error::{Cause, Error};
 use super::plan::Plan;
 use super::queue::{Chunk, Room};
@@ -36,7 +38,8 @@ impl Ahead {
     /// one is read.
     pub fn whole(source: Arc<Source>, range: Range<u64>, prefetch_bytes: u64) -> Self {
         let room = Arc::new(Semaphore::new(2));
-        let batch_bytes = (prefetch_bytes / 2).max(1);
+        // The last record of a batch may go beyond it.
+        let batch_bytes = (prefetch_bytes / 3).max(1);
         let reading = Reading::new(|pieces| async move {
             let whole = source.read_whole(range, batch_bytes, room, &pieces);
             whole.await.map(|_| pieces)
@@ -112,8 +115,22 @@ pub struct Windows {
     news: mpsc::UnboundedReceiver<News>,
     /// The time of the newest record is on its way.
     asks_for_newest: bool,
-    /// The windows in memory, by the starts of their ranges.
-    in_memory: Vec<(u64, Weak<Slot>)>,
+    /// The windows in memory.
+    in_memory: Vec<(Id, Weak<Slot>)>,
+    next_id: Id,
+    /// What asks for the time of the newest record.
+    asking: Option<JoinHandle<()>>,
+}
+
+/// Tells windows apart: two may begin at the same time.
+type Id = u64;
+
+impl Drop for Windows {
+    fn drop(&mut self) {
+        if let Some(asking) = &self.asking {
+            asking.abort();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -125,6 +142,7 @@ enum Part {
 /// A window that is being read, or is read and waits for its turn.
 #[derive(Debug)]
 struct Begun {
+    id: Id,
     range: Range<u64>,
     reading: Reading,
     /// To let it read, once there is memory for it.
@@ -160,10 +178,10 @@ impl Part {
 /// What the tasks tell.
 #[derive(Debug)]
 enum News {
-    /// A window is read, by the start of its range.
-    Read(u64, End),
-    /// The time of the newest record.
-    Newest(Result<u64, Error>),
+    /// A window is read.
+    Read(Id, End),
+    /// The times of the oldest and the newest record.
+    Times(Result<EntryTimes, Error>),
     /// There is room for another window.
     Freed,
 }
@@ -181,6 +199,8 @@ impl Windows {
             news,
             asks_for_newest: false,
             in_memory: Vec::new(),
+            next_id: 0,
+            asking: None,
         }
     }
 
@@ -271,8 +291,8 @@ impl Windows {
             return false;
         };
         if let Part::Window(begun) = &self.parts[last] {
-            let range = begun.range.clone();
-            self.in_memory.retain(|(start, _)| *start != range.start);
+            let (id, range) = (begun.id, begun.range.clone());
+            self.in_memory.retain(|(other, _)| *other != id);
             self.parts[last] = Part::Unread(range);
         }
         true
@@ -283,8 +303,7 @@ impl Windows {
             && let Some(go) = begun.go.take()
         {
             let slot = Arc::new(Slot(self.news_sender.clone()));
-            self.in_memory
-                .push((begun.range.start, Arc::downgrade(&slot)));
+            self.in_memory.push((begun.id, Arc::downgrade(&slot)));
             // A task that has failed needs no room.
             let _ = go.send(slot);
         }
@@ -309,14 +328,16 @@ impl Windows {
         }
         let range = window.range.clone();
         let (source, news) = (self.source.clone(), self.news_sender.clone());
+        let id = self.next_id;
+        self.next_id += 1;
         let (go, room) = oneshot::channel();
         let reading = Reading::new(|pieces| async move {
-            let start = window.range.start;
             let end = source.read_window(window, room, &pieces).await?;
-            let _ = news.send(News::Read(start, end));
+            let _ = news.send(News::Read(id, end));
             Ok(pieces)
         });
         let begun = Begun {
+            id,
             range,
             reading,
             go: Some(go),
@@ -326,10 +347,14 @@ impl Windows {
 
     fn hear(&mut self, news: Option<News>) -> Result<(), Error> {
         match news.ok_or_else(makes_no_sense)? {
-            News::Read(start, end) => self.learn(start, end),
-            News::Newest(newest) => {
-                self.plan.hear_of(newest?);
+            News::Read(id, end) => self.learn(id, end),
+            News::Times(times) => {
+                let times = times?;
+                self.plan.hear_of(times.newest);
                 self.asks_for_newest = false;
+                if let Some(Part::Unread(first)) = self.parts.front_mut() {
+                    first.start = first.start.max(times.oldest).min(first.end);
+                }
             }
             News::Freed => {}
         }
@@ -337,10 +362,10 @@ impl Windows {
     }
 
     /// Plans by what a window had, and what it left.
-    fn learn(&mut self, start: u64, end: End) {
+    fn learn(&mut self, id: Id, end: End) {
         let windows = self.parts.iter_mut().enumerate();
         let mut ended = windows.filter_map(|(index, part)| match part {
-            Part::Window(begun) if begun.range.start == start => Some((index, &mut begun.range)),
+            Part::Window(begun) if begun.id == id => Some((index, &mut begun.range)),
             _ => None,
         });
         // One that was given up has nothing to say.
@@ -348,8 +373,8 @@ impl Windows {
             return;
         };
         let until = end.until.unwrap_or(range.end);
-        self.plan.learn(start..until, end.found, end.took);
-        if let Some(rest) = end.rest {
+        self.plan.learn(range.start..until, end.found, end.took);
+        if let Some(rest) = end.rest.filter(|rest| *rest < range.end) {
             let unread = rest..range.end;
             range.end = rest;
             self.parts.insert(index + 1, Part::Unread(unread));
@@ -362,10 +387,12 @@ impl Windows {
     fn ask_for_newest(&mut self) {
         self.asks_for_newest = true;
         let (entry, news) = (self.entry.clone(), self.news_sender.clone());
-        tokio::spawn(async move {
-            let times = entry.times().await;
-            let _ = news.send(News::Newest(times.map(|times| times.newest)));
-        });
+        self.asking = Some(tokio::spawn(async move {
+            // reduct-rs panics on some answers.
+            let times = AssertUnwindSafe(entry.times()).catch_unwind().await;
+            let times = times.unwrap_or_else(|_| Err(makes_no_sense()));
+            let _ = news.send(News::Times(times));
+        }));
     }
 }
 

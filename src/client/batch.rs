@@ -87,7 +87,8 @@ pub struct Slicer {
 #[derive(Debug)]
 struct Begun {
     header: RecordHeader,
-    content: Vec<u8>,
+    chunks: Vec<Bytes>,
+    missing: usize,
 }
 
 impl Slicer {
@@ -100,23 +101,18 @@ impl Slicer {
         }
     }
 
-    /// Takes the next bytes of the body and adds the records that end in them. A record within
-    /// one chunk is a slice of it; any other is copied once.
-    ///
-    /// # Errors
-    ///
-    /// If there is no memory for a record.
-    pub fn push(&mut self, mut chunk: Bytes, records: &mut Vec<Record>) -> Result<(), Error> {
+    /// Takes the next bytes of the body and adds the records that end in them, as slices.
+    pub fn push(&mut self, mut chunk: Bytes, records: &mut Vec<Record>) {
         loop {
             if let Some(begun) = &mut self.begun {
-                let missing = begun.header.length - begun.content.len();
-                let taken = chunk.split_to(missing.min(chunk.len()));
-                begun.content.extend_from_slice(&taken);
-                if begun.content.len() < begun.header.length {
+                let taken = chunk.split_to(begun.missing.min(chunk.len()));
+                begun.missing -= taken.len();
+                begun.chunks.push(taken);
+                if begun.missing > 0 {
                     break;
                 }
-                if let Some(Begun { header, content }) = mem::take(&mut self.begun) {
-                    records.push(record(header, content.into()));
+                if let Some(Begun { header, chunks, .. }) = mem::take(&mut self.begun) {
+                    records.push(record(header, chunks));
                 }
             }
             // An empty record ends where it begins, with or without a chunk.
@@ -132,26 +128,26 @@ impl Slicer {
                 break;
             };
             if length <= chunk.len() {
-                records.push(record(header, chunk.split_to(length)));
+                records.push(record(header, vec![chunk.split_to(length)]));
                 continue;
             }
-            let mut content = Vec::new();
-            content.try_reserve_exact(length).map_err(|_| {
-                let time = header.time;
-                let text = format!("no memory for the {length} bytes of the record at {time} µs");
-                Error::new(Cause::Broken, text)
-            })?;
-            self.begun = Some(Begun { header, content });
+            self.begun = Some(Begun {
+                header,
+                chunks: Vec::new(),
+                missing: length,
+            });
         }
-        Ok(())
     }
 
     /// Checks that the body had each record in full and nothing else.
     pub fn finish(self) -> Result<(), Error> {
         let short = match (self.begun, self.headers.as_slice().first()) {
-            (Some(Begun { header, content }), _) => {
-                Some((header.time, content.len(), header.length))
-            }
+            (
+                Some(Begun {
+                    header, missing, ..
+                }),
+                _,
+            ) => Some((header.time, header.length - missing, header.length)),
             (None, Some(header)) => Some((header.time, 0, header.length)),
             (None, None) => None,
         };
@@ -167,13 +163,13 @@ impl Slicer {
     }
 }
 
-fn record(header: RecordHeader, data: Bytes) -> Record {
+fn record(header: RecordHeader, chunks: Vec<Bytes>) -> Record {
     Record {
         time: header.time,
         content_type: header.content_type,
         frame_rate: header.frame_rate,
         after_eviction: false,
-        data,
+        chunks,
     }
 }
 
@@ -237,13 +233,18 @@ mod tests {
     }
 
     #[test]
-    fn a_record_within_a_chunk_is_not_copied() {
+    fn nothing_is_copied() {
         let chunk = Bytes::from_static(b"aabbb");
-        let mut slicer = Slicer::new(vec![header(1, 2), header(2, 3)]);
+        let mut slicer = Slicer::new(vec![header(1, 2), header(2, 4)]);
         let mut records = Vec::new();
-        slicer.push(chunk.clone(), &mut records).unwrap();
-        assert_eq!(records[0].data.as_ptr(), chunk.as_ptr());
-        assert_eq!(records[1].data.as_ptr(), chunk[2..].as_ptr());
+        slicer.push(chunk.clone(), &mut records);
+        assert_eq!(records[0].chunks[0].as_ptr(), chunk.as_ptr());
+        slicer.push(chunk.slice(..1), &mut records);
+        let [first, second] = &records[1].chunks[..] else {
+            panic!("{records:?}");
+        };
+        assert_eq!(first.as_ptr(), chunk[2..].as_ptr());
+        assert_eq!(second.as_ptr(), chunk.as_ptr());
         slicer.finish().unwrap();
     }
 
@@ -258,17 +259,10 @@ mod tests {
                 .map(|(&length, time)| header(time, length));
             let mut slicer = Slicer::new(headers.collect());
             let body = Bytes::from_static(&body[..length]);
-            slicer.push(body, &mut Vec::new()).unwrap();
+            slicer.push(body, &mut Vec::new());
             let error = slicer.finish().unwrap_err();
             assert_eq!(error.cause, Cause::Broken, "{length} bytes");
         }
-    }
-
-    #[test]
-    fn a_length_beyond_all_memory_is_an_error() {
-        let mut slicer = Slicer::new(vec![header(1, usize::MAX)]);
-        let body = Bytes::from_static(b"a");
-        assert!(slicer.push(body, &mut Vec::new()).is_err());
     }
 
     proptest! {
@@ -288,12 +282,12 @@ mod tests {
             let mut slicer = Slicer::new(headers.collect());
             let mut records = Vec::new();
             for cut in cuts.windows(2) {
-                slicer.push(body.slice(cut[0]..cut[1]), &mut records).unwrap();
+                slicer.push(body.slice(cut[0]..cut[1]), &mut records);
             }
             prop_assert!(slicer.finish().is_ok());
             prop_assert!(records.iter().map(|record| record.time).eq(1..=lengths.len() as u64));
-            prop_assert!(records.iter().map(|record| record.data.len()).eq(lengths));
-            let contents = records.iter().flat_map(|record| record.data.to_vec());
+            prop_assert!(records.iter().map(|record| record.length() as usize).eq(lengths));
+            let contents = records.iter().flat_map(|record| record.chunks.concat());
             prop_assert!(contents.eq(body));
         }
     }

@@ -18,12 +18,13 @@ use reqwest::{Certificate, redirect};
 use url::Url;
 
 use super::error::{Cause, Error};
+use super::plan::WINDOW_RECORDS;
 
 /// reduct-rs limits the time of a whole request, however fast it goes on. Ours is a limit without
 /// progress, so theirs is out of reach.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
-/// hyper takes heads of 400 KB at most; this many records have shorter ones.
-pub(super) const MAX_BATCH_RECORDS: u64 = 2000;
+/// Headers of an answer that are not of records, with a margin.
+const OTHER_HEADERS: usize = 100;
 
 /// An API token. Its text is in no output of any kind.
 #[derive(Clone, Default)]
@@ -149,7 +150,7 @@ impl Connection {
         let settings = |err: &dyn fmt::Display| Error::new(Cause::Settings, err.to_string());
         let mut builder = reqwest::Client::builder()
             .http1_only() // faster with ReductStore, and a connection has one request at a time
-            .http1_max_headers(MAX_BATCH_RECORDS as usize + 100)
+            .http1_max_headers(WINDOW_RECORDS as usize + OTHER_HEADERS)
             .pool_max_idle_per_host(1)
             // What may be asked again, and how often, is the reader's to decide.
             .retry(reqwest::retry::never())

@@ -183,6 +183,7 @@ impl From<ReductError> for Error {
             // Without an error text it was no ReductStore that answered.
             ErrorCode::NotFound if error.message == "Unknown" => Cause::Foreign,
             ErrorCode::Unknown if error.message.contains("x-reduct-api") => Cause::Foreign,
+            ErrorCode::Unknown if error.message.contains("API version") => Cause::Malformed,
             status => u16::try_from(status as i16).map_or(Cause::Broken, Cause::Status),
         };
         Self {

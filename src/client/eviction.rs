@@ -10,7 +10,8 @@
 //!
 //! A bucket with a FIFO quota deletes its oldest blocks, and a query goes on behind them without a
 //! word. The records that follow a time without any are at such a place if the first of them is now
-//! the oldest of the entry, and others were there before.
+//! the oldest of the entry, and others were there before. (The server may tell an older time than
+//! that: it is a gap all the same, but not known for what it is.)
 
 use std::time::Instant;
 
@@ -59,12 +60,16 @@ impl EvictionWatch {
     }
 
     fn has_hole(&self, records: &[Record]) -> bool {
-        let limit = HOLE.max(self.spacing.saturating_mul(UNUSUAL));
         let mut last = self.last;
         records.iter().any(|record| {
-            let last = last.replace(record.time);
-            last.is_none_or(|last| record.time.saturating_sub(last) > limit)
+            let before = last.replace(record.time);
+            self.is_hole(before, record.time)
         })
+    }
+
+    fn is_hole(&self, before: Option<u64>, time: u64) -> bool {
+        let limit = HOLE.max(self.spacing.saturating_mul(UNUSUAL));
+        before.is_none_or(|before| time.saturating_sub(before) > limit)
     }
 
     fn after_eviction(&self, records: &[Record]) -> Option<usize> {
@@ -79,14 +84,16 @@ impl EvictionWatch {
             None => first_oldest < oldest,
         };
         let index = records.iter().position(|record| record.time == oldest)?;
-        (was_evicted && self.has_hole(&records[..=index])).then_some(index)
+        let before = match index.checked_sub(1) {
+            Some(before) => Some(records[before].time),
+            None => self.last,
+        };
+        (was_evicted && self.is_hole(before, oldest)).then_some(index)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     const SECOND: u64 = 1_000_000;
@@ -98,7 +105,7 @@ mod tests {
             content_type: String::new(),
             frame_rate: None,
             after_eviction: false,
-            data: Bytes::new(),
+            chunks: Vec::new(),
         };
         times.iter().map(record).collect()
     }
@@ -150,6 +157,14 @@ mod tests {
         let mut watch = watch(&[0, 33_000, 66_000]);
         watch.hear_of(times(0, 99_000));
         assert_eq!(marked(&mut watch, &[99_000, 132_000]), NONE);
+    }
+
+    #[test]
+    fn only_the_first_record_behind_a_hole_is_marked() {
+        let mut watch = watch(&[0, 33_000, 66_000]);
+        watch.hear_of(times(0, 90 * SECOND + 33_000));
+        let behind = [90 * SECOND, 90 * SECOND + 33_000];
+        assert_eq!(marked(&mut watch, &behind), NONE);
     }
 
     #[test]

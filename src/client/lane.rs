@@ -24,6 +24,7 @@ use reduct_base::msg::entry_api::{QueryEntry, QueryInfo};
 use reqwest::header::{CONNECTION, HeaderMap, LOCATION};
 use reqwest::{Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use url::Url;
 
 use super::batch::{RecordHeader, record_headers};
@@ -32,6 +33,9 @@ use super::{Connection, without_blocking};
 
 /// A server is far if its answer takes this long.
 const FAR: Duration = Duration::from_millis(10);
+
+/// How long opening a connection beforehand may keep it from its use.
+const WARM_UP: Duration = Duration::from_secs(2);
 
 /// The connections of a reader.
 #[derive(Debug)]
@@ -78,7 +82,7 @@ impl Lanes {
                 let lane = lanes.take().await?;
                 let url = lanes.connection.api_url("alive")?;
                 // Who needs the connection will see what is wrong with it.
-                lane.client.head(url).send().await?;
+                let _ = timeout(WARM_UP, lane.client.head(url).send()).await;
                 Ok::<_, Error>(())
             });
         }
@@ -141,14 +145,14 @@ impl Lane<'_> {
         if begin.elapsed() > FAR {
             self.lanes.warm_up();
         }
-        let route = Route::of(&response);
+        let line = Line::of(&response);
         let QueryInfo { id } = response.json().await?;
         let mut url = self.lanes.url("batch")?;
         url.query_pairs_mut().append_pair("q", &id.to_string());
         Ok(Query {
             lane: self,
             url,
-            route,
+            line,
             made: begin,
             asked: Instant::now(),
         })
@@ -167,7 +171,7 @@ impl Lanes {
 pub struct Query<'a> {
     lane: &'a Lane<'a>,
     url: Url,
-    route: Route,
+    line: Line,
     made: Instant,
     asked: Instant,
 }
@@ -180,8 +184,8 @@ impl Query<'_> {
         tokio::task::yield_now().await;
         self.asked = Instant::now();
         let response = self.lane.client.get(self.url.clone()).send().await?;
-        let route = Route::of(&response);
-        let is_rerouted = !mem::replace(&mut self.route, route).leads_to(&self.route);
+        let line = Line::of(&response);
+        let route = mem::replace(&mut self.line, line).route_to(&self.line);
         let response = accepted(response)
             .await
             .map_err(|error| match error.cause {
@@ -190,10 +194,7 @@ impl Query<'_> {
                 _ => error,
             })?;
         if response.status() == StatusCode::NO_CONTENT {
-            return Ok(Answer {
-                batch: None,
-                is_rerouted,
-            });
+            return Ok(Answer { batch: None, route });
         }
         let batch = Batch {
             records: record_headers(response.headers())?,
@@ -202,7 +203,7 @@ impl Query<'_> {
         };
         Ok(Answer {
             batch: Some(batch),
-            is_rerouted,
+            route,
         })
     }
 
@@ -222,8 +223,17 @@ impl Query<'_> {
 pub struct Answer {
     /// The next records; `None` after the last ones.
     pub batch: Option<Batch>,
-    /// It came on another connection than the query was made on, and may be to somebody else's.
-    pub is_rerouted: bool,
+    pub route: Route,
+}
+
+/// The way that an answer came, next to that of the answer before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    Same,
+    /// Another connection than the query was made on: it may be to somebody else's.
+    Other,
+    /// Each answer has a connection of its own, as some proxies do it.
+    Unknown,
 }
 
 /// Records of a query.
@@ -244,13 +254,13 @@ impl Batch {
 
 /// The connection that an answer came on.
 #[derive(Debug)]
-struct Route {
+struct Line {
     local: Option<SocketAddr>,
-    /// Whether it ends with this answer, as some proxies do it.
+    /// Whether it ends with this answer.
     ends: bool,
 }
 
-impl Route {
+impl Line {
     fn of(response: &Response) -> Self {
         let connection = header(response.headers(), CONNECTION.as_str());
         let info = response.extensions().get::<HttpInfo>();
@@ -260,8 +270,12 @@ impl Route {
         }
     }
 
-    fn leads_to(&self, next: &Self) -> bool {
-        self.ends || self.local == next.local
+    fn route_to(&self, next: &Self) -> Route {
+        match self.ends {
+            true => Route::Unknown,
+            false if self.local == next.local => Route::Same,
+            false => Route::Other,
+        }
     }
 }
 

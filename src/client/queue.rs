@@ -91,7 +91,7 @@ impl Chunk {
     /// How many bytes they have.
     pub fn bytes(&self) -> u64 {
         let lengths = self.records.as_slice().iter();
-        lengths.map(|record| record.data.len() as u64).sum()
+        lengths.map(Record::length).sum()
     }
 
     /// Drops the records before a time.
@@ -114,7 +114,7 @@ impl Iterator for Chunk {
 
     fn next(&mut self) -> Option<Record> {
         let record = self.records.next()?;
-        let bytes = record.data.len() as u64;
+        let bytes = record.length();
         self.stats.queue_records.fetch_sub(1, Ordering::Relaxed);
         self.stats.queue_bytes.fetch_sub(bytes, Ordering::Relaxed);
         Some(record)

@@ -74,7 +74,15 @@ pub struct Record {
     pub frame_rate: Option<String>,
     /// The server evicted what was before it and not read yet.
     pub after_eviction: bool,
-    pub data: Bytes,
+    /// The content as it came. In order they are the record; there is one unless it is large.
+    pub chunks: Vec<Bytes>,
+}
+
+impl Record {
+    /// Bytes of the content.
+    pub fn length(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+    }
 }
 
 /// What a reader reads.

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use super::ahead::{Ahead, Windows};
 use super::condition::depends_on_order;
 use super::entry::Entry;
-use super::error::{Error, Target};
+use super::error::{Cause, Error, Target};
 use super::eviction::EvictionWatch;
 use super::lane::Lanes;
 use super::plan::Plan;
@@ -102,8 +102,10 @@ impl Session {
     /// Delivers everything, or an error at the end.
     pub async fn run(mut self) {
         while let Err(Stop::Failed(error)) = self.read().await {
+            // A proxy may answer for a server that is away.
+            let may_pass = error.is_transient() || self.is_open && error.cause == Cause::Foreign;
             let delay = self.attempts.next_delay();
-            let Some(delay) = delay.filter(|_| error.is_transient()) else {
+            let Some(delay) = delay.filter(|_| may_pass) else {
                 let message = error.message(self.target());
                 let _ = self.deliver(Delivery::Failed(message)).await;
                 return;
@@ -131,11 +133,14 @@ impl Session {
     /// Reads what is left of the range.
     async fn read(&mut self) -> Result<(), Stop> {
         let mut ahead = self.ahead()?;
-        if !self.is_open {
-            self.open(&mut ahead).await?;
-        }
-        while let Some(chunk) = ahead.next().await? {
+        let mut next = if self.is_open {
+            ahead.next().await?
+        } else {
+            self.open(&mut ahead).await?
+        };
+        while let Some(chunk) = next {
             self.forward(chunk, &mut ahead).await?;
+            next = ahead.next().await?;
         }
         Ok(())
     }
@@ -159,7 +164,10 @@ impl Session {
             let range = self.query.start.unwrap_or(0)..self.end;
             return Ok(Ahead::whole(source, range, prefetch_bytes));
         }
-        let plan = Plan::new(self.limits.connections, prefetch_bytes);
+        let plan = match self.query.when {
+            Some(_) => Plan::of_condition(self.limits.connections, prefetch_bytes),
+            None => Plan::new(self.limits.connections, prefetch_bytes),
+        };
         let range = self.next..self.end;
         let windows = Windows::new(source, self.entry.clone(), plan, range);
         Ok(Ahead::Windows(match self.query.wants_frame_rate {
@@ -168,8 +176,8 @@ impl Session {
         }))
     }
 
-    /// Looks for the frame rate while the first records are on their way.
-    async fn open(&mut self, ahead: &mut Ahead) -> Result<(), Stop> {
+    /// Looks for the frame rate while the first records are on their way, and gives these.
+    async fn open(&mut self, ahead: &mut Ahead) -> Result<Option<Chunk>, Stop> {
         let entry = self.entry.clone();
         let wants_frame_rate = self.query.wants_frame_rate;
         let mut frame_rate = pin!(async {
@@ -195,10 +203,7 @@ impl Session {
         };
         self.deliver(Delivery::Opened { frame_rate }).await?;
         self.is_open = true;
-        match first {
-            Some(chunk) => self.forward(chunk, ahead).await,
-            None => Ok(()),
-        }
+        Ok(first)
     }
 
     /// Delivers the next records, without those that were delivered before.
@@ -213,14 +218,14 @@ impl Session {
             let times = self.entry.times().await?;
             self.evictions.hear_of(times);
         }
-        if self.evictions.mark(chunk.records_mut()) {
-            self.stats.evicted.fetch_add(1, Ordering::Relaxed);
-        }
         let permit = match select(pin!(self.deliveries.reserve()), pin!(ahead.keep_reading())).await
         {
             Either::Left((permit, _)) => permit.map_err(|_| Stop::Abandoned)?,
             Either::Right((error, _)) => return Err(error.into()),
         };
+        if self.evictions.mark(chunk.records_mut()) {
+            self.stats.evicted.fetch_add(1, Ordering::Relaxed);
+        }
         permit.send(Delivery::Records(chunk));
         self.next = next;
         self.attempts.reset();

@@ -24,10 +24,9 @@ use tokio::time::timeout;
 use super::Record;
 use super::batch::Slicer;
 use super::condition::{Bounds, condition};
-use super::connection::MAX_BATCH_RECORDS;
 use super::entry::Entry;
 use super::error::{Cause, Error};
-use super::lane::{Answer, Batch, Lane, Lanes, Query};
+use super::lane::{Answer, Batch, Lane, Lanes, Query, Route};
 use super::plan::{Window, Yield};
 use super::queue::{Chunk, ReaderStats, Room};
 
@@ -36,9 +35,10 @@ use super::queue::{Chunk, ReaderStats, Room};
 const TTL: Duration = Duration::from_secs(10);
 /// The same where the server may look through many records for a few.
 const TTL_OF_CONDITION: Duration = Duration::from_secs(60);
-/// The same for a query that waits for its records to be taken. Longer than a batch lasts in a
-/// player; a query that is lost by a pause is made again.
+/// The same for a query that waits for its records to be taken. A query that is lost by a pause is
+/// made again, from the beginning of the range, so that a batch should not last as long in a player.
 const TTL_OF_WHOLE: Duration = Duration::from_secs(300);
+const WHOLE_BATCH_RECORDS: u64 = 128;
 /// How long a window's query may wait to be asked. The server has records of it ready by their
 /// places on disk, and sends other bytes from there if one before them is removed meanwhile.
 const MOST_IDLE: Duration = Duration::from_millis(500);
@@ -101,7 +101,7 @@ impl Source {
             // The last record may go beyond it.
             batch_bytes: window.bytes.saturating_sub(window.record).max(1),
             // One more, so that the server sees the end with the last record.
-            batch_records: (window.records + 1).min(MAX_BATCH_RECORDS),
+            batch_records: window.records + 1,
             batch_header_bytes: BATCH_HEADER_BYTES,
         };
         let ttl = match self.when {
@@ -141,37 +141,33 @@ impl Source {
         room: &Room,
         pieces: &Pieces,
     ) -> Result<End, Error> {
-        let mut progress = Progress::new(&window.range);
         let mut rerouted = 0;
-        loop {
+        let answer = loop {
             let answer = self.ask(&mut made).await?;
-            if answer.is_rerouted && rerouted < REROUTED {
-                if !progress.is_none() {
-                    return Ok(progress.leave(made.age()));
-                }
-                rerouted += 1;
-                made = lane.query(query).await?;
-                continue;
+            if answer.route == Route::Same {
+                break answer;
             }
-            if answer.is_rerouted {
+            if answer.route == Route::Unknown || rerouted == REROUTED {
                 self.check_uptime(&made).await?;
+                break answer;
             }
-            let Some(batch) = answer.batch else {
-                return Ok(progress.end(window, made.age()));
-            };
-            let is_last = batch.is_last;
-            if let Some(found) = surprise(&batch, window) {
-                return Ok(progress.put_off(found, &batch, made.age()));
-            }
-            self.read_batch(batch, &mut progress, room, pieces).await?;
-            if is_last {
-                return Ok(progress.end(window, made.age()));
-            }
-            // The rest is better asked for anew than left waiting, or to fill the memory.
-            if progress.found.bytes >= window.bytes || made.idle() > MOST_IDLE {
-                return Ok(progress.leave(made.age()));
-            }
+            rerouted += 1;
+            made = lane.query(query).await?;
+        };
+        let mut progress = Progress::new(&window.range);
+        let Some(batch) = answer.batch else {
+            return Ok(progress.end(window, made.age()));
+        };
+        let is_last = batch.is_last;
+        if let Some(found) = surprise(&batch, window) {
+            return Ok(progress.put_off(found, &batch, made.age()));
         }
+        self.read_batch(batch, &mut progress, room, pieces).await?;
+        // The rest is better asked for anew: by now it would not be one batch, and the query waited.
+        Ok(match is_last {
+            true => progress.end(window, made.age()),
+            false => progress.leave(made.age()),
+        })
     }
 
     /// Reads all of a range by one query, in batches of `batch_bytes` as there is `room` for them.
@@ -185,7 +181,7 @@ impl Source {
         let bounds = Bounds {
             records: None,
             batch_bytes,
-            batch_records: MAX_BATCH_RECORDS,
+            batch_records: WHOLE_BATCH_RECORDS,
             batch_header_bytes: BATCH_HEADER_BYTES,
         };
         let query = self.query(&range, bounds, TTL_OF_WHOLE);
@@ -197,7 +193,7 @@ impl Source {
             let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
             let idle = made.idle();
             let answer = self.ask(&mut made).await?;
-            if answer.is_rerouted || idle > RESTART {
+            if answer.route != Route::Same || idle > RESTART {
                 self.check_uptime(&made).await?;
             }
             let Some(batch) = answer.batch else {
@@ -272,7 +268,7 @@ impl Source {
         let mut bytes = Some(Bytes::new()); // for records that have none
         while let Some(some) = bytes {
             gathered += some.len();
-            slicer.push(some, &mut records)?;
+            slicer.push(some, &mut records);
             if gathered >= CHUNK_BYTES {
                 gathered = 0;
                 send(&mut records);
@@ -295,7 +291,7 @@ fn surprise(batch: &Batch, window: &Window) -> Option<Yield> {
     let found = Yield {
         first: batch.records.first().map(|record| record.time()),
         records: batch.records.len() as u64,
-        bytes: batch.records.iter().map(|record| record.length()).sum(),
+        bytes: (batch.records.iter()).fold(0, |sum, record| record.length().saturating_add(sum)),
     };
     let is_more = found.records > 0
         && window.record > 0
@@ -323,10 +319,6 @@ impl Progress {
         }
     }
 
-    fn is_none(&self) -> bool {
-        self.came == 0
-    }
-
     /// Whether a record is one of the range, and comes after those before it.
     fn take(&mut self, record: &Record) -> bool {
         if record.time < self.next || record.time >= self.end {
@@ -335,7 +327,7 @@ impl Progress {
         self.next = record.time + 1;
         self.found.first.get_or_insert(record.time);
         self.found.records += 1;
-        self.found.bytes += record.data.len() as u64;
+        self.found.bytes += record.length();
         true
     }
 
@@ -366,7 +358,7 @@ impl Progress {
     fn put_off(self, found: Yield, batch: &Batch, took: Duration) -> End {
         End {
             found,
-            until: batch.records.last().map(|record| record.time() + 1),
+            until: (batch.records.last()).map(|record| record.time().saturating_add(1)),
             rest: Some(self.next),
             took,
         }

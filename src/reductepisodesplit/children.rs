@@ -98,10 +98,15 @@ impl Children {
         self.splitter.set_state(state).map(|_| ())
     }
 
-    /// Lets the muxer take more than one buffer before it writes. With one, two threads wait for
+    /// Whether the muxer may take more than one buffer before it writes. With one, two threads wait for
     /// each other at every buffer, which takes longer than the work they do.
-    pub fn let_muxer_queue(&self) {
-        self.muxer.set_property("latency", MUXER_QUEUE.nseconds());
+    pub fn let_muxer_queue(&self, allowed: bool) {
+        let queue = if allowed {
+            MUXER_QUEUE
+        } else {
+            gst::ClockTime::ZERO
+        };
+        self.muxer.set_property("latency", queue.nseconds());
     }
 
     /// Sets properties of the muxer, each field of `properties` one. Text is converted to the

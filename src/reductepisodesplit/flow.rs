@@ -172,14 +172,14 @@ impl ReductEpisodeSplit {
     /// Lets the muxer have a queue, but for a live stream, whose latency it would be.
     fn let_muxer_queue(&self, pad: &gst::GhostPad) {
         let mut latency = gst::query::Latency::new();
-        let is_live = pad.peer_query(&mut latency) && latency.result().0;
+        // Who does not know yet may be live.
+        let is_live = !pad.peer_query(&mut latency) || latency.result().0;
         let properties = self.settings.lock().unwrap().muxer_properties.clone();
         let is_set = properties.is_some_and(|properties| properties.has_field("latency"));
         if let Some(children) = self.children()
-            && !is_live
             && !is_set
         {
-            children.let_muxer_queue();
+            children.let_muxer_queue(!is_live);
         }
     }
 

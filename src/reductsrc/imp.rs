@@ -267,9 +267,9 @@ impl ObjectImpl for ReductSrc {
                 glib::ParamSpecUInt::builder("connections")
                     .nick("Connections")
                     .blurb(
-                        "Parts of the range that are read at once, each over a connection of its \
-                         own (a condition that depends on the order of records, such as $limit \
-                         and $each_n, is read over one)",
+                        "Connections to the server at once; parts of the range are read over them \
+                         (a condition that depends on the order of records, such as $limit and \
+                         $each_n, is read over one)",
                     )
                     .minimum(1)
                     .maximum(64)

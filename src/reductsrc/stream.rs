@@ -9,7 +9,6 @@
 //! From records to what the source pushes: the state of the streaming thread.
 
 use std::collections::VecDeque;
-use std::slice;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -26,7 +25,7 @@ use crate::client::{
     Connection, Event, Flushed, Flushing, Limits, Query, ReadError, ReaderStats, Record,
     RecordReader,
 };
-use crate::h264::{AccessUnit, AccessUnitSplitter, Damage, Integrity};
+use crate::h264::{AccessUnit, AccessUnitSplitter, Damage, Integrity, between_nal_units};
 
 /// Content type of a record in Annex B format, as ReductStore's documentation has it.
 const CONTENT_TYPE: &str = "video/h264";
@@ -210,7 +209,7 @@ impl Stream {
             self.splitter.end_run(&mut self.units);
             self.splitter.lose();
         }
-        let bytes = record.data.len() as u64;
+        let bytes = record.length();
         self.stats.records.fetch_add(1, Ordering::Relaxed);
         self.stats.bytes.fetch_add(bytes, Ordering::Relaxed);
 
@@ -226,10 +225,12 @@ impl Stream {
             self.tell(record.time, Some(fault));
             return Ok(());
         }
+        let record = Record {
+            chunks: between_nal_units(record.chunks),
+            ..record
+        };
         if let Some(reach) = self.lookback
-            && self
-                .splitter
-                .lacks_parameter_sets(slice::from_ref(&record.data))
+            && self.splitter.lacks_parameter_sets(&record.chunks)
         {
             self.lookback = None;
             if let Source::Reading(reader) = std::mem::replace(&mut self.source, Source::Ended) {
@@ -254,7 +255,9 @@ impl Stream {
         if let Some(window) = &mut looking.window {
             match window.next(flushing)? {
                 Some(Event::Record(record)) if is_h264(&record) => {
-                    looking.search.add(&record.data);
+                    for piece in between_nal_units(record.chunks) {
+                        looking.search.add(&piece);
+                    }
                 }
                 Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
                 Some(Event::Record(_) | Event::Opened { .. }) => {}
@@ -295,8 +298,8 @@ impl Stream {
 
     /// Takes a record apart.
     fn split(&mut self, record: &Record) -> Result<(), gst::ErrorMessage> {
-        let Record { time, data, .. } = record;
-        let pushed = self.splitter.push(data, &mut self.units);
+        let Record { time, chunks, .. } = record;
+        let pushed = self.splitter.push_record(chunks, &mut self.units);
         self.note_damage(*time, pushed.damage)?;
         let clock_time = time.checked_mul(1000).filter(|time| *time < u64::MAX);
         let clock_time = clock_time
