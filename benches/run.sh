@@ -86,6 +86,7 @@ row() {
     done
   done
   "$tools" row --case "$case" --with "$with" --unit "$unit" "${options[@]}" "${files[@]}"
+  rm -rf "$scratch"/episodes.*
 }
 
 source_alone() {
@@ -101,17 +102,17 @@ http_reader() {
 }
 
 whole_line() {
-  empty_folder
+  new_folder
   "$tools" pipeline "reductsrc bucket=$bucket entry=$1 ! $splitter location=$episodes/%05d.mp4"
 }
 
 splitter_alone() {
-  empty_folder
+  new_folder
   "$tools" replay "reductsrc bucket=$bucket entry=$1" "$splitter location=$episodes/%05d.mp4"
 }
 
 python_script() {
-  empty_folder
+  new_folder
   "$python/bin/python" "$here/export.py" "$bucket" "$1" "$episodes"
 }
 
@@ -140,9 +141,9 @@ fill() {
   filled[$1]=yes
 }
 
-empty_folder() {
-  rm -rf "$episodes"
-  mkdir "$episodes"
+# A new one each time: ext4 takes long to find room for files where others were deleted a moment ago.
+new_folder() {
+  episodes=$(mktemp -d "$scratch/episodes.XXXX")
 }
 
 set_up_python() {
@@ -189,7 +190,6 @@ set_up_python
 build_plugin release
 set_up_tools
 scratch=$(mktemp -d)
-episodes=$scratch/episodes
 start_reductstore
 machine
 printf '\n| case | compared with | target | reached | median | median of the other |\n|---|---|---|---|---|---|\n'
