@@ -10,6 +10,8 @@
 
 #![no_main]
 
+use std::slice;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -40,10 +42,10 @@ fuzz_target!(|input: &[u8]| {
 
     let stream = Bytes::copy_from_slice(input);
     let mut new = AccessUnitSplitter::default();
-    let lacks = new.lacks_parameter_sets(&stream);
+    let lacks = new.lacks_parameter_sets(slice::from_ref(&stream));
     let pushed = new.push(&stream, &mut VecDeque::new());
     assert!(!lacks || pushed.damage.is_some());
-    assert!(!splitter.lacks_parameter_sets(&stream) || lacks);
+    assert!(!splitter.lacks_parameter_sets(slice::from_ref(&stream)) || lacks);
 });
 
 fn check_sps(nal: &[u8]) {
