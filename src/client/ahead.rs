@@ -399,3 +399,121 @@ impl Windows {
 fn makes_no_sense() -> Error {
     Error::new(Cause::Malformed, "the server's answer makes no sense")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::super::lane::Lanes;
+    use super::super::plan::Yield;
+    use super::super::{Connection, Query, Token, runtime};
+    use super::*;
+
+    const RANGE: Range<u64> = 1000..1_000_000;
+
+    /// Windows of a server that is not there.
+    fn windows() -> Windows {
+        let url = "http://127.0.0.1:1";
+        let connection = Connection::new(url, Token::default(), None, true, None).unwrap();
+        let query = Query {
+            bucket: "b".into(),
+            entry: "e".into(),
+            start: None,
+            stop: None,
+            when: None,
+            wants_frame_rate: false,
+        };
+        let entry = Arc::new(Entry::new(&connection, &query));
+        let source = Source {
+            lanes: Arc::new(Lanes::new(connection, "b", "e", 8, Arc::default()).unwrap()),
+            entry: entry.clone(),
+            when: None,
+            stats: Arc::default(),
+        };
+        let mut plan = Plan::new(8, 1_000_000);
+        plan.hear_of(RANGE.end);
+        Windows::new(Arc::new(source), entry, plan, RANGE)
+    }
+
+    fn range(part: &Part) -> Range<u64> {
+        match part {
+            Part::Unread(range) => range.clone(),
+            Part::Window(begun) => begun.range.clone(),
+        }
+    }
+
+    /// Fails unless the parts are what comes from `start` on, without holes.
+    fn assert_covers(windows: &Windows, start: u64) {
+        let mut next = start;
+        for part in &windows.parts {
+            let range = range(part);
+            assert!(
+                range.start == next && range.end >= next,
+                "{:?}",
+                windows.parts
+            );
+            next = range.end;
+        }
+        assert!(next == RANGE.end, "{:?}", windows.parts);
+    }
+
+    proptest! {
+        /// However windows end, and in whatever order: each time is in one part.
+        #[test]
+        fn nothing_is_left_out(
+            ends in prop::collection::vec((any::<prop::sample::Index>(), 0u64..6, 0u64..9), 1..60),
+        ) {
+            let _runtime = runtime().unwrap().enter();
+            let mut windows = windows();
+            let mut ended = Vec::new();
+            let mut start = RANGE.start;
+            for (which, records, part) in ends {
+                windows.start_windows();
+                assert_covers(&windows, start);
+                let open: Vec<_> = (windows.parts.iter())
+                    .filter_map(|part| match part {
+                        Part::Window(begun) if !ended.contains(&begun.id) => {
+                            Some((begun.id, begun.range.clone()))
+                        }
+                        _ => None,
+                    })
+                    .collect();
+                prop_assume!(!open.is_empty());
+                let (id, range) = which.get(&open).clone();
+                // Put off, left somewhere, or read to the end.
+                let rest = range.start + (range.end - range.start) * part / 6;
+                let rest = Some(rest).filter(|_| part < 8);
+                windows.learn(id, End {
+                    found: Yield {
+                        first: Some(range.start).filter(|_| records > 0),
+                        records,
+                        bytes: records * 10_000,
+                    },
+                    until: rest.map(|rest| rest.max(range.start + 1)),
+                    rest,
+                    took: Duration::ZERO,
+                });
+                // What it did not read is none of its any more.
+                let left = windows.parts.iter().find_map(|part| match part {
+                    Part::Window(begun) if begun.id == id => Some(begun.range.clone()),
+                    _ => None,
+                });
+                let end = rest.map_or(range.end, |rest| rest.min(range.end));
+                prop_assert_eq!(left, Some(range.start..end));
+                ended.push(id);
+                while let Some(Part::Window(begun)) = windows.parts.front()
+                    && ended.contains(&begun.id)
+                {
+                    start = begun.range.end;
+                    windows.parts.pop_front();
+                }
+                assert_covers(&windows, start);
+                if start == RANGE.end {
+                    break;
+                }
+            }
+        }
+    }
+}
