@@ -21,7 +21,7 @@ use common::await_that;
 use common::child;
 use common::pipeline::{Outcome, Pipeline, Samples, capture_us};
 use common::recording::{Laid, Layout, Recording, capture_times_us};
-use common::server::{Server, free_port};
+use common::server::Server;
 use common::stream::{Content, Stream, StreamSpec, is_idr, nal_ranges};
 use gst::prelude::*;
 use gst_check::Harness;
@@ -1253,12 +1253,13 @@ struct BlackHole {
 impl BlackHole {
     fn new() -> Self {
         let runtime = tokio_runtime();
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let listener = runtime.block_on(async {
             let socket = tokio::net::TcpSocket::new_v4()?;
-            socket.bind(address)?;
+            socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
             socket.listen(1)
         });
+        let listener = listener.expect("a listener");
+        let address = listener.local_addr().expect("its address");
         let mut queued = Vec::new();
         let error = loop {
             match TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
@@ -1269,7 +1270,7 @@ impl BlackHole {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
         Self {
             address,
-            _listener: listener.expect("a listener"),
+            _listener: listener,
             _queued: queued,
             _runtime: runtime,
         }

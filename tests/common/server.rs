@@ -479,12 +479,10 @@ impl Drop for Server {
 /// A port of 127.0.0.1 where nobody listens.
 ///
 /// It lies below the range from which the kernel takes the ports of outgoing connections: it stays
-/// free while a killed server is away. Processes start their search at places of their own.
+/// free while a killed server is away. By chance, as other processes look for one as well.
 pub fn free_port() -> u16 {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
     loop {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + ((process::id() * 8 + count) % 12_000) as u16;
+        let port = fastrand::u16(20_000..32_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
