@@ -19,10 +19,10 @@ use std::sync::{Arc, Weak};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::JoinHandle;
 
-use super::entry::{Entry, EntryTimes};
-use super::error::{Cause, Error};
+use super::Task;
+use super::entry::EntryTimes;
+use super::error::Error;
 use super::plan::Plan;
 use super::queue::{Chunk, Room};
 use super::window::{End, Piece, Pieces, Source};
@@ -40,11 +40,10 @@ impl Ahead {
         let room = Arc::new(Semaphore::new(2));
         // The last record of a batch may go beyond it.
         let batch_bytes = (prefetch_bytes / 3).max(1);
-        let reading = Reading::new(|pieces| async move {
+        Self::Whole(Reading::new(|pieces| async move {
             let whole = source.read_whole(range, batch_bytes, room, &pieces);
-            whole.await.map(|_| pieces)
-        });
-        Self::Whole(reading)
+            whole.await
+        }))
     }
 
     /// The next records, or `None` after the last ones. What is not finished goes on with the next
@@ -68,24 +67,26 @@ impl Ahead {
 /// A query that is being read.
 #[derive(Debug)]
 pub struct Reading {
+    _task: Task,
     pieces: mpsc::UnboundedReceiver<Result<Piece, Error>>,
-    task: JoinHandle<()>,
 }
 
 impl Reading {
-    /// `read` gives back where its pieces go, so that they have an end.
     fn new<F>(read: impl FnOnce(Pieces) -> F) -> Self
     where
-        F: Future<Output = Result<Pieces, Error>> + Send + 'static,
+        F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let (sender, pieces) = mpsc::unbounded_channel();
         let reading = read(sender.clone());
         let task = tokio::spawn(async move {
-            let end = reading.await.map(|_| Piece::End);
+            let end = reading.await.map(|()| Piece::End);
             // Nobody is there to care if this fails.
             let _ = sender.send(end);
         });
-        Self { pieces, task }
+        Self {
+            _task: Task(task),
+            pieces,
+        }
     }
 
     async fn next(&mut self) -> Result<Option<Chunk>, Error> {
@@ -93,45 +94,28 @@ impl Reading {
             Some(Ok(Piece::Records(chunk))) => Ok(Some(chunk)),
             Some(Ok(Piece::End)) => Ok(None),
             Some(Err(error)) => Err(error),
-            None => Err(makes_no_sense()),
+            None => Err(Error::makes_no_sense()),
         }
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
 /// The windows of a range.
 pub struct Windows {
     source: Arc<Source>,
-    entry: Arc<Entry>,
     plan: Plan,
     /// In the order of the range.
     parts: VecDeque<Part>,
     news_sender: mpsc::UnboundedSender<News>,
     news: mpsc::UnboundedReceiver<News>,
-    /// The time of the newest record is on its way.
-    asks_for_newest: bool,
     /// The windows in memory.
     in_memory: Vec<(Id, Weak<Slot>)>,
     next_id: Id,
-    /// What asks for the time of the newest record.
-    asking: Option<JoinHandle<()>>,
+    /// What asks for the time of the newest record, until that is known.
+    asking: Option<Task>,
 }
 
 /// Tells windows apart: two may begin at the same time.
 type Id = u64;
-
-impl Drop for Windows {
-    fn drop(&mut self) {
-        if let Some(asking) = &self.asking {
-            asking.abort();
-        }
-    }
-}
 
 #[derive(Debug)]
 enum Part {
@@ -188,16 +172,14 @@ enum News {
 
 impl Windows {
     /// Begins with the first call of `next`.
-    pub fn new(source: Arc<Source>, entry: Arc<Entry>, plan: Plan, range: Range<u64>) -> Self {
+    pub fn new(source: Arc<Source>, plan: Plan, range: Range<u64>) -> Self {
         let (news_sender, news) = mpsc::unbounded_channel();
         Self {
             source,
-            entry,
             plan,
             parts: [Part::Unread(range)].into(),
             news_sender,
             news,
-            asks_for_newest: false,
             in_memory: Vec::new(),
             next_id: 0,
             asking: None,
@@ -261,7 +243,7 @@ impl Windows {
     fn start_windows(&mut self) {
         let most = self.plan.queries(self.source.lanes.is_far());
         while let Some((index, start)) = self.first_unread()
-            && !(self.asks_for_newest && self.plan.must_hear_of_newest(start))
+            && !(self.asking.is_some() && self.plan.must_hear_of_newest(start))
         {
             let waiting = self.parts.iter().filter(|part| part.waits()).count();
             if self.count_in_memory() + waiting < most {
@@ -334,7 +316,7 @@ impl Windows {
         let reading = Reading::new(|pieces| async move {
             let end = source.read_window(window, room, &pieces).await?;
             let _ = news.send(News::Read(id, end));
-            Ok(pieces)
+            Ok(())
         });
         let begun = Begun {
             id,
@@ -346,12 +328,12 @@ impl Windows {
     }
 
     fn hear(&mut self, news: Option<News>) -> Result<(), Error> {
-        match news.ok_or_else(makes_no_sense)? {
+        match news.ok_or_else(Error::makes_no_sense)? {
             News::Read(id, end) => self.learn(id, end),
             News::Times(times) => {
+                self.asking = None;
                 let times = times?;
                 self.plan.hear_of(times.newest);
-                self.asks_for_newest = false;
                 if let Some(Part::Unread(first)) = self.parts.front_mut() {
                     first.start = first.start.max(times.oldest).min(first.end);
                 }
@@ -378,26 +360,21 @@ impl Windows {
             let unread = rest..range.end;
             range.end = rest;
             self.parts.insert(index + 1, Part::Unread(unread));
-            if self.plan.must_hear_of_newest(rest) && !self.asks_for_newest {
+            if self.plan.must_hear_of_newest(rest) && self.asking.is_none() {
                 self.ask_for_newest();
             }
         }
     }
 
     fn ask_for_newest(&mut self) {
-        self.asks_for_newest = true;
-        let (entry, news) = (self.entry.clone(), self.news_sender.clone());
-        self.asking = Some(tokio::spawn(async move {
+        let (source, news) = (self.source.clone(), self.news_sender.clone());
+        self.asking = Some(Task(tokio::spawn(async move {
             // reduct-rs panics on some answers.
-            let times = AssertUnwindSafe(entry.times()).catch_unwind().await;
-            let times = times.unwrap_or_else(|_| Err(makes_no_sense()));
+            let times = AssertUnwindSafe(source.entry.times()).catch_unwind().await;
+            let times = times.unwrap_or_else(|_| Err(Error::makes_no_sense()));
             let _ = news.send(News::Times(times));
-        }));
+        })));
     }
-}
-
-fn makes_no_sense() -> Error {
-    Error::new(Cause::Malformed, "the server's answer makes no sense")
 }
 
 #[cfg(test)]
@@ -406,6 +383,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::entry::Entry;
     use super::super::lane::Lanes;
     use super::super::plan::Yield;
     use super::super::{Connection, Query, Token, runtime};
@@ -428,13 +406,13 @@ mod tests {
         let entry = Arc::new(Entry::new(&connection, &query));
         let source = Source {
             lanes: Arc::new(Lanes::new(connection, "b", "e", 8, Arc::default()).unwrap()),
-            entry: entry.clone(),
+            entry,
             when: None,
             stats: Arc::default(),
         };
         let mut plan = Plan::new(8, 1_000_000);
         plan.hear_of(RANGE.end);
-        Windows::new(Arc::new(source), entry, plan, RANGE)
+        Windows::new(Arc::new(source), plan, RANGE)
     }
 
     fn range(part: &Part) -> Range<u64> {

@@ -60,6 +60,11 @@ impl Error {
         Self { cause, text }
     }
 
+    /// An answer, or something that reads it, went wrong in a way that has no name.
+    pub fn makes_no_sense() -> Self {
+        Self::new(Cause::Malformed, "the server's answer makes no sense")
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self.cause {

@@ -35,6 +35,17 @@ pub use reader::{Event, Limits, Query, ReadError, Record, RecordReader};
 use error::{Cause, Error};
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+/// A task that ends with who wants what it does.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 /// Runs what may block where it holds up nobody.
 async fn without_blocking<T: Send + 'static>(

@@ -200,10 +200,9 @@ impl Plan {
 
     /// Plans windows for `bytes` in a time of some `length`.
     fn set_density(&mut self, length: u64, bytes: u64, record: u64) {
-        self.density = Some(Density { span: 1, record });
         // Four fifths of what a window may hold, so that most windows hold all of theirs.
         let most = self
-            .window_bytes()
+            .window_bytes_with(record)
             .min(record.saturating_mul(WINDOW_RECORDS));
         let target = (most / 5 * 4).max(record);
         let span = u128::from(length) * u128::from(target) / u128::from(bytes.max(1));
@@ -211,10 +210,15 @@ impl Plan {
         self.density = Some(Density { span, record });
     }
 
-    /// What a window may hold: its share of the memory, but two records if there is room.
     fn window_bytes(&self) -> u64 {
+        self.window_bytes_with(self.record_bytes())
+    }
+
+    /// What a window may hold: its share of the memory, but two records of `record` bytes if there
+    /// is room.
+    fn window_bytes_with(&self, record: u64) -> u64 {
         let share = self.prefetch_bytes / self.shares();
-        let two = self.record_bytes().saturating_mul(2);
+        let two = record.saturating_mul(2);
         share.max(two.min(self.prefetch_bytes))
     }
 

@@ -18,12 +18,11 @@ use futures_util::FutureExt;
 use reduct_rs::JsonValue;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
-use super::error::{Cause, Error, Target};
+use super::error::{Error, Target};
 use super::queue::{Chunk, ReaderStats};
 use super::session::{Delivery, Session};
-use super::{Connection, Flushed, Flushing, runtime};
+use super::{Connection, Flushed, Flushing, Task, runtime};
 
 /// Chunks between the network and the streaming thread, besides those that wait for their turn.
 const CHUNKS: usize = 4;
@@ -113,7 +112,7 @@ pub struct RecordReader {
     /// What is left of the last records that were taken.
     chunk: Option<Chunk>,
     stats: Arc<ReaderStats>,
-    task: JoinHandle<()>,
+    _task: Task,
 }
 
 impl RecordReader {
@@ -126,8 +125,7 @@ impl RecordReader {
     ) -> Result<Self, gst::ErrorMessage> {
         let runtime = runtime()?;
         let (sender, deliveries) = mpsc::channel(CHUNKS);
-        let error = Error::new(Cause::Malformed, "the server's answer makes no sense");
-        let panicked = error.message(Target {
+        let panicked = Error::makes_no_sense().message(Target {
             connection: &connection,
             bucket: &query.bucket,
             entry: &query.entry,
@@ -148,7 +146,7 @@ impl RecordReader {
             deliveries,
             chunk: None,
             stats,
-            task,
+            _task: Task(task),
         })
     }
 
@@ -181,11 +179,5 @@ impl RecordReader {
         let waited = begin.elapsed().as_nanos() as u64;
         self.stats.network_wait.fetch_add(waited, Ordering::Relaxed);
         received.map_err(|Flushed| ReadError::Flushed)
-    }
-}
-
-impl Drop for RecordReader {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }

@@ -169,7 +169,8 @@ impl Session {
             None => Plan::new(self.limits.connections, prefetch_bytes),
         };
         let range = self.next..self.end;
-        let windows = Windows::new(source, self.entry.clone(), plan, range);
+        let windows = Windows::new(source, plan, range);
+        // Who only looks for something else in a short time does not want it.
         Ok(Ahead::Windows(match self.query.wants_frame_rate {
             true => windows.expecting_much(),
             false => windows,

@@ -254,8 +254,8 @@ impl Source {
         let mut records = Vec::new();
         let mut gathered = 0;
         let mut send = |records: &mut Vec<Record>| {
-            progress.came += records.len() as u64;
             let all = records.len();
+            progress.came += all as u64;
             records.retain(|record| progress.take(record));
             let skipped = (all - records.len()) as u64;
             self.stats.skipped.fetch_add(skipped, Ordering::Relaxed);
