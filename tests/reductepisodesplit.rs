@@ -1210,35 +1210,85 @@ fn eos_outlasts_a_pause_while_another_branch_goes_on() {
     assert_eq!(pipeline.finish(messages).clean().episodes().len(), 1);
 }
 
-#[test]
-fn a_flush_within_an_episode_is_an_error() {
+/// Flushes when there is an element message `when`, and gives the frames of each complete file.
+fn frames_after_a_flush_at(when: &str, eos: bool) -> Vec<u64> {
     let mut frames = frames(&six_groups());
     frames.truncate(25);
     let source = format!("appsrc name=src format=time caps=\"{AU}\"");
     let splitter = Splitter::new(&source, "duration=1000000000");
-    let src: gst_app::AppSrc = splitter.pipeline.element("src").downcast().unwrap();
+    let pipeline = &splitter.pipeline;
+    let src: gst_app::AppSrc = pipeline.element("src").downcast().unwrap();
     for frame in frames {
         src.push_buffer(frame).unwrap();
     }
-    splitter.pipeline.play();
+    if eos {
+        src.end_of_stream().unwrap();
+    }
+    pipeline.play();
     let mut messages = Vec::new();
-    // splitmuxsink has the first group, and some of the next.
-    splitter.pipeline.wait(&mut messages, |message| {
-        let name = message
-            .structure()
-            .map(|structure| structure.name().as_str());
-        name == Some("splitmuxsink-fragment-opened")
+    pipeline.wait(&mut messages, |message| {
+        let structure = message.structure();
+        structure.is_some_and(|structure| structure.name() == when)
+            || message.type_() == gst::MessageType::Eos && when == "eos"
     });
-    let pad = splitter
-        .pipeline
-        .element("split")
-        .static_pad("sink")
-        .unwrap();
+    let pad = pipeline.element("split").static_pad("sink").unwrap();
     pad.send_event(gst::event::FlushStart::new());
     pad.send_event(gst::event::FlushStop::new(true));
-    messages.extend(splitter.pipeline.wait_for_end());
-    let outcome = splitter.pipeline.finish(messages);
+    pipeline.wait(&mut messages, |message| {
+        message.type_() == gst::MessageType::Error
+    });
+    let outcome = pipeline.finish(messages);
     assert!(outcome.error().0.matches(gst::StreamError::Mux));
+    let files = mp4::episodes(splitter.folder.path());
+    let told = outcome.episodes();
+    assert_eq!(files.len(), told.len(), "each file was told");
+    let counts = files.iter().map(|file| mp4::probe(file).frames);
+    counts.collect()
+}
+
+#[test]
+fn a_flush_within_an_episode_is_an_error() {
+    // splitmuxsink has the first group, and some of the next.
+    let frames = frames_after_a_flush_at("splitmuxsink-fragment-opened", false);
+    assert!(frames.iter().all(|frames| *frames == 10), "{frames:?}");
+}
+
+#[test]
+fn a_flush_leaves_the_file_that_was_complete() {
+    let frames = frames_after_a_flush_at("reduct-episode", false);
+    assert_eq!(frames[0], 10);
+}
+
+#[test]
+fn a_flush_after_eos_leaves_all_files() {
+    assert_eq!(frames_after_a_flush_at("eos", true), [10, 10, 5]);
+}
+
+#[test]
+fn a_flush_before_the_first_episode_is_a_new_start() {
+    let source = format!("appsrc name=src format=time stream-type=seekable caps=\"{AU}\"");
+    let splitter = Splitter::new(&source, "duration=1000000000");
+    let src: gst_app::AppSrc = splitter.pipeline.element("src").downcast().unwrap();
+    src.set_callbacks(
+        gst_app::AppSrcCallbacks::builder()
+            .seek_data(|_, _| true)
+            .build(),
+    );
+    let frames = frames(&six_groups());
+    for frame in &frames[1..4] {
+        src.push_buffer(frame.clone()).unwrap();
+    }
+    splitter.pipeline.play();
+    await_that("frames are taken", || src.current_level_buffers() == 0);
+    // mp4mux refuses to hand it on.
+    src.seek_simple(gst::SeekFlags::FLUSH, gst::ClockTime::ZERO)
+        .unwrap();
+    for frame in frames {
+        src.push_buffer(frame).unwrap();
+    }
+    src.end_of_stream().unwrap();
+    let outcome = splitter.pipeline.finish(splitter.pipeline.wait_for_end());
+    assert_eq!(outcome.clean().episodes().len(), 6);
     for file in mp4::episodes(splitter.folder.path()) {
         assert_eq!(mp4::probe(&file).frames, 10, "{file:?}");
     }

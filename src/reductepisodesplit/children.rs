@@ -49,6 +49,12 @@ impl Children {
                 }
                 gst::PadProbeReturn::Ok
             });
+            // A flush unblocks splitmuxsink, and goes no further: filesink would truncate the file that
+            // it has open, complete or not, and GstAggregator 1.22 can wait for its own thread for
+            // ever.
+            pad.add_probe(gst::PadProbeType::EVENT_FLUSH, |_, _| {
+                gst::PadProbeReturn::Drop
+            });
         });
         // Its state is set apart from the bin's: see `start_splitter`.
         splitter.set_locked_state(true);

@@ -108,7 +108,19 @@ impl ReductEpisodeSplit {
     /// The pad's event function.
     pub(super) fn take_event(&self, pad: &gst::GhostPad, event: gst::Event) -> bool {
         match event.view() {
-            gst::EventView::FlushStop(_) => self.flushed(),
+            gst::EventView::FlushStart(_) => {
+                self.refuse_flush();
+            }
+            gst::EventView::FlushStop(_) => {
+                // What was on its way is gone.
+                if let Some(cutter) = self.cutter().as_mut() {
+                    cutter.flush();
+                }
+                // Nothing follows an error: the streaming threads stay stopped.
+                if self.refuse_flush() {
+                    return true;
+                }
+            }
             gst::EventView::Eos(_) => {
                 let finished = self.finish(pad);
                 if finished.is_err() && self.has_failed() {
@@ -183,20 +195,18 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// What was on its way is gone.
-    fn flushed(&self) {
-        let has_episodes = self.cutter().as_mut().is_some_and(|cutter| {
-            cutter.flush();
-            cutter.has_episodes()
-        });
-        // splitmuxsink throws away whole groups, and would write files without keyframes.
+    /// Once an episode has begun a flush is an error: splitmuxsink throws away whole groups, and would
+    /// write files without keyframes. Tells whether it is one.
+    fn refuse_flush(&self) -> bool {
+        let has_episodes = self.cutter().as_ref().is_some_and(Cutter::has_episodes);
         if has_episodes {
             self.fail(gst::error_msg!(
                 gst::StreamError::Mux,
-                ("The stream was flushed, as by a seek, in the middle of an episode, which \
-                     would lack access units")
+                ("The stream was flushed, as by a seek, after its first episode had begun: files \
+                  would lack access units")
             ));
         }
+        has_episodes
     }
 
     /// The end of the stream: the last episode is settled, and what nobody got is told.

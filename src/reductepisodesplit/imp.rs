@@ -45,7 +45,7 @@
  * synchronous handler of these messages must not call into it.
  *
  * Behind a demuxer or a tee the bin needs a queue, as any sink does: it lets nothing in before
- * PLAYING. It cannot follow a flushing seek in the middle of an episode, which is an error.
+ * PLAYING. A flushing seek after the first episode has begun is an error.
  *
  * ## Example launch line
  *
