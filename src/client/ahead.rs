@@ -401,7 +401,7 @@ mod tests {
             start: None,
             stop: None,
             when: None,
-            wants_frame_rate: false,
+            is_aside: true,
         };
         let entry = Arc::new(Entry::new(&connection, &query));
         let source = Source {

@@ -69,6 +69,9 @@ const STATELESS_DIRECTIVES: &[&str] = &[
     "#io_timeout",
 ];
 
+/// Bytes of a batch's record headers. hyper takes a head of 400 KB at most.
+const BATCH_HEADER_BYTES: u64 = 256 << 10;
+
 /// Bounds of a query's answers, as directives.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -77,8 +80,6 @@ pub struct Bounds {
     /// Bytes of a batch. It may have one record more.
     pub batch_bytes: u64,
     pub batch_records: u64,
-    /// Bytes of a batch's record headers.
-    pub batch_header_bytes: u64,
 }
 
 /// Whether records are chosen by what came before them: a range cannot be read in pieces then.
@@ -115,7 +116,7 @@ pub fn condition(when: Option<&JsonValue>, bounds: Bounds) -> JsonValue {
     add("#select_labels", vec![FPS_LABEL].into());
     add("#batch_size", bounds.batch_bytes.into());
     add("#batch_records", bounds.batch_records.into());
-    add("#batch_metadata_size", bounds.batch_header_bytes.into());
+    add("#batch_metadata_size", BATCH_HEADER_BYTES.into());
     // After the user's operators: it counts the records that they let pass.
     if let Some(records) = bounds.records {
         add("$limit", records.into());
@@ -165,12 +166,11 @@ mod tests {
             records: Some(7),
             batch_bytes: 1000,
             batch_records: 20,
-            batch_header_bytes: 500,
         };
         let when = json(r##"{"&good":{"$eq":true},"#select_labels":["good"]}"##);
         assert_eq!(
             condition(Some(&when), bounds).to_string(),
-            r##"{"&good":{"$eq":true},"#select_labels":["fps"],"#batch_size":1000,"#batch_records":20,"#batch_metadata_size":500,"$limit":7}"##
+            r##"{"&good":{"$eq":true},"#select_labels":["fps"],"#batch_size":1000,"#batch_records":20,"#batch_metadata_size":262144,"$limit":7}"##
         );
     }
 }

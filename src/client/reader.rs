@@ -38,8 +38,9 @@ pub struct Query {
     pub stop: Option<u64>,
     /// Conditional query: a JSON object.
     pub when: Option<JsonValue>,
-    /// Whether to look for a frame rate in the entry's `$video` attachment.
-    pub wants_frame_rate: bool,
+    /// Whether this is a short look beside the reading of a range: nobody wants the frame rate in the
+    /// entry's `$video` attachment, and nothing is asked for in advance.
+    pub is_aside: bool,
 }
 
 /// What reading may take.

@@ -170,21 +170,20 @@ impl Session {
         };
         let range = self.next..self.end;
         let windows = Windows::new(source, plan, range);
-        // Who only looks for something else in a short time does not want it.
-        Ok(Ahead::Windows(match self.query.wants_frame_rate {
-            true => windows.expecting_much(),
-            false => windows,
+        Ok(Ahead::Windows(match self.query.is_aside {
+            true => windows,
+            false => windows.expecting_much(),
         }))
     }
 
     /// Looks for the frame rate while the first records are on their way, and gives these.
     async fn open(&mut self, ahead: &mut Ahead) -> Result<Option<Chunk>, Stop> {
         let entry = self.entry.clone();
-        let wants_frame_rate = self.query.wants_frame_rate;
+        let is_aside = self.query.is_aside;
         let mut frame_rate = pin!(async {
-            match wants_frame_rate {
-                true => entry.frame_rate().await,
-                false => Ok(None),
+            match is_aside {
+                true => Ok(None),
+                false => entry.frame_rate().await,
             }
         });
         let (first, known) = {

@@ -44,8 +44,6 @@ const WHOLE_BATCH_RECORDS: u64 = 128;
 const MOST_IDLE: Duration = Duration::from_millis(500);
 /// A query that was not asked anything for this long may have another server before it.
 const RESTART: Duration = Duration::from_millis(100);
-/// Record headers of a batch. hyper takes a head of 400 KB at most.
-const BATCH_HEADER_BYTES: u64 = 256 << 10;
 /// Bytes that go to the streaming thread together: each time may be a wake-up.
 const CHUNK_BYTES: usize = 256 << 10;
 /// How often in a row a query may be made anew because the answer came on another connection. The
@@ -102,7 +100,6 @@ impl Source {
             batch_bytes: window.bytes.saturating_sub(window.record).max(1),
             // One more, so that the server sees the end with the last record.
             batch_records: window.records + 1,
-            batch_header_bytes: BATCH_HEADER_BYTES,
         };
         let ttl = match self.when {
             Some(_) => TTL_OF_CONDITION,
@@ -182,7 +179,6 @@ impl Source {
             records: None,
             batch_bytes,
             batch_records: WHOLE_BATCH_RECORDS,
-            batch_header_bytes: BATCH_HEADER_BYTES,
         };
         let query = self.query(&range, bounds, TTL_OF_WHOLE);
         let lane = self.lanes.take().await?;

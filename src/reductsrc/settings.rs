@@ -124,7 +124,7 @@ impl Settings {
                 start,
                 stop,
                 when,
-                wants_frame_rate: true,
+                is_aside: false,
             },
             limits: self.limits,
             frame_rate: (self.fps.numer() > 0).then_some(self.fps),

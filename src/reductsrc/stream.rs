@@ -269,7 +269,7 @@ impl Stream {
             let query = Query {
                 start: Some(window.start),
                 stop: Some(window.end),
-                wants_frame_rate: false,
+                is_aside: true,
                 ..self.query.clone()
             };
             let reader = self.reader(query, Arc::default())?;
