@@ -21,8 +21,10 @@ mod client;
 // Public for the benchmarks only.
 #[doc(hidden)]
 pub mod h264;
+mod parameters;
 mod reductepisodesplit;
 mod reductsrc;
+mod uri;
 #[doc(hidden)]
 pub use reductsrc::stamping;
 

@@ -60,49 +60,40 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// `ResourceError::Settings` if `url` is no `http` or `https` URL of a server, or has user
-    /// information: a token belongs elsewhere.
+    /// A text, if `url` is no `http` or `https` URL of a server, or has user information: a token
+    /// belongs elsewhere.
     pub fn new(
         url: &str,
         token: Token,
         ca_cert: Option<PathBuf>,
         verify_ssl: bool,
         timeout: Option<Duration>,
-    ) -> Result<Self, gst::ErrorMessage> {
+    ) -> Result<Self, String> {
         let parsed = Url::parse(url).map_err(|err| {
-            gst::error_msg!(
-                gst::ResourceError::Settings,
-                ("The url property is not a URL: {err}. Example: http://127.0.0.1:8383")
-            )
+            format!("The url property is not a URL: {err}. Example: http://127.0.0.1:8383")
         })?;
         // All can hold the token, so that they are not repeated here.
         let user_information = !parsed.username().is_empty() || parsed.password().is_some();
         if user_information || parsed.query().is_some() || parsed.fragment().is_some() {
-            return Err(gst::error_msg!(
-                gst::ResourceError::Settings,
-                ("The url property has user information, a query or a fragment. Set the token by the \
-                     environment variable REDUCT_API_TOKEN or the property api-token")
-            ));
+            return Err(
+                "The url property has user information, a query or a fragment. Set the token by \
+                 the environment variable REDUCT_API_TOKEN or the property api-token"
+                    .into(),
+            );
         }
         if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(gst::error_msg!(
-                gst::ResourceError::Settings,
-                (
-                    "The url property begins with '{}', not with http or https",
-                    parsed.scheme()
-                )
+            return Err(format!(
+                "The url property begins with '{}', not with http or https",
+                parsed.scheme()
             ));
         }
         let mut base = parsed.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", parsed.path()));
         }
-        let api = base.join("api/v1/").map_err(|err| {
-            gst::error_msg!(
-                gst::ResourceError::Settings,
-                ("The url property has no place for an API path: {err}")
-            )
-        })?;
+        let api = base
+            .join("api/v1/")
+            .map_err(|err| format!("The url property has no place for an API path: {err}"))?;
         Ok(Self {
             url: parsed,
             api,
@@ -204,7 +195,7 @@ pub fn without_secrets(url: &str) -> String {
 mod tests {
     use super::*;
 
-    fn connection(url: &str) -> Result<Connection, gst::ErrorMessage> {
+    fn connection(url: &str) -> Result<Connection, String> {
         let token = Token::new(Some("s3cret".into()));
         Connection::new(url, token, None, true, None)
     }
@@ -246,7 +237,7 @@ mod tests {
             "user:s3cret@host",
         ] {
             let error = connection(url).unwrap_err();
-            assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+            assert!(!error.contains("s3cret"), "{error}");
             let shown = without_secrets(url);
             assert!(!shown.contains("s3cret"), "{shown}");
             assert!(connection(&shown).is_err(), "{shown}");

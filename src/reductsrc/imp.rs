@@ -62,12 +62,15 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
+use url::Url;
 
 use super::settings::{DEFAULT_LOOKBACK, DEFAULT_TIMEOUT_MS, DEFAULT_URL, Settings};
 use super::stats::Stats;
 use super::stream::{Step, Stream};
 use super::{CAT, OnError};
-use crate::client::{Flushed, Flushing, Limits, Token, without_secrets};
+use crate::client::{Flushed, Flushing, Limits};
+use crate::parameters;
+use crate::uri::{self, EntryUri};
 
 /// No two of the mutexes are ever held at once.
 #[derive(Default)]
@@ -133,7 +136,9 @@ impl ReductSrc {
     /// Prepares a run: checked settings and a stream that has asked nothing of the server.
     fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings.lock().unwrap().clone();
-        let checked = settings.check()?;
+        let checked = settings
+            .check()
+            .map_err(|text| gst::error_msg!(gst::ResourceError::Settings, ("{text}")))?;
         gst::info!(CAT, imp = self, "Will read {:?}", checked.query);
 
         let stats = Arc::new(Stats::default());
@@ -148,17 +153,12 @@ impl ReductSrc {
     }
 }
 
-/// A property in nanoseconds.
-fn clock_time(value: &glib::Value) -> gst::ClockTime {
-    let nseconds: u64 = value.get().expect("type checked upstream");
-    gst::ClockTime::try_from(nseconds).unwrap_or(gst::ClockTime::MAX)
-}
-
 #[glib::object_subclass]
 impl ObjectSubclass for ReductSrc {
     const NAME: &'static str = "GstReductSrc";
     type Type = super::ReductSrc;
     type ParentType = gst_base::PushSrc;
+    type Interfaces = (gst::URIHandler,);
 }
 
 impl ObjectImpl for ReductSrc {
@@ -326,42 +326,7 @@ impl ObjectImpl for ReductSrc {
             );
             return;
         }
-        let mut settings = self.settings.lock().unwrap();
-        let text = || {
-            value
-                .get::<Option<String>>()
-                .expect("type checked upstream")
-        };
-        let flag = || value.get::<bool>().expect("type checked upstream");
-        match pspec.name() {
-            // The property can be read and is in dot files.
-            "url" => {
-                settings.url =
-                    text().map_or_else(|| DEFAULT_URL.into(), |url| without_secrets(&url));
-            }
-            "api-token" => settings.api_token = Token::new(text()),
-            "ca-cert" => settings.ca_cert = text(),
-            "verify-ssl" => settings.verify_ssl = flag(),
-            "bucket" => settings.bucket = text(),
-            "entry" => settings.entry = text(),
-            "start" => settings.start = text(),
-            "stop" => settings.stop = text(),
-            "when" => settings.when = text(),
-            "fps" => settings.fps = value.get().expect("type checked upstream"),
-            "gap-detection" => settings.gap_detection = flag(),
-            "gap-tolerance" => settings.gap_tolerance = clock_time(value),
-            "on-error" => settings.on_error = value.get().expect("type checked upstream"),
-            "parameter-set-lookback" => settings.lookback = clock_time(value),
-            "retries" => settings.limits.retries = value.get().expect("type checked upstream"),
-            "connections" => {
-                settings.limits.connections = value.get().expect("type checked upstream");
-            }
-            "prefetch-bytes" => {
-                settings.limits.prefetch_bytes = value.get().expect("type checked upstream");
-            }
-            "timeout" => settings.timeout_ms = value.get().expect("type checked upstream"),
-            _ => unimplemented!(),
-        }
+        self.settings.lock().unwrap().set(pspec.name(), value);
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
@@ -369,27 +334,7 @@ impl ObjectImpl for ReductSrc {
             let stats = self.stats.lock().unwrap().clone();
             return stats.structure().to_value();
         }
-        let settings = self.settings.lock().unwrap();
-        match pspec.name() {
-            "url" => settings.url.to_value(),
-            "ca-cert" => settings.ca_cert.to_value(),
-            "verify-ssl" => settings.verify_ssl.to_value(),
-            "bucket" => settings.bucket.to_value(),
-            "entry" => settings.entry.to_value(),
-            "start" => settings.start.to_value(),
-            "stop" => settings.stop.to_value(),
-            "when" => settings.when.to_value(),
-            "fps" => settings.fps.to_value(),
-            "gap-detection" => settings.gap_detection.to_value(),
-            "gap-tolerance" => settings.gap_tolerance.nseconds().to_value(),
-            "on-error" => settings.on_error.to_value(),
-            "parameter-set-lookback" => settings.lookback.nseconds().to_value(),
-            "retries" => settings.limits.retries.to_value(),
-            "connections" => settings.limits.connections.to_value(),
-            "prefetch-bytes" => settings.limits.prefetch_bytes.to_value(),
-            "timeout" => settings.timeout_ms.to_value(),
-            _ => unimplemented!(),
-        }
+        self.settings.lock().unwrap().get(pspec.name())
     }
 
     fn constructed(&self) {
@@ -443,6 +388,58 @@ impl ElementImpl for ReductSrc {
             })?;
         }
         self.parent_change_state(transition)
+    }
+}
+
+impl URIHandlerImpl for ReductSrc {
+    const URI_TYPE: gst::URIType = gst::URIType::Src;
+
+    fn protocols() -> &'static [&'static str] {
+        uri::SCHEMES
+    }
+
+    fn uri(&self) -> Option<String> {
+        let (server, bucket, entry) = {
+            let settings = self.settings.lock().unwrap();
+            (
+                Url::parse(&settings.url).ok()?,
+                settings.bucket.clone()?,
+                settings.entry.clone()?,
+            )
+        };
+        let uri = EntryUri {
+            server,
+            bucket,
+            entry,
+            parameters: parameters::parameters(self.obj().upcast_ref()),
+        };
+        Some(uri.to_string())
+    }
+
+    /// What the URI does not say gets its default.
+    fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {
+        if !self.is_stopped() {
+            return Err(glib::Error::new(
+                gst::URIError::BadState,
+                "The URI can only be set in NULL and READY",
+            ));
+        }
+        let obj = self.obj();
+        let uri: EntryUri = uri.parse()?;
+        let mut values = parameters::values(obj.upcast_ref(), &uri.parameters)?;
+        values.push(("url", uri.server.as_str().to_value()));
+        values.push(("bucket", uri.bucket.to_value()));
+        values.push(("entry", uri.entry.to_value()));
+
+        let mut settings = self.settings.lock().unwrap().clone();
+        for (property, value) in &values {
+            settings.set(property, value);
+        }
+        settings.check().map_err(|text| uri::bad(&text))?;
+        for (property, value) in &values {
+            obj.set_property_from_value(property, value);
+        }
+        Ok(())
     }
 }
 

@@ -55,7 +55,8 @@ pub enum OnError {
 glib::wrapper! {
     /// The element `reductsrc`.
     pub struct ReductSrc(ObjectSubclass<imp::ReductSrc>)
-        @extends gst_base::PushSrc, gst_base::BaseSrc, gst::Element, gst::Object;
+        @extends gst_base::PushSrc, gst_base::BaseSrc, gst::Element, gst::Object,
+        @implements gst::URIHandler;
 }
 
 /// Registers the element.
@@ -66,7 +67,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     gst::Element::register(
         Some(plugin),
         "reductsrc",
-        gst::Rank::NONE,
+        gst::Rank::PRIMARY, // among those that handle its URIs
         ReductSrc::static_type(),
     )
 }

@@ -11,6 +11,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gst::glib;
+use gst::prelude::*;
 use reduct_rs::JsonValue;
 
 use super::{OnError, timeline};
@@ -81,13 +83,65 @@ pub struct Checked {
 }
 
 impl Settings {
+    /// Sets a property.
+    pub fn set(&mut self, property: &str, value: &glib::Value) {
+        match property {
+            // The property can be read and is in dot files.
+            "url" => {
+                let url: Option<String> = get(value);
+                self.url = url.map_or_else(|| DEFAULT_URL.into(), |url| without_secrets(&url));
+            }
+            "api-token" => self.api_token = Token::new(get(value)),
+            "ca-cert" => self.ca_cert = get(value),
+            "verify-ssl" => self.verify_ssl = get(value),
+            "bucket" => self.bucket = get(value),
+            "entry" => self.entry = get(value),
+            "start" => self.start = get(value),
+            "stop" => self.stop = get(value),
+            "when" => self.when = get(value),
+            "fps" => self.fps = get(value),
+            "gap-detection" => self.gap_detection = get(value),
+            "gap-tolerance" => self.gap_tolerance = clock_time(value),
+            "on-error" => self.on_error = get(value),
+            "parameter-set-lookback" => self.lookback = clock_time(value),
+            "retries" => self.limits.retries = get(value),
+            "connections" => self.limits.connections = get(value),
+            "prefetch-bytes" => self.limits.prefetch_bytes = get(value),
+            "timeout" => self.timeout_ms = get(value),
+            _ => unimplemented!(),
+        }
+    }
+
+    /// The value of a property.
+    pub fn get(&self, property: &str) -> glib::Value {
+        match property {
+            "url" => self.url.to_value(),
+            "ca-cert" => self.ca_cert.to_value(),
+            "verify-ssl" => self.verify_ssl.to_value(),
+            "bucket" => self.bucket.to_value(),
+            "entry" => self.entry.to_value(),
+            "start" => self.start.to_value(),
+            "stop" => self.stop.to_value(),
+            "when" => self.when.to_value(),
+            "fps" => self.fps.to_value(),
+            "gap-detection" => self.gap_detection.to_value(),
+            "gap-tolerance" => self.gap_tolerance.nseconds().to_value(),
+            "on-error" => self.on_error.to_value(),
+            "parameter-set-lookback" => self.lookback.nseconds().to_value(),
+            "retries" => self.limits.retries.to_value(),
+            "connections" => self.limits.connections.to_value(),
+            "prefetch-bytes" => self.limits.prefetch_bytes.to_value(),
+            "timeout" => self.timeout_ms.to_value(),
+            _ => unimplemented!(),
+        }
+    }
+
     /// Checks the settings. No I/O.
     ///
     /// # Errors
     ///
-    /// `ResourceError::Settings`, with a text that names the property, its value and what it
-    /// should be.
-    pub fn check(&self) -> Result<Checked, gst::ErrorMessage> {
+    /// A text that names the property, its value and what it should be.
+    pub fn check(&self) -> Result<Checked, String> {
         let connection = Connection::new(
             &self.url,
             self.api_token.clone(),
@@ -134,19 +188,24 @@ impl Settings {
     }
 }
 
-fn invalid(property: &str, value: &str, expected: &str) -> gst::ErrorMessage {
-    gst::error_msg!(
-        gst::ResourceError::Settings,
-        ("The property {property} is '{value}', which is not {expected}")
-    )
+fn get<'a, T: glib::value::FromValue<'a>>(value: &'a glib::Value) -> T {
+    value.get().expect("type checked upstream")
+}
+
+/// A property in nanoseconds.
+fn clock_time(value: &glib::Value) -> gst::ClockTime {
+    gst::ClockTime::try_from(get::<u64>(value)).unwrap_or(gst::ClockTime::MAX)
+}
+
+fn invalid(property: &str, value: &str, expected: &str) -> String {
+    format!("The property {property} is '{value}', which is not {expected}")
 }
 
 /// A name as ReductStore allows it. Others could change the URL that they become part of.
-fn name(property: &str, name: Option<&str>) -> Result<String, gst::ErrorMessage> {
+fn name(property: &str, name: Option<&str>) -> Result<String, String> {
     let Some(name) = name.filter(|name| !name.is_empty()) else {
-        return Err(gst::error_msg!(
-            gst::ResourceError::Settings,
-            ("The property {property} is not set. It names the {property} to read")
+        return Err(format!(
+            "The property {property} is not set. It names the {property} to read"
         ));
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$');
@@ -163,7 +222,7 @@ fn name(property: &str, name: Option<&str>) -> Result<String, gst::ErrorMessage>
 const MAX_TIME_US: u64 = u64::MAX / 1000 - 1;
 
 /// µs since the Unix epoch, from RFC 3339 or an integer.
-fn time(property: &str, text: &str) -> Result<u64, gst::ErrorMessage> {
+fn time(property: &str, text: &str) -> Result<u64, String> {
     let text = text.trim();
     text.parse()
         .ok()
@@ -178,7 +237,7 @@ fn time(property: &str, text: &str) -> Result<u64, gst::ErrorMessage> {
         })
 }
 
-fn condition(text: &str) -> Result<JsonValue, gst::ErrorMessage> {
+fn condition(text: &str) -> Result<JsonValue, String> {
     let parsed = text.parse::<JsonValue>();
     parsed.ok().filter(JsonValue::is_object).ok_or_else(|| {
         invalid(
