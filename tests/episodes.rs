@@ -134,7 +134,8 @@ impl Export {
         let left = fs::read_dir(self.folder.path()).expect("the folder");
         assert_eq!(left.count(), 0);
         assert!(self.episodes.is_empty());
-        assert_eq!(self.outcome.warnings.len(), 1, "{}", self.outcome.text());
+        let last = &self.outcome.warnings.last().expect("a warning").0;
+        assert!(last.message().contains("No file is written"), "{last}");
     }
 }
 
@@ -372,7 +373,7 @@ fn a_range_may_begin_and_end_within_a_group() {
     let source = format!("start={} stop={}", at(15), at(45));
     let export = export(&bucket, &source, "");
     assert_eq!(export.summary(), [(2500, 25, "eos")]);
-    assert_eq!(export.episodes[0].dropped, 5);
+    assert_eq!(export.episodes[0].dropped, 0, "the source skipped them");
     assert_eq!(export.starts(), [at(20)]);
     assert_eq!(export.pictures(), mp4::stream_checksums(&stream)[20..45]);
 }

@@ -188,7 +188,8 @@ impl Windows {
 
     /// Asks for the time of the newest record before it is needed.
     pub fn expecting_much(mut self) -> Self {
-        self.ask_for_newest();
+        let source = self.source.clone();
+        self.ask_for_newest(async move { source.entry.recent_times().await });
         self
     }
 
@@ -361,16 +362,20 @@ impl Windows {
             range.end = rest;
             self.parts.insert(index + 1, Part::Unread(unread));
             if self.plan.must_hear_of_newest(rest) && self.asking.is_none() {
-                self.ask_for_newest();
+                let source = self.source.clone();
+                self.ask_for_newest(async move { source.entry.times().await });
             }
         }
     }
 
-    fn ask_for_newest(&mut self) {
-        let (source, news) = (self.source.clone(), self.news_sender.clone());
+    fn ask_for_newest<F>(&mut self, ask: F)
+    where
+        F: Future<Output = Result<EntryTimes, Error>> + Send + 'static,
+    {
+        let news = self.news_sender.clone();
         self.asking = Some(Task(tokio::spawn(async move {
             // reduct-rs panics on some answers.
-            let times = AssertUnwindSafe(source.entry.times()).catch_unwind().await;
+            let times = AssertUnwindSafe(ask).catch_unwind().await;
             let times = times.unwrap_or_else(|_| Err(Error::makes_no_sense()));
             let _ = news.send(News::Times(times));
         })));
@@ -379,6 +384,7 @@ impl Windows {
 
 #[cfg(test)]
 mod tests {
+    use super::super::View;
     use std::time::Duration;
 
     use proptest::prelude::*;
@@ -386,7 +392,7 @@ mod tests {
     use super::super::entry::Entry;
     use super::super::lane::Lanes;
     use super::super::plan::Yield;
-    use super::super::{Connection, Query, Token, runtime};
+    use super::super::{Connection, Token, runtime};
     use super::*;
 
     const RANGE: Range<u64> = 1000..1_000_000;
@@ -395,19 +401,12 @@ mod tests {
     fn windows() -> Windows {
         let url = "http://127.0.0.1:1";
         let connection = Connection::new(url, Token::default(), None, true, None).unwrap();
-        let query = Query {
-            bucket: "b".into(),
-            entry: "e".into(),
-            start: None,
-            stop: None,
-            when: None,
-            is_aside: true,
-        };
-        let entry = Arc::new(Entry::new(&connection, &query));
+        let entry = Arc::new(Entry::new(&connection, "b", "e"));
         let source = Source {
             lanes: Arc::new(Lanes::new(connection, "b", "e", 8, Arc::default()).unwrap()),
             entry,
             when: None,
+            view: View::Range,
             stats: Arc::default(),
         };
         let mut plan = Plan::new(8, 1_000_000);

@@ -22,6 +22,8 @@ use super::error::{Cause, Error};
 const TIME_HEADER: &str = "x-reduct-time-";
 /// Label with the frame rate of a record.
 pub const FPS_LABEL: &str = "fps";
+/// Label that says whether a record begins with a keyframe.
+pub const KEYFRAME_LABEL: &str = "keyframe";
 
 /// What the header of a record says.
 #[derive(Debug, PartialEq)]
@@ -31,6 +33,7 @@ pub struct RecordHeader {
     length: usize,
     content_type: String,
     frame_rate: Option<String>,
+    keyframe: Option<bool>,
 }
 
 impl RecordHeader {
@@ -55,11 +58,15 @@ pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
             let header = parse_batched_header(value)
                 .or_else(|_| parse_batched_header(without_labels(value)));
             let header = header.ok()?;
+            let mut labels = header.labels;
             Some(RecordHeader {
                 time,
                 length: header.content_length.try_into().ok()?,
                 content_type: header.content_type,
-                frame_rate: { header.labels }.remove(FPS_LABEL),
+                frame_rate: labels.remove(FPS_LABEL),
+                keyframe: labels
+                    .get(KEYFRAME_LABEL)
+                    .and_then(|text| text.parse().ok()),
             })
         })
         .collect::<Option<Vec<_>>>()
@@ -163,11 +170,13 @@ impl Slicer {
     }
 }
 
-fn record(header: RecordHeader, chunks: Vec<Bytes>) -> Record {
+/// A record of its header and its content.
+pub fn record(header: RecordHeader, chunks: Vec<Bytes>) -> Record {
     Record {
         time: header.time,
         content_type: header.content_type,
         frame_rate: header.frame_rate,
+        keyframe: header.keyframe,
         after_eviction: false,
         chunks,
     }
@@ -194,6 +203,7 @@ mod tests {
             length,
             content_type: "video/h264".into(),
             frame_rate: None,
+            keyframe: None,
         }
     }
 

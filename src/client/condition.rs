@@ -12,7 +12,7 @@
 
 use reduct_rs::JsonValue;
 
-use super::batch::FPS_LABEL;
+use super::batch::{FPS_LABEL, KEYFRAME_LABEL};
 
 /// Operators that judge a record by itself. Others (`$limit`, `$each_n`, `$each_t`, `$gate`) count
 /// the records before it.
@@ -106,14 +106,14 @@ fn is_stateless(text: &str) -> bool {
     }
 }
 
-/// The condition of a query: the user's, bounds, and of the labels only the one in use.
+/// The condition of a query: the user's, bounds, and of the labels only those in use.
 pub fn condition(when: Option<&JsonValue>, bounds: Bounds) -> JsonValue {
     let mut members = match when {
         Some(JsonValue::Object(members)) => members.clone(),
         _ => Default::default(),
     };
     let mut add = |key: &str, value: JsonValue| members.insert(key.into(), value);
-    add("#select_labels", vec![FPS_LABEL].into());
+    add("#select_labels", vec![FPS_LABEL, KEYFRAME_LABEL].into());
     add("#batch_size", bounds.batch_bytes.into());
     add("#batch_records", bounds.batch_records.into());
     add("#batch_metadata_size", BATCH_HEADER_BYTES.into());
@@ -170,7 +170,7 @@ mod tests {
         let when = json(r##"{"&good":{"$eq":true},"#select_labels":["good"]}"##);
         assert_eq!(
             condition(Some(&when), bounds).to_string(),
-            r##"{"&good":{"$eq":true},"#select_labels":["fps"],"#batch_size":1000,"#batch_records":20,"#batch_metadata_size":262144,"$limit":7}"##
+            r##"{"&good":{"$eq":true},"#select_labels":["fps","keyframe"],"#batch_size":1000,"#batch_records":20,"#batch_metadata_size":262144,"$limit":7}"##
         );
     }
 }

@@ -14,13 +14,16 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use reduct_rs::{Bucket, JsonValue, ReductClient, ReductError};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::error::{Cause, Error};
-use super::{Connection, Query, without_blocking};
+use super::{Connection, without_blocking};
 
 /// Attachment of an entry that describes its video.
 const VIDEO_ATTACHMENT: &str = "$video";
+
+/// For how long times are recent.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// An entry of a server.
 pub struct Entry {
@@ -29,7 +32,9 @@ pub struct Entry {
     name: String,
     client: OnceCell<ReductClient>,
     bucket: OnceCell<Bucket>,
+    frame_rate: OnceCell<Option<String>>,
     first_oldest: OnceLock<u64>,
+    recent: Mutex<Option<EntryTimes>>,
 }
 
 /// Times of an entry's records, in µs since the Unix epoch.
@@ -50,20 +55,27 @@ impl fmt::Debug for Entry {
 }
 
 impl Entry {
-    /// The entry that is queried. No I/O.
-    pub fn new(connection: &Connection, query: &Query) -> Self {
+    /// An entry of a bucket. No I/O.
+    pub fn new(connection: &Connection, bucket: &str, name: &str) -> Self {
         Self {
             connection: connection.clone(),
-            bucket_name: query.bucket.clone(),
-            name: query.entry.clone(),
+            bucket_name: bucket.into(),
+            name: name.into(),
             client: OnceCell::new(),
             bucket: OnceCell::new(),
+            frame_rate: OnceCell::new(),
             first_oldest: OnceLock::new(),
+            recent: Mutex::default(),
         }
     }
 
-    /// The frame rate of the `$video` attachment.
+    /// The frame rate of the `$video` attachment, which is read once.
     pub async fn frame_rate(&self) -> Result<Option<String>, Error> {
+        let read = || self.read_frame_rate();
+        self.frame_rate.get_or_try_init(read).await.cloned()
+    }
+
+    async fn read_frame_rate(&self) -> Result<Option<String>, Error> {
         let bucket = self.bucket().await?;
         let attachments = self.within_timeout(bucket.read_attachments(&self.name));
         let attachments = match attachments.await {
@@ -95,6 +107,17 @@ impl Entry {
             first_oldest: *self.first_oldest.get_or_init(|| entry.oldest_record),
             asked,
         })
+    }
+
+    /// The same as it was heard a moment ago; who asks at the same time asks once.
+    pub async fn recent_times(&self) -> Result<EntryTimes, Error> {
+        let mut recent = self.recent.lock().await;
+        if let Some(times) = *recent
+            && times.asked.elapsed() < RECENT
+        {
+            return Ok(times);
+        }
+        Ok(*recent.insert(self.times().await?))
     }
 
     /// For how long the server has been running, in whole seconds.

@@ -104,6 +104,7 @@ mod tests {
             time,
             content_type: String::new(),
             frame_rate: None,
+            keyframe: None,
             after_eviction: false,
             chunks: Vec::new(),
         };

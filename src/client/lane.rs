@@ -22,7 +22,7 @@ use bytes::Bytes;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reduct_base::msg::entry_api::{QueryEntry, QueryInfo};
 use reqwest::header::{CONNECTION, HeaderMap, LOCATION};
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::Url;
@@ -177,13 +177,14 @@ pub struct Query<'a> {
 }
 
 impl Query<'_> {
-    /// The next records. After an error the server may have counted records as sent that never
+    /// The next records, or with HEAD what their headers say. After an error the server may have counted records as sent that never
     /// came, so that the query is of no use any more.
-    pub async fn ask(&mut self) -> Result<Answer, Error> {
+    pub async fn ask(&mut self, method: Method) -> Result<Answer, Error> {
         // The HTTP client's task has to put the connection back, or it opens another one.
         tokio::task::yield_now().await;
         self.asked = Instant::now();
-        let response = self.lane.client.get(self.url.clone()).send().await?;
+        let request = self.lane.client.request(method, self.url.clone());
+        let response = request.send().await?;
         let line = Line::of(&response);
         let route = mem::replace(&mut self.line, line).route_to(&self.line);
         let response = accepted(response)

@@ -12,6 +12,7 @@
 //! All I/O runs on one runtime of the plugin. A streaming thread waits for it with
 //! [`Flushing::wait`], and any other thread can end that wait.
 
+mod access;
 mod ahead;
 mod batch;
 mod condition;
@@ -27,10 +28,13 @@ mod reader;
 mod session;
 mod window;
 
+pub use access::{Access, Limits, Records};
+pub use condition::depends_on_order;
 pub use connection::{Connection, Token, without_secrets};
+pub use entry::EntryTimes;
 pub use flushing::{Flushed, Flushing};
 pub use queue::ReaderStats;
-pub use reader::{Event, Limits, Query, ReadError, Record, RecordReader};
+pub use reader::{Event, Query, ReadError, Record, RecordReader, View};
 
 use error::{Cause, Error};
 use once_cell::sync::OnceCell;

@@ -15,53 +15,38 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use reduct_rs::JsonValue;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::error::{Error, Target};
+use super::entry::EntryTimes;
+use super::error::Error;
 use super::queue::{Chunk, ReaderStats};
 use super::session::{Delivery, Session};
-use super::{Connection, Flushed, Flushing, Task, runtime};
+use super::{Access, Flushed, Flushing, Task, runtime};
 
 /// Chunks between the network and the streaming thread, besides those that wait for their turn.
 const CHUNKS: usize = 4;
 
 /// What to read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
-    pub bucket: String,
-    pub entry: String,
     /// Time of the first record, in µs since the Unix epoch.
     pub start: Option<u64>,
     /// Time of the first record that is left out.
     pub stop: Option<u64>,
-    /// Conditional query: a JSON object.
-    pub when: Option<JsonValue>,
-    /// Whether this is a short look beside the reading of a range: nobody wants the frame rate in the
-    /// entry's `$video` attachment, and nothing is asked for in advance.
-    pub is_aside: bool,
+    pub view: View,
 }
 
-/// What reading may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Connections with a query at once.
-    pub connections: u32,
-    /// Bytes of records in memory. A larger record passes alone.
-    pub prefetch_bytes: u64,
-    /// Attempts in a row without progress before an error.
-    pub retries: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 8,
-            prefetch_bytes: 64 << 20,
-            retries: 10,
-        }
-    }
+/// How to look at records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum View {
+    /// All of them, ahead of who takes them.
+    #[default]
+    Range,
+    /// A few beside that, by one query.
+    Aside,
+    /// The same without their contents.
+    Headers,
 }
 
 /// A record of an entry.
@@ -72,6 +57,8 @@ pub struct Record {
     pub content_type: String,
     /// Label `fps`.
     pub frame_rate: Option<String>,
+    /// Label `keyframe`.
+    pub keyframe: Option<bool>,
     /// The server evicted what was before it and not read yet.
     pub after_eviction: bool,
     /// The content as it came. In order they are the record; there is one unless it is large.
@@ -88,13 +75,19 @@ impl Record {
 /// What a reader reads.
 #[derive(Debug)]
 pub enum Event {
-    /// First, and once: the entry is there. Its `$video` attachment may have a frame rate.
-    Opened {
-        frame_rate: Option<String>,
-    },
+    /// First, and once, for a range: the entry is there.
+    Opened(Opened),
     Record(Record),
     /// Something failed, as the text says, and will be tried again.
     Retrying(String),
+}
+
+/// What is known of an entry before its records.
+#[derive(Debug)]
+pub struct Opened {
+    /// Frame rate in the `$video` attachment.
+    pub frame_rate: Option<String>,
+    pub times: EntryTimes,
 }
 
 /// Why a reader has no event.
@@ -118,20 +111,15 @@ pub struct RecordReader {
 
 impl RecordReader {
     /// Starts to read.
-    pub fn new(
-        connection: Connection,
-        query: Query,
-        limits: Limits,
-        stats: Arc<ReaderStats>,
-    ) -> Result<Self, gst::ErrorMessage> {
+    pub fn new(access: &Arc<Access>, query: Query) -> Result<Self, gst::ErrorMessage> {
         let runtime = runtime()?;
         let (sender, deliveries) = mpsc::channel(CHUNKS);
-        let panicked = Error::makes_no_sense().message(Target {
-            connection: &connection,
-            bucket: &query.bucket,
-            entry: &query.entry,
-        });
-        let session = Session::new(connection, query, limits, stats.clone(), sender.clone());
+        let stats = match query.view {
+            View::Range => access.stats.clone(),
+            View::Aside | View::Headers => Arc::default(),
+        };
+        let panicked = Error::makes_no_sense().message(access.target());
+        let session = Session::new(access.clone(), query, stats.clone(), sender.clone());
         let task = runtime.spawn(async move {
             // reduct-rs panics on some answers; a streaming thread that waits must learn of it.
             if AssertUnwindSafe(session.run())
@@ -164,9 +152,7 @@ impl RecordReader {
             };
             match delivery {
                 Some(Delivery::Records(chunk)) => self.chunk = Some(chunk),
-                Some(Delivery::Opened { frame_rate }) => {
-                    return Ok(Some(Event::Opened { frame_rate }));
-                }
+                Some(Delivery::Opened(opened)) => return Ok(Some(Event::Opened(opened))),
                 Some(Delivery::Retrying(text)) => return Ok(Some(Event::Retrying(text))),
                 Some(Delivery::Failed(error)) => return Err(ReadError::Failed(error)),
                 None => return Ok(None),

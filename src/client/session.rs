@@ -14,19 +14,18 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
 
+use super::access::{Access, Records};
 use super::ahead::{Ahead, Windows};
-use super::condition::depends_on_order;
-use super::entry::Entry;
-use super::error::{Cause, Error, Target};
+use super::error::{Cause, Error};
 use super::eviction::EvictionWatch;
-use super::lane::Lanes;
 use super::plan::Plan;
 use super::queue::{Chunk, ReaderStats};
+use super::reader::Opened;
 use super::window::Source;
-use super::{Connection, Limits, Query};
+use super::{Query, View};
 
 /// Back-off between attempts: a jitter of up to its length comes to each.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -35,10 +34,8 @@ const LAST_DELAY: Duration = Duration::from_secs(5);
 /// What a session has for the reader.
 #[derive(Debug)]
 pub enum Delivery {
-    /// First, and once.
-    Opened {
-        frame_rate: Option<String>,
-    },
+    /// First, and once, for a range.
+    Opened(Opened),
     Records(Chunk),
     /// Something failed and will be tried again.
     Retrying(String),
@@ -60,12 +57,10 @@ impl From<Error> for Stop {
 
 /// A reading of a range.
 pub struct Session {
-    connection: Connection,
+    access: Arc<Access>,
     query: Query,
-    limits: Limits,
     stats: Arc<ReaderStats>,
     deliveries: mpsc::Sender<Delivery>,
-    entry: Arc<Entry>,
     is_open: bool,
     /// Where the rest of the range begins.
     next: u64,
@@ -77,23 +72,21 @@ pub struct Session {
 impl Session {
     /// A session that has asked nothing yet.
     pub fn new(
-        connection: Connection,
+        access: Arc<Access>,
         query: Query,
-        limits: Limits,
         stats: Arc<ReaderStats>,
         deliveries: mpsc::Sender<Delivery>,
     ) -> Self {
         Self {
-            entry: Arc::new(Entry::new(&connection, &query)),
-            is_open: false,
+            // Who looks for something only knows that the entry is there.
+            is_open: query.view != View::Range,
             next: query.start.unwrap_or(0),
             // With a stop in the far future the server takes a start after the newest record.
             end: query.stop.unwrap_or(u64::MAX),
-            attempts: Attempts::new(limits.retries),
+            attempts: Attempts::new(access.records.limits.retries),
             evictions: EvictionWatch::default(),
-            connection,
+            access,
             query,
-            limits,
             stats,
             deliveries,
         }
@@ -106,7 +99,7 @@ impl Session {
             let may_pass = error.is_transient() || self.is_open && error.cause == Cause::Foreign;
             let delay = self.attempts.next_delay();
             let Some(delay) = delay.filter(|_| may_pass) else {
-                let message = error.message(self.target());
+                let message = error.message(self.access.target());
                 let _ = self.deliver(Delivery::Failed(message)).await;
                 return;
             };
@@ -118,14 +111,15 @@ impl Session {
                 .unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             let text = format!(
                 "{}. Trying again in {:.1} s, attempt {} of {}",
-                error.explain(self.target()),
+                error.explain(self.access.target()),
                 delay.as_secs_f32(),
                 self.attempts.made,
-                self.limits.retries,
+                self.access.records.limits.retries,
             );
             if self.deliver(Delivery::Retrying(text)).await.is_err() {
                 return;
             }
+            self.access.leave_lanes();
             tokio::time::sleep(delay).await;
         }
     }
@@ -146,62 +140,57 @@ impl Session {
     }
 
     fn ahead(&self) -> Result<Ahead, Error> {
+        let Records { when, limits, .. } = &self.access.records;
         let source = Arc::new(Source {
-            lanes: Arc::new(Lanes::new(
-                self.connection.clone(),
-                &self.query.bucket,
-                &self.query.entry,
-                self.limits.connections as usize,
-                self.stats.connections.clone(),
-            )?),
-            entry: self.entry.clone(),
-            when: self.query.when.clone(),
+            lanes: self.access.lanes()?,
+            entry: self.access.entry.clone(),
+            when: when.clone(),
+            view: self.query.view,
             stats: self.stats.clone(),
         });
-        let prefetch_bytes = self.limits.prefetch_bytes;
-        if self.query.when.as_ref().is_some_and(depends_on_order) {
+        let prefetch_bytes = limits.prefetch_bytes;
+        if self.access.depends_on_order() {
             // From the beginning each time, as other records are chosen otherwise.
             let range = self.query.start.unwrap_or(0)..self.end;
             return Ok(Ahead::whole(source, range, prefetch_bytes));
         }
-        let plan = match self.query.when {
-            Some(_) => Plan::of_condition(self.limits.connections, prefetch_bytes),
-            None => Plan::new(self.limits.connections, prefetch_bytes),
-        };
         let range = self.next..self.end;
+        if self.query.view != View::Range {
+            return Ok(Ahead::whole(source, range, prefetch_bytes));
+        }
+        let plan = match when {
+            Some(_) => Plan::of_condition(limits.connections, prefetch_bytes),
+            None => Plan::new(limits.connections, prefetch_bytes),
+        };
         let windows = Windows::new(source, plan, range);
-        Ok(Ahead::Windows(match self.query.is_aside {
-            true => windows,
-            false => windows.expecting_much(),
-        }))
+        Ok(Ahead::Windows(windows.expecting_much()))
     }
 
-    /// Looks for the frame rate while the first records are on their way, and gives these.
+    /// Looks for the frame rate and the times of the entry while the first records are on their way,
+    /// and gives these.
     async fn open(&mut self, ahead: &mut Ahead) -> Result<Option<Chunk>, Stop> {
-        let entry = self.entry.clone();
-        let is_aside = self.query.is_aside;
-        let mut frame_rate = pin!(async {
-            match is_aside {
-                true => Ok(None),
-                false => entry.frame_rate().await,
-            }
+        let entry = self.access.entry.clone();
+        let mut about = pin!(async {
+            let (frame_rate, times) = join(entry.frame_rate(), entry.recent_times()).await;
+            Ok::<_, Error>((frame_rate?, times?))
         });
         let (first, known) = {
             let next = pin!(ahead.next());
-            match select(frame_rate.as_mut(), next).await {
+            match select(about.as_mut(), next).await {
                 // Of two errors that of the query says more: reduct-rs does not tell causes apart.
-                Either::Left((frame_rate, next)) => (next.await?, Some(frame_rate?)),
+                Either::Left((about, next)) => (next.await?, Some(about?)),
                 Either::Right((first, _)) => (first?, None),
             }
         };
-        let frame_rate = match known {
-            Some(frame_rate) => frame_rate,
-            None => match select(frame_rate, pin!(ahead.keep_reading())).await {
-                Either::Left((frame_rate, _)) => frame_rate?,
+        let (frame_rate, times) = match known {
+            Some(about) => about,
+            None => match select(about, pin!(ahead.keep_reading())).await {
+                Either::Left((about, _)) => about?,
                 Either::Right((error, _)) => return Err(error.into()),
             },
         };
-        self.deliver(Delivery::Opened { frame_rate }).await?;
+        let opened = Opened { frame_rate, times };
+        self.deliver(Delivery::Opened(opened)).await?;
         self.is_open = true;
         Ok(first)
     }
@@ -215,7 +204,7 @@ impl Session {
         let next = last.time + 1;
         let listed = chunk.received();
         if self.evictions.must_hear_of_oldest(chunk.records(), listed) {
-            let times = self.entry.times().await?;
+            let times = self.access.entry.times().await?;
             self.evictions.hear_of(times);
         }
         let permit = match select(pin!(self.deliveries.reserve()), pin!(ahead.keep_reading())).await
@@ -235,14 +224,6 @@ impl Session {
     async fn deliver(&self, delivery: Delivery) -> Result<(), Stop> {
         let sent = self.deliveries.send(delivery).await;
         sent.map_err(|_| Stop::Abandoned)
-    }
-
-    fn target(&self) -> Target<'_> {
-        Target {
-            connection: &self.connection,
-            bucket: &self.query.bucket,
-            entry: &self.query.entry,
-        }
     }
 }
 

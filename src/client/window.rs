@@ -18,17 +18,18 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use reduct_base::msg::entry_api::{QueryEntry, QueryType};
 use reduct_rs::JsonValue;
+use reqwest::Method;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::Record;
-use super::batch::Slicer;
+use super::batch::{Slicer, record};
 use super::condition::{Bounds, condition};
 use super::entry::Entry;
 use super::error::{Cause, Error};
 use super::lane::{Answer, Batch, Lane, Lanes, Query, Route};
-use super::plan::{Window, Yield};
+use super::plan::{WINDOW_RECORDS, Window, Yield};
 use super::queue::{Chunk, ReaderStats, Room};
+use super::{Record, View};
 
 /// How long the server keeps a query of a window that nothing is asked of; it keeps a finished one,
 /// too.
@@ -39,6 +40,8 @@ const TTL_OF_CONDITION: Duration = Duration::from_secs(60);
 /// made again, from the beginning of the range, so that a batch should not last as long in a player.
 const TTL_OF_WHOLE: Duration = Duration::from_secs(300);
 const WHOLE_BATCH_RECORDS: u64 = 128;
+/// What a batch of headers may count as: they say how long the contents are, which do not come.
+const NO_LIMIT: u64 = u32::MAX as u64;
 /// How long a window's query may wait to be asked. The server has records of it ready by their
 /// places on disk, and sends other bytes from there if one before them is removed meanwhile.
 const MOST_IDLE: Duration = Duration::from_millis(500);
@@ -82,6 +85,7 @@ pub struct Source {
     pub lanes: Arc<Lanes>,
     pub entry: Arc<Entry>,
     pub when: Option<JsonValue>,
+    pub view: View,
     pub stats: Arc<ReaderStats>,
 }
 
@@ -101,11 +105,7 @@ impl Source {
             // One more, so that the server sees the end with the last record.
             batch_records: window.records + 1,
         };
-        let ttl = match self.when {
-            Some(_) => TTL_OF_CONDITION,
-            None => TTL,
-        };
-        let query = self.query(&window.range, bounds, ttl);
+        let query = self.query(&window.range, bounds, self.ttl());
         {
             let lane = self.lanes.take().await?;
             let made = lane.query(&query).await?;
@@ -175,12 +175,17 @@ impl Source {
         room: Arc<Semaphore>,
         pieces: &Pieces,
     ) -> Result<(), Error> {
+        let (batch_bytes, batch_records, ttl) = match self.view {
+            View::Range => (batch_bytes, WHOLE_BATCH_RECORDS, TTL_OF_WHOLE),
+            View::Aside => (batch_bytes, WINDOW_RECORDS, self.ttl()),
+            View::Headers => (NO_LIMIT, WINDOW_RECORDS, self.ttl()),
+        };
         let bounds = Bounds {
             records: None,
             batch_bytes,
-            batch_records: WHOLE_BATCH_RECORDS,
+            batch_records,
         };
-        let query = self.query(&range, bounds, TTL_OF_WHOLE);
+        let query = self.query(&range, bounds, ttl);
         let lane = self.lanes.take().await?;
         let mut progress = Progress::new(&range);
         let mut made = lane.query(&query).await?;
@@ -204,6 +209,13 @@ impl Source {
         }
     }
 
+    fn ttl(&self) -> Duration {
+        match self.when {
+            Some(_) => TTL_OF_CONDITION,
+            None => TTL,
+        }
+    }
+
     fn query(&self, range: &Range<u64>, bounds: Bounds, ttl: Duration) -> QueryEntry {
         QueryEntry {
             query_type: QueryType::Query,
@@ -216,7 +228,11 @@ impl Source {
     }
 
     async fn ask(&self, query: &mut Query<'_>) -> Result<Answer, Error> {
-        let answer = query.ask().await;
+        let method = match self.view {
+            View::Range | View::Aside => Method::GET,
+            View::Headers => Method::HEAD,
+        };
+        let answer = query.ask(method).await;
         if let Err(err) = &answer
             && err.cause == Cause::QueryLost
         {
@@ -246,7 +262,7 @@ impl Source {
         pieces: &Pieces,
     ) -> Result<(), Error> {
         let received = Instant::now();
-        let mut slicer = Slicer::new(mem::take(&mut batch.records));
+        let headers = mem::take(&mut batch.records);
         let mut records = Vec::new();
         let mut gathered = 0;
         let mut send = |records: &mut Vec<Record>| {
@@ -261,6 +277,12 @@ impl Source {
                 let _ = pieces.send(Ok(Piece::Records(chunk)));
             }
         };
+        if self.view == View::Headers {
+            records.extend(headers.into_iter().map(|header| record(header, Vec::new())));
+            send(&mut records);
+            return Ok(());
+        }
+        let mut slicer = Slicer::new(headers);
         let mut bytes = Some(Bytes::new()); // for records that have none
         while let Some(some) = bytes {
             gathered += some.len();

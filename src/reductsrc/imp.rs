@@ -54,6 +54,7 @@
  * gst-launch-1.0 reductsrc bucket=b entry=h264 ! reductepisodesplit duration=2000000000
  * ```
  */
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use gst::glib;
@@ -64,10 +65,11 @@ use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
 use url::Url;
 
+use super::pass::Step;
 use super::settings::{DEFAULT_LOOKBACK, DEFAULT_TIMEOUT_MS, DEFAULT_URL, Settings};
 use super::stats::Stats;
-use super::stream::{Step, Stream};
-use super::{CAT, OnError};
+use super::stream::{Seek, Stream};
+use super::{CAT, OnError, StartMode, StopMode};
 use crate::client::{Flushed, Flushing, Limits};
 use crate::parameters;
 use crate::uri::{self, EntryUri};
@@ -80,6 +82,11 @@ pub struct ReductSrc {
     /// The streaming thread takes it out while it works with it, so that nothing is locked then.
     stream: Mutex<Option<Stream>>,
     flushing: Flushing,
+    /// The last seek event, until it is carried out.
+    seek: Mutex<Option<gst::Event>>,
+    /// That of the last seek that was carried out. All its segments have it.
+    seqnum: Mutex<Option<gst::Seqnum>>,
+    is_seekable: AtomicBool,
 }
 
 impl ReductSrc {
@@ -139,12 +146,52 @@ impl ReductSrc {
         let checked = settings
             .check()
             .map_err(|text| gst::error_msg!(gst::ResourceError::Settings, ("{text}")))?;
-        gst::info!(CAT, imp = self, "Will read {:?}", checked.query);
+        gst::info!(CAT, imp = self, "Will read {:?}", checked.records);
+
+        self.is_seekable
+            .store(checked.is_seekable(), Ordering::SeqCst);
+        *self.seqnum.lock().unwrap() = None;
 
         let stats = Arc::new(Stats::default());
+        if let Some(stop) = checked.program.last().and_then(|last| last.stop) {
+            stats.extent.set_stop(gst::ClockTime::from_useconds(stop));
+        }
         *self.stats.lock().unwrap() = stats.clone();
         *self.stream.lock().unwrap() = Some(Stream::new(checked, stats));
         Ok(())
+    }
+
+    /// Keeps a seek in mind, if it can be carried out.
+    ///
+    /// Refused before anything is flushed: GstBaseSrc sends no segment after a seek that fails.
+    fn accept_seek(&self, event: &gst::Event) -> bool {
+        let gst::EventView::Seek(seek) = event.view() else {
+            return false;
+        };
+        let (rate, _, start_type, start, _, stop) = seek.get();
+        if stop.format() != gst::Format::Time || rate <= 0.0 || !self.may_seek() {
+            gst::info!(CAT, imp = self, "Cannot seek like that: {event:?}");
+            return false;
+        }
+        let stats = self.stats.lock().unwrap().clone();
+        if let (gst::SeekType::Set, gst::GenericFormattedValue::Time(Some(start)), Some(end)) =
+            (start_type, start, stats.extent.duration())
+            && start > end
+        {
+            gst::info!(
+                CAT,
+                imp = self,
+                "Cannot seek to {start}, the end is at {end}"
+            );
+            return false;
+        }
+        *self.seek.lock().unwrap() = Some(event.clone());
+        true
+    }
+
+    /// Whether a run can be, or the next one may be.
+    fn may_seek(&self) -> bool {
+        self.is_stopped() || self.is_seekable.load(Ordering::SeqCst)
     }
 
     fn is_stopped(&self) -> bool {
@@ -212,6 +259,26 @@ impl ObjectImpl for ReductSrc {
                     "Stop",
                     "Capture time at which to stop, not included: RFC 3339 or µs since the Unix \
                      epoch (unset = newest record)",
+                )
+                .build(),
+                glib::ParamSpecEnum::builder_with_default("start-mode", StartMode::default())
+                    .nick("Start mode")
+                    .blurb("With which frame a range begins")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecEnum::builder_with_default("stop-mode", StopMode::default())
+                    .nick("Stop mode")
+                    .blurb(
+                        "With which frame a range ends. With start-mode=keyframe-after and \
+                         stop-mode=keyframe, ranges side by side have each group of pictures once",
+                    )
+                    .mutable_ready()
+                    .build(),
+                text(
+                    "ranges",
+                    "Ranges",
+                    "Several ranges instead of start and stop: START/STOP,START/STOP,… in order \
+                     and apart, times as there. Each begins with DISCONT",
                 )
                 .build(),
                 text(
@@ -340,7 +407,22 @@ impl ObjectImpl for ReductSrc {
     fn constructed(&self) {
         self.parent_constructed();
 
-        self.obj().set_format(gst::Format::Time);
+        let obj = self.obj();
+        obj.set_format(gst::Format::Time);
+        // By that of GstBaseSrc pictures would be missing that come later in decoding order.
+        obj.set_automatic_eos(false);
+        // GstBaseSrc gives segments that it did not make itself a number of their own.
+        let this = self.downgrade();
+        let events = gst::PadProbeType::EVENT_DOWNSTREAM;
+        obj.src_pad().add_probe(events, move |_, info| {
+            if let (Some(this), Some(event)) = (this.upgrade(), info.event_mut())
+                && let Some(seqnum) = *this.seqnum.lock().unwrap()
+                && event.type_() == gst::EventType::Segment
+            {
+                event.make_mut().set_seqnum(seqnum);
+            }
+            gst::PadProbeReturn::Ok
+        });
     }
 }
 
@@ -388,6 +470,11 @@ impl ElementImpl for ReductSrc {
             })?;
         }
         self.parent_change_state(transition)
+    }
+
+    fn send_event(&self, event: gst::Event) -> bool {
+        let is_refused = event.type_() == gst::EventType::Seek && !self.accept_seek(&event);
+        !is_refused && self.parent_send_event(event)
     }
 }
 
@@ -453,6 +540,75 @@ impl BaseSrcImpl for ReductSrc {
     fn negotiate(&self) -> Result<(), gst::LoggableError> {
         // The caps come with the first access unit: the template's lack the frame rate.
         Ok(())
+    }
+
+    fn is_seekable(&self) -> bool {
+        self.is_seekable.load(Ordering::SeqCst)
+    }
+
+    fn event(&self, event: &gst::Event) -> bool {
+        let is_refused = event.type_() == gst::EventType::Seek && !self.accept_seek(event);
+        !is_refused && self.parent_event(event)
+    }
+
+    /// Asks nothing of the server: the streaming thread finds out where the segment begins.
+    fn do_seek(&self, segment: &mut gst::Segment) -> bool {
+        let Some(segment) = segment.downcast_mut::<gst::ClockTime>() else {
+            return false;
+        };
+        // There is none at the beginning of a run.
+        let Some(event) = self.seek.lock().unwrap().take() else {
+            return true;
+        };
+        let gst::EventView::Seek(seek) = event.view() else {
+            return false;
+        };
+        let mut stream = self.stream.lock().unwrap();
+        let Some(stream) = stream.as_mut() else {
+            return false;
+        };
+        stream.seek(Seek::new(segment, seek.get().1));
+        let zero = stream.zero();
+        segment.set_start(segment.start().map(|start| start + zero));
+        segment.set_stop(segment.stop().map(|stop| stop + zero));
+        segment.set_position(segment.position().map(|position| position + zero));
+        *self.seqnum.lock().unwrap() = Some(event.seqnum());
+        true
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        let duration = || self.stats.lock().unwrap().clone().extent.duration();
+        match query.view_mut() {
+            gst::QueryViewMut::Duration(query) if query.format() == gst::Format::Time => {
+                let duration = duration();
+                query.set(duration);
+                duration.is_some()
+            }
+            gst::QueryViewMut::Seeking(query) if query.format() == gst::Format::Time => {
+                query.set(self.is_seekable(), gst::ClockTime::ZERO, duration());
+                true
+            }
+            gst::QueryViewMut::Position(query) if query.format() == gst::Format::Time => {
+                let segment = self.obj().segment();
+                let position = segment
+                    .downcast_ref::<gst::ClockTime>()
+                    .and_then(|segment| {
+                        // A decoder may get something from before the segment.
+                        let position = segment.position().max(segment.start());
+                        segment.to_stream_time(position)
+                    });
+                query.set(position);
+                position.is_some()
+            }
+            gst::QueryViewMut::Scheduling(query) => {
+                let flags =
+                    gst::SchedulingFlags::SEQUENTIAL | gst::SchedulingFlags::BANDWIDTH_LIMITED;
+                query.set(flags, 1, -1, 0);
+                query.add_scheduling_modes([gst::PadMode::Push]);
+                true
+            }
+            _ => BaseSrcImplExt::parent_query(self, query),
+        }
     }
 
     fn unlock(&self) -> Result<(), gst::ErrorMessage> {

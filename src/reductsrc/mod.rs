@@ -14,10 +14,17 @@ use gst::glib;
 use gst::prelude::*;
 
 mod damage;
+mod entrance;
+mod exit;
+mod extent;
 mod frame_rate;
 mod imp;
+mod keyframes;
 mod lookback;
+mod pass;
+mod program;
 mod reorder;
+mod segments;
 mod settings;
 mod stats;
 mod stream;
@@ -25,8 +32,8 @@ mod timeline;
 
 /// What gives access units their times. Public for the benchmarks only.
 pub mod stamping {
+    pub use super::pass::buffer;
     pub use super::reorder::Reorder;
-    pub use super::stream::buffer;
     pub use super::timeline::{Config, Timeline};
 }
 
@@ -52,6 +59,49 @@ pub enum OnError {
     Stop,
 }
 
+/// With which frame a range begins.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductSrcStartMode")]
+pub enum StartMode {
+    /// The first keyframe at or after its start.
+    #[default]
+    #[enum_value(
+        name = "With the first keyframe at or after the start",
+        nick = "keyframe-after"
+    )]
+    KeyframeAfter,
+    /// The last keyframe at or before its start.
+    #[enum_value(
+        name = "With the last keyframe at or before the start",
+        nick = "keyframe-before"
+    )]
+    KeyframeBefore,
+    /// The frame at its start. What a decoder needs before it comes first, and is not shown.
+    #[enum_value(
+        name = "With the frame at the start; what a decoder needs before it is not shown",
+        nick = "exact"
+    )]
+    Exact,
+}
+
+/// With which frame a range ends.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductSrcStopMode")]
+pub enum StopMode {
+    /// The last frame before its stop.
+    #[default]
+    #[enum_value(name = "With the last frame before the stop", nick = "exact")]
+    Exact,
+    /// The last frame of the group of pictures that began before its stop.
+    #[enum_value(
+        name = "With the last frame of the group of pictures that began before the stop",
+        nick = "keyframe"
+    )]
+    Keyframe,
+}
+
 glib::wrapper! {
     /// The element `reductsrc`.
     pub struct ReductSrc(ObjectSubclass<imp::ReductSrc>)
@@ -62,7 +112,13 @@ glib::wrapper! {
 /// Registers the element.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     #[cfg(feature = "doc")]
-    OnError::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    for enumeration in [
+        OnError::static_type(),
+        StartMode::static_type(),
+        StopMode::static_type(),
+    ] {
+        enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    }
 
     gst::Element::register(
         Some(plugin),

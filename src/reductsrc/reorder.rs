@@ -292,6 +292,7 @@ mod tests {
     fn slot(index: u64) -> Slot {
         let time = ClockTime::from_mseconds(index * FRAME);
         Slot {
+            record: time,
             capture: time + 1000 * ClockTime::SECOND,
             time,
             duration: Some(ClockTime::from_mseconds(FRAME)),

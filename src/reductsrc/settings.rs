@@ -15,8 +15,11 @@ use gst::glib;
 use gst::prelude::*;
 use reduct_rs::JsonValue;
 
-use super::{OnError, timeline};
-use crate::client::{Connection, Limits, Query, Token, without_secrets};
+use super::entrance::Begin;
+use super::pass::End;
+use super::program::Piece;
+use super::{OnError, StartMode, StopMode};
+use crate::client::{Connection, Limits, Records, Token, depends_on_order, without_secrets};
 
 /// Where a server is expected if nobody says otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
@@ -34,6 +37,9 @@ pub struct Settings {
     pub entry: Option<String>,
     pub start: Option<String>,
     pub stop: Option<String>,
+    pub start_mode: StartMode,
+    pub stop_mode: StopMode,
+    pub ranges: Option<String>,
     pub when: Option<String>,
     pub fps: gst::Fraction,
     pub gap_detection: bool,
@@ -56,6 +62,9 @@ impl Default for Settings {
             entry: None,
             start: None,
             stop: None,
+            start_mode: StartMode::default(),
+            stop_mode: StopMode::default(),
+            ranges: None,
             when: None,
             fps: gst::Fraction::new(0, 1),
             gap_detection: true,
@@ -72,14 +81,23 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Checked {
     pub connection: Connection,
-    pub query: Query,
-    pub limits: Limits,
-    pub timeline: timeline::Config,
+    pub records: Records,
+    /// What to read.
+    pub program: Vec<Piece>,
+    pub gap_detection: bool,
+    pub gap_tolerance: Option<gst::ClockTime>,
     /// The property `fps`.
     pub frame_rate: Option<gst::Fraction>,
     pub on_error: OnError,
     /// The property `parameter-set-lookback`.
     pub lookback: gst::ClockTime,
+}
+
+impl Checked {
+    /// Whether reading can begin anywhere: other records would be chosen by what comes before them.
+    pub fn is_seekable(&self) -> bool {
+        !self.records.when.as_ref().is_some_and(depends_on_order)
+    }
 }
 
 impl Settings {
@@ -98,6 +116,9 @@ impl Settings {
             "entry" => self.entry = get(value),
             "start" => self.start = get(value),
             "stop" => self.stop = get(value),
+            "start-mode" => self.start_mode = get(value),
+            "stop-mode" => self.stop_mode = get(value),
+            "ranges" => self.ranges = get(value),
             "when" => self.when = get(value),
             "fps" => self.fps = get(value),
             "gap-detection" => self.gap_detection = get(value),
@@ -122,6 +143,9 @@ impl Settings {
             "entry" => self.entry.to_value(),
             "start" => self.start.to_value(),
             "stop" => self.stop.to_value(),
+            "start-mode" => self.start_mode.to_value(),
+            "stop-mode" => self.stop_mode.to_value(),
+            "ranges" => self.ranges.to_value(),
             "when" => self.when.to_value(),
             "fps" => self.fps.to_value(),
             "gap-detection" => self.gap_detection.to_value(),
@@ -154,37 +178,72 @@ impl Settings {
         if bucket.contains('/') {
             return Err(invalid("bucket", &bucket, "a name without slashes"));
         }
-        let start = self.start.as_deref().map(|text| time("start", text));
-        let stop = self.stop.as_deref().map(|text| time("stop", text));
-        let (start, stop) = (start.transpose()?, stop.transpose()?);
-        if let (Some(first), Some(end)) = (start, stop)
-            && first > end
-        {
-            let stop = self.stop.as_deref().unwrap_or_default();
-            return Err(invalid("stop", stop, "a time after the property start"));
-        }
         let when = self.when.as_deref().map(condition).transpose()?;
 
         Ok(Checked {
             connection,
-            timeline: timeline::Config {
-                origin: start.map(gst::ClockTime::from_useconds),
-                gap_detection: self.gap_detection,
-                gap_tolerance: Some(self.gap_tolerance).filter(|time| !time.is_zero()),
-            },
-            query: Query {
+            program: self.program()?,
+            gap_detection: self.gap_detection,
+            gap_tolerance: Some(self.gap_tolerance).filter(|time| !time.is_zero()),
+            records: Records {
                 bucket,
                 entry,
-                start,
-                stop,
                 when,
-                is_aside: false,
+                limits: self.limits,
             },
-            limits: self.limits,
             frame_rate: (self.fps.numer() > 0).then_some(self.fps),
             on_error: self.on_error,
             lookback: self.lookback,
         })
+    }
+}
+
+impl Settings {
+    /// What is to be read.
+    fn program(&self) -> Result<Vec<Piece>, String> {
+        let begin = match self.start_mode {
+            StartMode::KeyframeAfter => Begin::KeyframeAfter,
+            StartMode::KeyframeBefore => Begin::KeyframeBefore,
+            StartMode::Exact => Begin::Exact,
+        };
+        let end = match self.stop_mode {
+            StopMode::Exact => End::Exact,
+            StopMode::Keyframe => End::Keyframe,
+        };
+        let Some(ranges) = &self.ranges else {
+            let start = self.start.as_deref().map(|text| time("start", text));
+            let stop = self.stop.as_deref().map(|text| time("stop", text));
+            let (start, stop) = (start.transpose()?, stop.transpose()?);
+            if let (Some(first), Some(end)) = (start, stop)
+                && first > end
+            {
+                let stop = self.stop.as_deref().unwrap_or_default();
+                return Err(invalid("stop", stop, "a time after the property start"));
+            }
+            return Ok(vec![Piece::new(start, stop, begin, end)]);
+        };
+        if let Some((property, _)) = [("start", &self.start), ("stop", &self.stop)]
+            .into_iter()
+            .find(|(_, time)| time.is_some())
+        {
+            return Err(format!(
+                "The properties ranges and {property} are set, of which one says what to read"
+            ));
+        }
+        let mut end_of_last = 0;
+        let ranges = ranges.split(',').map(|range| {
+            let pair = range.split_once('/');
+            let (start, stop) = pair.ok_or_else(|| invalid("ranges", range, "START/STOP"))?;
+            let (start, stop) = (time("ranges", start)?, time("ranges", stop)?);
+            if start >= stop || start < end_of_last {
+                let expected =
+                    "a range of some length that begins where the one before it has ended";
+                return Err(invalid("ranges", range, expected));
+            }
+            end_of_last = stop;
+            Ok(Piece::new(Some(start), Some(stop), begin, end))
+        });
+        ranges.collect()
     }
 }
 
@@ -318,11 +377,43 @@ mod tests {
             ..settings()
         };
         let checked = range("1000000", "1970-01-01T00:00:02Z").check().unwrap();
-        assert_eq!(checked.query.start, Some(1_000_000));
-        assert_eq!(checked.query.stop, Some(2_000_000));
-        assert_eq!(checked.timeline.origin, Some(gst::ClockTime::SECOND));
+        assert_eq!(checked.program.len(), 1);
+        assert_eq!(checked.program[0].start, Some(1_000_000));
+        assert_eq!(checked.program[0].stop, Some(2_000_000));
         assert!(range("5", "5").check().is_ok());
         assert!(range("6", "5").check().is_err());
+    }
+
+    #[test]
+    fn several_ranges() {
+        let ranges = |ranges: &str| {
+            let settings = Settings {
+                ranges: Some(ranges.into()),
+                ..settings()
+            };
+            settings.check().map(|checked| {
+                let pieces = checked.program.iter();
+                pieces
+                    .map(|piece| (piece.start.unwrap(), piece.stop.unwrap()))
+                    .collect::<Vec<_>>()
+            })
+        };
+        let found = ranges("1970-01-01T00:00:01Z/2000000,2000000/3000000");
+        assert_eq!(
+            found,
+            Ok(vec![(1_000_000, 2_000_000), (2_000_000, 3_000_000)])
+        );
+        for bad in [
+            "", "5", "5/", "/5", "5/5", "6/5", "5/7,6/8", "7/8,5/6", "5/6,", "5/6/7", "a/b",
+        ] {
+            assert!(ranges(bad).unwrap_err().contains("ranges"), "{bad}");
+        }
+        let both = Settings {
+            ranges: Some("5/6".into()),
+            start: Some("5".into()),
+            ..settings()
+        };
+        assert!(both.check().unwrap_err().contains("start"));
     }
 
     #[test]

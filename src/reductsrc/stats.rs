@@ -11,12 +11,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
+use super::extent::Extent;
 use crate::client::ReaderStats;
 
 /// Counters of one run, from READY to PAUSED on. Any thread may read them.
 #[derive(Debug, Default)]
 pub struct Stats {
     pub reader: Arc<ReaderStats>,
+    pub extent: Extent,
     pub records: AtomicU64,
     pub bytes: AtomicU64,
     pub access_units: AtomicU64,

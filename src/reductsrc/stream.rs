@@ -6,136 +6,149 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! From records to what the source pushes: the state of the streaming thread.
+//! What the source pushes, piece by piece: the state of the streaming thread.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use super::damage::{self, Fault, FaultLog};
-use super::frame_rate;
-use super::lookback::Lookback;
-use super::reorder::{Reorder, Stamp};
+use gst::ClockTime;
+
+use super::entrance::Begin;
+use super::keyframes::{Keyframes, Known, Search};
+use super::pass::{Common, Pass, Scope, Step};
+use super::program::{self, Piece};
+use super::segments::{From, Show};
 use super::settings::Checked;
 use super::stats::Stats;
-use super::timeline::{NoFrameRate, SegmentStart, Slot, Timeline};
-use super::{CAT, OnError};
-use crate::client::{
-    Connection, Event, Flushed, Flushing, Limits, Query, ReadError, ReaderStats, Record,
-    RecordReader,
-};
-use crate::h264::{AccessUnit, AccessUnitSplitter, Damage, Integrity, between_nal_units};
+use crate::client::{Access, Event, Flushed, Flushing, Query, ReadError, RecordReader, View};
 
-/// Content type of a record in Annex B format, as ReductStore's documentation has it.
-const CONTENT_TYPE: &str = "video/h264";
-
-/// Reference of a capture time: the Unix epoch (documentation of `GstReferenceTimestampMeta`).
-static UNIX_TIME: LazyLock<gst::Caps> = LazyLock::new(|| {
-    let mut caps = gst::Caps::new_empty_simple("timestamp/x-unix");
-    caps.make_mut().mark_may_be_leaked();
-    caps
-});
-
-/// What the source has to do next.
-#[derive(Debug)]
-pub enum Step {
-    /// The first caps, or other ones.
-    Caps(gst::Caps),
-    /// A segment begins with the next buffer.
-    Segment(gst::Segment),
-    /// Something is wrong, and reading goes on.
-    Warn(String),
-    /// Reading failed, and is tried again.
-    Retry(String),
-    /// One access unit.
-    Push(gst::Buffer),
-    /// All records are read.
-    End,
-    /// Nothing more can be read. What came before is pushed by now.
-    Fail(gst::ErrorMessage),
+/// What a seek asks for. Times are stream times.
+#[derive(Debug, Clone)]
+pub struct Seek {
+    pub from: ClockTime,
+    pub until: Option<ClockTime>,
+    pub begin: Begin,
+    pub rate: f64,
+    pub flags: gst::SegmentFlags,
+    /// Running time at which it begins.
+    pub base: ClockTime,
 }
 
-/// Reads records and makes them steps.
+impl Seek {
+    /// What a segment, as GstBaseSrc makes it of a seek event, and the flags of that event ask for.
+    pub fn new(segment: &gst::FormattedSegment<ClockTime>, flags: gst::SeekFlags) -> Self {
+        let begin = if !flags.contains(gst::SeekFlags::KEY_UNIT) {
+            Begin::Exact
+        } else if flags.contains(gst::SeekFlags::SNAP_NEAREST) {
+            Begin::KeyframeNearest
+        } else if flags.contains(gst::SeekFlags::SNAP_AFTER) {
+            Begin::KeyframeAfter
+        } else {
+            Begin::KeyframeBefore
+        };
+        Self {
+            from: segment.start().unwrap_or_default(),
+            until: segment.stop(),
+            begin,
+            rate: segment.rate(),
+            flags: segment.flags(),
+            base: segment.base().unwrap_or_default(),
+        }
+    }
+}
+
+/// Reads a program of pieces, from its beginning or from where a seek asks for.
 #[derive(Debug)]
 pub struct Stream {
-    connection: Connection,
-    query: Query,
-    limits: Limits,
-    source: Source,
-    splitter: AccessUnitSplitter,
-    timeline: Timeline,
-    reorder: Reorder<AccessUnit>,
-    on_error: OnError,
-    /// How far to look back for parameter sets, in µs; `None` once that was done.
-    lookback: Option<u64>,
-    faults: FaultLog,
-    /// The first damage, as long as there is no access unit.
-    only_damage: Option<(u64, Damage)>,
-    /// The property `fps`.
-    set_rate: Option<gst::Fraction>,
-    /// `fps` of the attachment `$video`.
-    attached_rate: Option<gst::Fraction>,
-    /// Access units and slots come in the same order, but not always at the same time.
-    units: VecDeque<AccessUnit>,
-    /// What began with access units that are dropped, for the next one.
-    carried: Option<(SegmentStart, bool)>,
-    /// Nothing waits for its place in output order any more.
-    drained: bool,
-    /// Why reading ended.
-    failure: Option<gst::ErrorMessage>,
-    steps: VecDeque<Step>,
+    common: Arc<Common>,
+    program: Vec<Piece>,
+    state: State,
+    /// Asked for and not begun.
+    wanted: Option<Seek>,
+    /// What the pieces are read for; `None` for the program from its beginning.
+    seek: Option<Seek>,
+    /// The pieces that are still to be read; `None` before it is known which.
+    pieces: Option<VecDeque<Piece>>,
+    /// The next piece has to begin before that.
+    before: Option<u64>,
+    zeros: Option<Zeros>,
+    keyframes: Keyframes,
+    /// How far running time is.
+    reached: ClockTime,
+    has_pushed: bool,
+    segment: gst::FormattedSegment<ClockTime>,
     caps: Option<gst::Caps>,
-    stats: Arc<Stats>,
     /// When the streaming thread went downstream.
     left: Option<Instant>,
 }
 
+/// Capture times that other times count from. They stay for a run.
+#[derive(Debug, Clone, Copy)]
+struct Zeros {
+    /// PTS 0.
+    timeline: ClockTime,
+    /// Stream time 0. What a decoder needs before it has an earlier PTS.
+    stream: ClockTime,
+}
+
 #[derive(Debug)]
-enum Source {
-    /// Nothing is asked of the server before the first record is wanted.
-    Unread,
-    Reading(RecordReader),
-    /// The first record lacks parameter sets.
-    LookingBack(Box<LookingBack>),
-    Ended,
+enum State {
+    /// The next piece begins.
+    Next,
+    /// The first record is asked for its time.
+    FindingOrigin(RecordReader),
+    Searching {
+        search: Search,
+        window: Option<RecordReader>,
+    },
+    Reading {
+        piece: Piece,
+        pass: Box<Pass>,
+    },
     /// As after an error that was told: there is nothing more, but no end either.
     Failed,
 }
 
-#[derive(Debug)]
-struct LookingBack {
-    search: Lookback,
-    window: Option<RecordReader>,
-    /// To go on with afterwards.
-    first: Record,
-    reader: RecordReader,
+/// Where the reading of a piece begins.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    time: Option<u64>,
+    /// Nothing that may be shown is before it.
+    is_earliest: bool,
 }
 
 impl Stream {
     /// A stream that will read by `settings` and count in `stats`.
     pub fn new(settings: Checked, stats: Arc<Stats>) -> Self {
-        Self {
-            connection: settings.connection,
-            query: settings.query,
-            limits: settings.limits,
-            source: Source::Unread,
-            splitter: AccessUnitSplitter::default(),
-            timeline: Timeline::new(settings.timeline),
-            reorder: Reorder::default(),
+        let most_held = settings.records.limits.prefetch_bytes;
+        let reader_stats = stats.reader.clone();
+        let access = Access::new(settings.connection, settings.records, reader_stats);
+        let common = Common {
+            access: Arc::new(access),
             on_error: settings.on_error,
-            lookback: Some(settings.lookback.useconds()),
-            faults: FaultLog::default(),
-            only_damage: None,
+            lookback: settings.lookback.useconds(),
             set_rate: settings.frame_rate,
-            attached_rate: None,
-            units: VecDeque::new(),
-            carried: None,
-            drained: false,
-            failure: None,
-            steps: VecDeque::new(),
-            caps: None,
+            gap_detection: settings.gap_detection,
+            gap_tolerance: settings.gap_tolerance,
+            most_held: usize::try_from(most_held).unwrap_or(usize::MAX),
             stats,
+        };
+        Self {
+            common: Arc::new(common),
+            program: settings.program,
+            state: State::Next,
+            wanted: None,
+            seek: None,
+            pieces: None,
+            before: None,
+            zeros: None,
+            keyframes: Keyframes::default(),
+            reached: ClockTime::ZERO,
+            has_pushed: false,
+            segment: gst::FormattedSegment::new(),
+            caps: None,
             left: None,
         }
     }
@@ -149,375 +162,325 @@ impl Stream {
     pub fn come_back(&mut self) {
         if let Some(left) = self.left.take() {
             let waited = left.elapsed().as_nanos() as u64;
-            self.stats
-                .downstream_wait
-                .fetch_add(waited, Ordering::Relaxed);
+            let waits = &self.common.stats.downstream_wait;
+            waits.fetch_add(waited, Ordering::Relaxed);
         }
+    }
+
+    /// Goes on somewhere else, or begins there. Asks nothing of the server yet.
+    pub fn seek(&mut self, seek: Seek) {
+        self.leave_pass();
+        self.before = None;
+        self.wanted = Some(seek);
+        self.state = State::Next;
+    }
+
+    /// How far stream time 0 is from PTS 0, as far as it is known.
+    pub fn zero(&self) -> ClockTime {
+        let zero = |zeros: Zeros| zeros.stream.saturating_sub(zeros.timeline);
+        self.zeros.map_or(ClockTime::ZERO, zero)
     }
 
     /// The next step. Waits for the server if there is none yet.
     pub fn next(&mut self, flushing: &Flushing) -> Result<Step, Flushed> {
         loop {
-            if let Some(step) = self.steps.pop_front() {
-                return Ok(step);
-            }
-            if self.make_steps() {
-                continue;
-            }
-            match self.read(flushing) {
-                Ok(()) => {}
+            match self.advance(flushing) {
+                Ok(Some(step)) => return Ok(step),
+                Ok(None) => {}
                 Err(ReadError::Flushed) => return Err(Flushed),
-                Err(ReadError::Failed(message)) => self.finish(Some(message)),
-            }
-        }
-    }
-
-    /// Takes one event of the reader, which begins to read with the first.
-    fn read(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
-        match &mut self.source {
-            Source::Unread => {
-                let stats = self.stats.reader.clone();
-                let reader = self.reader(self.query.clone(), stats)?;
-                self.source = Source::Reading(reader);
-            }
-            Source::Reading(reader) => match reader.next(flushing)? {
-                Some(Event::Opened { frame_rate }) => {
-                    self.attached_rate = frame_rate.as_deref().and_then(frame_rate::parse);
+                Err(ReadError::Failed(message)) => {
+                    self.state = State::Failed;
+                    return Ok(Step::Fail(message));
                 }
-                Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
-                Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
-                None => self.finish(None),
+            }
+        }
+    }
+
+    fn advance(&mut self, flushing: &Flushing) -> Result<Option<Step>, ReadError> {
+        match &mut self.state {
+            State::Next => self.begin_next(),
+            State::FindingOrigin(reader) => match reader.next(flushing)? {
+                Some(Event::Record(record)) => {
+                    self.set_zeros(record.time, record.time);
+                    self.state = State::Next;
+                    Ok(None)
+                }
+                Some(Event::Retrying(text)) => Ok(Some(Step::Retry(text))),
+                Some(Event::Opened(_)) => Ok(None),
+                None => {
+                    // There is nothing to seek to.
+                    self.wanted = None;
+                    self.state = State::Next;
+                    Ok(None)
+                }
             },
-            Source::LookingBack(_) => self.look_back(flushing)?,
-            Source::Ended => {
-                let last = self.last_step();
-                self.steps.push_back(last);
-            }
-            Source::Failed => return Err(ReadError::Flushed),
+            State::Searching { .. } => self.search(flushing),
+            State::Reading { .. } => self.read(flushing),
+            State::Failed => Err(ReadError::Flushed),
         }
-        Ok(())
     }
 
-    fn reader(&self, query: Query, stats: Arc<ReaderStats>) -> Result<RecordReader, ReadError> {
-        RecordReader::new(self.connection.clone(), query, self.limits, stats)
-            .map_err(ReadError::Failed)
-    }
-
-    /// Takes a record of the range.
-    fn add(&mut self, record: Record) -> Result<(), gst::ErrorMessage> {
-        if record.after_eviction {
-            self.splitter.end_run(&mut self.units);
-            self.splitter.lose();
+    /// Begins with the next piece, as soon as it is known where.
+    fn begin_next(&mut self) -> Result<Option<Step>, ReadError> {
+        if self.zeros.is_none() && !self.find_zeros()? {
+            return Ok(None);
         }
-        let bytes = record.length();
-        self.stats.records.fetch_add(1, Ordering::Relaxed);
-        self.stats.bytes.fetch_add(bytes, Ordering::Relaxed);
-
-        if !is_h264(&record) {
-            let fault = Fault::ContentType(record.content_type);
-            // An entry of something else is not to be read to its end.
-            let first = self.stats.records.load(Ordering::Relaxed) == 1;
-            if first || self.on_error == OnError::Stop {
-                let text = damage::describe(record.time, &fault);
-                return Err(gst::error_msg!(gst::StreamError::WrongType, ("{text}")));
-            }
-            self.stats.damaged.fetch_add(1, Ordering::Relaxed);
-            self.tell(record.time, Some(fault));
-            return Ok(());
+        if let (Some(seek), Some(zeros)) = (&self.wanted, self.zeros) {
+            let capture = |time: ClockTime| zeros.stream.saturating_add(time).useconds();
+            let until = seek.until.map(|until| capture(until).saturating_add(1));
+            let pieces = program::seek(&self.program, capture(seek.from), seek.begin, until);
+            self.pieces = Some(pieces);
+            self.reached = seek.base;
+            self.seek = self.wanted.take();
         }
-        let record = Record {
-            chunks: between_nal_units(record.chunks),
-            ..record
+        let program = &self.program;
+        let pieces = self.pieces.get_or_insert_with(|| program.clone().into());
+        let Some(piece) = pieces.front().cloned() else {
+            return Ok(Some(Step::End));
         };
-        if let Some(reach) = self.lookback
-            && self.splitter.lacks_parameter_sets(&record.chunks)
-        {
-            self.lookback = None;
-            if let Source::Reading(reader) = std::mem::replace(&mut self.source, Source::Ended) {
-                gst::info!(CAT, "Looking for parameter sets before {} µs", record.time);
-                self.source = Source::LookingBack(Box::new(LookingBack {
-                    search: Lookback::new(record.time, reach),
-                    window: None,
-                    first: record,
-                    reader,
-                }));
-            }
-            return Ok(());
+        if let Some(entry) = self.find(&piece) {
+            self.begin_pass(entry);
         }
-        self.split(&record)
+        Ok(None)
+    }
+
+    /// Finds out what PTS and stream time count from. Tells whether that is known, or can wait.
+    fn find_zeros(&mut self) -> Result<bool, ReadError> {
+        let Some(first) = self.program.first().cloned() else {
+            return Ok(true);
+        };
+        let Some(start) = first.start else {
+            if self.wanted.is_none() {
+                return Ok(true); // The first record tells.
+            }
+            self.state = State::FindingOrigin(self.reader(Query {
+                start: None,
+                stop: first.stop,
+                view: View::Headers,
+            })?);
+            return Ok(false);
+        };
+        let Some(entry) = self.find(&first) else {
+            return Ok(false);
+        };
+        // It is not before the time, but where the search for it could not be exact.
+        let begin = entry.time.unwrap_or(start).min(start);
+        match first.begin {
+            Begin::Exact => self.set_zeros(begin, start),
+            _ => self.set_zeros(begin, begin),
+        }
+        Ok(true)
+    }
+
+    fn set_zeros(&mut self, timeline: u64, stream: u64) {
+        let [timeline, stream] = [timeline, stream].map(ClockTime::from_useconds);
+        self.zeros = Some(Zeros { timeline, stream });
+        self.common.stats.extent.set_zero(stream);
+    }
+
+    /// Where to begin to read for a piece; or begins to search.
+    fn find(&mut self, piece: &Piece) -> Option<Entry> {
+        let Some(start) = piece.start.filter(|_| piece.begin != Begin::KeyframeAfter) else {
+            // The record that a seek goes to may begin before.
+            let record = match self.is_sought(piece) {
+                true => self.common.stats.extent.record().useconds(),
+                false => 0,
+            };
+            let floor = piece.floor;
+            return Some(Entry {
+                time: piece
+                    .start
+                    .map(|start| start.saturating_sub(record).max(floor)),
+                is_earliest: true,
+            });
+        };
+        let latest = self.before.map_or(start, |before| before.saturating_sub(1));
+        let oldest = self.common.stats.extent.oldest();
+        let floor = piece.floor.max(oldest.map_or(0, ClockTime::useconds));
+        match self.keyframes.at_or_before(latest, floor) {
+            Known::Keyframe(time) => Some(Entry {
+                time: Some(time),
+                is_earliest: false,
+            }),
+            Known::None => Some(Entry {
+                time: Some(start.min(latest.saturating_add(1))),
+                is_earliest: true,
+            }),
+            Known::Unknown { before } => {
+                self.state = State::Searching {
+                    search: Search::new(before, floor),
+                    window: None,
+                };
+                None
+            }
+        }
     }
 
     /// Takes one event of a window of the search, or goes on with the next one.
-    fn look_back(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
-        let Source::LookingBack(looking) = &mut self.source else {
-            return Ok(());
+    fn search(&mut self, flushing: &Flushing) -> Result<Option<Step>, ReadError> {
+        let State::Searching { search, window, .. } = &mut self.state else {
+            return Ok(None);
         };
-        if let Some(window) = &mut looking.window {
-            match window.next(flushing)? {
-                Some(Event::Record(record)) if is_h264(&record) => {
-                    for piece in between_nal_units(record.chunks) {
-                        looking.search.add(&piece);
-                    }
-                }
-                Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
-                Some(Event::Record(_) | Event::Opened { .. }) => {}
-                None => looking.window = None,
+        if let Some(reader) = window {
+            match reader.next(flushing)? {
+                Some(Event::Record(record)) => search.add(&record),
+                Some(Event::Retrying(text)) => return Ok(Some(Step::Retry(text))),
+                Some(Event::Opened(_)) => {}
+                None => *window = None,
             }
-            return Ok(());
+            return Ok(None);
         }
-        if let Some(window) = looking.search.next_window() {
-            let query = Query {
-                start: Some(window.start),
-                stop: Some(window.end),
-                is_aside: true,
-                ..self.query.clone()
-            };
-            let reader = self.reader(query, Arc::default())?;
-            if let Source::LookingBack(looking) = &mut self.source {
-                looking.window = Some(reader);
-            }
-            return Ok(());
-        }
-        let Source::LookingBack(looking) = std::mem::replace(&mut self.source, Source::Ended)
-        else {
-            return Ok(());
-        };
-        let LookingBack {
-            search,
-            first,
-            reader,
-            ..
-        } = *looking;
-        self.source = Source::Reading(reader);
-        if let Some(sets) = search.into_sets() {
-            gst::info!(CAT, "Found parameter sets");
-            self.splitter.adopt(sets);
-        }
-        self.split(&first).map_err(ReadError::Failed)
-    }
-
-    /// Takes a record apart.
-    fn split(&mut self, record: &Record) -> Result<(), gst::ErrorMessage> {
-        let Record { time, chunks, .. } = record;
-        let pushed = self.splitter.push_record(chunks, &mut self.units);
-        self.note_damage(*time, pushed.damage)?;
-        let clock_time = time.checked_mul(1000).filter(|time| *time < u64::MAX);
-        let clock_time = clock_time
-            .map(gst::ClockTime::from_nseconds)
-            .ok_or_else(|| {
-                gst::error_msg!(
-                    gst::StreamError::Format,
-                    ("The record at {time} µs is beyond the time that GStreamer can count")
-                )
+        if let Some((range, view)) = search.next_window(&mut self.keyframes) {
+            let reader = self.reader(Query {
+                start: Some(range.start),
+                stop: Some(range.end),
+                view,
             })?;
-        let rate = self.frame_rate(record);
-        self.timeline
-            .push(clock_time, pushed.begun, rate)
-            .map_err(|NoFrameRate| {
-                gst::error_msg!(
-                    gst::ResourceError::Settings,
-                    (
-                        "The record at {time} µs has {} access units and no frame rate is \
-                         known. Give it by the label 'fps' of the records, by 'fps' in the \
-                         attachment '$video' of the entry, or by the property fps",
-                        pushed.begun
-                    )
-                )
-            })
-    }
-
-    /// Counts what is wrong with a record and tells of it.
-    fn note_damage(&mut self, time: u64, damage: Option<Damage>) -> Result<(), gst::ErrorMessage> {
-        if let Some(damage) = damage {
-            // A stream that is joined before its parameter sets is not broken.
-            let is_broken = damage != Damage::NoParameterSets;
-            self.stats
-                .damaged
-                .fetch_add(u64::from(is_broken), Ordering::Relaxed);
-            if is_broken && self.on_error == OnError::Stop {
-                let text = damage::describe(time, &Fault::Damage(damage));
-                return Err(gst::error_msg!(
-                    gst::StreamError::Decode,
-                    ("{text}. With on-error=skip it would be left out")
-                ));
+            if let State::Searching { window, .. } = &mut self.state {
+                *window = Some(reader);
             }
-            if is_broken && self.stats.access_units.load(Ordering::Relaxed) == 0 {
-                self.only_damage.get_or_insert((time, damage));
-            }
+            return Ok(None);
         }
-        self.tell(time, damage.map(Fault::Damage));
-        Ok(())
+        self.state = State::Next;
+        Ok(None)
     }
 
-    fn tell(&mut self, time: u64, fault: Option<Fault>) {
-        let mut texts = Vec::new();
-        self.faults.note(time, fault, &mut texts);
-        self.steps.extend(texts.into_iter().map(Step::Warn));
+    /// Whether a piece is not as in the program.
+    fn is_sought(&self, piece: &Piece) -> bool {
+        self.seek.is_some() && !self.program.contains(piece)
     }
 
-    /// Nothing more is read, because of `failure` if there is one.
-    fn finish(&mut self, failure: Option<gst::ErrorMessage>) {
-        self.source = Source::Ended;
-        self.failure = failure;
-        self.timeline.finish();
-        let rest = self.splitter.finish(&mut self.units);
-        if rest > 0 {
-            gst::info!(
-                CAT,
-                "{rest} bytes after the last picture make no access unit"
-            );
-        }
-        let mut texts = Vec::new();
-        self.faults.finish(&mut texts);
-        self.steps.extend(texts.into_iter().map(Step::Warn));
+    fn reader(&self, query: Query) -> Result<RecordReader, ReadError> {
+        RecordReader::new(&self.common.access, query).map_err(ReadError::Failed)
     }
 
-    /// The end, or an error, also if there was nothing but damage: an export of nothing is no
-    /// success.
-    fn last_step(&mut self) -> Step {
-        if let Some(failure) = self.failure.take() {
-            self.source = Source::Failed;
-            return Step::Fail(failure);
-        }
-        let delivered = self.stats.access_units.load(Ordering::Relaxed);
-        match self.only_damage.filter(|_| delivered == 0) {
-            Some((time, damage)) => {
-                self.source = Source::Failed;
-                let text = damage::describe(time, &Fault::Damage(damage));
-                Step::Fail(gst::error_msg!(
-                    gst::StreamError::Decode,
-                    ("No record in the range can be used. {text}")
-                ))
-            }
-            None => Step::End,
-        }
-    }
-
-    /// Label, attachment, property, VUI: the first that has one.
-    fn frame_rate(&self, record: &Record) -> Option<gst::Fraction> {
-        let label = record.frame_rate.as_deref();
-        let labelled = label.and_then(frame_rate::parse);
-        if let (Some(label), None) = (label, labelled) {
-            let time = record.time;
-            gst::warning!(
-                CAT,
-                "Label fps of the record at {time} µs is no frame rate: {label:?}"
-            );
-        }
-        labelled
-            .or(self.attached_rate)
-            .or(self.set_rate)
-            .or_else(|| {
-                self.splitter
-                    .vui_frame_rate()
-                    .and_then(frame_rate::from_vui)
-            })
-    }
-
-    /// Goes on with what was read, an access unit at a time: a record may have very many. Gives
-    /// `false` if there is nothing to go on with.
-    fn make_steps(&mut self) -> bool {
-        // Counted before the pairs are made: a gap is known before its access unit is complete.
-        self.stats
-            .gaps
-            .store(self.timeline.gaps(), Ordering::Relaxed);
-        if !self.units.is_empty()
-            && let Some(slot) = self.timeline.pop()
-            && let Some(unit) = self.units.pop_front()
-        {
-            self.order(unit, slot);
-        } else if matches!(self.source, Source::Ended) && !self.drained {
-            self.drained = true;
-            self.reorder.end_sequence();
-        } else {
-            return false;
-        }
-        while let Some((unit, stamp)) = self.reorder.pop() {
-            let caps = caps(stamp.frame_rate);
-            if self.caps.as_ref() != Some(&caps) {
-                self.caps = Some(caps.clone());
-                self.steps.push_back(Step::Caps(caps));
-            }
-            if let Some(start) = stamp.segment {
-                self.steps.push_back(Step::Segment(segment(start)));
-            }
-            self.steps.push_back(Step::Push(buffer(unit, &stamp)));
-            self.stats.access_units.fetch_add(1, Ordering::Relaxed);
-        }
-        true
-    }
-
-    /// Finds the place of an access unit in output order, or drops it if it has none.
-    fn order(&mut self, unit: AccessUnit, mut slot: Slot) {
-        let Some(order) = unit.order else {
-            self.stats.dropped.fetch_add(1, Ordering::Relaxed);
-            self.carried = slot
-                .segment
-                .map(|segment| (segment, slot.discont))
-                .or(self.carried);
+    /// Begins to read the next piece.
+    fn begin_pass(&mut self, entry: Entry) {
+        let Some(piece) = self.pieces.as_mut().and_then(VecDeque::pop_front) else {
             return;
         };
-        if let Some((SegmentStart { base, .. }, discont)) = self.carried.take()
-            && slot.segment.is_none()
+        let is_sought = self.is_sought(&piece);
+        let zeros = self.zeros;
+        let seek = self.seek.as_ref();
+        let in_timeline = |capture: ClockTime| {
+            let origin = zeros.map_or(ClockTime::ZERO, |zeros| zeros.timeline);
+            capture.saturating_sub(origin)
+        };
+        let of_seek = |time: ClockTime| {
+            let zero = zeros.map_or(ClockTime::ZERO, |zeros| zeros.stream);
+            zero.saturating_add(time)
+        };
+        // A seek is more exact than the times of records.
+        let at = piece
+            .start
+            .map_or(ClockTime::ZERO, ClockTime::from_useconds);
+        let at = (seek.map(|seek| of_seek(seek.from)))
+            .filter(|sought| sought.useconds() == at.useconds())
+            .unwrap_or(at);
+        let show = Show {
+            rate: seek.map_or(1.0, |seek| seek.rate),
+            flags: seek.map_or(gst::SegmentFlags::empty(), |seek| seek.flags),
+            base: self.reached,
+            from: match piece.begin {
+                Begin::Exact => From::Time(in_timeline(at)),
+                _ if is_sought => From::First,
+                _ => From::Beginning,
+            },
+            until: seek
+                .and_then(|seek| seek.until)
+                .map(|until| in_timeline(of_seek(until))),
+            zero: self.zero(),
+        };
+        let scope = Scope {
+            from: entry.time,
+            is_earliest: entry.is_earliest,
+            begin: piece.begin,
+            at,
+            stop: piece.stop,
+            end: piece.end,
+            origin: zeros.map(|zeros| zeros.timeline),
+            show,
+            is_sought,
+            discont: self.has_pushed,
+        };
+        let pass = Box::new(Pass::new(self.common.clone(), scope));
+        self.state = State::Reading { piece, pass };
+    }
+
+    /// Takes the next step of the reading.
+    fn read(&mut self, flushing: &Flushing) -> Result<Option<Step>, ReadError> {
+        let State::Reading { pass, .. } = &mut self.state else {
+            return Ok(None);
+        };
+        let step = pass.next(flushing).map_err(|Flushed| ReadError::Flushed)?;
+        if self.zeros.is_none()
+            && let Some(origin) = pass.origin()
         {
-            let start = slot.time;
-            slot.segment = Some(SegmentStart { start, base });
-            slot.discont = discont;
+            let origin = origin.useconds();
+            self.set_zeros(origin, origin);
         }
-        if unit.after_loss {
-            self.reorder.end_sequence();
+        match &step {
+            Step::Caps(caps) => {
+                if self.caps.as_ref() == Some(caps) {
+                    return Ok(None);
+                }
+                self.caps = Some(caps.clone());
+            }
+            Step::Segment(segment) => {
+                if let Some(segment) = segment.downcast_ref::<ClockTime>() {
+                    self.segment = segment.clone();
+                }
+            }
+            Step::Push(buffer) => {
+                self.has_pushed = true;
+                self.note_end(buffer);
+            }
+            Step::Fail(_) => self.state = State::Failed,
+            Step::End => {
+                self.end_pass();
+                return Ok(None);
+            }
+            Step::Warn(_) | Step::Retry(_) => {}
         }
-        self.reorder.push(unit, order, slot);
+        Ok(Some(step))
     }
-}
 
-fn is_h264(record: &Record) -> bool {
-    // Parameters may follow the type (RFC 9110, 8.3.1).
-    let essence = record.content_type.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case(CONTENT_TYPE)
-}
-
-fn caps(frame_rate: Option<gst::Fraction>) -> gst::Caps {
-    gst::Caps::builder("video/x-h264")
-        .field("stream-format", "byte-stream")
-        .field("alignment", "au")
-        .field_if_some("framerate", frame_rate)
-        .build()
-}
-
-fn segment(start: SegmentStart) -> gst::Segment {
-    let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
-    segment.set_start(start.start);
-    segment.set_time(start.start);
-    segment.set_position(start.start);
-    segment.set_base(start.base);
-    segment.upcast()
-}
-
-/// The access unit with its times, without a copy of its bytes.
-pub fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
-    let mut buffer = gst::Buffer::new();
-    let contents = buffer.make_mut();
-    if unit.parts.len() > gst::BufferRef::max_memory() {
-        // A buffer would copy again and again.
-        contents.append_memory(gst::Memory::from_slice(unit.parts.concat()));
-    } else {
-        for part in unit.parts {
-            contents.append_memory(gst::Memory::from_slice(part));
+    /// Running time goes on after what is pushed.
+    fn note_end(&mut self, buffer: &gst::BufferRef) {
+        let end = buffer
+            .pts()
+            .map(|pts| pts + buffer.duration().unwrap_or_default());
+        let end = match (end, self.segment.stop()) {
+            (Some(end), Some(stop)) => Some(end.min(stop)),
+            (end, _) => end,
+        };
+        if let Some(reached) = self.segment.to_running_time(end) {
+            self.reached = self.reached.max(reached);
         }
     }
-    contents.set_pts(stamp.pts);
-    contents.set_dts(stamp.dts);
-    contents.set_duration(stamp.duration);
-    gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, stamp.capture, stamp.duration);
-    if !unit.idr {
-        contents.set_flags(gst::BufferFlags::DELTA_UNIT);
+
+    /// Goes on with the next piece, or once more with this one, earlier.
+    fn end_pass(&mut self) {
+        let Some((piece, is_too_late, from)) = self.leave_pass() else {
+            return;
+        };
+        self.before = from.filter(|_| is_too_late);
+        if let Some(pieces) = &mut self.pieces
+            && is_too_late
+        {
+            pieces.push_front(piece);
+        }
     }
-    if stamp.discont || unit.after_loss {
-        contents.set_flags(gst::BufferFlags::DISCONT);
+
+    /// Ends the reading, and keeps what it found out.
+    fn leave_pass(&mut self) -> Option<(Piece, bool, Option<u64>)> {
+        let state = std::mem::replace(&mut self.state, State::Next);
+        let State::Reading { piece, mut pass } = state else {
+            return None;
+        };
+        if let Some((time, keyframes)) = pass.take_known() {
+            self.keyframes.learn(time, keyframes);
+        }
+        Some((piece, pass.is_too_late(), pass.from()))
     }
-    if unit.integrity == Integrity::Corrupted {
-        contents.set_flags(gst::BufferFlags::CORRUPTED);
-    }
-    buffer
 }

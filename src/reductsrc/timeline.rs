@@ -34,6 +34,8 @@ pub struct Config {
 /// The time that one access unit has to itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
+    /// Time of the record that the access unit begins in, since the Unix epoch.
+    pub record: ClockTime,
     /// Capture time since the Unix epoch.
     pub capture: ClockTime,
     /// Time since the origin.
@@ -156,6 +158,11 @@ impl Timeline {
         self.slots.pop_front()
     }
 
+    /// The time that is 0, once there is a record.
+    pub fn origin(&self) -> Option<ClockTime> {
+        self.cursor.map(|cursor| cursor.origin)
+    }
+
     /// How many gaps there were.
     pub fn gaps(&self) -> u64 {
         self.gaps
@@ -197,6 +204,7 @@ impl Timeline {
             }
             last_time = Some(time);
             self.slots.push_back(Slot {
+                record: record.time,
                 capture,
                 time,
                 duration,
@@ -239,7 +247,7 @@ impl Timeline {
 }
 
 /// The duration of `count` frames.
-fn frames(count: usize, rate: gst::Fraction) -> ClockTime {
+pub fn frames(count: usize, rate: gst::Fraction) -> ClockTime {
     let numerator = count as u128 * u128::from(ClockTime::SECOND.nseconds()) * rate.denom() as u128;
     nseconds(numerator / rate.numer() as u128)
 }

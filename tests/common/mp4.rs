@@ -262,7 +262,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 /// The checksum that ffmpeg would give an I420 picture: rows without padding.
-fn checksum(sample: &gst::Sample) -> String {
+pub fn checksum(sample: &gst::Sample) -> String {
     let caps = sample.caps().expect("caps");
     let info = gst_video::VideoInfo::from_caps(caps).expect("raw video");
     let buffer = sample.buffer().expect("a buffer");

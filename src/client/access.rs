@@ -1,0 +1,110 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What all readings of an entry share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reduct_rs::JsonValue;
+
+use super::condition::depends_on_order;
+use super::entry::Entry;
+use super::error::{Error, Target};
+use super::lane::Lanes;
+use super::{Connection, ReaderStats};
+
+/// What reading may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections with a query at once.
+    pub connections: u32,
+    /// Bytes of records in memory. A larger record passes alone.
+    pub prefetch_bytes: u64,
+    /// Attempts in a row without progress before an error.
+    pub retries: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8,
+            prefetch_bytes: 64 << 20,
+            retries: 10,
+        }
+    }
+}
+
+/// Which records to read, and how.
+#[derive(Debug, Clone)]
+pub struct Records {
+    pub bucket: String,
+    pub entry: String,
+    /// Conditional query: a JSON object.
+    pub when: Option<JsonValue>,
+    pub limits: Limits,
+}
+
+/// An entry, and the connections to its server.
+#[derive(Debug)]
+pub struct Access {
+    pub(super) connection: Connection,
+    pub(super) records: Records,
+    pub(super) entry: Arc<Entry>,
+    pub(super) stats: Arc<ReaderStats>,
+    lanes: Mutex<Option<Arc<Lanes>>>,
+}
+
+impl Access {
+    /// Access that nobody has used yet. No I/O.
+    pub fn new(connection: Connection, records: Records, stats: Arc<ReaderStats>) -> Self {
+        let entry = Entry::new(&connection, &records.bucket, &records.entry);
+        Self {
+            connection,
+            entry: Arc::new(entry),
+            records,
+            stats,
+            lanes: Mutex::default(),
+        }
+    }
+
+    /// Whether records are chosen by what came before them, so that a range cannot be read in pieces,
+    /// nor begun at any time.
+    pub fn depends_on_order(&self) -> bool {
+        self.records.when.as_ref().is_some_and(depends_on_order)
+    }
+
+    /// The connections.
+    pub(super) fn lanes(&self) -> Result<Arc<Lanes>, Error> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lanes) = &*lanes {
+            return Ok(lanes.clone());
+        }
+        let new = Lanes::new(
+            self.connection.clone(),
+            &self.records.bucket,
+            &self.records.entry,
+            self.records.limits.connections as usize,
+            self.stats.connections.clone(),
+        )?;
+        Ok(lanes.insert(Arc::new(new)).clone())
+    }
+
+    /// Has the next reading open connections of its own: these may be broken.
+    pub(super) fn leave_lanes(&self) {
+        *self.lanes.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What errors are about.
+    pub(super) fn target(&self) -> Target<'_> {
+        Target {
+            connection: &self.connection,
+            bucket: &self.records.bucket,
+            entry: &self.records.entry,
+        }
+    }
+}

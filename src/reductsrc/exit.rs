@@ -1,0 +1,101 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Where what is shown ends, if that is a time.
+//!
+//! The pictures that are shown before a time have the slots before it, but they may come after
+//! others in decoding order, which they refer to. So as many are awaited as there are slots.
+
+use gst::ClockTime;
+
+/// Lets out access units, in decoding order, that are shown before a time or that these need.
+#[derive(Debug)]
+pub struct Exit<T> {
+    until: ClockTime,
+    /// Slots before the end, and access units that have one of them.
+    slots: usize,
+    shown: usize,
+    /// There was a slot after the end: no other one is before it.
+    is_past: bool,
+    /// Shown after the end, and not needed so far.
+    held: Vec<T>,
+}
+
+impl<T> Exit<T> {
+    /// An exit at a time.
+    pub fn new(until: ClockTime) -> Self {
+        Self {
+            until,
+            slots: 0,
+            shown: 0,
+            is_past: false,
+            held: Vec::new(),
+        }
+    }
+
+    /// There is an access unit with a slot, which will be shown in this or another one.
+    pub fn expect(&mut self, slot: ClockTime) {
+        if slot < self.until {
+            self.slots += 1;
+        } else {
+            self.is_past = true;
+        }
+    }
+
+    /// Takes the next access unit, and gives it and those before it that it may need, if it is
+    /// shown.
+    pub fn take(&mut self, item: T, pts: ClockTime) -> Vec<T> {
+        self.held.push(item);
+        if pts >= self.until {
+            return Vec::new();
+        }
+        self.shown += 1;
+        std::mem::take(&mut self.held)
+    }
+
+    /// Whether all that is to be shown has been taken.
+    pub fn is_complete(&self) -> bool {
+        self.is_past && self.shown >= self.slots
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is let out until the end, of access units in decoding order with these places in output
+    /// order, and how many were taken.
+    fn run(until: u64, places: &[u64]) -> (Vec<u64>, usize) {
+        let mut exit = Exit::new(ClockTime::from_seconds(until));
+        let mut out = Vec::new();
+        for (slot, place) in (0..).zip(places) {
+            if exit.is_complete() {
+                return (out, slot as usize);
+            }
+            exit.expect(ClockTime::from_seconds(slot));
+            out.extend(exit.take(*place, ClockTime::from_seconds(*place)));
+        }
+        (out, places.len())
+    }
+
+    #[test]
+    fn in_output_order() {
+        assert_eq!(run(3, &[0, 1, 2, 3, 4, 5]), (vec![0, 1, 2], 4));
+        assert_eq!(run(9, &[0, 1, 2]), (vec![0, 1, 2], 3));
+        assert_eq!(run(0, &[0, 1]), (vec![], 1));
+    }
+
+    #[test]
+    fn with_what_they_refer_to() {
+        let places = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8];
+        // 3 is not shown, but 1 and 2 need it.
+        assert_eq!(run(3, &places), (vec![0, 3, 1, 2], 4));
+        assert_eq!(run(4, &places), (vec![0, 3, 1, 2], 5));
+        assert_eq!(run(5, &places), (vec![0, 3, 1, 2, 6, 4], 6));
+    }
+}

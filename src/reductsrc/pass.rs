@@ -1,0 +1,754 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! One reading, from a keyframe to an end: from records to what the source pushes.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
+
+use super::damage::{self, Fault, FaultLog};
+use super::entrance::{Arrival, Begin, Entrance, TooLate};
+use super::exit::Exit;
+use super::frame_rate;
+use super::lookback::Lookback;
+use super::reorder::{Reorder, Stamp};
+use super::segments::{Segments, Show};
+use super::stats::Stats;
+use super::timeline::{self, NoFrameRate, Slot, Timeline};
+use super::{CAT, OnError};
+use crate::client::{
+    Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
+};
+use crate::h264::{AccessUnit, AccessUnitSplitter, Damage, Integrity, Pushed, between_nal_units};
+
+/// Content type of a record in Annex B format, as ReductStore's documentation has it.
+const CONTENT_TYPE: &str = "video/h264";
+
+/// Reference of a capture time: the Unix epoch (documentation of `GstReferenceTimestampMeta`).
+static UNIX_TIME: LazyLock<gst::Caps> = LazyLock::new(|| {
+    let mut caps = gst::Caps::new_empty_simple("timestamp/x-unix");
+    caps.make_mut().mark_may_be_leaked();
+    caps
+});
+
+/// What all readings of a run share.
+#[derive(Debug)]
+pub struct Common {
+    pub access: Arc<Access>,
+    pub on_error: OnError,
+    /// How far to look back for parameter sets, in µs.
+    pub lookback: u64,
+    /// The property `fps`.
+    pub set_rate: Option<gst::Fraction>,
+    pub gap_detection: bool,
+    pub gap_tolerance: Option<gst::ClockTime>,
+    /// Bytes of access units that may be held.
+    pub most_held: usize,
+    pub stats: Arc<Stats>,
+}
+
+/// What a reading is to show.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Where to read from, in µs since the Unix epoch.
+    pub from: Option<u64>,
+    /// Nothing that may be shown is before that.
+    pub is_earliest: bool,
+    pub begin: Begin,
+    /// The capture time to begin with.
+    pub at: gst::ClockTime,
+    /// Time of the first record that does not belong to it, in µs since the Unix epoch.
+    pub stop: Option<u64>,
+    pub end: End,
+    /// Capture time that is 0 in the timeline; that of the first record if `None`.
+    pub origin: Option<gst::ClockTime>,
+    pub show: Show,
+    /// It begins where a seek asks for.
+    pub is_sought: bool,
+    /// Something else was shown before.
+    pub discont: bool,
+}
+
+/// How a reading ends that has a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With the last frame that was captured before it.
+    Exact,
+    /// With the last frame of the group of pictures that was begun before it.
+    Keyframe,
+    /// With the last picture that is shown before it.
+    Shown,
+}
+
+/// What the source has to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// The first caps, or other ones.
+    Caps(gst::Caps),
+    /// A segment begins with the next buffer.
+    Segment(gst::Segment),
+    /// Something is wrong, and reading goes on.
+    Warn(String),
+    /// Reading failed, and is tried again.
+    Retry(String),
+    /// One access unit.
+    Push(gst::Buffer),
+    /// All records are read.
+    End,
+    /// Nothing more can be read. What came before is pushed by now.
+    Fail(gst::ErrorMessage),
+}
+
+/// Reads records and makes them steps.
+#[derive(Debug)]
+pub struct Pass {
+    common: Arc<Common>,
+    scope: Scope,
+    source: Source,
+    splitter: AccessUnitSplitter,
+    timeline: Timeline,
+    entrance: Entrance<AccessUnit>,
+    reorder: Reorder<AccessUnit>,
+    exit: Option<Exit<(AccessUnit, Stamp)>>,
+    segments: Segments,
+    /// How far to look back for parameter sets, in µs; `None` once that was done.
+    lookback: Option<u64>,
+    /// What is after the stop is being read.
+    is_beyond: bool,
+    faults: FaultLog,
+    /// The first damage, as long as there is no access unit.
+    only_damage: Option<(u64, Damage)>,
+    /// `fps` of the attachment `$video`.
+    attached_rate: Option<gst::Fraction>,
+    /// Access units and slots come in the same order, but not always at the same time.
+    units: VecDeque<AccessUnit>,
+    /// Nothing waits for its place in output order any more.
+    drained: bool,
+    /// Gaps that are counted.
+    gaps: u64,
+    skipped: u64,
+    has_told: bool,
+    /// The records that access units begin in, beside `units`.
+    begins: VecDeque<u64>,
+    /// The first record after the last one with a picture.
+    lead: Option<u64>,
+    /// Records all whose keyframes are known, and these.
+    known: Option<Range<u64>>,
+    keyframes: Vec<u64>,
+    is_too_late: bool,
+    /// Why reading ended.
+    failure: Option<gst::ErrorMessage>,
+    steps: VecDeque<Step>,
+    caps: Option<gst::Caps>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Nothing is asked of the server before the first record is wanted.
+    Unread,
+    Reading(RecordReader),
+    /// The first record lacks parameter sets.
+    LookingBack(Box<LookingBack>),
+    Ended,
+    /// As after an error that was told: there is nothing more, but no end either.
+    Failed,
+}
+
+#[derive(Debug)]
+struct LookingBack {
+    search: Lookback,
+    window: Option<RecordReader>,
+    /// To go on with afterwards.
+    first: Record,
+    reader: RecordReader,
+}
+
+impl Pass {
+    /// A reading that has asked nothing of the server.
+    pub fn new(common: Arc<Common>, scope: Scope) -> Self {
+        let timeline = timeline::Config {
+            origin: scope.origin,
+            gap_detection: common.gap_detection,
+            gap_tolerance: common.gap_tolerance,
+        };
+        let at = scope.at.saturating_sub(scope.origin.unwrap_or(scope.at));
+        let until = scope.show.until.filter(|_| scope.end == End::Shown);
+        Self {
+            source: Source::Unread,
+            splitter: AccessUnitSplitter::default(),
+            timeline: Timeline::new(timeline),
+            entrance: Entrance::new(scope.begin, at, scope.is_earliest, common.most_held),
+            reorder: Reorder::default(),
+            exit: until.map(Exit::new),
+            segments: Segments::new(scope.show.clone()),
+            lookback: Some(common.lookback),
+            is_beyond: false,
+            faults: FaultLog::default(),
+            only_damage: None,
+            attached_rate: None,
+            units: VecDeque::new(),
+            drained: false,
+            gaps: 0,
+            skipped: 0,
+            has_told: false,
+            begins: VecDeque::new(),
+            lead: None,
+            known: None,
+            keyframes: Vec::new(),
+            is_too_late: false,
+            failure: None,
+            steps: VecDeque::new(),
+            caps: None,
+            scope,
+            common,
+        }
+    }
+
+    /// The capture time that is 0 in the timeline, once it is known.
+    pub fn origin(&self) -> Option<gst::ClockTime> {
+        self.timeline.origin().or(self.scope.origin)
+    }
+
+    /// Records all whose keyframes are known by now, and these.
+    pub fn take_known(&mut self) -> Option<(Range<u64>, Vec<u64>)> {
+        let known = self.known.take()?;
+        Some((known, mem::take(&mut self.keyframes)))
+    }
+
+    /// Where it reads from.
+    pub fn from(&self) -> Option<u64> {
+        self.scope.from
+    }
+
+    /// Whether it should have begun earlier. It ends without a buffer then.
+    pub fn is_too_late(&self) -> bool {
+        self.is_too_late
+    }
+
+    /// The next step. Waits for the server if there is none yet.
+    pub fn next(&mut self, flushing: &Flushing) -> Result<Step, Flushed> {
+        loop {
+            if let Some(step) = self.steps.pop_front() {
+                return Ok(step);
+            }
+            if self.make_steps() {
+                continue;
+            }
+            match self.read(flushing) {
+                Ok(()) => {}
+                Err(ReadError::Flushed) => return Err(Flushed),
+                Err(ReadError::Failed(message)) => self.finish(Some(message)),
+            }
+        }
+    }
+
+    /// Takes one event of the reader, which begins to read with the first.
+    fn read(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
+        match &mut self.source {
+            Source::Unread => {
+                let reader = self.reader(Query {
+                    start: self.scope.from,
+                    stop: self.scope.stop,
+                    view: View::Range,
+                })?;
+                self.source = Source::Reading(reader);
+            }
+            Source::Reading(reader) => match reader.next(flushing)? {
+                Some(Event::Opened(opened)) => {
+                    self.attached_rate = opened.frame_rate.as_deref().and_then(frame_rate::parse);
+                    self.common.stats.extent.hear_of(opened.times);
+                }
+                Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
+                Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
+                None => self.end_range()?,
+            },
+            Source::LookingBack(_) => self.look_back(flushing)?,
+            Source::Ended => {
+                let last = self.last_step();
+                self.steps.push_back(last);
+            }
+            Source::Failed => return Err(ReadError::Flushed),
+        }
+        Ok(())
+    }
+
+    fn reader(&self, query: Query) -> Result<RecordReader, ReadError> {
+        RecordReader::new(&self.common.access, query).map_err(ReadError::Failed)
+    }
+
+    /// All records before the stop are read. Some ends are after it.
+    fn end_range(&mut self) -> Result<(), ReadError> {
+        let beyond = self.scope.stop.filter(|_| self.scope.end != End::Exact);
+        match beyond {
+            Some(stop) if !mem::replace(&mut self.is_beyond, true) => {
+                let reader = self.reader(Query {
+                    start: Some(stop),
+                    stop: None,
+                    view: View::Range,
+                })?;
+                self.source = Source::Reading(reader);
+            }
+            _ => self.finish(None),
+        }
+        Ok(())
+    }
+
+    /// Takes a record of the range.
+    fn add(&mut self, record: Record) -> Result<(), gst::ErrorMessage> {
+        if record.after_eviction {
+            self.splitter.end_run(&mut self.units);
+            self.splitter.lose();
+        }
+        let bytes = record.length();
+        self.common.stats.records.fetch_add(1, Ordering::Relaxed);
+        self.common.stats.bytes.fetch_add(bytes, Ordering::Relaxed);
+
+        if !is_h264(&record) {
+            let fault = Fault::ContentType(record.content_type);
+            // An entry of something else is not to be read to its end.
+            let first = self.common.stats.records.load(Ordering::Relaxed) == 1;
+            if first || self.common.on_error == OnError::Stop {
+                let text = damage::describe(record.time, &fault);
+                return Err(gst::error_msg!(gst::StreamError::WrongType, ("{text}")));
+            }
+            self.common.stats.damaged.fetch_add(1, Ordering::Relaxed);
+            self.tell(record.time, Some(fault));
+            return Ok(());
+        }
+        let record = Record {
+            chunks: between_nal_units(record.chunks),
+            ..record
+        };
+        if let Some(reach) = self.lookback
+            && self.splitter.lacks_parameter_sets(&record.chunks)
+        {
+            self.lookback = None;
+            if let Source::Reading(reader) = std::mem::replace(&mut self.source, Source::Ended) {
+                gst::info!(CAT, "Looking for parameter sets before {} µs", record.time);
+                self.source = Source::LookingBack(Box::new(LookingBack {
+                    search: Lookback::new(record.time, reach),
+                    window: None,
+                    first: record,
+                    reader,
+                }));
+            }
+            return Ok(());
+        }
+        self.split(&record)
+    }
+
+    /// Takes one event of a window of the search, or goes on with the next one.
+    fn look_back(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
+        let Source::LookingBack(looking) = &mut self.source else {
+            return Ok(());
+        };
+        if let Some(window) = &mut looking.window {
+            match window.next(flushing)? {
+                Some(Event::Record(record)) if is_h264(&record) => {
+                    for piece in between_nal_units(record.chunks) {
+                        looking.search.add(&piece);
+                    }
+                }
+                Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
+                Some(Event::Record(_) | Event::Opened(_)) => {}
+                None => looking.window = None,
+            }
+            return Ok(());
+        }
+        if let Some(window) = looking.search.next_window() {
+            let reader = self.reader(Query {
+                start: Some(window.start),
+                stop: Some(window.end),
+                view: View::Aside,
+            })?;
+            if let Source::LookingBack(looking) = &mut self.source {
+                looking.window = Some(reader);
+            }
+            return Ok(());
+        }
+        let Source::LookingBack(looking) = std::mem::replace(&mut self.source, Source::Ended)
+        else {
+            return Ok(());
+        };
+        let LookingBack {
+            search,
+            first,
+            reader,
+            ..
+        } = *looking;
+        self.source = Source::Reading(reader);
+        if let Some(sets) = search.into_sets() {
+            gst::info!(CAT, "Found parameter sets");
+            self.splitter.adopt(sets);
+        }
+        self.split(&first).map_err(ReadError::Failed)
+    }
+
+    /// Takes a record apart.
+    fn split(&mut self, record: &Record) -> Result<(), gst::ErrorMessage> {
+        let Record { time, chunks, .. } = record;
+        let pushed = self.splitter.push_record(chunks, &mut self.units);
+        self.note_begins(*time, pushed);
+        self.note_damage(*time, pushed.damage)?;
+        let clock_time = time.checked_mul(1000).filter(|time| *time < u64::MAX);
+        let clock_time = clock_time
+            .map(gst::ClockTime::from_nseconds)
+            .ok_or_else(|| {
+                gst::error_msg!(
+                    gst::StreamError::Format,
+                    ("The record at {time} µs is beyond the time that GStreamer can count")
+                )
+            })?;
+        let rate = self.frame_rate(record);
+        if let Some(rate) = rate {
+            let length = timeline::frames(pushed.begun, rate);
+            self.common.stats.extent.hear_of_record(length);
+        }
+        self.timeline
+            .push(clock_time, pushed.begun, rate)
+            .map_err(|NoFrameRate| {
+                gst::error_msg!(
+                    gst::ResourceError::Settings,
+                    (
+                        "The record at {time} µs has {} access units and no frame rate is \
+                         known. Give it by the label 'fps' of the records, by 'fps' in the \
+                         attachment '$video' of the entry, or by the property fps",
+                        pushed.begun
+                    )
+                )
+            })
+    }
+
+    /// Keeps in mind where to read from for each access unit that begins in a record.
+    fn note_begins(&mut self, time: u64, pushed: Pushed) {
+        let lead = *self.lead.get_or_insert(time);
+        if pushed.begun > 0 || pushed.continues {
+            self.lead = None;
+        }
+        for unit in 0..pushed.begun {
+            self.begins.push_back(if unit == 0 { lead } else { time });
+        }
+    }
+
+    /// Counts what is wrong with a record and tells of it.
+    fn note_damage(&mut self, time: u64, damage: Option<Damage>) -> Result<(), gst::ErrorMessage> {
+        if let Some(damage) = damage {
+            // A stream that is joined before its parameter sets is not broken.
+            let is_broken = damage != Damage::NoParameterSets;
+            self.common
+                .stats
+                .damaged
+                .fetch_add(u64::from(is_broken), Ordering::Relaxed);
+            if is_broken && self.common.on_error == OnError::Stop {
+                let text = damage::describe(time, &Fault::Damage(damage));
+                return Err(gst::error_msg!(
+                    gst::StreamError::Decode,
+                    ("{text}. With on-error=skip it would be left out")
+                ));
+            }
+            if is_broken && self.common.stats.access_units.load(Ordering::Relaxed) == 0 {
+                self.only_damage.get_or_insert((time, damage));
+            }
+        }
+        self.tell(time, damage.map(Fault::Damage));
+        Ok(())
+    }
+
+    fn tell(&mut self, time: u64, fault: Option<Fault>) {
+        let mut texts = Vec::new();
+        self.faults.note(time, fault, &mut texts);
+        self.steps.extend(texts.into_iter().map(Step::Warn));
+    }
+
+    /// Nothing more is read, because of `failure` if there is one.
+    fn finish(&mut self, failure: Option<gst::ErrorMessage>) {
+        self.source = Source::Ended;
+        self.failure = failure;
+        self.timeline.finish();
+        let rest = self.splitter.finish(&mut self.units);
+        if rest > 0 {
+            gst::info!(
+                CAT,
+                "{rest} bytes after the last picture make no access unit"
+            );
+        }
+        let mut texts = Vec::new();
+        self.faults.finish(&mut texts);
+        self.steps.extend(texts.into_iter().map(Step::Warn));
+    }
+
+    /// The end, or an error, also if there was nothing but damage: an export of nothing is no
+    /// success.
+    fn last_step(&mut self) -> Step {
+        if let Some(failure) = self.failure.take() {
+            self.source = Source::Failed;
+            return Step::Fail(failure);
+        }
+        if self.is_too_late {
+            return Step::End;
+        }
+        let delivered = self.common.stats.access_units.load(Ordering::Relaxed);
+        match self.only_damage.filter(|_| delivered == 0) {
+            Some((time, damage)) => {
+                self.source = Source::Failed;
+                let text = damage::describe(time, &Fault::Damage(damage));
+                Step::Fail(gst::error_msg!(
+                    gst::StreamError::Decode,
+                    ("No record in the range can be used. {text}")
+                ))
+            }
+            None => Step::End,
+        }
+    }
+
+    /// Label, attachment, property, VUI: the first that has one.
+    fn frame_rate(&self, record: &Record) -> Option<gst::Fraction> {
+        let label = record.frame_rate.as_deref();
+        let labelled = label.and_then(frame_rate::parse);
+        if let (Some(label), None) = (label, labelled) {
+            let time = record.time;
+            gst::warning!(
+                CAT,
+                "Label fps of the record at {time} µs is no frame rate: {label:?}"
+            );
+        }
+        labelled
+            .or(self.attached_rate)
+            .or(self.common.set_rate)
+            .or_else(|| {
+                self.splitter
+                    .vui_frame_rate()
+                    .and_then(frame_rate::from_vui)
+            })
+    }
+
+    /// Goes on with what was read, an access unit at a time: a record may have very many. Gives
+    /// `false` if there is nothing to go on with.
+    fn make_steps(&mut self) -> bool {
+        self.count();
+        if !self.units.is_empty()
+            && let Some(slot) = self.timeline.pop()
+            && let Some(unit) = self.units.pop_front()
+        {
+            let begin = self.begins.pop_front();
+            self.learn(&unit, begin.unwrap_or_default());
+            self.order(unit, slot);
+        } else if matches!(self.source, Source::Ended) && !self.drained {
+            self.drained = true;
+            self.drain();
+        } else {
+            return false;
+        }
+        while let Some((unit, stamp)) = self.reorder.pop() {
+            match &mut self.exit {
+                None => self.push(unit, stamp),
+                Some(exit) => {
+                    let pts = stamp.pts;
+                    for (unit, stamp) in exit.take((unit, stamp), pts) {
+                        self.push(unit, stamp);
+                    }
+                }
+            }
+        }
+        if self.exit.as_ref().is_some_and(Exit::is_complete) {
+            self.end_here();
+        }
+        true
+    }
+
+    /// Gaps are counted before the pairs are made: they are known before their access unit is
+    /// complete.
+    fn count(&mut self) {
+        let gaps = self.timeline.gaps();
+        let new = gaps - mem::replace(&mut self.gaps, gaps);
+        self.common.stats.gaps.fetch_add(new, Ordering::Relaxed);
+        if self.scope.is_sought {
+            return; // What a seek leaves out is not lost.
+        }
+        let skipped = self.entrance.skipped();
+        let new = skipped - mem::replace(&mut self.skipped, skipped);
+        self.common.stats.dropped.fetch_add(new, Ordering::Relaxed);
+    }
+
+    /// Tells of access units that nobody gets because no keyframe precedes them.
+    fn tell_of_skipped(&mut self) {
+        let skipped = self.entrance.skipped();
+        let is_open = self.entrance.is_open();
+        // Where a range begins is somebody's choice.
+        let is_of_interest = !self.scope.is_sought && (!is_open || self.scope.from.is_none());
+        if skipped == 0 || !is_of_interest || mem::replace(&mut self.has_told, true) {
+            return;
+        }
+        let text = match is_open {
+            true => format!(
+                "{skipped} access units at the beginning are left out: they cannot be decoded, as \
+                 no keyframe precedes them"
+            ),
+            false => format!(
+                "None of {skipped} access units in the range is a keyframe, and nothing else can \
+                 be decoded without one. With start-mode=keyframe-before the one before the range \
+                 is read, too"
+            ),
+        };
+        self.steps.push_back(Step::Warn(text));
+    }
+
+    /// Nothing that follows belongs to the reading.
+    fn end_here(&mut self) {
+        self.source = Source::Ended;
+        self.drained = true;
+        self.units.clear();
+        self.exit = None;
+    }
+
+    /// Finds the place of an access unit in output order, or drops it if it has none, or no place
+    /// in the reading.
+    fn order(&mut self, unit: AccessUnit, slot: Slot) {
+        let is_keyframe = is_keyframe(&unit);
+        let stop = self.scope.stop.map(gst::ClockTime::from_useconds);
+        match (self.scope.end, stop) {
+            (End::Exact, Some(stop)) if slot.capture >= stop => return,
+            (End::Keyframe, Some(stop)) if is_keyframe && slot.record >= stop => {
+                self.drain();
+                return self.end_here();
+            }
+            _ => {}
+        }
+        if unit.order.is_none() {
+            self.common.stats.dropped.fetch_add(1, Ordering::Relaxed);
+            return self.entrance.leave_out(&slot);
+        }
+        let bytes = unit.parts.iter().map(|part| part.len()).sum();
+        let arrival = Arrival {
+            item: unit,
+            slot,
+            is_keyframe,
+            bytes,
+        };
+        let mut entered = Vec::new();
+        match self.entrance.take(arrival, &mut entered) {
+            Ok(()) if entered.is_empty() => {}
+            Ok(()) => {
+                self.tell_of_skipped();
+                self.enter(entered);
+            }
+            Err(TooLate) => {
+                self.is_too_late = true;
+                self.end_here();
+            }
+        }
+    }
+
+    /// Nothing comes any more that could change what is held.
+    fn drain(&mut self) {
+        let mut entered = Vec::new();
+        self.entrance.finish(&mut entered);
+        self.tell_of_skipped();
+        self.enter(entered);
+        self.reorder.end_sequence();
+    }
+
+    fn enter(&mut self, entered: Vec<(AccessUnit, Slot)>) {
+        for (unit, slot) in entered {
+            let Some(order) = unit.order else { continue };
+            if unit.after_loss {
+                self.reorder.end_sequence();
+            }
+            if let Some(exit) = &mut self.exit {
+                exit.expect(slot.time);
+            }
+            self.reorder.push(unit, order, slot);
+        }
+    }
+
+    /// Keeps in mind where keyframes are.
+    fn learn(&mut self, unit: &AccessUnit, time: u64) {
+        if unit.order.is_none() {
+            // It may be a keyframe, for who has parameter sets.
+            self.known = None;
+            self.keyframes.clear();
+            return;
+        }
+        let known = self.known.get_or_insert(time..time);
+        known.end = time;
+        if is_keyframe(unit) {
+            self.keyframes.push(time);
+        }
+    }
+
+    fn push(&mut self, unit: AccessUnit, stamp: Stamp) {
+        let caps = caps(stamp.frame_rate);
+        if self.caps.as_ref() != Some(&caps) {
+            self.caps = Some(caps.clone());
+            self.steps.push_back(Step::Caps(caps));
+        }
+        if let Some(start) = stamp.segment {
+            let segment = self.segments.next(start, stamp.pts);
+            self.steps.push_back(Step::Segment(segment));
+        }
+        let mut buffer = buffer(unit, &stamp);
+        if mem::take(&mut self.scope.discont) {
+            buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
+        }
+        self.steps.push_back(Step::Push(buffer));
+        self.common
+            .stats
+            .access_units
+            .fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether decoding can start with it, perhaps with some pictures that are not right.
+fn is_keyframe(unit: &AccessUnit) -> bool {
+    unit.idr || unit.recovery_point.is_some()
+}
+
+fn is_h264(record: &Record) -> bool {
+    // Parameters may follow the type (RFC 9110, 8.3.1).
+    let essence = record.content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(CONTENT_TYPE)
+}
+
+fn caps(frame_rate: Option<gst::Fraction>) -> gst::Caps {
+    gst::Caps::builder("video/x-h264")
+        .field("stream-format", "byte-stream")
+        .field("alignment", "au")
+        .field_if_some("framerate", frame_rate)
+        .build()
+}
+
+/// The access unit with its times, without a copy of its bytes.
+pub fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
+    let mut buffer = gst::Buffer::new();
+    let contents = buffer.make_mut();
+    if unit.parts.len() > gst::BufferRef::max_memory() {
+        // A buffer would copy again and again.
+        contents.append_memory(gst::Memory::from_slice(unit.parts.concat()));
+    } else {
+        for part in unit.parts {
+            contents.append_memory(gst::Memory::from_slice(part));
+        }
+    }
+    contents.set_pts(stamp.pts);
+    contents.set_dts(stamp.dts);
+    contents.set_duration(stamp.duration);
+    gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, stamp.capture, stamp.duration);
+    if !unit.idr {
+        contents.set_flags(gst::BufferFlags::DELTA_UNIT);
+    }
+    if stamp.discont || unit.after_loss {
+        contents.set_flags(gst::BufferFlags::DISCONT);
+    }
+    if unit.integrity == Integrity::Corrupted {
+        contents.set_flags(gst::BufferFlags::CORRUPTED);
+    }
+    buffer
+}

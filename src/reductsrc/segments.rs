@@ -1,0 +1,210 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! From segments of the timeline to those that are sent: as a seek asks, or from the beginning on.
+
+use gst::ClockTime;
+
+use super::timeline::SegmentStart;
+
+/// From which picture on a reading is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// All of it.
+    Beginning,
+    /// From its first one in decoding order on, which may not be the first one in output order.
+    First,
+    Time(ClockTime),
+}
+
+/// How a reading is shown. Times are those of the timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Show {
+    pub rate: f64,
+    pub flags: gst::SegmentFlags,
+    /// Running time of its beginning.
+    pub base: ClockTime,
+    pub from: From,
+    /// Not shown from here on.
+    pub until: Option<ClockTime>,
+    /// What is stream time 0.
+    pub zero: ClockTime,
+}
+
+impl Default for Show {
+    fn default() -> Self {
+        Self {
+            rate: 1.0,
+            flags: gst::SegmentFlags::empty(),
+            base: ClockTime::ZERO,
+            from: From::Beginning,
+            until: None,
+            zero: ClockTime::ZERO,
+        }
+    }
+}
+
+/// The segments of a reading.
+#[derive(Debug)]
+pub struct Segments {
+    show: Show,
+    /// The first time that is shown, and how far the timeline's running time is there.
+    begin: Option<(ClockTime, ClockTime)>,
+}
+
+impl Segments {
+    /// Segments for a reading that begins now.
+    pub fn new(show: Show) -> Self {
+        Self { show, begin: None }
+    }
+
+    /// The segment for one of the timeline, whose first picture in decoding order is shown at
+    /// `first`.
+    pub fn next(&mut self, segment: SegmentStart, first: ClockTime) -> gst::Segment {
+        let passed_at = |time: ClockTime| {
+            let in_segment = time.saturating_sub(segment.start);
+            segment.base.saturating_add(in_segment)
+        };
+        let (begin, passed) = match self.begin {
+            None => {
+                let begin = match self.show.from {
+                    From::Beginning => segment.start,
+                    From::First => first,
+                    From::Time(time) => time.max(first),
+                };
+                (begin, passed_at(begin))
+            }
+            // What is before the begin is for the decoder only.
+            Some((begin, _)) if segment.start <= begin => (begin, passed_at(begin)),
+            // There is a hole at the begin.
+            Some((begin, passed)) => (begin, passed.min(segment.base)),
+        };
+        self.begin = Some((begin, passed));
+
+        let start = segment.start.max(begin);
+        let elapsed = segment.base.saturating_sub(passed).nseconds() as f64 / self.show.rate.abs();
+        let mut sent = gst::FormattedSegment::<ClockTime>::new();
+        sent.set_flags(self.show.flags);
+        sent.set_rate(self.show.rate);
+        sent.set_start(start);
+        sent.set_stop(self.show.until.map(|until| until.max(start)));
+        sent.set_time(start.saturating_sub(self.show.zero));
+        sent.set_position(start);
+        sent.set_base(
+            self.show
+                .base
+                .saturating_add(ClockTime::from_nseconds(elapsed as u64)),
+        );
+        sent.upcast()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> ClockTime {
+        ClockTime::from_seconds(seconds)
+    }
+
+    /// Start, stream time and base in seconds of the segments for those of the timeline, given as
+    /// start, base and first picture.
+    fn run(show: Show, segments: &[(u64, u64, u64)]) -> Vec<(u64, u64, u64)> {
+        gst::init().unwrap();
+        let mut sent = Segments::new(show);
+        let segments = segments.iter().map(|(start, base, first)| {
+            let start = SegmentStart {
+                start: seconds(*start),
+                base: seconds(*base),
+            };
+            let segment = sent.next(start, seconds(*first));
+            let segment = segment.downcast::<ClockTime>().unwrap();
+            let times = [segment.start(), segment.time(), segment.base()];
+            let [start, time, base] = times.map(|time| time.unwrap().seconds());
+            (start, time, base)
+        });
+        segments.collect()
+    }
+
+    #[test]
+    fn from_the_beginning_on() {
+        let segments = [(0, 0, 0), (100, 7, 100), (500, 30, 500)];
+        assert_eq!(
+            run(Show::default(), &segments),
+            [(0, 0, 0), (100, 100, 7), (500, 500, 30)]
+        );
+    }
+
+    #[test]
+    fn from_the_first_picture_on() {
+        // An open group of pictures: what leads its keyframe is not shown.
+        let segments = [(10, 0, 12), (100, 7, 100)];
+        let show = Show {
+            from: From::First,
+            ..Show::default()
+        };
+        assert_eq!(run(show, &segments), [(12, 12, 0), (100, 100, 5)]);
+        assert_eq!(
+            run(Show::default(), &segments),
+            [(10, 10, 0), (100, 100, 7)]
+        );
+    }
+
+    #[test]
+    fn from_a_time_on() {
+        let from = |from| Show {
+            from: From::Time(seconds(from)),
+            ..Show::default()
+        };
+        let segments = [(10, 0, 10), (100, 7, 100)];
+        assert_eq!(run(from(13), &segments), [(13, 13, 0), (100, 100, 4)]);
+        // In the hole, behind it, and before all.
+        assert_eq!(run(from(50), &segments), [(50, 50, 0), (100, 100, 0)]);
+        assert_eq!(run(from(102), &segments), [(102, 102, 0), (102, 102, 0)]);
+        assert_eq!(run(from(5), &segments), [(10, 10, 0), (100, 100, 7)]);
+    }
+
+    #[test]
+    fn running_time_goes_on_at_a_rate() {
+        let show = Show {
+            rate: 2.0,
+            base: seconds(1000),
+            ..Show::default()
+        };
+        let segments = [(10, 0, 10), (100, 8, 100)];
+        assert_eq!(run(show, &segments), [(10, 10, 1000), (100, 100, 1004)]);
+    }
+
+    #[test]
+    fn stream_time_has_a_zero_of_its_own() {
+        let show = Show {
+            zero: seconds(3),
+            from: From::Time(seconds(3)),
+            ..Show::default()
+        };
+        assert_eq!(run(show, &[(0, 0, 0)]), [(3, 0, 0)]);
+    }
+
+    #[test]
+    fn the_end_is_in_each_segment() {
+        gst::init().unwrap();
+        let mut segments = Segments::new(Show {
+            until: Some(seconds(20)),
+            ..Show::default()
+        });
+        for start in [10, 15, 30] {
+            let start = SegmentStart {
+                start: seconds(start),
+                base: seconds(start),
+            };
+            let segment = segments.next(start, start.start);
+            let segment = segment.downcast::<ClockTime>().unwrap();
+            assert_eq!(segment.stop(), Some(seconds(20).max(start.start)));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Which frames of a recording `reductsrc` reads: `start-mode`, `stop-mode`, `ranges`.
+
+mod common;
+
+use common::line::{self, Read};
+use common::mp4;
+use common::pipeline::{Pipeline, capture_us};
+use common::recording::{Layout, Recording};
+use common::stream::{Stream, StreamSpec};
+use common::{SERVER, line::record};
+use gst::prelude::*;
+
+const LAYOUTS: [Layout; 5] = [
+    Layout::AccessUnit,
+    Layout::Gop,
+    Layout::Gops(2),
+    Layout::AccessUnits(3),
+    Layout::Nal,
+];
+
+fn example() -> Stream {
+    Stream::make(StreamSpec::default())
+}
+
+fn b_frames() -> Stream {
+    Stream::make(StreamSpec {
+        x264_params: "bframes=3:b-pyramid=normal",
+        ..Default::default()
+    })
+}
+
+fn laid_out_as(layout: Layout) -> Recording {
+    Recording {
+        layout,
+        ..Default::default()
+    }
+}
+
+/// When a frame of a recording without holes was captured.
+fn at(frame: usize) -> u64 {
+    Recording::default().frame_us(frame, (10, 1))
+}
+
+fn captures(read: &Read) -> Vec<u64> {
+    let capture = |buffer: &gst::Buffer| capture_us(buffer).expect("a capture time");
+    read.buffers.iter().map(capture).collect()
+}
+
+/// The frames that a range has, and the first PTS in ms.
+fn frames(bucket: &str, stream: &Stream, properties: &str) -> (Vec<usize>, u64) {
+    let read = line::read(bucket, properties).clean();
+    let frame = |unit: &Vec<u8>| {
+        let found = stream.units.iter().position(|other| unit.ends_with(other));
+        found.expect("a frame of the stream")
+    };
+    let frames = read.units().iter().map(frame).collect();
+    let pts = read.buffers.first().and_then(|buffer| buffer.pts());
+    (frames, pts.unwrap_or_default().mseconds())
+}
+
+#[test]
+fn a_range_begins_as_start_mode_says() {
+    let stream = example();
+    for layout in LAYOUTS {
+        let bucket = record(&laid_out_as(layout), &stream);
+        for (mode, start, expected) in [
+            ("keyframe-after", 15, (20, 500)),
+            ("keyframe-after", 20, (20, 0)),
+            ("keyframe-before", 15, (10, 0)),
+            ("keyframe-before", 20, (20, 0)),
+            // The sink leaves out what is before the segment.
+            ("exact", 15, (15, 500)),
+            ("exact", 20, (20, 0)),
+        ] {
+            let properties = format!("start={} start-mode={mode}", at(start));
+            let (frames, pts) = frames(&bucket, &stream, &properties);
+            let all: Vec<_> = (expected.0..60).collect();
+            assert_eq!(frames, all, "{mode} {start} {layout:?}");
+            // PTS counts from the record that has the keyframe, or from the start.
+            let expected = match layout {
+                Layout::Gops(2) if mode != "keyframe-after" && expected.1 != 0 => 1500,
+                Layout::Gops(2) if mode == "keyframe-before" && start == 15 => 1000,
+                _ => expected.1,
+            };
+            assert_eq!(pts, expected, "{mode} {start} {layout:?}");
+        }
+    }
+}
+
+#[test]
+fn before_the_first_keyframe_there_is_none_to_begin_with() {
+    let stream = example();
+    let bucket = record(&laid_out_as(Layout::AccessUnit), &stream);
+    for mode in ["keyframe-before", "exact"] {
+        let properties = format!("start={} start-mode={mode}", at(0) - 300_000);
+        assert_eq!(
+            frames(&bucket, &stream, &properties),
+            ((0..60).collect(), 300)
+        );
+    }
+}
+
+/// Decodes a range, and gives the pictures and their stream times in ms.
+fn decoded(bucket: &str, properties: &str) -> (Vec<String>, Vec<u64>) {
+    let pipeline = Pipeline::launch(&format!(
+        "reductsrc url={} bucket={bucket} entry=e {properties} \
+         ! avdec_h264 ! video/x-raw,format=I420 ! appsink name=out",
+        SERVER.url()
+    ));
+    let samples = pipeline.collect("out");
+    pipeline.run().clean();
+    let samples = samples.get();
+    let time = |sample: &gst::Sample| {
+        let segment = sample
+            .segment()
+            .unwrap()
+            .downcast_ref::<gst::ClockTime>()
+            .unwrap();
+        segment
+            .to_stream_time(sample.buffer().unwrap().pts())
+            .unwrap()
+            .mseconds()
+    };
+    (
+        samples.iter().map(mp4::checksum).collect(),
+        samples.iter().map(time).collect(),
+    )
+}
+
+#[test]
+fn an_exact_start_shows_the_frame_at_it() {
+    for stream in [example(), b_frames()] {
+        let pictures = mp4::stream_checksums(&stream);
+        for layout in [Layout::AccessUnit, Layout::Gop, Layout::AccessUnits(3)] {
+            let bucket = record(&laid_out_as(layout), &stream);
+            for start in [0, 7, 15, 29, 59] {
+                let properties = format!("start={} start-mode=exact", at(start));
+                let (shown, times) = decoded(&bucket, &properties);
+                assert_eq!(shown, pictures[start..], "{start} {layout:?}");
+                assert_eq!(times[0], 0, "{start} {layout:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_range_ends_as_stop_mode_says() {
+    let stream = example();
+    for layout in LAYOUTS {
+        let bucket = record(&laid_out_as(layout), &stream);
+        for (mode, stop, end) in [
+            ("exact", 35, 35),
+            ("exact", 40, 40),
+            ("keyframe", 35, 40),
+            ("keyframe", 31, 40),
+            ("keyframe", 40, 40),
+            ("keyframe", 55, 60),
+        ] {
+            let properties = format!("stop={} stop-mode={mode}", at(stop));
+            // A group counts by the record that it begins in, so that no two ranges have it.
+            let end = match (layout, mode, stop) {
+                (Layout::AccessUnits(3), "keyframe", 40) => 50,
+                _ => end,
+            };
+            let (frames, _) = frames(&bucket, &stream, &properties);
+            assert_eq!(
+                frames,
+                (0..end).collect::<Vec<_>>(),
+                "{mode} {stop} {layout:?}"
+            );
+        }
+    }
+}
+
+/// Neighbouring ranges have all groups of pictures together, and each once.
+#[test]
+fn shards_are_as_one_range() {
+    let mut random = fastrand::Rng::with_seed(5);
+    for stream in [example(), b_frames()] {
+        for layout in LAYOUTS {
+            let bucket = record(&laid_out_as(layout), &stream);
+            let whole = line::read(&bucket, "").clean();
+            for shards in [1, 2, 7, 64] {
+                let (first, last) = (at(0), at(60));
+                let mut bounds: Vec<_> = (1..shards).map(|_| random.u64(first..last)).collect();
+                bounds.extend([first, last]);
+                bounds.sort_unstable();
+                let mut units = Vec::new();
+                let mut times = Vec::new();
+                for bound in bounds.windows(2) {
+                    let range = format!("start={} stop={}", bound[0], bound[1]);
+                    let read = line::read(&bucket, &format!("{range} stop-mode=keyframe")).clean();
+                    times.extend(captures(&read));
+                    units.extend(read.units());
+                }
+                assert!(units == whole.units(), "{shards} shards, {layout:?}");
+                assert_eq!(times, captures(&whole), "{shards} shards, {layout:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ranges_are_one_stream() {
+    let stream = example();
+    let bucket = record(&laid_out_as(Layout::AccessUnit), &stream);
+    let ranges = format!("{}/{},{}/{}", at(10), at(25), at(35), at(47));
+    let pipeline = Pipeline::launch(&format!(
+        "reductsrc url={} bucket={bucket} entry=e ranges={ranges} ! appsink name=out",
+        SERVER.url()
+    ));
+    let samples = pipeline.collect("out");
+    pipeline.run().clean();
+    let samples = samples.get();
+    let times: Vec<_> = (samples.iter())
+        .map(|sample| {
+            let segment = sample
+                .segment()
+                .unwrap()
+                .downcast_ref::<gst::ClockTime>()
+                .unwrap();
+            let pts = sample.buffer().unwrap().pts();
+            let running = segment.to_running_time(pts).unwrap().mseconds();
+            (segment.to_stream_time(pts).unwrap().mseconds(), running)
+        })
+        .collect();
+    let first = (0..15).map(|frame| (frame * 100, frame * 100));
+    let second = (0..7).map(|frame| (3000 + frame * 100, 1500 + frame * 100));
+    assert_eq!(times, first.chain(second).collect::<Vec<_>>());
+    let disconts = samples.iter().enumerate().filter(|(_, sample)| {
+        sample
+            .buffer()
+            .unwrap()
+            .flags()
+            .contains(gst::BufferFlags::DISCONT)
+    });
+    let disconts: Vec<_> = disconts.map(|(index, _)| index).collect();
+    assert_eq!(disconts, [0, 15]);
+}
+
+#[test]
+fn each_range_is_an_episode() {
+    let stream = example();
+    let bucket = record(&laid_out_as(Layout::Gop), &stream);
+    let ranges = format!("ranges={}/{},{}/{}", at(0), at(20), at(20), at(50));
+    let export = line::export(&bucket, &ranges, "");
+    assert_eq!(export.summary(), [(20, "gap"), (30, "eos")]);
+    assert_eq!(export.pictures(), mp4::stream_checksums(&stream)[..50]);
+}
