@@ -86,6 +86,8 @@ pub struct ReductSrc {
     seek: Mutex<Option<gst::Event>>,
     /// That of the last seek that was carried out. All its segments have it.
     seqnum: Mutex<Option<gst::Seqnum>>,
+    /// Stream time at which the last segment begins.
+    segment_time: Mutex<Option<gst::ClockTime>>,
     is_seekable: AtomicBool,
 }
 
@@ -110,6 +112,9 @@ impl ReductSrc {
                 }
                 Ok(Step::Segment(segment)) => {
                     gst::debug!(CAT, imp = self, "New segment {segment:?}");
+                    *self.segment_time.lock().unwrap() = segment
+                        .downcast_ref::<gst::ClockTime>()
+                        .and_then(|segment| segment.time());
                     self.obj().new_segment(&segment).map_err(|err| {
                         gst::error!(CAT, imp = self, "Segment refused: {err}");
                         gst::FlowError::Error
@@ -151,6 +156,7 @@ impl ReductSrc {
         self.is_seekable
             .store(checked.is_seekable(), Ordering::SeqCst);
         *self.seqnum.lock().unwrap() = None;
+        *self.segment_time.lock().unwrap() = None;
 
         let stats = Arc::new(Stats::default());
         if let Some(stop) = checked.program.last().and_then(|last| last.stop) {
@@ -588,17 +594,16 @@ impl BaseSrcImpl for ReductSrc {
                 query.set(self.is_seekable(), gst::ClockTime::ZERO, duration());
                 true
             }
-            gst::QueryViewMut::Position(query) if query.format() == gst::Format::Time => {
-                let segment = self.obj().segment();
-                let position = segment
-                    .downcast_ref::<gst::ClockTime>()
-                    .and_then(|segment| {
-                        // A decoder may get something from before the segment.
-                        let position = segment.position().max(segment.start());
-                        segment.to_stream_time(position)
-                    });
-                query.set(position);
-                position.is_some()
+            gst::QueryViewMut::Position(position) if position.format() == gst::Format::Time => {
+                let begin = *self.segment_time.lock().unwrap();
+                let answered = BaseSrcImplExt::parent_query(self, query);
+                // GstBaseSrc has none while a decoder gets what is before the segment.
+                if let gst::QueryViewMut::Position(position) = query.view_mut()
+                    && position.result() == gst::ClockTime::NONE.into()
+                {
+                    position.set(begin);
+                }
+                answered
             }
             gst::QueryViewMut::Scheduling(query) => {
                 let flags =
