@@ -95,7 +95,7 @@ summary() {
 }
 
 cd "$top"
-install_packages openssl xvfb
+install_packages openssl xvfb gstreamer1.0-plugins-base-apps ges1.0-tools
 find_cargo
 REDUCTSTORE_BIN=$(reductstore_binary)
 export REDUCTSTORE_BIN

@@ -24,6 +24,11 @@
  * video sequence in output order (by its picture order count, ITU-T H.264, 8.2.1) is shown in the
  * sequence's k-th slot. DTS always grows and is never after PTS.
  *
+ * A range begins with its first keyframe, or as `start-mode` says, and ends as `stop-mode` says.
+ * Several `ranges` are one stream whose running time has no holes. The element handles `reduct://`
+ * and `reducts://` URIs, `reduct://host:8383/bucket/entry?start=…`, whose parameters are properties,
+ * and seeks in stream time with rates above 0.
+ *
  * What cannot be read in a record is left out, counted and warned of, or ends the stream
  * (`on-error`). The next buffer has the flag DISCONT if a reference picture is lost; a buffer that
  * lacks slices has the flag CORRUPTED. A range that begins without parameter sets gets the last ones
