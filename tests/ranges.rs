@@ -16,7 +16,6 @@ use common::pipeline::{Pipeline, capture_us};
 use common::recording::{Layout, Recording};
 use common::stream::{Stream, StreamSpec};
 use common::{SERVER, line::record};
-use gst::prelude::*;
 
 const LAYOUTS: [Layout; 5] = [
     Layout::AccessUnit,

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use common::line;
 use common::mp4;
-use common::pipeline::Pipeline;
+use common::pipeline::{Pipeline, stat};
 use common::proxy::{Fate, Kind, Proxy};
 use common::recording::{Layout, Recording};
 use common::server::Server;
@@ -457,6 +457,71 @@ fn segments_follow_each_other() {
     let expected = frames.enumerate();
     let expected = expected.map(|(index, frame)| (frame * 100, index as u64 * 100));
     assert_eq!(times, expected.collect::<Vec<_>>());
+}
+
+/// Records an access unit a record, with a label that says which are keyframes.
+fn labelled(stream: &Stream) -> String {
+    let mut laid = laid_out_as(Layout::AccessUnit).lay(stream);
+    for laid in &mut laid {
+        let keyframe = is_idr(&stream.units[laid.frames.start]).to_string();
+        laid.record.labels.push(("keyframe".into(), keyframe));
+    }
+    line::write(&laid)
+}
+
+#[test]
+fn labels_say_where_keyframes_are() {
+    let stream = b_frames();
+    let player = Player::new(&labelled(&stream), "");
+    for time in times(stream.units.len()).take(50) {
+        let sample = player.seek(gst::SeekFlags::KEY_UNIT, time).unwrap();
+        let keyframe = time.nseconds() / (10 * FRAME.nseconds()) * 10;
+        assert_eq!(frame_of(&stream, &sample) as u64, keyframe, "{time}");
+    }
+}
+
+#[test]
+fn fast_forward_shows_keyframes() {
+    let stream = b_frames();
+    for (bucket, is_labelled) in [
+        (labelled(&stream), true),
+        (
+            line::record(&laid_out_as(Layout::AccessUnit), &stream),
+            false,
+        ),
+        (line::record(&laid_out_as(Layout::Gop), &stream), false),
+    ] {
+        let player = Player::new(&bucket, "");
+        let records = stat(&player.source(), "records");
+        let flags = gst::SeekFlags::FLUSH
+            | gst::SeekFlags::KEY_UNIT
+            | gst::SeekFlags::TRICKMODE
+            | gst::SeekFlags::TRICKMODE_KEY_UNITS;
+        let set = gst::SeekType::Set;
+        let none = gst::ClockTime::NONE;
+        let end = gst::SeekType::None;
+        let event = gst::event::Seek::new(8.0, flags, set, time(15), end, none);
+        assert!(player.pipeline.send_event(event));
+        let shown = player.rest();
+        let frames: Vec<_> = shown
+            .iter()
+            .map(|sample| frame_of(&stream, sample))
+            .collect();
+        assert_eq!(frames, [10, 20, 30, 40, 50]);
+        let times: Vec<_> = shown.iter().map(times_ms).collect();
+        let expected = [
+            (1000, 0),
+            (2000, 125),
+            (3000, 250),
+            (4000, 375),
+            (5000, 500),
+        ];
+        assert_eq!(times, expected);
+        if is_labelled {
+            let read = stat(&player.source(), "records") - records;
+            assert!(read <= 6, "{read} records for five keyframes");
+        }
+    }
 }
 
 #[test]

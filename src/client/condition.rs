@@ -106,6 +106,26 @@ fn is_stateless(text: &str) -> bool {
     }
 }
 
+/// What the user asks for, of records whose label says that they are keyframes.
+pub fn of_keyframes(when: Option<&JsonValue>) -> JsonValue {
+    let is_true = JsonValue::from_iter([("$eq", true)]);
+    let is_keyframe = JsonValue::from_iter([(format!("&{KEYFRAME_LABEL}"), is_true)]);
+    let members = match when {
+        Some(JsonValue::Object(members)) => members.clone(),
+        _ => Default::default(),
+    };
+    // Each operator in an object of its own: there can be one about the same label.
+    let (directives, operators): (Vec<_>, Vec<_>) = members
+        .into_iter()
+        .partition(|(key, _)| key.starts_with('#'));
+    let operators = operators.into_iter();
+    let all: Vec<_> = (operators.map(|operator| JsonValue::from_iter([operator])))
+        .chain([is_keyframe])
+        .collect();
+    let all = ("$and".to_owned(), JsonValue::from(all));
+    directives.into_iter().chain([all]).collect()
+}
+
 /// The condition of a query: the user's, bounds, and of the labels only those in use.
 pub fn condition(when: Option<&JsonValue>, bounds: Bounds) -> JsonValue {
     let mut members = match when {
@@ -158,6 +178,19 @@ mod tests {
         ] {
             assert!(depends_on_order(&json(when)), "{when}");
         }
+    }
+
+    #[test]
+    fn keyframes_of_what_the_user_asks_for() {
+        let when = json(r##"{"&keyframe":{"$eq":true},"$and":[true],"#batch_size":5}"##);
+        assert_eq!(
+            of_keyframes(Some(&when)).to_string(),
+            r##"{"#batch_size":5,"$and":[{"&keyframe":{"$eq":true}},{"$and":[true]},{"&keyframe":{"$eq":true}}]}"##
+        );
+        assert_eq!(
+            of_keyframes(None).to_string(),
+            r#"{"$and":[{"&keyframe":{"$eq":true}}]}"#
+        );
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Query {
     /// Time of the first record that is left out.
     pub stop: Option<u64>,
     pub view: View,
+    /// Only records whose label `keyframe` is true.
+    pub keyframes: bool,
 }
 
 /// How to look at records.

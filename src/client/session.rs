@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use super::access::{Access, Records};
 use super::ahead::{Ahead, Windows};
+use super::condition::of_keyframes;
 use super::error::{Cause, Error};
 use super::eviction::EvictionWatch;
 use super::plan::Plan;
@@ -141,6 +142,10 @@ impl Session {
 
     fn ahead(&self) -> Result<Ahead, Error> {
         let Records { when, limits, .. } = &self.access.records;
+        let when = match self.query.keyframes {
+            true => Some(of_keyframes(when.as_ref())),
+            false => when.clone(),
+        };
         let source = Arc::new(Source {
             lanes: self.access.lanes()?,
             entry: self.access.entry.clone(),

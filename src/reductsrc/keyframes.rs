@@ -54,6 +54,11 @@ impl Keyframes {
         self.known.splice(first..last, [joined]);
     }
 
+    /// Whether records say if they are keyframes, as far as it is known.
+    pub fn are_labelled(&self) -> bool {
+        self.labelled == Some(true)
+    }
+
     /// The last keyframe that is not after a time and not before `floor`, as far as it is known.
     pub fn at_or_before(&self, time: u64, floor: u64) -> Known {
         let after = self.known.partition_point(|known| known.start <= time);

@@ -75,6 +75,10 @@ pub struct Scope {
     pub is_sought: bool,
     /// Something else was shown before.
     pub discont: bool,
+    /// Keyframes only.
+    pub keyframes_only: bool,
+    /// Records say if they are keyframes.
+    pub are_labelled: bool,
 }
 
 /// How a reading ends that has a stop.
@@ -178,6 +182,7 @@ impl Pass {
             origin: scope.origin,
             gap_detection: common.gap_detection,
             gap_tolerance: common.gap_tolerance,
+            is_sparse: scope.keyframes_only,
         };
         let at = scope.at.saturating_sub(scope.origin.unwrap_or(scope.at));
         let until = scope.show.until.filter(|_| scope.end == End::Shown);
@@ -258,6 +263,7 @@ impl Pass {
                     start: self.scope.from,
                     stop: self.scope.stop,
                     view: View::Range,
+                    keyframes: self.scope.keyframes_only && self.scope.are_labelled,
                 })?;
                 self.source = Source::Reading(reader);
             }
@@ -291,8 +297,8 @@ impl Pass {
             Some(stop) if !mem::replace(&mut self.is_beyond, true) => {
                 let reader = self.reader(Query {
                     start: Some(stop),
-                    stop: None,
-                    view: View::Range,
+                    keyframes: self.scope.keyframes_only && self.scope.are_labelled,
+                    ..Query::default()
                 })?;
                 self.source = Source::Reading(reader);
             }
@@ -368,6 +374,7 @@ impl Pass {
                 start: Some(window.start),
                 stop: Some(window.end),
                 view: View::Aside,
+                ..Query::default()
             })?;
             if let Source::LookingBack(looking) = &mut self.source {
                 looking.window = Some(reader);
@@ -621,6 +628,9 @@ impl Pass {
                 return self.end_here();
             }
             _ => {}
+        }
+        if self.scope.keyframes_only && !is_keyframe {
+            return self.entrance.leave_out(&slot);
         }
         if unit.order.is_none() {
             self.common.stats.dropped.fetch_add(1, Ordering::Relaxed);

@@ -257,6 +257,7 @@ impl Stream {
                 start: None,
                 stop: first.stop,
                 view: View::Headers,
+                ..Query::default()
             })?);
             return Ok(false);
         };
@@ -335,6 +336,7 @@ impl Stream {
                 start: Some(range.start),
                 stop: Some(range.end),
                 view,
+                ..Query::default()
             })?;
             if let State::Searching { window, .. } = &mut self.state {
                 *window = Some(reader);
@@ -402,6 +404,9 @@ impl Stream {
             show,
             is_sought,
             discont: self.has_pushed,
+            keyframes_only: seek
+                .is_some_and(|seek| seek.flags.contains(gst::SegmentFlags::TRICKMODE_KEY_UNITS)),
+            are_labelled: self.keyframes.are_labelled(),
         };
         let pass = Box::new(Pass::new(self.common.clone(), scope));
         self.state = State::Reading { piece, pass };

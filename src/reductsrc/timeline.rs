@@ -27,6 +27,8 @@ pub struct Config {
     pub origin: Option<ClockTime>,
     /// Mark gaps with DISCONT.
     pub gap_detection: bool,
+    /// Most access units are left out: what is missing is no gap.
+    pub is_sparse: bool,
     /// How much more than one frame may be missing; `None` is half a frame.
     pub gap_tolerance: Option<ClockTime>,
 }
@@ -184,7 +186,9 @@ impl Timeline {
                 }),
                 false,
             ),
-            Some(cursor) if cursor.is_gap_before(record.time, tolerance) => {
+            Some(cursor)
+                if !self.config.is_sparse && cursor.is_gap_before(record.time, tolerance) =>
+            {
                 let base = cursor.running_time();
                 (Some(SegmentStart { start, base }), true)
             }
