@@ -525,6 +525,49 @@ fn fast_forward_shows_keyframes() {
 }
 
 #[test]
+fn backwards_it_shows_keyframes() {
+    let stream = b_frames();
+    for bucket in [
+        labelled(&stream),
+        line::record(&laid_out_as(Layout::AccessUnit), &stream),
+        line::record(&laid_out_as(Layout::Gop), &stream),
+        line::record(&laid_out_as(Layout::Gops(2)), &stream),
+        line::record(&laid_out_as(Layout::Nal), &stream),
+    ] {
+        let player = Player::new(&bucket, "");
+        for (from, until, expected) in [
+            (time(0), Some(time(60)), vec![50, 40, 30, 20, 10, 0]),
+            (time(0), None, vec![50, 40, 30, 20, 10, 0]),
+            (time(15), Some(time(45)), vec![40, 30, 20]),
+            (time(31), Some(time(39)), vec![]),
+        ] {
+            player.set_state(gst::State::Paused);
+            let flags = gst::SeekFlags::FLUSH
+                | gst::SeekFlags::TRICKMODE
+                | gst::SeekFlags::TRICKMODE_KEY_UNITS;
+            let set = gst::SeekType::Set;
+            let end = until.map_or(gst::SeekType::None, |_| set);
+            let event = gst::event::Seek::new(-4.0, flags, set, from, end, until);
+            assert!(player.pipeline.send_event(event));
+            let shown = player.rest();
+            let frames: Vec<_> = shown
+                .iter()
+                .map(|sample| frame_of(&stream, sample))
+                .collect();
+            assert_eq!(frames, expected, "{from} {until:?}");
+            let until = until.unwrap_or(time(60));
+            for sample in &shown {
+                let stream_time = time(frame_of(&stream, sample));
+                let expected = (until - stream_time).mseconds() / 4;
+                let (shown_at, running) = times_ms(sample);
+                assert!(shown_at.abs_diff(stream_time.mseconds()) <= 1);
+                assert!(running.abs_diff(expected) <= 1, "{running} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_seek_before_it_plays_is_where_it_begins() {
     let stream = Stream::make(StreamSpec::default());
     let bucket = line::record(&laid_out_as(Layout::Gop), &stream);

@@ -66,6 +66,11 @@ impl Extent {
         self.known().oldest
     }
 
+    /// Time of the newest record.
+    pub fn newest(&self) -> Option<ClockTime> {
+        self.known().newest
+    }
+
     /// Stream time at which it ends, if that is known.
     pub fn duration(&self) -> Option<ClockTime> {
         let known = *self.known();

@@ -27,7 +27,7 @@
  * A range begins with its first keyframe, or as `start-mode` says, and ends as `stop-mode` says.
  * Several `ranges` are one stream whose running time has no holes. The element handles `reduct://`
  * and `reducts://` URIs, `reduct://host:8383/bucket/entry?start=…`, whose parameters are properties,
- * and seeks in stream time with rates above 0.
+ * and seeks in stream time, with `TRICKMODE_KEY_UNITS` also at rates below 0.
  *
  * What cannot be read in a record is left out, counted and warned of, or ends the stream
  * (`on-error`). The next buffer has the flag DISCONT if a reference picture is lost; a buffer that
@@ -179,12 +179,16 @@ impl ReductSrc {
         let gst::EventView::Seek(seek) = event.view() else {
             return false;
         };
-        let (rate, _, start_type, start, _, stop) = seek.get();
-        if stop.format() != gst::Format::Time || rate <= 0.0 || !self.may_seek() {
+        let (rate, flags, start_type, start, _, stop) = seek.get();
+        let stats = self.stats.lock().unwrap().clone();
+        // Backwards there are keyframes only, from a known end.
+        let backwards = flags.contains(gst::SeekFlags::TRICKMODE_KEY_UNITS)
+            && stats.extent.duration().is_some();
+        let may_be = rate > 0.0 || rate < 0.0 && backwards;
+        if stop.format() != gst::Format::Time || !may_be || !self.may_seek() {
             gst::info!(CAT, imp = self, "Cannot seek like that: {event:?}");
             return false;
         }
-        let stats = self.stats.lock().unwrap().clone();
         if let (gst::SeekType::Set, gst::GenericFormattedValue::Time(Some(start)), Some(end)) =
             (start_type, start, stats.extent.duration())
             && start > end
@@ -578,6 +582,12 @@ impl BaseSrcImpl for ReductSrc {
         let Some(stream) = stream.as_mut() else {
             return false;
         };
+        if segment.rate() < 0.0 {
+            // The end is where it begins.
+            let end = self.stats.lock().unwrap().extent.duration();
+            segment.set_stop(segment.stop().min(end).or(end));
+            segment.set_position(segment.stop());
+        }
         stream.seek(Seek::new(segment, seek.get().1));
         let zero = stream.zero();
         segment.set_start(segment.start().map(|start| start + zero));

@@ -90,6 +90,8 @@ pub enum End {
     Keyframe,
     /// With the last picture that is shown before it.
     Shown,
+    /// With the last frame of the records before it.
+    Records,
 }
 
 /// What the source has to do next.
@@ -292,7 +294,8 @@ impl Pass {
 
     /// All records before the stop are read. Some ends are after it.
     fn end_range(&mut self) -> Result<(), ReadError> {
-        let beyond = self.scope.stop.filter(|_| self.scope.end != End::Exact);
+        let is_beyond = matches!(self.scope.end, End::Keyframe | End::Shown);
+        let beyond = self.scope.stop.filter(|_| is_beyond);
         match beyond {
             Some(stop) if !mem::replace(&mut self.is_beyond, true) => {
                 let reader = self.reader(Query {

@@ -66,6 +66,9 @@ impl Segments {
     /// The segment for one of the timeline, whose first picture in decoding order is shown at
     /// `first`.
     pub fn next(&mut self, segment: SegmentStart, first: ClockTime) -> gst::Segment {
+        if self.show.rate < 0.0 {
+            return self.backwards();
+        }
         let passed_at = |time: ClockTime| {
             let in_segment = time.saturating_sub(segment.start);
             segment.base.saturating_add(in_segment)
@@ -100,6 +103,25 @@ impl Segments {
                 .base
                 .saturating_add(ClockTime::from_nseconds(elapsed as u64)),
         );
+        sent.upcast()
+    }
+}
+
+impl Segments {
+    /// The one segment of what is shown backwards, from its end on.
+    fn backwards(&self) -> gst::Segment {
+        let start = match self.show.from {
+            From::Time(time) => time,
+            From::Beginning | From::First => ClockTime::ZERO,
+        };
+        let mut sent = gst::FormattedSegment::<ClockTime>::new();
+        sent.set_flags(self.show.flags);
+        sent.set_rate(self.show.rate);
+        sent.set_start(start);
+        sent.set_stop(self.show.until);
+        sent.set_time(start.saturating_sub(self.show.zero));
+        sent.set_position(self.show.until);
+        sent.set_base(self.show.base);
         sent.upcast()
     }
 }

@@ -17,12 +17,15 @@ use gst::ClockTime;
 
 use super::entrance::Begin;
 use super::keyframes::{Keyframes, Known, Search};
-use super::pass::{Common, Pass, Scope, Step};
+use super::pass::{Common, End, Pass, Scope, Step};
 use super::program::{self, Piece};
 use super::segments::{From, Show};
 use super::settings::Checked;
 use super::stats::Stats;
 use crate::client::{Access, Event, Flushed, Flushing, Query, ReadError, RecordReader, View};
+
+/// How far the records of one picture may be apart, in µs.
+const MOST_SPREAD: u64 = 10_000;
 
 /// What a seek asks for. Times are stream times.
 #[derive(Debug, Clone)]
@@ -71,6 +74,10 @@ pub struct Stream {
     seek: Option<Seek>,
     /// The pieces that are still to be read; `None` before it is known which.
     pieces: Option<VecDeque<Piece>>,
+    /// What is left to be shown backwards: from the first time to the second one.
+    backwards: Option<(u64, u64)>,
+    /// Keyframes that were read forwards and are to be shown backwards.
+    stack: Vec<gst::Buffer>,
     /// The next piece has to begin before that.
     before: Option<u64>,
     zeros: Option<Zeros>,
@@ -142,6 +149,8 @@ impl Stream {
             wanted: None,
             seek: None,
             pieces: None,
+            backwards: None,
+            stack: Vec::new(),
             before: None,
             zeros: None,
             keyframes: Keyframes::default(),
@@ -171,6 +180,9 @@ impl Stream {
     pub fn seek(&mut self, seek: Seek) {
         self.leave_pass();
         self.before = None;
+        self.backwards = None;
+        self.stack.clear();
+        self.segment = gst::FormattedSegment::new();
         self.wanted = Some(seek);
         self.state = State::Next;
     }
@@ -231,7 +243,15 @@ impl Stream {
             let pieces = program::seek(&self.program, capture(seek.from), seek.begin, until);
             self.pieces = Some(pieces);
             self.reached = seek.base;
+            self.backwards = (seek.rate < 0.0).then(|| {
+                // The first picture's parameter sets may be in a record before it.
+                let from = capture(seek.from).saturating_sub(MOST_SPREAD);
+                (from, seek.until.map_or(u64::MAX, capture))
+            });
             self.seek = self.wanted.take();
+        }
+        if self.backwards.is_some() {
+            return Ok(self.begin_before());
         }
         let program = &self.program;
         let pieces = self.pieces.get_or_insert_with(|| program.clone().into());
@@ -242,6 +262,59 @@ impl Stream {
             self.begin_pass(entry);
         }
         Ok(None)
+    }
+
+    /// Begins with the last keyframe of what is left to be shown backwards, as soon as it is known.
+    fn begin_before(&mut self) -> Option<Step> {
+        if let Some(buffer) = self.stack.pop() {
+            return Some(Step::Push(buffer));
+        }
+        let (from, latest) = self.backwards?;
+        let extent = &self.common.stats.extent;
+        let [oldest, newest] = [extent.oldest(), extent.newest()];
+        let latest = latest.min(newest.map_or(u64::MAX, ClockTime::useconds));
+        let piece = (self.program.iter()).rfind(|piece| piece.start.unwrap_or(0) <= latest);
+        let Some(piece) = piece else {
+            return Some(Step::End);
+        };
+        let last = piece.stop.map_or(u64::MAX, |stop| stop.saturating_sub(1));
+        let latest = latest.min(last);
+        let start = piece.start.unwrap_or(0);
+        let floor = start.max(from).max(oldest.map_or(0, ClockTime::useconds));
+        if latest < floor {
+            return self.go_back(from, start);
+        }
+        match self.keyframes.at_or_before(latest, floor) {
+            Known::Keyframe(time) => {
+                self.backwards = time.checked_sub(1).map(|latest| (from, latest));
+                let stop = time.saturating_add(MOST_SPREAD);
+                let keyframe =
+                    Piece::new(Some(time), Some(stop), Begin::KeyframeAfter, End::Records);
+                self.pieces = Some([keyframe].into());
+                self.begin_pass(Entry {
+                    time: Some(time),
+                    is_earliest: true,
+                });
+                None
+            }
+            Known::None => self.go_back(from, start),
+            Known::Unknown { before } => {
+                self.state = State::Searching {
+                    search: Search::new(before, floor),
+                    window: None,
+                };
+                None
+            }
+        }
+    }
+
+    /// Goes on backwards before the piece that begins at `start`.
+    fn go_back(&mut self, from: u64, start: u64) -> Option<Step> {
+        if start <= from {
+            return Some(Step::End);
+        }
+        self.backwards = Some((from, start - 1));
+        None
     }
 
     /// Finds out what PTS and stream time count from. Tells whether that is known, or can wait.
@@ -382,8 +455,14 @@ impl Stream {
         let show = Show {
             rate: seek.map_or(1.0, |seek| seek.rate),
             flags: seek.map_or(gst::SegmentFlags::empty(), |seek| seek.flags),
-            base: self.reached,
+            base: match seek {
+                Some(seek) if self.backwards.is_some() => seek.base,
+                _ => self.reached,
+            },
             from: match piece.begin {
+                _ if self.backwards.is_some() => {
+                    From::Time(in_timeline(seek.map_or(at, |seek| of_seek(seek.from))))
+                }
                 Begin::Exact => From::Time(in_timeline(at)),
                 _ if is_sought => From::First,
                 _ => From::Beginning,
@@ -433,8 +512,17 @@ impl Stream {
             }
             Step::Segment(segment) => {
                 if let Some(segment) = segment.downcast_ref::<ClockTime>() {
+                    if self.backwards.is_some() && self.segment == *segment {
+                        return Ok(None); // It is in force already.
+                    }
                     self.segment = segment.clone();
                 }
+            }
+            Step::Push(buffer) if self.backwards.is_some() => {
+                let range = self.segment.start()..=self.segment.stop();
+                self.stack
+                    .extend(Some(buffer.clone()).filter(|buffer| range.contains(&buffer.pts())));
+                return Ok(None);
             }
             Step::Push(buffer) => {
                 self.has_pushed = true;
