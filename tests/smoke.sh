@@ -57,6 +57,23 @@ play() {
   same 'play.sh shows every frame' "$bytes" "$(stat -c %s "$scratch/frames")"
 }
 
+clip() {
+  local file="$scratch/a clip of 100%.mp4"
+  "$pipelines/clip.sh" b h264 "$file" 2025-06-13T08:30:54Z/2025-06-13T08:30:56Z \
+    2025-06-13T08:31:10Z/2025-06-13T08:31:11Z >&2
+  same 'clip.sh joins ranges' '30 3.000000' \
+    "$(packets "$file") $(ffprobe -v error -show_entries format=duration -of csv=p=0 "$file")"
+}
+
+thumbnail() {
+  local file=$scratch/picture.jpg
+  "$pipelines/thumbnail.sh" b h264 2025-06-13T08:30:55.7Z "$file" >&2
+  same 'thumbnail.sh writes a picture' mjpeg,320,240 \
+    "$(ffprobe -v error -show_entries stream=codec_name,width,height -of csv=p=0 "$file")"
+  ! "$pipelines/thumbnail.sh" b h264 2026-01-01T00:00:00Z "$file.2" 2>"$scratch/complaint"
+  grep -q 'no picture at 2026-01-01' "$scratch/complaint" || fail "thumbnail.sh does not say that there is no picture"
+}
+
 trap clean_up EXIT
 scratch=$(mktemp -d)
 demo
@@ -65,3 +82,5 @@ api POST b/b
 write_recording b h264
 episodes
 play
+clip
+thumbnail

@@ -16,7 +16,7 @@ use super::condition::depends_on_order;
 use super::entry::Entry;
 use super::error::{Error, Target};
 use super::lane::Lanes;
-use super::{Connection, ReaderStats};
+use super::{Connection, ReaderStats, View};
 
 /// What reading may take.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,11 @@ pub struct Access {
     pub(super) entry: Arc<Entry>,
     pub(super) stats: Arc<ReaderStats>,
     lanes: Mutex<Option<Arc<Lanes>>>,
+    aside: Mutex<Option<Arc<Lanes>>>,
 }
+
+/// Connections for looks beside the reading of a range, whose own break when it is given up.
+const ASIDE: usize = 2;
 
 impl Access {
     /// Access that nobody has used yet. No I/O.
@@ -69,6 +73,7 @@ impl Access {
             records,
             stats,
             lanes: Mutex::default(),
+            aside: Mutex::default(),
         }
     }
 
@@ -78,25 +83,30 @@ impl Access {
         self.records.when.as_ref().is_some_and(depends_on_order)
     }
 
-    /// The connections.
-    pub(super) fn lanes(&self) -> Result<Arc<Lanes>, Error> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The connections to look at records in a way.
+    pub(super) fn lanes(&self, view: View) -> Result<Arc<Lanes>, Error> {
+        let (lanes, limit, in_use) = match view {
+            View::Range => (
+                &self.lanes,
+                self.records.limits.connections as usize,
+                self.stats.connections.clone(),
+            ),
+            View::Aside | View::Headers => (&self.aside, ASIDE, Arc::default()),
+        };
+        let mut lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lanes) = &*lanes {
             return Ok(lanes.clone());
         }
-        let new = Lanes::new(
-            self.connection.clone(),
-            &self.records.bucket,
-            &self.records.entry,
-            self.records.limits.connections as usize,
-            self.stats.connections.clone(),
-        )?;
+        let Records { bucket, entry, .. } = &self.records;
+        let new = Lanes::new(self.connection.clone(), bucket, entry, limit, in_use)?;
         Ok(lanes.insert(Arc::new(new)).clone())
     }
 
-    /// Has the next reading open connections of its own: these may be broken.
+    /// Has the next readings open connections of their own: these may be broken.
     pub(super) fn leave_lanes(&self) {
-        *self.lanes.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        for lanes in [&self.lanes, &self.aside] {
+            *lanes.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// What errors are about.

@@ -26,6 +26,8 @@ const UNUSUAL: u64 = 4;
 /// Watches the times of an entry's records.
 #[derive(Debug, Default)]
 pub struct EvictionWatch {
+    /// The time to begin with, if there may be a record at it.
+    start: Option<u64>,
     last: Option<u64>,
     /// What is usual between two records, in µs.
     spacing: u64,
@@ -33,6 +35,14 @@ pub struct EvictionWatch {
 }
 
 impl EvictionWatch {
+    /// A watch for a reading that begins at a time.
+    pub fn new(start: Option<u64>) -> Self {
+        Self {
+            start,
+            ..Self::default()
+        }
+    }
+
     /// The time of the entry's oldest record, and when it was asked for.
     pub fn hear_of(&mut self, times: EntryTimes) {
         self.times = Some(times);
@@ -69,7 +79,10 @@ impl EvictionWatch {
 
     fn is_hole(&self, before: Option<u64>, time: u64) -> bool {
         let limit = HOLE.max(self.spacing.saturating_mul(UNUSUAL));
-        before.is_none_or(|before| time.saturating_sub(before) > limit)
+        match before {
+            Some(before) => time.saturating_sub(before) > limit,
+            None => self.start != Some(time),
+        }
     }
 
     fn after_eviction(&self, records: &[Record]) -> Option<usize> {

@@ -77,15 +77,26 @@ impl Lanes {
             return;
         }
         for _ in 1..self.limit {
-            let lanes = self.clone();
-            tokio::spawn(async move {
-                let lane = lanes.take().await?;
-                let url = lanes.connection.api_url("alive")?;
-                // Who needs the connection will see what is wrong with it.
-                let _ = timeout(WARM_UP, lane.client.head(url).send()).await;
-                Ok::<_, Error>(())
-            });
+            self.open_one();
         }
+    }
+
+    /// Opens a connection to a far server before it is needed, if there is none.
+    pub fn prepare_one(self: &Arc<Self>) {
+        if self.is_far() {
+            self.open_one();
+        }
+    }
+
+    fn open_one(self: &Arc<Self>) {
+        let lanes = self.clone();
+        tokio::spawn(async move {
+            let lane = lanes.take().await?;
+            let url = lanes.connection.api_url("alive")?;
+            // Who needs the connection will see what is wrong with it.
+            let _ = timeout(WARM_UP, lane.client.head(url).send()).await;
+            Ok::<_, Error>(())
+        });
     }
 
     /// Whether the server took its time to answer.
@@ -179,11 +190,16 @@ pub struct Query<'a> {
 impl Query<'_> {
     /// The next records, or with HEAD what their headers say. After an error the server may have counted records as sent that never
     /// came, so that the query is of no use any more.
-    pub async fn ask(&mut self, method: Method) -> Result<Answer, Error> {
+    pub async fn ask(&mut self, asking: Asking) -> Result<Answer, Error> {
         // The HTTP client's task has to put the connection back, or it opens another one.
         tokio::task::yield_now().await;
         self.asked = Instant::now();
-        let request = self.lane.client.request(method, self.url.clone());
+        let mut request = self.lane.client.request(asking.method, self.url.clone());
+        if asking.is_little && !self.lane.lanes.is_far() {
+            // ReductStore does not set TCP_NODELAY: the last bytes of an answer wait 40 ms for an
+            // acknowledgement, but not before the end of the connection.
+            request = request.header(CONNECTION, "close");
+        }
         let response = request.send().await?;
         let line = Line::of(&response);
         let route = mem::replace(&mut self.line, line).route_to(&self.line);
@@ -217,6 +233,15 @@ impl Query<'_> {
     pub fn idle(&self) -> Duration {
         self.asked.elapsed()
     }
+}
+
+/// How a query is asked for its records.
+#[derive(Debug)]
+pub struct Asking {
+    /// GET, or HEAD for their headers.
+    pub method: Method,
+    /// The answer is expected to be the last one, and short.
+    pub is_little: bool,
 }
 
 /// What a query has.

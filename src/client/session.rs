@@ -85,7 +85,7 @@ impl Session {
             // With a stop in the far future the server takes a start after the newest record.
             end: query.stop.unwrap_or(u64::MAX),
             attempts: Attempts::new(access.records.limits.retries),
-            evictions: EvictionWatch::default(),
+            evictions: EvictionWatch::new(query.start),
             access,
             query,
             stats,
@@ -128,6 +128,10 @@ impl Session {
     /// Reads what is left of the range.
     async fn read(&mut self) -> Result<(), Stop> {
         let mut ahead = self.ahead()?;
+        if self.query.view != View::Range {
+            // What is looked for is read next.
+            self.access.lanes(View::Range)?.prepare_one();
+        }
         let mut next = if self.is_open {
             ahead.next().await?
         } else {
@@ -147,7 +151,7 @@ impl Session {
             false => when.clone(),
         };
         let source = Arc::new(Source {
-            lanes: self.access.lanes()?,
+            lanes: self.access.lanes(self.query.view)?,
             entry: self.access.entry.clone(),
             when: when.clone(),
             view: self.query.view,
@@ -208,7 +212,8 @@ impl Session {
         };
         let next = last.time + 1;
         let listed = chunk.received();
-        if self.evictions.must_hear_of_oldest(chunk.records(), listed) {
+        let is_watched = self.query.view == View::Range;
+        if is_watched && self.evictions.must_hear_of_oldest(chunk.records(), listed) {
             let times = self.access.entry.times().await?;
             self.evictions.hear_of(times);
         }

@@ -26,7 +26,7 @@ use super::batch::{Slicer, record};
 use super::condition::{Bounds, condition};
 use super::entry::Entry;
 use super::error::{Cause, Error};
-use super::lane::{Answer, Batch, Lane, Lanes, Query, Route};
+use super::lane::{Answer, Asking, Batch, Lane, Lanes, Query, Route};
 use super::plan::{WINDOW_RECORDS, Window, Yield};
 use super::queue::{Chunk, ReaderStats, Room};
 use super::{Record, View};
@@ -228,11 +228,14 @@ impl Source {
     }
 
     async fn ask(&self, query: &mut Query<'_>) -> Result<Answer, Error> {
-        let method = match self.view {
-            View::Range | View::Aside => Method::GET,
-            View::Headers => Method::HEAD,
+        let asking = Asking {
+            method: match self.view {
+                View::Range | View::Aside => Method::GET,
+                View::Headers => Method::HEAD,
+            },
+            is_little: self.view != View::Range,
         };
-        let answer = query.ask(method).await;
+        let answer = query.ask(asking).await;
         if let Err(err) = &answer
             && err.cause == Cause::QueryLost
         {

@@ -204,7 +204,16 @@ impl ReductSrc {
         true
     }
 
-    /// Whether a run can be, or the next one may be.
+    /// Has GstBaseSrc carry out a seek, if it can be.
+    fn pass_seek(&self, event: gst::Event, seek: impl FnOnce(gst::Event) -> bool) -> bool {
+        let done = self.accept_seek(&event) && seek(event);
+        if !done {
+            *self.seek.lock().unwrap() = None;
+        }
+        done
+    }
+
+    /// Whether a run can be sought in, or the next one may be.
     fn may_seek(&self) -> bool {
         self.is_stopped() || self.is_seekable.load(Ordering::SeqCst)
     }
@@ -488,8 +497,10 @@ impl ElementImpl for ReductSrc {
     }
 
     fn send_event(&self, event: gst::Event) -> bool {
-        let is_refused = event.type_() == gst::EventType::Seek && !self.accept_seek(&event);
-        !is_refused && self.parent_send_event(event)
+        match event.type_() {
+            gst::EventType::Seek => self.pass_seek(event, |event| self.parent_send_event(event)),
+            _ => self.parent_send_event(event),
+        }
     }
 }
 
@@ -549,6 +560,7 @@ impl BaseSrcImpl for ReductSrc {
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         let stream = self.stream.lock().unwrap().take();
         drop(stream);
+        *self.seek.lock().unwrap() = None;
         Ok(())
     }
 
@@ -562,8 +574,12 @@ impl BaseSrcImpl for ReductSrc {
     }
 
     fn event(&self, event: &gst::Event) -> bool {
-        let is_refused = event.type_() == gst::EventType::Seek && !self.accept_seek(event);
-        !is_refused && self.parent_event(event)
+        match event.type_() {
+            gst::EventType::Seek => {
+                self.pass_seek(event.clone(), |event| self.parent_event(&event))
+            }
+            _ => self.parent_event(event),
+        }
     }
 
     /// Asks nothing of the server: the streaming thread finds out where the segment begins.
@@ -590,9 +606,10 @@ impl BaseSrcImpl for ReductSrc {
         }
         stream.seek(Seek::new(segment, seek.get().1));
         let zero = stream.zero();
-        segment.set_start(segment.start().map(|start| start + zero));
-        segment.set_stop(segment.stop().map(|stop| stop + zero));
-        segment.set_position(segment.position().map(|position| position + zero));
+        let in_timeline = |time: gst::ClockTime| time.saturating_add(zero);
+        segment.set_start(segment.start().map(in_timeline));
+        segment.set_stop(segment.stop().map(in_timeline));
+        segment.set_position(segment.position().map(in_timeline));
         *self.seqnum.lock().unwrap() = Some(event.seqnum());
         true
     }

@@ -27,7 +27,10 @@ use super::{CAT, OnError};
 use crate::client::{
     Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
 };
-use crate::h264::{AccessUnit, AccessUnitSplitter, Damage, Integrity, Pushed, between_nal_units};
+use crate::h264::{
+    AccessUnit, AccessUnitSplitter, Damage, Integrity, Pictures, Pushed, between_nal_units,
+    pictures,
+};
 
 /// Content type of a record in Annex B format, as ReductStore's documentation has it.
 const CONTENT_TYPE: &str = "video/h264";
@@ -339,6 +342,11 @@ impl Pass {
         if let Some(reach) = self.lookback
             && self.splitter.lacks_parameter_sets(&record.chunks)
         {
+            if self.scope.is_sought && pictures(&record.chunks) != Pictures::Keyframe {
+                // It would be left out with them, too, and is not counted.
+                self.lead = None;
+                return Ok(());
+            }
             self.lookback = None;
             if let Source::Reading(reader) = std::mem::replace(&mut self.source, Source::Ended) {
                 gst::info!(CAT, "Looking for parameter sets before {} µs", record.time);

@@ -196,9 +196,7 @@ impl Settings {
             lookback: self.lookback,
         })
     }
-}
 
-impl Settings {
     /// What is to be read.
     fn program(&self) -> Result<Vec<Piece>, String> {
         let begin = match self.start_mode {

@@ -542,7 +542,7 @@ impl Stream {
     fn note_end(&mut self, buffer: &gst::BufferRef) {
         let end = buffer
             .pts()
-            .map(|pts| pts + buffer.duration().unwrap_or_default());
+            .map(|pts| pts.saturating_add(buffer.duration().unwrap_or_default()));
         let end = match (end, self.segment.stop()) {
             (Some(end), Some(stop)) => Some(end.min(stop)),
             (end, _) => end,

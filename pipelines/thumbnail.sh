@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MPL-2.0
+#
+# Writes the picture of one time of an entry as a JPEG file.
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+source "$here/lib/setup.sh"
+source "$here/lib/pipeline.sh"
+
+usage() {
+  cat <<'END'
+Usage: thumbnail.sh BUCKET ENTRY TIME FILE
+
+  TIME  capture time: 2025-06-13T08:30:53Z or microseconds since the epoch. In a hole it is the picture after it
+  FILE  the JPEG file to write
+
+The server is at REDUCT_URL (http://127.0.0.1:8383), the token in REDUCT_API_TOKEN.
+END
+}
+
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then usage && exit; fi
+(($# == 4)) || { usage >&2 && exit 2; }
+
+require_plugin
+reduct_source "$1" "$2" "$3"
+gst-launch-1.0 -q "${source[@]}" start-mode=exact prefetch-bytes=4000000 \
+  ! h264parse ! avdec_h264 ! videoconvert ! jpegenc snapshot=true ! filesink location="$4"
+[[ -s $4 ]] || fail "there is no picture at $3 or after it"
