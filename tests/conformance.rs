@@ -111,7 +111,7 @@ impl Row {
             name: path.file_name().expect("a name").to_string_lossy().into(),
             shown: shown.len(),
             exported: exported.len(),
-            dropped: export.splitter_stat("dropped") as usize,
+            dropped: (export.source_stat("dropped") + export.splitter_stat("dropped")) as usize,
             difference: (equal < expected.len().max(exported.len())).then_some(equal),
             export,
             decoded,

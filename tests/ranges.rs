@@ -102,6 +102,28 @@ fn before_the_first_keyframe_there_is_none_to_begin_with() {
     }
 }
 
+#[test]
+fn parameter_sets_of_what_is_left_out_are_there() {
+    let stream = example().headers_once();
+    let headers = common::stream::nal_units(&stream.units[0]);
+    let headers = headers
+        .into_iter()
+        .filter(|nal| matches!(nal[0] & 0x1f, 7 | 8));
+    let headers: Vec<u8> = headers
+        .flat_map(|nal| [&[0, 0, 0, 1], nal].concat())
+        .collect();
+    // The sets are with a picture that comes before the first keyframe.
+    let joined = stream.slice(5..60).map_units(|frame, unit| match frame {
+        0 => [&headers, unit].concat(),
+        _ => unit.to_vec(),
+    });
+    for layout in [Layout::AccessUnit, Layout::Gop] {
+        let bucket = record(&laid_out_as(layout), &joined);
+        let (shown, _) = decoded(&bucket, "parameter-set-lookback=0");
+        assert_eq!(shown, mp4::stream_checksums(&example())[10..], "{layout:?}");
+    }
+}
+
 /// Decodes a range, and gives the pictures and their stream times in ms.
 fn decoded(bucket: &str, properties: &str) -> (Vec<String>, Vec<u64>) {
     let pipeline = Pipeline::launch(&format!(

@@ -48,7 +48,7 @@ episodes() {
   same 'episodes.sh takes a range, a limit and a pattern' "\
 20250613T083055.273752Z.mp4 30
 20250613T083058.273752Z.mp4 10
-20250613T083109.273752Z.mp4 20" "$found"
+20250613T083109.273752Z.mp4 18" "$found"
 }
 
 play() {

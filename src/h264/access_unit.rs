@@ -48,6 +48,27 @@ pub struct AccessUnit {
     pub after_loss: bool,
 }
 
+impl AccessUnit {
+    /// The parameter sets in it.
+    pub fn parameter_sets(&self) -> ParameterSets {
+        let mut sets = ParameterSets::default();
+        for part in &self.parts {
+            for nal in annexb::nal_units(part) {
+                sets.put(&part[nal.bytes]);
+            }
+        }
+        sets
+    }
+
+    /// Adds sets that were in access units before it, but for those that it has itself.
+    pub fn complete_with(&mut self, older: &ParameterSets) {
+        let missing = older.missing_in(&self.parameter_sets());
+        if !missing.is_empty() {
+            insert_after_delimiter(&mut self.parts, missing.to_byte_stream().into());
+        }
+    }
+}
+
 /// How much there is of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Integrity {

@@ -91,6 +91,18 @@ impl ParameterSets {
         }
     }
 
+    /// The sets whose ids `other` does not have.
+    pub fn missing_in(&self, other: &Self) -> Self {
+        let mut missing = self.clone();
+        missing
+            .sequence
+            .retain(|id, _| !other.sequence.contains_key(id));
+        missing
+            .picture
+            .retain(|id, _| !other.picture.contains_key(id));
+        missing
+    }
+
     /// All sets.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let sets = self.sequence.values().chain(self.picture.values());

@@ -28,8 +28,8 @@ use crate::client::{
     Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
 };
 use crate::h264::{
-    AccessUnit, AccessUnitSplitter, Damage, Integrity, Pictures, Pushed, between_nal_units,
-    pictures,
+    AccessUnit, AccessUnitSplitter, Damage, Integrity, ParameterSets, Pictures, Pushed,
+    between_nal_units, pictures,
 };
 
 /// Content type of a record in Annex B format, as ReductStore's documentation has it.
@@ -125,6 +125,8 @@ pub struct Pass {
     splitter: AccessUnitSplitter,
     timeline: Timeline,
     entrance: Entrance<AccessUnit>,
+    /// Parameter sets of what was left out before the first access unit.
+    left_out: ParameterSets,
     reorder: Reorder<AccessUnit>,
     exit: Option<Exit<(AccessUnit, Stamp)>>,
     segments: Segments,
@@ -196,6 +198,7 @@ impl Pass {
             splitter: AccessUnitSplitter::default(),
             timeline: Timeline::new(timeline),
             entrance: Entrance::new(scope.begin, at, scope.is_earliest, common.most_held),
+            left_out: ParameterSets::default(),
             reorder: Reorder::default(),
             exit: until.map(Exit::new),
             segments: Segments::new(scope.show.clone()),
@@ -629,7 +632,7 @@ impl Pass {
 
     /// Finds the place of an access unit in output order, or drops it if it has none, or no place
     /// in the reading.
-    fn order(&mut self, unit: AccessUnit, slot: Slot) {
+    fn order(&mut self, mut unit: AccessUnit, slot: Slot) {
         let is_keyframe = is_keyframe(&unit);
         let stop = self.scope.stop.map(gst::ClockTime::from_useconds);
         match (self.scope.end, stop) {
@@ -646,6 +649,14 @@ impl Pass {
         if unit.order.is_none() {
             self.common.stats.dropped.fetch_add(1, Ordering::Relaxed);
             return self.entrance.leave_out(&slot);
+        }
+        if !self.entrance.is_open() {
+            let mut sets = unit.parameter_sets();
+            if is_keyframe {
+                unit.complete_with(&self.left_out);
+            }
+            sets.fill_from(mem::take(&mut self.left_out));
+            self.left_out = sets;
         }
         let bytes = unit.parts.iter().map(|part| part.len()).sum();
         let arrival = Arrival {
