@@ -70,7 +70,9 @@ thumbnail() {
   "$pipelines/thumbnail.sh" b h264 2025-06-13T08:30:55.7Z "$file" >&2
   same 'thumbnail.sh writes a picture' mjpeg,320,240 \
     "$(ffprobe -v error -show_entries stream=codec_name,width,height -of csv=p=0 "$file")"
-  ! "$pipelines/thumbnail.sh" b h264 2026-01-01T00:00:00Z "$file.2" 2>"$scratch/complaint"
+  if "$pipelines/thumbnail.sh" b h264 2026-01-01T00:00:00Z "$file.2" 2>"$scratch/complaint"; then
+    fail "thumbnail.sh finds a picture where there is none"
+  fi
   grep -q 'no picture at 2026-01-01' "$scratch/complaint" || fail "thumbnail.sh does not say that there is no picture"
 }
 

@@ -393,7 +393,7 @@ impl ObjectImpl for ReductSrc {
                     .blurb(
                         "Counts of this run: records, bytes, access-units, gaps, damaged (records \
                          with something that cannot be read), dropped (access units that cannot \
-                         be decoded), skipped (records sent twice or out of range), evicted \
+                         be decoded, as before the first keyframe of a range), skipped (records sent twice or out of range), evicted \
                          (gaps where the server deleted what was still to be read), retries, \
                          connections (with a query under way), network-wait, downstream-wait \
                          (nanoseconds that the streaming thread waited), queue-records, \

@@ -14,7 +14,7 @@ use super::timeline::SegmentStart;
 
 /// From which picture on a reading is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum ShownFrom {
     /// All of it.
     Beginning,
     /// From its first one in decoding order on, which may not be the first one in output order.
@@ -29,7 +29,7 @@ pub struct Show {
     pub flags: gst::SegmentFlags,
     /// Running time of its beginning.
     pub base: ClockTime,
-    pub from: From,
+    pub from: ShownFrom,
     /// Not shown from here on.
     pub until: Option<ClockTime>,
     /// What is stream time 0.
@@ -42,7 +42,7 @@ impl Default for Show {
             rate: 1.0,
             flags: gst::SegmentFlags::empty(),
             base: ClockTime::ZERO,
-            from: From::Beginning,
+            from: ShownFrom::Beginning,
             until: None,
             zero: ClockTime::ZERO,
         }
@@ -76,9 +76,9 @@ impl Segments {
         let (begin, passed) = match self.begin {
             None => {
                 let begin = match self.show.from {
-                    From::Beginning => segment.start,
-                    From::First => first,
-                    From::Time(time) => time.max(first),
+                    ShownFrom::Beginning => segment.start,
+                    ShownFrom::First => first,
+                    ShownFrom::Time(time) => time.max(first),
                 };
                 (begin, passed_at(begin))
             }
@@ -111,8 +111,8 @@ impl Segments {
     /// The one segment of what is shown backwards, from its end on.
     fn backwards(&self) -> gst::Segment {
         let start = match self.show.from {
-            From::Time(time) => time,
-            From::Beginning | From::First => ClockTime::ZERO,
+            ShownFrom::Time(time) => time,
+            ShownFrom::Beginning | ShownFrom::First => ClockTime::ZERO,
         };
         let mut sent = gst::FormattedSegment::<ClockTime>::new();
         sent.set_flags(self.show.flags);
@@ -167,7 +167,7 @@ mod tests {
         // An open group of pictures: what leads its keyframe is not shown.
         let segments = [(10, 0, 12), (100, 7, 100)];
         let show = Show {
-            from: From::First,
+            from: ShownFrom::First,
             ..Show::default()
         };
         assert_eq!(run(show, &segments), [(12, 12, 0), (100, 100, 5)]);
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn from_a_time_on() {
         let from = |from| Show {
-            from: From::Time(seconds(from)),
+            from: ShownFrom::Time(seconds(from)),
             ..Show::default()
         };
         let segments = [(10, 0, 10), (100, 7, 100)];
@@ -206,7 +206,7 @@ mod tests {
     fn stream_time_has_a_zero_of_its_own() {
         let show = Show {
             zero: seconds(3),
-            from: From::Time(seconds(3)),
+            from: ShownFrom::Time(seconds(3)),
             ..Show::default()
         };
         assert_eq!(run(show, &[(0, 0, 0)]), [(3, 0, 0)]);

@@ -19,7 +19,7 @@ use super::entrance::Begin;
 use super::keyframes::{Keyframes, Known, Search};
 use super::pass::{Common, End, Pass, Scope, Step};
 use super::program::{self, Piece};
-use super::segments::{From, Show};
+use super::segments::{Show, ShownFrom};
 use super::settings::Checked;
 use super::stats::Stats;
 use crate::client::{Access, Event, Flushed, Flushing, Query, ReadError, RecordReader, View};
@@ -461,11 +461,11 @@ impl Stream {
             },
             from: match piece.begin {
                 _ if self.backwards.is_some() => {
-                    From::Time(in_timeline(seek.map_or(at, |seek| of_seek(seek.from))))
+                    ShownFrom::Time(in_timeline(seek.map_or(at, |seek| of_seek(seek.from))))
                 }
-                Begin::Exact => From::Time(in_timeline(at)),
-                _ if is_sought => From::First,
-                _ => From::Beginning,
+                Begin::Exact => ShownFrom::Time(in_timeline(at)),
+                _ if is_sought => ShownFrom::First,
+                _ => ShownFrom::Beginning,
             },
             until: seek
                 .and_then(|seek| seek.until)
