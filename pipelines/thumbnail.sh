@@ -25,5 +25,5 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then usage && exit; fi
 require_plugin
 reduct_source "$1" "$2" "$3"
 gst-launch-1.0 -q "${source[@]}" start-mode=exact prefetch-bytes=4000000 \
-  ! h264parse ! avdec_h264 ! videoconvert ! jpegenc snapshot=true ! filesink location="$4"
+  ! h264parse ! avdec_h264 ! videoconvert ! video/x-raw,format=RGB ! jpegenc snapshot=true ! filesink location="$4"
 [[ -s $4 ]] || fail "there is no picture at $3 or after it"
