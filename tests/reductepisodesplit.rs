@@ -953,15 +953,17 @@ fn an_encoder_is_asked_for_keyframes_at_the_limit() {
 const CAMERA: &str = "videotestsrc name=camera ! video/x-raw,width=160,height=120,framerate=10/1 \
      ! x264enc name=encoder speed-preset=ultrafast tune=zerolatency key-int-max=10";
 
-/// Each frame that is on its way into the bin waits until it is received here.
-fn halted(splitter: &Splitter) -> Receiver<()> {
+/// Each frame that is on its way into the bin waits until it is received here. Without a receiver
+/// `then` becomes of it.
+fn halted(splitter: &Splitter, then: gst::PadProbeReturn) -> Receiver<()> {
     let (sender, receiver) = mpsc::sync_channel(0);
     let pad = splitter.pipeline.element("encoder").static_pad("src");
     pad.unwrap()
         .add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            // Without a receiver the stream flows.
-            let _ = sender.send(());
-            gst::PadProbeReturn::Ok
+            match sender.send(()) {
+                Ok(()) => gst::PadProbeReturn::Ok,
+                Err(_) => then,
+            }
         });
     receiver
 }
@@ -1014,7 +1016,7 @@ fn a_pause_loses_nothing() {
         .pipeline
         .element("camera")
         .set_property("num-buffers", 60);
-    let frames = halted(&splitter);
+    let frames = halted(&splitter, gst::PadProbeReturn::Ok);
     set_state(&splitter, gst::State::Playing);
     // Also after the last frame, when only EOS is left.
     for frame in 1..=60 {
@@ -1033,7 +1035,7 @@ fn a_pause_loses_nothing() {
 fn a_stop_in_mid_stream_leaves_one_part() {
     for last in [gst::State::Playing, gst::State::Paused] {
         let splitter = Splitter::new(CAMERA, "duration=1000000000");
-        let frames = halted(&splitter);
+        let frames = halted(&splitter, gst::PadProbeReturn::Drop);
         splitter.pipeline.play();
         // The second episode is open once the third one begins.
         (0..25).for_each(|_| frames.recv().unwrap());
@@ -1103,7 +1105,7 @@ fn a_run_after_ready_begins_anew() {
 #[test]
 fn a_run_after_an_unfinished_one_begins_anew() {
     let splitter = Splitter::new(CAMERA, "duration=1000000000");
-    let frames = halted(&splitter);
+    let frames = halted(&splitter, gst::PadProbeReturn::Ok);
     splitter.pipeline.play();
     (0..15).for_each(|_| frames.recv().unwrap());
     drop(frames);
