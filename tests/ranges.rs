@@ -13,17 +13,9 @@ mod common;
 use common::line::{self, Read};
 use common::mp4;
 use common::pipeline::{Pipeline, capture_us};
-use common::recording::{Layout, Recording};
+use common::recording::{LAYOUTS, Layout, Recording};
 use common::stream::{Stream, StreamSpec};
 use common::{SERVER, line::record};
-
-const LAYOUTS: [Layout; 5] = [
-    Layout::AccessUnit,
-    Layout::Gop,
-    Layout::Gops(2),
-    Layout::AccessUnits(3),
-    Layout::Nal,
-];
 
 fn example() -> Stream {
     Stream::make(StreamSpec::default())

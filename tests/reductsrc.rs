@@ -20,7 +20,7 @@ use common::SERVER;
 use common::await_that;
 use common::child;
 use common::pipeline::{Outcome, Pipeline, Samples, capture_us};
-use common::recording::{Laid, Layout, Recording, capture_times_us};
+use common::recording::{LAYOUTS, Laid, Layout, Recording, capture_times_us};
 use common::server::Server;
 use common::stream::{Content, Stream, StreamSpec, is_idr, nal_ranges};
 use gst::prelude::*;
@@ -34,14 +34,6 @@ const HOUR_US: u64 = 3600 * SECOND_US;
 const QUEUE_BYTES: u64 = 32_000_000;
 /// How long going to NULL may take, whatever the source waits for.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
-
-const LAYOUTS: [Layout; 5] = [
-    Layout::AccessUnit,
-    Layout::Gop,
-    Layout::Gops(2),
-    Layout::AccessUnits(3),
-    Layout::Nal,
-];
 
 /// What the source pushed and said, up to EOS.
 struct Read {

@@ -17,19 +17,12 @@ use common::line;
 use common::mp4;
 use common::pipeline::{Pipeline, stat};
 use common::proxy::{Fate, Kind, Proxy};
-use common::recording::{Layout, Recording};
+use common::recording::{LAYOUTS, Layout, Recording};
 use common::server::Server;
 use common::stream::{Stream, StreamSpec, is_idr};
 use common::{SERVER, await_that};
 use gst::prelude::*;
 
-const LAYOUTS: [Layout; 5] = [
-    Layout::AccessUnit,
-    Layout::Gop,
-    Layout::Gops(2),
-    Layout::AccessUnits(3),
-    Layout::Nal,
-];
 const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 const SEEKS: usize = 200;
 

@@ -270,8 +270,7 @@ impl Stream {
             return Some(Step::Push(buffer));
         }
         let (from, latest) = self.backwards?;
-        let extent = &self.common.stats.extent;
-        let [oldest, newest] = [extent.oldest(), extent.newest()];
+        let newest = self.common.stats.extent.newest();
         let latest = latest.min(newest.map_or(u64::MAX, ClockTime::useconds));
         let piece = (self.program.iter()).rfind(|piece| piece.start.unwrap_or(0) <= latest);
         let Some(piece) = piece else {
@@ -280,7 +279,7 @@ impl Stream {
         let last = piece.stop.map_or(u64::MAX, |stop| stop.saturating_sub(1));
         let latest = latest.min(last);
         let start = piece.start.unwrap_or(0);
-        let floor = start.max(from).max(oldest.map_or(0, ClockTime::useconds));
+        let floor = start.max(from).max(self.oldest());
         if latest < floor {
             return self.go_back(from, start);
         }
@@ -299,10 +298,7 @@ impl Stream {
             }
             Known::None => self.go_back(from, start),
             Known::Unknown { before } => {
-                self.state = State::Searching {
-                    search: Search::new(before, floor),
-                    window: None,
-                };
+                self.look_before(before, floor);
                 None
             }
         }
@@ -369,8 +365,7 @@ impl Stream {
             });
         };
         let latest = self.before.map_or(start, |before| before.saturating_sub(1));
-        let oldest = self.common.stats.extent.oldest();
-        let floor = piece.floor.max(oldest.map_or(0, ClockTime::useconds));
+        let floor = piece.floor.max(self.oldest());
         match self.keyframes.at_or_before(latest, floor) {
             Known::Keyframe(time) => Some(Entry {
                 time: Some(time),
@@ -381,13 +376,24 @@ impl Stream {
                 is_earliest: true,
             }),
             Known::Unknown { before } => {
-                self.state = State::Searching {
-                    search: Search::new(before, floor),
-                    window: None,
-                };
+                self.look_before(before, floor);
                 None
             }
         }
+    }
+
+    /// Looks for the last keyframe before a time.
+    fn look_before(&mut self, before: u64, floor: u64) {
+        self.state = State::Searching {
+            search: Search::new(before, floor),
+            window: None,
+        };
+    }
+
+    /// Time of the oldest record, as far as it is known.
+    fn oldest(&self) -> u64 {
+        let oldest = self.common.stats.extent.oldest();
+        oldest.map_or(0, ClockTime::useconds)
     }
 
     /// Takes one event of a window of the search, or goes on with the next one.

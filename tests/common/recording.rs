@@ -28,6 +28,15 @@ pub enum Layout {
     Nal,
 }
 
+/// A layout of each kind.
+pub const LAYOUTS: [Layout; 5] = [
+    Layout::AccessUnit,
+    Layout::Gop,
+    Layout::Gops(2),
+    Layout::AccessUnits(3),
+    Layout::Nal,
+];
+
 /// How a stream is recorded.
 #[derive(Clone, Debug)]
 pub struct Recording {
