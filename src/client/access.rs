@@ -8,9 +8,12 @@
 
 //! What all readings of an entry share.
 
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use reduct_rs::JsonValue;
+use tokio::sync::watch;
 
 use super::condition::depends_on_order;
 use super::entry::Entry;
@@ -46,6 +49,8 @@ pub struct Records {
     pub entry: String,
     /// Conditional query: a JSON object.
     pub when: Option<JsonValue>,
+    /// How often to ask for new ones, where what is read is followed.
+    pub poll_interval: Option<Duration>,
     pub limits: Limits,
 }
 
@@ -58,6 +63,8 @@ pub struct Access {
     pub(super) stats: Arc<ReaderStats>,
     lanes: Mutex<Option<Arc<Lanes>>>,
     aside: Mutex<Option<Arc<Lanes>>>,
+    /// Nothing more is followed.
+    is_over: watch::Sender<bool>,
 }
 
 /// Connections for looks beside the reading of a range, whose own break when it is given up.
@@ -74,6 +81,30 @@ impl Access {
             stats,
             lanes: Mutex::default(),
             aside: Mutex::default(),
+            is_over: watch::Sender::new(false),
+        }
+    }
+
+    /// Whether readings go on with what is written meanwhile.
+    pub fn follows(&self) -> bool {
+        self.records.poll_interval.is_some()
+    }
+
+    /// Ends readings that follow with what they have.
+    pub fn stop_following(&self) {
+        self.is_over.send_replace(true);
+    }
+
+    /// Whether [`stop_following`](Self::stop_following) was called.
+    pub fn is_over(&self) -> bool {
+        *self.is_over.borrow()
+    }
+
+    /// Waits for [`stop_following`](Self::stop_following).
+    pub(super) async fn over(&self) {
+        let mut is_over = self.is_over.subscribe();
+        if is_over.wait_for(|is_over| *is_over).await.is_err() {
+            pending().await
         }
     }
 
@@ -86,12 +117,12 @@ impl Access {
     /// The connections to look at records in a way.
     pub(super) fn lanes(&self, view: View) -> Result<Arc<Lanes>, Error> {
         let (lanes, limit, in_use) = match view {
-            View::Range => (
+            View::Range | View::News => (
                 &self.lanes,
                 self.records.limits.connections as usize,
                 self.stats.connections.clone(),
             ),
-            View::Aside | View::Headers => (&self.aside, ASIDE, Arc::default()),
+            View::Aside | View::Headers | View::Newest => (&self.aside, ASIDE, Arc::default()),
         };
         let mut lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lanes) = &*lanes {

@@ -147,6 +147,22 @@ impl Drop for Lane<'_> {
 }
 
 impl Lane<'_> {
+    /// Looks for the newest record.
+    pub async fn newest(&self) -> Result<Newest, Error> {
+        let mut url = self.lanes.entry.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty();
+        }
+        let response = self.client.head(url).send().await?;
+        let response = match accepted(response).await {
+            Err(error) if error.cause == Cause::Status(404) => return Ok(Newest::Nothing),
+            Err(error) if error.cause == Cause::Status(425) => return Ok(Newest::Unfinished),
+            accepted => accepted?,
+        };
+        let time = header(response.headers(), "x-reduct-time").and_then(|time| time.parse().ok());
+        time.map(Newest::Time).ok_or_else(Error::makes_no_sense)
+    }
+
     /// Makes a query.
     pub async fn query(&self, query: &QueryEntry) -> Result<Query<'_>, Error> {
         let url = self.lanes.url("q")?;
@@ -175,6 +191,17 @@ impl Lanes {
         let url = self.entry.join(method);
         url.map_err(|err| Error::new(Cause::Settings, err.to_string()))
     }
+}
+
+/// The newest record of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newest {
+    /// No entry, or nothing in it.
+    Nothing,
+    /// It is still being written.
+    Unfinished,
+    /// Its time, in µs since the Unix epoch.
+    Time(u64),
 }
 
 /// A query that the server knows.

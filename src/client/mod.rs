@@ -21,6 +21,7 @@ mod entry;
 mod error;
 mod eviction;
 mod flushing;
+mod following;
 mod lane;
 mod plan;
 mod queue;

@@ -9,12 +9,14 @@
 //! The records of an entry, in the order of their times, for a streaming thread.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::select;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -37,6 +39,8 @@ pub struct Query {
     pub view: View,
     /// Only records whose label `keyframe` is true.
     pub keyframes: bool,
+    /// Go on with what is written meanwhile, until the stop.
+    pub follow: bool,
 }
 
 /// How to look at records.
@@ -49,6 +53,10 @@ pub enum View {
     Aside,
     /// The same without their contents.
     Headers,
+    /// Those that were just written, by one query.
+    News,
+    /// Only the time of the newest one.
+    Newest,
 }
 
 /// A record of an entry.
@@ -80,6 +88,8 @@ pub enum Event {
     /// First, and once, for a range: the entry is there.
     Opened(Opened),
     Record(Record),
+    /// The time of the newest record, if there is any, in µs since the Unix epoch.
+    Newest(Option<u64>),
     /// Something failed, as the text says, and will be tried again.
     Retrying(String),
 }
@@ -118,17 +128,22 @@ impl RecordReader {
         let (sender, deliveries) = mpsc::channel(CHUNKS);
         let stats = match query.view {
             View::Range => access.stats.clone(),
-            View::Aside | View::Headers => Arc::default(),
+            _ => Arc::default(),
         };
         let panicked = Error::makes_no_sense().message(access.target());
+        let follows = query.follow.then(|| access.clone());
         let session = Session::new(access.clone(), query, stats.clone(), sender.clone());
         let task = runtime.spawn(async move {
+            let session = async {
+                match follows {
+                    Some(access) => {
+                        select(pin!(access.over()), pin!(session.run())).await;
+                    }
+                    None => session.run().await,
+                }
+            };
             // reduct-rs panics on some answers; a streaming thread that waits must learn of it.
-            if AssertUnwindSafe(session.run())
-                .catch_unwind()
-                .await
-                .is_err()
-            {
+            if AssertUnwindSafe(session).catch_unwind().await.is_err() {
                 let _ = sender.send(Delivery::Failed(panicked)).await;
             }
         });
@@ -154,6 +169,7 @@ impl RecordReader {
             };
             match delivery {
                 Some(Delivery::Records(chunk)) => self.chunk = Some(chunk),
+                Some(Delivery::Newest(time)) => return Ok(Some(Event::Newest(time))),
                 Some(Delivery::Opened(opened)) => return Ok(Some(Event::Opened(opened))),
                 Some(Delivery::Retrying(text)) => return Ok(Some(Event::Retrying(text))),
                 Some(Delivery::Failed(error)) => return Err(ReadError::Failed(error)),

@@ -8,6 +8,7 @@
 
 //! Reads a range to its end, and tries again what fails.
 
+use std::mem;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -22,6 +23,8 @@ use super::ahead::{Ahead, Windows};
 use super::condition::of_keyframes;
 use super::error::{Cause, Error};
 use super::eviction::EvictionWatch;
+use super::following::{Pace, is_past};
+use super::lane::Newest;
 use super::plan::Plan;
 use super::queue::{Chunk, ReaderStats};
 use super::reader::Opened;
@@ -31,6 +34,8 @@ use super::{Query, View};
 /// Back-off between attempts: a jitter of up to its length comes to each.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(5);
+/// News of so many µs are read by one query.
+const MOST_NEWS: u64 = 10_000_000;
 
 /// What a session has for the reader.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub enum Delivery {
     /// First, and once, for a range.
     Opened(Opened),
     Records(Chunk),
+    /// The time of the newest record, if that is asked for.
+    Newest(Option<u64>),
     /// Something failed and will be tried again.
     Retrying(String),
     Failed(gst::ErrorMessage),
@@ -66,6 +73,10 @@ pub struct Session {
     /// Where the rest of the range begins.
     next: u64,
     end: u64,
+    /// For a range that is followed.
+    pace: Option<Pace>,
+    /// Somebody knows that there is nothing yet.
+    has_told: bool,
     attempts: Attempts,
     evictions: EvictionWatch,
 }
@@ -84,6 +95,8 @@ impl Session {
             next: query.start.unwrap_or(0),
             // With a stop in the far future the server takes a start after the newest record.
             end: query.stop.unwrap_or(u64::MAX),
+            pace: (access.records.poll_interval.filter(|_| query.follow)).map(Pace::new),
+            has_told: false,
             attempts: Attempts::new(access.records.limits.retries),
             evictions: EvictionWatch::new(query.start),
             access,
@@ -125,9 +138,78 @@ impl Session {
         }
     }
 
-    /// Reads what is left of the range.
+    /// Reads what is left of the range, and what comes to it if it is followed.
     async fn read(&mut self) -> Result<(), Stop> {
-        let mut ahead = self.ahead()?;
+        if self.query.view == View::Newest {
+            let newest = match self.access.entry.times().await {
+                Err(error) if error.cause == Cause::Status(404) => None,
+                times => Some(times?.newest),
+            };
+            return self.deliver(Delivery::Newest(newest)).await;
+        }
+        if self.pace.is_none() {
+            return match self.read_until(self.end).await {
+                Err(error) if self.may_be_missing(&error) => Ok(()),
+                read => read,
+            };
+        }
+        while let Some(newest) = self.await_news().await? {
+            let until = newest.map_or(self.end, |newest| self.end.min(newest.saturating_add(1)));
+            match self.read_until(until).await {
+                // It was there a moment ago.
+                Err(Stop::Failed(error)) if error.cause == Cause::Status(404) => continue,
+                read => read?,
+            }
+            if newest.is_some() {
+                self.next = until; // A condition may have left out the newest one.
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for records after what was read. Gives the time of the newest one as far as it is known,
+    /// or `None` if nothing comes any more.
+    async fn await_news(&mut self) -> Result<Option<Option<u64>>, Stop> {
+        let lanes = self.access.lanes(View::Range)?;
+        let timeout = self.access.connection.timeout();
+        while let Some(pace) = &mut self.pace
+            && self.next < self.end
+        {
+            pace.wait().await;
+            let newest = lanes.take().await?.newest().await?;
+            self.attempts.reset();
+            match newest {
+                Newest::Time(time) if time >= self.next => {
+                    pace.reset();
+                    return Ok(Some(Some(time)));
+                }
+                Newest::Unfinished => return Ok(Some(None)), // There may be others before it.
+                Newest::Time(_) | Newest::Nothing => {}
+            }
+            if is_past(self.end) && timeout.is_some_and(|timeout| pace.silence() > timeout) {
+                break;
+            }
+            if newest == Newest::Nothing && !mem::replace(&mut self.has_told, true) {
+                let Records { bucket, entry, .. } = &self.access.records;
+                let url = self.access.connection.url();
+                let text = format!(
+                    "Waiting for '{bucket}/{entry}': ReductStore at {url} has no record of it yet"
+                );
+                self.deliver(Delivery::Retrying(text)).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether who looks for something finds nothing yet.
+    fn may_be_missing(&self, stop: &Stop) -> bool {
+        let is_missing = matches!(stop, Stop::Failed(error) if error.cause == Cause::Status(404));
+        is_missing && self.access.follows()
+    }
+
+    /// Reads what is left of the range before a time.
+    async fn read_until(&mut self, end: u64) -> Result<(), Stop> {
+        let mut ahead = self.ahead(end)?;
         if self.query.view != View::Range {
             // What is looked for is read next.
             self.access.lanes(View::Range)?.prepare_one();
@@ -144,27 +226,32 @@ impl Session {
         Ok(())
     }
 
-    fn ahead(&self) -> Result<Ahead, Error> {
+    fn ahead(&self, end: u64) -> Result<Ahead, Error> {
+        let is_little = end == self.end || end.saturating_sub(self.next) <= MOST_NEWS;
+        let view = match self.query.view {
+            View::Range if self.pace.is_some() && self.is_open && is_little => View::News,
+            view => view,
+        };
         let Records { when, limits, .. } = &self.access.records;
         let when = match self.query.keyframes {
             true => Some(of_keyframes(when.as_ref())),
             false => when.clone(),
         };
         let source = Arc::new(Source {
-            lanes: self.access.lanes(self.query.view)?,
+            lanes: self.access.lanes(view)?,
             entry: self.access.entry.clone(),
             when: when.clone(),
-            view: self.query.view,
+            view,
             stats: self.stats.clone(),
         });
         let prefetch_bytes = limits.prefetch_bytes;
         if self.access.depends_on_order() {
             // From the beginning each time, as other records are chosen otherwise.
-            let range = self.query.start.unwrap_or(0)..self.end;
+            let range = self.query.start.unwrap_or(0)..end;
             return Ok(Ahead::whole(source, range, prefetch_bytes));
         }
-        let range = self.next..self.end;
-        if self.query.view != View::Range {
+        let range = self.next..end;
+        if view != View::Range {
             return Ok(Ahead::whole(source, range, prefetch_bytes));
         }
         let plan = match when {
@@ -228,6 +315,9 @@ impl Session {
         permit.send(Delivery::Records(chunk));
         self.next = next;
         self.attempts.reset();
+        if let Some(pace) = &mut self.pace {
+            pace.reset();
+        }
         Ok(())
     }
 

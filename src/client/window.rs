@@ -177,8 +177,8 @@ impl Source {
     ) -> Result<(), Error> {
         let (batch_bytes, batch_records, ttl) = match self.view {
             View::Range => (batch_bytes, WHOLE_BATCH_RECORDS, TTL_OF_WHOLE),
-            View::Aside => (batch_bytes, WINDOW_RECORDS, self.ttl()),
-            View::Headers => (NO_LIMIT, WINDOW_RECORDS, self.ttl()),
+            View::Aside | View::News => (batch_bytes, WINDOW_RECORDS, self.ttl()),
+            View::Headers | View::Newest => (NO_LIMIT, WINDOW_RECORDS, self.ttl()),
         };
         let bounds = Bounds {
             records: None,
@@ -230,10 +230,10 @@ impl Source {
     async fn ask(&self, query: &mut Query<'_>) -> Result<Answer, Error> {
         let asking = Asking {
             method: match self.view {
-                View::Range | View::Aside => Method::GET,
-                View::Headers => Method::HEAD,
+                View::Range | View::Aside | View::News => Method::GET,
+                View::Headers | View::Newest => Method::HEAD,
             },
-            is_little: self.view != View::Range,
+            is_little: matches!(self.view, View::Aside | View::Headers),
         };
         let answer = query.ask(asking).await;
         if let Err(err) = &answer

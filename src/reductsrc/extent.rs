@@ -14,6 +14,9 @@ use gst::ClockTime;
 
 use crate::client::EntryTimes;
 
+/// A recording that grows has a new duration for applications so often.
+const WORTH_TELLING: ClockTime = ClockTime::SECOND;
+
 /// What is known of the recording's extent. Any thread may ask.
 #[derive(Debug, Default)]
 pub struct Extent(Mutex<Known>);
@@ -29,6 +32,8 @@ struct Known {
     record: ClockTime,
     /// Capture time at which all ends, if it is set.
     stop: Option<ClockTime>,
+    /// The duration that applications know of.
+    told: Option<ClockTime>,
 }
 
 impl Extent {
@@ -39,10 +44,17 @@ impl Extent {
 
     /// Takes what the server says of the entry.
     pub fn hear_of(&self, times: EntryTimes) {
-        let time = |time: u64| ClockTime::from_useconds(time.min(u64::MAX / 1000 - 1));
         let mut known = self.known();
-        known.oldest = Some(time(times.oldest));
-        known.newest = Some(time(times.newest));
+        known.oldest = Some(clock_time(times.oldest));
+        known.newest = known.newest.max(Some(clock_time(times.newest)));
+    }
+
+    /// Takes the time of a record.
+    pub fn hear_of_newest(&self, time: u64) {
+        let mut known = self.known();
+        if known.newest.is_some() {
+            known.newest = known.newest.max(Some(clock_time(time)));
+        }
     }
 
     /// Takes what is stream time 0.
@@ -73,13 +85,90 @@ impl Extent {
 
     /// Stream time at which it ends, if that is known.
     pub fn duration(&self) -> Option<ClockTime> {
-        let known = *self.known();
-        let newest = known.newest?.saturating_add(known.record);
-        let end = known.stop.map_or(newest, |stop| stop.min(newest));
-        Some(end.saturating_sub(known.zero?))
+        self.known().duration()
+    }
+
+    /// Whether applications should learn of another duration.
+    pub fn take_growth(&self) -> bool {
+        let mut known = self.known();
+        let Some(duration) = known.duration() else {
+            return false;
+        };
+        let is_worth_it =
+            (known.told).is_none_or(|told| duration >= told.saturating_add(WORTH_TELLING));
+        if is_worth_it {
+            known.told = Some(duration);
+        }
+        is_worth_it
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn duration(&self) -> Option<ClockTime> {
+        let newest = self.newest?.saturating_add(self.record);
+        let end = self.stop.map_or(newest, |stop| stop.min(newest));
+        Some(end.saturating_sub(self.zero?))
+    }
+}
+
+/// µs since the Unix epoch.
+fn clock_time(time: u64) -> ClockTime {
+    ClockTime::from_useconds(time.min(u64::MAX / 1000 - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn extent(oldest: u64, newest: u64) -> Extent {
+        let extent = Extent::default();
+        extent.hear_of(EntryTimes {
+            oldest,
+            newest,
+            first_oldest: oldest,
+            asked: Instant::now(),
+        });
+        extent
+    }
+
+    #[test]
+    fn a_duration_needs_both_ends() {
+        let extent = extent(1_000_000, 5_000_000);
+        assert_eq!(extent.duration(), None);
+        extent.set_zero(ClockTime::from_seconds(2));
+        assert_eq!(extent.duration(), Some(ClockTime::from_seconds(3)));
+        extent.hear_of_record(ClockTime::SECOND);
+        assert_eq!(extent.duration(), Some(ClockTime::from_seconds(4)));
+        extent.set_stop(ClockTime::from_seconds(3));
+        assert_eq!(extent.duration(), Some(ClockTime::from_seconds(1)));
+    }
+
+    #[test]
+    fn growth_is_told_a_second_at_a_time() {
+        let extent = extent(0, 5_000_000);
+        assert!(!extent.take_growth());
+        extent.set_zero(ClockTime::ZERO);
+        assert!(extent.take_growth());
+        assert!(!extent.take_growth());
+        extent.hear_of_newest(5_900_000);
+        extent.hear_of_newest(100);
+        assert!(!extent.take_growth());
+        extent.hear_of_newest(6_000_000);
+        assert!(extent.take_growth());
+        assert_eq!(extent.duration(), Some(ClockTime::from_seconds(6)));
+    }
+
+    #[test]
+    fn times_beyond_what_can_be_counted() {
+        let extent = extent(0, u64::MAX);
+        extent.set_zero(ClockTime::ZERO);
+        extent.hear_of_record(ClockTime::MAX);
+        assert!(extent.take_growth());
+        assert!(!extent.take_growth());
     }
 }

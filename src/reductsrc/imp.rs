@@ -71,11 +71,13 @@ use gst_base::subclass::prelude::*;
 use url::Url;
 
 use super::pass::Step;
-use super::settings::{DEFAULT_LOOKBACK, DEFAULT_TIMEOUT_MS, DEFAULT_URL, Settings};
+use super::settings::{
+    DEFAULT_LOOKBACK, DEFAULT_POLL_INTERVAL_MS, DEFAULT_TIMEOUT_MS, DEFAULT_URL, Settings,
+};
 use super::stats::Stats;
 use super::stream::{Seek, Stream};
 use super::{CAT, OnError, StartMode, StopMode};
-use crate::client::{Flushed, Flushing, Limits};
+use crate::client::{Access, Flushed, Flushing, Limits};
 use crate::parameters;
 use crate::uri::{self, EntryUri};
 
@@ -94,6 +96,10 @@ pub struct ReductSrc {
     /// Stream time at which the last segment begins.
     segment_time: Mutex<Option<gst::ClockTime>>,
     is_seekable: AtomicBool,
+    /// What is followed, to end that.
+    following: Mutex<Option<Arc<Access>>>,
+    /// What is followed may come so much later than its running time.
+    latency: Mutex<Option<gst::ClockTime>>,
 }
 
 impl ReductSrc {
@@ -101,7 +107,10 @@ impl ReductSrc {
     fn next_buffer(&self, stream: &mut Stream) -> Result<gst::Buffer, gst::FlowError> {
         loop {
             match stream.next(&self.flushing) {
-                Ok(Step::Push(buffer)) => return Ok(buffer),
+                Ok(Step::Push(buffer)) => {
+                    self.tell_of_duration();
+                    return Ok(buffer);
+                }
                 Ok(Step::Caps(caps)) => {
                     gst::debug!(CAT, imp = self, "Setting caps {caps}");
                     self.obj().set_caps(&caps).map_err(|err| {
@@ -116,6 +125,7 @@ impl ReductSrc {
                     })?;
                 }
                 Ok(Step::Segment(segment)) => {
+                    let segment = stream.place(segment, self.obj().current_running_time());
                     gst::debug!(CAT, imp = self, "New segment {segment:?}");
                     *self.segment_time.lock().unwrap() = segment
                         .downcast_ref::<gst::ClockTime>()
@@ -168,8 +178,38 @@ impl ReductSrc {
             stats.extent.set_stop(gst::ClockTime::from_useconds(stop));
         }
         *self.stats.lock().unwrap() = stats.clone();
-        *self.stream.lock().unwrap() = Some(Stream::new(checked, stats));
+        let stream = Stream::new(checked, stats);
+        *self.latency.lock().unwrap() = stream.latency();
+        *self.following.lock().unwrap() =
+            Some(stream.access().clone()).filter(|access| access.follows());
+        *self.stream.lock().unwrap() = Some(stream);
         Ok(())
+    }
+
+    /// Ends what is followed, with what is fetched of it. Tells if anything is.
+    fn stop_following(&self) -> bool {
+        let following = self.following.lock().unwrap().clone();
+        following.is_some_and(|access| {
+            access.stop_following();
+            true
+        })
+    }
+
+    /// Tells applications of a recording that is longer than they know.
+    fn tell_of_duration(&self) {
+        let stats = self.stats.lock().unwrap().clone();
+        if stats.extent.take_growth() {
+            let message = gst::message::DurationChanged::builder().src(&*self.obj());
+            let _ = self.obj().post_message(message.build()); // There may be no bus.
+        }
+    }
+
+    /// Has players wait longer for what comes later than was known.
+    fn change_latency(&self, latency: gst::ClockTime) {
+        gst::info!(CAT, imp = self, "Latency is {latency} from now on");
+        *self.latency.lock().unwrap() = Some(latency);
+        let message = gst::message::Latency::builder().src(&*self.obj());
+        let _ = self.obj().post_message(message.build());
     }
 
     /// Keeps a seek in mind, if it can be carried out.
@@ -374,6 +414,25 @@ impl ObjectImpl for ReductSrc {
                     .default_value(Limits::default().prefetch_bytes)
                     .mutable_ready()
                     .build(),
+                glib::ParamSpecBoolean::builder("follow")
+                    .nick("Follow")
+                    .blurb(
+                        "Go on with what is written to the entry meanwhile, as a live source, until \
+                         the stop or an EOS event. Without a start: from now on",
+                    )
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt::builder("poll-interval")
+                    .nick("Poll interval")
+                    .blurb(
+                        "How often to ask for new records while following, in milliseconds; the \
+                         longer nothing comes the slower, down to once a second",
+                    )
+                    .minimum(1)
+                    .maximum(60_000)
+                    .default_value(DEFAULT_POLL_INTERVAL_MS)
+                    .mutable_ready()
+                    .build(),
                 glib::ParamSpecEnum::builder_with_default("on-error", OnError::default())
                     .nick("On error")
                     .blurb("What to do with what cannot be read in a record")
@@ -417,7 +476,12 @@ impl ObjectImpl for ReductSrc {
             );
             return;
         }
-        self.settings.lock().unwrap().set(pspec.name(), value);
+        let follow = {
+            let mut settings = self.settings.lock().unwrap();
+            settings.set(pspec.name(), value);
+            settings.follow
+        };
+        self.obj().set_live(follow);
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
@@ -499,6 +563,8 @@ impl ElementImpl for ReductSrc {
     fn send_event(&self, event: gst::Event) -> bool {
         match event.type_() {
             gst::EventType::Seek => self.pass_seek(event, |event| self.parent_send_event(event)),
+            // That of GstBaseSrc would lose what is not pushed yet.
+            gst::EventType::Eos if self.stop_following() => true,
             _ => self.parent_send_event(event),
         }
     }
@@ -561,6 +627,8 @@ impl BaseSrcImpl for ReductSrc {
         let stream = self.stream.lock().unwrap().take();
         drop(stream);
         *self.seek.lock().unwrap() = None;
+        *self.following.lock().unwrap() = None;
+        *self.latency.lock().unwrap() = None;
         Ok(())
     }
 
@@ -637,6 +705,12 @@ impl BaseSrcImpl for ReductSrc {
                 }
                 answered
             }
+            gst::QueryViewMut::Latency(query) => {
+                let latency = *self.latency.lock().unwrap();
+                // The server keeps what is not fetched yet.
+                query.set(latency.is_some(), latency.unwrap_or_default(), None);
+                true
+            }
             gst::QueryViewMut::Scheduling(query) => {
                 let flags =
                     gst::SchedulingFlags::SEQUENTIAL | gst::SchedulingFlags::BANDWIDTH_LIMITED;
@@ -668,6 +742,11 @@ impl PushSrcImpl for ReductSrc {
         let mut stream = stream.ok_or(gst::FlowError::Flushing)?;
         stream.come_back();
         let buffer = self.next_buffer(&mut stream);
+        if let Ok(buffer) = &buffer
+            && let Some(latency) = stream.arrive(buffer, self.obj().current_running_time())
+        {
+            self.change_latency(latency);
+        }
         stream.leave();
         *self.stream.lock().unwrap() = Some(stream);
         buffer.map(CreateSuccess::NewBuffer)

@@ -20,6 +20,7 @@ mod extent;
 mod frame_rate;
 mod imp;
 mod keyframes;
+mod live;
 mod lookback;
 mod pass;
 mod program;

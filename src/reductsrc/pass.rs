@@ -134,6 +134,7 @@ pub struct Pass {
     lookback: Option<u64>,
     /// What is after the stop is being read.
     is_beyond: bool,
+    whole: WholeRecords,
     faults: FaultLog,
     /// The first damage, as long as there is no access unit.
     only_damage: Option<(u64, Damage)>,
@@ -189,6 +190,7 @@ impl Pass {
             origin: scope.origin,
             gap_detection: common.gap_detection,
             gap_tolerance: common.gap_tolerance,
+            is_prompt: common.access.follows(),
             is_sparse: scope.keyframes_only,
         };
         let at = scope.at.saturating_sub(scope.origin.unwrap_or(scope.at));
@@ -204,6 +206,7 @@ impl Pass {
             segments: Segments::new(scope.show.clone()),
             lookback: Some(common.lookback),
             is_beyond: false,
+            whole: WholeRecords::default(),
             faults: FaultLog::default(),
             only_damage: None,
             attached_rate: None,
@@ -272,6 +275,7 @@ impl Pass {
                     stop: self.scope.stop,
                     view: View::Range,
                     keyframes: self.scope.keyframes_only && self.scope.are_labelled,
+                    follow: self.common.access.follows(),
                 })?;
                 self.source = Source::Reading(reader);
             }
@@ -282,6 +286,7 @@ impl Pass {
                 }
                 Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
                 Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
+                Some(Event::Newest(_)) => {}
                 None => self.end_range()?,
             },
             Source::LookingBack(_) => self.look_back(flushing)?,
@@ -300,13 +305,15 @@ impl Pass {
 
     /// All records before the stop are read. Some ends are after it.
     fn end_range(&mut self) -> Result<(), ReadError> {
-        let is_beyond = matches!(self.scope.end, End::Keyframe | End::Shown);
+        let is_beyond =
+            matches!(self.scope.end, End::Keyframe | End::Shown) && !self.common.access.is_over();
         let beyond = self.scope.stop.filter(|_| is_beyond);
         match beyond {
             Some(stop) if !mem::replace(&mut self.is_beyond, true) => {
                 let reader = self.reader(Query {
                     start: Some(stop),
                     keyframes: self.scope.keyframes_only && self.scope.are_labelled,
+                    follow: self.common.access.follows(),
                     ..Query::default()
                 })?;
                 self.source = Source::Reading(reader);
@@ -378,7 +385,7 @@ impl Pass {
                     }
                 }
                 Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
-                Some(Event::Record(_) | Event::Opened(_)) => {}
+                Some(Event::Record(_) | Event::Opened(_) | Event::Newest(_)) => {}
                 None => looking.window = None,
             }
             return Ok(());
@@ -417,6 +424,10 @@ impl Pass {
     fn split(&mut self, record: &Record) -> Result<(), gst::ErrorMessage> {
         let Record { time, chunks, .. } = record;
         let pushed = self.splitter.push_record(chunks, &mut self.units);
+        self.common.stats.extent.hear_of_newest(*time);
+        if self.whole.note(pushed) && self.common.access.follows() {
+            self.splitter.end_access_unit(&mut self.units);
+        }
         self.note_begins(*time, pushed);
         self.note_damage(*time, pushed.damage)?;
         let clock_time = time.checked_mul(1000).filter(|time| *time < u64::MAX);
@@ -735,6 +746,24 @@ impl Pass {
             .stats
             .access_units
             .fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether records hold whole access units, so that the last one needs not wait for the next record.
+#[derive(Debug, Default)]
+struct WholeRecords {
+    begun: usize,
+    is_disproved: bool,
+}
+
+impl WholeRecords {
+    /// Takes what a record brought. Tells whether its last access unit is complete.
+    fn note(&mut self, pushed: Pushed) -> bool {
+        let has_part = pushed.continues || pushed.begun == 0;
+        self.is_disproved |= has_part && !pushed.completes_pair;
+        self.begun += usize::from(pushed.begun > 0);
+        // The first one may be the end of an access unit, and the next one the begin of another.
+        self.begun > 2 && !self.is_disproved
     }
 }
 

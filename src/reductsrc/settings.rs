@@ -24,6 +24,7 @@ use crate::client::{Connection, Limits, Records, Token, depends_on_order, withou
 /// Where a server is expected if nobody says otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
 pub const DEFAULT_TIMEOUT_MS: u32 = 30_000;
+pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
 pub const DEFAULT_LOOKBACK: gst::ClockTime = gst::ClockTime::from_seconds(60);
 
 /// The properties as they are set.
@@ -48,6 +49,8 @@ pub struct Settings {
     pub on_error: OnError,
     pub lookback: gst::ClockTime,
     pub limits: Limits,
+    pub follow: bool,
+    pub poll_interval_ms: u32,
 }
 
 impl Default for Settings {
@@ -73,6 +76,8 @@ impl Default for Settings {
             on_error: OnError::default(),
             lookback: DEFAULT_LOOKBACK,
             limits: Limits::default(),
+            follow: false,
+            poll_interval_ms: DEFAULT_POLL_INTERVAL_MS,
         }
     }
 }
@@ -129,6 +134,8 @@ impl Settings {
             "connections" => self.limits.connections = get(value),
             "prefetch-bytes" => self.limits.prefetch_bytes = get(value),
             "timeout" => self.timeout_ms = get(value),
+            "follow" => self.follow = get(value),
+            "poll-interval" => self.poll_interval_ms = get(value),
             _ => unimplemented!(),
         }
     }
@@ -156,6 +163,8 @@ impl Settings {
             "connections" => self.limits.connections.to_value(),
             "prefetch-bytes" => self.limits.prefetch_bytes.to_value(),
             "timeout" => self.timeout_ms.to_value(),
+            "follow" => self.follow.to_value(),
+            "poll-interval" => self.poll_interval_ms.to_value(),
             _ => unimplemented!(),
         }
     }
@@ -179,6 +188,9 @@ impl Settings {
             return Err(invalid("bucket", &bucket, "a name without slashes"));
         }
         let when = self.when.as_deref().map(condition).transpose()?;
+        if self.follow {
+            self.check_follow(when.as_ref())?;
+        }
 
         Ok(Checked {
             connection,
@@ -189,12 +201,34 @@ impl Settings {
                 bucket,
                 entry,
                 when,
+                poll_interval: self.follow.then(|| self.poll_interval()),
                 limits: self.limits,
             },
             frame_rate: (self.fps.numer() > 0).then_some(self.fps),
             on_error: self.on_error,
             lookback: self.lookback,
         })
+    }
+
+    /// Checks what does not go with `follow`.
+    fn check_follow(&self, when: Option<&JsonValue>) -> Result<(), String> {
+        if self.ranges.is_some() {
+            return Err(
+                "The property follow goes with one range, from start to stop, and ranges is set"
+                    .into(),
+            );
+        }
+        if when.is_some_and(depends_on_order) {
+            let when = self.when.as_deref().unwrap_or_default();
+            let expected = "a condition on each record by itself, as follow needs it";
+            return Err(invalid("when", when, expected));
+        }
+        Ok(())
+    }
+
+    /// How often to ask for new records.
+    pub fn poll_interval(&self) -> Duration {
+        Duration::from_millis(self.poll_interval_ms.into())
     }
 
     /// What is to be read.
@@ -412,6 +446,35 @@ mod tests {
             ..settings()
         };
         assert!(both.check().unwrap_err().contains("start"));
+    }
+
+    #[test]
+    fn what_can_be_followed() {
+        let follow = Settings {
+            follow: true,
+            ..settings()
+        };
+        let checked = follow.check().unwrap();
+        assert_eq!(
+            checked.records.poll_interval,
+            Some(Duration::from_millis(20))
+        );
+        assert_eq!(settings().check().unwrap().records.poll_interval, None);
+        let ranges = Settings {
+            ranges: Some("5/6".into()),
+            ..follow.clone()
+        };
+        assert!(ranges.check().unwrap_err().contains("ranges"));
+        let by_order = Settings {
+            when: Some(r#"{"$each_n": 2}"#.into()),
+            ..follow.clone()
+        };
+        assert!(by_order.check().unwrap_err().contains("$each_n"));
+        let by_label = Settings {
+            when: Some(r#"{"&good": {"$eq": true}}"#.into()),
+            ..follow
+        };
+        assert!(by_label.check().is_ok());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use gst::ClockTime;
 
 use super::entrance::Begin;
 use super::keyframes::{Keyframes, Known, Search};
+use super::live::Live;
 use super::pass::{Common, End, Pass, Scope, Step};
 use super::program::{self, Piece};
 use super::segments::{Show, ShownFrom};
@@ -67,6 +68,8 @@ impl Seek {
 pub struct Stream {
     common: Arc<Common>,
     program: Vec<Piece>,
+    /// It begins with what is written from now on.
+    begins_now: bool,
     state: State,
     /// Asked for and not begun.
     wanted: Option<Seek>,
@@ -87,8 +90,12 @@ pub struct Stream {
     has_pushed: bool,
     segment: gst::FormattedSegment<ClockTime>,
     caps: Option<gst::Caps>,
+    /// For a recording that is followed.
+    live: Option<Live>,
     /// When the streaming thread went downstream.
     left: Option<Instant>,
+    /// For how long it had waited for the network when it came back, in ns.
+    waited: u64,
 }
 
 /// Capture times that other times count from. They stay for a run.
@@ -104,6 +111,8 @@ struct Zeros {
 enum State {
     /// The next piece begins.
     Next,
+    /// The newest record is asked for its time: what is followed begins after it.
+    FindingNow(RecordReader),
     /// The first record is asked for its time.
     FindingOrigin(RecordReader),
     Searching {
@@ -131,6 +140,10 @@ impl Stream {
     pub fn new(settings: Checked, stats: Arc<Stats>) -> Self {
         let most_held = settings.records.limits.prefetch_bytes;
         let reader_stats = stats.reader.clone();
+        let has_start = (settings.program.first()).is_some_and(|first| first.start.is_some());
+        let poll_interval = settings.records.poll_interval;
+        let begins_now = poll_interval.is_some() && !has_start;
+        let live = poll_interval.map(Live::new);
         let access = Access::new(settings.connection, settings.records, reader_stats);
         let common = Common {
             access: Arc::new(access),
@@ -145,6 +158,7 @@ impl Stream {
         Self {
             common: Arc::new(common),
             program: settings.program,
+            begins_now,
             state: State::Next,
             wanted: None,
             seek: None,
@@ -158,7 +172,9 @@ impl Stream {
             has_pushed: false,
             segment: gst::FormattedSegment::new(),
             caps: None,
+            live,
             left: None,
+            waited: 0,
         }
     }
 
@@ -174,6 +190,12 @@ impl Stream {
             let waits = &self.common.stats.downstream_wait;
             waits.fetch_add(waited, Ordering::Relaxed);
         }
+        self.waited = self.network_wait();
+    }
+
+    fn network_wait(&self) -> u64 {
+        let wait = &self.common.stats.reader.network_wait;
+        wait.load(Ordering::Relaxed)
     }
 
     /// Goes on somewhere else, or begins there. Asks nothing of the server yet.
@@ -183,14 +205,48 @@ impl Stream {
         self.backwards = None;
         self.stack.clear();
         self.segment = gst::FormattedSegment::new();
+        if let Some(live) = &mut self.live {
+            live.seek();
+        }
         self.wanted = Some(seek);
         self.state = State::Next;
+    }
+
+    /// What is read.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.common.access
     }
 
     /// How far stream time 0 is from PTS 0, as far as it is known.
     pub fn zero(&self) -> ClockTime {
         let zero = |zeros: Zeros| zeros.stream.saturating_sub(zeros.timeline);
         self.zeros.map_or(ClockTime::ZERO, zero)
+    }
+
+    /// Puts a segment in its place next to the clock, whose running time is `now`.
+    pub fn place(&mut self, mut segment: gst::Segment, now: Option<ClockTime>) -> gst::Segment {
+        if let Some(live) = &mut self.live
+            && let Some(segment) = segment.downcast_mut()
+            && segment.rate() > 0.0
+        {
+            live.place(segment, now);
+            self.segment = segment.clone();
+        }
+        segment
+    }
+
+    /// How much later than its running time a buffer may come, if the recording is followed.
+    pub fn latency(&self) -> Option<ClockTime> {
+        self.live.map(|live| live.latency())
+    }
+
+    /// Takes when a buffer came, in running time. Gives the latency if it is another one now.
+    pub fn arrive(&mut self, buffer: &gst::BufferRef, now: Option<ClockTime>) -> Option<ClockTime> {
+        // Otherwise it was there before anybody came for it.
+        let has_waited = self.network_wait() > self.waited;
+        let live = self.live.as_mut().filter(|_| has_waited)?;
+        let expected = self.segment.to_running_time(buffer.pts())?;
+        live.arrive(expected, now?).then(|| live.latency())
     }
 
     /// The next step. Waits for the server if there is none yet.
@@ -211,6 +267,18 @@ impl Stream {
     fn advance(&mut self, flushing: &Flushing) -> Result<Option<Step>, ReadError> {
         match &mut self.state {
             State::Next => self.begin_next(),
+            State::FindingNow(reader) => match reader.next(flushing)? {
+                Some(Event::Retrying(text)) => Ok(Some(Step::Retry(text))),
+                event => {
+                    let newest = match event {
+                        Some(Event::Newest(newest)) => newest,
+                        _ => None,
+                    };
+                    self.begin_after(newest);
+                    self.state = State::Next;
+                    Ok(None)
+                }
+            },
             State::FindingOrigin(reader) => match reader.next(flushing)? {
                 Some(Event::Record(record)) => {
                     self.set_zeros(record.time, record.time);
@@ -218,7 +286,7 @@ impl Stream {
                     Ok(None)
                 }
                 Some(Event::Retrying(text)) => Ok(Some(Step::Retry(text))),
-                Some(Event::Opened(_)) => Ok(None),
+                Some(Event::Opened(_) | Event::Newest(_)) => Ok(None),
                 None => {
                     // There is nothing to seek to.
                     self.wanted = None;
@@ -319,6 +387,13 @@ impl Stream {
             return Ok(true);
         };
         let Some(start) = first.start else {
+            if self.begins_now {
+                self.state = State::FindingNow(self.reader(Query {
+                    view: View::Newest,
+                    ..Query::default()
+                })?);
+                return Ok(false);
+            }
             if self.wanted.is_none() {
                 return Ok(true); // The first record tells.
             }
@@ -340,6 +415,15 @@ impl Stream {
             _ => self.set_zeros(begin, begin),
         }
         Ok(true)
+    }
+
+    /// Begins with what is written from now on.
+    fn begin_after(&mut self, newest: Option<u64>) {
+        self.begins_now = false;
+        if let Some(first) = self.program.first_mut() {
+            let start = newest.map(|newest| newest.saturating_add(1));
+            *first = Piece::new(start, first.stop, first.begin, first.end);
+        }
     }
 
     fn set_zeros(&mut self, timeline: u64, stream: u64) {
@@ -405,7 +489,7 @@ impl Stream {
             match reader.next(flushing)? {
                 Some(Event::Record(record)) => search.add(&record),
                 Some(Event::Retrying(text)) => return Ok(Some(Step::Retry(text))),
-                Some(Event::Opened(_)) => {}
+                Some(Event::Opened(_) | Event::Newest(_)) => {}
                 None => *window = None,
             }
             return Ok(None);

@@ -27,6 +27,8 @@ pub struct Config {
     pub origin: Option<ClockTime>,
     /// Mark gaps with DISCONT.
     pub gap_detection: bool,
+    /// Slots do not wait for the next record, nor make room for it.
+    pub is_prompt: bool,
     /// Most access units are left out: what is missing is no gap.
     pub is_sparse: bool,
     /// How much more than one frame may be missing; `None` is half a frame.
@@ -140,7 +142,7 @@ impl Timeline {
             frame_rate,
         };
         // The time of a single unit is known at once, and so is its duration with a frame rate.
-        if units == 1 && frame_rate.is_some() {
+        if units == 1 && frame_rate.is_some() || self.config.is_prompt {
             self.place(record, None);
         } else {
             self.pending = Some(record);
@@ -428,6 +430,25 @@ mod tests {
             segments(&slots),
             [(0, 0, 0, false), (10, 11_000, 1000, false)]
         );
+    }
+
+    #[test]
+    fn prompt_slots_wait_for_no_record() {
+        let mut timeline = Timeline::new(Config {
+            is_prompt: true,
+            gap_detection: true,
+            ..Default::default()
+        });
+        timeline.push(T, 3, rate(10)).unwrap();
+        // The next record begins within the last slot, then within the first one.
+        timeline.push(T + 250 * MS, 1, rate(10)).unwrap();
+        timeline.push(T + 240 * MS, 1, None).unwrap();
+        let slots: Vec<_> = std::iter::from_fn(|| timeline.pop()).collect();
+        assert_eq!(times(&slots), [0, 100, 200, 250, 250]);
+        assert!(slots.is_sorted_by(|a, b| a.time < b.time));
+        assert_eq!(slots[2].duration, Some(100 * MS));
+        assert_eq!(slots[4].duration, Some(100 * MS));
+        assert_eq!(segments(&slots).len(), 1);
     }
 
     #[test]

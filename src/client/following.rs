@@ -1,0 +1,107 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! How often an entry is asked for what is new, and until when.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::time::sleep;
+
+/// A wait is this part of the time without records.
+const PART_OF_SILENCE: u32 = 20;
+/// No wait is longer, if the interval is not.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// The pace of asking: the longer nothing comes, the slower.
+#[derive(Debug)]
+pub struct Pace {
+    interval: Duration,
+    /// Since when nothing came; `None` before anything was asked.
+    silent_since: Option<Instant>,
+}
+
+impl Pace {
+    /// The pace with an interval between two requests while records come.
+    pub fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            silent_since: None,
+        }
+    }
+
+    /// There are new records.
+    pub fn reset(&mut self) {
+        self.silent_since = Some(Instant::now());
+    }
+
+    /// Waits until it is time to ask again. The first time is now.
+    pub async fn wait(&mut self) {
+        match self.silent_since {
+            None => self.reset(),
+            Some(since) => sleep(wait(self.interval, since.elapsed())).await,
+        }
+    }
+
+    /// For how long nothing came.
+    pub fn silence(&self) -> Duration {
+        self.silent_since
+            .map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+fn wait(interval: Duration, silence: Duration) -> Duration {
+    let longest = LONGEST.max(interval);
+    (silence / PART_OF_SILENCE).clamp(interval, longest)
+}
+
+/// Whether it is later than a time in µs since the Unix epoch.
+pub fn is_past(time: u64) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.is_ok_and(|now| now.as_micros() > time.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn waits_grow_with_the_silence() {
+        let waits = [0, 400, 1000, 10_000, 100_000].map(|silence| wait(ms(20), ms(silence)));
+        assert_eq!(waits, [20, 20, 50, 500, 1000].map(ms));
+    }
+
+    #[test]
+    fn a_long_interval_stays() {
+        for silence in [0, 10_000, 1_000_000] {
+            assert_eq!(wait(ms(5000), ms(silence)), ms(5000));
+        }
+    }
+
+    #[test]
+    fn a_silence_is_asked_less_and_less() {
+        let mut silence = Duration::ZERO;
+        let mut asked = [0; 30];
+        while silence < Duration::from_secs(30) {
+            asked[silence.as_secs() as usize] += 1;
+            silence += wait(ms(20), silence);
+        }
+        assert!(asked[0] <= 50, "{asked:?}");
+        assert!(asked.is_sorted_by(|a, b| a >= b), "{asked:?}");
+        assert!(asked[29] <= 2, "{asked:?}");
+    }
+
+    #[test]
+    fn the_epoch_is_past() {
+        assert!(is_past(0));
+        assert!(!is_past(u64::MAX));
+    }
+}
