@@ -498,7 +498,7 @@ fn conditions_choose_what_is_followed() {
     let stream = example();
     let mut laid = recording().lay(&stream);
     for (index, laid) in laid.iter_mut().enumerate() {
-        let is_good = (index < 20 || index >= 40).to_string();
+        let is_good = (!(20..40).contains(&index)).to_string();
         laid.record.labels.push(("good".into(), is_good));
     }
     let bucket = SERVER.new_bucket();

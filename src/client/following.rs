@@ -89,14 +89,14 @@ mod tests {
     #[test]
     fn a_silence_is_asked_less_and_less() {
         let mut silence = Duration::ZERO;
-        let mut asked = [0; 30];
+        let mut asked = [0; 6];
         while silence < Duration::from_secs(30) {
-            asked[silence.as_secs() as usize] += 1;
+            asked[silence.as_secs() as usize / 5] += 1;
             silence += wait(ms(20), silence);
         }
-        assert!(asked[0] <= 50, "{asked:?}");
+        assert!(asked[0] <= 80, "{asked:?}");
         assert!(asked.is_sorted_by(|a, b| a >= b), "{asked:?}");
-        assert!(asked[29] <= 2, "{asked:?}");
+        assert_eq!(asked[5], 5, "{asked:?}");
     }
 
     #[test]

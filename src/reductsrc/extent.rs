@@ -94,8 +94,9 @@ impl Extent {
         let Some(duration) = known.duration() else {
             return false;
         };
-        let is_worth_it =
-            (known.told).is_none_or(|told| duration >= told.saturating_add(WORTH_TELLING));
+        let is_worth_it = known
+            .told
+            .is_none_or(|told| duration.saturating_sub(told) >= WORTH_TELLING);
         if is_worth_it {
             known.told = Some(duration);
         }
