@@ -313,6 +313,7 @@ fn an_episode_is_told_with_these_fields() {
             ("dropped", "guint64"),
             ("duration", "guint64"),
             ("frames", "guint64"),
+            ("hidden", "guint64"),
             ("index", "guint"),
             ("location", "gchararray"),
             ("reason", "gchararray"),

@@ -17,6 +17,8 @@ use common::recording::{LAYOUTS, Layout, Recording};
 use common::stream::{Stream, StreamSpec};
 use common::{SERVER, line::record};
 
+const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+
 fn example() -> Stream {
     Stream::make(StreamSpec::default())
 }
@@ -262,4 +264,100 @@ fn each_range_is_an_episode() {
     let export = line::export(&bucket, &ranges, "");
     assert_eq!(export.summary(), [(20, "gap"), (30, "eos")]);
     assert_eq!(export.pictures(), mp4::stream_checksums(&stream)[..50]);
+}
+
+/// What a file shows: the pictures of ffmpeg and of GStreamer, which both follow its edit list.
+fn shown_by(file: &std::path::Path) -> Vec<String> {
+    let decoded = mp4::decode(file);
+    assert_eq!(decoded.complaints, "");
+    assert_eq!(decoded.times_us[0], 0);
+    let pipeline = Pipeline::launch(&format!(
+        "filesrc location={} ! qtdemux ! avdec_h264 ! video/x-raw,format=I420 ! appsink name=out",
+        file.display()
+    ));
+    let samples = pipeline.collect("out");
+    pipeline.run().clean();
+    let pictures: Vec<_> = samples.get().iter().map(mp4::checksum).collect();
+    // qtdemux before 1.22.3 ends at a keyframe before the end of an edit list (issue 2549).
+    let shown = match gst::version() < (1, 22, 3, 0) {
+        true => &decoded.checksums[..pictures.len()],
+        false => &decoded.checksums[..],
+    };
+    assert_eq!(pictures, shown, "{}", file.display());
+    decoded.checksums
+}
+
+#[test]
+fn an_exact_start_is_an_edit_list_in_a_file() {
+    for stream in [example(), b_frames()] {
+        let pictures = mp4::stream_checksums(&stream);
+        for layout in [Layout::AccessUnit, Layout::Gop] {
+            let bucket = record(&laid_out_as(layout), &stream);
+            for start in [0, 7, 29] {
+                let properties = format!("start={} start-mode=exact", at(start));
+                let export = line::export(&bucket, &properties, "");
+                let [episode] = &export.episodes[..] else {
+                    panic!("{:?}", export.episodes);
+                };
+                let what = format!("{start} {layout:?} {episode:?}");
+                assert_eq!(episode.frames, 60 - start as u64, "{what}");
+                assert_eq!(episode.hidden, start as u64 % 10, "{what}");
+                assert_eq!(episode.start_us, Some(at(start)), "{what}");
+                assert_eq!(episode.duration, (60 - start as u64) * FRAME, "{what}");
+                let file = mp4::probe(&episode.location);
+                assert_eq!(file.duration_us, (60 - start as i64) * 100_000, "{what}");
+                assert_eq!(shown_by(&episode.location), pictures[start..], "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_exact_start_needs_room_for_an_edit_list() {
+    let stream = example();
+    let bucket = record(&laid_out_as(Layout::AccessUnit), &stream);
+    let pictures = mp4::stream_checksums(&stream);
+    let properties = format!("start={} start-mode=exact", at(15));
+    let export = |muxer: &str| {
+        let splitter = format!("muxer-properties=\"properties,{muxer}\"");
+        line::export(&bucket, &properties, &splitter)
+    };
+    let first = export("faststart=true");
+    assert_eq!(shown_by(&first.episodes[0].location), pictures[15..]);
+    assert_eq!(first.warnings(), [""; 0]);
+
+    let in_fragments = export("fragment-duration=1000");
+    let file = &in_fragments.episodes[0].location;
+    assert_eq!(mp4::frame_checksums(file), pictures[10..]);
+    let warnings = in_fragments.warnings();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("5 access units"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn exact_ranges_are_exact_episodes_or_parts_of_one() {
+    let stream = example();
+    let bucket = record(&laid_out_as(Layout::AccessUnit), &stream);
+    let pictures = mp4::stream_checksums(&stream);
+    let ranges = format!(
+        "ranges={}/{},{}/{} start-mode=exact",
+        at(3),
+        at(16),
+        at(35),
+        at(47)
+    );
+    let export = line::export(&bucket, &ranges, "");
+    assert_eq!(export.summary(), [(13, "gap"), (12, "eos")]);
+    assert_eq!(shown_by(&export.episodes[0].location), pictures[3..16]);
+    assert_eq!(shown_by(&export.episodes[1].location), pictures[35..47]);
+
+    let export = line::export(&bucket, &ranges, "gap-detection=false");
+    let [episode] = &export.episodes[..] else {
+        panic!("{:?}", export.episodes);
+    };
+    assert_eq!((episode.frames, episode.hidden), (25, 8));
+    let both = [&pictures[3..16], &pictures[35..47]].concat();
+    assert_eq!(shown_by(&episode.location), both);
 }

@@ -52,7 +52,14 @@ pub struct Cutter {
     intake: Intake,
     policy: Policy,
     formats: Formats,
+    /// From buffer times to running times, also for what the segment leaves out.
     segment: gst::FormattedSegment<gst::ClockTime>,
+    /// PTS of what is shown.
+    shown: Shown,
+    /// A segment until its first access unit, which may be before what is shown.
+    next_segment: Option<gst::Event>,
+    /// By how much running time is later than upstream, for what is not shown.
+    delay: gst::ClockTime,
     /// Before the first keyframe splitmuxsink gets nothing: it would begin a file. The first segment
     /// comes after the caps that are sent then.
     held_segment: Option<gst::Event>,
@@ -79,6 +86,22 @@ struct Held {
     duration: gst::ClockTime,
 }
 
+/// What of a segment is shown.
+#[derive(Debug, Default)]
+struct Shown {
+    start: gst::ClockTime,
+    stop: Option<gst::ClockTime>,
+}
+
+impl Shown {
+    /// Whether something of a picture is shown.
+    fn has(&self, pts: gst::ClockTime, duration: gst::ClockTime) -> bool {
+        let is_before = pts < self.start && pts.saturating_add(duration) <= self.start;
+        let is_after = self.stop.is_some_and(|stop| pts >= stop);
+        !is_before && !is_after
+    }
+}
+
 /// The time that the access units of a file cover.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -99,6 +122,9 @@ impl Cutter {
             policy: Policy::new(config),
             formats: Formats::default(),
             segment: gst::FormattedSegment::new(),
+            shown: Shown::default(),
+            next_segment: None,
+            delay: gst::ClockTime::ZERO,
             held_segment: None,
             began: false,
             last_pts: None,
@@ -129,18 +155,12 @@ impl Cutter {
                 self.intake.set_caps(caps.caps());
                 self.formats.set_caps(caps.caps_owned());
             }
-            gst::EventView::Segment(segment) => {
-                match segment.segment().downcast_ref::<gst::ClockTime>() {
-                    Some(segment) => self.segment = segment.clone(),
-                    None => gst::warning!(CAT, "The segment is not in TIME: {segment:?}"),
-                }
-                if self.began {
-                    orders.push(Order::Send(event.clone()));
-                } else {
-                    self.held_segment = Some(event.clone());
-                }
-            }
+            gst::EventView::Segment(_) => self.next_segment = Some(event.clone()),
             gst::EventView::Gap(_) if !self.began => {}
+            gst::EventView::Gap(_) => {
+                self.begin_segment(None, orders);
+                orders.push(Order::Send(event.clone()));
+            }
             _ => orders.push(Order::Send(event.clone())),
         }
         Ok(())
@@ -154,6 +174,50 @@ impl Cutter {
     ) -> Result<(), LocationError> {
         self.intake.push(buffer);
         self.access_units(orders)
+    }
+
+    /// Brings the segment that came into force, for `first`, the first access unit in it.
+    ///
+    /// mp4mux drops what is before a segment or after it. So it begins with the first access unit, has
+    /// no end, and all running times after it are later.
+    fn begin_segment(&mut self, first: Option<&gst::BufferRef>, orders: &mut Vec<Order>) {
+        let Some(event) = self.next_segment.take() else {
+            return;
+        };
+        let gst::EventView::Segment(segment) = event.view() else {
+            return;
+        };
+        let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>() else {
+            gst::warning!(CAT, "The segment is not in TIME: {segment:?}");
+            return;
+        };
+        let start = segment.start().unwrap_or_default();
+        let begin = first.and_then(|first| first.pts().opt_min(first.dts()).or(first.pts()));
+        let begin = begin.map_or(start, |begin| begin.min(start));
+        self.shown = Shown {
+            start,
+            stop: segment.stop(),
+        };
+        self.segment = segment.clone();
+        let lead = start.saturating_sub(begin);
+        self.segment.set_start(begin);
+        self.segment.set_stop(gst::ClockTime::NONE);
+        self.segment
+            .set_time(segment.time().map(|time| time.saturating_sub(lead)));
+        self.segment.set_position(begin);
+        let base = segment.base().unwrap_or_default();
+        self.segment.set_base(base.saturating_add(self.delay));
+        let shown_from = self.segment.to_running_time(start);
+        self.delay = shown_from.map_or(self.delay, |from| from.saturating_sub(base));
+
+        let event = gst::event::Segment::builder(&self.segment)
+            .seqnum(event.seqnum())
+            .build();
+        if self.began {
+            orders.push(Order::Send(event));
+        } else {
+            self.held_segment = Some(event);
+        }
     }
 
     /// What came in and did not go on is gone.
@@ -204,20 +268,27 @@ impl Cutter {
         } else {
             recovery_point.then_some(Entry::RecoveryPoint)
         };
+        self.begin_segment(Some(&buffer), orders);
         let duration = self.duration(&buffer);
-        let running_time = buffer
-            .pts()
-            .and_then(|pts| self.segment.to_running_time(pts));
-        self.last_running_time = running_time.unwrap_or(self.last_running_time);
+        let running_time = |pts| self.segment.to_running_time(pts);
+        let pts = buffer.pts();
+        self.last_running_time = pts.and_then(running_time).unwrap_or(self.last_running_time);
+        let shown = pts.map(|pts| pts.max(self.shown.start));
+        let lead = shown
+            .and_then(running_time)
+            .opt_saturating_sub(self.last_running_time);
+        let hidden = shown.opt_saturating_sub(pts).unwrap_or_default();
         let new_format = idr && self.formats.difference(sps_id) == Difference::Other;
         let unit = policy::Unit {
             entry,
             discont: buffer.flags().contains(gst::BufferFlags::DISCONT),
             new_format: new_format && self.began,
             running_time: self.last_running_time,
+            lead: lead.unwrap_or_default(),
+            is_shown: pts.is_none_or(|pts| self.shown.has(pts, duration)),
             duration,
             bytes: buffer.size() as u64,
-            capture: capture_time(&buffer),
+            capture: capture_time(&buffer).map(|capture| capture.saturating_add(hidden)),
         };
         let mut changes = Vec::new();
         let verdict = self.policy.push(&unit, &mut changes);

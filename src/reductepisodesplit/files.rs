@@ -141,6 +141,8 @@ mod tests {
             capture: None,
             duration: gst::ClockTime::SECOND,
             frames: 10,
+            hidden: 0,
+            shown: None,
             dropped: 0,
             reason: Reason::Eos,
         }

@@ -9,6 +9,7 @@
 //! What the bin does with the stream on its way from pad to file: it lets it in, gives it to the
 //! cutter, carries out the cutter's orders, and names the files.
 
+use std::ops::Range;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::{fs, io};
@@ -19,6 +20,7 @@ use gst::subclass::prelude::*;
 
 use super::children::{Children, NO_FILE};
 use super::cutter::{Cutter, Order};
+use super::edit_list;
 use super::files::{Files, Finished, Target};
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, LocationError, Pattern};
@@ -324,18 +326,29 @@ impl ReductEpisodeSplit {
         let Some(Finished { name, episode }) = finished else {
             return;
         };
-        let bytes = match publish(&name) {
-            Ok(bytes) => bytes,
+        let (bytes, hides) = match publish(&name, episode.shown.as_deref()) {
+            Ok(published) => published,
             Err(err) => {
                 return self.fail(gst::error_msg!(
                     gst::ResourceError::Write,
                     (
-                        "Could not rename {} to {name}: {err}",
+                        "Could not finish {} as {name}: {err}",
                         location::part(&name)
                     )
                 ));
             }
         };
+        if !hides {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Mux,
+                (
+                    "{name} also shows what only a decoder needs, {} access units: with these \
+                     muxer-properties it has no room for an edit list",
+                    episode.hidden
+                )
+            );
+        }
         gst::info!(CAT, imp = self, "{name} is complete: {episode:?}");
         if let Some(structure) = closed.structure() {
             let mut structure = structure.to_owned();
@@ -518,12 +531,17 @@ impl ReductEpisodeSplit {
     }
 }
 
-/// Gives a complete file its name, and tells its size.
-fn publish(name: &str) -> io::Result<u64> {
+/// Gives a complete file its edit list, if only parts of it are shown, and its name. Tells its size,
+/// and whether nothing else is shown.
+fn publish(name: &str, shown: Option<&[Range<gst::ClockTime>]>) -> io::Result<(u64, bool)> {
     let part = location::part(name);
+    let hides = match shown {
+        Some(shown) => edit_list::show_only(part.as_ref(), shown)?,
+        None => true,
+    };
     let bytes = fs::metadata(&part)?.len();
     fs::rename(&part, name)?;
-    Ok(bytes)
+    Ok((bytes, hides))
 }
 
 fn message(name: &str, episode: &Episode, bytes: u64) -> gst::Structure {
@@ -533,6 +551,7 @@ fn message(name: &str, episode: &Episode, bytes: u64) -> gst::Structure {
         .field_if_some("start", episode.capture.map(|time| time.useconds()))
         .field("duration", episode.duration)
         .field("frames", episode.frames)
+        .field("hidden", episode.hidden)
         .field("dropped", episode.dropped)
         .field("bytes", bytes)
         .field("reason", episode.reason.name())

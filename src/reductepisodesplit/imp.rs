@@ -25,6 +25,9 @@
  * they are dropped and counted. After the recovery point of an intra refresh the first pictures may
  * not be correct, for as many frames as the stream says.
  *
+ * What is outside the segment, but needed by a decoder, is in the file and not shown: the file gets an
+ * edit list (ISO/IEC 14496-12, 8.6.6). A fragmented file has no room for that, and shows it.
+ *
  * A file is called `NAME.part` until it is complete. Pipelines that are stopped before the end of
  * the stream leave such a file; with `gst-launch-1.0 -e` an interrupted stream ends properly.
  *
@@ -32,10 +35,11 @@
  *
  * * `index` (guint): number of the episode, from 0
  * * `location` (string): name of the file, complete by now
- * * `start` (guint64): capture time of the first frame in µs since the Unix epoch; only if the
+ * * `start` (guint64): capture time of what is shown first in µs since the Unix epoch; only if the
  *   buffers have a #GstReferenceTimestampMeta with the caps `timestamp/x-unix`
- * * `duration` (GstClockTime): from the first frame to the end of the last one
- * * `frames` (guint64): access units in the file
+ * * `duration` (GstClockTime): how long it is shown
+ * * `frames` (guint64): access units that are shown
+ * * `hidden` (guint64): access units besides these that only a decoder needs
  * * `dropped` (guint64): access units that were dropped before the first frame, in output order
  * * `bytes` (guint64): size of the file
  * * `reason` (string): why it ended: `duration`, `size`, `gap`, `format` or `eos`

@@ -15,6 +15,7 @@ use gst::prelude::*;
 
 mod children;
 mod cutter;
+mod edit_list;
 mod files;
 mod flow;
 mod format;

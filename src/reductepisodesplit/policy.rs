@@ -16,6 +16,8 @@
 //! Times are running times. They are compared with half a frame of tolerance, as the times of
 //! cameras are not exact.
 
+use std::ops::Range;
+
 use gst::ClockTime;
 
 use super::{KeyframeMode, SplitMode};
@@ -44,9 +46,20 @@ pub struct Unit {
     /// Its format is another one than that of the unit before; changes only at an IDR.
     pub new_format: bool,
     pub running_time: ClockTime,
+    /// How much later than itself what is shown begins: within it or after it.
+    pub lead: ClockTime,
+    /// It is not only for a decoder.
+    pub is_shown: bool,
     pub duration: ClockTime,
     pub bytes: u64,
+    /// Capture time of what is shown first.
     pub capture: Option<ClockTime>,
+}
+
+impl Unit {
+    fn shown_from(&self) -> ClockTime {
+        self.running_time.saturating_add(self.lead)
+    }
 }
 
 /// How decoding can begin with an access unit.
@@ -106,7 +119,12 @@ pub struct Episode {
     pub index: u32,
     pub capture: Option<ClockTime>,
     pub duration: ClockTime,
+    /// Access units that are shown.
     pub frames: u64,
+    /// Access units that only a decoder needs.
+    pub hidden: u64,
+    /// What of it is shown, since its first access unit; `None` if all of it.
+    pub shown: Option<Vec<Range<ClockTime>>>,
     /// Access units before its first frame, in output order, that could not be decoded.
     pub dropped: u64,
     pub reason: Reason,
@@ -147,11 +165,15 @@ struct Running {
 }
 
 /// Access units in a row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Span {
+    /// The running time of the first one.
     start: ClockTime,
-    end: ClockTime,
+    /// What of them is shown.
+    shown: Vec<Range<ClockTime>>,
+    is_all_shown: bool,
     frames: u64,
+    hidden: u64,
     bytes: u64,
     capture: Option<ClockTime>,
 }
@@ -161,37 +183,95 @@ impl Span {
     fn empty(unit: &Unit) -> Self {
         Self {
             start: unit.running_time,
-            end: unit.running_time,
+            shown: Vec::new(),
+            is_all_shown: true,
             frames: 0,
+            hidden: 0,
             bytes: 0,
             capture: unit.capture,
         }
     }
 
     fn add(&mut self, unit: &Unit) {
-        self.end = self
-            .end
-            .max(unit.running_time.saturating_add(unit.duration));
-        self.frames += 1;
+        let is_cut = !unit.lead.is_zero();
+        self.is_all_shown &= unit.is_shown && !is_cut;
+        if self.begins_part(unit) {
+            self.shown.push(unit.shown_from()..unit.shown_from());
+        }
+        if let Some(part) = self.shown.last_mut().filter(|_| unit.is_shown) {
+            let end = unit.running_time.saturating_add(unit.duration);
+            part.end = part.end.max(end);
+        }
+        self.frames += u64::from(unit.is_shown);
+        self.hidden += u64::from(!unit.is_shown);
         self.bytes += unit.bytes;
     }
 
+    /// Whether another part is shown from this access unit on, after something that is not.
+    fn begins_part(&self, unit: &Unit) -> bool {
+        let is_cut = !unit.lead.is_zero();
+        let last = self.shown.last();
+        last.is_none_or(|last| is_cut && last.start != unit.shown_from())
+    }
+
     fn joined(&self, next: &Self) -> Self {
+        let mut shown = self.shown.clone();
+        let mut parts = next.shown.iter();
+        if next.is_all_shown
+            && let Some(last) = shown.last_mut()
+            && let Some(part) = parts.next()
+        {
+            last.end = last.end.max(part.end);
+        }
+        shown.extend(parts.cloned());
         Self {
-            end: self.end.max(next.end),
+            start: self.start,
+            shown,
+            is_all_shown: self.is_all_shown && next.is_all_shown,
             frames: self.frames + next.frames,
+            hidden: self.hidden + next.hidden,
             bytes: self.bytes + next.bytes,
-            ..*self
+            capture: self.capture,
         }
     }
 
     fn duration(&self) -> ClockTime {
-        self.end.saturating_sub(self.start)
+        duration(&self.shown)
+    }
+
+    /// How long it is when `unit` begins.
+    fn elapsed(&self, unit: &Unit) -> ClockTime {
+        match self.shown.split_last() {
+            Some((last, before)) if !self.begins_part(unit) => {
+                let in_last = unit.running_time.saturating_sub(last.start);
+                duration(before).saturating_add(in_last)
+            }
+            _ => self.duration(),
+        }
+    }
+
+    /// What of it is shown, since its first access unit; `None` if all of it.
+    fn parts(&self) -> Option<Vec<Range<ClockTime>>> {
+        let since_start = |time: ClockTime| time.saturating_sub(self.start);
+        let parts = self.shown.iter();
+        let parts = parts.map(|part| since_start(part.start)..since_start(part.end));
+        (!self.is_all_shown).then(|| parts.collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.frames + self.hidden == 0
     }
 
     fn file_size(&self) -> u64 {
-        BYTES_PER_FILE + self.bytes + BYTES_PER_FRAME * self.frames
+        BYTES_PER_FILE + self.bytes + BYTES_PER_FRAME * (self.frames + self.hidden)
     }
+}
+
+/// How long parts are together.
+fn duration(parts: &[Range<ClockTime>]) -> ClockTime {
+    parts.iter().fold(ClockTime::ZERO, |sum, part| {
+        sum.saturating_add(part.end.saturating_sub(part.start))
+    })
 }
 
 impl Policy {
@@ -224,7 +304,7 @@ impl Policy {
         self.leading_before = None;
         let mut group = Span::empty(unit);
         if self.episode.is_none() {
-            self.begin(group, changes);
+            self.begin(group.clone(), changes);
             let is_open = unit.entry == Some(Entry::RecoveryPoint);
             self.leading_before = is_open.then_some(unit.running_time);
         }
@@ -296,13 +376,7 @@ impl Policy {
         };
         if let Some(reason) = self.reason_to_end_without(&group) {
             self.end(reason, changes);
-            let first = Span {
-                end: group.start,
-                frames: 0,
-                bytes: 0,
-                ..group
-            };
-            self.begin(first, changes);
+            return self.begin(group, changes);
         }
         if let Some(episode) = &mut self.episode {
             episode.span = episode.span.joined(&group);
@@ -323,7 +397,7 @@ impl Policy {
 
     /// The limit that `span`, an episode as far as `unit`, has reached.
     fn exceeds_limit(&self, span: &Span, unit: &Unit) -> Option<Reason> {
-        let elapsed = unit.running_time.saturating_sub(span.start);
+        let elapsed = span.elapsed(unit);
         let Config { duration, size, .. } = self.config;
         if duration.is_some_and(|limit| elapsed.saturating_add(self.frame / 2) >= limit) {
             Some(Reason::Duration)
@@ -338,7 +412,7 @@ impl Policy {
     /// least, however long.
     fn reason_to_end_without(&self, group: &Span) -> Option<Reason> {
         let span = &self.episode.as_ref()?.span;
-        if self.config.mode != SplitMode::AtMost || span.frames == 0 {
+        if self.config.mode != SplitMode::AtMost || span.is_empty() {
             return None;
         }
         let with = span.joined(group);
@@ -379,6 +453,8 @@ impl Policy {
             capture: episode.span.capture,
             duration: episode.span.duration(),
             frames: episode.span.frames,
+            hidden: episode.span.hidden,
+            shown: episode.span.parts(),
             dropped: episode.dropped,
             reason,
         }));
@@ -403,6 +479,8 @@ mod tests {
             discont: false,
             new_format: false,
             running_time: index * FRAME,
+            lead: ClockTime::ZERO,
+            is_shown: true,
             duration: FRAME,
             bytes: 1000,
             capture: None,
@@ -453,6 +531,96 @@ mod tests {
         }
         assert!(begins.is_empty());
         summaries
+    }
+
+    /// A unit of which nothing is shown before a time.
+    fn from(index: u64, shown_from: ClockTime) -> Unit {
+        let unit = unit(index);
+        Unit {
+            lead: shown_from.saturating_sub(unit.running_time),
+            is_shown: unit.running_time + FRAME > shown_from,
+            ..unit
+        }
+    }
+
+    fn episodes(config: Config, units: &[Unit]) -> Vec<Episode> {
+        let mut policy = Policy::new(config);
+        let mut changes = Vec::new();
+        for unit in units {
+            policy.push(unit, &mut changes);
+        }
+        policy.finish(&mut changes);
+        let ends = changes.into_iter().filter_map(|change| match change {
+            Change::End(episode) => Some(episode),
+            _ => None,
+        });
+        ends.collect()
+    }
+
+    #[test]
+    fn all_of_an_episode_is_shown() {
+        let episode = &episodes(Config::default(), &groups(2))[0];
+        assert_eq!((episode.shown.as_ref(), episode.hidden), (None, 0));
+    }
+
+    #[test]
+    fn what_leads_in_is_not_shown() {
+        // From the middle of the fifth frame on.
+        let units: Vec<_> = (0..30).map(|index| from(index, 450 * MS)).collect();
+        let config = Config {
+            duration: Some(1000 * MS),
+            ..Default::default()
+        };
+        let episodes = episodes(config, &units);
+        // At 1 s half a second is shown.
+        let [first, second] = &episodes[..] else {
+            panic!("{episodes:?}");
+        };
+        assert_eq!((first.frames, first.hidden), (16, 4));
+        assert_eq!(first.duration, 1550 * MS);
+        assert_eq!(first.shown, Some(vec![450 * MS..2000 * MS]));
+        assert_eq!((second.frames, second.hidden), (10, 0));
+        assert_eq!(second.shown, None);
+    }
+
+    #[test]
+    fn parts_of_an_episode_with_something_between() {
+        let mut units: Vec<_> = (0..10).map(unit).collect();
+        units.extend((10..20).map(|index| from(index, 1300 * MS)));
+        units.extend((20..30).map(unit));
+        for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
+            let config = Config {
+                mode,
+                ..Default::default()
+            };
+            let episode = &episodes(config, &units)[0];
+            assert_eq!((episode.frames, episode.hidden), (27, 3));
+            assert_eq!(episode.duration, 2700 * MS);
+            let parts = vec![ClockTime::ZERO..1000 * MS, 1300 * MS..3000 * MS];
+            assert_eq!(episode.shown, Some(parts));
+        }
+        // The third group makes it too long, the second one would not.
+        let config = Config {
+            mode: SplitMode::AtMost,
+            duration: Some(2000 * MS),
+            ..Default::default()
+        };
+        let durations: Vec<_> = episodes(config, &units)
+            .iter()
+            .map(|episode| episode.duration)
+            .collect();
+        assert_eq!(durations, [1700 * MS, 1000 * MS]);
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_not_shown() {
+        let mut units: Vec<_> = (0..10).map(unit).collect();
+        for last in &mut units[8..] {
+            last.is_shown = false;
+        }
+        let episode = &episodes(Config::default(), &units)[0];
+        assert_eq!((episode.frames, episode.hidden), (8, 2));
+        assert_eq!(episode.shown, Some(vec![ClockTime::ZERO..800 * MS]));
     }
 
     fn durations(config: Config, units: &[Unit]) -> Vec<u64> {

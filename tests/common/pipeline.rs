@@ -202,6 +202,8 @@ pub struct Episode {
     pub duration: gst::ClockTime,
     /// How many frames it has.
     pub frames: u64,
+    /// How many access units only a decoder needs.
+    pub hidden: u64,
     /// How many bytes it has.
     pub bytes: u64,
     /// Why it ended.
@@ -220,6 +222,7 @@ impl Episode {
                 start_us: structure.get_optional("start")?,
                 duration: gst::ClockTime::from_nseconds(structure.get("duration")?),
                 frames: structure.get("frames")?,
+                hidden: structure.get("hidden")?,
                 bytes: structure.get("bytes")?,
                 reason: structure.get("reason")?,
                 dropped: structure.get("dropped")?,
