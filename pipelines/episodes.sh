@@ -22,11 +22,6 @@ REDUCT_API_TOKEN.
 END
 }
 
-nanoseconds() {
-  [[ $1 =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "-d takes seconds, not '$1'"
-  awk -v s="$1" 'BEGIN { printf "%.0f", s * 1e9 }'
-}
-
 splitter=(reductepisodesplit)
 while getopts d:s:o:h- option; do
   case $option in

@@ -12,7 +12,10 @@ source "$pipelines/lib/server.sh"
 
 unset REDUCT_URL REDUCT_API_TOKEN
 
+frame_bytes=$((320 * 240 * 3 / 2))
+
 clean_up() {
+  [[ -z ${follower:-} ]] || kill -KILL -- "-$follower" 2>/dev/null || true
   stop_reductstore
   [[ -z ${scratch:-} ]] || rm -rf "$scratch"
 }
@@ -51,10 +54,80 @@ episodes() {
 20250613T083109.273752Z.mp4 18" "$found"
 }
 
+# Arguments of play.sh: how many bytes of pictures it shows.
+shown() {
+  rm -f "$scratch/frames"
+  VIDEO_SINK="filesink location=$scratch/frames" timeout 60 "$pipelines/play.sh" "$@" >&2 </dev/null
+  stat -c %s "$scratch/frames"
+}
+
 play() {
-  local bytes=$((recording_frames * 320 * 240 * 3 / 2))
-  VIDEO_SINK="filesink location=$scratch/frames" "$pipelines/play.sh" b h264 >&2
-  same 'play.sh shows every frame' "$bytes" "$(stat -c %s "$scratch/frames")"
+  local range=(2025-06-13T10:30:55+02:00 2025-06-13T08:31:11Z) uri=reduct://${REDUCT_URL#http://}/b/h264
+  same 'play.sh shows every frame' "$((recording_frames * frame_bytes))" "$(shown b h264)"
+  same 'play.sh takes a range' "$((58 * frame_bytes))" "$(shown b h264 "${range[@]}")"
+  same 'play.sh takes a URI' "$((58 * frame_bytes))" "$(shown "$uri?start=${range[0]}&stop=${range[1]}")"
+}
+
+# Arguments of follow.sh. It gets a process group, as in a terminal.
+start_follower() {
+  rm -f "$scratch/pipe"
+  mkfifo "$scratch/pipe"
+  set -m
+  "$pipelines/follow.sh" "$@" >"$scratch/pipe" 2>&1 </dev/null &
+  follower=$!
+  set +m
+  exec {output}<"$scratch/pipe"
+}
+
+# TEXT: reads what follow.sh prints until a line has it.
+await() {
+  local line
+  while IFS= read -r -t 60 line <&"$output"; do
+    printf '%s\n' "$line" | tee -a "$scratch/table" >&2
+    [[ $line != *"$1"* ]] || return 0
+  done
+  fail "follow.sh does not print: $1"
+}
+
+# Ctrl-C.
+interrupt_follower() {
+  kill -INT -- "-$follower"
+  timeout 60 cat <&"$output" | tee -a "$scratch/table" >&2 || fail 'follow.sh does not end at Ctrl-C'
+  exec {output}<&-
+  wait "$follower" || fail "follow.sh ends with status $?"
+  follower=
+}
+
+follow() {
+  local folder=$scratch/followed file found
+  mkdir "$folder"
+  start_follower -d 1 -o "$folder/%d.mp4" b live
+  await "Waiting for 'b/live'"
+  write_recording b live
+  await "$folder/6.mp4" # is complete when the last record begins
+  interrupt_follower
+  found=$(for file in "$folder"/*; do
+    echo "${file##*/} $(packets "$file") $(awk -v file="$file" '$1 == file { print $2, $5, $7 }' "$scratch/table")"
+  done)
+  same 'follow.sh writes episodes during the recording, and the last one at Ctrl-C' "\
+0.mp4 10 2025-06-13T08:30:53.273752Z 10 duration
+1.mp4 10 2025-06-13T08:30:54.273752Z 10 duration
+2.mp4 10 2025-06-13T08:30:55.273752Z 10 duration
+3.mp4 10 2025-06-13T08:30:56.273752Z 10 duration
+4.mp4 10 2025-06-13T08:30:57.273752Z 10 duration
+5.mp4 10 2025-06-13T08:30:58.273752Z 10 gap
+6.mp4 10 2025-06-13T08:31:09.273752Z 10 duration
+7.mp4 10 2025-06-13T08:31:10.273752Z 10 duration
+8.mp4 10 2025-06-13T08:31:11.273752Z 10 eos" "$found"
+}
+
+follow_in_window() {
+  local bytes=$((recording_frames * frame_bytes)) found
+  mkfifo "$scratch/window"
+  VIDEO_SINK="filesink location=$scratch/window" start_follower --play b h264 0
+  found=$(timeout 60 head -c "$bytes" "$scratch/window" | wc -c)
+  interrupt_follower
+  same 'follow.sh --play shows every frame' "$bytes" "$found"
 }
 
 clip() {
@@ -84,5 +157,7 @@ api POST b/b
 write_recording b h264
 episodes
 play
+follow
+follow_in_window
 clip
 thumbnail

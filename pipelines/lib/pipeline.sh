@@ -12,7 +12,13 @@ reduct_source() {
   [[ -z ${4:-} ]] || source+=("stop=$4")
 }
 
-# Reads gst-launch's output and prints a row as soon as an episode is complete on disk.
+# The seconds of an option -d.
+nanoseconds() {
+  [[ $1 =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "-d takes seconds, not '$1'"
+  awk -v s="$1" 'BEGIN { printf "%.0f", s * 1e9 }'
+}
+
+# Reads gst-launch's output and prints a row as soon as an episode is complete on disk. Warnings go to standard error.
 episode_table() {
   local line name row='%-26s  %-27s  %8s  %6s  %8s  %s\n'
   local -A episode
@@ -20,6 +26,7 @@ episode_table() {
   # shellcheck disable=SC2059 # heading and rows share one format
   printf "$row" file 'capture time (UTC)' duration frames size reason
   while IFS= read -r line; do
+    [[ $line != 'WARNING: '* ]] || say "$line"
     [[ $line == *' (element): reduct-episode, '* ]] || continue
     for name in location start duration frames bytes reason; do
       episode[$name]=$(field "$name" "$line")
