@@ -12,15 +12,17 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 
-use common::SERVER;
 use common::mp4;
 use common::recording::Recording;
 use common::stream::{Stream, StreamSpec};
+use common::{SERVER, await_that};
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 
@@ -93,6 +95,28 @@ impl Drop for Display {
     }
 }
 
+/// Writes records until a command has begun an episode with them, and sends it Ctrl-C.
+fn end_with_an_episode(command: &mut Command, folder: &Path) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = child.spawn().expect("a shell");
+    let stream = Stream::make(StreamSpec::default());
+    let times = Cell::new(Recording::default().start_us);
+    await_that("no episode begins", || {
+        let start_us = times.get() + 60_000_000;
+        times.set(start_us);
+        let recording = Recording {
+            start_us,
+            ..Default::default()
+        };
+        recording.write(&SERVER, "b", "h264", &stream);
+        fs::read_dir(folder).expect("the folder").next().is_some()
+    });
+    let pid = child.id().to_string();
+    let status = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(status.expect("kill").success());
+    child.wait_with_output().expect("its output")
+}
+
 #[test]
 fn every_line_runs() {
     record();
@@ -104,25 +128,28 @@ fn every_line_runs() {
         let plugins = tempfile::tempdir().expect("a folder");
         let plugin = common::plugin_file();
         symlink(&plugin, plugins.path().join("libgstreduct.so")).expect("a link");
-        let output = Command::new("timeout")
-            .args(["60", "sh", "-c", &line])
+        let mut command = Command::new("timeout");
+        command
+            .args(["60", "sh", "-c", &format!("exec {line}")])
             .current_dir(folder.path())
             .env("GST_PLUGIN_PATH", plugins.path())
             .env("GST_REGISTRY", plugins.path().join("registry"))
             .env("REDUCT_URL", SERVER.url())
-            .env("DISPLAY", &display.name)
-            .output()
-            .expect("a shell");
+            .env("DISPLAY", &display.name);
+        let follows = line.contains("follow=true");
+        let output = match follows {
+            true => end_with_an_episode(&mut command, folder.path()),
+            false => command.output().expect("a shell"),
+        };
         assert!(output.status.success(), "{line}\n{output:?}");
         if line.contains("reductepisodesplit") {
             let episodes = mp4::episodes(folder.path());
             let frames: u64 = episodes.iter().map(|file| mp4::probe(file).frames).sum();
-            let expected = if line.contains("videotestsrc") {
-                300
-            } else {
-                60
-            };
-            assert_eq!(frames, expected, "{line}");
+            match follows {
+                true => assert!(frames > 0 && frames.is_multiple_of(10), "{frames}: {line}"),
+                false if line.contains("videotestsrc") => assert_eq!(frames, 300, "{line}"),
+                false => assert_eq!(frames, 60, "{line}"),
+            }
             mp4::assert_no_parts(folder.path());
         }
         if line.contains("multifilesink") {

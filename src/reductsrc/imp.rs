@@ -29,6 +29,10 @@
  * and `reducts://` URIs, `reduct://host:8383/bucket/entry?start=…`, whose parameters are properties,
  * and seeks in stream time, with `TRICKMODE_KEY_UNITS` also at rates below 0.
  *
+ * With `follow` it is a live source that goes on with what is written to the entry meanwhile, until
+ * the stop or an EOS event. It waits for an entry that is not there yet. Running time begins at that of
+ * the clock, also after a gap; the latency is as long as what comes late needs it.
+ *
  * What cannot be read in a record is left out, counted and warned of, or ends the stream
  * (`on-error`). The next buffer has the flag DISCONT if a reference picture is lost; a buffer that
  * lacks slices has the flag CORRUPTED. A range that begins without parameter sets gets the last ones
