@@ -100,7 +100,13 @@ impl Children {
     }
 
     /// Brings splitmuxsink to `state`, READY or NULL.
+    ///
+    /// Where it begins a file it can forget that it is stopped (1.22), and its thread would wait for
+    /// ever. That it is flushed it does not forget.
     pub fn stop_splitter(&self, state: gst::State) -> Result<(), gst::StateChangeError> {
+        if self.splitter.current_state() > gst::State::Ready {
+            self.input.send_event(gst::event::FlushStart::new());
+        }
         self.splitter.set_state(state).map(|_| ())
     }
 
