@@ -209,8 +209,10 @@ fn times_that_are_none() {
 }
 
 #[test]
-fn a_stop_before_the_start() {
-    assert_refused(&[("start", "2000"), ("stop", "1999")], &["stop", "1999"]);
+fn a_stop_that_is_not_after_the_start() {
+    for stop in ["1999", "2000"] {
+        assert_refused(&[("start", "2000"), ("stop", stop)], &["stop", stop]);
+    }
 }
 
 #[test]

@@ -750,13 +750,12 @@ fn start_without_stop_reads_to_the_end_and_stop_without_start_from_the_beginning
 fn a_range_without_records_is_eos() {
     let first = Recording::default().start_us;
     let ranges = [
-        // Before, between, after, and of no length.
+        // Before, between and after.
         (Some(first - HOUR_US), Some(first)),
         (Some(first + 1), Some(first + 100_000)),
         (Some(first + HOUR_US), Some(first + 2 * HOUR_US)),
         (Some(first + HOUR_US), None),
         (None, Some(first)),
-        (Some(first), Some(first)),
     ];
     for (start, stop) in ranges {
         let text = |time: Option<u64>| time.map(|time| time.to_string());
@@ -1098,12 +1097,12 @@ fn pauses_lose_and_double_nothing() {
 }
 
 #[test]
-fn states_may_change_fifty_times() {
+fn it_stops_in_any_moment() {
     let stream = example();
     let (bucket, _) = record(&laid_out_as(Layout::AccessUnit), &stream);
     let pipeline = pipeline(&SERVER, &bucket);
     let samples = pipeline.collect("out");
-    for round in 0..50 {
+    for round in 0..20 {
         pipeline.play();
         // Before the thread starts, as it starts, with the first picture, and after some more.
         match round % 4 {

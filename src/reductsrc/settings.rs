@@ -247,7 +247,7 @@ impl Settings {
             let stop = self.stop.as_deref().map(|text| time("stop", text));
             let (start, stop) = (start.transpose()?, stop.transpose()?);
             if let (Some(first), Some(end)) = (start, stop)
-                && first > end
+                && first >= end
             {
                 let stop = self.stop.as_deref().unwrap_or_default();
                 return Err(invalid("stop", stop, "a time after the property start"));
@@ -412,8 +412,10 @@ mod tests {
         assert_eq!(checked.program.len(), 1);
         assert_eq!(checked.program[0].start, Some(1_000_000));
         assert_eq!(checked.program[0].stop, Some(2_000_000));
-        assert!(range("5", "5").check().is_ok());
-        assert!(range("6", "5").check().is_err());
+        assert!(range("4", "5").check().is_ok());
+        for (start, stop) in [("5", "5"), ("6", "5")] {
+            assert!(range(start, stop).check().unwrap_err().contains("stop"));
+        }
     }
 
     #[test]
