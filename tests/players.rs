@@ -14,12 +14,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::SERVER;
 use common::line::record;
 use common::mp4;
 use common::pipeline::Pipeline;
 use common::recording::{Layout, Recording};
 use common::stream::{Stream, StreamSpec};
+use common::{SERVER, await_that};
 use gst::prelude::*;
 
 /// Records the example, an access unit or a group of pictures a record, and gives its address.
@@ -102,6 +102,51 @@ fn a_player_plays_and_seeks() {
         }
         pipeline.run().clean();
     }
+}
+
+/// What a person does with a player, in the time of the clock.
+#[test]
+fn a_player_goes_there_and_back_and_rests() {
+    let uri = address(Layout::Gop);
+    let pipeline = Pipeline::launch(&format!(
+        "playbin3 uri={uri} flags=video video-sink=\"fakesink sync=true\""
+    ));
+    let position = || pipeline.query_position::<gst::ClockTime>();
+    let ms = gst::ClockTime::from_mseconds;
+    let await_position = |time| {
+        await_that("the time stands", || {
+            position().is_some_and(|position| position >= time)
+        });
+        let now = position().expect("a position");
+        assert!(now < time + ms(1500), "{now} is far after {time}");
+    };
+    let seek = |time| {
+        let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE;
+        pipeline.seek_simple(flags, time).expect("a seek");
+    };
+    pipeline.play();
+    await_position(ms(300));
+    seek(ms(4000));
+    await_position(ms(4300));
+    seek(ms(1000));
+    let settled = || {
+        let (result, ..) = pipeline.state(gst::ClockTime::from_seconds(10));
+        assert_eq!(result, Ok(gst::StateChangeSuccess::Success));
+    };
+    settled();
+    await_position(ms(1300));
+    pipeline.set_state(gst::State::Paused).expect("a pause");
+    settled();
+    let paused_at = position();
+    let clock = gst::SystemClock::obtain();
+    let begin = clock.time();
+    await_that("the clock stands", || clock.time() > begin + ms(300));
+    assert_eq!(position(), paused_at);
+    pipeline.play();
+    settled();
+    await_position(ms(1600));
+    seek(ms(5500));
+    pipeline.run().clean();
 }
 
 #[test]
