@@ -216,6 +216,43 @@ fn a_stop_that_is_not_after_the_start() {
 }
 
 #[test]
+fn ranges_that_are_none() {
+    for value in ["5", "7/5", "5/5", "5/7,6/8", "7/8,5/6", "tomorrow/5"] {
+        assert_refused(&[("ranges", value)], &["ranges"]);
+    }
+}
+
+#[test]
+fn what_is_set_right_works() {
+    let bucket = example_bucket(&SERVER);
+    let url = SERVER.url();
+    let place = [
+        ("url", url.as_str()),
+        ("bucket", bucket.as_str()),
+        ("entry", "e"),
+    ];
+    let pipeline = pipeline(&place);
+    let source = pipeline.element("src");
+    let samples = pipeline.collect("out");
+    for (name, value) in [
+        ("entry", "no such entry"),
+        ("start", "yesterday"),
+        ("stop", "-1"),
+        ("ranges", "7/8,5/6"),
+        ("when", "[]"),
+        ("url", "nowhere"),
+    ] {
+        let before: Option<String> = source.property(name);
+        source.set_property(name, value);
+        let outcome = pipeline.run();
+        assert_error(&outcome, gst::ResourceError::Settings, &[name]);
+        source.set_property(name, before);
+    }
+    pipeline.run().clean();
+    assert_eq!(samples.get().len(), 60);
+}
+
+#[test]
 fn conditions_that_are_no_json_object() {
     for value in ["&good", "{", "[]", "1"] {
         assert_refused(&[("when", value)], &["when", value, "JSON"]);
