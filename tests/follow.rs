@@ -554,3 +554,21 @@ fn what_comes_late_makes_players_wait_longer() {
     assert!(is_live && least >= late && most.is_none(), "{least}");
     follower.end();
 }
+
+#[test]
+fn an_eos_event_ends_attempts() {
+    let server = Server::start();
+    let url = server.url();
+    server.kill();
+    // To find out what is newest, where the keyframe before the start is, and to read on.
+    for properties in ["", "start=5 start-mode=exact", "start=0"] {
+        let follower = Follower::new(&url, "b", properties);
+        let mut messages = Vec::new();
+        (follower.pipeline()).wait(&mut messages, |message| {
+            message.type_() == gst::MessageType::Warning
+        });
+        let begin = Instant::now();
+        assert_eq!(follower.end().buffers.len(), 0);
+        assert!(begin.elapsed() < Duration::from_secs(1), "{properties}");
+    }
+}

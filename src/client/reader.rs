@@ -131,7 +131,7 @@ impl RecordReader {
             _ => Arc::default(),
         };
         let panicked = Error::makes_no_sense().message(access.target());
-        let follows = query.follow.then(|| access.clone());
+        let follows = access.follows().then(|| access.clone());
         let session = Session::new(access.clone(), query, stats.clone(), sender.clone());
         let task = runtime.spawn(async move {
             let session = async {

@@ -8,7 +8,6 @@
 
 //! Reads a range to its end, and tries again what fails.
 
-use std::mem;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -57,6 +56,14 @@ enum Stop {
     Abandoned,
 }
 
+/// What there is after what was read.
+enum News {
+    /// Records up to this time.
+    UpTo(u64),
+    /// One that is still being written, and perhaps others before it.
+    Perhaps,
+}
+
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -75,8 +82,6 @@ pub struct Session {
     end: u64,
     /// For a range that is followed.
     pace: Option<Pace>,
-    /// Somebody knows that there is nothing yet.
-    has_told: bool,
     attempts: Attempts,
     evictions: EvictionWatch,
 }
@@ -96,7 +101,6 @@ impl Session {
             // With a stop in the far future the server takes a start after the newest record.
             end: query.stop.unwrap_or(u64::MAX),
             pace: (access.records.poll_interval.filter(|_| query.follow)).map(Pace::new),
-            has_told: false,
             attempts: Attempts::new(access.records.limits.retries),
             evictions: EvictionWatch::new(query.start),
             access,
@@ -153,43 +157,48 @@ impl Session {
                 read => read,
             };
         }
-        while let Some(newest) = self.await_news().await? {
-            let until = newest.map_or(self.end, |newest| self.end.min(newest.saturating_add(1)));
+        while let Some(news) = self.await_news().await? {
+            let until = match news {
+                News::UpTo(newest) => self.end.min(newest.saturating_add(1)),
+                News::Perhaps => self.end,
+            };
             match self.read_until(until).await {
                 // It was there a moment ago.
                 Err(Stop::Failed(error)) if error.cause == Cause::Status(404) => continue,
                 read => read?,
             }
-            if newest.is_some() {
+            if let News::UpTo(_) = news {
                 self.next = until; // A condition may have left out the newest one.
             }
         }
         Ok(())
     }
 
-    /// Waits for records after what was read. Gives the time of the newest one as far as it is known,
-    /// or `None` if nothing comes any more.
-    async fn await_news(&mut self) -> Result<Option<Option<u64>>, Stop> {
+    /// Waits for records after what was read; `None` if nothing comes any more.
+    async fn await_news(&mut self) -> Result<Option<News>, Stop> {
         let lanes = self.access.lanes(View::Range)?;
         let timeout = self.access.connection.timeout();
+        let mut missing = 0;
         while let Some(pace) = &mut self.pace
             && self.next < self.end
         {
             pace.wait().await;
             let newest = lanes.take().await?.newest().await?;
             self.attempts.reset();
+            missing += u32::from(newest == Newest::Nothing);
             match newest {
                 Newest::Time(time) if time >= self.next => {
                     pace.reset();
-                    return Ok(Some(Some(time)));
+                    return Ok(Some(News::UpTo(time)));
                 }
-                Newest::Unfinished => return Ok(Some(None)), // There may be others before it.
+                Newest::Unfinished => return Ok(Some(News::Perhaps)),
                 Newest::Time(_) | Newest::Nothing => {}
             }
             if is_past(self.end) && timeout.is_some_and(|timeout| pace.silence() > timeout) {
                 break;
             }
-            if newest == Newest::Nothing && !mem::replace(&mut self.has_told, true) {
+            // Not at once: for a moment ReductStore finds nothing in an entry that is new.
+            if missing == 2 {
                 let Records { bucket, entry, .. } = &self.access.records;
                 let url = self.access.connection.url();
                 let text = format!(
