@@ -30,6 +30,7 @@ mod settings;
 mod stats;
 mod stream;
 mod timeline;
+mod whole_records;
 
 /// What gives access units their times. Public for the benchmarks only.
 pub mod stamping {

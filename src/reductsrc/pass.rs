@@ -23,6 +23,7 @@ use super::reorder::{Reorder, Stamp};
 use super::segments::{Segments, Show};
 use super::stats::Stats;
 use super::timeline::{self, NoFrameRate, Slot, Timeline};
+use super::whole_records::WholeRecords;
 use super::{CAT, OnError};
 use crate::client::{
     Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
@@ -82,6 +83,8 @@ pub struct Scope {
     pub keyframes_only: bool,
     /// Records say if they are keyframes.
     pub are_labelled: bool,
+    /// Those in force.
+    pub caps: Option<gst::Caps>,
 }
 
 /// How a reading ends that has a stop.
@@ -170,8 +173,6 @@ enum Source {
     /// The first record lacks parameter sets.
     LookingBack(Box<LookingBack>),
     Ended,
-    /// As after an error that was told: there is nothing more, but no end either.
-    Failed,
 }
 
 #[derive(Debug)]
@@ -222,7 +223,7 @@ impl Pass {
             is_too_late: false,
             failure: None,
             steps: VecDeque::new(),
-            caps: None,
+            caps: scope.caps.clone(),
             scope,
             common,
         }
@@ -294,7 +295,6 @@ impl Pass {
                 let last = self.last_step();
                 self.steps.push_back(last);
             }
-            Source::Failed => return Err(ReadError::Flushed),
         }
         Ok(())
     }
@@ -521,7 +521,6 @@ impl Pass {
     /// success.
     fn last_step(&mut self) -> Step {
         if let Some(failure) = self.failure.take() {
-            self.source = Source::Failed;
             return Step::Fail(failure);
         }
         if self.is_too_late {
@@ -530,7 +529,6 @@ impl Pass {
         let delivered = self.common.stats.access_units.load(Ordering::Relaxed);
         match self.only_damage.filter(|_| delivered == 0) {
             Some((time, damage)) => {
-                self.source = Source::Failed;
                 let text = damage::describe(time, &Fault::Damage(damage));
                 Step::Fail(gst::error_msg!(
                     gst::StreamError::Decode,
@@ -746,24 +744,6 @@ impl Pass {
             .stats
             .access_units
             .fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Whether records hold whole access units, so that the last one needs not wait for the next record.
-#[derive(Debug, Default)]
-struct WholeRecords {
-    begun: usize,
-    is_disproved: bool,
-}
-
-impl WholeRecords {
-    /// Takes what a record brought. Tells whether its last access unit is complete.
-    fn note(&mut self, pushed: Pushed) -> bool {
-        let has_part = pushed.continues || pushed.begun == 0;
-        self.is_disproved |= has_part && !pushed.completes_pair;
-        self.begun += usize::from(pushed.begun > 0);
-        // The first one may be the end of an access unit, and the next one the begin of another.
-        self.begun > 2 && !self.is_disproved
     }
 }
 

@@ -576,6 +576,7 @@ impl Stream {
             keyframes_only: seek
                 .is_some_and(|seek| seek.flags.contains(gst::SegmentFlags::TRICKMODE_KEY_UNITS)),
             are_labelled: self.keyframes.are_labelled(),
+            caps: self.caps.clone(),
         };
         let pass = Box::new(Pass::new(self.common.clone(), scope));
         self.state = State::Reading { piece, pass };
@@ -594,12 +595,7 @@ impl Stream {
             self.set_zeros(origin, origin);
         }
         match &step {
-            Step::Caps(caps) => {
-                if self.caps.as_ref() == Some(caps) {
-                    return Ok(None);
-                }
-                self.caps = Some(caps.clone());
-            }
+            Step::Caps(caps) => self.caps = Some(caps.clone()),
             Step::Segment(segment) => {
                 if let Some(segment) = segment.downcast_ref::<ClockTime>() {
                     if self.backwards.is_some() && self.segment == *segment {

@@ -1,0 +1,93 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Whether records hold whole access units, so that the last one of a record need not wait for the
+//! next record to be complete.
+
+use crate::h264::Pushed;
+
+/// Records with the begin of an access unit before it is believed that they hold whole ones: the first
+/// may be the end of one that is cut in parts, and the second the begin of another.
+const EVIDENCE: usize = 3;
+
+/// Watches how records begin and end.
+#[derive(Debug, Default)]
+pub struct WholeRecords {
+    begun: usize,
+    is_disproved: bool,
+}
+
+impl WholeRecords {
+    /// Takes what a record brought. Tells whether its last access unit is complete.
+    pub fn note(&mut self, pushed: Pushed) -> bool {
+        // A field is a record of its own as well.
+        let has_part = pushed.continues || pushed.begun == 0;
+        self.is_disproved |= has_part && !pushed.completes_pair;
+        self.begun += usize::from(pushed.begun > 0);
+        self.begun >= EVIDENCE && !self.is_disproved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many access units begin in each record, and whether it goes on with one before.
+    fn run(records: &[(usize, bool)]) -> Vec<bool> {
+        let mut whole = WholeRecords::default();
+        let note = |&(begun, continues): &(usize, bool)| {
+            whole.note(Pushed {
+                begun,
+                continues,
+                ..Default::default()
+            })
+        };
+        records.iter().map(note).collect()
+    }
+
+    #[test]
+    fn whole_access_units() {
+        let expected = [false, false, true, true];
+        assert_eq!(run(&[(1, false); 4]), expected);
+        assert_eq!(run(&[(10, false); 4]), expected);
+    }
+
+    #[test]
+    fn slices() {
+        // From the last of four slices on.
+        let mut records = vec![(1, false)];
+        records.extend([(1, false), (0, true), (0, true), (0, true)].repeat(3));
+        assert!(!run(&records).contains(&true));
+    }
+
+    #[test]
+    fn parameter_sets_by_themselves() {
+        let records = [(1, false), (1, false), (0, false), (1, false), (1, false)];
+        assert!(!run(&records).contains(&true));
+    }
+
+    #[test]
+    fn records_that_are_cut_anywhere() {
+        let records = [(3, false), (3, true), (3, true), (3, false), (3, false)];
+        assert!(!run(&records).contains(&true));
+    }
+
+    #[test]
+    fn fields() {
+        let mut whole = WholeRecords::default();
+        let fields = (0..8).map(|field| Pushed {
+            begun: usize::from(field % 2 == 0),
+            continues: field % 2 == 1,
+            completes_pair: field % 2 == 1,
+            damage: None,
+        });
+        let complete: Vec<_> = fields.map(|field| whole.note(field)).collect();
+        assert_eq!(complete[..4], [false; 4]);
+        assert_eq!(complete[4..], [true; 4]);
+    }
+}
