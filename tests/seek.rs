@@ -520,12 +520,17 @@ fn fast_forward_shows_keyframes() {
 #[test]
 fn backwards_it_shows_keyframes() {
     let stream = b_frames();
+    let from_the_epoch_on = Recording {
+        start_us: 0,
+        ..laid_out_as(Layout::AccessUnit)
+    };
     for bucket in [
         labelled(&stream),
         line::record(&laid_out_as(Layout::AccessUnit), &stream),
         line::record(&laid_out_as(Layout::Gop), &stream),
         line::record(&laid_out_as(Layout::Gops(2)), &stream),
         line::record(&laid_out_as(Layout::Nal), &stream),
+        line::record(&from_the_epoch_on, &stream),
     ] {
         let player = Player::new(&bucket, "");
         for (from, until, expected) in [

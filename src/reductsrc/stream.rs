@@ -77,7 +77,7 @@ pub struct Stream {
     seek: Option<Seek>,
     /// The pieces that are still to be read; `None` before it is known which.
     pieces: Option<VecDeque<Piece>>,
-    /// What is left to be shown backwards: from the first time to the second one.
+    /// What is left to be shown backwards: from the first time to before the second one.
     backwards: Option<(u64, u64)>,
     /// Keyframes that were read forwards and are to be shown backwards.
     stack: Vec<gst::Buffer>,
@@ -314,7 +314,7 @@ impl Stream {
             self.backwards = (seek.rate < 0.0).then(|| {
                 // The first picture's parameter sets may be in a record before it.
                 let from = capture(seek.from).saturating_sub(MOST_SPREAD);
-                (from, seek.until.map_or(u64::MAX, capture))
+                (from, until.unwrap_or(u64::MAX))
             });
             self.seek = self.wanted.take();
         }
@@ -337,7 +337,10 @@ impl Stream {
         if let Some(buffer) = self.stack.pop() {
             return Some(Step::Push(buffer));
         }
-        let (from, latest) = self.backwards?;
+        let (from, end) = self.backwards?;
+        let Some(latest) = end.checked_sub(1) else {
+            return Some(Step::End);
+        };
         let newest = self.common.stats.extent.newest();
         let latest = latest.min(newest.map_or(u64::MAX, ClockTime::useconds));
         let piece = (self.program.iter()).rfind(|piece| piece.start.unwrap_or(0) <= latest);
@@ -353,7 +356,7 @@ impl Stream {
         }
         match self.keyframes.at_or_before(latest, floor) {
             Known::Keyframe(time) => {
-                self.backwards = time.checked_sub(1).map(|latest| (from, latest));
+                self.backwards = Some((from, time));
                 let stop = time.saturating_add(MOST_SPREAD);
                 let keyframe =
                     Piece::new(Some(time), Some(stop), Begin::KeyframeAfter, End::Records);
@@ -377,7 +380,7 @@ impl Stream {
         if start <= from {
             return Some(Step::End);
         }
-        self.backwards = Some((from, start - 1));
+        self.backwards = Some((from, start));
         None
     }
 
