@@ -237,7 +237,7 @@ fn killed_process() {
 
 #[test]
 fn stream_default() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     assert_eq!(
         stream.gops(),
         [0..10, 10..20, 20..30, 30..40, 40..50, 50..60]
@@ -318,7 +318,7 @@ fn stream_with_b_frames() {
 
 #[test]
 fn stream_start_codes() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let codes = |stream: &Stream| -> Vec<usize> {
         let bytes = stream.bytes();
         let zeros = |r: std::ops::Range<usize>| bytes[r].iter().take_while(|b| **b == 0).count();
@@ -335,7 +335,7 @@ fn stream_start_codes() {
 
 #[test]
 fn stream_headers_once() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let once = stream.headers_once();
     let types = types(&once).concat();
     assert_eq!(types.iter().filter(|t| **t == 7).count(), 1);
@@ -345,7 +345,7 @@ fn stream_headers_once() {
 
 #[test]
 fn stream_with_auds() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let auds = stream.with_auds();
     assert!(types(&auds).iter().all(|types| types[0] == 9));
     assert_same_pictures(&auds, &stream);
@@ -396,7 +396,7 @@ fn stream_with_intra_refresh() {
 
 #[test]
 fn stream_with_noise() {
-    let pattern = Stream::make(StreamSpec::default()).bytes().len();
+    let pattern = Stream::example().bytes().len();
     let noise = Stream::make(StreamSpec {
         content: Content::Noise,
         ..Default::default()
@@ -406,7 +406,7 @@ fn stream_with_noise() {
 
 #[test]
 fn stream_with_sps_change() {
-    let small = Stream::make(StreamSpec::default());
+    let small = Stream::example();
     let large = Stream::make(StreamSpec {
         size: (320, 240),
         frames: 30,
@@ -420,7 +420,7 @@ fn stream_with_sps_change() {
 
 #[test]
 fn decoder_judges() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     assert_ne!(mp4::decode_stream(&stream.slice(5..9)).complaints, "");
     // A missing frame passes without a word: only the checksums tell.
     let mut holed = stream.clone();
@@ -433,7 +433,7 @@ fn decoder_judges() {
 
 #[test]
 fn recording_layouts() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let lay = |layout| {
         Recording {
             layout,
@@ -478,7 +478,7 @@ fn recording_layouts() {
 
 #[test]
 fn recording_holes_losses_and_jitter() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let recording = Recording {
         holes: vec![(25, 10_000_000)],
         lost: vec![31..33, 33..34],
@@ -513,7 +513,7 @@ fn recording_holes_losses_and_jitter() {
 #[test]
 fn pipeline_remux() {
     let folder = tempfile::tempdir().unwrap();
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let (input, output) = (folder.path().join("in.mkv"), folder.path().join("out.mp4"));
     mkv(&stream, &input);
     let outcome = Pipeline::launch(&format!(

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use common::child;
 use common::mp4;
 use common::pipeline::{Outcome, Pipeline};
-use common::stream::{Stream, StreamSpec};
+use common::stream::Stream;
 use gst::ClockTime;
 use gst::prelude::*;
 use tempfile::TempDir;
@@ -206,7 +206,7 @@ fn a_missing_folder_is_an_error() {
 fn a_stream_without_times_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let stream = folder.path().join("stream.h264");
-    fs::write(&stream, Stream::make(StreamSpec::default()).bytes()).unwrap();
+    fs::write(&stream, Stream::example().bytes()).unwrap();
     let outcome = Pipeline::launch(&format!(
         "filesrc location={} ! h264parse name=camera ! reductepisodesplit location={}/%d.mp4",
         stream.display(),

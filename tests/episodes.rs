@@ -140,10 +140,6 @@ impl Export {
 }
 
 /// Six groups of ten pictures at 10 fps, as in ReductStore's own example.
-fn example() -> Stream {
-    Stream::make(StreamSpec::default())
-}
-
 /// Records a stream in a bucket of its own.
 fn record(recording: &Recording, stream: &Stream) -> String {
     let bucket = SERVER.new_bucket();
@@ -160,7 +156,7 @@ fn access_units() -> Recording {
 
 #[test]
 fn without_limit_the_example_is_one_episode() {
-    let stream = example();
+    let stream = Stream::example();
     let export = export(&record(&Recording::default(), &stream), "", "");
     assert_eq!(export.summary(), [(6000, 60, "eos")]);
     assert_eq!(export.pictures(), mp4::stream_checksums(&stream));
@@ -168,7 +164,7 @@ fn without_limit_the_example_is_one_episode() {
 
 #[test]
 fn the_card_line_makes_three_episodes_of_the_example() {
-    let stream = example();
+    let stream = Stream::example();
     let recording = Recording::default();
     let export = export(&record(&recording, &stream), "", TWO_SECONDS);
     assert_eq!(
@@ -189,7 +185,7 @@ fn the_card_line_makes_three_episodes_of_the_example() {
 
 #[test]
 fn how_records_are_cut_changes_nothing() {
-    let stream = example();
+    let stream = Stream::example();
     let reference = export(&record(&Recording::default(), &stream), "", TWO_SECONDS);
     for layout in [
         Layout::AccessUnit,
@@ -223,7 +219,7 @@ fn how_records_are_cut_changes_nothing() {
 
 #[test]
 fn jitter_of_a_millisecond_changes_nothing() {
-    let stream = example();
+    let stream = Stream::example();
     let recording = Recording {
         jitter_us: |record| [0, 1000, -1000][record % 3],
         ..access_units()
@@ -242,7 +238,7 @@ fn jitter_of_a_millisecond_changes_nothing() {
 
 #[test]
 fn a_gap_ends_an_episode() {
-    let stream = example();
+    let stream = Stream::example();
     for layout in [Layout::Gop, Layout::AccessUnit, Layout::Gops(2)] {
         let recording = Recording {
             layout,
@@ -264,7 +260,7 @@ fn a_gap_ends_an_episode() {
 
 #[test]
 fn without_gap_detection_a_hole_is_closed() {
-    let stream = example();
+    let stream = Stream::example();
     let recording = Recording {
         holes: vec![(30, 10 * SECOND_US)],
         ..Default::default()
@@ -285,7 +281,7 @@ fn without_gap_detection_a_hole_is_closed() {
 
 #[test]
 fn limits_hold_on_both_sides_of_a_gap() {
-    let stream = example();
+    let stream = Stream::example();
     let recording = Recording {
         holes: vec![(30, 10 * SECOND_US)],
         ..Default::default()
@@ -308,7 +304,7 @@ fn limits_hold_on_both_sides_of_a_gap() {
 
 #[test]
 fn after_a_gap_what_cannot_be_decoded_is_dropped_and_counted() {
-    let stream = example();
+    let stream = Stream::example();
     let recording = Recording {
         lost: vec![25..45],
         ..access_units()
@@ -329,7 +325,7 @@ fn after_a_gap_what_cannot_be_decoded_is_dropped_and_counted() {
 
 #[test]
 fn one_missing_frame_is_no_gap_and_three_are() {
-    let stream = example();
+    let stream = Stream::example();
     let frames = |lost: std::ops::Range<usize>| {
         let recording = Recording {
             lost: vec![lost],
@@ -366,7 +362,7 @@ fn without_a_frame_rate_there_are_no_gaps() {
 
 #[test]
 fn a_range_may_begin_and_end_within_a_group() {
-    let stream = example();
+    let stream = Stream::example();
     let recording = access_units();
     let bucket = record(&recording, &stream);
     let at = |frame| recording.frame_us(frame, stream.fps);
@@ -380,7 +376,7 @@ fn a_range_may_begin_and_end_within_a_group() {
 
 #[test]
 fn a_condition_on_a_label_picks_records() {
-    let stream = example();
+    let stream = Stream::example();
     let bucket = SERVER.new_bucket();
     let mut laid = Recording::default().lay(&stream);
     for (group, laid) in laid.iter_mut().enumerate() {
@@ -398,14 +394,14 @@ fn a_condition_on_a_label_picks_records() {
 #[test]
 fn an_empty_range_writes_nothing() {
     let recording = Recording::default();
-    let bucket = record(&recording, &example());
+    let bucket = record(&recording, &Stream::example());
     let after = recording.start_us + 3600 * SECOND_US;
     export(&bucket, &format!("start={after}"), "").nothing_is_written();
 }
 
 #[test]
 fn a_range_without_a_keyframe_writes_nothing() {
-    let stream = example();
+    let stream = Stream::example();
     let recording = access_units();
     let bucket = record(&recording, &stream);
     let at = |frame| recording.frame_us(frame, stream.fps);
@@ -418,7 +414,7 @@ fn a_range_without_a_keyframe_writes_nothing() {
 
 #[test]
 fn another_sps_begins_an_episode() {
-    let stream = example().then(Stream::make(StreamSpec {
+    let stream = Stream::example().then(Stream::make(StreamSpec {
         size: (192, 144),
         frames: 30,
         ..Default::default()
@@ -441,9 +437,15 @@ fn streams_of_every_kind_keep_every_frame() {
     let streams = [
         ("four slices", make("slices=4")),
         ("AUDs", make("aud=1")),
-        ("headers once", example().headers_once()),
-        ("three-byte start codes", example().start_codes::<3>()),
-        ("four-byte start codes", example().start_codes::<4>()),
+        ("headers once", Stream::example().headers_once()),
+        (
+            "three-byte start codes",
+            Stream::example().start_codes::<3>(),
+        ),
+        (
+            "four-byte start codes",
+            Stream::example().start_codes::<4>(),
+        ),
     ];
     for (kind, stream) in streams {
         for layout in [Layout::Gop, Layout::AccessUnit, Layout::AccessUnits(3)] {
@@ -461,7 +463,7 @@ fn streams_of_every_kind_keep_every_frame() {
 
 #[test]
 fn the_capture_time_is_everywhere_the_same() {
-    let stream = example();
+    let stream = Stream::example();
     let recording = Recording::default();
     let bucket = SERVER.new_bucket();
     let laid = recording.write(&SERVER, &bucket, "e", &stream);
@@ -521,7 +523,7 @@ fn an_error_in_the_middle_leaves_earlier_episodes_whole() {
 
 #[test]
 fn a_hundred_runs_end_and_give_the_same_files() {
-    let stream = example();
+    let stream = Stream::example();
     let bucket = record(&access_units(), &stream);
     let mut different = BTreeSet::new();
     for _ in 0..100 {
@@ -540,7 +542,7 @@ fn a_hundred_runs_end_and_give_the_same_files() {
 
 #[test]
 fn stats_add_up() {
-    let stream = example();
+    let stream = Stream::example();
     let recording = Recording {
         lost: vec![25..45],
         ..access_units()

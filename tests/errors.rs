@@ -67,7 +67,7 @@ fn assert_error(outcome: &Outcome, code: impl glib::error::ErrorDomain + Debug, 
 /// A recording of ReductStore's own example in a bucket of its own.
 fn example_bucket(server: &Server) -> String {
     let bucket = server.new_bucket();
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     Recording::default().write(server, &bucket, "e", &stream);
     bucket
 }
@@ -294,7 +294,7 @@ fn another_content_type() {
 #[test]
 fn another_content_type_after_video() {
     let bucket = SERVER.new_bucket();
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let recording = Recording {
         layout: Layout::AccessUnit,
         ..Default::default()
@@ -315,13 +315,13 @@ fn another_content_type_after_video() {
 
 #[test]
 fn the_content_type_may_have_parameters_and_capitals() {
-    let unit = Stream::make(StreamSpec::default()).units[0].clone();
+    let unit = Stream::example().units[0].clone();
     read_record("Video/H264; profile=high", unit).clean();
 }
 
 #[test]
 fn length_prefixed_nal_units() {
-    let units = Stream::make(StreamSpec::default()).units;
+    let units = Stream::example().units;
     let avcc = units.iter().flat_map(|unit| nal_units(unit));
     let avcc = avcc.flat_map(|nal| [&(nal.len() as u32).to_be_bytes(), nal].concat());
     let outcome = read_record("video/h264", avcc.collect());
@@ -338,7 +338,7 @@ fn bytes_that_are_no_h264() {
 #[test]
 fn a_label_that_cannot_be_read() {
     let bucket = SERVER.new_bucket();
-    let record = Stream::make(StreamSpec::default()).bytes();
+    let record = Stream::example().bytes();
     let labels = [("fps", "\"10")];
     SERVER.write(&bucket, "e", 1, "video/h264", &labels, record);
     read(&SERVER.url(), &bucket, "e", &[("fps", "10/1")]).clean();
@@ -535,7 +535,7 @@ fn assert_token_stays_secret(test: &str, set: &[(&str, &str)], environment: &[(&
     let start = |token| {
         let server = Server::builder().token(token).start();
         server.create_bucket("b");
-        let stream = Stream::make(StreamSpec::default());
+        let stream = Stream::example();
         Recording::default().write(&server, "b", "e", &stream);
         server
     };

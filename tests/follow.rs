@@ -18,20 +18,9 @@ use common::pipeline::{Pipeline, capture_us, stat};
 use common::proxy::{Fate, Kind, Proxy};
 use common::recording::{LAYOUTS, Laid, Layout, Recording, capture_times_us};
 use common::server::Server;
-use common::stream::{Stream, StreamSpec};
+use common::stream::Stream;
 use common::{SERVER, await_that};
 use gst::prelude::*;
-
-fn example() -> Stream {
-    Stream::make(StreamSpec::default())
-}
-
-fn b_frames() -> Stream {
-    Stream::make(StreamSpec {
-        x264_params: "bframes=3:b-pyramid=normal",
-        ..Default::default()
-    })
-}
 
 /// One access unit a record.
 fn recording() -> Recording {
@@ -107,7 +96,7 @@ fn await_polls(proxy: &Proxy) {
 
 #[test]
 fn each_frame_that_is_written_comes_once_and_in_order() {
-    for stream in [example(), b_frames()] {
+    for stream in [Stream::example(), Stream::with_b_frames()] {
         for layout in LAYOUTS {
             let recording = Recording {
                 layout,
@@ -134,7 +123,7 @@ fn each_frame_that_is_written_comes_once_and_in_order() {
 
 #[test]
 fn a_frame_does_not_wait_for_the_next_one() {
-    let laid = recording().lay(&example());
+    let laid = recording().lay(&Stream::example());
     let bucket = SERVER.new_bucket();
     let follower = Follower::of(&bucket);
     // With the third record it is known that each is a whole access unit.
@@ -148,7 +137,7 @@ fn a_frame_does_not_wait_for_the_next_one() {
 
 #[test]
 fn without_a_start_it_begins_with_what_is_written_from_now_on() {
-    let stream = example();
+    let stream = Stream::example();
     let laid = recording().lay(&stream);
     for (mode, first) in [("keyframe-after", 30), ("keyframe-before", 20)] {
         let bucket = SERVER.new_bucket();
@@ -165,7 +154,7 @@ fn without_a_start_it_begins_with_what_is_written_from_now_on() {
 
 #[test]
 fn it_waits_for_an_entry_that_is_not_there_yet() {
-    let stream = example();
+    let stream = Stream::example();
     let laid = recording().lay(&stream);
     for properties in [
         "",
@@ -209,7 +198,7 @@ fn an_eos_event_ends_a_wait() {
 
 #[test]
 fn after_a_gap_running_time_is_that_of_the_clock() {
-    let stream = example();
+    let stream = Stream::example();
     let recording = Recording {
         holes: vec![(30, 5_000_000)],
         ..recording()
@@ -255,7 +244,7 @@ fn after_a_gap_running_time_is_that_of_the_clock() {
 
 #[test]
 fn it_ends_at_the_stop() {
-    let stream = example();
+    let stream = Stream::example();
     let laid = recording().lay(&stream);
     for (mode, stop, written, frames) in [
         ("exact", 25, 26, 25),
@@ -276,7 +265,7 @@ fn it_ends_at_the_stop() {
 #[test]
 fn it_ends_when_the_stop_is_past_and_nothing_comes() {
     let bucket = SERVER.new_bucket();
-    write(&SERVER, &bucket, &recording().lay(&example())[..10]);
+    write(&SERVER, &bucket, &recording().lay(&Stream::example())[..10]);
     let properties = format!("start=0 stop={} timeout=300", at(20));
     let follower = Follower::new(&SERVER.url(), &bucket, &properties);
     assert_eq!(follower.0.finish().clean().buffers.len(), 10);
@@ -284,7 +273,7 @@ fn it_ends_when_the_stop_is_past_and_nothing_comes() {
 
 #[test]
 fn episodes_are_finished_while_the_recording_goes_on() {
-    let stream = example();
+    let stream = Stream::example();
     let laid = recording().lay(&stream);
     let bucket = SERVER.new_bucket();
     let line = Line::new(
@@ -324,7 +313,7 @@ fn episodes_are_finished_while_the_recording_goes_on() {
 fn a_server_that_is_restarted_is_followed_on() {
     let server = Server::start();
     server.create_bucket("b");
-    let stream = example();
+    let stream = Stream::example();
     let laid = recording().lay(&stream);
     write(&server, "b", &laid[..20]);
     let follower = Follower::new(&server.url(), "b", "start=0");
@@ -346,7 +335,7 @@ fn a_token_that_is_revoked_ends_it() {
     let server = Server::builder().token("all").start();
     server.create_bucket("b");
     let token = server.create_token("reader", &["b"]);
-    write(&server, "b", &recording().lay(&example())[..20]);
+    write(&server, "b", &recording().lay(&Stream::example())[..20]);
     let follower = Follower::new(&server.url(), "b", &format!("start=0 api-token={token}"));
     follower.await_stat("access-units", 20);
     server.remove_token("reader");
@@ -362,7 +351,7 @@ fn a_token_that_is_revoked_ends_it() {
 #[test]
 fn an_idle_entry_is_asked_less_and_less() {
     let bucket = SERVER.new_bucket();
-    write(&SERVER, &bucket, &recording().lay(&example())[..20]);
+    write(&SERVER, &bucket, &recording().lay(&Stream::example())[..20]);
     let proxy = Proxy::start(&SERVER, |_, _| Fate::Pass);
     let requests = || {
         let kinds = [Kind::Other, Kind::Query, Kind::Batch];
@@ -387,7 +376,7 @@ fn an_idle_entry_is_asked_less_and_less() {
 
 #[test]
 fn other_clients_are_not_slowed() {
-    let laid = recording().lay(&example());
+    let laid = recording().lay(&Stream::example());
     let followers: Vec<_> = (0..8)
         .map(|_| {
             let bucket = SERVER.new_bucket();
@@ -415,7 +404,7 @@ fn other_clients_are_not_slowed() {
 #[test]
 fn it_is_a_live_source() {
     let bucket = SERVER.new_bucket();
-    write(&SERVER, &bucket, &recording().lay(&example())[..20]);
+    write(&SERVER, &bucket, &recording().lay(&Stream::example())[..20]);
     let source = |follow: bool| {
         let pipeline = Pipeline::launch(&format!(
             "reductsrc name=source url={} bucket={bucket} entry=e follow={follow} start=0 \
@@ -437,7 +426,7 @@ fn it_is_a_live_source() {
 
 #[test]
 fn a_pause_loses_nothing() {
-    let stream = example();
+    let stream = Stream::example();
     let laid = recording().lay(&stream);
     let bucket = SERVER.new_bucket();
     write(&SERVER, &bucket, &laid[..20]);
@@ -455,7 +444,7 @@ fn a_pause_loses_nothing() {
 
 #[test]
 fn the_duration_grows() {
-    let laid = recording().lay(&example());
+    let laid = recording().lay(&Stream::example());
     let bucket = SERVER.new_bucket();
     write(&SERVER, &bucket, &laid[..10]);
     let follower = Follower::of(&bucket);
@@ -476,7 +465,7 @@ fn the_duration_grows() {
 
 #[test]
 fn seeks_go_back_and_follow_on() {
-    let stream = example();
+    let stream = Stream::example();
     let laid = recording().lay(&stream);
     let bucket = SERVER.new_bucket();
     write(&SERVER, &bucket, &laid[..40]);
@@ -495,7 +484,7 @@ fn seeks_go_back_and_follow_on() {
 
 #[test]
 fn conditions_choose_what_is_followed() {
-    let stream = example();
+    let stream = Stream::example();
     let mut laid = recording().lay(&stream);
     for (index, laid) in laid.iter_mut().enumerate() {
         let is_good = (!(20..40).contains(&index)).to_string();
@@ -531,7 +520,7 @@ fn what_cannot_be_followed_is_an_error() {
 
 #[test]
 fn what_comes_late_makes_players_wait_longer() {
-    let laid = recording().lay(&example());
+    let laid = recording().lay(&Stream::example());
     let bucket = SERVER.new_bucket();
     let follower = Follower::of(&bucket);
     write(&SERVER, &bucket, &laid[..10]);

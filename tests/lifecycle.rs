@@ -16,7 +16,7 @@ use common::child;
 use common::line::{Line, Reading, record};
 use common::pipeline::{Pipeline, stat};
 use common::recording::{Layout, Recording};
-use common::stream::{Stream, StreamSpec};
+use common::stream::Stream;
 use common::{SERVER, await_that};
 use gst::prelude::*;
 
@@ -28,7 +28,7 @@ fn example() -> String {
         layout: Layout::AccessUnit,
         ..Default::default()
     };
-    record(&recording, &Stream::make(StreamSpec::default()))
+    record(&recording, &Stream::example())
 }
 
 /// How many files and threads this process has.

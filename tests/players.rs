@@ -18,7 +18,7 @@ use common::line::record;
 use common::mp4;
 use common::pipeline::Pipeline;
 use common::recording::{Layout, Recording};
-use common::stream::{Stream, StreamSpec};
+use common::stream::Stream;
 use common::{SERVER, await_that};
 use gst::prelude::*;
 
@@ -28,7 +28,7 @@ fn address(layout: Layout) -> String {
         layout,
         ..Default::default()
     };
-    let bucket = record(&recording, &Stream::make(StreamSpec::default()));
+    let bucket = record(&recording, &Stream::example());
     let server = SERVER.url();
     let server = server.strip_prefix("http://").expect("no TLS");
     format!("reduct://{server}/{bucket}/e")

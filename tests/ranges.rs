@@ -14,21 +14,10 @@ use common::line::{self, Read};
 use common::mp4;
 use common::pipeline::{Pipeline, capture_us};
 use common::recording::{LAYOUTS, Layout, Recording};
-use common::stream::{Stream, StreamSpec};
+use common::stream::Stream;
 use common::{SERVER, line::record};
 
 const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(100);
-
-fn example() -> Stream {
-    Stream::make(StreamSpec::default())
-}
-
-fn b_frames() -> Stream {
-    Stream::make(StreamSpec {
-        x264_params: "bframes=3:b-pyramid=normal",
-        ..Default::default()
-    })
-}
 
 fn laid_out_as(layout: Layout) -> Recording {
     Recording {
@@ -61,7 +50,7 @@ fn frames(bucket: &str, stream: &Stream, properties: &str) -> (Vec<usize>, u64) 
 
 #[test]
 fn a_range_begins_as_start_mode_says() {
-    let stream = example();
+    let stream = Stream::example();
     // Each keyframe is at the beginning of a record.
     for layout in [Layout::AccessUnit, Layout::Gop] {
         let bucket = record(&laid_out_as(layout), &stream);
@@ -85,7 +74,7 @@ fn a_range_begins_as_start_mode_says() {
 
 #[test]
 fn before_the_first_keyframe_there_is_none_to_begin_with() {
-    let stream = example();
+    let stream = Stream::example();
     let bucket = record(&laid_out_as(Layout::AccessUnit), &stream);
     for mode in ["keyframe-before", "exact"] {
         let properties = format!("start={} start-mode={mode}", at(0) - 300_000);
@@ -98,7 +87,7 @@ fn before_the_first_keyframe_there_is_none_to_begin_with() {
 
 #[test]
 fn parameter_sets_of_what_is_left_out_are_there() {
-    let stream = example().headers_once();
+    let stream = Stream::example().headers_once();
     let headers = common::stream::nal_units(&stream.units[0]);
     let headers = headers
         .into_iter()
@@ -114,7 +103,11 @@ fn parameter_sets_of_what_is_left_out_are_there() {
     for layout in [Layout::AccessUnit, Layout::Gop] {
         let bucket = record(&laid_out_as(layout), &joined);
         let (shown, _) = decoded(&bucket, "parameter-set-lookback=0");
-        assert_eq!(shown, mp4::stream_checksums(&example())[10..], "{layout:?}");
+        assert_eq!(
+            shown,
+            mp4::stream_checksums(&Stream::example())[10..],
+            "{layout:?}"
+        );
     }
 }
 
@@ -147,7 +140,7 @@ fn decoded(bucket: &str, properties: &str) -> (Vec<String>, Vec<u64>) {
 
 #[test]
 fn an_exact_start_shows_the_frame_at_it() {
-    for stream in [example(), b_frames()] {
+    for stream in [Stream::example(), Stream::with_b_frames()] {
         let pictures = mp4::stream_checksums(&stream);
         for layout in [Layout::AccessUnit, Layout::Gop, Layout::AccessUnits(3)] {
             let bucket = record(&laid_out_as(layout), &stream);
@@ -163,7 +156,7 @@ fn an_exact_start_shows_the_frame_at_it() {
 
 #[test]
 fn a_range_ends_as_stop_mode_says() {
-    let stream = example();
+    let stream = Stream::example();
     for layout in LAYOUTS {
         let bucket = record(&laid_out_as(layout), &stream);
         for (mode, stop, end) in [
@@ -194,7 +187,7 @@ fn a_range_ends_as_stop_mode_says() {
 #[test]
 fn shards_are_as_one_range() {
     let mut random = fastrand::Rng::with_seed(5);
-    for stream in [example(), b_frames()] {
+    for stream in [Stream::example(), Stream::with_b_frames()] {
         for layout in LAYOUTS {
             let bucket = record(&laid_out_as(layout), &stream);
             let whole = line::read(&bucket, "").clean();
@@ -220,7 +213,7 @@ fn shards_are_as_one_range() {
 
 #[test]
 fn ranges_are_one_stream() {
-    let stream = example();
+    let stream = Stream::example();
     let bucket = record(&laid_out_as(Layout::AccessUnit), &stream);
     let ranges = format!("{}/{},{}/{}", at(10), at(25), at(35), at(47));
     let pipeline = Pipeline::launch(&format!(
@@ -258,7 +251,7 @@ fn ranges_are_one_stream() {
 
 #[test]
 fn each_range_is_an_episode() {
-    let stream = example();
+    let stream = Stream::example();
     let bucket = record(&laid_out_as(Layout::Gop), &stream);
     let ranges = format!("ranges={}/{},{}/{}", at(0), at(20), at(20), at(50));
     let export = line::export(&bucket, &ranges, "");
@@ -289,7 +282,7 @@ fn shown_by(file: &std::path::Path) -> Vec<String> {
 
 #[test]
 fn an_exact_start_is_an_edit_list_in_a_file() {
-    for stream in [example(), b_frames()] {
+    for stream in [Stream::example(), Stream::with_b_frames()] {
         let pictures = mp4::stream_checksums(&stream);
         for layout in [Layout::AccessUnit, Layout::Gop] {
             let bucket = record(&laid_out_as(layout), &stream);
@@ -314,7 +307,7 @@ fn an_exact_start_is_an_edit_list_in_a_file() {
 
 #[test]
 fn an_exact_start_needs_room_for_an_edit_list() {
-    let stream = example();
+    let stream = Stream::example();
     let bucket = record(&laid_out_as(Layout::AccessUnit), &stream);
     let pictures = mp4::stream_checksums(&stream);
     let properties = format!("start={} start-mode=exact", at(15));
@@ -338,7 +331,7 @@ fn an_exact_start_needs_room_for_an_edit_list() {
 
 #[test]
 fn exact_ranges_are_exact_episodes_or_parts_of_one() {
-    let stream = example();
+    let stream = Stream::example();
     let bucket = record(&laid_out_as(Layout::AccessUnit), &stream);
     let pictures = mp4::stream_checksums(&stream);
     let ranges = format!(

@@ -21,7 +21,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use common::mp4;
 use common::recording::Recording;
-use common::stream::{Stream, StreamSpec};
+use common::stream::Stream;
 use common::{SERVER, await_that};
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
@@ -41,7 +41,7 @@ fn lines() -> Vec<String> {
 /// Records six seconds into bucket `b`, as the README's lines expect it.
 fn record() {
     SERVER.create_bucket("b");
-    let mut laid = Recording::default().lay(&Stream::make(StreamSpec::default()));
+    let mut laid = Recording::default().lay(&Stream::example());
     for laid in &mut laid {
         laid.record.labels.push(("good".into(), "true".into()));
     }
@@ -99,7 +99,7 @@ impl Drop for Display {
 fn end_with_an_episode(command: &mut Command, folder: &Path) -> Output {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = child.spawn().expect("a shell");
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let times = Cell::new(Recording::default().start_us);
     await_that("no episode begins", || {
         let start_us = times.get() + 60_000_000;

@@ -216,7 +216,7 @@ impl Run {
 
 /// Six groups of ten frames, a second each.
 fn six_groups() -> Stream {
-    Stream::make(StreamSpec::default())
+    Stream::example()
 }
 
 fn checksums(stream: &Stream) -> Vec<String> {

@@ -229,10 +229,6 @@ fn units(buffers: &[gst::Buffer]) -> Vec<Vec<u8>> {
 }
 
 /// Six groups of ten pictures at 10 fps, as in ReductStore's own example.
-fn example() -> Stream {
-    Stream::make(StreamSpec::default())
-}
-
 /// The example without a frame rate in it.
 fn example_without_timing() -> Stream {
     Stream::make(StreamSpec {
@@ -244,7 +240,7 @@ fn example_without_timing() -> Stream {
 /// The example with a megabyte of filler data in each access unit: more than the source's queue.
 fn bulky() -> Stream {
     let filler = [&[0, 0, 0, 1, 12][..], &[0xff; 1_000_000], &[0x80]].concat();
-    example().map_units(|_, unit| [unit, &filler].concat())
+    Stream::example().map_units(|_, unit| [unit, &filler].concat())
 }
 
 fn laid_out_as(layout: Layout) -> Recording {
@@ -281,13 +277,13 @@ fn assert_all_layouts_read(stream: &Stream) {
 
 #[test]
 fn how_records_are_cut_changes_no_buffer() {
-    assert_all_layouts_read(&example());
+    assert_all_layouts_read(&Stream::example());
 }
 
 #[test]
 fn caps_come_once_and_with_the_frame_rate() {
     for layout in LAYOUTS {
-        let (bucket, _) = record(&laid_out_as(layout), &example());
+        let (bucket, _) = record(&laid_out_as(layout), &Stream::example());
         let read = read(&bucket, &[]);
         let expected = gst::Caps::builder("video/x-h264")
             .field("stream-format", "byte-stream")
@@ -301,7 +297,7 @@ fn caps_come_once_and_with_the_frame_rate() {
 #[test]
 fn each_buffer_lasts_a_frame() {
     for layout in LAYOUTS {
-        let (bucket, _) = record(&laid_out_as(layout), &example());
+        let (bucket, _) = record(&laid_out_as(layout), &Stream::example());
         assert_eq!(read(&bucket, &[]).durations_ms(), [100; 60], "{layout:?}");
     }
 }
@@ -309,7 +305,7 @@ fn each_buffer_lasts_a_frame() {
 #[test]
 fn a_recording_without_holes_is_one_segment() {
     for layout in LAYOUTS {
-        let (bucket, _) = record(&laid_out_as(layout), &example());
+        let (bucket, _) = record(&laid_out_as(layout), &Stream::example());
         let read = read(&bucket, &[]);
         assert_eq!(read.segments_ms(), [(0, 0, 0, 0)], "{layout:?}");
         assert_eq!(read.flagged(gst::BufferFlags::DISCONT), [0], "{layout:?}");
@@ -342,22 +338,22 @@ fn ntsc_rates_do_not_drift() {
 
 #[test]
 fn access_unit_delimiters_change_nothing() {
-    assert_all_layouts_read(&example().with_auds());
+    assert_all_layouts_read(&Stream::example().with_auds());
 }
 
 #[test]
 fn start_codes_of_three_bytes_are_enough() {
-    assert_all_layouts_read(&example().start_codes::<3>());
+    assert_all_layouts_read(&Stream::example().start_codes::<3>());
 }
 
 #[test]
 fn start_codes_of_four_bytes_stay() {
-    assert_all_layouts_read(&example().start_codes::<4>());
+    assert_all_layouts_read(&Stream::example().start_codes::<4>());
 }
 
 #[test]
 fn parameter_sets_at_the_very_start_are_enough() {
-    assert_all_layouts_read(&example().headers_once());
+    assert_all_layouts_read(&Stream::example().headers_once());
 }
 
 #[test]
@@ -382,12 +378,12 @@ fn other_parameter_sets_may_come_in_the_middle() {
         size: (320, 240),
         ..Default::default()
     });
-    assert_all_layouts_read(&example().then(large));
+    assert_all_layouts_read(&Stream::example().then(large));
 }
 
 #[test]
 fn a_record_without_a_picture_belongs_to_the_next_access_unit() {
-    let stream = example();
+    let stream = Stream::example();
     let mut records = laid_out_as(Layout::AccessUnit).lay(&stream);
     // Parameter sets and SEI of the first and of the 21st picture in records of their own, long
     // before the pictures: neither is a gap, nor does time start with them.
@@ -409,7 +405,7 @@ fn a_record_without_a_picture_belongs_to_the_next_access_unit() {
 
 #[test]
 fn an_empty_record_changes_nothing() {
-    let stream = example();
+    let stream = Stream::example();
     let mut records = laid_out_as(Layout::AccessUnit).lay(&stream);
     let mut empty = records[5].clone();
     empty.frames = 5..5;
@@ -426,7 +422,7 @@ fn where_records_overlap_units_are_spread() {
         jitter_us: |record| -500_000 * record as i64,
         ..Default::default()
     };
-    let stream = example();
+    let stream = Stream::example();
     let (bucket, _) = record(&recording, &stream);
     let read = read(&bucket, &[]);
     let expected: Vec<u64> = (0..50)
@@ -481,7 +477,7 @@ fn contiguous_ms() -> Vec<u64> {
 
 #[test]
 fn a_gap_begins_a_segment_with_discont() {
-    let stream = example();
+    let stream = Stream::example();
     for layout in LAYOUTS {
         let (bucket, laid) = record(&with_hole(layout), &stream);
         let read = read(&bucket, &[]);
@@ -504,7 +500,7 @@ fn a_gap_begins_a_segment_with_discont() {
 #[test]
 fn without_gap_detection_the_segment_has_no_discont() {
     for layout in [Layout::AccessUnit, Layout::Gop] {
-        let (bucket, _) = record(&with_hole(layout), &example());
+        let (bucket, _) = record(&with_hole(layout), &Stream::example());
         let read = read(&bucket, &[("gap-detection", "false")]);
         assert_eq!(
             read.segments_ms(),
@@ -521,9 +517,9 @@ fn holes_add_up_in_stream_time_and_not_in_running_time() {
         holes: vec![(10, 5 * SECOND_US), (30, HOUR_US), (50, SECOND_US)],
         ..Default::default()
     };
-    let (bucket, laid) = record(&recording, &example());
+    let (bucket, laid) = record(&recording, &Stream::example());
     let read = read(&bucket, &[]);
-    read.assert_is(&example(), &laid);
+    read.assert_is(&Stream::example(), &laid);
     assert_eq!(read.running_times_ms(), contiguous_ms());
     assert_eq!(read.flagged(gst::BufferFlags::DISCONT), [0, 10, 30, 50]);
 }
@@ -534,7 +530,7 @@ fn gaps_without(lost: std::ops::Range<usize>, properties: &[(&str, &str)]) -> u6
         lost: vec![lost],
         ..laid_out_as(Layout::AccessUnit)
     };
-    let (bucket, _) = record(&recording, &example());
+    let (bucket, _) = record(&recording, &Stream::example());
     let read = read(&bucket, properties);
     let gaps = read.flagged(gst::BufferFlags::DISCONT).len() as u64 - 1;
     assert_eq!(gaps, read.stat("gaps"));
@@ -557,7 +553,7 @@ fn gap_tolerance_is_what_may_be_missing_besides_a_frame() {
         jitter_us: |record| 110_000 * i64::from(record > 0),
         ..laid_out_as(Layout::AccessUnit)
     };
-    let (bucket, _) = record(&jittery, &example());
+    let (bucket, _) = record(&jittery, &Stream::example());
     assert_eq!(read(&bucket, &[]).stat("gaps"), 0);
     assert_eq!(
         read(&bucket, &[("gap-tolerance", "1000000")]).stat("gaps"),
@@ -567,7 +563,7 @@ fn gap_tolerance_is_what_may_be_missing_besides_a_frame() {
 
 #[test]
 fn stats_count_what_was_read() {
-    let stream = example();
+    let stream = Stream::example();
     for layout in LAYOUTS {
         let (bucket, laid) = record(&with_hole(layout), &stream);
         let read = read(&bucket, &[]);
@@ -661,7 +657,7 @@ fn any_of_the_rates_is_enough_for_several_units_a_record() {
         labels: &[],
         ..Default::default()
     };
-    let (without, with) = (example_without_timing(), example());
+    let (without, with) = (example_without_timing(), Stream::example());
     let (bucket, laid) = record(&unlabelled, &without);
     read(&bucket, &[("fps", "10/1")]).assert_is(&without, &laid);
     SERVER.attach(&bucket, "e", "$video", condition!({"fps": 10}));
@@ -694,7 +690,7 @@ fn without_any_frame_rate_record_times_rule() {
 /// Reads a range of the example, an access unit a record: the index of its first picture, how
 /// many there are, and the PTS of the first in ms.
 fn range(start: Option<&str>, stop: Option<&str>) -> Option<(usize, usize, u64)> {
-    let stream = example();
+    let stream = Stream::example();
     let (bucket, _) = record(&laid_out_as(Layout::AccessUnit), &stream);
     let properties: Vec<_> = [("start", start), ("stop", stop)]
         .into_iter()
@@ -766,7 +762,7 @@ fn a_range_without_records_is_eos() {
 
 #[test]
 fn a_range_ends_within_a_record() {
-    let stream = example();
+    let stream = Stream::example();
     let (bucket, laid) = record(&Recording::default(), &stream);
     let read = read(&bucket, &[("start", &time_of(5)), ("stop", &time_of(25))]);
     assert!(units(&read.buffers) == stream.units[10..25]);
@@ -777,7 +773,7 @@ fn a_range_ends_within_a_record() {
 
 /// Writes the example, every second record with a label `good`, and reads those.
 fn read_good(when: &str) {
-    let stream = example();
+    let stream = Stream::example();
     let mut laid = Recording::default().lay(&stream);
     for (index, laid) in laid.iter_mut().enumerate() {
         let good = (index % 2 == 0).to_string();
@@ -796,7 +792,7 @@ fn when_picks_records_by_their_labels() {
 
 #[test]
 fn when_nothing_is_picked_there_is_nothing() {
-    let (bucket, _) = record(&Recording::default(), &example());
+    let (bucket, _) = record(&Recording::default(), &Stream::example());
     for when in [
         r#"{"&none": {"$eq": 1}}"#,
         r#"{"&none": {"$eq": 1}, "$limit": 5}"#,
@@ -817,7 +813,7 @@ fn when_with_selected_labels_of_its_own_still_finds_the_frame_rate() {
 #[test]
 fn when_goes_with_a_range() {
     let bucket = {
-        let mut laid = laid_out_as(Layout::AccessUnit).lay(&example());
+        let mut laid = laid_out_as(Layout::AccessUnit).lay(&Stream::example());
         for (index, laid) in laid.iter_mut().enumerate() {
             let label = ("index".into(), index.to_string());
             laid.record.labels.push(label);
@@ -830,12 +826,12 @@ fn when_goes_with_a_range() {
         ("stop", &time_of(40)),
     ];
     let read = read(&bucket, &properties);
-    assert!(units(&read.buffers) == example().units[20..30]);
+    assert!(units(&read.buffers) == Stream::example().units[20..30]);
 }
 
 /// Reads the example from records that have these labels, too.
 fn read_with(labels: &[(&str, &str)]) -> String {
-    let stream = example();
+    let stream = Stream::example();
     let laid = Recording::default().lay(&stream);
     let bucket = SERVER.new_bucket();
     let labels = [&[("fps", "10")], labels].concat();
@@ -862,7 +858,7 @@ fn label_values_that_begin_with_a_quotation_mark_are_of_no_concern() {
 
 #[test]
 fn thousands_of_records_come_in_order() {
-    let example = example();
+    let example = Stream::example();
     let stream = Stream {
         units: example.units.iter().cycle().take(3600).cloned().collect(),
         fps: example.fps,
@@ -1047,7 +1043,7 @@ fn it_stops_at_once_while_nobody_takes_what_it_has() {
 
 #[test]
 fn after_null_it_reads_the_same_again() {
-    let stream = example();
+    let stream = Stream::example();
     let (bucket, _) = record(&Recording::default(), &stream);
     let pipeline = pipeline(&SERVER, &bucket);
     let samples = pipeline.collect("out");
@@ -1064,7 +1060,7 @@ fn after_null_it_reads_the_same_again() {
 
 #[test]
 fn after_an_error_it_reads_again() {
-    let stream = example();
+    let stream = Stream::example();
     let (bucket, _) = record(&Recording::default(), &stream);
     let pipeline = pipeline(&SERVER, &bucket);
     let samples = pipeline.collect("out");
@@ -1077,7 +1073,7 @@ fn after_an_error_it_reads_again() {
 
 #[test]
 fn pauses_lose_and_double_nothing() {
-    let stream = example();
+    let stream = Stream::example();
     let (bucket, _) = record(&Recording::default(), &stream);
     let pipeline = through("! identity sleep-time=20000", &SERVER, &bucket);
     let samples = pipeline.collect("out");
@@ -1098,7 +1094,7 @@ fn pauses_lose_and_double_nothing() {
 
 #[test]
 fn it_stops_in_any_moment() {
-    let stream = example();
+    let stream = Stream::example();
     let (bucket, _) = record(&laid_out_as(Layout::AccessUnit), &stream);
     let pipeline = pipeline(&SERVER, &bucket);
     let samples = pipeline.collect("out");
@@ -1118,7 +1114,7 @@ fn it_stops_in_any_moment() {
 
 /// Reads, stops in the middle and reads again on a thread of a tokio runtime.
 fn assert_works_inside(mut builder: runtime::Builder) {
-    let stream = example();
+    let stream = Stream::example();
     let (bucket, _) = record(&Recording::default(), &stream);
     let url = SERVER.url();
     let runtime = builder.enable_all().build().expect("a runtime");
@@ -1318,7 +1314,7 @@ fn all_properties_but_stats_can_be_set_up_to_ready() {
 
 #[test]
 fn properties_stay_while_it_plays() {
-    let stream = example();
+    let stream = Stream::example();
     let (bucket, _) = record(&Recording::default(), &stream);
     let pipeline = pipeline(&SERVER, &bucket);
     let source = pipeline.element("src");
@@ -1348,7 +1344,7 @@ fn url_and_token_come_from_the_environment() {
     }
     let server = Server::builder().token("of-the-environment").start();
     let bucket = server.new_bucket();
-    Recording::default().write(&server, &bucket, "e", &example());
+    Recording::default().write(&server, &bucket, "e", &Stream::example());
     let variables = [
         ("REDUCT_URL", server.url()),
         ("REDUCT_API_TOKEN", "of-the-environment".into()),
@@ -1359,7 +1355,7 @@ fn url_and_token_come_from_the_environment() {
 
 #[test]
 fn caps_that_come_while_it_stops_are_no_error() {
-    let (bucket, _) = record(&Recording::default(), &example());
+    let (bucket, _) = record(&Recording::default(), &Stream::example());
     let pipeline = pipeline(&SERVER, &bucket);
     let source = pipeline.element("src");
     let pad = source.static_pad("src").expect("a pad");
@@ -1387,7 +1383,7 @@ fn caps_that_come_while_it_stops_are_no_error() {
 
 #[test]
 fn a_flush_after_an_error_is_not_followed_by_eos() {
-    let (bucket, _) = record(&Recording::default(), &example());
+    let (bucket, _) = record(&Recording::default(), &Stream::example());
     let pipeline = pipeline(&SERVER, &bucket);
     let source = pipeline.element("src");
     source.set_property("entry", "missing");

@@ -138,13 +138,6 @@ fn time(frame: usize) -> gst::ClockTime {
     FRAME * frame as u64
 }
 
-fn b_frames() -> Stream {
-    Stream::make(StreamSpec {
-        x264_params: "bframes=3:b-pyramid=normal",
-        ..Default::default()
-    })
-}
-
 fn laid_out_as(layout: Layout) -> Recording {
     Recording {
         layout,
@@ -182,30 +175,30 @@ fn accurate_seeks_are_exact(stream: &Stream, layout: Layout) {
 
 #[test]
 fn accurate_seeks() {
-    accurate_seeks_are_exact(&Stream::make(StreamSpec::default()), Layout::AccessUnit);
+    accurate_seeks_are_exact(&Stream::example(), Layout::AccessUnit);
 }
 
 #[test]
 fn accurate_seeks_in_groups() {
-    accurate_seeks_are_exact(&Stream::make(StreamSpec::default()), Layout::Gop);
+    accurate_seeks_are_exact(&Stream::example(), Layout::Gop);
 }
 
 #[test]
 fn accurate_seeks_among_b_frames() {
-    accurate_seeks_are_exact(&b_frames(), Layout::AccessUnit);
+    accurate_seeks_are_exact(&Stream::with_b_frames(), Layout::AccessUnit);
 }
 
 #[test]
 fn accurate_seeks_among_b_frames_in_other_records() {
     for layout in [Layout::Gops(2), Layout::AccessUnits(3), Layout::Nal] {
-        accurate_seeks_are_exact(&b_frames(), layout);
+        accurate_seeks_are_exact(&Stream::with_b_frames(), layout);
     }
 }
 
 /// After each of many seeks the first buffer is the keyframe that `expected` gives for a time in
 /// frames, among those keyframes.
 fn snaps_to(flags: gst::SeekFlags, expected: impl Fn(f64, &[usize]) -> Option<usize>) {
-    let stream = b_frames();
+    let stream = Stream::with_b_frames();
     let keyframes: Vec<_> = (0..stream.units.len())
         .filter(|frame| is_idr(&stream.units[*frame]))
         .collect();
@@ -276,7 +269,7 @@ fn key_unit_seeks_snap_to_the_nearest() {
 
 #[test]
 fn a_seek_with_a_stop_shows_what_is_before_it() {
-    for stream in [Stream::make(StreamSpec::default()), b_frames()] {
+    for stream in [Stream::example(), Stream::with_b_frames()] {
         let pictures = mp4::stream_checksums(&stream);
         for layout in [Layout::AccessUnit, Layout::Gop, Layout::AccessUnits(3)] {
             let bucket = line::record(&laid_out_as(layout), &stream);
@@ -306,7 +299,7 @@ fn times_ms(sample: &gst::Sample) -> (u64, u64) {
 
 #[test]
 fn queries_are_answered() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     for layout in [Layout::AccessUnit, Layout::Gop] {
         let recording = laid_out_as(layout);
         let bucket = line::record(&recording, &stream);
@@ -359,7 +352,7 @@ fn queries_are_answered() {
 
 #[test]
 fn what_cannot_be_sought_is_refused() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let bucket = line::record(&laid_out_as(Layout::AccessUnit), &stream);
     let player = Player::new(&bucket, "");
     let set = gst::SeekType::Set;
@@ -393,7 +386,7 @@ fn what_cannot_be_sought_is_refused() {
 
 #[test]
 fn in_a_hole_what_follows_is_shown() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     for (hole, first) in [(30, 30), (33, 40)] {
         for layout in [Layout::AccessUnit, Layout::Gop] {
             let recording = Recording {
@@ -425,7 +418,7 @@ fn in_a_hole_what_follows_is_shown() {
 
 #[test]
 fn segments_follow_each_other() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let bucket = line::record(&laid_out_as(Layout::AccessUnit), &stream);
     let player = Player::new(&bucket, "");
     let mut messages = Vec::new();
@@ -464,7 +457,7 @@ fn labelled(stream: &Stream) -> String {
 
 #[test]
 fn labels_say_where_keyframes_are() {
-    let stream = b_frames();
+    let stream = Stream::with_b_frames();
     let player = Player::new(&labelled(&stream), "");
     for time in times(stream.units.len()).take(50) {
         let sample = player.seek(gst::SeekFlags::KEY_UNIT, time).unwrap();
@@ -475,7 +468,7 @@ fn labels_say_where_keyframes_are() {
 
 #[test]
 fn fast_forward_shows_keyframes() {
-    let stream = b_frames();
+    let stream = Stream::with_b_frames();
     for (bucket, is_labelled) in [
         (labelled(&stream), true),
         (
@@ -519,7 +512,7 @@ fn fast_forward_shows_keyframes() {
 
 #[test]
 fn backwards_it_shows_keyframes() {
-    let stream = b_frames();
+    let stream = Stream::with_b_frames();
     let from_the_epoch_on = Recording {
         start_us: 0,
         ..laid_out_as(Layout::AccessUnit)
@@ -567,7 +560,7 @@ fn backwards_it_shows_keyframes() {
 
 #[test]
 fn a_seek_before_it_plays_is_where_it_begins() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let bucket = line::record(&laid_out_as(Layout::Gop), &stream);
     let player = Player::stopped(&bucket, "");
     player.pipeline.set_state(gst::State::Ready).unwrap();
@@ -584,7 +577,7 @@ fn a_seek_before_it_plays_is_where_it_begins() {
 
 #[test]
 fn what_a_seek_causes_has_its_number() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let recording = Recording {
         holes: vec![(30, 10_000_000)],
         ..laid_out_as(Layout::AccessUnit)
@@ -649,7 +642,7 @@ fn known_keyframes_are_not_looked_for() {
 
 #[test]
 fn a_seek_waits_for_a_server_that_is_away() {
-    let stream = Stream::make(StreamSpec::default());
+    let stream = Stream::example();
     let server = Server::start();
     server.create_bucket("b");
     laid_out_as(Layout::AccessUnit).write(&server, "b", "e", &stream);

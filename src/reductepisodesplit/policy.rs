@@ -492,14 +492,18 @@ mod tests {
         (0..groups * 10).map(unit).collect()
     }
 
-    fn run(config: Config, units: &[Unit]) -> Vec<Summary> {
+    fn changes(config: Config, units: &[Unit]) -> Vec<Change> {
         let mut policy = Policy::new(config);
         let mut changes = Vec::new();
         for unit in units {
             policy.push(unit, &mut changes);
         }
         policy.finish(&mut changes);
-        summarise(&changes)
+        changes
+    }
+
+    fn run(config: Config, units: &[Unit]) -> Vec<Summary> {
+        summarise(&changes(config, units))
     }
 
     fn summarise(changes: &[Change]) -> Vec<Summary> {
@@ -544,16 +548,12 @@ mod tests {
     }
 
     fn episodes(config: Config, units: &[Unit]) -> Vec<Episode> {
-        let mut policy = Policy::new(config);
-        let mut changes = Vec::new();
-        for unit in units {
-            policy.push(unit, &mut changes);
-        }
-        policy.finish(&mut changes);
-        let ends = changes.into_iter().filter_map(|change| match change {
-            Change::End(episode) => Some(episode),
-            _ => None,
-        });
+        let ends = changes(config, units)
+            .into_iter()
+            .filter_map(|change| match change {
+                Change::End(episode) => Some(episode),
+                _ => None,
+            });
         ends.collect()
     }
 

@@ -79,6 +79,19 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// ReductStore's own example, by the default of [`StreamSpec`].
+    pub fn example() -> Self {
+        Self::make(StreamSpec::default())
+    }
+
+    /// The example with B-frames, of which some are references.
+    pub fn with_b_frames() -> Self {
+        Self::make(StreamSpec {
+            x264_params: "bframes=3:b-pyramid=normal",
+            ..Default::default()
+        })
+    }
+
     /// Makes a stream, or takes the one that was made before.
     pub fn make(spec: StreamSpec) -> Self {
         let stream = Self::from_bytes(&encode(&spec), spec.fps);
