@@ -598,6 +598,7 @@ fn episode_message() {
             .field_if_some("start", start)
             .field("duration", 2_000_000_000u64)
             .field("frames", 20u64)
+            .field("hidden", 2u64)
             .field("dropped", 3u64)
             .field("bytes", 4_000u64)
             .field("reason", "gap");
@@ -613,6 +614,7 @@ fn episode_message() {
         (episodes[0].index, episodes[0].frames, episodes[0].dropped),
         (1, 20, 3)
     );
+    assert_eq!((episodes[0].hidden, episodes[1].hidden), (2, 2));
     assert_eq!(
         (episodes[0].start_us, episodes[1].start_us),
         (Some(7), None)
