@@ -104,6 +104,22 @@ fn a_player_plays_and_seeks() {
     }
 }
 
+#[test]
+fn progress_is_told_in_percent() {
+    let bucket = record(&Recording::default(), &Stream::example());
+    let pipeline = Pipeline::launch(&format!(
+        "reductsrc url={} bucket={bucket} entry=e ! progressreport silent=true ! fakesink",
+        SERVER.url()
+    ));
+    let outcome = pipeline.run().clean();
+    let mut told = outcome.elements.iter();
+    let told = told
+        .rfind(|told| told.name() == "progress")
+        .expect("a message");
+    assert_eq!(told.get::<i32>("percent"), Ok(100));
+    assert_eq!(told.get::<i64>("total"), Ok(6));
+}
+
 /// What a person does with a player, in the time of the clock.
 #[test]
 fn a_player_goes_there_and_back_and_rests() {
