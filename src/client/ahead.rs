@@ -407,6 +407,7 @@ mod tests {
             entry,
             when: None,
             view: View::Range,
+            is_urgent: std::sync::atomic::AtomicBool::default(),
             stats: Arc::default(),
         };
         let mut plan = Plan::new(8, 1_000_000);

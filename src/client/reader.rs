@@ -39,6 +39,8 @@ pub struct Query {
     pub view: View,
     /// Only records whose label `keyframe` is true.
     pub keyframes: bool,
+    /// Somebody waits for the first records, as after a seek.
+    pub is_urgent: bool,
     /// Go on with what is written meanwhile, until the stop.
     pub follow: bool,
 }

@@ -9,7 +9,7 @@
 //! Reads a range to its end, and tries again what fails.
 
 use std::pin::pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -251,6 +251,7 @@ impl Session {
             entry: self.access.entry.clone(),
             when: when.clone(),
             view,
+            is_urgent: AtomicBool::new(self.query.is_urgent),
             stats: self.stats.clone(),
         });
         let prefetch_bytes = limits.prefetch_bytes;

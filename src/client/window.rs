@@ -12,7 +12,7 @@ use std::future::pending;
 use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -86,6 +86,8 @@ pub struct Source {
     pub entry: Arc<Entry>,
     pub when: Option<JsonValue>,
     pub view: View,
+    /// The first answer is waited for.
+    pub is_urgent: AtomicBool,
     pub stats: Arc<ReaderStats>,
 }
 
@@ -233,7 +235,8 @@ impl Source {
                 View::Range | View::Aside | View::News => Method::GET,
                 View::Headers | View::Newest => Method::HEAD,
             },
-            is_little: matches!(self.view, View::Aside | View::Headers),
+            is_little: matches!(self.view, View::Aside | View::Headers)
+                || self.is_urgent.swap(false, Ordering::Relaxed),
         };
         let answer = query.ask(asking).await;
         if let Err(err) = &answer
@@ -267,7 +270,7 @@ impl Source {
         let received = Instant::now();
         let headers = mem::take(&mut batch.records);
         let mut records = Vec::new();
-        let mut gathered = 0;
+        let (mut gathered, mut wanted) = (0, 0);
         let mut send = |records: &mut Vec<Record>| {
             let all = records.len();
             progress.came += all as u64;
@@ -290,8 +293,10 @@ impl Source {
         while let Some(some) = bytes {
             gathered += some.len();
             slicer.push(some, &mut records);
-            if gathered >= CHUNK_BYTES {
+            // The first ones go on at once: the rest can be 40 ms behind (see `Query::ask`).
+            if gathered >= wanted && !records.is_empty() {
                 gathered = 0;
+                wanted = CHUNK_BYTES;
                 send(&mut records);
             }
             bytes = match batch.chunk().await {

@@ -53,7 +53,7 @@ impl Children {
             // it has open, complete or not, and GstAggregator 1.22 can wait for its own thread for
             // ever.
             pad.add_probe(gst::PadProbeType::EVENT_FLUSH, |_, _| {
-                gst::PadProbeReturn::Drop
+                gst::PadProbeReturn::Handled
             });
         });
         // Its state is set apart from the bin's: see `start_splitter`.

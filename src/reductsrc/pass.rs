@@ -275,6 +275,7 @@ impl Pass {
                     start: self.scope.from,
                     stop: self.scope.stop,
                     view: View::Range,
+                    is_urgent: self.scope.is_sought,
                     keyframes: self.scope.keyframes_only && self.scope.are_labelled,
                     follow: self.common.access.follows(),
                 })?;
