@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use common::await_that;
 use common::line::{Export, Reading};
 use common::long::{self, MIDDLE};
-use common::pipeline::Pipeline;
+use common::pipeline::{Pipeline, stat};
 use common::proxy::{Fate, Kind, Proxy, REASON};
 use common::recording::{Laid, Layout, Recording};
 use common::server::Server;
@@ -98,6 +98,20 @@ fn anything_at_any_time() {
         4 => Fate::StallAt(rng.usize(..)),
         _ => Fate::Status(503),
     });
+}
+
+#[test]
+fn what_came_of_a_body_does_not_wait_for_its_rest() {
+    let server = long::server();
+    let proxy = Proxy::start(&server, |kind, _| match kind {
+        Kind::Batch => Fate::StallAt(60_000),
+        _ => Fate::Pass,
+    });
+    let reading = long::reading(&proxy.url(), "");
+    reading.pipeline.play();
+    let source = reading.pipeline.element("source");
+    await_that("nothing comes", || stat(&source, "access-units") > 0);
+    assert_eq!(stat(&source, "retries"), 0);
 }
 
 #[test]

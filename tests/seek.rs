@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use common::line;
 use common::mp4;
-use common::pipeline::{Pipeline, stat};
+use common::pipeline::{Pipeline, own, stat};
 use common::proxy::{Fate, Kind, Proxy};
 use common::recording::{LAYOUTS, Layout, Recording};
 use common::server::Server;
@@ -54,8 +54,8 @@ impl Player {
         let sink: gst_app::AppSink = pipeline.element("out").downcast().unwrap();
         let got = Arc::new(Mutex::new(Vec::new()));
         let keep = |got: &Mutex<Vec<_>>, sample: Result<_, _>| {
-            let sample = sample.map_err(|_| gst::FlowError::Flushing)?;
-            got.lock().unwrap().push(sample);
+            let sample: gst::Sample = sample.map_err(|_| gst::FlowError::Flushing)?;
+            got.lock().unwrap().push(own(&sample));
             Ok(gst::FlowSuccess::Ok)
         };
         let (prerolls, samples) = (got.clone(), got.clone());

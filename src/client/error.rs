@@ -92,7 +92,7 @@ impl Error {
         match self.cause {
             Cause::Settings => format!("Could not set up the connection to {url}: {text}"),
             Cause::Connect => format!(
-                "Could not connect to ReductStore at {url}. Is it running, and is the URL right?"
+                "Could not connect to ReductStore at {url}, which is not running or has another URL"
             ),
             Cause::Tls => format!(
                 "Could not connect to ReductStore at {url}: {text}. The property ca-cert names \

@@ -11,11 +11,13 @@
 use std::future::pending;
 use std::mem;
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use reduct_base::msg::entry_api::{QueryEntry, QueryType};
 use reduct_rs::JsonValue;
 use reqwest::Method;
@@ -270,7 +272,7 @@ impl Source {
         let received = Instant::now();
         let headers = mem::take(&mut batch.records);
         let mut records = Vec::new();
-        let (mut gathered, mut wanted) = (0, 0);
+        let mut gathered = 0;
         let mut send = |records: &mut Vec<Record>| {
             let all = records.len();
             progress.came += all as u64;
@@ -293,13 +295,22 @@ impl Source {
         while let Some(some) = bytes {
             gathered += some.len();
             slicer.push(some, &mut records);
-            // The first ones go on at once: the rest can be 40 ms behind (see `Query::ask`).
-            if gathered >= wanted && !records.is_empty() {
+            if gathered >= CHUNK_BYTES {
                 gathered = 0;
-                wanted = CHUNK_BYTES;
                 send(&mut records);
             }
-            bytes = match batch.chunk().await {
+            let next = {
+                let mut next = pin!(batch.chunk());
+                match next.as_mut().now_or_never() {
+                    Some(next) => next,
+                    None => {
+                        // The rest may be long in coming.
+                        send(&mut records);
+                        next.await
+                    }
+                }
+            };
+            bytes = match next {
                 Ok(bytes) => bytes,
                 Err(error) => {
                     send(&mut records); // What is complete counts.

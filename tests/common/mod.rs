@@ -31,6 +31,7 @@ use std::sync::{LazyLock, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gst::glib;
 use server::Server;
 
 /// The server that all tests of this binary share; each test takes a bucket of its own from
@@ -43,6 +44,8 @@ pub fn init() {
     INIT.call_once(|| {
         gst::init().expect("GStreamer starts");
         gstreduct::plugin_register_static().expect("the plugin registers");
+        // What GLib calls critical is a mistake of who calls it.
+        glib::log_set_always_fatal(glib::LogLevels::LEVEL_CRITICAL | glib::LogLevels::LEVEL_ERROR);
     });
 }
 

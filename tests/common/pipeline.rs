@@ -66,6 +66,7 @@ impl Pipeline {
             gst_app::AppSinkCallbacks::builder()
                 .new_sample(move |sink| {
                     let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                    let sample = own(&sample);
                     kept.lock().expect("no panic while locked").push(sample);
                     Ok(gst::FlowSuccess::Ok)
                 })
@@ -149,6 +150,11 @@ impl Pipeline {
         let _ = self.set_state(gst::State::Null);
         Outcome::new(messages)
     }
+}
+
+/// A sample to keep: appsink goes on to change its own one, which GStreamer 1.22 finds critical.
+pub fn own(sample: &gst::SampleRef) -> gst::Sample {
+    sample.to_owned()
 }
 
 /// A counter among the `stats` of an element.
