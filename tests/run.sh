@@ -95,7 +95,7 @@ summary() {
 }
 
 cd "$top"
-install_packages openssl xvfb gstreamer1.0-plugins-base-apps ges1.0-tools
+install_packages openssl xvfb gstreamer1.0-plugins-base-apps ges1.0-tools python3-gi gir1.2-gstreamer-1.0
 find_cargo
 REDUCTSTORE_BIN=$(reductstore_binary)
 export REDUCTSTORE_BIN

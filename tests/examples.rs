@@ -1,0 +1,307 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The applications in `examples/`. What holds for one holds for the other, to the letter.
+
+mod common;
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use common::SERVER;
+use common::line::record;
+use common::mp4;
+use common::proxy::{Fate, Kind, Proxy};
+use common::recording::{Layout, Recording};
+use common::server::Server;
+use common::stream::{Stream, StreamSpec};
+use tempfile::TempDir;
+
+const TOKEN: &str = "secret-4711";
+
+/// Where the episodes go. It looks like a pattern for their names, and is none.
+const EPISODES: &str = "100% of %d";
+
+#[derive(Clone, Copy, Debug)]
+enum Language {
+    Rust,
+    Python,
+}
+
+const LANGUAGES: [Language; 2] = [Language::Rust, Language::Python];
+
+/// An application before its start, in a folder of its own.
+struct App {
+    folder: TempDir,
+    command: Command,
+}
+
+impl App {
+    /// Exports an entry of a bucket.
+    fn new(language: Language, url: &str, bucket: &str, entry: &str, options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new("timeout");
+        command.args(["--foreground", "100"]); // It would pass signals on twice.
+        match language {
+            // The plugin is in it.
+            Language::Rust => command.arg(rust_example()).env_remove("GST_PLUGIN_PATH"),
+            Language::Python => {
+                let plugins = folder.path().join("plugins");
+                fs::create_dir(&plugins).expect("a folder");
+                symlink(common::plugin_file(), plugins.join("libgstreduct.so")).expect("a link");
+                command
+                    .arg("/usr/bin/python3") // The one that Debian's bindings are for.
+                    .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/export.py"))
+                    .env("GST_PLUGIN_PATH", plugins)
+                    .env("GST_REGISTRY", folder.path().join("registry"))
+            }
+        };
+        command
+            .args([bucket, entry, EPISODES])
+            .args(options)
+            .current_dir(folder.path())
+            .env("REDUCT_URL", url)
+            .env("REDUCT_API_TOKEN", TOKEN)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self { folder, command }
+    }
+
+    fn start(&mut self) -> Child {
+        self.command.spawn().expect("timeout (Debian: coreutils)")
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    fn run(&mut self) -> Outcome {
+        let output = self.start().wait_with_output().expect("its end");
+        let outcome = Outcome {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        };
+        assert!(!format!("{outcome:?}").contains(TOKEN), "{outcome:?}");
+        outcome
+    }
+
+    /// Why it fails.
+    #[track_caller]
+    fn complaint(&mut self) -> String {
+        let outcome = self.run();
+        assert_eq!(
+            (outcome.status, &*outcome.stdout),
+            (Some(1), ""),
+            "{outcome:?}"
+        );
+        outcome.remarks()
+    }
+
+    /// Fails unless it has told of all the episodes there are, and of complete files.
+    #[track_caller]
+    fn assert_episodes(&self, stdout: &str, episodes: &[Episode]) {
+        let mut files = Vec::new();
+        let mut lines = String::new();
+        for (index, episode) in episodes.iter().enumerate() {
+            let name = format!("episode_{index:05}.mp4");
+            let file = self.file(&name);
+            let bytes = fs::metadata(&file).expect("the file").len();
+            let &Episode(start, frames, reason, dropped) = episode;
+            let seconds = frames as f64 / 10.0;
+            lines += &format!(
+                "{index}: {EPISODES}/{name}, 2025-06-13T{start}.273752Z, {seconds:.3} s, {frames} frames, \
+                 {bytes} bytes, {reason}, {dropped} dropped\n"
+            );
+            assert_eq!(mp4::probe(&file).frames, frames, "{name}");
+            files.push(file);
+        }
+        assert_eq!(stdout, lines);
+        assert_eq!(mp4::episodes(&self.file("")), files);
+        mp4::assert_no_parts(&self.file(""));
+    }
+
+    /// One of its files.
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(EPISODES).join(name)
+    }
+}
+
+/// How it went.
+#[derive(Debug)]
+struct Outcome {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    /// What it says besides its progress, of which it tells on a slow machine only.
+    fn remarks(&self) -> String {
+        let lines = self.stderr.split_inclusive('\n');
+        lines.filter(|line| !line.starts_with("0:00:")).collect()
+    }
+}
+
+/// When it begins, how many frames it has, why it ends, and how many frames before it are dropped.
+struct Episode(&'static str, u64, &'static str, u64);
+
+/// Cargo builds it with all tests, but not with a single one.
+fn rust_example() -> PathBuf {
+    let test = env::current_exe().expect("this test");
+    let profile = test.parent().and_then(Path::parent);
+    let example = profile.expect("target/PROFILE").join("examples/export");
+    assert!(
+        example.exists(),
+        "run 'cargo build --example export' first: there is no {}",
+        example.display()
+    );
+    example
+}
+
+fn stream(frames: usize) -> Stream {
+    Stream::make(StreamSpec {
+        frames,
+        ..Default::default()
+    })
+}
+
+#[test]
+fn episodes_of_an_entry() {
+    let recording = Recording {
+        // A keyframe; the frame after it.
+        lost: vec![20..21, 21..22],
+        holes: vec![(50, 5_000_000)],
+        ..Default::default()
+    };
+    let bucket = record(&recording, &stream(70));
+    for language in LANGUAGES {
+        let mut app = App::new(
+            language,
+            &SERVER.url(),
+            &bucket,
+            "e",
+            &["--duration", "1.5"],
+        );
+        let outcome = app.run();
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        let episodes = [
+            Episode("08:30:53", 20, "gap", 0),
+            Episode("08:30:56", 20, "gap", 8),
+            Episode("08:31:03", 20, "eos", 0),
+        ];
+        app.assert_episodes(&outcome.stdout, &episodes);
+        let warning = "warning: 8 access units before a keyframe are dropped";
+        assert!(outcome.remarks().starts_with(warning), "{outcome:?}");
+    }
+}
+
+#[test]
+fn episodes_of_a_range() {
+    let bucket = record(&Recording::default(), &stream(60));
+    let range = [
+        "--start=2025-06-13T08:30:54Z",
+        "--stop=1749803457000000",
+        "--duration=2",
+    ];
+    for language in LANGUAGES {
+        let mut app = App::new(language, &SERVER.url(), &bucket, "e", &range);
+        let outcome = app.run();
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        let episodes = [
+            Episode("08:30:54", 20, "duration", 0),
+            Episode("08:30:56", 8, "eos", 0),
+        ];
+        app.assert_episodes(&outcome.stdout, &episodes);
+        assert_eq!(outcome.remarks(), "");
+    }
+}
+
+/// The rest of the recording never comes.
+#[test]
+fn an_interrupt_completes_the_last_file() {
+    let recording = Recording {
+        layout: Layout::AccessUnit,
+        ..Default::default()
+    };
+    let bucket = record(&recording, &stream(200));
+    for language in LANGUAGES {
+        let proxy = Proxy::start(&SERVER, |kind, index| match (kind, index) {
+            (Kind::Batch, 1..) => Fate::Stall,
+            _ => Fate::Pass,
+        });
+        let mut app = App::new(language, &proxy.url(), &bucket, "e", &["--duration", "2"]);
+        let mut process = app.start();
+        let mut stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
+        let mut stderr = BufReader::new(process.stderr.take().expect("stderr is piped"));
+
+        let mut episodes = String::new();
+        stdout.read_line(&mut episodes).expect("a line");
+        let mut progress = stderr.by_ref().lines().map(|line| line.expect("a line"));
+        assert!(progress.any(|line| line == "0:00:03 of 0:00:20"));
+        interrupt(&process);
+        stdout.read_to_string(&mut episodes).expect("UTF-8");
+        assert!(process.wait().expect("its end").success());
+
+        // What had come by then.
+        let frames = mp4::probe(&app.file("episode_00001.mp4")).frames;
+        assert!((10..20).contains(&frames), "{frames} frames");
+        let expected = [
+            Episode("08:30:53", 20, "duration", 0),
+            Episode("08:30:55", frames, "eos", 0),
+        ];
+        app.assert_episodes(&episodes, &expected);
+    }
+}
+
+fn interrupt(process: &Child) {
+    let pid = process.id().to_string();
+    let status = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(status.expect("kill (Debian: procps)").success());
+}
+
+#[test]
+fn a_missing_entry_is_an_error() {
+    let bucket = SERVER.new_bucket();
+    let url = SERVER.url();
+    for language in LANGUAGES {
+        assert_eq!(
+            App::new(language, &url, &bucket, "nothing", &[]).complaint(),
+            format!(
+                "export: ReductStore at {url}/ has no '{bucket}/nothing': \
+                 Entry 'nothing' not found in bucket '{bucket}'\n"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_token_that_is_refused_is_not_shown() {
+    let server = Server::builder().token("another").start();
+    for language in LANGUAGES {
+        let complaint = App::new(language, &server.url(), "b", "e", &[]).complaint();
+        let expected = "does not accept the API token";
+        assert!(complaint.contains(expected), "{complaint}");
+    }
+}
+
+#[test]
+fn python_says_what_is_missing() {
+    let mut app = App::new(Language::Python, "", "b", "e", &[]);
+    let nothing = tempfile::tempdir().expect("a folder");
+    app.command
+        .env("GST_PLUGIN_PATH", nothing.path())
+        .env("GST_PLUGIN_SYSTEM_PATH", nothing.path());
+    assert_eq!(
+        app.complaint(),
+        "export: GStreamer has no reductsrc: set GST_PLUGIN_PATH to the folder of libgstreduct.so\n"
+    );
+}
