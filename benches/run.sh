@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# Measures reductsrc and reductepisodesplit beside what they are compared with, and prints a table. benches/README.md
-# says how.
+# Measures reductsrc and reductepisodesplit beside what they are compared with, and how long seeks and live frames take,
+# and prints tables. benches/README.md says how.
 # Usage: run.sh [CASE...] - the cases below; without any, all of them. BENCH_RUNS is how often each side runs (5).
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
@@ -25,9 +25,9 @@ declare -A entries=(
   [gop]='--records 400 --bytes 770000 --gop'
 )
 declare -A filled proxies
-cases=(reduct-rs http small gop 20ms 50ms python parts memory)
+cases=(reduct-rs http small gop 20ms 50ms python parts memory seek seek-50ms follow idle neighbour)
 
-# NAME: runs the case and prints its row.
+# NAME: runs the case and prints its rows.
 run_case() {
   local source='reductsrc ! fakesink' line='reductsrc ! reductepisodesplit, 2 s episodes'
   local http="bare HTTP reader, connections: $connections"
@@ -62,31 +62,85 @@ run_case() {
       row "$source, peak RSS, 3 GB" '0.3 GB' MiB --at-least 0.9 --at-most 1.1 --limit 160 \
         -- 'source_alone 25k-long' 'source_alone 25k'
       ;;
+    seek)
+      seeks 0 30
+      ;;
+    seek-50ms)
+      seeks 50 300
+      ;;
+    follow)
+      in_turn follow
+      percentiles '8 sources follow 8 cameras, 25 KB units' --median-at-most 25 --p95-at-most 60 follow
+      ;;
+    idle)
+      in_turn 'idle 2k'
+      percentiles 'an idle source, seconds 1 to 5' --unit requests --p95-at-most 60 --falling 'idle 2k'
+      ;;
+    neighbour)
+      in_turn 'neighbour '{nobody,sources,cameras,both}' 25k'
+      percentiles '100 records for another client' 'neighbour nobody 25k'
+      percentiles 'the same beside 8 idle sources' 'neighbour sources 25k'
+      percentiles 'the same beside 8 cameras' 'neighbour cameras 25k'
+      percentiles 'the same beside 8 cameras and 8 sources' 'neighbour both 25k'
+      ;;
   esac
 }
 
-# CASE WITH UNIT [OPTION...] -- SIDE...: runs the sides in turn and prints the row. A side is a function below and the
-# entry that it reads.
+# CASE WITH UNIT [OPTION...] -- SIDE...: runs the sides in turn and prints the row.
 row() {
-  local case=$1 with=$2 unit=$3 options=() side run files=()
+  local case=$1 with=$2 unit=$3 options=()
   shift 3
   while [[ $1 != -- ]]; do
     options+=("$1") && shift
   done
   shift
+  in_turn "$@"
+  head_once 'case | compared with | target | reached | median | median of the other'
+  "$tools" row --case "$case" --with "$with" --unit "$unit" "${options[@]}" "${@/#/$scratch/}"
+  rm -rf "$scratch"/episodes.*
+}
+
+# CASE [OPTION...] SIDE: prints the row of a side that has run.
+percentiles() {
+  head_once 'case | target | median | p95 | reached'
+  "$tools" percentiles --case "$1" "${@:2:$#-2}" "$scratch/${*: -1}"
+}
+
+# MS MOST: runs seeks with the server that far away and prints their rows; MOST is the largest median to reach, ms.
+seeks() {
+  local far='' to rest
+  (($1 == 0)) || far="far $1 "
+  in_turn "${far}seek "{keyframe,frame}' '{0,300}' 2k'
+  for rest in 0 300; do
+    for to in keyframe frame; do
+      percentiles "seek to a $to, $rest ms after the one before${far:+, $1 ms}" --median-at-most "$2" \
+        "${far}seek $to $rest 2k"
+    done
+  done
+}
+
+# SIDE...: runs the sides in turn. A side is a function below with its arguments, of which the last is the entry that it
+# reads.
+in_turn() {
+  local side run
   for side in "$@"; do
     fill "${side##* }"
-    files+=("$scratch/$side")
+    rm -f "$scratch/$side"
   done
-  rm -f "${files[@]}"
   for ((run = 1; run <= runs; run++)); do
     for side in "$@"; do
       say "Run $run of $runs: $side"
       $side >>"$scratch/$side" # words
     done
   done
-  "$tools" row --case "$case" --with "$with" --unit "$unit" "${options[@]}" "${files[@]}"
-  rm -rf "$scratch"/episodes.*
+}
+
+# COLUMNS: begins a table, unless it is that of the row before.
+head_once() {
+  local bars=${1//[^|]/}
+  [[ $1 != "$head" ]] || return 0
+  head=$1
+  printf '\n| %s |\n|---%s|\n' "$head" "${bars//|/|---}"
 }
 
 source_alone() {
@@ -116,6 +170,22 @@ python_script() {
   "$python/bin/python" "$here/export.py" "$bucket" "$1" "$episodes"
 }
 
+seek() {
+  "$tools" seek --to "$1" --rest "$2" "reductsrc bucket=$bucket entry=$3 ! fakesink sync=false"
+}
+
+follow() {
+  "$tools" follow --bucket "$bucket"
+}
+
+idle() {
+  "$tools" idle --bucket "$bucket" --entry "$1"
+}
+
+neighbour() {
+  "$tools" neighbour --bucket "$bucket" --beside "$1" --entry "$2"
+}
+
 # MS SIDE: with the server that far away.
 far() {
   [[ -v proxies[$1] ]] || start_proxy "$1"
@@ -133,8 +203,9 @@ start_proxy() {
   proxies[$1]=$(<"$address")
 }
 
+# Cameras fill their entries themselves.
 fill() {
-  [[ ! -v filled[$1] ]] || return 0
+  [[ -v entries[$1] && ! -v filled[$1] ]] || return 0
   say "Writing the entry $1: ${entries[$1]}"
   # shellcheck disable=SC2086 # options
   "$tools" fill --bucket "$bucket" --entry "$1" ${entries[$1]}
@@ -182,7 +253,7 @@ clean_up() {
 for name in "$@"; do
   [[ " ${cases[*]} " == *" $name "* ]] || fail "no case $name; there are: ${cases[*]}"
 done
-proxy_pids=()
+proxy_pids=() head=
 trap clean_up EXIT
 install_packages python3-venv
 find_cargo
@@ -192,7 +263,6 @@ set_up_tools
 scratch=$(mktemp -d)
 start_reductstore
 machine
-printf '\n| case | compared with | target | reached | median | median of the other |\n|---|---|---|---|---|---|\n'
 for name in "$@"; do
   run_case "$name"
 done

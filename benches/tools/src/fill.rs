@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use anyhow::{Result, ensure};
 use bytes::{Bytes, BytesMut};
 use clap::Args;
-use reduct_rs::{RecordBuilder, ReductClient};
+use reduct_rs::{Bucket, RecordBuilder, ReductClient};
 use serde_json::json;
 
 use super::Target;
@@ -71,10 +71,14 @@ impl Fill {
             let refused = batch.send().await?;
             ensure!(refused.is_empty(), "records refused: {refused:?}");
         }
-        let video = HashMap::from([("$video".into(), json!({ "fps": FPS }))]);
-        bucket.write_attachments(entry, video).await?;
-        Ok(())
+        attach_frame_rate(&bucket, entry).await
     }
+}
+
+/// Says how many frames a second an entry has.
+pub async fn attach_frame_rate(bucket: &Bucket, entry: &str) -> Result<()> {
+    let video = HashMap::from([("$video".into(), json!({ "fps": FPS }))]);
+    Ok(bucket.write_attachments(entry, video).await?)
 }
 
 fn concat(units: &[Bytes]) -> Bytes {

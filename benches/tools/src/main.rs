@@ -9,13 +9,22 @@
 //! What benches/run.sh measures with: writes entries, reads them in several ways, and compares.
 //! What reads prints one line of JSON.
 
+mod cameras;
 mod delay;
 mod fill;
+mod follow;
 mod http;
+mod idle;
 mod measurement;
+mod neighbour;
+mod percentiles;
 mod pipeline;
 mod row;
 mod rust_client;
+mod samples;
+mod seek;
+mod sorted;
+mod sources;
 mod stream;
 
 use anyhow::Result;
@@ -56,14 +65,25 @@ enum Command {
         /// As for gst-launch-1.0
         rest: String,
     },
+    /// Seek with a reductsrc, and wait for the first buffer of each seek
+    Seek(seek::Seek),
+    /// Follow what cameras write, and compare when frames are written and when they come
+    Follow(follow::Follow),
+    /// Count the requests of a reductsrc that follows an entry to which nothing comes
+    Idle(idle::Idle),
+    /// Ask for a few records, alone or beside cameras and the sources that follow them
+    Neighbour(neighbour::Neighbour),
     /// Print how many connections a reductsrc has
     Connections,
     /// Pass TCP connections on with a delay
     Delay(delay::Delay),
-    /// Print a row of the table from measurements
+    /// Print a row of the table of medians
     Row(row::Row),
+    /// Print a row of the table of percentiles
+    Percentiles(percentiles::Percentiles),
 }
 
+// This runs on the main thread, which is none of the runtime's workers: a pipeline may block here.
 #[tokio::main]
 async fn main() -> Result<()> {
     match Command::parse() {
@@ -72,8 +92,13 @@ async fn main() -> Result<()> {
         Command::Http(http) => http.read().await?.print(),
         Command::Pipeline { description } => pipeline::run(&description)?.print(),
         Command::Replay { source, rest } => pipeline::replay(&source, &rest)?.print(),
+        Command::Seek(seek) => seek.run()?.print(),
+        Command::Follow(follow) => follow.run().await?.print(),
+        Command::Idle(idle) => idle.run().await?.print(),
+        Command::Neighbour(neighbour) => neighbour.run().await?.print(),
         Command::Connections => pipeline::print_connections(),
         Command::Delay(delay) => delay.run().await,
         Command::Row(row) => row.print(),
+        Command::Percentiles(percentiles) => percentiles.print(),
     }
 }

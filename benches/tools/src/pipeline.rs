@@ -45,17 +45,21 @@ pub fn launch(description: &str) -> Result<Pipeline> {
 /// Times a pipeline with one reductsrc, from PLAYING to EOS.
 pub fn run(description: &str) -> Result<Measurement> {
     let pipeline = launch(description)?;
+    let source = source(&pipeline)?;
+    let start = play(&pipeline)?;
+    await_eos(&pipeline)?;
+    let stats = source.property::<gst::Structure>("stats");
+    Measurement::since(start, Some(stats.get("access-units")?), stats.get("bytes")?)
+}
+
+/// The reductsrc of a pipeline.
+pub fn source(pipeline: &gst::Pipeline) -> Result<gst::Element> {
     let is_source = |element: gst::Element| {
         let factory = element.factory();
         factory.is_some_and(|factory| factory.name() == "reductsrc")
     };
     let source = pipeline.iterate_elements().find(is_source);
-    let source = source.context("no reductsrc")?;
-
-    let start = play(&pipeline)?;
-    await_eos(&pipeline)?;
-    let stats = source.property::<gst::Structure>("stats");
-    Measurement::since(start, Some(stats.get("access-units")?), stats.get("bytes")?)
+    source.context("no reductsrc")
 }
 
 /// Keeps in memory what `source` pushes, then times the elements behind it alone.
@@ -108,22 +112,35 @@ fn collect(source: &str) -> Result<(gst::Caps, Vec<gst::Buffer>)> {
 }
 
 /// Starts a pipeline and the clock. Loading plugins and making elements is no part of either side.
-fn play(pipeline: &gst::Pipeline) -> Result<Instant> {
+pub fn play(pipeline: &gst::Pipeline) -> Result<Instant> {
     pipeline.set_state(gst::State::Ready)?;
     let start = Instant::now();
     pipeline.set_state(gst::State::Playing)?;
     Ok(start)
 }
 
-fn await_eos(pipeline: &gst::Pipeline) -> Result<()> {
+/// Waits for the end, which is to come without an error or a warning.
+pub fn await_eos(pipeline: &gst::Pipeline) -> Result<()> {
     let bus = pipeline.bus().context("a pipeline has a bus")?;
     for message in bus.iter_timed(gst::ClockTime::NONE) {
-        match message.view() {
-            gst::MessageView::Eos(_) => return Ok(()),
-            gst::MessageView::Error(error) => bail!("{}", error.error()),
-            gst::MessageView::Warning(warning) => bail!("{}", warning.error()),
-            _ => {}
+        if message.type_() == gst::MessageType::Eos {
+            return Ok(());
         }
+        is_well(&message)?;
     }
     bail!("the bus ended")
+}
+
+/// Fails if there was an error or a warning so far.
+pub fn check(pipeline: &gst::Pipeline) -> Result<()> {
+    let bus = pipeline.bus().context("a pipeline has a bus")?;
+    bus.iter().try_for_each(|message| is_well(&message))
+}
+
+fn is_well(message: &gst::Message) -> Result<()> {
+    match message.view() {
+        gst::MessageView::Error(error) => bail!("{}", error.error()),
+        gst::MessageView::Warning(warning) => bail!("{}", warning.error()),
+        _ => Ok(()),
+    }
 }

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
 use super::measurement::Measurement;
+use super::sorted::Sorted;
 
 #[derive(Args)]
 pub struct Row {
@@ -79,35 +80,19 @@ impl Unit {
     }
 }
 
-/// What one side gave, in order of size.
-struct Side(Vec<f64>);
+/// What one side gave.
+fn side(unit: Unit, runs: &[Measurement]) -> Result<Sorted> {
+    let values = runs.iter().map(|run| unit.of(run));
+    Sorted::new(values.collect::<Result<_>>()?)
+}
 
-impl Side {
-    fn new(unit: Unit, runs: &[Measurement]) -> Result<Self> {
-        ensure!(!runs.is_empty(), "a side without runs");
-        let values = runs.iter().map(|run| unit.of(run));
-        let mut values = values.collect::<Result<Vec<_>>>()?;
-        values.sort_by(f64::total_cmp);
-        Ok(Self(values))
-    }
-
-    fn median(&self) -> f64 {
-        let middle = self.0.len() / 2;
-        if self.0.len() % 2 == 1 {
-            self.0[middle]
-        } else {
-            (self.0[middle - 1] + self.0[middle]) / 2.0
-        }
-    }
-
-    /// The median, the smallest and the largest value.
-    fn show(&self, unit: Unit) -> String {
-        let show = |value| format!("{value:.*}", unit.digits());
-        let [first, .., last] = self.0[..] else {
-            return format!("{} {}", show(self.median()), unit.name());
-        };
-        let (median, first, last) = (show(self.median()), show(first), show(last));
-        format!("{median} {} ({first}–{last})", unit.name())
+/// The median, the smallest and the largest value.
+fn show(side: &Sorted, unit: Unit) -> String {
+    let show = |value| format!("{value:.*}", unit.digits());
+    let median = format!("{} {}", show(side.median()), unit.name());
+    match side.ends() {
+        None => median,
+        Some((first, last)) => format!("{median} ({}–{})", show(first), show(last)),
     }
 }
 
@@ -119,10 +104,10 @@ impl Row {
         if self.unit != Unit::Memory {
             self.check(&runs)?;
         }
-        let sides = runs.iter().map(|runs| Side::new(self.unit, runs));
+        let sides = runs.iter().map(|runs| side(self.unit, runs));
         let mut sides = sides.collect::<Result<Vec<_>>>()?.into_iter();
         let first = sides.next().context("no side")?;
-        let compare = |a: &Side, b: &Side| a.median().total_cmp(&b.median());
+        let compare = |a: &Sorted, b: &Sorted| a.median().total_cmp(&b.median());
         let other = match self.unit {
             Unit::Bytes | Unit::Records => sides.min_by(compare),
             Unit::Seconds | Unit::Memory => sides.max_by(compare),
@@ -139,8 +124,8 @@ impl Row {
             self.with,
             self.target(),
             if reached { "" } else { ", missed" },
-            first.show(self.unit),
-            other.show(self.unit),
+            show(&first, self.unit),
+            show(&other, self.unit),
         );
         Ok(())
     }
