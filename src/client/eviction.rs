@@ -69,6 +69,12 @@ impl EvictionWatch {
         found.is_some()
     }
 
+    /// Whether a record at a time is the next one, as records usually come.
+    pub fn is_due(&self, time: u64) -> bool {
+        let gap = self.last.map(|last| time.saturating_sub(last));
+        gap.is_some_and(|gap| gap <= self.spacing.saturating_add(self.spacing / 2))
+    }
+
     fn has_hole(&self, records: &[Record]) -> bool {
         let mut last = self.last;
         records.iter().any(|record| {
@@ -108,6 +114,16 @@ impl EvictionWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_is_due_as_others_were() {
+        let mut watch = EvictionWatch::default();
+        assert!(!watch.is_due(100));
+        marked(&mut watch, &[100, 200, 300, 400, 500, 600, 700]);
+        for (time, due) in [(790, true), (840, true), (860, false), (900, false)] {
+            assert_eq!(watch.is_due(time), due, "{time}");
+        }
+    }
 
     const SECOND: u64 = 1_000_000;
     const NONE: [u64; 0] = [];

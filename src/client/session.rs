@@ -8,6 +8,7 @@
 
 //! Reads a range to its end, and tries again what fails.
 
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -33,6 +34,10 @@ use super::{Query, View};
 /// Back-off between attempts: a jitter of up to its length comes to each.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(5);
+/// How often a record may be found unfinished until what is before it is read.
+const PATIENCE: u32 = 5;
+/// Records that stayed the same for so long are all of them.
+const SETTLED: Duration = Duration::from_millis(20);
 /// News of so many µs are read by one query.
 const MOST_NEWS: u64 = 10_000_000;
 
@@ -54,14 +59,6 @@ enum Stop {
     Failed(Error),
     /// Nobody takes the records any more.
     Abandoned,
-}
-
-/// What there is after what was read.
-enum News {
-    /// Records up to this time.
-    UpTo(u64),
-    /// One that is still being written, and perhaps others before it.
-    Perhaps,
 }
 
 impl From<Error> for Stop {
@@ -157,48 +154,58 @@ impl Session {
                 read => read,
             };
         }
-        while let Some(news) = self.await_news().await? {
-            let until = match news {
-                News::UpTo(newest) => self.end.min(newest.saturating_add(1)),
-                News::Perhaps => self.end,
+        while let Some(newest) = self.await_news().await? {
+            let until = match newest {
+                Some(newest) if self.evictions.is_due(newest) => Some(newest),
+                Some(newest) => self.settle(newest).await?,
+                None => {
+                    let newest = self.access.entry.times().await?.newest;
+                    self.settle(newest).await?
+                }
+            };
+            let Some(until) = until.map(|until| self.end.min(until.saturating_add(1))) else {
+                continue;
             };
             match self.read_until(until).await {
                 // It was there a moment ago.
                 Err(Stop::Failed(error)) if error.cause == Cause::Status(404) => continue,
                 read => read?,
             }
-            if let News::UpTo(_) = news {
-                self.next = until; // A condition may have left out the newest one.
-            }
+            self.next = until; // A condition may have left out the newest one.
         }
         Ok(())
     }
 
-    /// Waits for records after what was read; `None` if nothing comes any more.
-    async fn await_news(&mut self) -> Result<Option<News>, Stop> {
+    /// Waits for records after what was read, and gives the time of the newest one as far as it is
+    /// known; `None` if nothing comes any more.
+    async fn await_news(&mut self) -> Result<Option<Option<u64>>, Stop> {
         let lanes = self.access.lanes(View::Range)?;
         let timeout = self.access.connection.timeout();
-        let mut missing = 0;
+        let (mut missing, mut unfinished) = (0, 0);
         while let Some(pace) = &mut self.pace
             && self.next < self.end
         {
             pace.wait().await;
             let newest = lanes.take().await?.newest().await?;
             self.attempts.reset();
-            missing += u32::from(newest == Newest::Nothing);
             match newest {
                 Newest::Time(time) if time >= self.next => {
                     pace.reset();
-                    return Ok(Some(News::UpTo(time)));
+                    return Ok(Some(Some(time)));
                 }
-                Newest::Unfinished => return Ok(Some(News::Perhaps)),
-                Newest::Time(_) | Newest::Nothing => {}
+                Newest::Time(_) => {}
+                Newest::Nothing => missing += 1,
+                Newest::Unfinished => unfinished += 1,
+            }
+            // There may be others before it.
+            if unfinished == PATIENCE {
+                return Ok(Some(None));
             }
             if is_past(self.end) && timeout.is_some_and(|timeout| pace.silence() > timeout) {
                 break;
             }
             // Not at once: for a moment ReductStore finds nothing in an entry that is new.
-            if missing == 2 {
+            if missing == 2 && newest == Newest::Nothing {
                 let Records { bucket, entry, .. } = &self.access.records;
                 let url = self.access.connection.url();
                 let text = format!(
@@ -208,6 +215,45 @@ impl Session {
             }
         }
         Ok(None)
+    }
+
+    /// Waits until the records up to the newest one stay the same, and gives the time of the last one
+    /// that is there.
+    ///
+    /// Those of a batch are written side by side, and no query shows what is still being written: a
+    /// record may appear before others that were there.
+    async fn settle(&self, newest: u64) -> Result<Option<u64>, Stop> {
+        let from = self.next.max(newest.saturating_sub(MOST_NEWS));
+        let mut seen = self.look(from..newest.saturating_add(1)).await?;
+        while let Some(last) = seen.1 {
+            tokio::time::sleep(SETTLED).await;
+            let again = self.look(from..last.saturating_add(1)).await?;
+            if again == seen {
+                return Ok(Some(last));
+            }
+            seen = again;
+        }
+        Ok(from.checked_sub(1).filter(|before| *before >= self.next))
+    }
+
+    /// How many records a range has, and the time of the last one.
+    async fn look(&self, range: Range<u64>) -> Result<(u64, Option<u64>), Error> {
+        let view = View::Headers;
+        let source = Source {
+            lanes: self.access.lanes(view)?,
+            entry: self.access.entry.clone(),
+            when: None,
+            view,
+            is_urgent: AtomicBool::new(false),
+            stats: Arc::default(),
+        };
+        let mut ahead = Ahead::whole(Arc::new(source), range, u64::MAX);
+        let (mut count, mut last) = (0, None);
+        while let Some(chunk) = ahead.next().await? {
+            count += chunk.len();
+            last = chunk.records().last().map(|record| record.time).or(last);
+        }
+        Ok((count, last))
     }
 
     /// Whether who looks for something finds nothing yet.
