@@ -1,0 +1,452 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+use std::collections::VecDeque;
+
+use super::*;
+
+const MS: ClockTime = ClockTime::MSECOND;
+const FRAME: ClockTime = ClockTime::from_mseconds(100);
+
+/// An episode as tests compare it: begin in ms, duration in ms, frames, reason.
+type Summary = (u64, u64, u64, Reason);
+
+fn unit(index: u64) -> Unit {
+    Unit {
+        entry: index.is_multiple_of(10).then_some(Entry::Idr),
+        discont: false,
+        new_format: false,
+        running_time: index * FRAME,
+        lead: ClockTime::ZERO,
+        is_shown: true,
+        duration: FRAME,
+        bytes: 1000,
+        capture: None,
+    }
+}
+
+/// `groups` groups of ten frames, a second each.
+fn groups(groups: u64) -> Vec<Unit> {
+    (0..groups * 10).map(unit).collect()
+}
+
+fn changes(config: Config, units: &[Unit]) -> Vec<Change> {
+    let mut policy = Policy::new(config);
+    let mut changes = Vec::new();
+    for unit in units {
+        policy.push(unit, &mut changes);
+    }
+    policy.finish(&mut changes);
+    changes
+}
+
+fn run(config: Config, units: &[Unit]) -> Vec<Summary> {
+    summarise(&changes(config, units))
+}
+
+fn summarise(changes: &[Change]) -> Vec<Summary> {
+    let mut begins = VecDeque::new();
+    let mut summaries = Vec::new();
+    for change in changes {
+        match change {
+            Change::Begin {
+                cut,
+                index,
+                running_time,
+                ..
+            } => {
+                assert_eq!(*cut, *index > 0);
+                begins.push_back((*index, *running_time));
+            }
+            Change::End(episode) => {
+                let (index, begin) = begins.pop_front().expect("no end without a begin");
+                assert_eq!(index, episode.index);
+                summaries.push((
+                    begin.mseconds(),
+                    episode.duration.mseconds(),
+                    episode.frames,
+                    episode.reason,
+                ));
+            }
+            Change::PassRecoveryPoint => {}
+        }
+    }
+    assert!(begins.is_empty());
+    summaries
+}
+
+/// A unit of which nothing is shown before a time.
+fn from(index: u64, shown_from: ClockTime) -> Unit {
+    let unit = unit(index);
+    Unit {
+        lead: shown_from.saturating_sub(unit.running_time),
+        is_shown: unit.running_time + FRAME > shown_from,
+        ..unit
+    }
+}
+
+fn episodes(config: Config, units: &[Unit]) -> Vec<Episode> {
+    let ends = changes(config, units)
+        .into_iter()
+        .filter_map(|change| match change {
+            Change::End(episode) => Some(episode),
+            _ => None,
+        });
+    ends.collect()
+}
+
+#[test]
+fn all_of_an_episode_is_shown() {
+    let episode = &episodes(Config::default(), &groups(2))[0];
+    assert_eq!((episode.shown.as_ref(), episode.hidden), (None, 0));
+}
+
+#[test]
+fn what_leads_in_is_not_shown() {
+    // From the middle of the fifth frame on.
+    let units: Vec<_> = (0..30).map(|index| from(index, 450 * MS)).collect();
+    let config = Config {
+        duration: Some(1000 * MS),
+        ..Default::default()
+    };
+    let episodes = episodes(config, &units);
+    // At 1 s half a second is shown.
+    let [first, second] = &episodes[..] else {
+        panic!("{episodes:?}");
+    };
+    assert_eq!((first.frames, first.hidden), (16, 4));
+    assert_eq!(first.duration, 1550 * MS);
+    assert_eq!(first.shown, Some(vec![450 * MS..2000 * MS]));
+    assert_eq!((second.frames, second.hidden), (10, 0));
+    assert_eq!(second.shown, None);
+}
+
+#[test]
+fn parts_of_an_episode_with_something_between() {
+    let mut units: Vec<_> = (0..10).map(unit).collect();
+    units.extend((10..20).map(|index| from(index, 1300 * MS)));
+    units.extend((20..30).map(unit));
+    for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
+        let config = Config {
+            mode,
+            ..Default::default()
+        };
+        let episode = &episodes(config, &units)[0];
+        assert_eq!((episode.frames, episode.hidden), (27, 3));
+        assert_eq!(episode.duration, 2700 * MS);
+        let parts = vec![ClockTime::ZERO..1000 * MS, 1300 * MS..3000 * MS];
+        assert_eq!(episode.shown, Some(parts));
+    }
+    // The third group makes it too long, the second one would not.
+    let config = Config {
+        mode: SplitMode::AtMost,
+        duration: Some(2000 * MS),
+        ..Default::default()
+    };
+    let durations: Vec<_> = episodes(config, &units)
+        .iter()
+        .map(|episode| episode.duration)
+        .collect();
+    assert_eq!(durations, [1700 * MS, 1000 * MS]);
+}
+
+#[test]
+fn what_comes_after_the_end_is_not_shown() {
+    let mut units: Vec<_> = (0..10).map(unit).collect();
+    for last in &mut units[8..] {
+        last.is_shown = false;
+    }
+    let episode = &episodes(Config::default(), &units)[0];
+    assert_eq!((episode.frames, episode.hidden), (8, 2));
+    assert_eq!(episode.shown, Some(vec![ClockTime::ZERO..800 * MS]));
+}
+
+fn durations(config: Config, units: &[Unit]) -> Vec<u64> {
+    run(config, units).iter().map(|episode| episode.1).collect()
+}
+
+fn limit(mode: SplitMode, mseconds: u64) -> Config {
+    Config {
+        mode,
+        duration: Some(mseconds * MS),
+        gap_detection: true,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn no_limit_is_one_episode() {
+    assert_eq!(
+        run(Config::default(), &groups(6)),
+        [(0, 6000, 60, Reason::Eos)]
+    );
+}
+
+#[test]
+fn next_keyframe() {
+    let durations = |limit_ms| durations(limit(SplitMode::NextKeyframe, limit_ms), &groups(6));
+    assert_eq!(durations(2000), [2000, 2000, 2000]);
+    assert_eq!(durations(2500), [3000, 3000]);
+    assert_eq!(durations(500), [1000; 6]);
+    assert_eq!(durations(60_000), [6000]);
+}
+
+#[test]
+fn at_most() {
+    let durations = |limit_ms| durations(limit(SplitMode::AtMost, limit_ms), &groups(6));
+    assert_eq!(durations(2000), [2000, 2000, 2000]);
+    assert_eq!(durations(2500), [2000, 2000, 2000]);
+    assert_eq!(durations(500), [1000; 6]);
+    assert_eq!(durations(5500), [5000, 1000]);
+    assert_eq!(durations(60_000), [6000]);
+}
+
+#[test]
+fn jitter_changes_nothing() {
+    for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
+        let mut units = groups(6);
+        for (index, unit) in units.iter_mut().enumerate().skip(1) {
+            match index % 3 {
+                0 => unit.running_time += MS,
+                1 => unit.running_time = unit.running_time.saturating_sub(MS),
+                _ => {}
+            }
+        }
+        let frames: Vec<_> = run(limit(mode, 2000), &units)
+            .iter()
+            .map(|episode| episode.2)
+            .collect();
+        assert_eq!(frames, [20, 20, 20], "{mode:?}");
+    }
+}
+
+#[test]
+fn size_by_mode() {
+    let group = BYTES_PER_FRAME * 10 + 10_000;
+    let config = |mode, groups| Config {
+        mode,
+        size: Some(BYTES_PER_FILE + group * groups),
+        ..Default::default()
+    };
+    let next = durations(config(SplitMode::NextKeyframe, 2), &groups(6));
+    assert_eq!(next, [2000, 2000, 2000]);
+    let mut just_more = config(SplitMode::NextKeyframe, 2);
+    just_more.size = just_more.size.map(|size| size + 1);
+    assert_eq!(durations(just_more.clone(), &groups(6)), [3000, 3000]);
+    just_more.mode = SplitMode::AtMost;
+    assert_eq!(durations(just_more, &groups(6)), [2000, 2000, 2000]);
+    assert_eq!(
+        run(config(SplitMode::AtMost, 2), &groups(4))[0].3,
+        Reason::Size
+    );
+}
+
+#[test]
+fn whichever_limit_comes_first() {
+    let mut config = limit(SplitMode::NextKeyframe, 3000);
+    config.size = Some(15_000);
+    let reasons = |config: Config| -> Vec<_> {
+        let episodes = run(config, &groups(6));
+        episodes
+            .iter()
+            .map(|episode| (episode.1, episode.3))
+            .collect()
+    };
+    assert_eq!(
+        reasons(config.clone()),
+        [
+            (2000, Reason::Size),
+            (2000, Reason::Size),
+            (2000, Reason::Eos)
+        ]
+    );
+    config.size = Some(100_000);
+    assert_eq!(
+        reasons(config),
+        [(3000, Reason::Duration), (3000, Reason::Eos)]
+    );
+}
+
+#[test]
+fn a_gap_ends_an_episode() {
+    let mut units = groups(4);
+    units[20].discont = true;
+    let config = limit(SplitMode::NextKeyframe, 3000);
+    assert_eq!(
+        run(config.clone(), &units),
+        [(0, 2000, 20, Reason::Gap), (2000, 2000, 20, Reason::Eos)]
+    );
+    let without = Config {
+        gap_detection: false,
+        ..config
+    };
+    assert_eq!(durations(without, &units), [3000, 1000]);
+}
+
+#[test]
+fn at_most_settles_the_group_before_a_gap() {
+    let mut units = groups(5);
+    units[30].discont = true;
+    let episodes = run(limit(SplitMode::AtMost, 2500), &units);
+    assert_eq!(
+        episodes,
+        [
+            (0, 2000, 20, Reason::Duration),
+            (2000, 1000, 10, Reason::Gap),
+            (3000, 2000, 20, Reason::Eos)
+        ]
+    );
+}
+
+#[test]
+fn after_a_gap_an_idr_is_awaited() {
+    let mut units = groups(4);
+    units[15].discont = true;
+    let mut policy = Policy::new(limit(SplitMode::NextKeyframe, 60_000));
+    let mut changes = Vec::new();
+    let dropped = units
+        .iter()
+        .filter(|unit| policy.push(unit, &mut changes) == Verdict::Drop)
+        .count();
+    policy.finish(&mut changes);
+    assert_eq!(dropped, 5);
+    let [.., Change::End(last)] = &changes[..] else {
+        panic!("{changes:?}");
+    };
+    assert_eq!((last.dropped, last.frames), (5, 20));
+    assert_eq!(
+        summarise(&changes),
+        [(0, 1500, 15, Reason::Gap), (2000, 2000, 20, Reason::Eos)]
+    );
+}
+
+#[test]
+fn a_gap_without_an_idr_after_it_ends_an_episode() {
+    let mut units = groups(2);
+    units.truncate(19);
+    units[15].discont = true;
+    assert_eq!(
+        run(limit(SplitMode::AtMost, 60_000), &units),
+        [(0, 1500, 15, Reason::Gap)]
+    );
+}
+
+#[test]
+fn what_precedes_the_first_idr_is_dropped() {
+    let units = &groups(2)[7..];
+    let mut policy = Policy::new(Config::default());
+    let mut changes = Vec::new();
+    for unit in units {
+        policy.push(unit, &mut changes);
+    }
+    assert_eq!(policy.finish(&mut changes), 0);
+    assert_eq!(summarise(&changes), [(1000, 1000, 10, Reason::Eos)]);
+}
+
+#[test]
+fn no_idr_no_episode() {
+    let mut policy = Policy::new(Config::default());
+    let mut changes = Vec::new();
+    for index in 1..8 {
+        assert_eq!(policy.push(&unit(index), &mut changes), Verdict::Drop);
+    }
+    assert_eq!(policy.finish(&mut changes), 7);
+    assert!(changes.is_empty());
+}
+
+#[test]
+fn a_new_format_ends_an_episode() {
+    let mut units = groups(2);
+    units[10].new_format = true;
+    assert_eq!(
+        run(limit(SplitMode::AtMost, 60_000), &units),
+        [(0, 1000, 10, Reason::Format), (1000, 1000, 10, Reason::Eos)]
+    );
+}
+
+#[test]
+fn cuts_come_in_growing_order() {
+    let mut units = groups(30);
+    for index in [70, 130, 190] {
+        units[index].discont = true;
+    }
+    for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
+        let begins: Vec<_> = run(limit(mode, 2500), &units)
+            .iter()
+            .map(|episode| episode.0)
+            .collect();
+        assert!(
+            begins.windows(2).all(|pair| pair[0] < pair[1]),
+            "{begins:?}"
+        );
+    }
+}
+
+/// Open groups of ten frames, of which two lead the recovery point in output order.
+fn open_groups(groups: u64) -> Vec<Unit> {
+    let mut units = self::groups(groups);
+    for group in 1..units.len() / 10 {
+        let [recovery, first, second] = [0, 1, 2].map(|at| group * 10 + at);
+        units[recovery].entry = Some(Entry::RecoveryPoint);
+        for (unit, shown) in [(recovery, second), (first, recovery), (second, first)] {
+            units[unit].running_time = shown as u64 * FRAME;
+        }
+    }
+    units
+}
+
+#[test]
+fn without_keyframes_one_episode_and_one_word_about_it() {
+    let mut policy = Policy::new(limit(SplitMode::NextKeyframe, 1000));
+    let mut changes = Vec::new();
+    for unit in open_groups(4) {
+        assert_eq!(policy.push(&unit, &mut changes), Verdict::Keep);
+    }
+    policy.finish(&mut changes);
+    assert_eq!(summarise(&changes), [(0, 4000, 40, Reason::Eos)]);
+    let passed = |change: &&Change| **change == Change::PassRecoveryPoint;
+    assert_eq!(changes.iter().filter(passed).count(), 1);
+
+    let unlimited = Config::default();
+    let mut policy = Policy::new(unlimited);
+    changes.clear();
+    for unit in open_groups(4) {
+        policy.push(&unit, &mut changes);
+    }
+    assert_eq!(changes.iter().filter(passed).count(), 0);
+}
+
+#[test]
+fn an_episode_that_begins_with_a_recovery_point_lacks_what_leads_it() {
+    let mut config = limit(SplitMode::NextKeyframe, 2000);
+    config.keyframes = KeyframeMode::RecoveryPoint;
+    let mut policy = Policy::new(config);
+    let mut changes = Vec::new();
+    let dropped: Vec<_> = (0..)
+        .zip(open_groups(4))
+        .filter(|(_, unit)| policy.push(unit, &mut changes) == Verdict::Drop)
+        .map(|(index, _)| index)
+        .collect();
+    policy.finish(&mut changes);
+    // Those of the second group are in an episode with the first one.
+    assert_eq!(dropped, [21, 22]);
+    assert_eq!(
+        summarise(&changes),
+        [
+            (0, 2000, 20, Reason::Duration),
+            (2200, 1800, 18, Reason::Eos)
+        ]
+    );
+    let dropped: Vec<_> = (changes.iter())
+        .filter_map(|change| match change {
+            Change::End(episode) => Some(episode.dropped),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(dropped, [0, 2]);
+}
