@@ -169,8 +169,10 @@ struct Running {
 struct Span {
     /// The running time of the first one.
     start: ClockTime,
-    /// What of them is shown.
+    /// What of them is shown, in whole pictures: players leave out a part of one.
     shown: Vec<Range<ClockTime>>,
+    /// From when on the last part is to be shown, if something is before it.
+    cut: Option<ClockTime>,
     is_all_shown: bool,
     frames: u64,
     hidden: u64,
@@ -184,6 +186,7 @@ impl Span {
         Self {
             start: unit.running_time,
             shown: Vec::new(),
+            cut: None,
             is_all_shown: true,
             frames: 0,
             hidden: 0,
@@ -194,13 +197,22 @@ impl Span {
 
     fn add(&mut self, unit: &Unit) {
         let is_cut = !unit.lead.is_zero();
-        self.is_all_shown &= unit.is_shown && !is_cut;
+        self.is_all_shown &= unit.is_shown;
         if self.begins_part(unit) {
             self.shown.push(unit.shown_from()..unit.shown_from());
+            self.cut = is_cut.then(|| unit.shown_from());
         }
+        let is_first = self.shown.len() == 1;
         if let Some(part) = self.shown.last_mut().filter(|_| unit.is_shown) {
             let end = unit.running_time.saturating_add(unit.duration);
             part.end = part.end.max(end);
+            if is_cut {
+                let whole = part.start.saturating_sub(unit.running_time);
+                part.start = part.start.saturating_sub(whole);
+                if is_first {
+                    self.capture = self.capture.map(|capture| capture.saturating_sub(whole));
+                }
+            }
         }
         self.frames += u64::from(unit.is_shown);
         self.hidden += u64::from(!unit.is_shown);
@@ -211,7 +223,7 @@ impl Span {
     fn begins_part(&self, unit: &Unit) -> bool {
         let is_cut = !unit.lead.is_zero();
         let last = self.shown.last();
-        last.is_none_or(|last| is_cut && last.start != unit.shown_from())
+        last.is_none() || is_cut && self.cut != Some(unit.shown_from())
     }
 
     fn joined(&self, next: &Self) -> Self {
@@ -227,11 +239,15 @@ impl Span {
         Self {
             start: self.start,
             shown,
+            cut: next.cut.or(self.cut),
             is_all_shown: self.is_all_shown && next.is_all_shown,
             frames: self.frames + next.frames,
             hidden: self.hidden + next.hidden,
             bytes: self.bytes + next.bytes,
-            capture: self.capture,
+            capture: match self.is_empty() {
+                true => next.capture,
+                false => self.capture,
+            },
         }
     }
 
