@@ -61,6 +61,13 @@ enum Stop {
     Abandoned,
 }
 
+impl Stop {
+    /// Whether there is no such entry, or no such bucket.
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.cause == Cause::Status(404))
+    }
+}
+
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -150,28 +157,35 @@ impl Session {
         }
         if self.pace.is_none() {
             return match self.read_until(self.end).await {
-                Err(error) if self.may_be_missing(&error) => Ok(()),
+                // Who looks for something that is followed finds nothing yet.
+                Err(stop) if self.access.follows() && stop.is_missing() => Ok(()),
                 read => read,
             };
         }
         while let Some(newest) = self.await_news().await? {
-            let until = match newest {
-                Some(newest) if self.evictions.is_due(newest) => Some(newest),
-                Some(newest) => self.settle(newest).await?,
-                None => {
-                    let newest = self.access.entry.times().await?.newest;
-                    self.settle(newest).await?
-                }
-            };
-            let Some(until) = until.map(|until| self.end.min(until.saturating_add(1))) else {
-                continue;
-            };
-            match self.read_until(until).await {
-                // It was there a moment ago.
-                Err(Stop::Failed(error)) if error.cause == Cause::Status(404) => continue,
+            match self.read_news(newest).await {
+                Err(stop) if stop.is_missing() => {} // It was there a moment ago.
                 read => read?,
             }
-            self.next = until; // A condition may have left out the newest one.
+        }
+        Ok(())
+    }
+
+    /// Reads what is there up to the newest record, whose time is given unless it is still being
+    /// written.
+    async fn read_news(&mut self, newest: Option<u64>) -> Result<(), Stop> {
+        let last = match newest {
+            Some(newest) if self.evictions.is_due(newest) => Some(newest),
+            Some(newest) => self.settle(newest).await?,
+            None => {
+                let newest = self.access.entry.times().await?.newest;
+                self.settle(newest).await?
+            }
+        };
+        if let Some(last) = last {
+            let until = self.end.min(last.saturating_add(1));
+            self.read_until(until).await?;
+            self.next = until; // A condition may have left out the last one.
         }
         Ok(())
     }
@@ -256,12 +270,6 @@ impl Session {
         Ok((count, last))
     }
 
-    /// Whether who looks for something finds nothing yet.
-    fn may_be_missing(&self, stop: &Stop) -> bool {
-        let is_missing = matches!(stop, Stop::Failed(error) if error.cause == Cause::Status(404));
-        is_missing && self.access.follows()
-    }
-
     /// Reads what is left of the range before a time.
     async fn read_until(&mut self, end: u64) -> Result<(), Stop> {
         let mut ahead = self.ahead(end)?;
@@ -297,7 +305,8 @@ impl Session {
             entry: self.access.entry.clone(),
             when: when.clone(),
             view,
-            is_urgent: AtomicBool::new(self.query.is_urgent),
+            // Once: what is followed would open a connection for each record.
+            is_urgent: AtomicBool::new(self.query.is_urgent && !self.is_open),
             stats: self.stats.clone(),
         });
         let prefetch_bytes = limits.prefetch_bytes;
