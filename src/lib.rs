@@ -18,6 +18,7 @@
  * Since: plugins-reduct-0.1
  */
 mod client;
+mod connection;
 // Public for the benchmarks only.
 #[doc(hidden)]
 pub mod h264;

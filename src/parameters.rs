@@ -6,12 +6,14 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Properties of an element as parameters of its URI, their values written as for `gst-launch-1.0`.
+//! An element's properties as the URI of an entry, their values written as for `gst-launch-1.0`.
 
 use gst::glib;
 use gst::prelude::*;
+use url::Url;
 
-use crate::uri::bad;
+use crate::connection::ConnectionSettings;
+use crate::uri::{EntryUri, bad};
 
 /// What the rest of a URI says.
 const NOT_PARAMETERS: &[&str] = &["url", "bucket", "entry"];
@@ -29,8 +31,19 @@ fn properties(object: &glib::Object) -> impl Iterator<Item = glib::ParamSpec> {
     })
 }
 
+/// The URI that an element's properties make, if they name an entry.
+pub fn uri(object: &glib::Object, connection: &ConnectionSettings) -> Option<String> {
+    let uri = EntryUri {
+        server: Url::parse(&connection.url).ok()?,
+        bucket: connection.bucket.clone()?,
+        entry: connection.entry.clone()?,
+        parameters: parameters(object),
+    };
+    Some(uri.to_string())
+}
+
 /// The properties that differ from their defaults.
-pub fn parameters(object: &glib::Object) -> Vec<(String, String)> {
+fn parameters(object: &glib::Object) -> Vec<(String, String)> {
     properties(object)
         .filter_map(|property| {
             let value = object.property_value(property.name());
@@ -41,19 +54,19 @@ pub fn parameters(object: &glib::Object) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A value for each property that a URI may have: what the parameters say, else its default.
+/// A value for each property that a URI may set: what it says, else the property's default.
 ///
 /// # Errors
 ///
 /// `URIError::BadUri` for a parameter that there is not, or a value that the property cannot have.
 pub fn values(
     object: &glib::Object,
-    parameters: &[(String, String)],
+    uri: &EntryUri,
 ) -> Result<Vec<(&'static str, glib::Value)>, glib::Error> {
     let mut values: Vec<_> = properties(object)
         .map(|property| (property.name(), property.default_value().clone()))
         .collect();
-    for (name, text) in parameters {
+    for (name, text) in &uri.parameters {
         if name.contains("token") {
             return Err(bad(
                 "A token is no parameter of a URI. Set it by the environment variable \
@@ -73,6 +86,11 @@ pub fn values(
             ))
         })?;
     }
+    values.extend([
+        ("url", uri.server.as_str().to_value()),
+        ("bucket", uri.bucket.to_value()),
+        ("entry", uri.entry.to_value()),
+    ]);
     Ok(values)
 }
 

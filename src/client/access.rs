@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::condition::depends_on_order;
 use super::entry::Entry;
-use super::error::{Error, Target};
+use super::error::{Error, Purpose, Target};
 use super::lane::Lanes;
 use super::{Connection, ReaderStats, View};
 
@@ -146,6 +146,7 @@ impl Access {
             connection: &self.connection,
             bucket: &self.records.bucket,
             entry: &self.records.entry,
+            purpose: Purpose::Read,
         }
     }
 }

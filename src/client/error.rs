@@ -22,6 +22,23 @@ pub struct Target<'a> {
     pub connection: &'a Connection,
     pub bucket: &'a str,
     pub entry: &'a str,
+    pub purpose: Purpose,
+}
+
+/// What is done with an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Read,
+    Write,
+}
+
+impl Purpose {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
 }
 
 /// Why a request failed.
@@ -78,7 +95,7 @@ impl Error {
     /// The message to post.
     pub fn message(&self, target: Target) -> gst::ErrorMessage {
         gst::error_msg!(
-            self.resource_error(),
+            self.resource_error(target.purpose),
             ("{}", self.explain(target)),
             ["{:?}: {}", self.cause, self.text]
         )
@@ -88,6 +105,7 @@ impl Error {
     pub fn explain(&self, target: Target) -> String {
         let url = target.connection.url();
         let Target { bucket, entry, .. } = target;
+        let verb = target.purpose.verb();
         let text = &self.text;
         match self.cause {
             Cause::Settings => format!("Could not set up the connection to {url}: {text}"),
@@ -99,7 +117,7 @@ impl Error {
                  further certificates to trust"
             ),
             Cause::Timeout => format!(
-                "Nothing of '{bucket}/{entry}' came from ReductStore at {url} for {} ms",
+                "Could not {verb} '{bucket}/{entry}': nothing came from ReductStore at {url} for {} ms",
                 target.connection.timeout().unwrap_or_default().as_millis()
             ),
             Cause::Foreign => {
@@ -110,20 +128,24 @@ impl Error {
                  environment variable REDUCT_API_TOKEN or the property api-token"
             ),
             Cause::Status(403) => {
-                format!("ReductStore at {url} does not allow to read bucket '{bucket}': {text}")
+                format!("ReductStore at {url} does not allow to {verb} bucket '{bucket}': {text}")
             }
             Cause::Status(404) => {
                 format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
             }
             Cause::Broken | Cause::Malformed | Cause::QueryLost | Cause::Status(_) => {
-                format!("Could not read '{bucket}/{entry}' from ReductStore at {url}: {text}")
+                format!("Could not {verb} '{bucket}/{entry}' of ReductStore at {url}: {text}")
             }
         }
     }
 
-    fn resource_error(&self) -> gst::ResourceError {
+    fn resource_error(&self, purpose: Purpose) -> gst::ResourceError {
+        let (open, go_on) = match purpose {
+            Purpose::Read => (gst::ResourceError::OpenRead, gst::ResourceError::Read),
+            Purpose::Write => (gst::ResourceError::OpenWrite, gst::ResourceError::Write),
+        };
         match self.cause {
-            Cause::Connect | Cause::Tls => gst::ResourceError::OpenRead,
+            Cause::Connect | Cause::Tls => open,
             Cause::Foreign | Cause::Status(404) => gst::ResourceError::NotFound,
             Cause::Status(401 | 403) => gst::ResourceError::NotAuthorized,
             Cause::Settings | Cause::Status(400 | 422) => gst::ResourceError::Settings,
@@ -132,7 +154,7 @@ impl Error {
             | Cause::Broken
             | Cause::Malformed
             | Cause::QueryLost
-            | Cause::Status(_) => gst::ResourceError::Read,
+            | Cause::Status(_) => go_on,
         }
     }
 }
@@ -227,7 +249,13 @@ mod tests {
         ];
         for (cause, posted, transient) in cases {
             let error = Error::new(cause, "text");
-            assert_eq!(error.resource_error(), posted, "{cause:?}");
+            assert_eq!(error.resource_error(Purpose::Read), posted, "{cause:?}");
+            let written = match posted {
+                Posted::OpenRead => Posted::OpenWrite,
+                Posted::Read => Posted::Write,
+                other => other,
+            };
+            assert_eq!(error.resource_error(Purpose::Write), written, "{cause:?}");
             assert_eq!(error.is_transient(), transient, "{cause:?}");
         }
     }

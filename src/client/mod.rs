@@ -14,6 +14,7 @@
 
 mod access;
 mod ahead;
+mod attempts;
 mod batch;
 mod condition;
 mod connection;

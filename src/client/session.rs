@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
 
 use super::access::{Access, Records};
 use super::ahead::{Ahead, Windows};
+use super::attempts::Attempts;
 use super::condition::of_keyframes;
 use super::error::{Cause, Error};
 use super::eviction::EvictionWatch;
@@ -31,9 +31,6 @@ use super::reader::Opened;
 use super::window::Source;
 use super::{Query, View};
 
-/// Back-off between attempts: a jitter of up to its length comes to each.
-const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LAST_DELAY: Duration = Duration::from_secs(5);
 /// How often a record may be found unfinished until what is before it is read.
 const PATIENCE: u32 = 5;
 /// Records that stayed the same for so long are all of them.
@@ -135,7 +132,7 @@ impl Session {
                 "{}. Trying again in {:.1} s, attempt {} of {}",
                 error.explain(self.access.target()),
                 delay.as_secs_f32(),
-                self.attempts.made,
+                self.attempts.made(),
                 self.access.records.limits.retries,
             );
             if self.deliver(Delivery::Retrying(text)).await.is_err() {
@@ -389,42 +386,5 @@ impl Session {
     async fn deliver(&self, delivery: Delivery) -> Result<(), Stop> {
         let sent = self.deliveries.send(delivery).await;
         sent.map_err(|_| Stop::Abandoned)
-    }
-}
-
-/// Attempts in a row without progress.
-#[derive(Debug)]
-struct Attempts {
-    most: u32,
-    made: u32,
-    delays: ExponentialBackoff,
-}
-
-impl Attempts {
-    fn new(most: u32) -> Self {
-        let delays = ExponentialBuilder::new()
-            .with_min_delay(FIRST_DELAY)
-            .with_max_delay(LAST_DELAY)
-            .with_jitter()
-            .with_max_times(most as usize);
-        Self {
-            most,
-            made: 0,
-            delays: delays.build(),
-        }
-    }
-
-    /// How long to wait before the next one; `None` if there are no more.
-    fn next_delay(&mut self) -> Option<Duration> {
-        let delay = self.delays.next()?;
-        self.made += 1;
-        Some(delay)
-    }
-
-    /// There was progress.
-    fn reset(&mut self) {
-        if self.made > 0 {
-            *self = Self::new(self.most);
-        }
     }
 }

@@ -72,18 +72,14 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
-use url::Url;
 
 use super::pass::Step;
-use super::settings::{
-    DEFAULT_LOOKBACK, DEFAULT_POLL_INTERVAL_MS, DEFAULT_TIMEOUT_MS, DEFAULT_URL, Settings,
-};
+use super::settings::{DEFAULT_LOOKBACK, DEFAULT_POLL_INTERVAL_MS, Settings};
 use super::stats::Stats;
 use super::stream::{Seek, Stream};
 use super::{CAT, OnError, StartMode, StopMode};
 use crate::client::{Access, Flushed, Flushing, Limits};
-use crate::parameters;
-use crate::uri::{self, EntryUri};
+use crate::{connection, parameters, uri};
 
 /// No two of the mutexes are ever held at once.
 #[derive(Default)]
@@ -285,36 +281,8 @@ impl ObjectImpl for ReductSrc {
                     .blurb(blurb)
                     .mutable_ready()
             };
-            vec![
-                text(
-                    "url",
-                    "URL",
-                    "URL of the ReductStore server, http or https (environment: REDUCT_URL)",
-                )
-                .default_value(DEFAULT_URL)
-                .build(),
-                text(
-                    "api-token",
-                    "API token",
-                    "API token of the server; cannot be read back (environment: REDUCT_API_TOKEN, \
-                     preferred, as command lines can be seen by others)",
-                )
-                .write_only()
-                .build(),
-                text(
-                    "ca-cert",
-                    "CA certificate",
-                    "Path of a PEM file with CA certificates to trust besides the system's",
-                )
-                .build(),
-                glib::ParamSpecBoolean::builder("verify-ssl")
-                    .nick("Verify SSL")
-                    .blurb("Refuse a server whose TLS certificate is not valid")
-                    .default_value(true)
-                    .mutable_ready()
-                    .build(),
-                text("bucket", "Bucket", "Name of the bucket to read (required)").build(),
-                text("entry", "Entry", "Name of the entry to read (required)").build(),
+            let mut properties = connection::properties();
+            properties.extend([
                 text(
                     "start",
                     "Start",
@@ -379,15 +347,6 @@ impl ObjectImpl for ReductSrc {
                         "How much more than one frame has to be missing for a gap, in nanoseconds \
                          (0 = half a frame)",
                     )
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecUInt::builder("timeout")
-                    .nick("Timeout")
-                    .blurb(
-                        "Longest time without any answer of the server, in milliseconds (0 = no \
-                         limit)",
-                    )
-                    .default_value(DEFAULT_TIMEOUT_MS)
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecUInt::builder("retries")
@@ -465,7 +424,8 @@ impl ObjectImpl for ReductSrc {
                     )
                     .read_only()
                     .build(),
-            ]
+            ]);
+            properties
         });
         PROPERTIES.as_ref()
     }
@@ -582,21 +542,8 @@ impl URIHandlerImpl for ReductSrc {
     }
 
     fn uri(&self) -> Option<String> {
-        let (server, bucket, entry) = {
-            let settings = self.settings.lock().unwrap();
-            (
-                Url::parse(&settings.url).ok()?,
-                settings.bucket.clone()?,
-                settings.entry.clone()?,
-            )
-        };
-        let uri = EntryUri {
-            server,
-            bucket,
-            entry,
-            parameters: parameters::parameters(self.obj().upcast_ref()),
-        };
-        Some(uri.to_string())
+        let connection = self.settings.lock().unwrap().connection.clone();
+        parameters::uri(self.obj().upcast_ref(), &connection)
     }
 
     /// What the URI does not say gets its default.
@@ -608,12 +555,7 @@ impl URIHandlerImpl for ReductSrc {
             ));
         }
         let obj = self.obj();
-        let uri: EntryUri = uri.parse()?;
-        let mut values = parameters::values(obj.upcast_ref(), &uri.parameters)?;
-        values.push(("url", uri.server.as_str().to_value()));
-        values.push(("bucket", uri.bucket.to_value()));
-        values.push(("entry", uri.entry.to_value()));
-
+        let values = parameters::values(obj.upcast_ref(), &uri.parse()?)?;
         let mut settings = self.settings.lock().unwrap().clone();
         for (property, value) in &values {
             settings.set(property, value);

@@ -8,7 +8,6 @@
 
 //! The properties of `reductsrc`, and what they mean once they are checked.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use gst::glib;
@@ -19,23 +18,16 @@ use super::entrance::Begin;
 use super::pass::End;
 use super::program::Piece;
 use super::{OnError, StartMode, StopMode};
-use crate::client::{Connection, Limits, Records, Token, depends_on_order, without_secrets};
+use crate::client::{Connection, Limits, Records, depends_on_order};
+use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
 
-/// Where a server is expected if nobody says otherwise.
-pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
-pub const DEFAULT_TIMEOUT_MS: u32 = 30_000;
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
 pub const DEFAULT_LOOKBACK: gst::ClockTime = gst::ClockTime::from_seconds(60);
 
 /// The properties as they are set.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    pub url: String,
-    pub api_token: Token,
-    pub ca_cert: Option<String>,
-    pub verify_ssl: bool,
-    pub bucket: Option<String>,
-    pub entry: Option<String>,
+    pub connection: ConnectionSettings,
     pub start: Option<String>,
     pub stop: Option<String>,
     pub start_mode: StartMode,
@@ -45,7 +37,6 @@ pub struct Settings {
     pub fps: gst::Fraction,
     pub gap_detection: bool,
     pub gap_tolerance: gst::ClockTime,
-    pub timeout_ms: u32,
     pub on_error: OnError,
     pub lookback: gst::ClockTime,
     pub limits: Limits,
@@ -56,13 +47,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            url: std::env::var("REDUCT_URL")
-                .map_or_else(|_| DEFAULT_URL.into(), |url| without_secrets(&url)),
-            api_token: Token::new(std::env::var("REDUCT_API_TOKEN").ok()),
-            ca_cert: None,
-            verify_ssl: true,
-            bucket: None,
-            entry: None,
+            connection: ConnectionSettings::default(),
             start: None,
             stop: None,
             start_mode: StartMode::default(),
@@ -72,7 +57,6 @@ impl Default for Settings {
             fps: gst::Fraction::new(0, 1),
             gap_detection: true,
             gap_tolerance: gst::ClockTime::ZERO,
-            timeout_ms: DEFAULT_TIMEOUT_MS,
             on_error: OnError::default(),
             lookback: DEFAULT_LOOKBACK,
             limits: Limits::default(),
@@ -108,17 +92,10 @@ impl Checked {
 impl Settings {
     /// Sets a property.
     pub fn set(&mut self, property: &str, value: &glib::Value) {
+        if self.connection.set(property, value) {
+            return;
+        }
         match property {
-            // The property can be read and is in dot files.
-            "url" => {
-                let url: Option<String> = get(value);
-                self.url = url.map_or_else(|| DEFAULT_URL.into(), |url| without_secrets(&url));
-            }
-            "api-token" => self.api_token = Token::new(get(value)),
-            "ca-cert" => self.ca_cert = get(value),
-            "verify-ssl" => self.verify_ssl = get(value),
-            "bucket" => self.bucket = get(value),
-            "entry" => self.entry = get(value),
             "start" => self.start = get(value),
             "stop" => self.stop = get(value),
             "start-mode" => self.start_mode = get(value),
@@ -133,7 +110,6 @@ impl Settings {
             "retries" => self.limits.retries = get(value),
             "connections" => self.limits.connections = get(value),
             "prefetch-bytes" => self.limits.prefetch_bytes = get(value),
-            "timeout" => self.timeout_ms = get(value),
             "follow" => self.follow = get(value),
             "poll-interval" => self.poll_interval_ms = get(value),
             _ => unimplemented!(),
@@ -142,12 +118,10 @@ impl Settings {
 
     /// The value of a property.
     pub fn get(&self, property: &str) -> glib::Value {
+        if let Some(value) = self.connection.get(property) {
+            return value;
+        }
         match property {
-            "url" => self.url.to_value(),
-            "ca-cert" => self.ca_cert.to_value(),
-            "verify-ssl" => self.verify_ssl.to_value(),
-            "bucket" => self.bucket.to_value(),
-            "entry" => self.entry.to_value(),
             "start" => self.start.to_value(),
             "stop" => self.stop.to_value(),
             "start-mode" => self.start_mode.to_value(),
@@ -162,7 +136,6 @@ impl Settings {
             "retries" => self.limits.retries.to_value(),
             "connections" => self.limits.connections.to_value(),
             "prefetch-bytes" => self.limits.prefetch_bytes.to_value(),
-            "timeout" => self.timeout_ms.to_value(),
             "follow" => self.follow.to_value(),
             "poll-interval" => self.poll_interval_ms.to_value(),
             _ => unimplemented!(),
@@ -175,18 +148,11 @@ impl Settings {
     ///
     /// A text that names the property, its value and what it should be.
     pub fn check(&self) -> Result<Checked, String> {
-        let connection = Connection::new(
-            &self.url,
-            self.api_token.clone(),
-            self.ca_cert.as_ref().map(PathBuf::from),
-            self.verify_ssl,
-            (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms.into())),
-        )?;
-        let bucket = name("bucket", self.bucket.as_deref())?;
-        let entry = name("entry", self.entry.as_deref())?;
-        if bucket.contains('/') {
-            return Err(invalid("bucket", &bucket, "a name without slashes"));
-        }
+        let Place {
+            connection,
+            bucket,
+            entry,
+        } = self.connection.check()?;
         let when = self.when.as_deref().map(condition).transpose()?;
         if self.follow {
             self.check_follow(when.as_ref())?;
@@ -279,36 +245,6 @@ impl Settings {
     }
 }
 
-fn get<'a, T: glib::value::FromValue<'a>>(value: &'a glib::Value) -> T {
-    value.get().expect("type checked upstream")
-}
-
-/// A property in nanoseconds.
-fn clock_time(value: &glib::Value) -> gst::ClockTime {
-    gst::ClockTime::try_from(get::<u64>(value)).unwrap_or(gst::ClockTime::MAX)
-}
-
-fn invalid(property: &str, value: &str, expected: &str) -> String {
-    format!("The property {property} is '{value}', which is not {expected}")
-}
-
-/// A name as ReductStore allows it. Others could change the URL that they become part of.
-fn name(property: &str, name: Option<&str>) -> Result<String, String> {
-    let Some(name) = name.filter(|name| !name.is_empty()) else {
-        return Err(format!(
-            "The property {property} is not set. It names the {property} to read"
-        ));
-    };
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$');
-    let segment = |segment: &str| !segment.is_empty() && segment.chars().all(allowed);
-    if name.split('/').all(segment) {
-        Ok(name.to_owned())
-    } else {
-        let expected = "made of letters, digits, '-' and '_' (an entry also of '/')";
-        Err(invalid(property, name, expected))
-    }
-}
-
 /// The latest time that is a `GstClockTime`, in µs.
 const MAX_TIME_US: u64 = u64::MAX / 1000 - 1;
 
@@ -342,12 +278,16 @@ fn condition(text: &str) -> Result<JsonValue, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::DEFAULT_URL;
 
     fn settings() -> Settings {
         Settings {
-            url: DEFAULT_URL.into(),
-            bucket: Some("b".into()),
-            entry: Some("robot/cam-1".into()),
+            connection: ConnectionSettings {
+                url: DEFAULT_URL.into(),
+                bucket: Some("b".into()),
+                entry: Some("robot/cam-1".into()),
+                ..Default::default()
+            },
             ..Default::default()
         }
     }
@@ -381,24 +321,6 @@ mod tests {
             assert!(time("start", text).is_err(), "{text}");
         }
         assert!(time("stop", &u64::MAX.to_string()).is_err());
-    }
-
-    #[test]
-    fn names() {
-        for good in ["a", "A_b-9", "a/b/c", "cam/$meta"] {
-            assert!(name("entry", Some(good)).is_ok(), "{good}");
-        }
-        for bad in [
-            "", "/", "a/", "/a", "a//b", "a b", "a?b", "a#b", "..", "a%2f", "*",
-        ] {
-            assert!(name("entry", Some(bad)).is_err(), "{bad}");
-        }
-        assert!(name("entry", None).is_err());
-        let slash = Settings {
-            bucket: Some("a/b".into()),
-            ..settings()
-        };
-        assert!(slash.check().is_err());
     }
 
     #[test]

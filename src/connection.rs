@@ -1,0 +1,220 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The properties that name an entry of a server and the way to it, and what they mean once they are
+//! checked. Elements share them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gst::glib;
+use gst::prelude::*;
+
+use crate::client::{Connection, Token, without_secrets};
+
+/// Where a server is expected if nobody says otherwise.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
+const DEFAULT_TIMEOUT_MS: u32 = 30_000;
+
+/// The properties as they are set.
+#[derive(Debug, Clone)]
+pub struct ConnectionSettings {
+    pub url: String,
+    pub api_token: Token,
+    pub ca_cert: Option<String>,
+    pub verify_ssl: bool,
+    pub bucket: Option<String>,
+    pub entry: Option<String>,
+    pub timeout_ms: u32,
+}
+
+impl Default for ConnectionSettings {
+    fn default() -> Self {
+        Self {
+            url: std::env::var("REDUCT_URL")
+                .map_or_else(|_| DEFAULT_URL.into(), |url| without_secrets(&url)),
+            api_token: Token::new(std::env::var("REDUCT_API_TOKEN").ok()),
+            ca_cert: None,
+            verify_ssl: true,
+            bucket: None,
+            entry: None,
+            timeout_ms: DEFAULT_TIMEOUT_MS,
+        }
+    }
+}
+
+/// Settings that can be worked with.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub connection: Connection,
+    pub bucket: String,
+    pub entry: String,
+}
+
+impl ConnectionSettings {
+    /// Sets a property, if it is one of these.
+    pub fn set(&mut self, property: &str, value: &glib::Value) -> bool {
+        match property {
+            // The property can be read and is in dot files.
+            "url" => {
+                let url: Option<String> = get(value);
+                self.url = url.map_or_else(|| DEFAULT_URL.into(), |url| without_secrets(&url));
+            }
+            "api-token" => self.api_token = Token::new(get(value)),
+            "ca-cert" => self.ca_cert = get(value),
+            "verify-ssl" => self.verify_ssl = get(value),
+            "bucket" => self.bucket = get(value),
+            "entry" => self.entry = get(value),
+            "timeout" => self.timeout_ms = get(value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The value of a property, if it is one of these and can be read.
+    pub fn get(&self, property: &str) -> Option<glib::Value> {
+        Some(match property {
+            "url" => self.url.to_value(),
+            "ca-cert" => self.ca_cert.to_value(),
+            "verify-ssl" => self.verify_ssl.to_value(),
+            "bucket" => self.bucket.to_value(),
+            "entry" => self.entry.to_value(),
+            "timeout" => self.timeout_ms.to_value(),
+            _ => return None,
+        })
+    }
+
+    /// Checks the settings. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// A text that names the property, its value and what it should be.
+    pub fn check(&self) -> Result<Place, String> {
+        let connection = Connection::new(
+            &self.url,
+            self.api_token.clone(),
+            self.ca_cert.as_ref().map(PathBuf::from),
+            self.verify_ssl,
+            (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms.into())),
+        )?;
+        let bucket = name("bucket", self.bucket.as_deref())?;
+        let entry = name("entry", self.entry.as_deref())?;
+        if bucket.contains('/') {
+            return Err(invalid("bucket", &bucket, "a name without slashes"));
+        }
+        Ok(Place {
+            connection,
+            bucket,
+            entry,
+        })
+    }
+}
+
+/// What the properties are.
+pub fn properties() -> Vec<glib::ParamSpec> {
+    let text = |name: &'static str, nick: &'static str, blurb: &'static str| {
+        glib::ParamSpecString::builder(name)
+            .nick(nick)
+            .blurb(blurb)
+            .mutable_ready()
+    };
+    vec![
+        text(
+            "url",
+            "URL",
+            "URL of the ReductStore server, http or https (environment: REDUCT_URL)",
+        )
+        .default_value(DEFAULT_URL)
+        .build(),
+        text(
+            "api-token",
+            "API token",
+            "API token of the server; cannot be read back (environment: REDUCT_API_TOKEN, \
+             preferred, as command lines can be seen by others)",
+        )
+        .write_only()
+        .build(),
+        text(
+            "ca-cert",
+            "CA certificate",
+            "Path of a PEM file with CA certificates to trust besides the system's",
+        )
+        .build(),
+        glib::ParamSpecBoolean::builder("verify-ssl")
+            .nick("Verify SSL")
+            .blurb("Refuse a server whose TLS certificate is not valid")
+            .default_value(true)
+            .mutable_ready()
+            .build(),
+        text("bucket", "Bucket", "Name of the bucket (required)").build(),
+        text("entry", "Entry", "Name of the entry (required)").build(),
+        glib::ParamSpecUInt::builder("timeout")
+            .nick("Timeout")
+            .blurb("Longest time without any answer of the server, in milliseconds (0 = no limit)")
+            .default_value(DEFAULT_TIMEOUT_MS)
+            .mutable_ready()
+            .build(),
+    ]
+}
+
+/// The value of a property whose type was checked when it was set.
+pub fn get<'a, T: glib::value::FromValue<'a>>(value: &'a glib::Value) -> T {
+    value.get().expect("type checked upstream")
+}
+
+/// A property in nanoseconds.
+pub fn clock_time(value: &glib::Value) -> gst::ClockTime {
+    gst::ClockTime::try_from(get::<u64>(value)).unwrap_or(gst::ClockTime::MAX)
+}
+
+/// What is wrong with a property.
+pub fn invalid(property: &str, value: &str, expected: &str) -> String {
+    format!("The property {property} is '{value}', which is not {expected}")
+}
+
+/// A name as ReductStore allows it. Others could change the URL that they become part of.
+fn name(property: &str, name: Option<&str>) -> Result<String, String> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Err(format!(
+            "The property {property} is not set. It names the {property} to use"
+        ));
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$');
+    let segment = |segment: &str| !segment.is_empty() && segment.chars().all(allowed);
+    if name.split('/').all(segment) {
+        Ok(name.to_owned())
+    } else {
+        let expected = "made of letters, digits, '-' and '_' (an entry also of '/')";
+        Err(invalid(property, name, expected))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for good in ["a", "A_b-9", "a/b/c", "cam/$meta"] {
+            assert!(name("entry", Some(good)).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "/", "a/", "/a", "a//b", "a b", "a?b", "a#b", "..", "a%2f", "*",
+        ] {
+            assert!(name("entry", Some(bad)).is_err(), "{bad}");
+        }
+        assert!(name("entry", None).is_err());
+        let slash = ConnectionSettings {
+            url: DEFAULT_URL.into(),
+            bucket: Some("a/b".into()),
+            entry: Some("e".into()),
+            ..Default::default()
+        };
+        assert!(slash.check().unwrap_err().contains("bucket"));
+    }
+}
