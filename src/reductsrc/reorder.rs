@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use gst::ClockTime;
 
 use super::timeline::{SegmentStart, Slot};
-use crate::h264::PictureOrder;
+use crate::h264::{MAX_REORDERING, OutputOrder, PictureOrder};
 
 /// The times of one access unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,23 +41,16 @@ pub struct Stamp {
     pub frame_rate: Option<gst::Fraction>,
 }
 
-/// More frames than in a decoded picture buffer are never out of order (A.3.1).
-const MAX_REORDERING: usize = 16;
-
 /// Gives access units, in decoding order, the slots in which they are shown.
 #[derive(Debug)]
 pub struct Reorder<T> {
     run: Run,
     /// Access units without a stamp, in decoding order.
     waiting: VecDeque<Waiting<T>>,
-    /// Those of them that have no place in output order: count and index in the run.
-    unplaced: Vec<(i64, usize)>,
+    /// Those of them that have no place in output order, by their indices in the run.
+    unplaced: OutputOrder<usize>,
     /// Slots that nobody has, in order.
     free: VecDeque<Slot>,
-    /// The count of the last picture that got its place in this sequence.
-    last_count: Option<i64>,
-    /// Pictures came later than the stream says or its level allows.
-    mistrusts: bool,
     stamped: VecDeque<(T, Stamp)>,
 }
 
@@ -92,10 +85,8 @@ impl<T> Default for Reorder<T> {
         Self {
             run: Run::default(),
             waiting: VecDeque::new(),
-            unplaced: Vec::new(),
+            unplaced: OutputOrder::default(),
             free: VecDeque::new(),
-            last_count: None,
-            mistrusts: false,
             stamped: VecDeque::new(),
         }
     }
@@ -104,14 +95,13 @@ impl<T> Default for Reorder<T> {
 impl<T> Reorder<T> {
     /// Takes the next access unit in decoding order.
     pub fn push(&mut self, item: T, order: PictureOrder, slot: Slot) {
-        if order.begins_sequence || slot.segment.is_some() || self.begins_anew(order.count) {
+        if slot.segment.is_some() || self.unplaced.is_ended_by(&order) {
             self.end_sequence();
         }
         if let Some(segment) = slot.segment {
             self.run.begin(segment);
         }
-        self.mistrusts |= self.last_count.is_some_and(|last| order.count < last);
-        self.unplaced.push((order.count, self.run.come));
+        self.unplaced.push(order, self.run.come);
         self.run.add(&slot);
         self.free.push_back(slot.clone());
         self.waiting.push_back(Waiting {
@@ -121,13 +111,8 @@ impl<T> Reorder<T> {
             shown: None,
         });
 
-        let bound = if self.mistrusts {
-            MAX_REORDERING
-        } else {
-            order.reordering.frames
-        };
-        while self.unplaced.len() > bound {
-            self.place_next();
+        while let Some(index) = self.unplaced.pop() {
+            self.place(index);
         }
         self.stamp();
     }
@@ -137,33 +122,18 @@ impl<T> Reorder<T> {
         self.stamped.pop_front()
     }
 
-    /// Whether counting began anew without a word: an IDR picture is missing. A picture that is as
-    /// much earlier than one that has its place cannot be of the same sequence.
-    fn begins_anew(&self, count: i64) -> bool {
-        // Frames are two apart.
-        let latest = 2 * MAX_REORDERING as i64;
-        self.last_count
-            .is_some_and(|last| last.saturating_sub(count) > latest)
-    }
-
     /// A sequence ends: with the stream, where pictures are lost, or with what is pushed next.
     pub fn end_sequence(&mut self) {
-        while !self.unplaced.is_empty() {
-            self.place_next();
+        while let Some(index) = self.unplaced.end() {
+            self.place(index);
         }
-        self.last_count = None;
         self.stamp();
     }
 
     /// The first of those that have no place gets the next one.
-    fn place_next(&mut self) {
-        let next = (0..self.unplaced.len()).min_by_key(|at| self.unplaced[*at]);
-        let Some((count, index)) = next.map(|at| self.unplaced.swap_remove(at)) else {
-            return;
-        };
+    fn place(&mut self, index: usize) {
         self.run.note_lateness(index, self.run.placed);
         self.run.placed += 1;
-        self.last_count = Some(count);
         let shown = self.free.pop_front();
         if let Some(waiting) = self.waiting.get_mut(index - self.run.stamped) {
             waiting.shown = shown;
@@ -178,10 +148,8 @@ impl<T> Reorder<T> {
             .is_some_and(|first| first.shown.is_some())
         {
             // Those that wait may be later than any before.
-            let mut unplaced = self.unplaced.clone();
-            unplaced.sort_unstable();
-            for (ahead, (_, index)) in unplaced.into_iter().enumerate() {
-                self.run.note_lateness(index, self.run.placed + ahead);
+            for (ahead, index) in self.unplaced.waiting().into_iter().enumerate() {
+                self.run.note_lateness(*index, self.run.placed + ahead);
             }
             if let Some(Waiting {
                 item,
@@ -190,7 +158,7 @@ impl<T> Reorder<T> {
                 shown: Some(shown),
             }) = self.waiting.pop_front()
             {
-                let delay = if order.reordering.declared && !self.mistrusts {
+                let delay = if order.reordering.declared && !self.unplaced.mistrusts() {
                     order.reordering.frames
                 } else {
                     self.run.lateness
