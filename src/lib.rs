@@ -7,23 +7,27 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! GStreamer elements for H.264 in [ReductStore](https://www.reduct.store), a time-series store
-//! for blobs: out of it (`reductsrc`), and as MP4 episodes into files (`reductepisodesplit`).
+//! for blobs: into it (`reductsink`), out of it (`reductsrc`), and as MP4 episodes into files
+//! (`reductepisodesplit`).
 #![allow(unused_doc_comments)] // The SECTION blocks are for GStreamer's documentation tool.
 
 /**
  * plugin-reduct:
  *
- * H.264 out of ReductStore.
+ * H.264 into and out of ReductStore.
  *
  * Since: plugins-reduct-0.1
  */
+mod capture_time;
 mod client;
 mod connection;
+mod frame_rate;
 // Public for the benchmarks only.
 #[doc(hidden)]
 pub mod h264;
 mod parameters;
 mod reductepisodesplit;
+mod reductsink;
 mod reductsrc;
 mod uri;
 #[doc(hidden)]
@@ -33,6 +37,7 @@ use gst::glib;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     reductsrc::register(plugin)?;
+    reductsink::register(plugin)?;
     reductepisodesplit::register(plugin)
 }
 

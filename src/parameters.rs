@@ -94,6 +94,21 @@ pub fn values(
     Ok(values)
 }
 
+/// Sets properties.
+pub fn apply(object: &glib::Object, values: &[(&'static str, glib::Value)]) {
+    for (property, value) in values {
+        object.set_property_from_value(property, value);
+    }
+}
+
+/// The error of a URI that is set while the element runs.
+pub fn not_now() -> glib::Error {
+    glib::Error::new(
+        gst::URIError::BadState,
+        "The URI can only be set in NULL and READY",
+    )
+}
+
 fn text(value: &glib::Value) -> Option<String> {
     match value.get::<Option<String>>() {
         Ok(text) => text,

@@ -129,7 +129,14 @@ impl Access {
             return Ok(lanes.clone());
         }
         let Records { bucket, entry, .. } = &self.records;
-        let new = Lanes::new(self.connection.clone(), bucket, entry, limit, in_use)?;
+        let new = Lanes::new(
+            self.connection.clone(),
+            bucket,
+            entry,
+            limit,
+            Purpose::Read,
+            in_use,
+        )?;
         Ok(lanes.insert(Arc::new(new)).clone())
     }
 

@@ -390,6 +390,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::entry::Entry;
+    use super::super::error::Purpose;
     use super::super::lane::Lanes;
     use super::super::plan::Yield;
     use super::super::{Connection, Token, runtime};
@@ -403,7 +404,9 @@ mod tests {
         let connection = Connection::new(url, Token::default(), None, true, None).unwrap();
         let entry = Arc::new(Entry::new(&connection, "b", "e"));
         let source = Source {
-            lanes: Arc::new(Lanes::new(connection, "b", "e", 8, Arc::default()).unwrap()),
+            lanes: Arc::new(
+                Lanes::new(connection, "b", "e", 8, Purpose::Read, Arc::default()).unwrap(),
+            ),
             entry,
             when: None,
             view: View::Range,

@@ -8,9 +8,13 @@
 
 //! How often, and when, something that failed is tried again.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use super::error::Error;
 
 /// Back-off between attempts: a jitter of up to its length comes to each.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -31,7 +35,7 @@ impl Attempts {
             .with_min_delay(FIRST_DELAY)
             .with_max_delay(LAST_DELAY)
             .with_jitter()
-            .with_max_times(most as usize);
+            .without_max_times();
         Self {
             most,
             made: 0,
@@ -41,8 +45,15 @@ impl Attempts {
 
     /// How long to wait before the next one; `None` if there are no more.
     pub fn next_delay(&mut self) -> Option<Duration> {
+        (self.made < self.most)
+            .then(|| self.another_delay())
+            .flatten()
+    }
+
+    /// How long to wait before the next one, however many there were.
+    pub fn another_delay(&mut self) -> Option<Duration> {
         let delay = self.delays.next()?;
-        self.made += 1;
+        self.made = self.made.saturating_add(1);
         Some(delay)
     }
 
@@ -56,5 +67,52 @@ impl Attempts {
         if self.made > 0 {
             *self = Self::new(self.most);
         }
+    }
+}
+
+/// Counts what was tried again, for anybody to look at.
+#[derive(Debug, Default)]
+pub struct Retries {
+    count: AtomicU64,
+    last: Mutex<Option<String>>,
+}
+
+impl Retries {
+    /// Something will be tried again that failed.
+    pub fn note(&self, error: &Error) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
+
+    /// How often.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Why it was last.
+    pub fn last(&self) -> Option<String> {
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_a_limit() {
+        let mut attempts = Attempts::new(3);
+        let delays: Vec<_> = std::iter::from_fn(|| attempts.next_delay()).collect();
+        assert_eq!(delays.len(), 3);
+        assert!(delays[0] >= FIRST_DELAY && delays[2] > delays[0]);
+        for made in 4..100 {
+            assert!(attempts.another_delay().unwrap() <= 2 * LAST_DELAY);
+            assert_eq!(attempts.made(), made);
+        }
+        attempts.reset();
+        assert!(attempts.next_delay().unwrap() <= 2 * FIRST_DELAY);
     }
 }

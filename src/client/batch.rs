@@ -19,7 +19,10 @@ use reqwest::header::HeaderMap;
 use super::Record;
 use super::error::{Cause, Error};
 
-const TIME_HEADER: &str = "x-reduct-time-";
+/// Begin of the name of a header that is about a record; its time follows.
+pub const TIME_HEADER: &str = "x-reduct-time-";
+/// Content type of H.264 in Annex B format, as ReductStore's documentation has it.
+pub const H264: &str = "video/h264";
 /// Label with the frame rate of a record.
 pub const FPS_LABEL: &str = "fps";
 /// Label that says whether a record begins with a keyframe.

@@ -17,7 +17,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Certificate, redirect};
 use url::Url;
 
-use super::error::{Cause, Error};
+use super::error::{Cause, Error, Purpose};
 use super::plan::WINDOW_RECORDS;
 
 /// reduct-rs limits the time of a whole request, however fast it goes on. Ours is a limit without
@@ -137,7 +137,9 @@ impl Connection {
     }
 
     /// A client for one connection at a time. Reads the CA certificate, so it may block.
-    pub(super) fn http_client(&self) -> Result<reqwest::Client, Error> {
+    ///
+    /// Its time-out is for who reads: it takes no account of what is sent.
+    pub(super) fn http_client(&self, purpose: Purpose) -> Result<reqwest::Client, Error> {
         let settings = |err: &dyn fmt::Display| Error::new(Cause::Settings, err.to_string());
         let mut builder = reqwest::Client::builder()
             .http1_only() // faster with ReductStore, and a connection has one request at a time
@@ -149,7 +151,10 @@ impl Connection {
             .cookie_store(true) // a load balancer's, to find the same server again
             .tls_danger_accept_invalid_certs(!self.verify_ssl);
         if let Some(timeout) = self.timeout {
-            builder = builder.connect_timeout(timeout).read_timeout(timeout);
+            builder = builder.connect_timeout(timeout);
+            if purpose == Purpose::Read {
+                builder = builder.read_timeout(timeout);
+            }
         }
         if let Some(token) = &self.token.0 {
             let value = HeaderValue::from_str(&format!("Bearer {token}"));

@@ -8,12 +8,13 @@
 
 //! What reduct-rs tells of an entry: its attachments and the times of its records.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use reduct_rs::{Bucket, JsonValue, ReductClient, ReductError};
+use reduct_rs::{Bucket, JsonValue, QuotaType, ReductClient, ReductError};
 use tokio::sync::{Mutex, OnceCell};
 
 use super::error::{Cause, Error};
@@ -120,6 +121,31 @@ impl Entry {
         Ok(*recent.insert(self.times().await?))
     }
 
+    /// Makes the bucket. From `quota_size` bytes on it loses its oldest records.
+    pub async fn create_bucket(&self, quota_size: Option<u64>) -> Result<(), Error> {
+        let mut bucket = self.client().await?.create_bucket(&self.bucket_name);
+        bucket = bucket.exist_ok(true);
+        if let Some(size) = quota_size {
+            bucket = bucket.quota_type(QuotaType::FIFO).quota_size(size);
+        }
+        self.within_timeout(bucket.send()).await.map(drop)
+    }
+
+    /// Attaches a description of the video, unless it is there.
+    pub async fn describe(&self, video: &JsonValue) -> Result<(), Error> {
+        let bucket = self.bucket().await?;
+        let there = self.within_timeout(bucket.read_attachments(&self.name));
+        // A token may allow to write only.
+        if let Ok(there) = there.await
+            && there.get(VIDEO_ATTACHMENT) == Some(video)
+        {
+            return Ok(());
+        }
+        let attachment = HashMap::from([(VIDEO_ATTACHMENT.into(), video.clone())]);
+        self.within_timeout(bucket.write_attachments(&self.name, attachment))
+            .await
+    }
+
     /// For how long the server has been running, in whole seconds.
     pub async fn server_uptime(&self) -> Result<Duration, Error> {
         let info = self.within_timeout(self.client().await?.server_info());
@@ -134,7 +160,8 @@ impl Entry {
         self.client.get_or_try_init(client).await
     }
 
-    async fn bucket(&self) -> Result<&Bucket, Error> {
+    /// The bucket, if it is there.
+    pub async fn bucket(&self) -> Result<&Bucket, Error> {
         let client = self.client().await?;
         let bucket = async || {
             let bucket = client.get_bucket(&self.bucket_name);

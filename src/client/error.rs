@@ -67,6 +67,8 @@ pub enum Cause {
     QueryLost,
     /// Something answers that is no ReductStore.
     Foreign,
+    /// What is to be written would not come last in the entry.
+    OutOfOrder,
     /// An answer with this HTTP status.
     Status(u16),
 }
@@ -86,7 +88,11 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self.cause {
             Cause::Connect | Cause::Timeout | Cause::Broken | Cause::QueryLost => true,
-            Cause::Settings | Cause::Tls | Cause::Malformed | Cause::Foreign => false,
+            Cause::Settings
+            | Cause::Tls
+            | Cause::Malformed
+            | Cause::Foreign
+            | Cause::OutOfOrder => false,
             // RFC 9110, RFC 6585 and RFC 8470: request time-out, too early, too many requests.
             Cause::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
         }
@@ -133,7 +139,11 @@ impl Error {
             Cause::Status(404) => {
                 format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
             }
-            Cause::Broken | Cause::Malformed | Cause::QueryLost | Cause::Status(_) => {
+            Cause::Broken
+            | Cause::Malformed
+            | Cause::QueryLost
+            | Cause::OutOfOrder
+            | Cause::Status(_) => {
                 format!("Could not {verb} '{bucket}/{entry}' of ReductStore at {url}: {text}")
             }
         }
@@ -149,11 +159,13 @@ impl Error {
             Cause::Foreign | Cause::Status(404) => gst::ResourceError::NotFound,
             Cause::Status(401 | 403) => gst::ResourceError::NotAuthorized,
             Cause::Settings | Cause::Status(400 | 422) => gst::ResourceError::Settings,
+            Cause::Status(507) => gst::ResourceError::NoSpaceLeft,
             Cause::Status(429 | 503) => gst::ResourceError::Busy,
             Cause::Timeout
             | Cause::Broken
             | Cause::Malformed
             | Cause::QueryLost
+            | Cause::OutOfOrder
             | Cause::Status(_) => go_on,
         }
     }
@@ -246,6 +258,8 @@ mod tests {
             (Cause::Status(429), Posted::Busy, true),
             (Cause::Status(500), Posted::Read, true),
             (Cause::Status(503), Posted::Busy, true),
+            (Cause::Status(507), Posted::NoSpaceLeft, true),
+            (Cause::OutOfOrder, Posted::Read, false),
         ];
         for (cause, posted, transient) in cases {
             let error = Error::new(cause, "text");

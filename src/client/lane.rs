@@ -28,7 +28,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::batch::{RecordHeader, record_headers};
-use super::error::{Cause, Error};
+use super::error::{Cause, Error, Purpose};
 use super::{Connection, without_blocking};
 
 /// A server is far if its answer takes this long.
@@ -46,6 +46,7 @@ pub struct Lanes {
     idle: Mutex<Vec<reqwest::Client>>,
     room: Semaphore,
     limit: usize,
+    purpose: Purpose,
     is_warm: AtomicBool,
     in_use: Arc<AtomicU64>,
 }
@@ -57,6 +58,7 @@ impl Lanes {
         bucket: &str,
         entry: &str,
         limit: usize,
+        purpose: Purpose,
         in_use: Arc<AtomicU64>,
     ) -> Result<Self, Error> {
         let entry = connection.api_url(&format!("b/{bucket}/{entry}/"))?;
@@ -66,6 +68,7 @@ impl Lanes {
             idle: Mutex::default(),
             room: Semaphore::new(limit),
             limit,
+            purpose,
             is_warm: AtomicBool::new(false),
             in_use,
         })
@@ -116,8 +119,8 @@ impl Lanes {
         let client = match idle {
             Some(client) => client,
             None => {
-                let connection = self.connection.clone();
-                without_blocking(move || connection.http_client()).await?
+                let (connection, purpose) = (self.connection.clone(), self.purpose);
+                without_blocking(move || connection.http_client(purpose)).await?
             }
         };
         self.in_use.fetch_add(1, Ordering::Relaxed);
@@ -133,7 +136,7 @@ impl Lanes {
 #[derive(Debug)]
 pub struct Lane<'a> {
     lanes: &'a Arc<Lanes>,
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -147,6 +150,11 @@ impl Drop for Lane<'_> {
 }
 
 impl Lane<'_> {
+    /// The connections that it is one of.
+    pub(super) fn lanes(&self) -> &Lanes {
+        self.lanes
+    }
+
     /// Looks for the newest record.
     pub async fn newest(&self) -> Result<Newest, Error> {
         let mut url = self.lanes.entry.clone();
@@ -187,7 +195,13 @@ impl Lane<'_> {
 }
 
 impl Lanes {
-    fn url(&self, method: &str) -> Result<Url, Error> {
+    /// How long to wait without any progress; `None` is for ever.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        self.connection.timeout()
+    }
+
+    /// The URL of a method of the entry.
+    pub(super) fn url(&self, method: &str) -> Result<Url, Error> {
         let url = self.entry.join(method);
         url.map_err(|err| Error::new(Cause::Settings, err.to_string()))
     }
@@ -333,7 +347,7 @@ impl Line {
 }
 
 /// An answer of ReductStore that is no error.
-async fn accepted(response: Response) -> Result<Response, Error> {
+pub(super) async fn accepted(response: Response) -> Result<Response, Error> {
     let status = response.status();
     let of_reductstore = response.headers().contains_key("x-reduct-api");
     if status.is_success() && of_reductstore {

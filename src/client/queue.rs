@@ -9,12 +9,13 @@
 //! Records on their way from the network to the streaming thread, and what is counted of them.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use std::vec;
 
 use super::Record;
+use super::attempts::Retries;
 
 /// What a reader counts, for anybody to look at while it reads.
 #[derive(Debug, Default)]
@@ -28,9 +29,7 @@ pub struct ReaderStats {
     /// Gaps where the server evicted what was still to be read.
     pub evicted: AtomicU64,
     /// How often something failed and was tried again.
-    pub retries: AtomicU64,
-    /// Why it was last.
-    pub last_retry: Mutex<Option<String>>,
+    pub retries: Retries,
     /// Connections with a query under way.
     pub connections: Arc<AtomicU64>,
     /// For how long the streaming thread waited for records, in ns.

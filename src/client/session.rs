@@ -10,8 +10,8 @@
 
 use std::ops::Range;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{Either, join, select};
@@ -122,12 +122,7 @@ impl Session {
                 let _ = self.deliver(Delivery::Failed(message)).await;
                 return;
             };
-            self.stats.retries.fetch_add(1, Ordering::Relaxed);
-            *self
-                .stats
-                .last_retry
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            self.stats.retries.note(&error);
             let text = format!(
                 "{}. Trying again in {:.1} s, attempt {} of {}",
                 error.explain(self.access.target()),

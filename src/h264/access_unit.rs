@@ -63,9 +63,7 @@ impl AccessUnit {
     /// Adds sets that were in access units before it, but for those that it has itself.
     pub fn complete_with(&mut self, older: &ParameterSets) {
         let missing = older.missing_in(&self.parameter_sets());
-        if !missing.is_empty() {
-            insert_after_delimiter(&mut self.parts, missing.to_byte_stream().into());
-        }
+        insert_parameter_sets(&mut self.parts, &missing);
     }
 }
 
@@ -560,7 +558,7 @@ impl AccessUnitSplitter {
                 done.after_loss || done.picture.is_some_and(|picture| picture.is_reference());
         } else if !self.orphans.is_empty() {
             let sets = mem::take(&mut self.orphans);
-            insert_after_delimiter(&mut done.parts, sets.to_byte_stream().into());
+            insert_parameter_sets(&mut done.parts, &sets);
         }
         complete.push_back(AccessUnit {
             parts: done.parts,
@@ -625,6 +623,13 @@ impl Unfinished {
             Some(first) => first.count = first.count.min(order.count),
             None => self.order = Some(order),
         }
+    }
+}
+
+/// Inserts sets at the begin of an access unit in parts.
+pub fn insert_parameter_sets(parts: &mut Vec<Bytes>, sets: &ParameterSets) {
+    if !sets.is_empty() {
+        insert_after_delimiter(parts, sets.to_byte_stream().into());
     }
 }
 

@@ -29,11 +29,11 @@ mod sei;
 mod slice;
 mod sps;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use h264_reader::rbsp::{BitRead, BitReader};
 
-pub use access_unit::{AccessUnit, AccessUnitSplitter, Integrity, Pushed};
+pub use access_unit::{AccessUnit, AccessUnitSplitter, Integrity, Pushed, insert_parameter_sets};
 pub use annexb::nal_units;
 pub use chunks::between_nal_units;
 pub use damage::Damage;

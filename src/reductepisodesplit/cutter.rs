@@ -19,6 +19,7 @@ use super::intake::{Intake, Unit};
 use super::location::{LocationError, Pattern};
 use super::policy::{self, Change, Config, Entry, Policy, Verdict};
 use super::{CAT, SplitMode};
+use crate::capture_time;
 
 /// What the bin has to do, in order.
 #[derive(Debug)]
@@ -288,7 +289,7 @@ impl Cutter {
             is_shown: pts.is_none_or(|pts| self.shown.has(pts, duration)),
             duration,
             bytes: buffer.size() as u64,
-            capture: capture_time(&buffer).map(|capture| capture.saturating_add(hidden)),
+            capture: capture_time::of(&buffer).map(|capture| capture.saturating_add(hidden)),
         };
         let mut changes = Vec::new();
         let verdict = self.policy.push(&unit, &mut changes);
@@ -441,15 +442,4 @@ impl Cutter {
         }
         Ok(())
     }
-}
-
-/// The capture time that a source such as `reductsrc` gave the buffer.
-fn capture_time(buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
-    buffer
-        .iter_meta::<gst::ReferenceTimestampMeta>()
-        .find(|meta| {
-            let reference = meta.reference().structure(0);
-            reference.is_some_and(|structure| structure.name() == "timestamp/x-unix")
-        })
-        .map(|meta| meta.timestamp())
 }

@@ -549,10 +549,7 @@ impl URIHandlerImpl for ReductSrc {
     /// What the URI does not say gets its default.
     fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {
         if !self.is_stopped() {
-            return Err(glib::Error::new(
-                gst::URIError::BadState,
-                "The URI can only be set in NULL and READY",
-            ));
+            return Err(parameters::not_now());
         }
         let obj = self.obj();
         let values = parameters::values(obj.upcast_ref(), &uri.parse()?)?;
@@ -561,9 +558,7 @@ impl URIHandlerImpl for ReductSrc {
             settings.set(property, value);
         }
         settings.check().map_err(|text| uri::bad(&text))?;
-        for (property, value) in &values {
-            obj.set_property_from_value(property, value);
-        }
+        parameters::apply(obj.upcast_ref(), &values);
         Ok(())
     }
 }

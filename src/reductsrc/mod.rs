@@ -17,7 +17,6 @@ mod damage;
 mod entrance;
 mod exit;
 mod extent;
-mod frame_rate;
 mod imp;
 mod keyframes;
 mod live;

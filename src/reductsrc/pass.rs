@@ -11,13 +11,12 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock};
 
 use super::damage::{self, Fault, FaultLog};
 use super::entrance::{Arrival, Begin, Entrance, TooLate};
 use super::exit::Exit;
-use super::frame_rate;
 use super::lookback::Lookback;
 use super::reorder::{Reorder, Stamp};
 use super::segments::{Segments, Show};
@@ -25,23 +24,15 @@ use super::stats::Stats;
 use super::timeline::{self, NoFrameRate, Slot, Timeline};
 use super::whole_records::WholeRecords;
 use super::{CAT, OnError};
+use crate::capture_time::UNIX_TIME;
 use crate::client::{
-    Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
+    Access, Event, Flushed, Flushing, H264, Query, ReadError, Record, RecordReader, View,
 };
+use crate::frame_rate;
 use crate::h264::{
     AccessUnit, AccessUnitSplitter, Damage, Integrity, ParameterSets, Pictures, Pushed,
     between_nal_units, pictures,
 };
-
-/// Content type of a record in Annex B format, as ReductStore's documentation has it.
-const CONTENT_TYPE: &str = "video/h264";
-
-/// Reference of a capture time: the Unix epoch (documentation of `GstReferenceTimestampMeta`).
-static UNIX_TIME: LazyLock<gst::Caps> = LazyLock::new(|| {
-    let mut caps = gst::Caps::new_empty_simple("timestamp/x-unix");
-    caps.make_mut().mark_may_be_leaked();
-    caps
-});
 
 /// What all readings of a run share.
 #[derive(Debug)]
@@ -756,7 +747,7 @@ fn is_keyframe(unit: &AccessUnit) -> bool {
 fn is_h264(record: &Record) -> bool {
     // Parameters may follow the type (RFC 9110, 8.3.1).
     let essence = record.content_type.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case(CONTENT_TYPE)
+    essence.trim().eq_ignore_ascii_case(H264)
 }
 
 fn caps(frame_rate: Option<gst::Fraction>) -> gst::Caps {

@@ -8,8 +8,8 @@
 
 //! What `reductsrc` counts: the property `stats`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use super::extent::Extent;
 use crate::client::ReaderStats;
@@ -35,8 +35,6 @@ impl Stats {
     /// The value of the property.
     pub fn structure(&self) -> gst::Structure {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let last_retry = self.reader.last_retry.lock();
-        let last_retry = last_retry.unwrap_or_else(PoisonError::into_inner).clone();
         gst::Structure::builder("application/x-reductsrc-stats")
             .field("records", count(&self.records))
             .field("bytes", count(&self.bytes))
@@ -46,8 +44,8 @@ impl Stats {
             .field("dropped", count(&self.dropped))
             .field("skipped", count(&self.reader.skipped))
             .field("evicted", count(&self.reader.evicted))
-            .field("retries", count(&self.reader.retries))
-            .field_if_some("last-retry", last_retry)
+            .field("retries", self.reader.retries.count())
+            .field_if_some("last-retry", self.reader.retries.last())
             .field("connections", count(&self.reader.connections))
             .field("network-wait", count(&self.reader.network_wait))
             .field("downstream-wait", count(&self.downstream_wait))

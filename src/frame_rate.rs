@@ -34,6 +34,14 @@ pub fn parse(text: &str) -> Option<gst::Fraction> {
     gst::Fraction::approximate_f64(rate).filter(|rate| rate.numer() > 0)
 }
 
+/// A frame rate as a label: the shortest decimal that means it, `29.97` for 30000/1001.
+pub fn label(rate: gst::Fraction) -> String {
+    let value = f64::from(rate.numer()) / f64::from(rate.denom());
+    let mut decimals = (0..=6).map(|digits| format!("{value:.digits$}"));
+    let label = decimals.find(|text| parse(text) == Some(rate));
+    label.unwrap_or_else(|| format!("{}/{}", rate.numer(), rate.denom()))
+}
+
 /// The frame rate of a VUI, or `None` where it is out of any camera's range.
 pub fn from_vui(rate: VuiFrameRate) -> Option<gst::Fraction> {
     let (numerator, denominator) = rate.reduced()?;
@@ -73,6 +81,23 @@ mod tests {
         for (text, expected) in cases {
             let expected = expected.map(|(n, d)| gst::Fraction::new(n, d));
             assert_eq!(parse(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn labels_are_short() {
+        for (rate, expected) in [
+            ((10, 1), "10"),
+            ((25, 2), "12.5"),
+            ((30000, 1001), "29.97"),
+            ((24000, 1001), "23.98"),
+            ((60000, 1001), "59.94"),
+            ((1, 3), "1/3"),
+            ((1_000_000, 33_333), "1000000/33333"),
+        ] {
+            let rate = gst::Fraction::new(rate.0, rate.1);
+            assert_eq!(label(rate), expected);
+            assert_eq!(parse(expected), Some(rate));
         }
     }
 

@@ -1,0 +1,513 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Brings records that wait to the server, batch by batch, until each is there once.
+//!
+//! ReductStore 1.21 begins all records of a batch before it has their contents. If the connection
+//! breaks meanwhile, records that are never complete stay behind: they are in no query, and their
+//! times are taken (409). So after anything but an answer it is asked what is complete, and what is
+//! not, but begun, is removed and written anew.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat};
+use tokio::time::{sleep, timeout};
+
+use super::Connection;
+use super::attempts::Attempts;
+use super::entry::Entry;
+use super::error::{Cause, Error, Purpose, Target};
+use super::lane::{Lane, Lanes, Newest};
+use super::outbox::{BatchLimits, Due, Outgoing};
+use super::writer::{Shared, Told, fail, tell};
+use super::writing::{MOST_BYTES, MOST_RECORDS};
+
+const LIMITS: BatchLimits = BatchLimits {
+    records: MOST_RECORDS,
+    bytes: MOST_BYTES,
+};
+/// A record that was begun and is not complete for so long never will be.
+const ABANDONED: Duration = Duration::from_secs(1);
+/// An entry whose newest record is so little older, in µs, than the first one to be written may have
+/// another writer.
+const RECENT: u64 = 10_000_000;
+/// For how long the entry is watched then.
+const WATCH: Duration = Duration::from_secs(1);
+/// How often a batch is written in a row if some of it was begun before.
+const ROUNDS: u32 = 3;
+/// How much later, in µs, than what an entry has records go on if they cannot be where they belong.
+const MOVED_BY: u64 = 100_000;
+
+/// Where records go.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    pub connection: Connection,
+    pub bucket: String,
+    pub entry: String,
+    /// Make the bucket if it is missing.
+    pub create_bucket: bool,
+    /// Size in bytes from which on a bucket that is made loses its oldest records.
+    pub quota_size: Option<u64>,
+    /// How long a record may wait for others to be written with it.
+    pub max_latency: Duration,
+    /// Attempts in a row before an error: at a server that was never reached, and when nothing
+    /// follows. Otherwise there is no end to them.
+    pub retries: u32,
+    pub existing: Existing,
+}
+
+/// What becomes of records that the entry may have already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// They are an error.
+    #[default]
+    Refuse,
+    /// Those that it has are left out.
+    Skip,
+}
+
+impl Destination {
+    /// What errors are about.
+    pub(super) fn target(&self) -> Target<'_> {
+        Target {
+            connection: &self.connection,
+            bucket: &self.bucket,
+            entry: &self.entry,
+            purpose: Purpose::Write,
+        }
+    }
+}
+
+/// Delivers what waits in an outbox.
+pub struct Delivery {
+    to: Destination,
+    shared: Arc<Shared>,
+    attempts: Attempts,
+    /// The bucket is there, and it is known what the entry has.
+    open: Option<Open>,
+    /// The server answered once.
+    was_reached: bool,
+    /// Time of the newest record that is ours or was there before.
+    newest: Option<u64>,
+    /// The same before anything was written.
+    first_newest: Option<Option<u64>>,
+    /// By how much later than they say records are written, in µs.
+    moved_by: u64,
+}
+
+struct Open {
+    lanes: Arc<Lanes>,
+    entry: Entry,
+    /// The token allows to see what the entry has.
+    can_look: bool,
+}
+
+impl Delivery {
+    /// A delivery that has asked nothing of the server yet.
+    pub fn new(to: Destination, shared: Arc<Shared>) -> Self {
+        Self {
+            attempts: Attempts::new(to.retries),
+            to,
+            shared,
+            open: None,
+            was_reached: false,
+            newest: None,
+            first_newest: None,
+            moved_by: 0,
+        }
+    }
+
+    /// Delivers until the outbox is left and empty, or an error is final.
+    pub async fn run(mut self) {
+        while let Some(batch) = self.next_batch().await {
+            if let Err(error) = self.deliver(batch).await {
+                self.give_up(&error).await;
+                return;
+            }
+        }
+    }
+
+    /// Tells that nothing more is written.
+    async fn give_up(&self, error: &Error) {
+        let (is_left, lost) = {
+            let state = self.shared.lock();
+            (state.is_left, state.outbox.len())
+        };
+        if is_left {
+            let why = error.explain(self.to.target());
+            let text = format!("{lost} records were not written before the stop: {why}");
+            tell(&self.shared, Told::Warning(text)).await;
+        } else {
+            fail(&self.shared, error.message(self.to.target())).await;
+        }
+    }
+
+    /// Waits for the next batch; `None` if nothing comes any more.
+    async fn next_batch(&self) -> Option<Vec<Outgoing>> {
+        loop {
+            let due = {
+                let mut state = self.shared.lock();
+                let at_once = state.is_draining || state.is_left;
+                let due = match state.outbox.due(LIMITS, self.to.max_latency) {
+                    Due::In(_) if at_once => Due::Now,
+                    due => due,
+                };
+                match due {
+                    Due::Now => return Some(state.outbox.take_batch(LIMITS)),
+                    Due::Never if state.is_left => return None,
+                    due => due,
+                }
+            };
+            let work = self.shared.work.notified();
+            match due {
+                // What comes meanwhile may make a full batch.
+                Due::In(wait) => drop(timeout(wait, work).await),
+                _ => work.await,
+            }
+        }
+    }
+
+    /// Writes a batch, however often that has to be tried.
+    async fn deliver(&mut self, mut batch: Vec<Outgoing>) -> Result<(), Error> {
+        for record in &mut batch {
+            record.time += self.moved_by;
+        }
+        let mut progress = Progress {
+            left: batch,
+            is_in_doubt: false,
+        };
+        while let Err(error) = self.attempt(&mut progress).await {
+            self.wait_after(error).await?;
+        }
+        self.attempts.reset();
+        {
+            let mut state = self.shared.lock();
+            state.outbox.acknowledge();
+            self.shared.count_queue(&state.outbox);
+        }
+        self.shared.progress.notify_one();
+        Ok(())
+    }
+
+    /// Waits until it is time to try again what failed, if that may help.
+    async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
+        // A proxy may answer for a server that is away, and a bucket may be made again.
+        let was_there = match error.cause {
+            Cause::Foreign => true,
+            Cause::Status(404) => self.to.create_bucket,
+            _ => false,
+        };
+        let may_pass = error.is_transient() || self.was_reached && was_there;
+        let (is_left, is_draining) = {
+            let state = self.shared.lock();
+            (state.is_left, state.is_draining)
+        };
+        let delay = if !may_pass || is_left {
+            None
+        } else if self.was_reached && !is_draining {
+            self.attempts.another_delay()
+        } else {
+            self.attempts.next_delay()
+        };
+        let Some(delay) = delay else {
+            return Err(error);
+        };
+        self.open = None;
+        self.shared.stats.retries.note(&error);
+        let text = format!(
+            "{}. Trying again in {:.1} s, attempt {}",
+            error.explain(self.to.target()),
+            delay.as_secs_f32(),
+            self.attempts.made(),
+        );
+        tell(&self.shared, Told::Retrying(text)).await;
+        sleep(delay).await;
+        Ok(())
+    }
+
+    /// Writes what is left of a batch.
+    async fn attempt(&mut self, progress: &mut Progress) -> Result<(), Error> {
+        if self.open.is_none() {
+            self.open = Some(self.open().await?);
+            self.was_reached = true;
+        }
+        let Some(open) = self.open.as_ref() else {
+            return Err(Error::makes_no_sense());
+        };
+        let (lanes, can_look) = (open.lanes.clone(), open.can_look);
+        let lane = lanes.take().await?;
+        if can_look && !progress.left.is_empty() {
+            if self.first_newest.is_none() {
+                self.begin(&lane, &mut progress.left).await?;
+            } else if !progress.is_in_doubt {
+                self.assert_only_writer(&lane).await?;
+            }
+            if progress.is_in_doubt || self.may_have(&progress.left) {
+                self.leave_out_complete(&lane, progress).await?;
+            }
+        }
+        for _ in 0..ROUNDS {
+            if progress.left.is_empty() {
+                progress.is_in_doubt = false;
+                return self.describe().await;
+            }
+            self.write_once(&lane, can_look, progress).await?;
+        }
+        let text = "it has records that are begun and neither completed nor removed";
+        Err(Error::new(Cause::Broken, text))
+    }
+
+    /// Writes what is left of a batch by one request. What is refused because it was begun before is
+    /// removed.
+    async fn write_once(
+        &mut self,
+        lane: &Lane<'_>,
+        can_look: bool,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
+        let was_in_doubt = std::mem::replace(&mut progress.is_in_doubt, true);
+        let refused = lane.write(&progress.left).await?;
+        self.shared.stats.batches.fetch_add(1, Ordering::Relaxed);
+        let batch = std::mem::take(&mut progress.left).into_iter();
+        let (left, written): (Vec<_>, Vec<_>) =
+            batch.partition(|record| refused.contains_key(&record.time));
+        self.count(&written);
+        progress.left = left;
+
+        let Some((time, _)) = refused.first_key_value() else {
+            progress.is_in_doubt = false;
+            return Ok(());
+        };
+        if !was_in_doubt && refused.values().all(is_taken) {
+            let text = format!("it has a record at {} already", utc(*time));
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
+        if let Some(error) = refused.into_values().find(|error| !is_taken(error)) {
+            return Err(error);
+        }
+        // The server may still be busy with what it was sent before.
+        sleep(ABANDONED).await;
+        if can_look {
+            self.leave_out_complete(lane, progress).await?;
+        }
+        if progress.left.is_empty() {
+            return Ok(());
+        }
+        lane.remove(progress.left.iter().map(|record| record.time))
+            .await
+    }
+
+    /// Makes sure of the bucket, and finds out what the token allows.
+    async fn open(&self) -> Result<Open, Error> {
+        let Destination {
+            connection,
+            bucket,
+            entry,
+            ..
+        } = &self.to;
+        let purpose = Purpose::Write;
+        let lanes = Lanes::new(
+            connection.clone(),
+            bucket,
+            entry,
+            1,
+            purpose,
+            Arc::default(),
+        )?;
+        let lanes = Arc::new(lanes);
+        let lane = lanes.take().await?;
+        let can_look = match lane.within_timeout(lane.newest()).await {
+            Err(error) if error.cause == Cause::Status(403) => false,
+            newest => newest.map(|_| true)?,
+        };
+        drop(lane);
+        let entry = Entry::new(connection, bucket, entry);
+        match entry.bucket().await {
+            Err(error) if error.cause == Cause::Status(404) && self.to.create_bucket => {
+                entry.create_bucket(self.to.quota_size).await?;
+            }
+            bucket => drop(bucket?),
+        }
+        Ok(Open {
+            lanes,
+            entry,
+            can_look,
+        })
+    }
+
+    /// Looks for what is there before the first records are written, and where these can be.
+    async fn begin(&mut self, lane: &Lane<'_>, left: &mut [Outgoing]) -> Result<(), Error> {
+        let newest = self.look(lane).await?;
+        let first = left.first().map_or(0, |record| record.time);
+        if newest.is_some_and(|newest| newest.saturating_add(RECENT) >= first) {
+            sleep(WATCH).await;
+            if let Some(other) = self.look(lane).await?
+                && newest != Some(other)
+            {
+                return Err(other_writer(other));
+            }
+        }
+        self.newest = newest;
+        self.first_newest = Some(newest);
+        let (Some(newest), Existing::Refuse) = (newest, self.to.existing) else {
+            return Ok(());
+        };
+        if newest < first {
+            return Ok(());
+        }
+        if left.iter().any(|record| record.has_fixed_time) {
+            let text = format!(
+                "its newest record is of {}, and the first one to be written of {}. Records that \
+                 are late make ReductStore slow",
+                utc(newest),
+                utc(first)
+            );
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
+        self.moved_by = newest.saturating_add(MOVED_BY).saturating_sub(first);
+        for record in left {
+            record.time = record.time.saturating_add(self.moved_by);
+        }
+        let text = format!(
+            "'{}/{}' has records up to {}, which is after the clock's time. All that is recorded is \
+             {:.3} s later than it says",
+            self.to.bucket,
+            self.to.entry,
+            utc(newest),
+            Duration::from_micros(self.moved_by).as_secs_f64()
+        );
+        tell(&self.shared, Told::Warning(text)).await;
+        Ok(())
+    }
+
+    /// Fails if there is a record after ours.
+    async fn assert_only_writer(&self, lane: &Lane<'_>) -> Result<(), Error> {
+        match self.look(lane).await? {
+            Some(newest) if Some(newest) > self.newest => Err(other_writer(newest)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The time of the newest record.
+    async fn look(&self, lane: &Lane<'_>) -> Result<Option<u64>, Error> {
+        match (lane.within_timeout(lane.newest()).await?, &self.open) {
+            (Newest::Time(time), _) => Ok(Some(time)),
+            (Newest::Unfinished, Some(open)) => Ok(Some(open.entry.times().await?.newest)),
+            (Newest::Nothing | Newest::Unfinished, _) => Ok(None),
+        }
+    }
+
+    /// Whether the entry had some of these records before anything was written.
+    fn may_have(&self, left: &[Outgoing]) -> bool {
+        let first = left.first().map(|record| record.time);
+        first <= self.first_newest.flatten()
+    }
+
+    /// Leaves out of a batch what the entry has.
+    async fn leave_out_complete(
+        &mut self,
+        lane: &Lane<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
+        let (Some(first), Some(last)) = (progress.left.first(), progress.left.last()) else {
+            return Ok(());
+        };
+        let complete = match lane.complete(first.time..=last.time).await {
+            Err(error) if error.cause == Cause::Status(404) => BTreeMap::new(),
+            complete => complete?,
+        };
+        let batch = std::mem::take(&mut progress.left).into_iter();
+        let (there, left): (Vec<_>, Vec<_>) =
+            batch.partition(|record| complete.get(&record.time) == Some(&record.length()));
+        progress.left = left;
+        if progress.is_in_doubt {
+            self.count(&there);
+            return Ok(());
+        }
+        let existing = there.len() as u64;
+        let stats = &self.shared.stats;
+        stats.existing.fetch_add(existing, Ordering::Relaxed);
+        if self.may_have(&progress.left)
+            && let Some(first) = progress.left.first()
+        {
+            let text = format!(
+                "it has records after {}, and this one is not there, or is another one",
+                utc(first.time)
+            );
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
+        Ok(())
+    }
+
+    /// Counts records that are written.
+    fn count(&mut self, written: &[Outgoing]) {
+        let stats = &self.shared.stats;
+        let add = |counter: &AtomicU64, count| counter.fetch_add(count, Ordering::Relaxed);
+        add(&stats.records, written.len() as u64);
+        add(&stats.frames, written.iter().map(|it| it.frames).sum());
+        add(&stats.bytes, written.iter().map(Outgoing::length).sum());
+        self.newest = self.newest.max(written.last().map(|last| last.time));
+    }
+
+    /// Has the entry get the attachment that it is to have.
+    async fn describe(&mut self) -> Result<(), Error> {
+        let video = self.shared.lock().video.clone();
+        let (Some(video), Some(open)) = (video, &self.open) else {
+            return Ok(());
+        };
+        match open.entry.describe(&video).await {
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                let text = format!(
+                    "Could not attach {video} to '{}/{}' as $video: {error}",
+                    self.to.bucket, self.to.entry
+                );
+                tell(&self.shared, Told::Warning(text)).await;
+            }
+            Ok(()) => {}
+        }
+        let mut state = self.shared.lock();
+        if state.video.as_ref() == Some(&video) {
+            state.video = None;
+        }
+        Ok(())
+    }
+}
+
+/// How far a batch is.
+struct Progress {
+    left: Vec<Outgoing>,
+    /// Some of what is left may be there, in whole or in part.
+    is_in_doubt: bool,
+}
+
+/// Whether a record was refused because there is one at its time.
+fn is_taken(error: &Error) -> bool {
+    error.cause == Cause::Status(409)
+}
+
+fn other_writer(newest: u64) -> Error {
+    let text = format!(
+        "something else writes to it, last at {}. An entry has one writer",
+        utc(newest)
+    );
+    Error::new(Cause::OutOfOrder, text)
+}
+
+/// A time in µs since the Unix epoch, for a person.
+fn utc(time: u64) -> String {
+    let known = i64::try_from(time).ok();
+    let known = known.and_then(DateTime::from_timestamp_micros);
+    known.map_or_else(
+        || format!("{time} µs"),
+        |time| time.to_rfc3339_opts(SecondsFormat::Micros, true),
+    )
+}

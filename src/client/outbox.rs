@@ -1,0 +1,364 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Records that wait to be written: in which order, how many, and which of them go first if there is
+//! no room.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::batch::{FPS_LABEL, KEYFRAME_LABEL};
+
+/// A record to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// µs since the Unix epoch.
+    pub time: u64,
+    /// In order they are the record.
+    pub content: Vec<Bytes>,
+    pub content_type: &'static str,
+    /// Label `fps`.
+    pub frame_rate: Option<Arc<str>>,
+    /// Label `keyframe`. Records that follow one with a keyframe are of no use without it.
+    pub keyframe: bool,
+    /// Further labels. Neither keys nor values have control characters or quotes.
+    pub labels: Arc<[(String, String)]>,
+    /// How many frames begin in it.
+    pub frames: u64,
+    /// The time came with the content; otherwise it is that of a clock here.
+    pub has_fixed_time: bool,
+}
+
+impl Outgoing {
+    /// Bytes of the content.
+    pub fn length(&self) -> u64 {
+        self.content.iter().map(|part| part.len() as u64).sum()
+    }
+
+    /// What the header of a batch says of it.
+    pub fn header(&self) -> String {
+        let mut header = format!("{},{}", self.length(), self.content_type);
+        let mut label = |key: &str, value: &str| {
+            // A string takes all.
+            let _ = match value.contains(',') {
+                true => write!(header, ",{key}=\"{value}\""),
+                false => write!(header, ",{key}={value}"),
+            };
+        };
+        if let Some(rate) = &self.frame_rate {
+            label(FPS_LABEL, rate);
+        }
+        label(KEYFRAME_LABEL, if self.keyframe { "true" } else { "false" });
+        for (key, value) in &*self.labels {
+            label(key, value);
+        }
+        header
+    }
+}
+
+/// What was given up for lack of room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    pub records: u64,
+    pub frames: u64,
+    /// Time of the first one.
+    pub from: Option<u64>,
+}
+
+/// How much a batch may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    pub records: usize,
+    /// A larger record is a batch of its own.
+    pub bytes: u64,
+}
+
+/// Records that wait, in the order of their times.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: VecDeque<(Outgoing, Instant)>,
+    bytes: u64,
+    /// So many of the first ones are on their way.
+    in_flight: usize,
+    /// What follows is of no use, up to the next keyframe.
+    is_dropping: bool,
+}
+
+impl Outbox {
+    /// How many bytes wait.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many records wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether a record fits in `limit` bytes. One always does.
+    pub fn has_room_for(&self, record: &Outgoing, limit: u64) -> bool {
+        self.is_empty() || self.bytes.saturating_add(record.length()) <= limit
+    }
+
+    /// Adds a record, or tells what was dropped if it is of no use any more.
+    pub fn push(&mut self, record: Outgoing) -> Option<Dropped> {
+        self.is_dropping &= !record.keyframe;
+        if self.is_dropping {
+            return Some(Dropped::default().with(&record));
+        }
+        self.bytes += record.length();
+        self.waiting.push_back((record, Instant::now()));
+        None
+    }
+
+    /// Drops the oldest group of pictures that is not on its way, or what is left of it. If it may go
+    /// on, what follows is dropped as well.
+    pub fn drop_oldest_group(&mut self) -> Dropped {
+        let begin = self.in_flight;
+        let rest = self.waiting.iter().skip(begin + 1);
+        let next = rest
+            .map(|(record, _)| record)
+            .position(|record| record.keyframe);
+        self.is_dropping |= next.is_none();
+        let end = next.map_or(self.waiting.len(), |next| begin + 1 + next);
+        let group = self.waiting.drain(begin.min(end)..end);
+        group.fold(Dropped::default(), |dropped, (record, _)| {
+            self.bytes -= record.length();
+            dropped.with(&record)
+        })
+    }
+
+    /// Whether the first records that wait are to be sent: there is a full batch, or the oldest one
+    /// has waited for long enough. Otherwise, when it will have.
+    pub fn due(&self, limits: BatchLimits, max_wait: Duration) -> Due {
+        let Some((_, since)) = self.waiting.front() else {
+            return Due::Never;
+        };
+        if self.waiting.len() >= limits.records || self.bytes >= limits.bytes {
+            return Due::Now;
+        }
+        let wait = max_wait.saturating_sub(since.elapsed());
+        match wait.is_zero() {
+            true => Due::Now,
+            false => Due::In(wait),
+        }
+    }
+
+    /// The next batch. It is on its way until it is [acknowledged](Self::acknowledge).
+    pub fn take_batch(&mut self, limits: BatchLimits) -> Vec<Outgoing> {
+        let mut bytes = 0;
+        let batch = self.waiting.iter().map(|(record, _)| record);
+        let batch: Vec<_> = batch
+            .take(limits.records)
+            .take_while(|record| {
+                let is_first = bytes == 0;
+                bytes += record.length();
+                is_first || bytes <= limits.bytes
+            })
+            .cloned()
+            .collect();
+        self.in_flight = batch.len();
+        batch
+    }
+
+    /// The batch is written.
+    pub fn acknowledge(&mut self) {
+        for (record, _) in self.waiting.drain(..self.in_flight) {
+            self.bytes -= record.length();
+        }
+        self.in_flight = 0;
+    }
+}
+
+impl Dropped {
+    fn with(self, record: &Outgoing) -> Self {
+        Self {
+            records: self.records + 1,
+            frames: self.frames + record.frames,
+            from: self.from.or(Some(record.time)),
+        }
+    }
+
+    /// All of what two times were dropped.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            frames: self.frames + other.frames,
+            from: self.from.or(other.from),
+        }
+    }
+}
+
+/// When the next batch is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    Now,
+    In(Duration),
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: BatchLimits = BatchLimits {
+        records: 3,
+        bytes: 100,
+    };
+
+    fn record(time: u64, length: usize, keyframe: bool) -> Outgoing {
+        Outgoing {
+            time,
+            content: vec![Bytes::from(vec![0; length])],
+            content_type: "video/h264",
+            frame_rate: None,
+            keyframe,
+            labels: Arc::default(),
+            frames: 1,
+            has_fixed_time: false,
+        }
+    }
+
+    /// Groups of pictures of these lengths, each record with ten bytes and a time one later.
+    fn groups(lengths: &[u64]) -> Outbox {
+        let mut outbox = Outbox::default();
+        let mut time = 0;
+        for length in lengths {
+            for at in 0..*length {
+                assert_eq!(outbox.push(record(time, 10, at == 0)), None);
+                time += 1;
+            }
+        }
+        outbox
+    }
+
+    fn times(outbox: &Outbox) -> Vec<u64> {
+        outbox
+            .waiting
+            .iter()
+            .map(|(record, _)| record.time)
+            .collect()
+    }
+
+    fn batch(outbox: &mut Outbox) -> Vec<u64> {
+        let batch = outbox.take_batch(LIMITS);
+        batch.iter().map(|record| record.time).collect()
+    }
+
+    #[test]
+    fn headers() {
+        let mut record = record(5, 7, true);
+        assert_eq!(record.header(), "7,video/h264,keyframe=true");
+        record.frame_rate = Some("29.97".into());
+        record.keyframe = false;
+        record.labels = [("camera", "front, left"), ("site", "3")]
+            .map(|(key, value)| (key.into(), value.into()))
+            .into();
+        assert_eq!(
+            record.header(),
+            "7,video/h264,fps=29.97,keyframe=false,camera=\"front, left\",site=3"
+        );
+    }
+
+    #[test]
+    fn batches_in_order() {
+        let mut outbox = groups(&[5]);
+        assert_eq!(batch(&mut outbox), [0, 1, 2]);
+        // It failed.
+        assert_eq!(batch(&mut outbox), [0, 1, 2]);
+        outbox.acknowledge();
+        assert_eq!((outbox.len(), outbox.bytes()), (2, 20));
+        assert_eq!(batch(&mut outbox), [3, 4]);
+        outbox.acknowledge();
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.bytes(), 0);
+        assert!(batch(&mut outbox).is_empty());
+    }
+
+    #[test]
+    fn a_batch_has_no_more_bytes_than_it_may() {
+        let mut outbox = Outbox::default();
+        for (time, length) in [(0, 200), (1, 60), (2, 40), (3, 1), (4, 0)] {
+            outbox.push(record(time, length, true));
+        }
+        for expected in [&[0][..], &[1, 2], &[3, 4]] {
+            assert_eq!(batch(&mut outbox), expected);
+            outbox.acknowledge();
+        }
+    }
+
+    #[test]
+    fn a_batch_is_due_when_it_is_full_or_old() {
+        let soon = Duration::from_secs(1000);
+        let mut outbox = groups(&[2]);
+        assert!(matches!(outbox.due(LIMITS, soon), Due::In(_)));
+        assert_eq!(outbox.due(LIMITS, Duration::ZERO), Due::Now);
+        outbox.push(record(2, 10, false));
+        assert_eq!(outbox.due(LIMITS, soon), Due::Now);
+        assert_eq!(Outbox::default().due(LIMITS, soon), Due::Never);
+        let mut outbox = Outbox::default();
+        outbox.push(record(0, 100, true));
+        assert_eq!(outbox.due(LIMITS, soon), Due::Now);
+    }
+
+    #[test]
+    fn whole_groups_go_oldest_first() {
+        let mut outbox = groups(&[2, 3, 2]);
+        let dropped = outbox.drop_oldest_group();
+        let expected = Dropped {
+            records: 2,
+            frames: 2,
+            from: Some(0),
+        };
+        assert_eq!(dropped, expected);
+        assert_eq!(times(&outbox), [2, 3, 4, 5, 6]);
+        assert_eq!(outbox.bytes(), 50);
+        assert_eq!(outbox.drop_oldest_group().records, 3);
+        assert_eq!(times(&outbox), [5, 6]);
+    }
+
+    #[test]
+    fn what_is_on_its_way_stays() {
+        let mut outbox = groups(&[5, 2]);
+        assert_eq!(batch(&mut outbox), [0, 1, 2]);
+        // The rest of its group goes: what is written of it can be decoded.
+        assert_eq!(outbox.drop_oldest_group().from, Some(3));
+        assert_eq!(times(&outbox), [0, 1, 2, 5, 6]);
+        outbox.acknowledge();
+        assert_eq!(times(&outbox), [5, 6]);
+    }
+
+    #[test]
+    fn the_last_group_goes_with_what_follows() {
+        let mut outbox = groups(&[2]);
+        assert_eq!(outbox.drop_oldest_group().records, 2);
+        assert_eq!(outbox.push(record(2, 10, false)).unwrap().from, Some(2));
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.push(record(3, 10, true)), None);
+        assert_eq!(outbox.push(record(4, 10, false)), None);
+        assert_eq!(times(&outbox), [3, 4]);
+    }
+
+    #[test]
+    fn one_record_always_has_room() {
+        let mut outbox = Outbox::default();
+        assert!(outbox.has_room_for(&record(0, 100, true), 50));
+        outbox.push(record(0, 30, true));
+        assert!(outbox.has_room_for(&record(1, 20, true), 50));
+        assert!(!outbox.has_room_for(&record(1, 21, true), 50));
+    }
+}

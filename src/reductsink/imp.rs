@@ -1,0 +1,542 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+/**
+ * SECTION:element-reductsink
+ * @see_also: reductsrc
+ *
+ * Writes an H.264 byte stream to an entry of a ReductStore bucket, in the form that reductsrc and
+ * ReductStore's own video extension read: records of the content type `video/h264`, whose time is the
+ * capture time, with the labels `fps` and `keyframe`, and an attachment `$video` of the entry with
+ * frame rate, width and height.
+ *
+ * A record is an access unit, or a group of pictures (`record-unit`). IDR pictures get the SPS and PPS
+ * that they lack; apart from that the bytes are those of the stream. `keyframe` is `true` for records
+ * that begin with an IDR picture. A group's record also ends where a frame would be half a frame off
+ * its time, at 4 MB, and with each frame if there is no frame rate in caps or VUI.
+ *
+ * ## Times
+ *
+ * The capture time is that in a #GstReferenceTimestampMeta with the caps `timestamp/x-unix`, else the
+ * time of the pipeline's clock at the buffer's running time. A clock that counts from the Unix epoch
+ * or the NTP epoch is believed; the offset of any other is measured with the first buffer.
+ *
+ * Record times grow in decoding order: the k-th record has the k-th capture time in output order, so
+ * that reductsrc gives each picture the time that it had. Streams whose SPS does not say how far
+ * pictures are out of order wait for as many frames as their level allows. A capture time that jumps
+ * back is warned of, and all is recorded later by as much, until the clock has caught up. Steps of
+ * less than a frame are jitter: such a record is 1 µs after the one before.
+ *
+ * An entry has one writer. Records before its newest one would make every later query slow; they are
+ * an error if their times came with the buffers, else recording goes on behind the newest one, with a
+ * warning. Records that something else writes meanwhile are an error, too. To copy an entry again,
+ * there is `existing=skip`.
+ *
+ * ## Delivery
+ *
+ * Records wait in memory and are written in batches of up to 80 records or 4 MB, after `max-latency` at
+ * the latest. What fails for a cause that may pass is tried again, with a warning: a server that is
+ * away or full, broken connections, the statuses 408, 425, 429 and 5xx. It has no end while the
+ * stream goes on, but for a server that was never reached and at the end of the stream, where
+ * `retries` attempts in a row are an error. If `queue-bytes` wait, `overflow` says what happens.
+ * After a connection that broke the server is asked what it has, so that nothing is lost or doubled.
+ * Where the token does not allow to read, records that are in doubt are removed and written again.
+ *
+ * EOS is done when all is written. A pipeline that is stopped without EOS goes on to write in the
+ * background what waits, as long as the process runs and nothing fails; with `gst-launch-1.0 -e` an
+ * interrupted stream ends properly.
+ *
+ * The API token is best given by the environment variable `REDUCT_API_TOKEN`: command lines can be
+ * seen by others.
+ *
+ * ## Example launch line
+ *
+ * ```shell
+ * gst-launch-1.0 -e v4l2src ! videoconvert ! x264enc tune=zerolatency key-int-max=30 ! h264parse ! reductsink bucket=b entry=cam
+ * ```
+ */
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+use gst_base::subclass::prelude::*;
+
+use super::clock::Offset;
+use super::recording::{Notice, Recording};
+use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
+use super::stats::Stats;
+use super::times::Capture;
+use super::{CAT, Existing, Overflow, RecordUnit};
+use crate::client::{self, Flushing, Left, PushError, Tell, Told};
+use crate::{capture_time, connection, parameters, uri};
+
+/// No two of the mutexes are ever held at once.
+#[derive(Default)]
+pub struct ReductSink {
+    settings: Mutex<Settings>,
+    stats: Mutex<Arc<Stats>>,
+    /// The streaming thread takes it out while it works with it, so that nothing is locked then.
+    recording: Mutex<Option<Recording>>,
+    flushing: Flushing,
+    /// That of the run before, which may still be written.
+    left: Mutex<Option<Left>>,
+    /// Of the pipeline's clock in this run.
+    clock_offset: Mutex<Option<Offset>>,
+    /// What happens in this run if the queue is full.
+    overflow: Mutex<Option<client::Overflow>>,
+}
+
+impl ReductSink {
+    /// Prepares a run: checked settings and a recording that has asked nothing of the server.
+    fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = self.settings.lock().unwrap().clone();
+        let checked = settings
+            .check()
+            .map_err(|text| gst::error_msg!(gst::ResourceError::Settings, ("{text}")))?;
+        gst::info!(CAT, imp = self, "Will write to {:?}", checked.destination);
+        *self.clock_offset.lock().unwrap() = None;
+        *self.overflow.lock().unwrap() = match checked.overflow {
+            Overflow::Auto => None,
+            Overflow::Block => Some(client::Overflow::Block),
+            Overflow::DropGop => Some(client::Overflow::DropGroups),
+            Overflow::Error => Some(client::Overflow::Refuse),
+        };
+        let stats = Arc::new(Stats::default());
+        *self.stats.lock().unwrap() = stats.clone();
+        let left = self.left.lock().unwrap().take();
+        let recording = Recording::new(checked, left, stats, self.tell())?;
+        *self.recording.lock().unwrap() = Some(recording);
+        Ok(())
+    }
+
+    /// Posts what the writer tells, which comes from threads of its own.
+    fn tell(&self) -> Tell {
+        let sink = self.downgrade();
+        Arc::new(move |told| {
+            let Some(sink) = sink.upgrade() else {
+                return;
+            };
+            match told {
+                Told::Retrying(text) | Told::Warning(text) => {
+                    gst::element_imp_warning!(sink, gst::ResourceError::Write, ("{text}"));
+                }
+                Told::Failed(message) => {
+                    gst::error!(CAT, imp = sink, "{message}");
+                    sink.post_error_message(message);
+                }
+            }
+        })
+    }
+
+    /// Does something with the recording while nothing is locked.
+    fn with_recording<T>(
+        &self,
+        run: impl FnOnce(&mut Recording) -> Result<T, gst::FlowError>,
+    ) -> Result<T, gst::FlowError> {
+        let recording = self.recording.lock().unwrap().take();
+        let mut recording = recording.ok_or(gst::FlowError::Flushing)?;
+        let done = run(&mut recording);
+        *self.recording.lock().unwrap() = Some(recording);
+        done
+    }
+
+    /// Has complete records wait to be written, where `on_unlock` says what to do when a wait for room
+    /// is ended.
+    fn hand_over(
+        &self,
+        recording: &mut Recording,
+        on_unlock: impl Fn() -> Result<(), gst::FlowError>,
+    ) -> Result<(), gst::FlowError> {
+        let overflow = self.overflow();
+        loop {
+            match recording.hand_over(overflow, &self.flushing) {
+                Ok(dropped) => {
+                    if let Some(from) = dropped.from {
+                        let from = gst::ClockTime::from_useconds(from);
+                        gst::element_imp_warning!(
+                            self,
+                            gst::ResourceError::Write,
+                            (
+                                "Dropped {} frames captured from {from} since the epoch on, as the \
+                                 queue is full and the server does not take them",
+                                dropped.frames
+                            )
+                        );
+                    }
+                    return Ok(());
+                }
+                Err(PushError::Flushed) => on_unlock()?,
+                Err(PushError::Full) => {
+                    let limit = self.settings.lock().unwrap().queue_bytes;
+                    gst::element_imp_error!(
+                        self,
+                        gst::ResourceError::NoSpaceLeft,
+                        ("The queue of {limit} bytes (queue-bytes) is full, as the server does \
+                             not take records fast enough")
+                    );
+                    return Err(gst::FlowError::Error);
+                }
+                // The writer has posted why.
+                Err(PushError::Failed) => return Err(gst::FlowError::Error),
+            }
+        }
+    }
+
+    /// What happens if the queue is full: by itself, a live source must not wait.
+    fn overflow(&self) -> client::Overflow {
+        if let Some(overflow) = *self.overflow.lock().unwrap() {
+            return overflow;
+        }
+        let mut latency = gst::query::Latency::new();
+        let is_live = self.obj().sink_pad().peer_query(&mut latency) && latency.result().0;
+        let overflow = match is_live {
+            true => client::Overflow::DropGroups,
+            false => client::Overflow::Block,
+        };
+        gst::debug!(CAT, imp = self, "A full queue would: {overflow:?}");
+        *self.overflow.lock().unwrap() = Some(overflow);
+        overflow
+    }
+
+    /// Ends the recording's last records and waits until all is written.
+    fn finish(&self, recording: &mut Recording) -> Result<(), gst::FlowError> {
+        let on_unlock = || {
+            let is_flushing = self
+                .obj()
+                .sink_pad()
+                .pad_flags()
+                .contains(gst::PadFlags::FLUSHING);
+            match is_flushing {
+                true => Err(gst::FlowError::Flushing),
+                false => Ok(()), // A pause, in which writing goes on.
+            }
+        };
+        self.notify_of(recording.end());
+        self.hand_over(recording, on_unlock)?;
+        loop {
+            match recording.drain(&self.flushing) {
+                Ok(()) => return Ok(()),
+                Err(PushError::Flushed) => on_unlock()?,
+                Err(PushError::Full | PushError::Failed) => return Err(gst::FlowError::Error),
+            }
+        }
+    }
+
+    fn notify_of(&self, notice: Option<Notice>) {
+        if let Some(Notice::Jump(by)) = notice {
+            let by = gst::ClockTime::from_useconds(by);
+            gst::element_imp_warning!(
+                self,
+                gst::ResourceError::Write,
+                ("The clock of the capture times jumped back by {by}. What follows is recorded \
+                     as if it had not, until it has caught up")
+            );
+        }
+    }
+
+    /// When a buffer was captured.
+    fn capture(&self, buffer: &gst::BufferRef) -> Capture {
+        let fixed = capture_time::of(buffer);
+        let time = fixed.or_else(|| self.clock_time(buffer)).or_else(|| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+            gst::ClockTime::try_from(now).ok()
+        });
+        Capture {
+            time: time.unwrap_or_default().useconds(),
+            is_fixed: fixed.is_some(),
+        }
+    }
+
+    /// The time since the Unix epoch of a buffer's running time.
+    fn clock_time(&self, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+        let obj = self.obj();
+        let time = buffer.pts().or(buffer.dts())?;
+        let segment = obj.segment().downcast::<gst::ClockTime>().ok()?;
+        let running_time = segment.to_running_time_full(time)?;
+        let (clock, base_time) = (obj.clock()?, obj.base_time()?);
+        let time = match running_time {
+            gst::Signed::Positive(time) => base_time.checked_add(time)?,
+            gst::Signed::Negative(time) => base_time.checked_sub(time)?,
+        };
+        let mut offset = self.clock_offset.lock().unwrap();
+        let offset = offset.get_or_insert_with(|| Offset::of(&clock));
+        Some(offset.unix_time(time))
+    }
+
+    fn is_stopped(&self) -> bool {
+        let obj = self.obj();
+        obj.current_state().max(obj.pending_state()) <= gst::State::Ready
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for ReductSink {
+    const NAME: &'static str = "GstReductSink";
+    type Type = super::ReductSink;
+    type ParentType = gst_base::BaseSink;
+    type Interfaces = (gst::URIHandler,);
+}
+
+impl ObjectImpl for ReductSink {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let mut properties = connection::properties();
+            properties.extend([
+                glib::ParamSpecBoolean::builder("create-bucket")
+                    .nick("Create bucket")
+                    .blurb("Make the bucket if it is missing, which needs a token with full access")
+                    .default_value(true)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("quota-size")
+                    .nick("Quota size")
+                    .blurb(
+                        "Size in bytes from which on a bucket that is made loses its oldest records \
+                         (FIFO quota; 0 = none). A bucket that is there stays as it is",
+                    )
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecEnum::builder_with_default("record-unit", RecordUnit::default())
+                    .nick("Record unit")
+                    .blurb("What a record holds")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecBoxed::builder::<gst::Structure>("labels")
+                    .nick("Labels")
+                    .blurb(
+                        "Labels of each record besides fps and keyframe, as \
+                         \"labels,camera=front,site=3\"",
+                    )
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt::builder("max-latency")
+                    .nick("Maximum latency")
+                    .blurb(
+                        "How long a record may wait for others to be written with it, in \
+                         milliseconds",
+                    )
+                    .default_value(DEFAULT_MAX_LATENCY_MS)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("queue-bytes")
+                    .nick("Queue bytes")
+                    .blurb(
+                        "Bytes of records that may wait for the server; a larger record waits alone",
+                    )
+                    .minimum(1)
+                    .default_value(DEFAULT_QUEUE_BYTES)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecEnum::builder_with_default("overflow", Overflow::default())
+                    .nick("Overflow")
+                    .blurb("What to do when so many bytes wait")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecEnum::builder_with_default("existing", Existing::default())
+                    .nick("Existing")
+                    .blurb("What to do with frames at or before the newest record of the entry")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt::builder("retries")
+                    .nick("Retries")
+                    .blurb(
+                        "Attempts in a row, after the first one, before an error: to reach the \
+                         server at all, and to write the rest at the end of the stream. In between \
+                         there is no end to them",
+                    )
+                    .default_value(DEFAULT_RETRIES)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+                    .nick("Statistics")
+                    .blurb(
+                        "Counts of this run: records, frames and bytes that the server has, batches \
+                         (requests that wrote them), existing (records that it had before), \
+                         dropped-records and dropped-frames (for lack of room), clock-jumps (back), \
+                         retries, queue-records and queue-bytes (that wait); all uint64. last-retry \
+                         (string, if there was one): its reason",
+                    )
+                    .read_only()
+                    .build(),
+            ]);
+            properties
+        });
+        PROPERTIES.as_ref()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        if !self.is_stopped() {
+            let name = pspec.name();
+            gst::warning!(CAT, imp = self, "{name} can only be set in NULL and READY");
+            return;
+        }
+        self.settings.lock().unwrap().set(pspec.name(), value);
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        if pspec.name() == "stats" {
+            let stats = self.stats.lock().unwrap().clone();
+            return stats.structure().to_value();
+        }
+        self.settings.lock().unwrap().get(pspec.name())
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+
+        let obj = self.obj();
+        obj.set_sync(false);
+        // A pipeline whose sink prerolls can lose its EOS (a race in GstBin), and there is nothing to
+        // show in PAUSED.
+        obj.set_async(false);
+    }
+}
+
+impl GstObjectImpl for ReductSink {}
+
+impl ElementImpl for ReductSink {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "ReductStore sink",
+                "Sink/Network/Video",
+                "Writes H.264 as records of a ReductStore entry with capture times",
+                env!("CARGO_PKG_AUTHORS"),
+            )
+        });
+        Some(&*METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let caps = gst::Caps::builder("video/x-h264")
+                .field("stream-format", "byte-stream")
+                .field("alignment", "au")
+                .build();
+            let template = gst::PadTemplate::new(
+                "sink",
+                gst::PadDirection::Sink,
+                gst::PadPresence::Always,
+                &caps,
+            );
+            template.into_iter().collect()
+        });
+        TEMPLATES.as_ref()
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        // Not in `start`, after whose errors GstBaseSink posts another one.
+        if transition == gst::StateChange::ReadyToPaused {
+            self.begin_run().map_err(|message| {
+                self.post_error_message(message);
+                gst::StateChangeError
+            })?;
+        }
+        self.parent_change_state(transition)
+    }
+}
+
+impl URIHandlerImpl for ReductSink {
+    const URI_TYPE: gst::URIType = gst::URIType::Sink;
+
+    fn protocols() -> &'static [&'static str] {
+        uri::SCHEMES
+    }
+
+    fn uri(&self) -> Option<String> {
+        let connection = self.settings.lock().unwrap().connection.clone();
+        parameters::uri(self.obj().upcast_ref(), &connection)
+    }
+
+    /// What the URI does not say gets its default.
+    fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {
+        if !self.is_stopped() {
+            return Err(parameters::not_now());
+        }
+        let obj = self.obj();
+        let values = parameters::values(obj.upcast_ref(), &uri.parse()?)?;
+        let mut settings = self.settings.lock().unwrap().clone();
+        for (property, value) in &values {
+            settings.set(property, value);
+        }
+        settings.check().map_err(|text| uri::bad(&text))?;
+        parameters::apply(obj.upcast_ref(), &values);
+        Ok(())
+    }
+}
+
+impl BaseSinkImpl for ReductSink {
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        let recording = self.recording.lock().unwrap().take();
+        if let Some(mut recording) = recording {
+            recording.end();
+            // Nobody waits for room any more, and nothing may wait here.
+            let handed_over = recording.hand_over(client::Overflow::DropGroups, &self.flushing);
+            gst::debug!(CAT, imp = self, "Left to be written: {handed_over:?}");
+            *self.left.lock().unwrap() = Some(recording.leave());
+        }
+        Ok(())
+    }
+
+    fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        if let Some(recording) = self.recording.lock().unwrap().as_mut() {
+            recording.set_caps(caps);
+        }
+        Ok(())
+    }
+
+    fn event(&self, event: gst::Event) -> bool {
+        match event.type_() {
+            gst::EventType::Eos => {
+                // After an error, which is posted, a file that lacks frames must not look complete.
+                let finished = self.with_recording(|recording| self.finish(recording));
+                finished.is_ok() && self.parent_event(event)
+            }
+            gst::EventType::FlushStop => {
+                let ended = self.with_recording(|recording| Ok(recording.end()));
+                self.notify_of(ended.ok().flatten());
+                self.parent_event(event)
+            }
+            _ => self.parent_event(event),
+        }
+    }
+
+    fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let capture = self.capture(buffer);
+        let content = {
+            let map = buffer.map_readable().map_err(|err| {
+                gst::element_imp_error!(self, gst::ResourceError::Read, ("{buffer:?}: {err}"));
+                gst::FlowError::Error
+            })?;
+            // A queue that kept buffers would keep encoders and cameras from using them again.
+            Bytes::copy_from_slice(&map)
+        };
+        self.with_recording(|recording| {
+            self.notify_of(recording.take(content, capture));
+            self.hand_over(recording, || self.obj().wait_preroll().map(|_| ()))
+        })?;
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    fn unlock(&self) -> Result<(), gst::ErrorMessage> {
+        self.flushing.start();
+        Ok(())
+    }
+
+    fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.flushing.stop();
+        Ok(())
+    }
+}

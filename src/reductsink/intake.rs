@@ -1,0 +1,263 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What comes into the sink, as frames: their bytes as they came, and what is known of them.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use bytes::Bytes;
+
+use super::times::Capture;
+use crate::h264::{
+    AccessUnit, AccessUnitSplitter, ParameterSets, PictureOrder, VuiFrameRate,
+    insert_parameter_sets, nal_type, nal_unit_type, nal_units,
+};
+
+/// A frame to be recorded, or what could not be read as one.
+#[derive(Debug)]
+pub struct Frame {
+    /// In order they are the frame.
+    pub content: Vec<Bytes>,
+    pub capture: Capture,
+    /// Its place in output order; `None` if it could not be read.
+    pub order: Option<PictureOrder>,
+    /// Decoding can start here.
+    pub idr: bool,
+    /// How many access units it has: one, unless the buffers do not hold one each.
+    pub count: u64,
+}
+
+/// Makes frames of buffers that hold an access unit each. The two fields of a frame may be in two.
+#[derive(Debug, Default)]
+pub struct Intake {
+    splitter: AccessUnitSplitter,
+    split: VecDeque<AccessUnit>,
+    /// Frames that are not complete, and how many access units of them are missing.
+    open: VecDeque<(Frame, usize)>,
+    complete: VecDeque<Frame>,
+    /// What came before the next frame and belongs to it.
+    leading: Vec<Bytes>,
+    /// The parameter sets of all that came.
+    sets: ParameterSets,
+}
+
+impl Intake {
+    /// Takes the next buffer. The frames that it completes are to be had from [`pop`](Self::pop).
+    pub fn push(&mut self, data: Bytes, capture: Capture) {
+        let pushed = self.splitter.push(&data, &mut self.split);
+        let could_not_be_read = pushed.damage.is_some();
+        if pushed.begun == 0 && pushed.continues && !self.open.is_empty() {
+            if let Some((frame, _)) = self.open.back_mut() {
+                frame.content.push(data);
+            }
+        } else if pushed.begun > 0 || pushed.continues || could_not_be_read {
+            let mut content = mem::take(&mut self.leading);
+            content.push(data);
+            let frame = Frame {
+                content,
+                capture,
+                order: None,
+                idr: false,
+                count: pushed.begun as u64,
+            };
+            self.open.push_back((frame, pushed.begun));
+        } else {
+            self.leading.push(data);
+        }
+        self.splitter.end_access_unit(&mut self.split);
+        self.settle();
+    }
+
+    /// Nothing more comes for what is not complete.
+    pub fn end(&mut self, capture: Capture) {
+        self.splitter.end_run(&mut self.split);
+        self.settle();
+        if !self.leading.is_empty() {
+            self.complete.push_back(Frame {
+                content: mem::take(&mut self.leading),
+                capture,
+                order: None,
+                idr: false,
+                count: 0,
+            });
+        }
+    }
+
+    /// The next frame that is complete.
+    pub fn pop(&mut self) -> Option<Frame> {
+        self.complete.pop_front()
+    }
+
+    /// The frame rate of the stream, if its VUI has one.
+    pub fn vui_frame_rate(&self) -> Option<VuiFrameRate> {
+        self.splitter.vui_frame_rate()
+    }
+
+    /// Completes frames, in order.
+    fn settle(&mut self) {
+        while let Some((frame, missing)) = self.open.front_mut() {
+            while *missing > 0
+                && let Some(unit) = self.split.pop_front()
+            {
+                if *missing as u64 == frame.count {
+                    frame.order = unit.order;
+                }
+                *missing -= 1;
+            }
+            if *missing > 0 {
+                return;
+            }
+            if let Some((frame, _)) = self.open.pop_front() {
+                self.complete(frame);
+            }
+        }
+    }
+
+    fn complete(&mut self, mut frame: Frame) {
+        let mut own = ParameterSets::default();
+        for part in &frame.content {
+            for nal in nal_units(part) {
+                let nal = &part[nal.bytes];
+                match nal_unit_type(nal[0]) {
+                    nal_type::SLICE_IDR => frame.idr = true,
+                    nal_type::SPS | nal_type::PPS => own.put(nal),
+                    _ => {}
+                }
+            }
+        }
+        if frame.idr {
+            insert_parameter_sets(&mut frame.content, &self.sets.missing_in(&own));
+        }
+        if !own.is_empty() {
+            own.fill_from(mem::take(&mut self.sets));
+            self.sets = own;
+        }
+        self.complete.push_back(frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h264::testing::{Header, IDR, P, SPS, pps, record, slice, sps};
+
+    const DELIMITER: &[u8] = &[9, 0xf0];
+    const SEI: &[u8] = &[6, 5, 1, 1, 0x80];
+
+    fn idr() -> Vec<u8> {
+        slice(IDR)
+    }
+
+    fn other(frame_num: u8) -> Vec<u8> {
+        slice(Header {
+            frame_num,
+            order: 2 * frame_num,
+            ..P
+        })
+    }
+
+    /// The frames that buffers make, after each of them and at the end. The n-th is captured at n.
+    fn run(buffers: &[Bytes]) -> Vec<Vec<Frame>> {
+        let mut intake = Intake::default();
+        let mut frames = Vec::new();
+        for (time, buffer) in (0..).zip(buffers) {
+            intake.push(buffer.clone(), capture(time));
+            frames.push(std::iter::from_fn(|| intake.pop()).collect());
+        }
+        intake.end(capture(buffers.len() as u64));
+        frames.push(std::iter::from_fn(|| intake.pop()).collect());
+        frames
+    }
+
+    fn capture(time: u64) -> Capture {
+        Capture {
+            time,
+            is_fixed: true,
+        }
+    }
+
+    #[test]
+    fn a_frame_is_there_with_its_buffer() {
+        let (sps, pps) = (sps(SPS), pps(0));
+        let buffers = [
+            record(&[DELIMITER, &sps, &pps, &idr()]),
+            record(&[DELIMITER, &other(1)]),
+        ];
+        let frames = run(&buffers);
+        assert_eq!(frames.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 0]);
+        for (index, (frames, buffer)) in frames.iter().zip(&buffers).enumerate() {
+            let frame = &frames[0];
+            assert_eq!(frame.content, [buffer]);
+            assert_eq!(frame.content[0].as_ptr(), buffer.as_ptr(), "no copy");
+            assert_eq!(frame.capture.time, index as u64);
+            assert_eq!((frame.idr, frame.count), (index == 0, 1));
+            assert!(frame.order.is_some());
+        }
+    }
+
+    #[test]
+    fn idr_pictures_get_their_parameter_sets() {
+        let (sps, pps) = (sps(SPS), pps(0));
+        let frames = run(&[
+            record(&[&sps, &pps, &idr()]),
+            record(&[DELIMITER, &idr()]),
+            record(&[&idr()]),
+            record(&[&sps, &idr()]),
+        ]);
+        let contents: Vec<_> = frames
+            .iter()
+            .flatten()
+            .map(|it| it.content.concat())
+            .collect();
+        assert_eq!(contents[1], record(&[DELIMITER, &sps, &pps, &idr()]));
+        assert_eq!(contents[2], record(&[&sps, &pps, &idr()]));
+        assert_eq!(contents[3], record(&[&pps, &sps, &idr()]));
+    }
+
+    #[test]
+    fn what_is_no_picture_goes_with_the_next_one() {
+        let (sps, pps) = (sps(SPS), pps(0));
+        let buffers = [
+            record(&[&sps, &pps]),
+            record(&[SEI]),
+            record(&[&idr()]),
+            record(&[SEI]),
+        ];
+        let frames = run(&buffers);
+        assert_eq!(
+            frames.iter().map(Vec::len).collect::<Vec<_>>(),
+            [0, 0, 1, 0, 1]
+        );
+        assert_eq!(frames[2][0].content.concat(), buffers[..3].concat());
+        assert_eq!((frames[4][0].count, frames[4][0].order), (0, None));
+    }
+
+    #[test]
+    fn nothing_is_left_out() {
+        let broken = record(&[&[0x21]]);
+        let unknown = record(&[&other(3)]);
+        let (sps, pps) = (sps(SPS), pps(0));
+        let whole = record(&[&sps, &pps, &idr()]);
+        let buffers = [
+            unknown,
+            broken.clone(),
+            whole,
+            broken,
+            Bytes::from_static(b"{}"),
+        ];
+        let frames: Vec<_> = run(&buffers).into_iter().flatten().collect();
+        let contents: Vec<_> = frames.iter().map(|frame| frame.content.concat()).collect();
+        assert_eq!(contents.concat(), buffers.concat());
+        assert!(
+            frames
+                .iter()
+                .all(|frame| frame.order.is_some() == frame.idr)
+        );
+    }
+}

@@ -1,0 +1,118 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! `reductsink`: H.264 into ReductStore.
+
+use std::sync::LazyLock;
+
+use gst::glib;
+use gst::prelude::*;
+
+mod clock;
+mod imp;
+mod intake;
+mod recording;
+mod records;
+mod settings;
+mod stats;
+mod times;
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "reductsink",
+        gst::DebugColorFlags::empty(),
+        Some("ReductStore sink"),
+    )
+});
+
+/// What a record holds.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductSinkRecordUnit")]
+pub enum RecordUnit {
+    /// One access unit, with a capture time of its own.
+    #[default]
+    #[enum_value(name = "One access unit", nick = "access-unit")]
+    AccessUnit,
+    /// A group of pictures: an IDR picture and what follows until the next one. Only its first
+    /// picture's time is kept, so that a record also ends where the others would be half a frame off.
+    #[enum_value(
+        name = "A group of pictures, from an IDR picture to the next one",
+        nick = "gop"
+    )]
+    Gop,
+}
+
+/// What happens when the server is away for so long that the queue is full.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductSinkOverflow")]
+pub enum Overflow {
+    /// As it is best for the source: `drop-gop` if it is live, else `block`.
+    #[default]
+    #[enum_value(name = "drop-gop behind a live source, else block", nick = "auto")]
+    Auto,
+    /// The stream waits.
+    #[enum_value(name = "The stream waits for room", nick = "block")]
+    Block,
+    /// Whole groups of pictures are dropped, the oldest ones first, counted and warned of.
+    #[enum_value(
+        name = "Drop whole groups of pictures, the oldest ones first",
+        nick = "drop-gop"
+    )]
+    DropGop,
+    /// The stream ends with an error.
+    #[enum_value(name = "End with an error", nick = "error")]
+    Error,
+}
+
+/// What happens to frames at or before the newest record that the entry has.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductSinkExisting")]
+pub enum Existing {
+    /// They are an error: records that are late make ReductStore slow.
+    #[default]
+    #[enum_value(
+        name = "An error: records that are late make ReductStore slow",
+        nick = "error"
+    )]
+    Error,
+    /// Those whose records are there are left out and counted, as a copy that is done again needs it.
+    #[enum_value(
+        name = "Leave out what is there already; what is late and not there is an error",
+        nick = "skip"
+    )]
+    Skip,
+}
+
+glib::wrapper! {
+    /// The element `reductsink`.
+    pub struct ReductSink(ObjectSubclass<imp::ReductSink>)
+        @extends gst_base::BaseSink, gst::Element, gst::Object,
+        @implements gst::URIHandler;
+}
+
+/// Registers the element.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    #[cfg(feature = "doc")]
+    for enumeration in [
+        RecordUnit::static_type(),
+        Overflow::static_type(),
+        Existing::static_type(),
+    ] {
+        enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    }
+
+    gst::Element::register(
+        Some(plugin),
+        "reductsink",
+        gst::Rank::NONE,
+        ReductSink::static_type(),
+    )
+}

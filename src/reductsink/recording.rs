@@ -1,0 +1,183 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The way of a buffer from the sink's pad to the records that wait to be written.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use reduct_rs::JsonValue;
+
+use super::CAT;
+use super::intake::Intake;
+use super::records::Records;
+use super::settings::Checked;
+use super::stats::Stats;
+use super::times::{Capture, RecordTimes};
+use crate::client::{Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell};
+use crate::frame_rate;
+
+/// A stream that is being recorded.
+#[derive(Debug)]
+pub struct Recording {
+    intake: Intake,
+    times: RecordTimes<super::intake::Frame>,
+    records: Records,
+    complete: VecDeque<Outgoing>,
+    writer: RecordWriter,
+    queue_bytes: u64,
+    /// The frame rate in the caps.
+    caps_rate: Option<gst::Fraction>,
+    size: Option<(i32, i32)>,
+    described: Option<JsonValue>,
+    last_capture: Option<Capture>,
+    stats: Arc<Stats>,
+}
+
+/// Something that is not as it should be, and goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The clock jumped back by so many µs.
+    Jump(u64),
+}
+
+impl Recording {
+    /// A recording that begins behind one that was left before.
+    pub fn new(
+        checked: Checked,
+        after: Option<Left>,
+        stats: Arc<Stats>,
+        tell: Tell,
+    ) -> Result<Self, gst::ErrorMessage> {
+        let writer = RecordWriter::new(checked.destination, after, stats.writer.clone(), tell)?;
+        Ok(Self {
+            intake: Intake::default(),
+            times: RecordTimes::default(),
+            records: Records::new(checked.record_unit, checked.labels),
+            complete: VecDeque::new(),
+            writer,
+            queue_bytes: checked.queue_bytes,
+            caps_rate: None,
+            size: None,
+            described: None,
+            last_capture: None,
+            stats,
+        })
+    }
+
+    /// Takes over the format of the buffers that follow.
+    pub fn set_caps(&mut self, caps: &gst::CapsRef) {
+        let Some(structure) = caps.structure(0) else {
+            return;
+        };
+        let rate = structure.get::<gst::Fraction>("framerate").ok();
+        self.caps_rate = rate.filter(|rate| rate.numer() > 0);
+        self.size = structure
+            .get("width")
+            .ok()
+            .zip(structure.get("height").ok());
+    }
+
+    /// Takes the next buffer's content. Tells what is to be told of it.
+    pub fn take(&mut self, content: Bytes, capture: Capture) -> Option<Notice> {
+        self.last_capture = Some(capture);
+        self.intake.push(content, capture);
+        self.make_records()
+    }
+
+    /// Nothing more belongs to what was taken.
+    pub fn end(&mut self) -> Option<Notice> {
+        if let Some(capture) = self.last_capture {
+            self.intake.end(capture);
+        }
+        let notice = self.make_records();
+        self.times.end();
+        let notice = notice.or(self.make_records());
+        self.records.end(&mut self.complete);
+        notice
+    }
+
+    fn make_records(&mut self) -> Option<Notice> {
+        while let Some(frame) = self.intake.pop() {
+            let (order, capture) = (frame.order, frame.capture);
+            self.times.push(frame, order, capture);
+        }
+        let of_stream = || {
+            let rate = self.intake.vui_frame_rate();
+            rate.and_then(frame_rate::from_vui)
+        };
+        let rate = self.caps_rate.or_else(of_stream);
+        self.times.set_frame(rate.map(|rate| {
+            let us = 1_000_000 * rate.denom() as u64 / rate.numer() as u64;
+            us.max(1)
+        }));
+        self.records.set_frame_rate(rate);
+        let mut notice = None;
+        while let Some(frame) = self.times.pop() {
+            if let Some(jump) = frame.jump {
+                self.stats.clock_jumps.fetch_add(1, Ordering::Relaxed);
+                notice = Some(Notice::Jump(jump));
+            }
+            self.records.push(frame, &mut self.complete);
+        }
+        self.describe(rate);
+        notice
+    }
+
+    /// Has the entry say what its video is like, if that is something else than before.
+    fn describe(&mut self, rate: Option<gst::Fraction>) {
+        let rate = rate.and_then(|rate| {
+            let label = frame_rate::label(rate);
+            label.parse::<JsonValue>().ok().or(Some(label.into()))
+        });
+        let mut video = JsonValue::Object(Default::default());
+        let width = self.size.map(|(width, _)| width.into());
+        let height = self.size.map(|(_, height)| height.into());
+        for (name, value) in [("fps", rate), ("width", width), ("height", height)] {
+            if let Some(value) = value {
+                video[name] = value;
+            }
+        }
+        if video.as_object().is_some_and(|video| !video.is_empty())
+            && self.described.as_ref() != Some(&video)
+        {
+            gst::debug!(CAT, "The video is {video}");
+            self.described = Some(video.clone());
+            self.writer.describe(video);
+        }
+    }
+
+    /// Has the records that are complete wait to be written. Tells what was dropped for them.
+    pub fn hand_over(
+        &mut self,
+        overflow: Overflow,
+        flushing: &Flushing,
+    ) -> Result<Dropped, PushError> {
+        let mut dropped = Dropped::default();
+        while let Some(record) = self.complete.front() {
+            let pushed = self
+                .writer
+                .push(record, self.queue_bytes, overflow, flushing)?;
+            dropped = dropped.and(pushed);
+            self.complete.pop_front();
+        }
+        Ok(dropped)
+    }
+
+    /// Waits until all that was handed over is written.
+    pub fn drain(&self, flushing: &Flushing) -> Result<(), PushError> {
+        self.writer.drain(flushing)
+    }
+
+    /// Leaves what is not written to itself.
+    pub fn leave(self) -> Left {
+        self.writer.leave()
+    }
+}

@@ -1,0 +1,219 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! From frames to records.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::RecordUnit;
+use super::intake::Frame;
+use super::times::Timed;
+use crate::client::{H264, Outgoing};
+use crate::frame_rate;
+
+/// What a record of a group of pictures holds at most, but for one frame: the rest is another record,
+/// so that the server is not sent all of a long group at once.
+const MOST_BYTES: u64 = 4_000_000;
+
+/// Makes records of frames in decoding order.
+#[derive(Debug)]
+pub struct Records {
+    unit: RecordUnit,
+    labels: Arc<[(String, String)]>,
+    frame_rate: Option<gst::Fraction>,
+    /// The frame rate as a label.
+    label: Option<Arc<str>>,
+    open: Option<Outgoing>,
+}
+
+impl Records {
+    /// Records with further labels.
+    pub fn new(unit: RecordUnit, labels: Arc<[(String, String)]>) -> Self {
+        Self {
+            unit,
+            labels,
+            frame_rate: None,
+            label: None,
+            open: None,
+        }
+    }
+
+    /// Takes over the frame rate of what follows.
+    pub fn set_frame_rate(&mut self, frame_rate: Option<gst::Fraction>) {
+        if self.frame_rate != frame_rate {
+            self.frame_rate = frame_rate;
+            self.label = frame_rate.map(|rate| frame_rate::label(rate).into());
+        }
+    }
+
+    /// Takes the next frame, and adds the records that are complete with it. Without a frame rate each
+    /// frame is one, as nobody would know when the others of a group were captured.
+    pub fn push(&mut self, frame: Timed<Frame>, complete: &mut VecDeque<Outgoing>) {
+        let alone = self.unit == RecordUnit::AccessUnit || self.frame_rate.is_none();
+        if let Some(open) = self.open.as_mut().filter(|_| !alone)
+            && belongs(open, &frame, self.label.as_deref(), self.frame_rate)
+        {
+            open.content.extend(frame.item.content);
+            open.frames += frame.item.count;
+            return;
+        }
+        complete.extend(self.open.replace(Outgoing {
+            time: frame.time,
+            content: frame.item.content,
+            content_type: H264,
+            frame_rate: self.label.clone(),
+            keyframe: frame.item.idr,
+            labels: self.labels.clone(),
+            frames: frame.item.count,
+            has_fixed_time: frame.is_fixed,
+        }));
+        if alone {
+            complete.extend(self.open.take());
+        }
+    }
+
+    /// Nothing more belongs to the last record.
+    pub fn end(&mut self, complete: &mut VecDeque<Outgoing>) {
+        complete.extend(self.open.take());
+    }
+}
+
+/// Whether a frame goes on with a record: it has the time that it would have there.
+fn belongs(
+    record: &Outgoing,
+    frame: &Timed<Frame>,
+    label: Option<&str>,
+    frame_rate: Option<gst::Fraction>,
+) -> bool {
+    let Some(rate) = frame_rate else {
+        return false;
+    };
+    let frames = |count: u64| {
+        let us = u128::from(count) * 1_000_000 * rate.denom() as u128 / rate.numer() as u128;
+        u64::try_from(us).unwrap_or(u64::MAX)
+    };
+    let expected = record.time.saturating_add(frames(record.frames));
+    !frame.item.idr
+        && record.frame_rate.as_deref() == label
+        && record.length() < MOST_BYTES
+        && (frame.item.count == 0 || expected.abs_diff(frame.time) <= frames(1) / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::times::Capture;
+    use super::*;
+
+    use bytes::Bytes;
+
+    fn rate(fps: i32) -> Option<gst::Fraction> {
+        Some(gst::Fraction::new(fps, 1))
+    }
+
+    fn frame(time: u64, idr: bool) -> Timed<Frame> {
+        Timed {
+            item: Frame {
+                content: vec![Bytes::from_static(&[1, 2])],
+                capture: Capture {
+                    time,
+                    is_fixed: false,
+                },
+                order: None,
+                idr,
+                count: 1,
+            },
+            time,
+            is_fixed: false,
+            jump: None,
+        }
+    }
+
+    /// Times, frames and keyframe labels of the records.
+    fn run(
+        unit: RecordUnit,
+        rate: Option<gst::Fraction>,
+        frames: &[(u64, bool)],
+    ) -> Vec<(u64, u64, bool)> {
+        let mut records = Records::new(unit, Arc::default());
+        records.set_frame_rate(rate);
+        let mut made = VecDeque::new();
+        for &(time, idr) in frames {
+            records.push(frame(time, idr), &mut made);
+        }
+        records.end(&mut made);
+        assert!(made.iter().all(|it| it.length() == 2 * it.frames));
+        made.iter()
+            .map(|it| (it.time, it.frames, it.keyframe))
+            .collect()
+    }
+
+    #[test]
+    fn a_frame_a_record() {
+        let frames = [(0, true), (33_333, false), (66_667, true)];
+        let expected = frames.map(|(time, idr)| (time, 1, idr));
+        assert_eq!(run(RecordUnit::AccessUnit, rate(30), &frames), expected);
+        assert_eq!(run(RecordUnit::Gop, None, &frames), expected);
+    }
+
+    #[test]
+    fn a_group_a_record() {
+        let frames = [
+            (0, true),
+            (33_333, false),
+            (66_667, false),
+            (100_000, true),
+            (133_333, false),
+        ];
+        let made = run(RecordUnit::Gop, rate(30), &frames);
+        assert_eq!(made, [(0, 3, true), (100_000, 2, true)]);
+    }
+
+    #[test]
+    fn a_record_ends_where_times_would_be_wrong() {
+        let jittery = [(0, true), (40_000, false), (60_000, false)];
+        assert_eq!(run(RecordUnit::Gop, rate(30), &jittery), [(0, 3, true)]);
+        let hole = [
+            (0, true),
+            (33_333, false),
+            (366_667, false),
+            (400_000, false),
+        ];
+        let made = run(RecordUnit::Gop, rate(30), &hole);
+        assert_eq!(made, [(0, 2, true), (366_667, 2, false)]);
+    }
+
+    #[test]
+    fn a_long_group_is_several_records() {
+        let mut records = Records::new(RecordUnit::Gop, Arc::default());
+        records.set_frame_rate(rate(30));
+        let mut large = frame(0, true);
+        large.item.content = vec![Bytes::from(vec![0; MOST_BYTES as usize])];
+        let mut made = VecDeque::new();
+        records.push(large, &mut made);
+        records.push(frame(33_333, false), &mut made);
+        records.push(frame(66_667, false), &mut made);
+        records.end(&mut made);
+        let made = made.iter().map(|it| (it.time, it.frames, it.keyframe));
+        let expected = [(0, 1, true), (33_333, 2, false)];
+        assert_eq!(made.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn another_frame_rate_is_another_record() {
+        let mut records = Records::new(RecordUnit::Gop, Arc::default());
+        records.set_frame_rate(rate(30));
+        let mut made = VecDeque::new();
+        records.push(frame(0, true), &mut made);
+        records.set_frame_rate(rate(25));
+        records.push(frame(33_333, false), &mut made);
+        records.end(&mut made);
+        let labels = made.iter().map(|it| it.frame_rate.as_deref());
+        assert_eq!(labels.collect::<Vec<_>>(), [Some("30"), Some("25")]);
+    }
+}

@@ -1,0 +1,217 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The properties of `reductsink`, and what they mean once they are checked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gst::glib;
+use gst::prelude::*;
+
+use super::{Existing, Overflow, RecordUnit};
+use crate::client::{self, Destination};
+use crate::connection::{ConnectionSettings, get};
+
+pub const DEFAULT_MAX_LATENCY_MS: u32 = 200;
+pub const DEFAULT_QUEUE_BYTES: u64 = 256 << 20;
+pub const DEFAULT_RETRIES: u32 = 10;
+
+/// The properties as they are set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub connection: ConnectionSettings,
+    pub create_bucket: bool,
+    pub quota_size: u64,
+    pub record_unit: RecordUnit,
+    pub labels: Option<gst::Structure>,
+    pub max_latency_ms: u32,
+    pub queue_bytes: u64,
+    pub overflow: Overflow,
+    pub existing: Existing,
+    pub retries: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connection: ConnectionSettings::default(),
+            create_bucket: true,
+            quota_size: 0,
+            record_unit: RecordUnit::default(),
+            labels: None,
+            max_latency_ms: DEFAULT_MAX_LATENCY_MS,
+            queue_bytes: DEFAULT_QUEUE_BYTES,
+            overflow: Overflow::default(),
+            existing: Existing::default(),
+            retries: DEFAULT_RETRIES,
+        }
+    }
+}
+
+/// Settings that can be worked with.
+#[derive(Debug)]
+pub struct Checked {
+    pub destination: Destination,
+    pub record_unit: RecordUnit,
+    pub labels: Arc<[(String, String)]>,
+    pub queue_bytes: u64,
+    pub overflow: Overflow,
+}
+
+impl Settings {
+    /// Sets a property.
+    pub fn set(&mut self, property: &str, value: &glib::Value) {
+        if self.connection.set(property, value) {
+            return;
+        }
+        match property {
+            "create-bucket" => self.create_bucket = get(value),
+            "quota-size" => self.quota_size = get(value),
+            "record-unit" => self.record_unit = get(value),
+            "labels" => self.labels = get(value),
+            "max-latency" => self.max_latency_ms = get(value),
+            "queue-bytes" => self.queue_bytes = get(value),
+            "overflow" => self.overflow = get(value),
+            "existing" => self.existing = get(value),
+            "retries" => self.retries = get(value),
+            _ => unimplemented!(),
+        }
+    }
+
+    /// The value of a property.
+    pub fn get(&self, property: &str) -> glib::Value {
+        if let Some(value) = self.connection.get(property) {
+            return value;
+        }
+        match property {
+            "create-bucket" => self.create_bucket.to_value(),
+            "quota-size" => self.quota_size.to_value(),
+            "record-unit" => self.record_unit.to_value(),
+            "labels" => self.labels.to_value(),
+            "max-latency" => self.max_latency_ms.to_value(),
+            "queue-bytes" => self.queue_bytes.to_value(),
+            "overflow" => self.overflow.to_value(),
+            "existing" => self.existing.to_value(),
+            "retries" => self.retries.to_value(),
+            _ => unimplemented!(),
+        }
+    }
+
+    /// Checks the settings. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// A text that names the property, its value and what it should be.
+    pub fn check(&self) -> Result<Checked, String> {
+        let place = self.connection.check()?;
+        let labels = self.labels.as_deref().map(labels).transpose()?;
+        Ok(Checked {
+            destination: Destination {
+                connection: place.connection,
+                bucket: place.bucket,
+                entry: place.entry,
+                create_bucket: self.create_bucket,
+                quota_size: (self.quota_size > 0).then_some(self.quota_size),
+                max_latency: Duration::from_millis(self.max_latency_ms.into()),
+                retries: self.retries,
+                existing: match self.existing {
+                    Existing::Error => client::Existing::Refuse,
+                    Existing::Skip => client::Existing::Skip,
+                },
+            },
+            record_unit: self.record_unit,
+            labels: labels.unwrap_or_default().into(),
+            queue_bytes: self.queue_bytes,
+            overflow: self.overflow,
+        })
+    }
+}
+
+/// The fields of a structure as labels.
+fn labels(structure: &gst::StructureRef) -> Result<Vec<(String, String)>, String> {
+    let label = |(name, value): (&glib::GStr, &glib::SendValue)| {
+        let wrong = |expected| format!("The property labels has '{name}', which is not {expected}");
+        // Labels are parts of HTTP headers, whose names are in lower case.
+        let may_be = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+        if !name.chars().all(may_be) {
+            return Err(wrong(
+                "a name of a label, made of lower case letters, digits, '-' and '_'",
+            ));
+        }
+        if ["fps", "keyframe"].contains(&name.as_str()) {
+            return Err(wrong("for the property to say: the stream does"));
+        }
+        let text = match value.type_() {
+            glib::Type::STRING => value.get::<Option<String>>().ok().flatten(),
+            glib::Type::BOOL
+            | glib::Type::I32
+            | glib::Type::U32
+            | glib::Type::I64
+            | glib::Type::U64
+            | glib::Type::F64 => value.serialize().ok().map(Into::into),
+            _ => None,
+        };
+        let text = text.filter(|text| {
+            let mut chars = text.chars();
+            chars.all(|c| c == ' ' || c.is_ascii_graphic() && c != '"')
+        });
+        let text =
+            text.ok_or_else(|| wrong("a label with a number or a text in ASCII without quotes"))?;
+        Ok((name.to_string(), text))
+    };
+    structure.iter().map(label).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_labels(labels: &str) -> Result<Vec<(String, String)>, String> {
+        gst::init().unwrap();
+        let settings = Settings {
+            connection: ConnectionSettings {
+                bucket: Some("b".into()),
+                entry: Some("e".into()),
+                ..Default::default()
+            },
+            labels: Some(labels.parse().unwrap()),
+            ..Default::default()
+        };
+        settings.check().map(|checked| checked.labels.to_vec())
+    }
+
+    #[test]
+    fn labels_of_a_structure() {
+        let found = with_labels("labels,camera=\"front, left\",site=3,night=true,gain=0.5");
+        let expected = [
+            ("camera", "front, left"),
+            ("site", "3"),
+            ("night", "true"),
+            ("gain", "0.5"),
+        ];
+        let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(found, Ok(expected.to_vec()));
+        assert_eq!(with_labels("labels"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_no_label() {
+        for (labels, about) in [
+            ("labels,fps=3", "fps"),
+            ("labels,keyframe=true", "keyframe"),
+            ("labels,Camera=front", "Camera"),
+            ("labels,camera=\"fr\\\"ont\"", "camera"),
+            ("labels,camera=\"für\"", "camera"),
+            ("labels,list=<1,2>", "list"),
+        ] {
+            let error = with_labels(labels).unwrap_err();
+            assert!(error.contains(about), "{labels}: {error}");
+        }
+    }
+}
