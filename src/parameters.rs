@@ -110,6 +110,10 @@ pub fn not_now() -> glib::Error {
 }
 
 fn text(value: &glib::Value) -> Option<String> {
+    // What is not set is no text.
+    if let Ok(None) = value.get::<Option<gst::Structure>>() {
+        return None;
+    }
     match value.get::<Option<String>>() {
         Ok(text) => text,
         Err(_) => value.serialize().ok().map(Into::into),

@@ -21,6 +21,7 @@ pub mod mp4;
 pub mod pcm;
 pub mod pipeline;
 pub mod proxy;
+pub mod recorder;
 pub mod recording;
 pub mod server;
 pub mod stream;

@@ -13,6 +13,7 @@ use std::error::Error;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -43,6 +44,8 @@ pub enum Kind {
     Query,
     /// A batch of its records.
     Batch,
+    /// Records that are written.
+    Write,
     /// Anything else, such as an entry's attachments.
     Other,
 }
@@ -64,6 +67,12 @@ pub enum Fate {
     StallAt(usize),
     /// The answer is complete, and its body ends at this place.
     Short(usize),
+    /// The server answers after a while.
+    Late(Duration),
+    /// The connection ends while the server has the body up to this place.
+    CutUpload(usize),
+    /// The connection ends when the server has answered.
+    Lose,
     /// The server answers, and forgets the query after a second in which nobody reads from it.
     Forget,
 }
@@ -157,15 +166,25 @@ async fn answer(
         Fate::Status(status) => return refusal(status),
         _ => {}
     }
+    if let Fate::Late(time) = fate {
+        tokio::time::sleep(time).await;
+    }
     let (mut head, body) = request.into_parts();
     let mut body = body.collect().await?.to_bytes();
     if fate == Fate::Forget {
         body = with_short_ttl(&body);
         head.headers.remove(CONTENT_LENGTH);
     }
-    let asked = Request::from_parts(head, Full::new(body));
+    let sent = match fate {
+        Fate::CutUpload(_) => spoiled(body, fate, &mut head.headers),
+        _ => whole(body),
+    };
+    let asked = Request::from_parts(head, sent);
     let (mut head, body) = shared.ask(asked).await?.into_parts();
     let body = body.collect().await?.to_bytes();
+    if fate == Fate::Lose {
+        return Err("lost".into());
+    }
     let body = spoiled(body, fate, &mut head.headers);
     Ok(Response::from_parts(head, body))
 }
@@ -184,7 +203,7 @@ impl Shared {
     }
 
     /// The server's own answer.
-    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+    async fn ask(&self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
         let stream = TcpStream::connect(self.server).await?;
         let (mut sender, connection) = client::conn::http1::Builder::new()
             .max_headers(MAX_HEADERS)
@@ -205,6 +224,8 @@ fn kind(request: &Request<Incoming>) -> Kind {
         Kind::Query
     } else if request.method() == Method::GET && path.ends_with("/batch") {
         Kind::Batch
+    } else if request.method() == Method::POST && path.ends_with("/batch") {
+        Kind::Write
     } else {
         Kind::Other
     }
@@ -237,7 +258,7 @@ fn spoiled(bytes: Bytes, fate: Fate, headers: &mut HeaderMap) -> Body {
     let until = |place: usize| bytes.slice(..place % bytes.len().max(1));
     let begin = |place| stream::iter([Ok(Frame::data(until(place)))]);
     match fate {
-        Fate::Cut(place) => {
+        Fate::Cut(place) | Fate::CutUpload(place) => {
             let end = stream::once(async {
                 // What came before goes out.
                 tokio::task::yield_now().await;

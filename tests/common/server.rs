@@ -345,10 +345,32 @@ impl Server {
         });
     }
 
+    /// What is attached to an entry by a name.
+    pub fn attachment(&self, bucket: &str, entry: &str, key: &str) -> Option<JsonValue> {
+        block_on(async {
+            let bucket = self.client().get_bucket(bucket).await.expect("the bucket");
+            let attachments = bucket.read_attachments(entry).await;
+            attachments.expect("attachments").remove(key)
+        })
+    }
+
+    /// The settings of a bucket.
+    pub fn bucket_settings(&self, bucket: &str) -> BucketSettings {
+        block_on(async { self.client().get_bucket(bucket).await?.settings().await })
+            .unwrap_or_else(|e| panic!("bucket {bucket}: {e}"))
+    }
+
     /// Creates a token that may read `buckets` and nothing else, and gives its value.
     pub fn create_token(&self, name: &str, buckets: &[&str]) -> String {
+        self.create_token_with(name, buckets, &[])
+    }
+
+    /// Creates a token that may read some buckets and write others, and gives its value.
+    pub fn create_token_with(&self, name: &str, read: &[&str], write: &[&str]) -> String {
+        let names = |buckets: &[&str]| buckets.iter().map(|&bucket| bucket.into()).collect();
         let permissions = Permissions {
-            read: buckets.iter().map(|&bucket| bucket.into()).collect(),
+            read: names(read),
+            write: names(write),
             ..Permissions::default()
         };
         block_on(async { self.client().create_token(name, permissions).await })
