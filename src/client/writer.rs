@@ -282,10 +282,10 @@ impl Drop for RecordWriter {
     }
 }
 
-/// Ends a delivery with an error.
+/// Ends a delivery with an error. It is told first: who pushes makes others post theirs.
 pub async fn fail(shared: &Arc<Shared>, message: gst::ErrorMessage) {
-    shared.lock().has_failed = true;
     tell(shared, Told::Failed(message)).await;
+    shared.lock().has_failed = true;
     shared.progress.notify_one();
 }
 

@@ -360,6 +360,13 @@ impl Server {
             .unwrap_or_else(|e| panic!("bucket {bucket}: {e}"))
     }
 
+    /// The names of a bucket's entries.
+    pub fn entries(&self, bucket: &str) -> Vec<String> {
+        let entries = block_on(async { self.client().get_bucket(bucket).await?.entries().await });
+        let entries = entries.unwrap_or_else(|e| panic!("bucket {bucket}: {e}"));
+        entries.into_iter().map(|entry| entry.name).collect()
+    }
+
     /// Creates a token that may read `buckets` and nothing else, and gives its value.
     pub fn create_token(&self, name: &str, buckets: &[&str]) -> String {
         self.create_token_with(name, buckets, &[])

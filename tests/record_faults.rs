@@ -1,0 +1,400 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What happens to a server while it is recorded to: nothing that the sink took is lost or doubled,
+//! or there is a count and a reason.
+
+mod common;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::SERVER;
+use common::await_that;
+use common::long::{self, FRAMES};
+use common::pipeline::stat;
+use common::proxy::{Fate, Kind, Proxy};
+use common::recorder::{Recorded, Recorder, camera, copy_of, read_back};
+use common::server::{Record, Server};
+use gst::prelude::*;
+use reduct_rs::{BucketSettings, QuotaType};
+
+/// Waits until records were tried again so often.
+fn await_retries(sink: &gst::Element, count: u64) {
+    await_that("nothing is tried again", || stat(sink, "retries") >= count);
+}
+
+/// A minute of video on a server of its own, to be recorded elsewhere.
+fn source() -> (String, Vec<Record>) {
+    let bucket = SERVER.new_bucket();
+    let laid = long::recording().write(&SERVER, &bucket, "e", &long::stream());
+    (bucket, laid.into_iter().map(|laid| laid.record).collect())
+}
+
+/// Times and contents.
+fn essence(records: &[Record]) -> Vec<(u64, &[u8])> {
+    records
+        .iter()
+        .map(|record| (record.time_us, record.bytes.as_ref()))
+        .collect()
+}
+
+#[track_caller]
+fn assert_all(found: &[Record], expected: &[Record]) {
+    assert_eq!(found.len(), expected.len());
+    assert!(essence(found) == essence(expected), "other records");
+}
+
+/// Records the minute through a proxy with a plan.
+fn record_through(
+    plan: impl FnMut(Kind, usize) -> Fate + Send + 'static,
+    sink: &str,
+) -> (Recorded, Vec<Record>, Vec<Record>) {
+    let (from, expected) = source();
+    let server = Server::start();
+    server.create_bucket("b");
+    let proxy = Proxy::start(&server, plan);
+    let recorder = Recorder::new(&proxy.url(), "b", &copy_of(&SERVER, &from, ""), sink);
+    let recorded = recorder.run();
+    let found = server.read("b", "e");
+    (recorded, found, expected)
+}
+
+#[test]
+fn twenty_killed_servers_lose_and_double_nothing() {
+    const KILLS: usize = 20;
+    let (from, expected) = source();
+    let server = Arc::new(Server::start());
+    server.create_bucket("b");
+    // As much as is on its way, so that each kill meets a batch.
+    let sink = "queue-bytes=100000 max-latency=5";
+    let recorder = Recorder::new(&server.url(), "b", &copy_of(&SERVER, &from, ""), sink);
+    let sink = recorder.sink();
+    let per_kill = FRAMES as u64 / (KILLS as u64 + 2);
+    let killer = thread::spawn({
+        let (sink, server) = (sink.clone(), Arc::clone(&server));
+        move || {
+            for kill in 1..=KILLS as u64 {
+                await_that("nothing is written", || {
+                    stat(&sink, "records") >= kill * per_kill
+                });
+                server.restart();
+            }
+        }
+    });
+    let recorded = recorder.run().clean();
+    killer.join().expect("all kills");
+    assert!(recorded.stat("retries") > 0, "no kill was noticed");
+    assert_eq!(recorded.stat("records"), FRAMES as u64);
+    assert_all(&server.read("b", "e"), &expected);
+}
+
+#[test]
+fn uploads_that_are_cut_anywhere() {
+    let plan = |kind, index: usize| match kind {
+        // What a cut left behind is refused first, and then written anew.
+        Kind::Write if index % 4 < 2 => Fate::CutUpload(index * 7919),
+        _ => Fate::Pass,
+    };
+    let (recorded, found, expected) = record_through(plan, "");
+    let recorded = recorded.clean();
+    assert_eq!(recorded.stat("records"), FRAMES as u64);
+    assert!(recorded.stat("retries") > 5);
+    assert_all(&found, &expected);
+}
+
+#[test]
+fn answers_that_are_lost() {
+    let plan = |kind, index: usize| match (kind, index % 5) {
+        (Kind::Write, 0) => Fate::Lose,
+        (Kind::Write, 1) => Fate::Close,
+        (Kind::Write, 2) => Fate::Status(503),
+        (Kind::Write, 3) => Fate::Late(Duration::from_millis(300)),
+        (Kind::Query | Kind::Batch, 0) => Fate::Close,
+        _ => Fate::Pass,
+    };
+    let (recorded, found, expected) = record_through(plan, "");
+    let recorded = recorded.clean();
+    assert_eq!(recorded.stat("records"), FRAMES as u64);
+    assert_all(&found, &expected);
+}
+
+#[test]
+fn a_server_that_does_not_answer() {
+    let plan = |kind, index: usize| match (kind, index) {
+        (Kind::Write, 1) => Fate::Stall,
+        _ => Fate::Pass,
+    };
+    let (recorded, found, expected) = record_through(plan, "timeout=500");
+    let warnings = recorded.clean().warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("500 ms"), "{warnings:?}");
+    assert_all(&found, &expected);
+}
+
+#[test]
+fn cuts_with_a_token_that_may_only_write() {
+    let (from, expected) = source();
+    let server = Server::builder().token("full").start();
+    server.create_bucket("b");
+    let token = server.create_token_with("writer", &[], &["b"]);
+    let proxy = Proxy::start(&server, |kind, index| match (kind, index % 4) {
+        (Kind::Write, 0) => Fate::CutUpload(index * 7919),
+        (Kind::Write, 1) => Fate::Lose,
+        _ => Fate::Pass,
+    });
+    let sink = format!("api-token={token}");
+    let recorder = Recorder::new(&proxy.url(), "b", &copy_of(&SERVER, &from, ""), &sink);
+    recorder.run().clean();
+    assert_all(&server.read("b", "e"), &expected);
+}
+
+#[test]
+fn a_server_that_is_away_is_waited_for() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let recorder = Recorder::new(
+        &server.url(),
+        "b",
+        &live(240),
+        "queue-bytes=10000000 overflow=drop-gop",
+    );
+    let sink = recorder.sink();
+    recorder.pipeline.play();
+    await_that("nothing is written", || stat(&sink, "records") > 20);
+    server.kill();
+    await_retries(&sink, 4);
+    server.restart();
+    let recorded = recorder.finish().clean();
+    assert_eq!(recorded.stat("dropped-frames"), 0);
+    let found = read_back(&server, "b");
+    let bytes = |sent: &[common::recorder::Sent]| -> Vec<Vec<u8>> {
+        sent.iter().map(|sent| sent.bytes.clone()).collect()
+    };
+    assert_eq!(bytes(&found), bytes(&recorded.sent));
+    assert_eq!(found.len(), 240);
+}
+
+/// A camera in real time.
+fn live(frames: usize) -> String {
+    let camera = camera(frames, "bframes=0 tune=zerolatency");
+    camera.replace("videotestsrc", "videotestsrc is-live=true")
+}
+
+#[test]
+fn groups_are_dropped_where_there_is_no_room() {
+    let server = Server::start();
+    server.create_bucket("b");
+    // Behind a live source that is what happens by itself.
+    let recorder = Recorder::new(&server.url(), "b", &live(300), "queue-bytes=30000");
+    let sink = recorder.sink();
+    recorder.pipeline.play();
+    await_that("nothing is written", || stat(&sink, "records") > 20);
+    server.kill();
+    await_that("nothing is dropped", || stat(&sink, "dropped-frames") > 30);
+    server.restart();
+    let recorded = recorder.finish().clean();
+    let found = server.read("b", "e");
+    let dropped = recorded.stat("dropped-frames");
+    assert_eq!(found.len() as u64 + dropped, 300);
+    assert_eq!(recorded.stat("records"), found.len() as u64);
+    // What is there can be decoded: each group is there from its IDR picture on.
+    let mut sent = recorded.sent.iter();
+    let mut holes = 0;
+    for record in &found {
+        let before = sent.by_ref().take_while(|sent| sent.bytes != record.bytes);
+        if before.count() > 0 {
+            let labels = record.labels.iter();
+            let keyframe = labels
+                .filter(|(key, _)| key == "keyframe")
+                .map(|(_, value)| value);
+            assert_eq!(keyframe.collect::<Vec<_>>(), ["true"]);
+            holes += 1;
+        }
+    }
+    assert!(holes > 0);
+    let told = recorded.warnings();
+    assert!(
+        told.iter().any(|text| text.starts_with("Dropped ")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_stream_waits_where_it_can() {
+    let (from, expected) = source();
+    let server = Server::start();
+    server.create_bucket("b");
+    // Behind a source that is not live that is what happens by itself.
+    let sink = "queue-bytes=300000";
+    let recorder = Recorder::new(&server.url(), "b", &copy_of(&SERVER, &from, ""), sink);
+    let sink = recorder.sink();
+    recorder.pipeline.play();
+    await_that("nothing is written", || stat(&sink, "records") > 100);
+    server.kill();
+    await_retries(&sink, 2);
+    assert!(stat(&sink, "queue-bytes") <= 300_000);
+    server.restart();
+    let recorded = recorder.finish().clean();
+    assert_eq!(recorded.stat("dropped-frames"), 0);
+    assert_all(&server.read("b", "e"), &expected);
+}
+
+#[test]
+fn a_full_queue_is_an_error_if_that_is_wanted() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let sink = "queue-bytes=30000 overflow=error";
+    let recorder = Recorder::new(&server.url(), "b", &live(3000), sink);
+    let sink = recorder.sink();
+    recorder.pipeline.play();
+    await_that("nothing is written", || stat(&sink, "records") > 20);
+    server.kill();
+    let recorded = recorder.finish();
+    let (error, _) = &recorded.outcome.errors[0];
+    assert!(error.matches(gst::ResourceError::NoSpaceLeft), "{error}");
+    assert!(error.message().contains("30000 bytes"), "{error}");
+}
+
+#[test]
+fn a_server_that_never_was_is_an_error() {
+    let url = format!("http://127.0.0.1:{}", common::server::free_port());
+    let recorder = Recorder::new(&url, "b", &live(3000), "retries=2");
+    let recorded = recorder.run();
+    let (error, _) = &recorded.outcome.errors[0];
+    assert!(error.matches(gst::ResourceError::OpenWrite), "{error}");
+    assert!(error.message().contains(&url), "{error}");
+    assert_eq!(recorded.stat("retries"), 2);
+}
+
+#[test]
+fn a_server_that_is_gone_at_the_end_is_an_error() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let recorder = Recorder::new(&server.url(), "b", &live(60), "retries=2");
+    let sink = recorder.sink();
+    recorder.pipeline.play();
+    await_that("nothing is written", || stat(&sink, "records") > 20);
+    server.kill();
+    let recorded = recorder.finish();
+    assert!(
+        !recorded.outcome.eos,
+        "a recording that lacks frames looks complete"
+    );
+    let (error, _) = &recorded.outcome.errors[0];
+    assert!(error.matches(gst::ResourceError::OpenWrite), "{error}");
+}
+
+#[test]
+fn a_full_bucket_is_an_error() {
+    let server = Server::start();
+    let settings = BucketSettings {
+        quota_type: Some(QuotaType::HARD),
+        quota_size: Some(200_000),
+        ..Default::default()
+    };
+    server.create_bucket_with("b", settings);
+    let (from, expected) = source();
+    let recorder = Recorder::new(&server.url(), "b", &copy_of(&SERVER, &from, ""), "");
+    let recorded = recorder.run();
+    let (error, _) = &recorded.outcome.errors[0];
+    assert!(error.message().contains("Quota of 'b' exceeded"), "{error}");
+    // What it has is what was counted.
+    let found = server.read("b", "e");
+    assert_eq!(recorded.stat("records"), found.len() as u64);
+    assert_all(&found, &expected[..found.len()]);
+}
+
+#[test]
+fn a_full_disk_is_waited_for() {
+    let plan = |kind, index: usize| match (kind, index) {
+        (Kind::Write, 1 | 2) => Fate::Status(507),
+        (Kind::Write, 3) => Fate::Status(500),
+        _ => Fate::Pass,
+    };
+    let (recorded, found, expected) = record_through(plan, "");
+    let warnings = recorded.clean().warnings();
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert_all(&found, &expected);
+}
+
+#[test]
+fn a_token_that_may_not_write() {
+    let server = Server::builder().token("s3cret").start();
+    server.create_bucket("b");
+    let token = server.create_token("reader", &["b"]);
+    for (token, domain) in [
+        (token.as_str(), gst::ResourceError::NotAuthorized),
+        ("wr0ng", gst::ResourceError::NotAuthorized),
+    ] {
+        let sink = format!("api-token={token}");
+        let recorder = Recorder::new(&server.url(), "b", &camera(5, "bframes=0"), &sink);
+        let recorded = recorder.run();
+        let (error, debug) = &recorded.outcome.errors[0];
+        assert!(error.matches(domain), "{error}");
+        let said = format!("{error} {debug:?} {}", recorded.outcome.text());
+        assert!(!said.contains(token), "{said}");
+    }
+    assert!(server.entries("b").is_empty());
+}
+
+#[test]
+fn a_second_writer_is_refused() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let first = Recorder::new(&server.url(), "b", &live(150), "");
+    first.pipeline.play();
+    let sink = first.sink();
+    await_that("nothing is written", || stat(&sink, "records") > 10);
+    let second = Recorder::new(&server.url(), "b", &live(3000), "").run();
+    let (error, _) = &second.outcome.errors[0];
+    assert!(error.matches(gst::ResourceError::Write), "{error}");
+    assert!(
+        error.message().contains("something else writes to it"),
+        "{error}"
+    );
+    let first = first.finish().clean();
+    let found: Vec<_> = server
+        .read("b", "e")
+        .into_iter()
+        .map(|it| it.bytes.to_vec())
+        .collect();
+    let sent: Vec<_> = first.sent.into_iter().map(|sent| sent.bytes).collect();
+    assert!(found == sent, "not the records of the first one alone");
+}
+
+#[test]
+fn a_state_change_does_not_wait_for_the_server() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let stream = Recorder::new(
+        &server.url(),
+        "b",
+        &live(3000),
+        "queue-bytes=10 overflow=block",
+    );
+    let sink = stream.sink();
+    stream.pipeline.play();
+    await_that("nothing is written", || stat(&sink, "records") > 10);
+    server.freeze();
+    let sent = || stream.sent().len();
+    await_that("it does not wait", || {
+        let before = sent();
+        thread::sleep(Duration::from_millis(200));
+        before == sent()
+    });
+    let begin = Instant::now();
+    stream.pipeline.set_state(gst::State::Null).expect("a stop");
+    assert!(
+        begin.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        begin.elapsed()
+    );
+    server.thaw();
+}
