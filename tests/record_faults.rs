@@ -11,6 +11,10 @@
 
 mod common;
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -397,4 +401,118 @@ fn a_state_change_does_not_wait_for_the_server() {
         begin.elapsed()
     );
     server.thaw();
+}
+
+/// A program that is killed at the latest when this value is dropped.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// How many bytes wait in a folder.
+fn spooled(folder: &Path) -> u64 {
+    let Ok(files) = fs::read_dir(folder.join("spool/b/e")) else {
+        return 0;
+    };
+    let sizes = files.map(|file| file.expect("a file").metadata().map_or(0, |it| it.len()));
+    sizes.sum()
+}
+
+#[test]
+fn what_a_process_leaves_in_its_spool_is_written_by_the_next_one() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = folder.path().join("spool");
+    let plugin = folder.path().join("libgstreduct.so");
+    symlink(common::plugin_file(), plugin).expect("a link");
+    let line = format!(
+        "-q {} ! reductsink url={} bucket=b entry=e spool-dir={}",
+        live(3000),
+        server.url(),
+        spool.display()
+    );
+    let program = Command::new("gst-launch-1.0")
+        .args(line.split(' '))
+        .env("GST_PLUGIN_PATH", folder.path())
+        .env("GST_REGISTRY", folder.path().join("registry"))
+        .stderr(Stdio::null())
+        .spawn();
+    let mut program = Program(program.expect("gst-launch-1.0 starts"));
+    await_that("nothing is written", || {
+        server.entries("b").contains(&"e".into()) && server.read("b", "e").len() > 20
+    });
+    server.kill();
+    let before = spooled(folder.path());
+    await_that("nothing is kept", || {
+        spooled(folder.path()) > before + 50_000
+    });
+    program.0.kill().expect("it can be killed");
+    program.0.wait().expect("it ends");
+    server.restart();
+    let written = server.read("b", "e");
+
+    let sink = format!("spool-dir={}", spool.display());
+    let recorder = Recorder::new(&server.url(), "b", &live(30), &sink);
+    let recorded = recorder.run().clean();
+    let warnings = recorded.warnings();
+    assert!(
+        warnings[0].contains("are found in spool-dir"),
+        "{warnings:?}"
+    );
+    let found = server.read("b", "e");
+    let left: Vec<_> = found[..found.len() - 30].to_vec();
+    assert!(
+        left.len() > written.len() + 20,
+        "{} {}",
+        left.len(),
+        written.len()
+    );
+    assert_eq!(essence(&left)[..written.len()], essence(&written)[..]);
+    // No frame is missing.
+    for pair in left.windows(2) {
+        let step = pair[1].time_us - pair[0].time_us;
+        assert!(
+            (20_000..50_000).contains(&step),
+            "{step} at {}",
+            pair[0].time_us
+        );
+    }
+    assert_eq!(essence(&found[left.len()..]).len(), recorded.sent.len());
+    assert_eq!(spooled(folder.path()), 0);
+}
+
+#[test]
+fn a_spool_needs_no_memory_and_no_server() {
+    let (from, expected) = source();
+    let server = Server::start();
+    server.create_bucket("b");
+    server.kill();
+    let folder = tempfile::tempdir().expect("a folder");
+    let sink = format!("retries=1000 spool-dir={}/spool", folder.path().display());
+    let recorder = Recorder::new(&server.url(), "b", &copy_of(&SERVER, &from, ""), &sink);
+    let sink = recorder.sink();
+    recorder.pipeline.play();
+    await_that("it does not wait", || {
+        stat(&sink, "queue-records") == FRAMES as u64
+    });
+    assert!(spooled(folder.path()) > stat(&sink, "queue-bytes"));
+    server.restart();
+    recorder.finish().clean();
+    assert_all(&server.read("b", "e"), &expected);
+    assert_eq!(spooled(folder.path()), 0);
+}
+
+#[test]
+fn a_spool_that_cannot_be_used_is_an_error() {
+    let sink = "spool-dir=/proc/nothing";
+    let recorder = Recorder::new(&SERVER.url(), "b", &camera(5, "bframes=0"), sink);
+    let recorded = recorder.run();
+    let (error, _) = &recorded.outcome.errors[0];
+    assert!(error.matches(gst::ResourceError::Settings), "{error}");
+    assert!(error.message().contains("/proc/nothing"), "{error}");
 }

@@ -14,6 +14,8 @@
 //! not, but begun, is removed and written anew.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,14 +23,15 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat};
 use tokio::time::{sleep, timeout};
 
-use super::Connection;
 use super::attempts::Attempts;
 use super::entry::Entry;
 use super::error::{Cause, Error, Purpose, Target};
 use super::lane::{Lane, Lanes, Newest};
-use super::outbox::{BatchLimits, Due, Outgoing};
-use super::writer::{Shared, Told, fail, tell};
+use super::outbox::{BatchLimits, Content, Due, Outgoing};
+use super::spool::Spool;
+use super::writer::{Keeping, Shared, Told, fail, tell};
 use super::writing::{MOST_BYTES, MOST_RECORDS};
+use super::{Connection, without_blocking};
 
 const LIMITS: BatchLimits = BatchLimits {
     records: MOST_RECORDS,
@@ -62,6 +65,8 @@ pub struct Destination {
     /// follows. Otherwise there is no end to them.
     pub retries: u32,
     pub existing: Existing,
+    /// Folder where records are kept until they are written, so that they survive the process.
+    pub spool_folder: Option<PathBuf>,
 }
 
 /// What becomes of records that the entry may have already.
@@ -99,6 +104,8 @@ pub struct Delivery {
     newest: Option<u64>,
     /// The same before anything was written.
     first_newest: Option<Option<u64>>,
+    /// The first record of this process comes after it.
+    has_place: bool,
     /// By how much later than they say records are written, in µs.
     moved_by: u64,
 }
@@ -121,12 +128,17 @@ impl Delivery {
             was_reached: false,
             newest: None,
             first_newest: None,
+            has_place: false,
             moved_by: 0,
         }
     }
 
     /// Delivers until the outbox is left and empty, or an error is final.
     pub async fn run(mut self) {
+        if let Err(error) = self.recover().await {
+            fail(&self.shared, error.message(self.to.target())).await;
+            return;
+        }
         while let Some(batch) = self.next_batch().await {
             if let Err(error) = self.deliver(batch).await {
                 self.give_up(&error).await;
@@ -148,6 +160,40 @@ impl Delivery {
         } else {
             fail(&self.shared, error.message(self.to.target())).await;
         }
+    }
+
+    /// Opens the folder where records are kept, and has those wait that were left there.
+    async fn recover(&self) -> Result<(), Error> {
+        let Some(folder) = self.to.spool_folder.clone() else {
+            return Ok(());
+        };
+        let (bucket, entry) = (self.to.bucket.clone(), self.to.entry.clone());
+        let shown = folder.display().to_string();
+        let open = move || {
+            Spool::open(&folder, &bucket, &entry).map_err(|err| {
+                let text = match err.kind() {
+                    ErrorKind::WouldBlock => "another sink has it open".into(),
+                    _ => err.to_string(),
+                };
+                Error::new(Cause::Settings, format!("spool-dir '{shown}': {text}"))
+            })
+        };
+        let (spool, records) = without_blocking(open).await?;
+        let count = records.len();
+        {
+            let mut state = self.shared.lock();
+            for record in records {
+                state.outbox.push(record);
+            }
+            self.shared.count_queue(&state.outbox);
+        }
+        *self.shared.spool() = Keeping::Files(spool);
+        self.shared.progress.notify_one();
+        if count > 0 {
+            let text = format!("{count} records that were not written are found in spool-dir");
+            tell(&self.shared, Told::Warning(text)).await;
+        }
+        Ok(())
     }
 
     /// Waits for the next batch; `None` if nothing comes any more.
@@ -176,9 +222,10 @@ impl Delivery {
     }
 
     /// Writes a batch, however often that has to be tried.
-    async fn deliver(&mut self, mut batch: Vec<Outgoing>) -> Result<(), Error> {
-        for record in &mut batch {
-            record.time += self.moved_by;
+    async fn deliver(&mut self, batch: Vec<Outgoing>) -> Result<(), Error> {
+        let mut batch = load(batch).await?;
+        for record in batch.iter_mut().filter(|record| !record.is_recovered) {
+            record.time = record.time.saturating_add(self.moved_by);
         }
         let mut progress = Progress {
             left: batch,
@@ -246,14 +293,19 @@ impl Delivery {
         let lane = lanes.take().await?;
         if can_look && !progress.left.is_empty() {
             if self.first_newest.is_none() {
-                self.begin(&lane, &mut progress.left).await?;
+                self.begin(&lane, &progress.left).await?;
             } else if !progress.is_in_doubt {
                 self.assert_only_writer(&lane).await?;
+            }
+            if !progress.is_in_doubt {
+                self.find_place(&mut progress.left).await?;
             }
             if progress.is_in_doubt || self.may_have(&progress.left) {
                 self.leave_out_complete(&lane, progress).await?;
             }
         }
+        // Whoever left it may have begun to write it.
+        progress.is_in_doubt |= progress.left.iter().any(|record| record.is_recovered);
         for _ in 0..ROUNDS {
             if progress.left.is_empty() {
                 progress.is_in_doubt = false;
@@ -343,8 +395,8 @@ impl Delivery {
         })
     }
 
-    /// Looks for what is there before the first records are written, and where these can be.
-    async fn begin(&mut self, lane: &Lane<'_>, left: &mut [Outgoing]) -> Result<(), Error> {
+    /// Looks for what is there before the first records are written.
+    async fn begin(&mut self, lane: &Lane<'_>, left: &[Outgoing]) -> Result<(), Error> {
         let newest = self.look(lane).await?;
         let first = left.first().map_or(0, |record| record.time);
         if newest.is_some_and(|newest| newest.saturating_add(RECENT) >= first) {
@@ -357,10 +409,20 @@ impl Delivery {
         }
         self.newest = newest;
         self.first_newest = Some(newest);
-        let (Some(newest), Existing::Refuse) = (newest, self.to.existing) else {
+        Ok(())
+    }
+
+    /// Makes sure, once, that records come after those that are there.
+    async fn find_place(&mut self, left: &mut [Outgoing]) -> Result<(), Error> {
+        let Some(first) = left.first().filter(|first| !first.is_recovered) else {
             return Ok(());
         };
-        if newest < first {
+        let first = first.time;
+        let was_found = std::mem::replace(&mut self.has_place, true);
+        let (Some(newest), Existing::Refuse) = (self.newest, self.to.existing) else {
+            return Ok(());
+        };
+        if was_found || newest < first {
             return Ok(());
         }
         if left.iter().any(|record| record.has_fixed_time) {
@@ -480,6 +542,21 @@ impl Delivery {
         }
         Ok(())
     }
+}
+
+/// Reads what of a batch is in files.
+async fn load(mut batch: Vec<Outgoing>) -> Result<Vec<Outgoing>, Error> {
+    let is_in_files = |record: &Outgoing| matches!(record.content, Content::Spooled(_));
+    if !batch.iter().any(is_in_files) {
+        return Ok(batch);
+    }
+    without_blocking(move || {
+        let mut records = batch.iter_mut();
+        let loaded = records.try_for_each(Outgoing::load);
+        loaded.map_err(|err| Error::new(Cause::Settings, format!("spool-dir: {err}")))?;
+        Ok(batch)
+    })
+    .await
 }
 
 /// How far a batch is.

@@ -11,21 +11,21 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::batch::{FPS_LABEL, KEYFRAME_LABEL};
+use super::batch::{FPS_LABEL, H264, KEYFRAME_LABEL};
+use super::spool::Spooled;
 
 /// A record to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Outgoing {
     /// µs since the Unix epoch.
     pub time: u64,
-    /// In order they are the record.
-    pub content: Vec<Bytes>,
-    pub content_type: &'static str,
+    pub content: Content,
     /// Label `fps`.
     pub frame_rate: Option<Arc<str>>,
     /// Label `keyframe`. Records that follow one with a keyframe are of no use without it.
@@ -36,17 +36,46 @@ pub struct Outgoing {
     pub frames: u64,
     /// The time came with the content; otherwise it is that of a clock here.
     pub has_fixed_time: bool,
+    /// It was left by a process that ended before it was written, as far as that process knew.
+    pub is_recovered: bool,
+}
+
+/// What a record holds.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// In order these are the record.
+    Memory(Vec<Bytes>),
+    /// It is in a file.
+    Spooled(Spooled),
 }
 
 impl Outgoing {
     /// Bytes of the content.
     pub fn length(&self) -> u64 {
-        self.content.iter().map(|part| part.len() as u64).sum()
+        match &self.content {
+            Content::Memory(parts) => parts.iter().map(|part| part.len() as u64).sum(),
+            Content::Spooled(spooled) => spooled.length(),
+        }
+    }
+
+    /// Reads the content if it is in a file, so it may block.
+    pub fn load(&mut self) -> io::Result<()> {
+        if let Content::Spooled(spooled) = &self.content {
+            self.content = Content::Memory(vec![spooled.read()?]);
+        }
+        Ok(())
+    }
+
+    /// It is written, or given up: no file has to keep it.
+    fn forget(&self) {
+        if let Content::Spooled(spooled) = &self.content {
+            spooled.forget();
+        }
     }
 
     /// What the header of a batch says of it.
     pub fn header(&self) -> String {
-        let mut header = format!("{},{}", self.length(), self.content_type);
+        let mut header = format!("{},{H264}", self.length());
         let mut label = |key: &str, value: &str| {
             // A string takes all.
             let _ = match value.contains(',') {
@@ -118,6 +147,7 @@ impl Outbox {
     pub fn push(&mut self, record: Outgoing) -> Option<Dropped> {
         self.is_dropping &= !record.keyframe;
         if self.is_dropping {
+            record.forget();
             return Some(Dropped::default().with(&record));
         }
         self.bytes += record.length();
@@ -137,6 +167,7 @@ impl Outbox {
         let end = next.map_or(self.waiting.len(), |next| begin + 1 + next);
         let group = self.waiting.drain(begin.min(end)..end);
         group.fold(Dropped::default(), |dropped, (record, _)| {
+            record.forget();
             self.bytes -= record.length();
             dropped.with(&record)
         })
@@ -158,16 +189,17 @@ impl Outbox {
         }
     }
 
-    /// The next batch. It is on its way until it is [acknowledged](Self::acknowledge).
+    /// The next batch, of recovered records or of others. It is on its way until it is [acknowledged](Self::acknowledge).
     pub fn take_batch(&mut self, limits: BatchLimits) -> Vec<Outgoing> {
         let mut bytes = 0;
         let batch = self.waiting.iter().map(|(record, _)| record);
+        let is_recovered = batch.clone().next().is_some_and(|first| first.is_recovered);
         let batch: Vec<_> = batch
             .take(limits.records)
             .take_while(|record| {
                 let is_first = bytes == 0;
                 bytes += record.length();
-                is_first || bytes <= limits.bytes
+                (is_first || bytes <= limits.bytes) && record.is_recovered == is_recovered
             })
             .cloned()
             .collect();
@@ -178,6 +210,7 @@ impl Outbox {
     /// The batch is written.
     pub fn acknowledge(&mut self) {
         for (record, _) in self.waiting.drain(..self.in_flight) {
+            record.forget();
             self.bytes -= record.length();
         }
         self.in_flight = 0;
@@ -223,13 +256,13 @@ mod tests {
     fn record(time: u64, length: usize, keyframe: bool) -> Outgoing {
         Outgoing {
             time,
-            content: vec![Bytes::from(vec![0; length])],
-            content_type: "video/h264",
+            content: Content::Memory(vec![Bytes::from(vec![0; length])]),
             frame_rate: None,
             keyframe,
             labels: Arc::default(),
             frames: 1,
             has_fixed_time: false,
+            is_recovered: false,
         }
     }
 
@@ -239,7 +272,7 @@ mod tests {
         let mut time = 0;
         for length in lengths {
             for at in 0..*length {
-                assert_eq!(outbox.push(record(time, 10, at == 0)), None);
+                assert!(outbox.push(record(time, 10, at == 0)).is_none());
                 time += 1;
             }
         }
@@ -299,6 +332,21 @@ mod tests {
             assert_eq!(batch(&mut outbox), expected);
             outbox.acknowledge();
         }
+    }
+
+    #[test]
+    fn recovered_records_are_batches_of_their_own() {
+        let mut outbox = Outbox::default();
+        for time in 0..2 {
+            outbox.push(Outgoing {
+                is_recovered: true,
+                ..record(time, 10, true)
+            });
+        }
+        outbox.push(record(2, 10, true));
+        assert_eq!(batch(&mut outbox), [0, 1]);
+        outbox.acknowledge();
+        assert_eq!(batch(&mut outbox), [2]);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! Writes records to an entry, in order, for a streaming thread that does not wait for the server.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ use super::attempts::Retries;
 use super::delivery::{Delivery, Destination};
 use super::error::Error;
 use super::outbox::{Dropped, Outbox, Outgoing};
+use super::spool::Spool;
 use super::{Flushed, Flushing, runtime};
 
 /// What happens when there is no room for a record.
@@ -89,8 +91,19 @@ pub struct Shared {
     pub work: Notify,
     /// There may be something new for the streaming thread.
     pub progress: Notify,
+    /// Where records are kept until they are written.
+    pub spool: Mutex<Keeping>,
     pub stats: Arc<WriterStats>,
     pub tell: Tell,
+}
+
+/// Where records are kept until they are written.
+#[derive(Debug)]
+pub enum Keeping {
+    Memory,
+    /// In files, which are not open yet.
+    Opening,
+    Files(Spool),
 }
 
 /// What is to be delivered.
@@ -111,6 +124,11 @@ impl Shared {
     /// Held for a moment only.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while a record is written to a file, by the thread that brings it.
+    pub fn spool(&self) -> MutexGuard<'_, Keeping> {
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts what waits.
@@ -164,6 +182,10 @@ impl RecordWriter {
             state: Mutex::default(),
             work: Notify::new(),
             progress: Notify::new(),
+            spool: Mutex::new(match destination.spool_folder {
+                Some(_) => Keeping::Opening,
+                None => Keeping::Memory,
+            }),
             stats,
             tell,
         });
@@ -195,11 +217,12 @@ impl RecordWriter {
     /// Takes the next record. Waits for room if that is what happens without; tells what was dropped.
     pub fn push(
         &self,
-        record: &Outgoing,
+        record: &mut Outgoing,
         queue_bytes: u64,
         overflow: Overflow,
         flushing: &Flushing,
     ) -> Result<Dropped, PushError> {
+        self.keep(record, flushing)?;
         loop {
             let dropped = {
                 let mut state = self.shared.lock();
@@ -217,6 +240,32 @@ impl RecordWriter {
                 }
                 None if overflow == Overflow::Refuse => return Err(PushError::Full),
                 None => self.wait(flushing)?,
+            }
+        }
+    }
+
+    /// Has a record survive the process, if that is wanted and it does not yet.
+    fn keep(&self, record: &mut Outgoing, flushing: &Flushing) -> Result<(), PushError> {
+        loop {
+            if self.shared.lock().has_failed {
+                return Err(PushError::Failed);
+            }
+            let kept = match &mut *self.shared.spool() {
+                Keeping::Memory => return Ok(()),
+                Keeping::Files(spool) => spool.append(record),
+                Keeping::Opening => Err(ErrorKind::WouldBlock.into()),
+            };
+            match kept {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(flushing)?,
+                Err(error) => {
+                    *self.shared.spool() = Keeping::Memory;
+                    let text = format!(
+                        "What is recorded does not survive the process any more, as spool-dir \
+                         cannot be written: {error}"
+                    );
+                    (self.shared.tell)(Told::Warning(text));
+                }
             }
         }
     }

@@ -27,7 +27,7 @@ use tokio::time::{sleep_until, timeout};
 use super::batch::TIME_HEADER;
 use super::error::{Cause, Error};
 use super::lane::{Asking, Lane, accepted};
-use super::outbox::Outgoing;
+use super::outbox::{Content, Outgoing};
 
 /// What a batch may hold: ReductStore takes 15 headers more than records of a batch, of which it
 /// allows 85.
@@ -161,7 +161,10 @@ impl Progress {
 
 /// The contents of the records, without a copy.
 fn body(records: &[Outgoing], progress: &Arc<Progress>) -> Body {
-    let parts = records.iter().flat_map(|record| &record.content);
+    let parts = records.iter().flat_map(|record| match &record.content {
+        Content::Memory(parts) => parts.as_slice(),
+        Content::Spooled(_) => &[], // It is loaded by now.
+    });
     let pieces: Vec<_> = parts.flat_map(pieces).collect();
     let progress = progress.clone();
     Body::wrap_stream(stream::iter(pieces.into_iter().map(move |piece| {

@@ -47,6 +47,10 @@
  * After a connection that broke the server is asked what it has, so that nothing is lost or doubled.
  * Where the token does not allow to read, records that are in doubt are removed and written again.
  *
+ * With `spool-dir` records wait in files instead of in memory. What a process leaves there when it
+ * crashes or is stopped is written at the next start, before anything else; the server is asked what of
+ * it it has. Nothing is synced to the disk: a loss of power may cost the last records.
+ *
  * EOS is done when all is written. A pipeline that is stopped without EOS goes on to write in the
  * background what waits, as long as the process runs and nothing fails; with `gst-launch-1.0 -e` an
  * interrupted stream ends properly.
@@ -330,7 +334,8 @@ impl ObjectImpl for ReductSink {
                 glib::ParamSpecUInt64::builder("queue-bytes")
                     .nick("Queue bytes")
                     .blurb(
-                        "Bytes of records that may wait for the server; a larger record waits alone",
+                        "Bytes of records that may wait for the server, in memory or in spool-dir; \
+                         a larger record waits alone",
                     )
                     .minimum(1)
                     .default_value(DEFAULT_QUEUE_BYTES)
@@ -354,6 +359,15 @@ impl ObjectImpl for ReductSink {
                          there is no end to them",
                     )
                     .default_value(DEFAULT_RETRIES)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecString::builder("spool-dir")
+                    .nick("Spool folder")
+                    .blurb(
+                        "Folder where what waits is kept instead of in memory, so that it survives \
+                         the process and is written at the next start; one for each server (unset = \
+                         none)",
+                    )
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
@@ -482,8 +496,10 @@ impl BaseSinkImpl for ReductSink {
         let recording = self.recording.lock().unwrap().take();
         if let Some(mut recording) = recording {
             recording.end();
-            // Nobody waits for room any more, and nothing may wait here.
+            // Nothing may wait here.
+            self.flushing.start();
             let handed_over = recording.hand_over(client::Overflow::DropGroups, &self.flushing);
+            self.flushing.stop();
             gst::debug!(CAT, imp = self, "Left to be written: {handed_over:?}");
             *self.left.lock().unwrap() = Some(recording.leave());
         }

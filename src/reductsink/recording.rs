@@ -161,7 +161,7 @@ impl Recording {
         flushing: &Flushing,
     ) -> Result<Dropped, PushError> {
         let mut dropped = Dropped::default();
-        while let Some(record) = self.complete.front() {
+        while let Some(record) = self.complete.front_mut() {
             let pushed = self
                 .writer
                 .push(record, self.queue_bytes, overflow, flushing)?;

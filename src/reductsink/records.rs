@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::RecordUnit;
 use super::intake::Frame;
 use super::times::Timed;
-use crate::client::{H264, Outgoing};
+use crate::client::{Content, Outgoing};
 use crate::frame_rate;
 
 /// What a record of a group of pictures holds at most, but for one frame: the rest is another record,
@@ -59,19 +59,21 @@ impl Records {
         if let Some(open) = self.open.as_mut().filter(|_| !alone)
             && belongs(open, &frame, self.label.as_deref(), self.frame_rate)
         {
-            open.content.extend(frame.item.content);
+            if let Content::Memory(content) = &mut open.content {
+                content.extend(frame.item.content);
+            }
             open.frames += frame.item.count;
             return;
         }
         complete.extend(self.open.replace(Outgoing {
             time: frame.time,
-            content: frame.item.content,
-            content_type: H264,
+            content: Content::Memory(frame.item.content),
             frame_rate: self.label.clone(),
             keyframe: frame.item.idr,
             labels: self.labels.clone(),
             frames: frame.item.count,
             has_fixed_time: frame.is_fixed,
+            is_recovered: false,
         }));
         if alone {
             complete.extend(self.open.take());

@@ -35,6 +35,7 @@ pub struct Settings {
     pub overflow: Overflow,
     pub existing: Existing,
     pub retries: u32,
+    pub spool_dir: Option<String>,
 }
 
 impl Default for Settings {
@@ -50,6 +51,7 @@ impl Default for Settings {
             overflow: Overflow::default(),
             existing: Existing::default(),
             retries: DEFAULT_RETRIES,
+            spool_dir: None,
         }
     }
 }
@@ -80,6 +82,7 @@ impl Settings {
             "overflow" => self.overflow = get(value),
             "existing" => self.existing = get(value),
             "retries" => self.retries = get(value),
+            "spool-dir" => self.spool_dir = get(value),
             _ => unimplemented!(),
         }
     }
@@ -99,6 +102,7 @@ impl Settings {
             "overflow" => self.overflow.to_value(),
             "existing" => self.existing.to_value(),
             "retries" => self.retries.to_value(),
+            "spool-dir" => self.spool_dir.to_value(),
             _ => unimplemented!(),
         }
     }
@@ -124,6 +128,7 @@ impl Settings {
                     Existing::Error => client::Existing::Refuse,
                     Existing::Skip => client::Existing::Skip,
                 },
+                spool_folder: self.spool_dir.as_ref().map(Into::into),
             },
             record_unit: self.record_unit,
             labels: labels.unwrap_or_default().into(),
