@@ -7,25 +7,102 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! When a buffer's picture was captured: a `GstReferenceTimestampMeta` with the caps
-//! `timestamp/x-unix`.
+//! `timestamp/x-unix`; and which record it was read from: another one, with the record's time and the
+//! caps `timestamp/x-reduct-record`.
 
 use std::sync::LazyLock;
 
-const NAME: &str = "timestamp/x-unix";
+use crate::connection::invalid;
+
+const UNIX: &str = "timestamp/x-unix";
+const RECORD: &str = "timestamp/x-reduct-record";
 
 /// Reference of a capture time: the Unix epoch (documentation of `GstReferenceTimestampMeta`).
-pub static UNIX_TIME: LazyLock<gst::Caps> = LazyLock::new(|| {
-    let mut caps = gst::Caps::new_empty_simple(NAME);
+pub static UNIX_TIME: LazyLock<gst::Caps> = LazyLock::new(|| reference(UNIX));
+
+/// Reference of a record's time, which counts from the Unix epoch as well.
+pub static RECORD_TIME: LazyLock<gst::Caps> = LazyLock::new(|| reference(RECORD));
+
+/// The latest time that is a `GstClockTime`, in µs.
+const MAX_TIME_US: u64 = u64::MAX / 1000 - 1;
+
+fn reference(name: &'static str) -> gst::Caps {
+    let mut caps = gst::Caps::new_empty_simple(name);
     caps.make_mut().mark_may_be_leaked();
     caps
-});
+}
 
 /// The capture time since the Unix epoch, if the buffer has one.
 pub fn of(buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    time(buffer, UNIX)
+}
+
+/// The time of the record that the buffer was read from, if it says so.
+pub fn of_record(buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    time(buffer, RECORD)
+}
+
+fn time(buffer: &gst::BufferRef, name: &str) -> Option<gst::ClockTime> {
     let mut metas = buffer.iter_meta::<gst::ReferenceTimestampMeta>();
     let meta = metas.find(|meta| {
         let reference = meta.reference().structure(0);
-        reference.is_some_and(|structure| structure.name() == NAME)
+        reference.is_some_and(|structure| structure.name() == name)
     });
     meta.map(|meta| meta.timestamp())
+}
+
+/// µs since the Unix epoch, from RFC 3339 or an integer.
+///
+/// # Errors
+///
+/// A text that names the property, its value and what it should be.
+pub fn parse(property: &str, text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .or_else(|| {
+            let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+            u64::try_from(time.timestamp_micros()).ok()
+        })
+        .filter(|time| *time <= MAX_TIME_US)
+        .ok_or_else(|| {
+            let expected = "a time: RFC 3339 (2025-06-13T08:50:53.273752Z) or µs since the epoch";
+            invalid(property, text, expected)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(
+            parse("start", "1749804653273752").unwrap(),
+            1_749_804_653_273_752
+        );
+        for text in [
+            "2025-06-13T08:50:53.273752Z",
+            "2025-06-13t08:50:53.273752z",
+            "2025-06-13T10:50:53.273752+02:00",
+            " 2025-06-13 08:50:53.273752Z ",
+        ] {
+            assert_eq!(
+                parse("start", text).unwrap(),
+                1_749_804_653_273_752,
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "yesterday",
+            "-5",
+            "2025-06-13",
+            "1960-01-01T00:00:00Z",
+            "1.5",
+        ] {
+            assert!(parse("start", text).is_err(), "{text}");
+        }
+        assert!(parse("stop", &u64::MAX.to_string()).is_err());
+    }
 }

@@ -135,3 +135,30 @@ fn what_another_record_is_in_the_place_of_is_not_left_out() {
     );
     assert_eq!(to.read("b", "e").len(), 20);
 }
+
+#[test]
+fn records_of_any_whole_frames_are_copied_as_they_are() {
+    let to = Server::start();
+    for layout in [
+        Layout::AccessUnit,
+        Layout::Gop,
+        Layout::AccessUnits(3),
+        Layout::Gops(2),
+    ] {
+        for stream in [Stream::example(), Stream::with_b_frames()] {
+            let recording = Recording {
+                layout,
+                jitter_us: jitter,
+                ..Default::default()
+            };
+            let from = common::line::record(&recording, &stream);
+            let bucket = to.new_bucket();
+            copy(&from, &to, &bucket, "", "record-unit=record").clean();
+            let original = SERVER.read(&from, "e");
+            assert_same(&to.read(&bucket, "e"), &original);
+            let again = copy(&from, &to, &bucket, "", "record-unit=record existing=skip").clean();
+            assert_eq!(again.stat("existing"), original.len() as u64);
+            assert_eq!(again.stat("records"), 0);
+        }
+    }
+}

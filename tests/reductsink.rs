@@ -289,6 +289,16 @@ fn a_clock_of_the_epoch_is_believed() {
 }
 
 #[test]
+fn a_file_begins_when_it_is_said_to() {
+    let bucket = SERVER.new_bucket();
+    let start = "start=2025-06-13T08:50:53.273752Z";
+    let recorder = Recorder::new(&SERVER.url(), &bucket, &camera(30, NO_B_FRAMES), start);
+    let recorded = recorder.run().clean();
+    let expected: Vec<_> = recorded.sent.iter().map(|it| exact(it.pts_us)).collect();
+    assert_eq!(times(&SERVER.read(&bucket, "e")), expected);
+}
+
+#[test]
 fn a_clock_that_jumps_is_no_lost_frame() {
     const HOUR: u64 = 3_600_000_000;
     let bucket = SERVER.new_bucket();

@@ -22,8 +22,8 @@
  *
  * ## Times
  *
- * The capture time is that in a #GstReferenceTimestampMeta with the caps `timestamp/x-unix`, else the
- * time of the pipeline's clock at the buffer's running time. A clock that counts from the Unix epoch
+ * The capture time is that in a #GstReferenceTimestampMeta with the caps `timestamp/x-unix`, else
+ * `start` and the buffer's running time, else the time of the pipeline's clock then. A clock that counts from the Unix epoch
  * or the NTP epoch is believed; the offset of any other is measured with the first buffer.
  *
  * Record times grow in decoding order: the k-th record has the k-th capture time in output order, so
@@ -56,7 +56,7 @@
  * interrupted stream ends properly.
  *
  * The API token is best given by the environment variable `REDUCT_API_TOKEN`: command lines can be
- * seen by others.
+ * seen by others. `REDUCT_SINK_API_TOKEN` goes before it, for copies between two servers.
  *
  * ## Example launch line
  *
@@ -95,6 +95,8 @@ pub struct ReductSink {
     left: Mutex<Option<Left>>,
     /// Of the pipeline's clock in this run.
     clock_offset: Mutex<Option<Offset>>,
+    /// Capture time of running time 0 in this run, if it is not the clock's.
+    start: Mutex<Option<gst::ClockTime>>,
     /// What happens in this run if the queue is full.
     overflow: Mutex<Option<client::Overflow>>,
 }
@@ -108,6 +110,7 @@ impl ReductSink {
             .map_err(|text| gst::error_msg!(gst::ResourceError::Settings, ("{text}")))?;
         gst::info!(CAT, imp = self, "Will write to {:?}", checked.destination);
         *self.clock_offset.lock().unwrap() = None;
+        *self.start.lock().unwrap() = checked.start;
         *self.overflow.lock().unwrap() = match checked.overflow {
             Overflow::Auto => None,
             Overflow::Block => Some(client::Overflow::Block),
@@ -249,28 +252,32 @@ impl ReductSink {
 
     /// When a buffer was captured.
     fn capture(&self, buffer: &gst::BufferRef) -> Capture {
-        let fixed = capture_time::of(buffer);
-        let time = fixed.or_else(|| self.clock_time(buffer)).or_else(|| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-            gst::ClockTime::try_from(now).ok()
-        });
+        let running_time = || {
+            let time = buffer.pts().or(buffer.dts())?;
+            let segment = self.obj().segment().downcast::<gst::ClockTime>().ok()?;
+            segment.to_running_time_full(time)
+        };
+        let start = *self.start.lock().unwrap();
+        let fixed = capture_time::of(buffer)
+            .or_else(|| start.and_then(|start| later(start, running_time()?)));
+        let time = fixed
+            .or_else(|| self.clock_time(running_time()?))
+            .or_else(|| {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+                gst::ClockTime::try_from(now).ok()
+            });
         Capture {
             time: time.unwrap_or_default().useconds(),
             is_fixed: fixed.is_some(),
+            record: capture_time::of_record(buffer).map(gst::ClockTime::useconds),
         }
     }
 
-    /// The time since the Unix epoch of a buffer's running time.
-    fn clock_time(&self, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    /// The time since the Unix epoch of a running time.
+    fn clock_time(&self, running_time: gst::Signed<gst::ClockTime>) -> Option<gst::ClockTime> {
         let obj = self.obj();
-        let time = buffer.pts().or(buffer.dts())?;
-        let segment = obj.segment().downcast::<gst::ClockTime>().ok()?;
-        let running_time = segment.to_running_time_full(time)?;
-        let (clock, base_time) = (obj.clock()?, obj.base_time()?);
-        let time = match running_time {
-            gst::Signed::Positive(time) => base_time.checked_add(time)?,
-            gst::Signed::Negative(time) => base_time.checked_sub(time)?,
-        };
+        let clock = obj.clock()?;
+        let time = later(obj.base_time()?, running_time)?;
         let mut offset = self.clock_offset.lock().unwrap();
         let offset = offset.get_or_insert_with(|| Offset::of(&clock));
         Some(offset.unix_time(time))
@@ -279,6 +286,13 @@ impl ReductSink {
     fn is_stopped(&self) -> bool {
         let obj = self.obj();
         obj.current_state().max(obj.pending_state()) <= gst::State::Ready
+    }
+}
+
+fn later(time: gst::ClockTime, by: gst::Signed<gst::ClockTime>) -> Option<gst::ClockTime> {
+    match by {
+        gst::Signed::Positive(by) => time.checked_add(by),
+        gst::Signed::Negative(by) => time.checked_sub(by),
     }
 }
 
@@ -319,6 +333,15 @@ impl ObjectImpl for ReductSink {
                     .blurb(
                         "Labels of each record besides fps and keyframe, as \
                          \"labels,camera=front,site=3\"",
+                    )
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecString::builder("start")
+                    .nick("Start")
+                    .blurb(
+                        "Capture time at running time 0, for buffers that have none of their own, \
+                         as of a file: RFC 3339 (2025-06-13T08:50:53.273752Z) or µs since the Unix \
+                         epoch (unset = as the clock has it)",
                     )
                     .mutable_ready()
                     .build(),

@@ -179,6 +179,7 @@ mod tests {
         Capture {
             time,
             is_fixed: true,
+            record: None,
         }
     }
 

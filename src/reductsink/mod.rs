@@ -46,6 +46,13 @@ pub enum RecordUnit {
         nick = "gop"
     )]
     Gop,
+    /// What the record held that reductsrc read it from, at that record's time. What comes from
+    /// elsewhere is one access unit.
+    #[enum_value(
+        name = "As in the entry that reductsrc reads it from; else one access unit",
+        nick = "record"
+    )]
+    Record,
 }
 
 /// What happens when the server is away for so long that the queue is full.

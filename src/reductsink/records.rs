@@ -55,9 +55,18 @@ impl Records {
     /// Takes the next frame, and adds the records that are complete with it. Without a frame rate each
     /// frame is one, as nobody would know when the others of a group were captured.
     pub fn push(&mut self, frame: Timed<Frame>, complete: &mut VecDeque<Outgoing>) {
-        let alone = self.unit == RecordUnit::AccessUnit || self.frame_rate.is_none();
+        let read_from = frame.item.capture.record;
+        let read_from = read_from.filter(|_| self.unit == RecordUnit::Record);
+        let alone = match self.unit {
+            RecordUnit::AccessUnit => true,
+            RecordUnit::Gop => self.frame_rate.is_none(),
+            RecordUnit::Record => read_from.is_none(),
+        };
         if let Some(open) = self.open.as_mut().filter(|_| !alone)
-            && belongs(open, &frame, self.label.as_deref(), self.frame_rate)
+            && match read_from {
+                Some(record) => record == open.time,
+                None => belongs(open, &frame, self.label.as_deref(), self.frame_rate),
+            }
         {
             if let Content::Memory(content) = &mut open.content {
                 content.extend(frame.item.content);
@@ -66,7 +75,7 @@ impl Records {
             return;
         }
         complete.extend(self.open.replace(Outgoing {
-            time: frame.time,
+            time: read_from.unwrap_or(frame.time),
             content: Content::Memory(frame.item.content),
             frame_rate: self.label.clone(),
             keyframe: frame.item.idr,
@@ -125,6 +134,7 @@ mod tests {
                 capture: Capture {
                     time,
                     is_fixed: false,
+                    record: Some(time / 50_000),
                 },
                 order: None,
                 idr,
@@ -174,6 +184,13 @@ mod tests {
         ];
         let made = run(RecordUnit::Gop, rate(30), &frames);
         assert_eq!(made, [(0, 3, true), (100_000, 2, true)]);
+    }
+
+    #[test]
+    fn what_a_record_had_is_a_record() {
+        let frames = [(0, true), (33_333, false), (66_667, false), (140_000, true)];
+        let made = run(RecordUnit::Record, None, &frames);
+        assert_eq!(made, [(0, 2, true), (1, 1, false), (2, 1, true)]);
     }
 
     #[test]

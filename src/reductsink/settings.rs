@@ -15,7 +15,8 @@ use gst::glib;
 use gst::prelude::*;
 
 use super::{Existing, Overflow, RecordUnit};
-use crate::client::{self, Destination};
+use crate::capture_time;
+use crate::client::{self, Destination, Token};
 use crate::connection::{ConnectionSettings, get};
 
 pub const DEFAULT_MAX_LATENCY_MS: u32 = 200;
@@ -30,6 +31,7 @@ pub struct Settings {
     pub quota_size: u64,
     pub record_unit: RecordUnit,
     pub labels: Option<gst::Structure>,
+    pub start: Option<String>,
     pub max_latency_ms: u32,
     pub queue_bytes: u64,
     pub overflow: Overflow,
@@ -40,12 +42,18 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
+        let token = ["REDUCT_SINK_API_TOKEN", "REDUCT_API_TOKEN"];
+        let token = token.into_iter().find_map(|name| std::env::var(name).ok());
         Self {
-            connection: ConnectionSettings::default(),
+            connection: ConnectionSettings {
+                api_token: Token::new(token),
+                ..Default::default()
+            },
             create_bucket: true,
             quota_size: 0,
             record_unit: RecordUnit::default(),
             labels: None,
+            start: None,
             max_latency_ms: DEFAULT_MAX_LATENCY_MS,
             queue_bytes: DEFAULT_QUEUE_BYTES,
             overflow: Overflow::default(),
@@ -62,6 +70,8 @@ pub struct Checked {
     pub destination: Destination,
     pub record_unit: RecordUnit,
     pub labels: Arc<[(String, String)]>,
+    /// Capture time of running time 0.
+    pub start: Option<gst::ClockTime>,
     pub queue_bytes: u64,
     pub overflow: Overflow,
 }
@@ -77,6 +87,7 @@ impl Settings {
             "quota-size" => self.quota_size = get(value),
             "record-unit" => self.record_unit = get(value),
             "labels" => self.labels = get(value),
+            "start" => self.start = get(value),
             "max-latency" => self.max_latency_ms = get(value),
             "queue-bytes" => self.queue_bytes = get(value),
             "overflow" => self.overflow = get(value),
@@ -97,6 +108,7 @@ impl Settings {
             "quota-size" => self.quota_size.to_value(),
             "record-unit" => self.record_unit.to_value(),
             "labels" => self.labels.to_value(),
+            "start" => self.start.to_value(),
             "max-latency" => self.max_latency_ms.to_value(),
             "queue-bytes" => self.queue_bytes.to_value(),
             "overflow" => self.overflow.to_value(),
@@ -115,6 +127,10 @@ impl Settings {
     pub fn check(&self) -> Result<Checked, String> {
         let place = self.connection.check()?;
         let labels = self.labels.as_deref().map(labels).transpose()?;
+        let start = self
+            .start
+            .as_deref()
+            .map(|text| capture_time::parse("start", text));
         Ok(Checked {
             destination: Destination {
                 connection: place.connection,
@@ -132,6 +148,7 @@ impl Settings {
             },
             record_unit: self.record_unit,
             labels: labels.unwrap_or_default().into(),
+            start: start.transpose()?.map(gst::ClockTime::from_useconds),
             queue_bytes: self.queue_bytes,
             overflow: self.overflow,
         })

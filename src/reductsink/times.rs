@@ -27,6 +27,8 @@ pub struct Capture {
     pub time: u64,
     /// It came with the picture, and not from a clock here.
     pub is_fixed: bool,
+    /// The record that the picture was read from, by its time.
+    pub record: Option<u64>,
 }
 
 /// Something with its record time.
@@ -165,6 +167,7 @@ mod tests {
         Capture {
             time,
             is_fixed: true,
+            record: None,
         }
     }
 

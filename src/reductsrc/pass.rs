@@ -24,7 +24,7 @@ use super::stats::Stats;
 use super::timeline::{self, NoFrameRate, Slot, Timeline};
 use super::whole_records::WholeRecords;
 use super::{CAT, OnError};
-use crate::capture_time::UNIX_TIME;
+use crate::capture_time::{RECORD_TIME, UNIX_TIME};
 use crate::client::{
     Access, Event, Flushed, Flushing, H264, Query, ReadError, Record, RecordReader, View,
 };
@@ -774,6 +774,7 @@ pub fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
     contents.set_dts(stamp.dts);
     contents.set_duration(stamp.duration);
     gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, stamp.capture, stamp.duration);
+    gst::ReferenceTimestampMeta::add(contents, &RECORD_TIME, stamp.record, None);
     if !unit.idr {
         contents.set_flags(gst::BufferFlags::DELTA_UNIT);
     }

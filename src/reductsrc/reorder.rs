@@ -27,6 +27,8 @@ use crate::h264::{MAX_REORDERING, OutputOrder, PictureOrder};
 /// The times of one access unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
+    /// Time of the record that the access unit begins in, since the Unix epoch.
+    pub record: ClockTime,
     /// Capture time since the Unix epoch.
     pub capture: ClockTime,
     /// Times since the origin.
@@ -165,6 +167,7 @@ impl<T> Reorder<T> {
                 };
                 let dts = self.run.next_dts(delay);
                 let stamp = Stamp {
+                    record: slot.record,
                     capture: shown.capture,
                     // Pictures before the first one that can be decoded may be earlier than it.
                     pts: shown.time.max(dts),
