@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# From nothing to MP4 episodes: sets up what is missing, writes a small camera recording into a ReductStore server,
-# exports it with one line and shows the episodes. Uses the server at REDUCT_URL where that is set, else one of its own.
+# From nothing to MP4 episodes: sets up what is missing, records a camera into a ReductStore server, once in each layout,
+# exports both with one line and shows the episodes. Uses the server at REDUCT_URL where that is set, else one of its own.
 # Usage: demo.sh [FOLDER] - the folder for the episodes; without it a new one among the temporary files.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
@@ -27,12 +27,14 @@ set_up_recording() {
   fi
   api POST "b/$bucket"
   created=$bucket
-  say "Writing $recording_frames frames to bucket $bucket at $REDUCT_URL"
-  write_recording "$bucket" h264
+  say "Recording $recording_frames frames to bucket $bucket at $REDUCT_URL, as groups of pictures and as single frames"
+  write_recording "$bucket" h264 gop
+  write_recording "$bucket" frames access-unit
 }
 
+# ENTRY
 export_episodes() {
-  local pipeline=(reductsrc "bucket=$bucket" entry=h264 '!' reductepisodesplit duration=2000000000)
+  local pipeline=(reductsrc "bucket=$bucket" "entry=$1" '!' reductepisodesplit duration=2000000000)
   printf '\n$ gst-launch-1.0 %s\n\n' "${pipeline[*]}"
   timeout --foreground -k 10 120 gst-launch-1.0 -m "${pipeline[@]}" | episode_table | tee "$table" ||
     fail "the export failed"
@@ -47,7 +49,7 @@ check_episodes() {
     total=$((total + found))
   done < <(tail -n +2 "$table")
   ((total == recording_frames)) || fail "$total of $recording_frames frames came out"
-  printf '\nAll %d frames are there, says ffprobe. The episodes are in %s\n' "$total" "$PWD"
+  printf '\nAll %d frames are there, says ffprobe.\n' "$total"
 }
 
 [[ ${1:-} != -* ]] || fail 'usage: demo.sh [FOLDER]'
@@ -59,6 +61,10 @@ table=$(mktemp)
 folder=${1:-$(mktemp -d -t episodes-XXXXXX)}
 mkdir -p "$folder"
 set_up_recording
-cd "$folder"
-export_episodes
-check_episodes
+for entry in h264 frames; do
+  mkdir -p "$folder/$entry"
+  cd "$folder/$entry"
+  export_episodes "$entry"
+  check_episodes
+done
+printf 'The episodes are in %s\n' "$folder"

@@ -7,7 +7,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! When a buffer's picture was captured: a `GstReferenceTimestampMeta` with the caps
-//! `timestamp/x-unix`; and which record it was read from: another one, with the record's time and the
+//! `timestamp/x-unix`, or as rtspsrc has it `timestamp/x-ntp`; and which record it was read from: another one, with the record's time and the
 //! caps `timestamp/x-reduct-record`.
 
 use std::sync::LazyLock;
@@ -15,7 +15,10 @@ use std::sync::LazyLock;
 use crate::connection::invalid;
 
 const UNIX: &str = "timestamp/x-unix";
+const NTP: &str = "timestamp/x-ntp";
 const RECORD: &str = "timestamp/x-reduct-record";
+/// From the epoch of NTP, 1900, to that of Unix, 1970 (RFC 5905, figure 4).
+pub const NTP_TO_UNIX: gst::ClockTime = gst::ClockTime::from_seconds(2_208_988_800);
 
 /// Reference of a capture time: the Unix epoch (documentation of `GstReferenceTimestampMeta`).
 pub static UNIX_TIME: LazyLock<gst::Caps> = LazyLock::new(|| reference(UNIX));
@@ -34,7 +37,8 @@ fn reference(name: &'static str) -> gst::Caps {
 
 /// The capture time since the Unix epoch, if the buffer has one.
 pub fn of(buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
-    time(buffer, UNIX)
+    let ntp = || time(buffer, NTP)?.checked_sub(NTP_TO_UNIX);
+    time(buffer, UNIX).or_else(ntp)
 }
 
 /// The time of the record that the buffer was read from, if it says so.
@@ -74,6 +78,29 @@ pub fn parse(property: &str, text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_buffers() {
+        gst::init().unwrap();
+        let time = |names: &[&str]| {
+            let mut buffer = gst::Buffer::new();
+            for (name, seconds) in names.iter().zip(2_208_988_801..) {
+                let reference = gst::Caps::new_empty_simple(*name);
+                let time = gst::ClockTime::from_seconds(seconds);
+                gst::ReferenceTimestampMeta::add(
+                    buffer.get_mut().unwrap(),
+                    &reference,
+                    time,
+                    gst::ClockTime::NONE,
+                );
+            }
+            of(&buffer).map(gst::ClockTime::seconds)
+        };
+        assert_eq!(time(&[]), None);
+        assert_eq!(time(&["timestamp/x-other"]), None);
+        assert_eq!(time(&["timestamp/x-ntp"]), Some(1));
+        assert_eq!(time(&["timestamp/x-ntp", UNIX]), Some(2_208_988_802));
+    }
 
     #[test]
     fn times() {

@@ -20,7 +20,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use common::mp4;
+use common::pipeline::Pipeline;
 use common::recording::Recording;
+use common::server::Server;
 use common::stream::Stream;
 use common::{SERVER, await_that};
 
@@ -95,6 +97,15 @@ impl Drop for Display {
     }
 }
 
+/// A file of 30 frames.
+fn make_clip(path: &Path) {
+    let line = format!(
+        "videotestsrc num-buffers=30 ! x264enc ! mp4mux ! filesink location={}",
+        path.display()
+    );
+    Pipeline::launch(&line).run().clean();
+}
+
 /// Writes records until a command has begun an episode with them, and sends it Ctrl-C.
 fn end_with_an_episode(command: &mut Command, folder: &Path) -> Output {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -123,8 +134,15 @@ fn every_line_runs() {
     let display = Display::start();
     let lines = lines();
     assert!(lines.len() >= 6, "{lines:?}");
+    let other = Server::start();
     for line in lines {
         let folder = tempfile::tempdir().expect("a folder");
+        let line = line
+            .replace("v4l2src", "videotestsrc num-buffers=30") // there may be no camera
+            .replace("http://other:8383", &other.url());
+        if line.contains("clip.mp4") {
+            make_clip(&folder.path().join("clip.mp4"));
+        }
         let plugins = tempfile::tempdir().expect("a folder");
         let plugin = common::plugin_file();
         symlink(&plugin, plugins.path().join("libgstreduct.so")).expect("a link");
@@ -151,6 +169,19 @@ fn every_line_runs() {
                 false => assert_eq!(frames, 60, "{line}"),
             }
             mp4::assert_no_parts(folder.path());
+        }
+        if line.contains("reductsink") {
+            let server = if line.contains("url=") {
+                &other
+            } else {
+                &*SERVER
+            };
+            let entry = if line.contains("clip.mp4") {
+                "clip"
+            } else {
+                "cam"
+            };
+            assert_eq!(server.read("b", entry).len(), 30, "{line}");
         }
         if line.contains("multifilesink") {
             assert!(folder.path().join("frame_00059.jpg").exists(), "{line}");

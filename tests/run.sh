@@ -45,7 +45,7 @@ meson_install() {
   meson setup "$scratch/build" "$top" --prefix /usr --libdir lib
   meson compile -C "$scratch/build"
   DESTDIR=$scratch/install meson install -C "$scratch/build" --no-rebuild
-  for element in reductsrc reductepisodesplit; do
+  for element in reductsrc reductsink reductepisodesplit; do
     GST_PLUGIN_PATH=$plugins GST_REGISTRY=$scratch/registry.bin gst-inspect-1.0 "$element" >"$scratch/inspect"
     grep -F "$plugins/libgstreduct.so" "$scratch/inspect"
   done

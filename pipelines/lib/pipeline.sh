@@ -54,3 +54,15 @@ capture_time() {
 seconds() {
   printf '%d.%03d' "$(($1 / 1000000000))" "$(($1 / 1000000 % 1000))"
 }
+
+# Reads gst-launch's output and prints what a recording came to. Warnings go to standard error.
+recording_report() {
+  local line
+  trap '' INT # Ctrl-C is for gst-launch, which still has records to write
+  while IFS= read -r line; do
+    [[ $line != 'WARNING: '* ]] || say "$line"
+    [[ $line == *' (element): reduct-recording, '* ]] || continue
+    printf '%d frames in %d records written, %d records were there, %d frames dropped\n' "$(field frames "$line")" \
+      "$(field records "$line")" "$(field existing "$line")" "$(field dropped-frames "$line")"
+  done
+}

@@ -64,25 +64,19 @@ authorization() {
   [[ -z ${REDUCT_API_TOKEN:-} ]] || printf 'Authorization: Bearer %s\n' "$REDUCT_API_TOKEN"
 }
 
-# BUCKET ENTRY: a camera's recording as ReductStore's documentation lays it out, one record per keyframe interval with
-# the frame rate as a label: 6 s of video, a hole of 10 s, 3 s of video. The bucket is there already.
-write_recording() (
-  folder=$(mktemp -d)
-  trap 'rm -rf "$folder"' EXIT
-  make_keyframe_intervals "$folder"
-  time=$(date -d "$recording_start" +%s%6N)
-  for file in "$folder"/*.h264; do
-    [[ $file != */06.h264 ]] || time=$((time + 10000000))
-    api POST "b/$1/$2?ts=$time" -H 'content-type: video/h264' -H 'x-reduct-label-fps: 10' --data-binary "@$file"
-    time=$((time + 1000000))
-  done
-)
+# BUCKET ENTRY [UNIT]: a camera's recording: 6 s of video, a hole of 10 s, 3 s of video. A record is a group of pictures,
+# as in ReductStore's documentation, or what else the sink has as UNIT.
+write_recording() {
+  require_plugin
+  timeout --foreground -k 10 120 gst-launch-1.0 -q concat name=camera adjust-base=false \
+    ! reductsink "bucket=$1" "entry=$2" "record-unit=${3:-gop}" "start=$recording_start" \
+    $(camera_part 60 0) ! camera. $(camera_part 30 16000000000) ! camera. >&2
+}
 
-# FOLDER: 9 files of 10 frames, 00.h264 to 08.h264, each of which starts with a keyframe.
-make_keyframe_intervals() {
-  gst-launch-1.0 -q videotestsrc pattern=ball "num-buffers=$recording_frames" \
+# FRAMES TIME: the elements of an encoded test picture that begins at a running time, with a keyframe each second.
+camera_part() {
+  printf '%s ' videotestsrc pattern=ball "num-buffers=$1" "timestamp-offset=$2" \
     ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 \
     ! x264enc key-int-max=10 bframes=0 option-string=scenecut=0 \
-    ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au \
-    ! multifilesink next-file=key-frame min-keyframe-distance=0 "location=$1/%02d.h264"
+    ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au
 }

@@ -13,8 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gst::ClockTime;
 use gst::prelude::*;
 
-/// Between the epochs of NTP, 1900, and Unix, 1970 (RFC 5905, figure 4).
-const NTP_EPOCH_NS: i128 = 2_208_988_800 * 1_000_000_000;
+use crate::capture_time::NTP_TO_UNIX;
+
+const NTP_EPOCH_NS: i128 = NTP_TO_UNIX.nseconds() as i128;
 /// A clock so far from this machine's is taken to count from the same epoch, and to know better.
 const SAME_NS: i128 = 1_000_000_000;
 

@@ -22,7 +22,8 @@
  *
  * ## Times
  *
- * The capture time is that in a #GstReferenceTimestampMeta with the caps `timestamp/x-unix`, else
+ * The capture time is that in a #GstReferenceTimestampMeta with the caps `timestamp/x-unix`, or
+ * `timestamp/x-ntp` as rtspsrc has it with `add-reference-timestamp-meta=true`, else
  * `start` and the buffer's running time, else the time of the pipeline's clock then. A clock that counts from the Unix epoch
  * or the NTP epoch is believed; the offset of any other is measured with the first buffer.
  *
@@ -51,7 +52,8 @@
  * crashes or is stopped is written at the next start, before anything else; the server is asked what of
  * it it has. Nothing is synced to the disk: a loss of power may cost the last records.
  *
- * EOS is done when all is written. A pipeline that is stopped without EOS goes on to write in the
+ * EOS is done when all is written; before it there is an element message `reduct-recording` with the
+ * fields of `stats`. A pipeline that is stopped without EOS goes on to write in the
  * background what waits, as long as the process runs and nothing fails; with `gst-launch-1.0 -e` an
  * interrupted stream ends properly.
  *
@@ -236,6 +238,15 @@ impl ReductSink {
                 Err(PushError::Full | PushError::Failed) => return Err(gst::FlowError::Error),
             }
         }
+    }
+
+    /// Tells applications what was recorded.
+    fn tell_of_recording(&self) {
+        let stats = self.stats.lock().unwrap().clone();
+        let mut structure = stats.structure();
+        structure.set_name("reduct-recording");
+        let message = gst::message::Element::builder(structure).src(&*self.obj());
+        let _ = self.obj().post_message(message.build()); // There may be no bus.
     }
 
     fn notify_of(&self, notice: Option<Notice>) {
@@ -541,7 +552,11 @@ impl BaseSinkImpl for ReductSink {
             gst::EventType::Eos => {
                 // After an error, which is posted, a file that lacks frames must not look complete.
                 let finished = self.with_recording(|recording| self.finish(recording));
-                finished.is_ok() && self.parent_event(event)
+                if finished.is_err() {
+                    return false;
+                }
+                self.tell_of_recording();
+                self.parent_event(event)
             }
             gst::EventType::FlushStop => {
                 let ended = self.with_recording(|recording| Ok(recording.end()));
