@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# Measures reductsrc and reductepisodesplit beside what they are compared with, and how long seeks and live frames take,
-# and prints tables. benches/README.md says how.
+# Measures the elements beside what they are compared with, and how long seeks and live frames take, and prints tables. benches/README.md says how.
 # Usage: run.sh [CASE...] - the cases below; without any, all of them. BENCH_RUNS is how often each side runs (5).
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
@@ -25,7 +24,8 @@ declare -A entries=(
   [gop]='--records 400 --bytes 770000 --gop'
 )
 declare -A filled proxies
-cases=(reduct-rs http small gop 20ms 50ms python parts memory seek seek-50ms follow idle neighbour)
+cases=(reduct-rs http small gop 20ms 50ms python parts memory seek seek-50ms follow idle neighbour write write-50ms render
+  render-50ms)
 
 # NAME: runs the case and prints its rows.
 run_case() {
@@ -70,11 +70,11 @@ run_case() {
       ;;
     follow)
       in_turn follow
-      percentiles '8 sources follow 8 cameras, 25 KB units' --median-at-most 25 --p95-at-most 60 follow
+      percentiles '8 sources follow 8 cameras, 25 KB units' --median-at-most 25 --at-most 60 follow
       ;;
     idle)
       in_turn 'idle 2k'
-      percentiles 'an idle source, seconds 1 to 5' --unit requests --p95-at-most 60 --falling 'idle 2k'
+      percentiles 'an idle source, seconds 1 to 5' --unit requests --at-most 60 --falling 'idle 2k'
       ;;
     neighbour)
       in_turn 'neighbour '{nobody,sources,cameras,both}' 25k'
@@ -82,6 +82,22 @@ run_case() {
       percentiles 'the same beside 8 idle sources' 'neighbour sources 25k'
       percentiles 'the same beside 8 cameras' 'neighbour cameras 25k'
       percentiles 'the same beside 8 cameras and 8 sources' 'neighbour both 25k'
+      ;;
+    write)
+      row 'reductsink, 25 KB units' 'reduct-rs, batches of 80' records/s --at-least 0.9 \
+        -- 'sink_alone 25k' 'reduct_rs_writer 25k'
+      ;;
+    write-50ms)
+      row 'reductsink, 25 KB units, 50 ms' 'reduct-rs, batches of 80' records/s \
+        -- 'far 50 sink_alone 25k' 'far 50 reduct_rs_writer 25k'
+      ;;
+    render)
+      in_turn 'render 8'
+      percentiles 'time in render, 8 live cameras of 8 Mbit/s' --percentile 99 --at-most 5 'render 8'
+      ;;
+    render-50ms)
+      in_turn 'far 50 render 4'
+      percentiles 'time in render, 4 live cameras of 8 Mbit/s, 50 ms' --percentile 99 --at-most 5 'far 50 render 4'
       ;;
   esac
 }
@@ -102,7 +118,9 @@ row() {
 
 # CASE [OPTION...] SIDE: prints the row of a side that has run.
 percentiles() {
-  head_once 'case | target | median | p95 | reached'
+  local tail=p95
+  [[ $* != *'--percentile 99'* ]] || tail=p99
+  head_once "case | target | median | $tail | reached"
   "$tools" percentiles --case "$1" "${@:2:$#-2}" "$scratch/${*: -1}"
 }
 
@@ -168,6 +186,30 @@ splitter_alone() {
 python_script() {
   new_folder
   "$python/bin/python" "$here/export.py" "$bucket" "$1" "$episodes"
+}
+
+# Each writes a new entry, which is gone after it.
+sink_alone() {
+  "$tools" replay "reductsrc bucket=$bucket entry=$1" "reductsink bucket=$bucket entry=written overflow=block"
+  forget_written
+}
+
+reduct_rs_writer() {
+  # shellcheck disable=SC2086 # options
+  "$tools" reduct-rs-writer --bucket "$bucket" --entry written --labels ${entries[$1]}
+  forget_written
+}
+
+forget_written() {
+  api DELETE "b/$bucket/written"
+  until [[ $(curl -sS -o /dev/null -w '%{http_code}' "$REDUCT_URL/api/v1/b/$bucket/written") == 404 ]]; do
+    sleep 0.1
+  done
+}
+
+# CAMERAS: into a bucket of their own.
+render() {
+  "$tools" render --bucket "$bucket-$RANDOM" --cameras "$1" --bytes 33333
 }
 
 seek() {

@@ -37,7 +37,7 @@ pub struct Setting {
     cameras: u32,
     /// The size of a frame, on average
     #[arg(long, default_value_t = 25_000)]
-    bytes: usize,
+    pub bytes: usize,
 }
 
 impl Setting {

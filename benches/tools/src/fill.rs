@@ -9,6 +9,7 @@
 //! Writes an entry.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use bytes::{Bytes, BytesMut};
@@ -17,6 +18,7 @@ use reduct_rs::{Bucket, RecordBuilder, ReductClient};
 use serde_json::json;
 
 use super::Target;
+use super::measurement::Measurement;
 use super::stream::{self, FPS, GOP};
 
 /// What a batch may hold: the server refuses more headers.
@@ -38,11 +40,14 @@ pub struct Fill {
     /// A record is a group of pictures, not an access unit
     #[arg(long)]
     gop: bool,
+    /// Records have the labels that reductsink gives them
+    #[arg(long)]
+    labels: bool,
 }
 
 impl Fill {
-    /// Writes the entry, and the bucket if it is not there.
-    pub async fn run(&self) -> Result<()> {
+    /// Writes the entry, and the bucket if it is not there. The clock runs while records are written.
+    pub async fn run(&self) -> Result<Measurement> {
         let frames = if self.gop { GOP } else { 1 };
         let units = stream::access_units(self.bytes / frames)?;
         let contents: Vec<Bytes> = units.chunks(frames).map(concat).collect();
@@ -50,6 +55,8 @@ impl Fill {
         let Target { url, bucket, entry } = &self.target;
         let client = ReductClient::builder().url(url).try_build()?;
         let bucket = client.create_bucket(bucket).exist_ok(true).send().await?;
+        let start = Instant::now();
+        let mut written = 0;
         let mut records = (0..self.records).zip(contents.iter().cycle()).peekable();
         while records.peek().is_some() {
             let mut batch = bucket.write_batch(entry);
@@ -59,19 +66,26 @@ impl Fill {
             }) {
                 count += 1;
                 bytes += content.len();
-                batch.append_record(
-                    RecordBuilder::new()
-                        .timestamp_us(START_US + (index * frames * 1_000_000 / FPS) as u64)
-                        .content_type("video/h264")
-                        .data(content.clone())
-                        .build(),
-                );
+                let mut record = RecordBuilder::new()
+                    .timestamp_us(START_US + (index * frames * 1_000_000 / FPS) as u64)
+                    .content_type("video/h264")
+                    .data(content.clone());
+                if self.labels {
+                    let keyframe = index * frames % GOP == 0;
+                    record = record
+                        .add_label("fps".into(), FPS.to_string())
+                        .add_label("keyframe".into(), keyframe.to_string());
+                }
+                batch.append_record(record.build());
             }
+            written += bytes as u64;
             ensure!(count > 0, "a record is larger than a batch");
             let refused = batch.send().await?;
             ensure!(refused.is_empty(), "records refused: {refused:?}");
         }
-        attach_frame_rate(&bucket, entry).await
+        let measurement = Measurement::since(start, Some(self.records as u64), written)?;
+        attach_frame_rate(&bucket, entry).await?;
+        Ok(measurement)
     }
 }
 

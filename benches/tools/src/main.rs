@@ -19,6 +19,7 @@ mod measurement;
 mod neighbour;
 mod percentiles;
 mod pipeline;
+mod render;
 mod row;
 mod rust_client;
 mod samples;
@@ -45,10 +46,12 @@ struct Target {
 }
 
 #[derive(Parser)]
-#[command(about = "Measures reductsrc and what it is compared with")]
+#[command(about = "Measures the elements and what they are compared with")]
 enum Command {
     /// Write an entry of H.264 noise, 30 frames a second
     Fill(fill::Fill),
+    /// Write the same with reduct-rs, and measure it
+    ReductRsWriter(fill::Fill),
     /// Read an entry with reduct-rs and its defaults
     ReductRs(Target),
     /// Read an entry over bare HTTP, and look at nothing but the number of bytes
@@ -69,6 +72,8 @@ enum Command {
     Seek(seek::Seek),
     /// Follow what cameras write, and compare when frames are written and when they come
     Follow(follow::Follow),
+    /// Record live cameras with a reductsink each, and measure for how long each frame is in it
+    Render(render::Render),
     /// Count the requests of a reductsrc that follows an entry to which nothing comes
     Idle(idle::Idle),
     /// Ask for a few records, alone or beside cameras and the sources that follow them
@@ -87,13 +92,15 @@ enum Command {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Command::parse() {
-        Command::Fill(fill) => fill.run().await,
+        Command::Fill(fill) => fill.run().await.map(drop),
+        Command::ReductRsWriter(fill) => fill.run().await?.print(),
         Command::ReductRs(target) => rust_client::read(&target).await?.print(),
         Command::Http(http) => http.read().await?.print(),
         Command::Pipeline { description } => pipeline::run(&description)?.print(),
         Command::Replay { source, rest } => pipeline::replay(&source, &rest)?.print(),
         Command::Seek(seek) => seek.run()?.print(),
         Command::Follow(follow) => follow.run().await?.print(),
+        Command::Render(render) => render.run()?.print(),
         Command::Idle(idle) => idle.run().await?.print(),
         Command::Neighbour(neighbour) => neighbour.run().await?.print(),
         Command::Connections => pipeline::print_connections(),

@@ -26,9 +26,12 @@ pub struct Percentiles {
     /// The largest median to reach
     #[arg(long)]
     median_at_most: Option<f64>,
-    /// The largest 95th percentile to reach
+    /// The percentile besides the median
+    #[arg(long, default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
+    percentile: u8,
+    /// The largest one of it to reach
     #[arg(long)]
-    p95_at_most: Option<f64>,
+    at_most: Option<f64>,
     /// Each place in the runs counts alone, and the medians fall: none is above the one before
     #[arg(long)]
     falling: bool,
@@ -67,23 +70,24 @@ impl Percentiles {
         let groups = groups.into_iter().map(Sorted::new);
         let groups = groups.collect::<Result<Vec<_>>>()?;
         let medians: Vec<_> = groups.iter().map(Sorted::median).collect();
-        let p95s: Vec<_> = groups.iter().map(Sorted::p95).collect();
+        let tail = |group: &Sorted| group.percentile(self.percentile.into());
+        let tails: Vec<_> = groups.iter().map(tail).collect();
 
         let target = self.target();
         let is_within = |values: &[f64], most: Option<f64>| {
             most.is_none_or(|most| values.iter().all(|value| *value <= most))
         };
         let is_reached = is_within(&medians, self.median_at_most)
-            && is_within(&p95s, self.p95_at_most)
+            && is_within(&tails, self.at_most)
             && (!self.falling || fall(&medians));
         let reached = match is_reached {
             _ if target.is_empty() => "",
             true => "yes",
             false => "missed",
         };
-        let (medians, p95s) = (self.show(&medians), self.show(&p95s));
+        let (medians, tails) = (self.show(&medians), self.show(&tails));
         Ok(format!(
-            "| {} | {target} | {medians} | {p95s} | {reached} |",
+            "| {} | {target} | {medians} | {tails} | {reached} |",
             self.case
         ))
     }
@@ -92,9 +96,10 @@ impl Percentiles {
         let (unit, _) = self.unit.show();
         let median = self.median_at_most;
         let median = median.map(|most| format!("median ≤ {most} {unit}"));
-        let p95 = self.p95_at_most.map(|most| format!("p95 ≤ {most} {unit}"));
+        let percentile = self.percentile;
+        let tail = (self.at_most).map(|most| format!("p{percentile} ≤ {most} {unit}"));
         let falling = self.falling.then(|| "falling".into());
-        let all: Vec<_> = [median, p95, falling].into_iter().flatten().collect();
+        let all: Vec<_> = [median, tail, falling].into_iter().flatten().collect();
         all.join(", ")
     }
 
@@ -130,7 +135,8 @@ mod tests {
             case: "c".into(),
             unit: if falling { Unit::Requests } else { Unit::Ms },
             median_at_most: median,
-            p95_at_most: p95,
+            percentile: 95,
+            at_most: p95,
             falling,
             runs: PathBuf::new(),
         }

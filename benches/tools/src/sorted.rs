@@ -30,9 +30,9 @@ impl Sorted {
         }
     }
 
-    /// The smallest one that at least 95 % of all do not exceed.
-    pub fn p95(&self) -> f64 {
-        self.0[(self.0.len() * 95).div_ceil(100) - 1]
+    /// The smallest one that at least so many percent of all, 1 to 100, do not exceed.
+    pub fn percentile(&self, percent: usize) -> f64 {
+        self.0[(self.0.len() * percent).div_ceil(100) - 1]
     }
 
     /// The smallest and the largest one, if there are several.
@@ -60,12 +60,14 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_a_twentieth_is_above_p95() {
-        assert_eq!(sorted([7]).p95(), 7.0);
-        assert_eq!(sorted((1..=19).rev()).p95(), 19.0);
-        assert_eq!(sorted(1..=20).p95(), 19.0);
-        assert_eq!(sorted(1..=21).p95(), 20.0);
-        assert_eq!(sorted(1..=200).p95(), 190.0);
+    fn no_more_than_the_rest_is_above_a_percentile() {
+        assert_eq!(sorted([7]).percentile(95), 7.0);
+        assert_eq!(sorted((1..=19).rev()).percentile(95), 19.0);
+        assert_eq!(sorted(1..=20).percentile(95), 19.0);
+        assert_eq!(sorted(1..=21).percentile(95), 20.0);
+        assert_eq!(sorted(1..=200).percentile(95), 190.0);
+        assert_eq!(sorted(1..=200).percentile(99), 198.0);
+        assert_eq!(sorted(1..=200).percentile(100), 200.0);
     }
 
     #[test]
