@@ -15,6 +15,7 @@ use std::fs;
 use common::child;
 use common::line::{Line, Reading, record};
 use common::pipeline::{Pipeline, stat};
+use common::recorder::{Recorder, START_US, camera};
 use common::recording::{Layout, Recording};
 use common::stream::Stream;
 use common::{SERVER, await_that};
@@ -41,13 +42,18 @@ fn resources() -> (usize, usize) {
 /// anything.
 fn change_states(pipeline: &Pipeline) {
     let source = pipeline.element("source");
+    let counted = || stat(&source, "access-units");
+    change_states_with(pipeline, |_| {}, counted);
+}
+
+/// The same with what comes before each round, and with moments in which something has counted so many.
+fn change_states_with(pipeline: &Pipeline, prepare: impl Fn(usize), counted: impl Fn() -> u64) {
     let mut before = None;
     for round in 0..ROUNDS {
+        prepare(round);
         pipeline.play();
         let wanted = [0, 1, 20, 60][round % 4];
-        await_that("no access units", || {
-            stat(&source, "access-units") >= wanted
-        });
+        await_that("no access units", || counted() >= wanted);
         let state = [gst::State::Null, gst::State::Ready][round / 4 % 2];
         pipeline.set_state(state).expect("it stops");
         // Threads and pools that are kept come with the first rounds.
@@ -82,6 +88,18 @@ fn a_line_can_start_two_hundred_times() {
     change_states(&line.pipeline);
 }
 
+#[test]
+fn a_sink_can_start_two_hundred_times() {
+    let camera = camera(10_000, "bframes=0 speed-preset=ultrafast");
+    let bucket = SERVER.new_bucket();
+    let sink = "max-latency=1 queue-bytes=100000";
+    let recorder = Recorder::new(&SERVER.url(), &bucket, &camera, sink);
+    let sink = recorder.sink();
+    // Test pictures are ahead of the clock, and the next ones would wait for other writers to show.
+    let to_next_entry = |round| sink.set_property("entry", format!("e-{round}"));
+    change_states_with(&recorder.pipeline, to_next_entry, || stat(&sink, "records"));
+}
+
 /// Runs pipelines to different ends.
 fn run_all() {
     let bucket = example();
@@ -98,6 +116,24 @@ fn run_all() {
     let source = reading.pipeline.element("source");
     await_that("no picture", || stat(&source, "access-units") > 0);
     drop((reading, source));
+    // Recordings: to the end, to an error, and stopped.
+    let recorded = SERVER.new_bucket();
+    let recorder = |sink: &str| Recorder::new(&url, &recorded, &camera(50, "bframes=2"), sink);
+    recorder("labels=labels,site=3")
+        .capture(|us| START_US + us)
+        .run()
+        .clean();
+    assert!(
+        !recorder("create-bucket=false bucket=nowhere")
+            .run()
+            .outcome
+            .eos
+    );
+    let stopped = recorder("max-latency=1");
+    stopped.pipeline.play();
+    let sink = stopped.sink();
+    await_that("nothing is written", || stat(&sink, "records") > 0);
+    drop((stopped, sink));
     // Seeks, forwards and backwards.
     let reading = Reading::new(&url, &bucket, "");
     reading.pipeline.play();

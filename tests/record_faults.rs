@@ -293,6 +293,9 @@ fn a_server_that_is_gone_at_the_end_is_an_error() {
     );
     let (error, _) = &recorded.outcome.errors[0];
     assert!(error.matches(gst::ResourceError::OpenWrite), "{error}");
+    let lost = recorded.sent.len() as u64 - recorded.stat("records");
+    let count = format!("{lost} records are lost");
+    assert!(error.message().contains(&count), "{error}: {lost}");
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub struct Delivery {
     to: Destination,
     shared: Arc<Shared>,
     attempts: Attempts,
+    /// They are for what is left at the end of the stream.
+    is_ending: bool,
     /// The bucket is there, and it is known what the entry has.
     open: Option<Open>,
     /// The server answered once.
@@ -122,6 +124,7 @@ impl Delivery {
     pub fn new(to: Destination, shared: Arc<Shared>) -> Self {
         Self {
             attempts: Attempts::new(to.retries),
+            is_ending: false,
             to,
             shared,
             open: None,
@@ -153,12 +156,18 @@ impl Delivery {
             let state = self.shared.lock();
             (state.is_left, state.outbox.len())
         };
+        let fate = match self.to.spool_folder {
+            Some(_) => "not written, and stay in spool-dir",
+            None => "lost",
+        };
+        let lost = format!("{lost} records are {fate}");
         if is_left {
             let why = error.explain(self.to.target());
-            let text = format!("{lost} records were not written before the stop: {why}");
+            let text = format!("{lost} after the stop. {why}");
             tell(&self.shared, Told::Warning(text)).await;
         } else {
-            fail(&self.shared, error.message(self.to.target())).await;
+            let message = error.message_with(self.to.target(), &lost);
+            fail(&self.shared, message).await;
         }
     }
 
@@ -235,6 +244,7 @@ impl Delivery {
             self.wait_after(error).await?;
         }
         self.attempts.reset();
+        self.is_ending = false;
         {
             let mut state = self.shared.lock();
             state.outbox.acknowledge();
@@ -257,6 +267,10 @@ impl Delivery {
             let state = self.shared.lock();
             (state.is_left, state.is_draining)
         };
+        // What was tried before the stream ended was not for the rest of it.
+        if is_draining && !std::mem::replace(&mut self.is_ending, is_draining) {
+            self.attempts.reset();
+        }
         let delay = if !may_pass || is_left {
             None
         } else if self.was_reached && !is_draining {

@@ -100,9 +100,18 @@ impl Error {
 
     /// The message to post.
     pub fn message(&self, target: Target) -> gst::ErrorMessage {
+        self.message_of(target, self.explain(target))
+    }
+
+    /// The same with what follows from it.
+    pub fn message_with(&self, target: Target, consequence: &str) -> gst::ErrorMessage {
+        self.message_of(target, format!("{}. {consequence}", self.explain(target)))
+    }
+
+    fn message_of(&self, target: Target, text: String) -> gst::ErrorMessage {
         gst::error_msg!(
             self.resource_error(target.purpose),
-            ("{}", self.explain(target)),
+            ("{text}"),
             ["{:?}: {}", self.cause, self.text]
         )
     }

@@ -52,14 +52,13 @@ impl Recorder {
         pad.expect("a source pad")
             .add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
                 let buffer = info.buffer().expect("a buffer");
-                let segment = pad.sticky_event::<gst::event::Segment>(0);
-                let segment = segment.expect("a segment").segment().clone();
-                let segment = segment.downcast::<gst::ClockTime>().expect("times");
-                let pts = segment.to_running_time(buffer.pts());
+                let Some(pts) = running_time(pad, buffer) else {
+                    return gst::PadProbeReturn::Ok;
+                };
                 kept.lock().expect("no panic while locked").push(Sent {
                     bytes: buffer.map_readable().expect("memory").to_vec(),
                     capture_us: capture_us(buffer),
-                    pts_us: pts.expect("a running time").useconds(),
+                    pts_us: pts.useconds(),
                 });
                 gst::PadProbeReturn::Ok
             });
@@ -71,11 +70,10 @@ impl Recorder {
         let pad = self.pipeline.element("in").static_pad("sink");
         pad.expect("a sink pad")
             .add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-                let segment = pad.sticky_event::<gst::event::Segment>(0);
-                let segment = segment.expect("a segment").segment().clone();
-                let segment = segment.downcast::<gst::ClockTime>().expect("times");
                 let buffer = info.buffer_mut().expect("a buffer").make_mut();
-                let pts = segment.to_running_time(buffer.pts()).expect("a time");
+                let Some(pts) = running_time(pad, buffer) else {
+                    return gst::PadProbeReturn::Ok;
+                };
                 let time = gst::ClockTime::from_useconds(time(pts.useconds()));
                 let unix = gst::Caps::new_empty_simple("timestamp/x-unix");
                 gst::ReferenceTimestampMeta::add(buffer, &unix, time, gst::ClockTime::NONE);
@@ -109,6 +107,13 @@ impl Recorder {
             sent: self.sent(),
         }
     }
+}
+
+/// The running time of a buffer; `None` where the pad has just been stopped.
+fn running_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
+    segment.to_running_time(buffer.pts())
 }
 
 /// What was recorded.
