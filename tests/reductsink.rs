@@ -13,11 +13,12 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use common::child;
 use common::line::export;
 use common::mp4;
 use common::pipeline::{Pipeline, stat};
 use common::recorder::{Recorder, START_US, Sent, camera, label, read_back};
-use common::server::Record;
+use common::server::{Record, Server};
 use common::{SERVER, init};
 use gst::prelude::*;
 
@@ -539,4 +540,70 @@ fn a_clock_behind_the_entry_goes_on_after_it() {
     assert_eq!(records.len(), 6);
     assert!(records[1].time_us > ahead);
     assert!(recorded.warnings()[0].contains("after the clock's time"));
+}
+
+/// Prints all that an application can see of a sink: messages, graphs and properties.
+fn print_all(url: &str, properties: &[(&str, &str)]) {
+    let recorder = Recorder::new(url, "b", &camera(30, NO_B_FRAMES), "");
+    // GStreamer's parser would log them.
+    for (name, value) in properties {
+        recorder.sink().set_property(name, value);
+    }
+    recorder.pipeline.play();
+    let messages = recorder.pipeline.wait_for_end();
+    let graph = recorder
+        .pipeline
+        .debug_to_dot_data(gst::DebugGraphDetails::all());
+    println!("{graph}");
+    let sink = recorder.sink();
+    for property in sink.list_properties() {
+        if property.flags().contains(gst::glib::ParamFlags::READABLE) {
+            let value = sink.property_value(property.name());
+            // GStreamer cannot print a structure that there is not.
+            if !matches!(value.get::<Option<gst::Structure>>(), Ok(None)) {
+                println!("{} = {value:?}", property.name());
+            }
+        }
+    }
+    println!("{}", recorder.pipeline.finish(messages).text());
+}
+
+#[test]
+fn a_token_is_in_no_output() {
+    const TOKEN: &str = "s3cret-t0ken";
+    if let Ok(urls) = std::env::var("TEST_URLS") {
+        for url in urls.split(' ') {
+            print_all(url, &[("api-token", TOKEN)]);
+            print_all(url, &[("entry", "f")]); // from the environment
+        }
+        return;
+    }
+    let start = |token| {
+        let server = Server::builder().token(token).start();
+        server.create_bucket("b");
+        server
+    };
+    let (open, closed) = (start(TOKEN), start("another"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let urls = format!("{} {}", open.url(), closed.url());
+    let variables = [
+        ("TEST_URLS", urls.as_str()),
+        ("REDUCT_SINK_API_TOKEN", TOKEN),
+        ("GST_DEBUG", "*:9"),
+        ("GST_DEBUG_NO_COLOR", "1"),
+        ("GST_DEBUG_FILE", log.to_str().expect("UTF-8")),
+    ];
+    let Some(printed) = child::again("a_token_is_in_no_output", &variables) else {
+        panic!("this is not the child");
+    };
+    let logged = std::fs::read(&log).expect("a log");
+    let logged = String::from_utf8_lossy(&logged);
+    assert!(logged.contains("reductsink"), "no log of the element");
+    for part in ["records=(guint64)30", "Eos", "Invalid token", "digraph"] {
+        assert!(printed.contains(part), "no {part} in: {printed}");
+    }
+    for line in printed.lines().chain(logged.lines()) {
+        assert!(!line.contains(TOKEN), "{line}");
+    }
 }
