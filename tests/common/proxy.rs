@@ -43,6 +43,8 @@ pub enum Kind {
     Query,
     /// A batch of its records.
     Batch,
+    /// A record that is written by itself.
+    Write,
     /// Anything else, such as an entry's attachments.
     Other,
 }
@@ -64,6 +66,12 @@ pub enum Fate {
     StallAt(usize),
     /// The answer is complete, and its body ends at this place.
     Short(usize),
+    /// The request's body gets to the server up to this place, and then both connections end.
+    CutRequest(usize),
+    /// Nothing more of the request's body gets to the server from this place on.
+    StallRequest(usize),
+    /// The server answers, and the connection ends before that.
+    Lose,
     /// The server answers, and forgets the query after a second in which nobody reads from it.
     Forget,
 }
@@ -163,9 +171,16 @@ async fn answer(
         body = with_short_ttl(&body);
         head.headers.remove(CONTENT_LENGTH);
     }
-    let asked = Request::from_parts(head, Full::new(body));
+    let sent = match fate {
+        Fate::CutRequest(_) | Fate::StallRequest(_) => spoiled(body, fate, &mut head.headers),
+        _ => whole(body),
+    };
+    let asked = Request::from_parts(head, sent);
     let (mut head, body) = shared.ask(asked).await?.into_parts();
     let body = body.collect().await?.to_bytes();
+    if fate == Fate::Lose {
+        return Err("lost".into());
+    }
     let body = spoiled(body, fate, &mut head.headers);
     Ok(Response::from_parts(head, body))
 }
@@ -184,7 +199,7 @@ impl Shared {
     }
 
     /// The server's own answer.
-    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+    async fn ask(&self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
         let stream = TcpStream::connect(self.server).await?;
         let (mut sender, connection) = client::conn::http1::Builder::new()
             .max_headers(MAX_HEADERS)
@@ -205,6 +220,13 @@ fn kind(request: &Request<Incoming>) -> Kind {
         Kind::Query
     } else if request.method() == Method::GET && path.ends_with("/batch") {
         Kind::Batch
+    } else if request.method() == Method::POST
+        && request
+            .uri()
+            .query()
+            .is_some_and(|query| query.starts_with("ts="))
+    {
+        Kind::Write
     } else {
         Kind::Other
     }
@@ -232,12 +254,12 @@ fn whole(bytes: Bytes) -> Body {
         .boxed_unsync()
 }
 
-/// A body as it gets to the client.
+/// A body as it gets to who waits for it.
 fn spoiled(bytes: Bytes, fate: Fate, headers: &mut HeaderMap) -> Body {
     let until = |place: usize| bytes.slice(..place % bytes.len().max(1));
     let begin = |place| stream::iter([Ok(Frame::data(until(place)))]);
     match fate {
-        Fate::Cut(place) => {
+        Fate::Cut(place) | Fate::CutRequest(place) => {
             let end = stream::once(async {
                 // What came before goes out.
                 tokio::task::yield_now().await;
@@ -245,7 +267,7 @@ fn spoiled(bytes: Bytes, fate: Fate, headers: &mut HeaderMap) -> Body {
             });
             StreamBody::new(begin(place).chain(end)).boxed_unsync()
         }
-        Fate::StallAt(place) => {
+        Fate::StallAt(place) | Fate::StallRequest(place) => {
             StreamBody::new(begin(place).chain(stream::pending())).boxed_unsync()
         }
         Fate::Short(place) => {
