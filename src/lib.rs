@@ -7,7 +7,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! GStreamer elements for H.264 in [ReductStore](https://www.reduct.store), a time-series store
-//! for blobs: out of it (`reductsrc`), and as MP4 episodes into files (`reductepisodesplit`).
+//! for blobs: out of it (`reductsrc`), and as MP4 episodes into files or back into it
+//! (`reductepisodesplit`).
 #![allow(unused_doc_comments)] // The SECTION blocks are for GStreamer's documentation tool.
 
 /**

@@ -6,7 +6,7 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Each `gst-launch-1.0` line of the README runs as it stands.
+//! Each `gst-launch-1.0` line of the README runs as it stands, but for the address of the server.
 //!
 //! `pipelines/demo.sh` is run by `tests/smoke.sh`, and `tests/run.sh` runs this.
 
@@ -124,6 +124,7 @@ fn every_line_runs() {
     let lines = lines();
     assert!(lines.len() >= 6, "{lines:?}");
     for line in lines {
+        let line = line.replace("127.0.0.1:8383", &format!("127.0.0.1:{}", SERVER.port()));
         let folder = tempfile::tempdir().expect("a folder");
         let plugins = tempfile::tempdir().expect("a folder");
         let plugin = common::plugin_file();
@@ -142,7 +143,11 @@ fn every_line_runs() {
             false => command.output().expect("a shell"),
         };
         assert!(output.status.success(), "{line}\n{output:?}");
-        if line.contains("reductepisodesplit") {
+        if line.contains("location=reduct://") {
+            let episodes = SERVER.read("b", "episodes");
+            assert_eq!(episodes.len(), 3, "{line}");
+            assert_eq!(mp4::episodes(folder.path()).len(), 0, "{line}");
+        } else if line.contains("reductepisodesplit") {
             let episodes = mp4::episodes(folder.path());
             let frames: u64 = episodes.iter().map(|file| mp4::probe(file).frames).sum();
             match follows {

@@ -138,6 +138,19 @@ impl Connection {
 
     /// A client for one connection at a time. Reads the CA certificate, so it may block.
     pub(super) fn http_client(&self) -> Result<reqwest::Client, Error> {
+        let mut builder = self.http_client_builder()?;
+        if let Some(timeout) = self.timeout {
+            builder = builder.read_timeout(timeout);
+        }
+        builder.build().map_err(Error::from)
+    }
+
+    /// The same for requests with long bodies: while one is sent no answer is read.
+    pub(super) fn upload_client(&self) -> Result<reqwest::Client, Error> {
+        self.http_client_builder()?.build().map_err(Error::from)
+    }
+
+    fn http_client_builder(&self) -> Result<reqwest::ClientBuilder, Error> {
         let settings = |err: &dyn fmt::Display| Error::new(Cause::Settings, err.to_string());
         let mut builder = reqwest::Client::builder()
             .http1_only() // faster with ReductStore, and a connection has one request at a time
@@ -149,7 +162,7 @@ impl Connection {
             .cookie_store(true) // a load balancer's, to find the same server again
             .tls_danger_accept_invalid_certs(!self.verify_ssl);
         if let Some(timeout) = self.timeout {
-            builder = builder.connect_timeout(timeout).read_timeout(timeout);
+            builder = builder.connect_timeout(timeout);
         }
         if let Some(token) = &self.token.0 {
             let value = HeaderValue::from_str(&format!("Bearer {token}"));
@@ -170,7 +183,7 @@ impl Connection {
             // To read the system's certificates takes longer than many a query.
             builder = builder.tls_certs_only([]);
         }
-        builder.build().map_err(Error::from)
+        Ok(builder)
     }
 }
 

@@ -333,7 +333,7 @@ impl Line {
 }
 
 /// An answer of ReductStore that is no error.
-async fn accepted(response: Response) -> Result<Response, Error> {
+pub(super) async fn accepted(response: Response) -> Result<Response, Error> {
     let status = response.status();
     let of_reductstore = response.headers().contains_key("x-reduct-api");
     if status.is_success() && of_reductstore {
@@ -355,6 +355,6 @@ async fn accepted(response: Response) -> Result<Response, Error> {
     ))
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }

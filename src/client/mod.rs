@@ -6,8 +6,8 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! ReductStore over HTTP: the connection's settings, records in order, and errors as GStreamer
-//! posts them.
+//! ReductStore over HTTP: the connection's settings, records in order, files as records, and errors as
+//! GStreamer posts them.
 //!
 //! All I/O runs on one runtime of the plugin. A streaming thread waits for it with
 //! [`Flushing::wait`], and any other thread can end that wait.
@@ -28,6 +28,7 @@ mod plan;
 mod queue;
 mod reader;
 mod session;
+mod upload;
 mod window;
 
 pub use access::{Access, Limits, Records};
@@ -37,6 +38,7 @@ pub use entry::EntryTimes;
 pub use flushing::{Flushed, Flushing};
 pub use queue::ReaderStats;
 pub use reader::{Event, Query, ReadError, Record, RecordReader, View};
+pub use upload::{Failure, Upload, UploadError, Uploaded, Uploader};
 
 use error::{Cause, Error};
 use once_cell::sync::OnceCell;
