@@ -14,7 +14,7 @@
 /**
  * plugin-reduct:
  *
- * H.264 out of ReductStore.
+ * H.264 out of ReductStore, and episodes back into it.
  *
  * Since: plugins-reduct-0.1
  */

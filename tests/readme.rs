@@ -157,7 +157,11 @@ fn every_line_runs() {
             }
             mp4::assert_no_parts(folder.path());
         }
-        if line.contains("multifilesink") {
+        if line.contains("next-file=discont") {
+            let episodes = mp4::episodes(folder.path());
+            let frames: u64 = episodes.iter().map(|file| mp4::probe(file).frames).sum();
+            assert_eq!((episodes.len(), frames), (3, 60), "{line}");
+        } else if line.contains("multifilesink") {
             assert!(folder.path().join("frame_00059.jpg").exists(), "{line}");
         }
     }
