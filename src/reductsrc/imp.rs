@@ -127,7 +127,7 @@ impl ReductSrc {
                 }
                 Ok(Step::Episode(episode)) => {
                     if stream.has_pushed_episode() {
-                        self.begin_stream_again()?;
+                        self.begin_stream_again().inspect_err(|_| stream.fail())?;
                     }
                     let now = self.obj().current_running_time();
                     self.begin_segment(&stream.place_episode(&episode, now))?;
@@ -531,6 +531,16 @@ impl ObjectImpl for ReductSrc {
             }
             gst::PadProbeReturn::Ok
         });
+        // Buffers are what came over the network, and from nobody's pool. A queue may not answer once
+        // who is behind it is at its end (1.22).
+        let queries = gst::PadProbeType::QUERY_DOWNSTREAM | gst::PadProbeType::PUSH;
+        obj.src_pad()
+            .add_probe(queries, |_, info| match info.query() {
+                Some(query) if query.type_() == gst::QueryType::Allocation => {
+                    gst::PadProbeReturn::Drop
+                }
+                _ => gst::PadProbeReturn::Ok,
+            });
         // A demuxer is at its end with each file. There may be more of them.
         let lists = gst::PadProbeType::BUFFER_LIST;
         obj.src_pad().add_probe(lists, |pad, info| {

@@ -221,6 +221,11 @@ impl Stream {
         self.row.has_begun()
     }
 
+    /// Nothing more is to come after an error.
+    pub fn fail(&mut self) {
+        self.state = State::Failed;
+    }
+
     /// What is read.
     pub fn access(&self) -> &Arc<Access> {
         &self.common.access
