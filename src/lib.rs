@@ -7,14 +7,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! GStreamer elements for H.264 in [ReductStore](https://www.reduct.store), a time-series store
-//! for blobs: into it (`reductsink`), out of it (`reductsrc`), and as MP4 episodes into files
+//! for blobs: into it (`reductsink`), out of it (`reductsrc`), and as MP4 episodes into files or back
+//! into it
 //! (`reductepisodesplit`).
 #![allow(unused_doc_comments)] // The SECTION blocks are for GStreamer's documentation tool.
 
 /**
  * plugin-reduct:
  *
- * H.264 into and out of ReductStore.
+ * H.264 into and out of ReductStore, and episodes back into it.
  *
  * Since: plugins-reduct-0.1
  */

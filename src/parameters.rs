@@ -120,7 +120,8 @@ fn text(value: &glib::Value) -> Option<String> {
     }
 }
 
-fn parse(text: &str, property: &glib::ParamSpec) -> Option<glib::Value> {
+/// The value that a text is for a property, if it can have it.
+pub fn parse(text: &str, property: &glib::ParamSpec) -> Option<glib::Value> {
     if property.value_type() == glib::Type::STRING {
         return Some(text.to_value());
     }

@@ -6,7 +6,7 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Each `gst-launch-1.0` line of the README runs as it stands.
+//! Each `gst-launch-1.0` line of the README runs as it stands, but for the address of the server.
 //!
 //! `pipelines/demo.sh` is run by `tests/smoke.sh`, and `tests/run.sh` runs this.
 
@@ -136,6 +136,7 @@ fn every_line_runs() {
     assert!(lines.len() >= 6, "{lines:?}");
     let other = Server::start();
     for line in lines {
+        let line = line.replace("127.0.0.1:8383", &format!("127.0.0.1:{}", SERVER.port()));
         let folder = tempfile::tempdir().expect("a folder");
         let line = line
             .replace("v4l2src", "videotestsrc num-buffers=30") // there may be no camera
@@ -160,7 +161,11 @@ fn every_line_runs() {
             false => command.output().expect("a shell"),
         };
         assert!(output.status.success(), "{line}\n{output:?}");
-        if line.contains("reductepisodesplit") {
+        if line.contains("location=reduct://") {
+            let episodes = SERVER.read("b", "episodes");
+            assert_eq!(episodes.len(), 3, "{line}");
+            assert_eq!(mp4::episodes(folder.path()).len(), 0, "{line}");
+        } else if line.contains("reductepisodesplit") {
             let episodes = mp4::episodes(folder.path());
             let frames: u64 = episodes.iter().map(|file| mp4::probe(file).frames).sum();
             match follows {
@@ -183,7 +188,11 @@ fn every_line_runs() {
             };
             assert_eq!(server.read("b", entry).len(), 30, "{line}");
         }
-        if line.contains("multifilesink") {
+        if line.contains("next-file=discont") {
+            let episodes = mp4::episodes(folder.path());
+            let frames: u64 = episodes.iter().map(|file| mp4::probe(file).frames).sum();
+            assert_eq!((episodes.len(), frames), (3, 60), "{line}");
+        } else if line.contains("multifilesink") {
             assert!(folder.path().join("frame_00059.jpg").exists(), "{line}");
         }
     }

@@ -103,7 +103,7 @@ fn twenty_killed_servers_lose_and_double_nothing() {
 fn uploads_that_are_cut_anywhere() {
     let plan = |kind, index: usize| match kind {
         // What a cut left behind is refused first, and then written anew.
-        Kind::Write if index % 4 < 2 => Fate::CutUpload(index * 7919),
+        Kind::Write if index % 4 < 2 => Fate::CutRequest(index * 7919),
         _ => Fate::Pass,
     };
     let (recorded, found, expected) = record_through(plan, "");
@@ -149,7 +149,7 @@ fn cuts_with_a_token_that_may_only_write() {
     server.create_bucket("b");
     let token = server.create_token_with("writer", &[], &["b"]);
     let proxy = Proxy::start(&server, |kind, index| match (kind, index % 4) {
-        (Kind::Write, 0) => Fate::CutUpload(index * 7919),
+        (Kind::Write, 0) => Fate::CutRequest(index * 7919),
         (Kind::Write, 1) => Fate::Lose,
         _ => Fate::Pass,
     });

@@ -571,6 +571,7 @@ fn stats_count_what_was_read() {
             ("records", laid.len() as u64),
             ("bytes", stream.bytes().len() as u64),
             ("access-units", 60),
+            ("episodes", 0),
             ("gaps", 1),
             ("damaged", 0),
             ("dropped", 0),

@@ -69,6 +69,8 @@ pub enum Cause {
     Foreign,
     /// What is to be written would not come last in the entry.
     OutOfOrder,
+    /// What is to be sent cannot be read.
+    Content,
     /// An answer with this HTTP status.
     Status(u16),
 }
@@ -92,7 +94,8 @@ impl Error {
             | Cause::Tls
             | Cause::Malformed
             | Cause::Foreign
-            | Cause::OutOfOrder => false,
+            | Cause::OutOfOrder
+            | Cause::Content => false,
             // RFC 9110, RFC 6585 and RFC 8470: request time-out, too early, too many requests.
             Cause::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
         }
@@ -148,6 +151,7 @@ impl Error {
             Cause::Status(404) => {
                 format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
             }
+            Cause::Content => format!("Could not {verb} '{bucket}/{entry}': {text}"),
             Cause::Broken
             | Cause::Malformed
             | Cause::QueryLost
@@ -158,7 +162,8 @@ impl Error {
         }
     }
 
-    fn resource_error(&self, purpose: Purpose) -> gst::ResourceError {
+    /// The kind of error that it is to GStreamer.
+    pub fn resource_error(&self, purpose: Purpose) -> gst::ResourceError {
         let (open, go_on) = match purpose {
             Purpose::Read => (gst::ResourceError::OpenRead, gst::ResourceError::Read),
             Purpose::Write => (gst::ResourceError::OpenWrite, gst::ResourceError::Write),
@@ -170,6 +175,7 @@ impl Error {
             Cause::Settings | Cause::Status(400 | 422) => gst::ResourceError::Settings,
             Cause::Status(507) => gst::ResourceError::NoSpaceLeft,
             Cause::Status(429 | 503) => gst::ResourceError::Busy,
+            Cause::Content => gst::ResourceError::Read,
             Cause::Timeout
             | Cause::Broken
             | Cause::Malformed
@@ -257,6 +263,7 @@ mod tests {
             (Cause::Malformed, Posted::Read, false),
             (Cause::QueryLost, Posted::Read, true),
             (Cause::Foreign, Posted::NotFound, false),
+            (Cause::Content, Posted::Read, false),
             (Cause::Settings, Posted::Settings, false),
             (Cause::Status(401), Posted::NotAuthorized, false),
             (Cause::Status(403), Posted::NotAuthorized, false),
@@ -275,7 +282,7 @@ mod tests {
             assert_eq!(error.resource_error(Purpose::Read), posted, "{cause:?}");
             let written = match posted {
                 Posted::OpenRead => Posted::OpenWrite,
-                Posted::Read => Posted::Write,
+                Posted::Read if cause != Cause::Content => Posted::Write,
                 other => other,
             };
             assert_eq!(error.resource_error(Purpose::Write), written, "{cause:?}");

@@ -369,6 +369,6 @@ pub(super) async fn accepted(response: Response) -> Result<Response, Error> {
     ))
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }

@@ -6,8 +6,8 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! ReductStore over HTTP: the connection's settings, records in order, and errors as GStreamer
-//! posts them.
+//! ReductStore over HTTP: the connection's settings, records in order, files as records, and errors as
+//! GStreamer posts them.
 //!
 //! All I/O runs on one runtime of the plugin. A streaming thread waits for it with
 //! [`Flushing::wait`], and any other thread can end that wait.
@@ -27,10 +27,12 @@ mod following;
 mod lane;
 mod outbox;
 mod plan;
+mod progress;
 mod queue;
 mod reader;
 mod session;
 mod spool;
+mod upload;
 mod window;
 mod writer;
 mod writing;
@@ -45,6 +47,7 @@ pub use flushing::{Flushed, Flushing};
 pub use outbox::{Content, Dropped, Outgoing};
 pub use queue::ReaderStats;
 pub use reader::{Event, Query, ReadError, Record, RecordReader, View};
+pub use upload::{Failure, Upload, UploadError, Uploaded, Uploader};
 pub use writer::{Left, Overflow, PushError, RecordWriter, Tell, Told, WriterStats};
 
 use error::{Cause, Error};

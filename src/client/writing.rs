@@ -12,22 +12,19 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::ops::RangeInclusive;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::{Either, select};
 use futures_util::stream;
 use reduct_base::msg::entry_api::{QueryEntry, QueryType};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, RequestBuilder, Response};
-use tokio::time::{sleep_until, timeout};
 
 use super::batch::TIME_HEADER;
 use super::error::{Cause, Error};
-use super::lane::{Asking, Lane, accepted};
+use super::lane::{Asking, Lane};
 use super::outbox::{Content, Outgoing};
+use super::progress::{Progress, within};
 
 /// What a batch may hold: ReductStore takes 15 headers more than records of a batch, of which it
 /// allows 85.
@@ -111,14 +108,7 @@ impl Lane<'_> {
         request: RequestBuilder,
         progress: &Progress,
     ) -> Result<Response, Error> {
-        let answer = async { accepted(request.send().await?).await };
-        let Some(limit) = self.lanes().timeout() else {
-            return answer.await;
-        };
-        match select(pin!(answer), pin!(progress.stalled(limit))).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err(Error::new(Cause::Timeout, "no answer")),
-        }
+        progress.answer(request, self.lanes().timeout()).await
     }
 
     /// Gives a request without a body no more than the time-out.
@@ -126,36 +116,7 @@ impl Lane<'_> {
         &self,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let limit = self.lanes().timeout().unwrap_or(Duration::MAX);
-        let done = timeout(limit, request).await;
-        done.unwrap_or_else(|_| Err(Error::new(Cause::Timeout, "no answer")))
-    }
-}
-
-/// When something last went on.
-#[derive(Debug)]
-struct Progress(Mutex<Instant>);
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self(Mutex::new(Instant::now()))
-    }
-}
-
-impl Progress {
-    fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    /// Waits until nothing has gone on for so long.
-    async fn stalled(&self, limit: Duration) {
-        loop {
-            let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.elapsed() >= limit {
-                return;
-            }
-            sleep_until((last + limit).into()).await;
-        }
+        within(self.lanes().timeout(), request).await
     }
 }
 

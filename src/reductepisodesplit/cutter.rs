@@ -234,7 +234,8 @@ impl Cutter {
         self.release(None, orders);
         let mut changes = Vec::new();
         let dropped = self.policy.finish(&mut changes);
-        self.apply(changes, orders)?;
+        let frame_rate = self.formats.frame_rate();
+        self.apply(changes, |_| frame_rate, orders)?;
         Ok(dropped)
     }
 
@@ -296,6 +297,8 @@ impl Cutter {
         if verdict == Verdict::Keep {
             self.release(Some(&buffer), orders);
         }
+        // That of a file which begins with an earlier group.
+        let rate_before = self.formats.frame_rate();
         let begins = |change: &Change| matches!(change, Change::Begin { running_time, .. } if *running_time == unit.running_time);
         let begins_file = entry.is_some() && changes.iter().any(begins);
         if begins_file {
@@ -305,7 +308,12 @@ impl Cutter {
             self.began = true;
             self.file = None;
         }
-        self.apply(changes, orders)?;
+        let rate = self.formats.frame_rate();
+        let rate_from = |begin| match begin == unit.running_time {
+            true => rate,
+            false => rate_before,
+        };
+        self.apply(changes, rate_from, orders)?;
         if verdict == Verdict::Drop {
             self.dropped += 1;
             return Ok(());
@@ -416,6 +424,7 @@ impl Cutter {
     fn apply(
         &mut self,
         changes: Vec<Change>,
+        rate_from: impl Fn(gst::ClockTime) -> Option<gst::Fraction>,
         orders: &mut Vec<Order>,
     ) -> Result<(), LocationError> {
         for change in changes {
@@ -427,7 +436,7 @@ impl Cutter {
                     capture,
                     dropped,
                 } => {
-                    self.files.begin(index, capture)?;
+                    self.files.begin(index, capture, rate_from(running_time))?;
                     if cut {
                         orders.push(Order::CutAt(running_time));
                     }

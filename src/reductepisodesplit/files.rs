@@ -26,6 +26,7 @@ pub struct Finished {
     /// The name that its file gets now.
     pub name: String,
     pub episode: Episode,
+    pub frame_rate: Option<gst::Fraction>,
 }
 
 /// The book of files. Episodes begin and end as the policy decides; splitmuxsink opens and closes
@@ -37,6 +38,8 @@ pub struct Files {
     to_open: VecDeque<Target>,
     /// The file that splitmuxsink writes.
     open: Option<String>,
+    /// Frame rates of episodes, until their files are closed.
+    frame_rates: VecDeque<Option<gst::Fraction>>,
     /// Episodes that have all their access units, until their files are closed.
     ended: VecDeque<Episode>,
     /// Why a file is not to be had.
@@ -44,7 +47,7 @@ pub struct Files {
     totals: Totals,
 }
 
-/// Counts of complete files.
+/// Counts of complete episodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     pub episodes: u64,
@@ -59,6 +62,7 @@ impl Files {
             pattern,
             to_open: VecDeque::new(),
             open: None,
+            frame_rates: VecDeque::new(),
             ended: VecDeque::new(),
             failure: None,
             totals: Totals::default(),
@@ -75,7 +79,9 @@ impl Files {
         &mut self,
         index: u32,
         capture: Option<gst::ClockTime>,
+        frame_rate: Option<gst::Fraction>,
     ) -> Result<(), LocationError> {
+        self.frame_rates.push_back(frame_rate);
         match self.pattern.name(index, capture) {
             Ok(name) => self.to_open.push_back(Target::File(name)),
             Err(error) if index == 0 => return Err(error),
@@ -110,12 +116,20 @@ impl Files {
     /// splitmuxsink has closed its file.
     pub fn close(&mut self) -> Option<Finished> {
         let (name, episode) = (self.open.take()?, self.ended.pop_front()?);
-        self.totals.episodes += 1;
-        self.totals.frames += episode.frames;
-        Some(Finished { name, episode })
+        Some(Finished {
+            name,
+            episode,
+            frame_rate: self.frame_rates.pop_front().flatten(),
+        })
     }
 
-    /// The files that are complete.
+    /// An episode is where it is to be.
+    pub fn count(&mut self, episode: &Episode) {
+        self.totals.episodes += 1;
+        self.totals.frames += episode.frames;
+    }
+
+    /// What was counted.
     pub fn totals(&self) -> Totals {
         self.totals
     }
@@ -130,6 +144,8 @@ impl Files {
 mod tests {
     use super::*;
     use crate::reductepisodesplit::policy::Reason;
+
+    const RATE: Option<gst::Fraction> = Some(gst::Fraction::from_integer(10));
 
     fn files(pattern: &str) -> Files {
         Files::new(Pattern::new(pattern).unwrap())
@@ -151,11 +167,11 @@ mod tests {
     #[test]
     fn files_follow_episodes() {
         let mut files = files("%d.mp4");
-        files.begin(0, None).unwrap();
+        files.begin(0, None, None).unwrap();
         assert_eq!(files.open(), Some(Target::File("0.mp4".into())));
         // The policy is ahead of splitmuxsink.
         files.end(episode(0));
-        files.begin(1, None).unwrap();
+        files.begin(1, None, RATE).unwrap();
         files.end(episode(1));
         assert_eq!(files.open_name(), Some("0.mp4"));
         let finished = files.close().unwrap();
@@ -163,9 +179,13 @@ mod tests {
             (finished.name.as_str(), finished.episode.index),
             ("0.mp4", 0)
         );
+        assert_eq!(finished.frame_rate, None);
+        files.count(&finished.episode);
         assert_eq!(files.open_name(), None);
         assert_eq!(files.open(), Some(Target::File("1.mp4".into())));
-        assert_eq!(files.close().unwrap().episode.index, 1);
+        let finished = files.close().unwrap();
+        assert_eq!((finished.episode.index, finished.frame_rate), (1, RATE));
+        files.count(&finished.episode);
         let totals = Totals {
             episodes: 2,
             frames: 20,
@@ -178,16 +198,19 @@ mod tests {
     #[test]
     fn the_first_name_fails_at_once() {
         let mut files = files("{start}.mp4");
-        assert_eq!(files.begin(0, None), Err(LocationError::NoCaptureTime));
+        assert_eq!(
+            files.begin(0, None, None),
+            Err(LocationError::NoCaptureTime)
+        );
     }
 
     #[test]
     fn a_later_name_fails_after_the_files_before() {
         let mut files = files("clip.mp4");
-        files.begin(0, None).unwrap();
+        files.begin(0, None, None).unwrap();
         files.open();
         files.end(episode(0));
-        assert_eq!(files.begin(1, None), Ok(()));
+        assert_eq!(files.begin(1, None, RATE), Ok(()));
         assert_eq!(files.close().unwrap().name, "clip.mp4");
         assert_eq!(files.take_failure(), Some(LocationError::SameName));
         assert_eq!(files.take_failure(), None);

@@ -18,6 +18,7 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+use super::address;
 use super::children::{Children, NO_FILE};
 use super::cutter::{Cutter, Order};
 use super::edit_list;
@@ -40,6 +41,8 @@ impl ReductEpisodeSplit {
 
     /// The value of the property `stats`.
     pub(super) fn stats(&self) -> gst::Structure {
+        let uploads = self.uploads();
+        let (waiting, retries) = uploads.map_or((0, 0), |uploads| uploads.counts());
         let cutter = self.cutter();
         let cutter = cutter.as_ref();
         let totals = cutter
@@ -49,6 +52,8 @@ impl ReductEpisodeSplit {
             .field("episodes", totals.episodes)
             .field("frames", totals.frames)
             .field("dropped", cutter.map_or(0, Cutter::dropped))
+            .field("waiting", waiting)
+            .field("retries", retries)
             .build()
     }
 
@@ -99,6 +104,7 @@ impl ReductEpisodeSplit {
         pad: &gst::GhostPad,
         buffer: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.wait_for_uploads()?;
         let flow = self.cut(pad, |cutter, orders| cutter.buffer(buffer, orders));
         match flow {
             // After an error that was posted here a source upstream shall post none of its own.
@@ -323,19 +329,20 @@ impl ReductEpisodeSplit {
             return;
         }
         let finished = self.files(Files::close);
-        let Some(Finished { name, episode }) = finished else {
+        let Some(finished) = finished else {
             return;
         };
-        let (bytes, hides) = match publish(&name, episode.shown.as_deref()) {
-            Ok(published) => published,
+        let uploads = self.uploads();
+        let Finished { name, episode, .. } = &finished;
+        let written = finish(name, episode.shown.as_deref(), uploads.is_none());
+        let (bytes, hides) = match written {
+            Ok(written) => written,
             Err(err) => {
-                return self.fail(gst::error_msg!(
+                self.fail(gst::error_msg!(
                     gst::ResourceError::Write,
-                    (
-                        "Could not finish {} as {name}: {err}",
-                        location::part(&name)
-                    )
+                    ("Could not finish {} as {name}: {err}", location::part(name))
                 ));
+                return;
             }
         };
         if !hides {
@@ -352,11 +359,19 @@ impl ReductEpisodeSplit {
         gst::info!(CAT, imp = self, "{name} is complete: {episode:?}");
         if let Some(structure) = closed.structure() {
             let mut structure = structure.to_owned();
-            structure.set("location", &name);
+            if uploads.is_none() {
+                structure.set("location", name);
+            }
             self.post(structure, closed.src());
         }
-        let obj = self.obj();
-        self.post(message(&name, &episode, bytes), Some(obj.upcast_ref()));
+        match uploads {
+            Some(uploads) => self.queue_upload(&uploads, finished, bytes),
+            None => {
+                self.count_complete(episode);
+                let obj = self.obj();
+                self.post(message(name, episode, bytes), Some(obj.upcast_ref()));
+            }
+        }
 
         let failure = self.files(Files::take_failure);
         if let Some(error) = failure {
@@ -364,7 +379,14 @@ impl ReductEpisodeSplit {
         }
     }
 
-    fn post(&self, structure: gst::Structure, src: Option<&gst::Object>) {
+    /// An episode is where it is to be.
+    pub(super) fn count_complete(&self, episode: &Episode) {
+        if let Some(cutter) = self.cutter().as_mut() {
+            cutter.files.count(episode);
+        }
+    }
+
+    pub(super) fn post(&self, structure: gst::Structure, src: Option<&gst::Object>) {
         let message = gst::message::Element::builder(structure)
             .src_if_some(src)
             .build();
@@ -373,12 +395,24 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Posts an error, unless there was one: what follows of it is not another cause.
-    fn fail(&self, message: gst::ErrorMessage) {
-        if !self.failed.swap(true, Ordering::SeqCst) {
+    /// Posts an error, unless there was one: what follows of it is not another cause. Tells if it was
+    /// posted.
+    pub(super) fn fail(&self, message: gst::ErrorMessage) -> bool {
+        let is_first = self.begin_to_fail();
+        if is_first {
             gst::error!(CAT, imp = self, "{message}");
             self.post_error_message(message);
         }
+        is_first
+    }
+
+    /// Nothing goes on after an error. Tells if there was none before.
+    pub(super) fn begin_to_fail(&self) -> bool {
+        let is_first = !self.failed.swap(true, Ordering::SeqCst);
+        if let Some(uploads) = self.uploads() {
+            uploads.give_up();
+        }
+        is_first
     }
 
     /// Whether there was an error in this run.
@@ -397,6 +431,14 @@ impl ReductEpisodeSplit {
 
     fn location_error(&self, error: &LocationError) -> gst::ErrorMessage {
         let location = self.settings.lock().unwrap().location.clone();
+        if address::is_address(&location) && *error == LocationError::NoCaptureTime {
+            return gst::error_msg!(
+                gst::ResourceError::Settings,
+                ("An episode cannot become a record of {location}: the time of a record is the \
+                  capture time, and the buffers have none (GstReferenceTimestampMeta with the caps \
+                  timestamp/x-unix)")
+            );
+        }
         let why = match error {
             LocationError::BadFormat => {
                 "is no file name pattern: it may have one printf form of %d, and other % as %%"
@@ -467,6 +509,12 @@ impl ReductEpisodeSplit {
         }
     }
 
+    /// All that is before EOS of splitmuxsink is done.
+    pub(super) fn pass_eos(&self, message: gst::Message) {
+        *self.eos.lock().unwrap() = Some(message.clone());
+        self.parent_handle_message(message);
+    }
+
     /// GstBin forgets EOS in PAUSED. Sinks that were in PAUSED, too, send it again; splitmuxsink was
     /// in PLAYING all along.
     pub(super) fn repeat_eos(&self) {
@@ -496,8 +544,6 @@ impl ReductEpisodeSplit {
                 ("keyframe-mode=recovery-point does not go with split-mode=at-most")
             ));
         }
-        let pattern =
-            Pattern::new(&settings.location).map_err(|error| self.location_error(&error))?;
         if let (Some(children), Some(properties)) =
             (self.children(), settings.muxer_properties.as_ref())
         {
@@ -510,6 +556,12 @@ impl ReductEpisodeSplit {
             size: settings.size,
             gap_detection: settings.gap_detection,
         };
+        let pattern = match address::is_address(&settings.location) {
+            true => self.begin_uploads(&settings.location)?,
+            false => {
+                Pattern::new(&settings.location).map_err(|error| self.location_error(&error))?
+            }
+        };
         *self.cutter() = Some(Cutter::new(config, pattern));
         Ok(())
     }
@@ -518,33 +570,48 @@ impl ReductEpisodeSplit {
         self.open_gate();
         self.has_run.store(true, Ordering::SeqCst);
         let open = self.files(|files| files.open_name().map(location::part));
-        if let Some(part) = open
-            && !self.has_failed()
-        {
-            gst::element_imp_warning!(
-                self,
-                gst::ResourceError::Write,
-                ("Stopped before the end of the stream: the last episode is incomplete and stays \
-                  {part}")
-            );
-        }
+        let is_uploaded = self.uploads().is_some();
+        let rest = self.end_uploads(open.as_deref());
+        let incomplete = match open.filter(|_| !self.has_failed()) {
+            Some(_) if is_uploaded => Some("the last episode is incomplete and lost".to_owned()),
+            Some(part) => Some(format!("the last episode is incomplete and stays {part}")),
+            None => None,
+        };
+        let text = match (incomplete, rest) {
+            (None, None) => return,
+            (None, Some(rest)) => rest,
+            (Some(incomplete), None) => {
+                format!("Stopped before the end of the stream: {incomplete}")
+            }
+            (Some(incomplete), Some(rest)) => {
+                format!("Stopped before the end of the stream: {incomplete}. {rest}")
+            }
+        };
+        gst::element_imp_warning!(self, gst::ResourceError::Write, ("{text}"));
     }
 }
 
-/// Gives a complete file its edit list, if only parts of it are shown, and its name. Tells its size,
-/// and whether nothing else is shown.
-fn publish(name: &str, shown: Option<&[Range<gst::ClockTime>]>) -> io::Result<(u64, bool)> {
+/// Gives a complete file its edit list, if only parts of it are shown, and its name, if it is `named`
+/// now. Tells its size, and whether nothing else is shown.
+fn finish(
+    name: &str,
+    shown: Option<&[Range<gst::ClockTime>]>,
+    named: bool,
+) -> io::Result<(u64, bool)> {
     let part = location::part(name);
     let hides = match shown {
         Some(shown) => edit_list::show_only(part.as_ref(), shown)?,
         None => true,
     };
     let bytes = fs::metadata(&part)?.len();
-    fs::rename(&part, name)?;
+    if named {
+        fs::rename(&part, name)?;
+    }
     Ok((bytes, hides))
 }
 
-fn message(name: &str, episode: &Episode, bytes: u64) -> gst::Structure {
+/// The message `reduct-episode` about an episode that is where it is to be.
+pub(super) fn message(name: &str, episode: &Episode, bytes: u64) -> gst::Structure {
     gst::Structure::builder("reduct-episode")
         .field("index", episode.index)
         .field("location", name)

@@ -115,6 +115,13 @@ impl Formats {
         self.frame_duration
     }
 
+    /// The frame rate of the running file.
+    pub fn frame_rate(&self) -> Option<gst::Fraction> {
+        self.current
+            .as_ref()
+            .and_then(|current| frame_rate(&current.caps))
+    }
+
     /// What the stream says of itself, and of the rest what the SPS says.
     fn next(&mut self, sps_id: u8) -> Format {
         let mut caps = self.upstream.clone();
@@ -176,9 +183,14 @@ pub fn codec_data(caps: &gst::CapsRef) -> Option<gst::MappedBuffer<gst::buffer::
     codec_data.into_mapped_buffer_readable().ok()
 }
 
-fn frame_duration(caps: &gst::Caps) -> Option<gst::ClockTime> {
+fn frame_rate(caps: &gst::Caps) -> Option<gst::Fraction> {
     let rate = caps.structure(0)?.get::<gst::Fraction>("framerate").ok()?;
-    let numerator = u64::try_from(rate.numer()).ok().filter(|rate| *rate > 0)?;
+    (rate.numer() > 0 && rate.denom() > 0).then_some(rate)
+}
+
+fn frame_duration(caps: &gst::Caps) -> Option<gst::ClockTime> {
+    let rate = frame_rate(caps)?;
+    let numerator = u64::try_from(rate.numer()).ok()?;
     let denominator = u64::try_from(rate.denom()).ok()?;
     gst::ClockTime::SECOND.mul_div_floor(denominator, numerator)
 }
@@ -228,6 +240,7 @@ mod tests {
         assert_eq!(formats.bring_into_force(0), None);
         let frame = 100 * gst::ClockTime::MSECOND;
         assert_eq!(formats.frame_duration(), Some(frame));
+        assert_eq!(formats.frame_rate(), Some(gst::Fraction::new(10, 1)));
     }
 
     #[test]
@@ -257,5 +270,8 @@ mod tests {
         let mut formats = formats();
         formats.set_caps(caps(20));
         assert_eq!(formats.difference(0), Difference::Other);
+        assert_eq!(formats.frame_rate(), Some(gst::Fraction::new(10, 1)));
+        formats.bring_into_force(0);
+        assert_eq!(formats.frame_rate(), Some(gst::Fraction::new(20, 1)));
     }
 }

@@ -28,13 +28,26 @@
  * What is outside the segment, but needed by a decoder, is in the file and not shown: the file gets an
  * edit list (ISO/IEC 14496-12, 8.6.6). A fragmented file has no room for that, and shows it.
  *
+ * With `location=reduct://host:8383/bucket/entry` (`reducts://` with TLS; parameters `ca-cert`,
+ * `verify-ssl`, `timeout`, `retries`, `base-path`) each episode becomes a record of a ReductStore
+ * entry: content type `video/mp4`, time of the record = capture time of what is shown first, labels
+ * `fps` (if it is known), `duration` (in nanoseconds), `frames` and `reason`. Its file is written to a
+ * temporary folder and streamed from there, beside the stream; when more than four files wait, the
+ * stream does, too. EOS comes after the last record. What fails for a cause that may pass is tried
+ * again, with a warning. A record of the same time, type and length that is there already counts as
+ * the episode. What is complete and cannot be uploaded stays in the folder, and the error, or a warning
+ * when the element stops, names it. The API token is best given by the environment variable
+ * `REDUCT_API_TOKEN`.
+ *
  * A file is called `NAME.part` until it is complete. Pipelines that are stopped before the end of
  * the stream leave such a file; with `gst-launch-1.0 -e` an interrupted stream ends properly.
  *
- * After each episode there is an element message `reduct-episode` with the fields
+ * After each episode, in a file that is complete or a record that the server has acknowledged, there is
+ * an element message `reduct-episode` with the fields
  *
  * * `index` (guint): number of the episode, from 0
- * * `location` (string): name of the file, complete by now
+ * * `location` (string): name of the file, or address of the record as `reductsrc` takes it:
+ *   `reduct://host:8383/bucket/entry?start=1749803453273752&stop=1749803453273753`
  * * `start` (guint64): capture time of what is shown first in µs since the Unix epoch; only if the
  *   buffers have a #GstReferenceTimestampMeta with the caps `timestamp/x-unix`
  * * `duration` (GstClockTime): how long it is shown
@@ -45,7 +58,8 @@
  * * `reason` (string): why it ended: `duration`, `size`, `gap`, `format` or `eos`
  *
  * The messages of splitmuxsink pass, too: `splitmuxsink-fragment-opened` with the name of the file
- * that is written, `splitmuxsink-fragment-closed` with its final name. As with splitmuxsink, a
+ * that is written, `splitmuxsink-fragment-closed` with its final name (with that of the temporary file
+ * if it becomes a record). As with splitmuxsink, a
  * synchronous handler of these messages must not call into it.
  *
  * Behind a demuxer or a tee the bin needs a queue, as any sink does: it lets nothing in before
@@ -57,16 +71,20 @@
  * gst-launch-1.0 -e videotestsrc ! x264enc ! reductepisodesplit duration=60000000000
  * ```
  */
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{LazyLock, Mutex};
 
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+use super::address;
 use super::children::{Children, NO_FILE};
 use super::cutter::Cutter;
+use super::uploads::Running;
 use super::{CAT, KeyframeMode, SplitMode};
+use crate::client::Token;
+use crate::connection::ConnectionSettings;
 
 const DEFAULT_LOCATION: &str = "episode_%05d.mp4";
 
@@ -78,6 +96,7 @@ pub(super) struct Settings {
     pub keyframe_mode: KeyframeMode,
     pub gap_detection: bool,
     pub location: String,
+    pub api_token: Token,
     pub muxer_properties: Option<gst::Structure>,
     pub send_keyframe_requests: bool,
 }
@@ -91,6 +110,7 @@ impl Default for Settings {
             keyframe_mode: KeyframeMode::default(),
             gap_detection: true,
             location: DEFAULT_LOCATION.into(),
+            api_token: ConnectionSettings::default().api_token,
             muxer_properties: None,
             send_keyframe_requests: false,
         }
@@ -105,6 +125,8 @@ pub struct ReductEpisodeSplit {
     pub(super) settings: Mutex<Settings>,
     pub(super) children: Mutex<Option<Children>>,
     pub(super) cutter: Mutex<Option<Cutter>>,
+    /// For episodes that become records.
+    pub(super) uploads: Mutex<Option<Running>>,
     /// EOS of splitmuxsink, which GstBin forgets in PAUSED.
     pub(super) eos: Mutex<Option<gst::Message>>,
     /// There was an error in this run.
@@ -159,6 +181,7 @@ impl ObjectSubclass for ReductEpisodeSplit {
             settings: Default::default(),
             children: Default::default(),
             cutter: Default::default(),
+            uploads: Default::default(),
             eos: Default::default(),
             failed: Default::default(),
             has_run: Default::default(),
@@ -204,9 +227,21 @@ impl ObjectImpl for ReductEpisodeSplit {
                     .blurb(
                         "Pattern of file names: one printf form of %d for the index, {start} for \
                          the capture time (20250613T083053.273752Z), {start-us} for the same in \
-                         µs since the Unix epoch",
+                         µs since the Unix epoch. Or the address of a ReductStore entry, in which \
+                         each episode becomes a record: reduct://host:8383/bucket/entry, reducts:// \
+                         with TLS; parameters: ca-cert, verify-ssl, timeout, retries, base-path",
                     )
                     .default_value(DEFAULT_LOCATION)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecString::builder("api-token")
+                    .nick("API token")
+                    .blurb(
+                        "API token of the server that location is the address of; cannot be read \
+                         back (environment: REDUCT_API_TOKEN, preferred, as command lines can be \
+                         seen by others)",
+                    )
+                    .write_only()
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecBoxed::builder::<gst::Structure>("muxer-properties")
@@ -233,8 +268,10 @@ impl ObjectImpl for ReductEpisodeSplit {
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                     .nick("Statistics")
                     .blurb(
-                        "Counts of this run: episodes (complete files), frames (access units in \
-                         them), dropped (access units that cannot be decoded); all uint64",
+                        "Counts of this run: episodes (complete, as files or records), frames \
+                         (access units in them), dropped (access units that cannot be decoded), \
+                         waiting (complete files that wait for their upload), retries (uploads that \
+                         are tried again); all uint64",
                     )
                     .read_only()
                     .build(),
@@ -266,7 +303,12 @@ impl ObjectImpl for ReductEpisodeSplit {
             "gap-detection" => settings.gap_detection = value.get().expect("type checked upstream"),
             "location" => {
                 let location: Option<String> = value.get().expect("type checked upstream");
-                settings.location = location.unwrap_or_else(|| DEFAULT_LOCATION.into());
+                // The property can be read and is in dot files.
+                settings.location =
+                    location.map_or_else(|| DEFAULT_LOCATION.into(), |text| address::shown(&text));
+            }
+            "api-token" => {
+                settings.api_token = Token::new(value.get().expect("type checked upstream"));
             }
             "muxer-properties" => {
                 settings.muxer_properties = value.get().expect("type checked upstream");
@@ -319,7 +361,8 @@ impl ElementImpl for ReductEpisodeSplit {
             gst::subclass::ElementMetadata::new(
                 "Episode splitter",
                 "Sink/Muxer/Video/File",
-                "Writes H.264 as MP4 files that begin at keyframes and end at limits and gaps",
+                "Writes H.264 as MP4 files or ReductStore records that begin at keyframes and end \
+                 at limits and gaps",
                 env!("CARGO_PKG_AUTHORS"),
             )
         });
@@ -352,6 +395,10 @@ impl ElementImpl for ReductEpisodeSplit {
             self.post_error_message(message);
             gst::StateChangeError
         })?;
+        if transition == gst::StateChange::PausedToReady {
+            // Whoever waits for an upload is a thread that splitmuxsink or the pad waits for.
+            self.stop_uploads();
+        }
         let changed = self
             .change_splitter_state(transition)
             .and_then(|()| self.parent_change_state(transition));
@@ -374,10 +421,7 @@ impl BinImpl for ReductEpisodeSplit {
         match message.view() {
             // splitmuxsink waits for its first file on its own.
             gst::MessageView::AsyncStart(_) | gst::MessageView::AsyncDone(_) => {}
-            gst::MessageView::Eos(_) => {
-                *self.eos.lock().unwrap() = Some(message.clone());
-                self.parent_handle_message(message);
-            }
+            gst::MessageView::Eos(_) => self.take_eos(message),
             gst::MessageView::Element(element) => {
                 let structure = element.structure();
                 let location =
@@ -390,7 +434,7 @@ impl BinImpl for ReductEpisodeSplit {
                 }
             }
             gst::MessageView::Error(error) => {
-                if !self.failed.swap(true, Ordering::SeqCst) {
+                if self.begin_to_fail() {
                     self.parent_handle_message(message);
                 } else {
                     gst::debug!(CAT, imp = self, "Follows of an error: {}", error.error());

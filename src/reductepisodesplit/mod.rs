@@ -6,13 +6,15 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! `reductepisodesplit`: H.264 into MP4 episodes.
+//! `reductepisodesplit`: H.264 into MP4 episodes, files or records.
 
 use std::sync::LazyLock;
 
 use gst::glib;
 use gst::prelude::*;
 
+mod address;
+mod backlog;
 mod children;
 mod cutter;
 mod edit_list;
@@ -23,6 +25,7 @@ mod imp;
 mod intake;
 mod location;
 mod policy;
+mod uploads;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(

@@ -14,8 +14,13 @@ use crate::h264::Damage;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     Damage(Damage),
+    /// By its content type it should be one.
+    NoMp4,
     /// It is something else, by its content type.
-    ContentType(String),
+    ContentType {
+        found: String,
+        expected: &'static str,
+    },
 }
 
 /// Records in a row with the same fault are told of once when they begin, and once when they end.
@@ -39,7 +44,7 @@ impl FaultLog {
     /// Notes the record at `time`. Appends what there is to tell to `texts`.
     pub fn note(&mut self, time: u64, fault: Option<Fault>, texts: &mut Vec<String>) {
         let row = match fault {
-            Some(Fault::ContentType(_)) => &mut self.foreign,
+            Some(Fault::ContentType { .. }) => &mut self.foreign,
             _ => &mut self.damage,
         };
         if let (Some(row), Some(fault)) = (row.as_mut(), &fault)
@@ -85,9 +90,12 @@ pub fn describe(time: u64, fault: &Fault) -> String {
              it (property parameter-set-lookback)"
         ),
         Fault::Damage(damage) => format!("The record at {time} µs is damaged: {damage}"),
-        Fault::ContentType(content_type) => format!(
-            "The record at {time} µs is '{content_type}', not 'video/h264'. An entry with other \
-             records needs a condition (property when) or a range that leaves them out"
+        Fault::NoMp4 => format!(
+            "The record at {time} µs is damaged: it has no box 'moov', and is no MP4 file then"
+        ),
+        Fault::ContentType { found, expected } => format!(
+            "The record at {time} µs is '{found}', not {expected}. An entry with other records \
+             needs a condition (property when) or a range that leaves them out"
         ),
     }
 }
@@ -145,7 +153,12 @@ mod tests {
 
     #[test]
     fn foreign_records_are_one_row_wherever_they_are() {
-        let foreign = || Some(Fault::ContentType("image/jpeg".into()));
+        let foreign = || {
+            Some(Fault::ContentType {
+                found: "image/jpeg".into(),
+                expected: "'video/h264'",
+            })
+        };
         let texts = told(&[
             (1, foreign()),
             (2, None),

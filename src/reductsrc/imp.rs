@@ -11,7 +11,7 @@
  * @see_also: reductepisodesplit
  *
  * Reads H.264 records of an entry of a ReductStore bucket and pushes them as access units, in the
- * order of their times.
+ * order of their times; or MP4 files, the episodes.
  *
  * Records have the content type `video/h264` and hold whole NAL units in Annex B format: one
  * access unit, a group of pictures, or any other number of them. The time of a record is the
@@ -23,6 +23,14 @@
  * i-th frame of a record has the slot i frames after the record's time, and the k-th frame of a coded
  * video sequence in output order (by its picture order count, ITU-T H.264, 8.2.1) is shown in the
  * sequence's k-th slot. DTS always grows and is never after PTS.
+ *
+ * An entry whose first record is `video/mp4` holds episodes, as `reductepisodesplit` writes them. Each
+ * is pushed as one list of buffers that are the file, with the caps `video/quicktime, variant=iso`.
+ * The first buffer has DISCONT, the time of the record as capture time and, as the others, its place
+ * in the file as offset. A demuxer directly behind the source plays several episodes one after another
+ * (each begins with a stream-start event of the same stream, and a TIME segment that has what the
+ * file's edit list shows); other elements may be behind the demuxer, not before it. Such an entry
+ * cannot be sought in.
  *
  * A range begins with its first keyframe, or as `start-mode` says, and ends as `stop-mode` says.
  * Several `ranges` are one stream whose running time has no holes. The element handles `reduct://`
@@ -73,6 +81,8 @@ use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
 
+use super::downstream::{self, Taker};
+use super::episodes;
 use super::pass::Step;
 use super::settings::{DEFAULT_LOOKBACK, DEFAULT_POLL_INTERVAL_MS, Settings};
 use super::stats::Stats;
@@ -103,15 +113,31 @@ pub struct ReductSrc {
 }
 
 impl ReductSrc {
-    /// Does what the stream says until there is a buffer.
-    fn next_buffer(&self, stream: &mut Stream) -> Result<gst::Buffer, gst::FlowError> {
+    /// Does what the stream says until there is something to push.
+    fn next_buffer(&self, stream: &mut Stream) -> Result<CreateSuccess, gst::FlowError> {
         loop {
             match stream.next(&self.flushing) {
                 Ok(Step::Push(buffer)) => {
                     self.tell_of_duration();
-                    return Ok(buffer);
+                    let now = self.obj().current_running_time();
+                    if let Some(latency) = stream.arrive(&buffer, now) {
+                        self.change_latency(latency);
+                    }
+                    return Ok(CreateSuccess::NewBuffer(buffer));
+                }
+                Ok(Step::Episode(episode)) => {
+                    if stream.has_pushed_episode() {
+                        self.begin_stream_again().inspect_err(|_| stream.fail())?;
+                    }
+                    let now = self.obj().current_running_time();
+                    self.begin_segment(&stream.place_episode(&episode, now))?;
+                    self.tell_of_duration();
+                    return Ok(CreateSuccess::NewBufferList(episode.file));
                 }
                 Ok(Step::Caps(caps)) => {
+                    if caps == episodes::caps() {
+                        self.is_seekable.store(false, Ordering::SeqCst);
+                    }
                     gst::debug!(CAT, imp = self, "Setting caps {caps}");
                     self.obj().set_caps(&caps).map_err(|err| {
                         gst::debug!(CAT, imp = self, "Caps refused: {err}");
@@ -126,14 +152,7 @@ impl ReductSrc {
                 }
                 Ok(Step::Segment(segment)) => {
                     let segment = stream.place(segment, self.obj().current_running_time());
-                    gst::debug!(CAT, imp = self, "New segment {segment:?}");
-                    *self.segment_time.lock().unwrap() = segment
-                        .downcast_ref::<gst::ClockTime>()
-                        .and_then(|segment| segment.time());
-                    self.obj().new_segment(&segment).map_err(|err| {
-                        gst::error!(CAT, imp = self, "Segment refused: {err}");
-                        gst::FlowError::Error
-                    })?;
+                    self.begin_segment(&segment)?;
                 }
                 Ok(Step::Warn(text)) => {
                     gst::element_imp_warning!(self, gst::StreamError::Decode, ("{text}"));
@@ -158,6 +177,43 @@ impl ReductSrc {
                 }
             }
         }
+    }
+
+    fn begin_segment(&self, segment: &gst::Segment) -> Result<(), gst::FlowError> {
+        gst::debug!(CAT, imp = self, "New segment {segment:?}");
+        *self.segment_time.lock().unwrap() = segment
+            .downcast_ref::<gst::ClockTime>()
+            .and_then(|segment| segment.time());
+        self.obj().new_segment(segment).map_err(|err| {
+            gst::error!(CAT, imp = self, "Segment refused: {err}");
+            gst::FlowError::Error
+        })
+    }
+
+    /// Another file begins, of the same stream: upon this event demuxers expect headers again.
+    fn begin_stream_again(&self) -> Result<(), gst::FlowError> {
+        let obj = self.obj();
+        if let Taker::DemuxerBehind { demuxer, other } = downstream::taker(obj.src_pad()) {
+            // A queue ends for good with the first file, and may neither fail nor go on (1.22).
+            self.post_error_message(gst::error_msg!(
+                gst::StreamError::Demux,
+                ("There is more than one episode, and {demuxer} behind {other} would take the \
+                  first one only. Put {other} behind {demuxer}, or read one episode, from its time \
+                  (property start) to the next µs (property stop)")
+            ));
+            return Err(gst::FlowError::Flushing);
+        }
+        let last = obj.src_pad().sticky_event::<gst::event::StreamStart>(0);
+        if let Some(last) = last {
+            let event = gst::event::StreamStart::builder(last.stream_id())
+                .flags(last.stream_flags())
+                .group_id_if_some(last.group_id())
+                .build();
+            if !obj.src_pad().push_event(event) {
+                gst::debug!(CAT, imp = self, "Nobody takes the begin of the stream");
+            }
+        }
+        Ok(())
     }
 
     /// Prepares a run: checked settings and a stream that has asked nothing of the server.
@@ -413,7 +469,7 @@ impl ObjectImpl for ReductSrc {
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                     .nick("Statistics")
                     .blurb(
-                        "Counts of this run: records, bytes, access-units, gaps, damaged (records \
+                        "Counts of this run: records, bytes, access-units, episodes, gaps, damaged (records \
                          with something that cannot be read), dropped (access units that cannot \
                          be decoded, as before the first keyframe of a range), skipped (records sent twice or out of range), evicted \
                          (gaps where the server deleted what was still to be read), retries, \
@@ -475,6 +531,39 @@ impl ObjectImpl for ReductSrc {
             }
             gst::PadProbeReturn::Ok
         });
+        // Buffers are what came over the network, and from nobody's pool. A queue may not answer once
+        // who is behind it is at its end (1.22).
+        let queries = gst::PadProbeType::QUERY_DOWNSTREAM | gst::PadProbeType::PUSH;
+        obj.src_pad()
+            .add_probe(queries, |_, info| match info.query() {
+                Some(query) if query.type_() == gst::QueryType::Allocation => {
+                    gst::PadProbeReturn::Drop
+                }
+                _ => gst::PadProbeReturn::Ok,
+            });
+        // A demuxer is at its end with each file. There may be more of them.
+        let lists = gst::PadProbeType::BUFFER_LIST;
+        obj.src_pad().add_probe(lists, |pad, info| {
+            let taken = match info.data.take() {
+                Some(gst::PadProbeData::BufferList(file)) => Ok(file),
+                other => Err(other),
+            };
+            let file = match taken {
+                Ok(file) => file,
+                Err(other) => {
+                    info.data = other;
+                    return gst::PadProbeReturn::Ok;
+                }
+            };
+            let peer = pad.peer().ok_or(gst::FlowError::NotLinked);
+            info.flow_res = match peer.and_then(|peer| peer.chain_list(file)) {
+                Err(gst::FlowError::Eos) if downstream::taker(pad) == Taker::Demuxer => {
+                    Ok(gst::FlowSuccess::Ok)
+                }
+                flow => flow,
+            };
+            gst::PadProbeReturn::Handled
+        });
     }
 }
 
@@ -486,7 +575,8 @@ impl ElementImpl for ReductSrc {
             gst::subclass::ElementMetadata::new(
                 "ReductStore source",
                 "Source/Network/Video",
-                "Reads H.264 records of a ReductStore entry as access units with capture times",
+                "Reads H.264 records of a ReductStore entry as access units with capture times, or \
+                 MP4 episodes",
                 env!("CARGO_PKG_AUTHORS"),
             )
         });
@@ -495,10 +585,12 @@ impl ElementImpl for ReductSrc {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let caps = gst::Caps::builder("video/x-h264")
+            let h264 = gst::Structure::builder("video/x-h264")
                 .field("stream-format", "byte-stream")
                 .field("alignment", "au")
                 .build();
+            let mut caps: gst::Caps = [h264].into_iter().collect();
+            caps.merge(episodes::caps());
             let template = gst::PadTemplate::new(
                 "src",
                 gst::PadDirection::Src,
@@ -682,14 +774,9 @@ impl PushSrcImpl for ReductSrc {
         let stream = self.stream.lock().unwrap().take();
         let mut stream = stream.ok_or(gst::FlowError::Flushing)?;
         stream.come_back();
-        let buffer = self.next_buffer(&mut stream);
-        if let Ok(buffer) = &buffer
-            && let Some(latency) = stream.arrive(buffer, self.obj().current_running_time())
-        {
-            self.change_latency(latency);
-        }
+        let created = self.next_buffer(&mut stream);
         stream.leave();
         *self.stream.lock().unwrap() = Some(stream);
-        buffer.map(CreateSuccess::NewBuffer)
+        created
     }
 }

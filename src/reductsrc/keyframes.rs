@@ -15,6 +15,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::kind::Kind;
 use crate::client::{Record, View};
 use crate::h264::{Pictures, between_nal_units, pictures};
 
@@ -146,8 +147,11 @@ impl Search {
     /// Takes the next record of the window.
     pub fn add(&mut self, record: &Record) {
         self.found.records += 1;
-        self.found.labels += u64::from(record.keyframe.is_some());
-        let pictures = match record.keyframe {
+        // An episode begins with a keyframe, and is nothing to begin within.
+        let is_episode = Kind::of(record) == Some(Kind::Episode);
+        let label = is_episode.then_some(true).or(record.keyframe);
+        self.found.labels += u64::from(label.is_some());
+        let pictures = match label {
             Some(true) => Pictures::Keyframe,
             Some(false) => Pictures::Some,
             None => pictures(&between_nal_units(record.chunks.clone())),
@@ -165,6 +169,7 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reductsrc::episodes;
 
     const SECOND: u64 = 1_000_000;
     const IDR: &[u8] = &[0, 0, 1, 0x65, 0x88];
@@ -230,6 +235,20 @@ mod tests {
         assert_eq!(search.next_window(&mut keyframes), None);
         let known = keyframes.at_or_before(99 * SECOND, 0);
         assert_eq!(known, Known::Keyframe(95 * SECOND));
+    }
+
+    #[test]
+    fn episodes_are_keyframes() {
+        let mut keyframes = Keyframes::default();
+        let mut search = Search::new(100 * SECOND, 0);
+        search.next_window(&mut keyframes);
+        search.add(&Record {
+            content_type: episodes::CONTENT_TYPE.into(),
+            ..record(98 * SECOND, None, &[])
+        });
+        assert_eq!(search.next_window(&mut keyframes), None);
+        let known = keyframes.at_or_before(99 * SECOND, 0);
+        assert_eq!(known, Known::Keyframe(98 * SECOND));
     }
 
     #[test]

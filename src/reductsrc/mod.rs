@@ -6,7 +6,7 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! `reductsrc`: H.264 out of ReductStore.
+//! `reductsrc`: H.264 and episodes out of ReductStore.
 
 use std::sync::LazyLock;
 
@@ -14,13 +14,17 @@ use gst::glib;
 use gst::prelude::*;
 
 mod damage;
+mod downstream;
 mod entrance;
+mod episodes;
 mod exit;
 mod extent;
 mod imp;
 mod keyframes;
+mod kind;
 mod live;
 mod lookback;
+mod mp4;
 mod pass;
 mod program;
 mod reorder;

@@ -12,11 +12,14 @@ use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use super::damage::{self, Fault, FaultLog};
 use super::entrance::{Arrival, Begin, Entrance, TooLate};
+use super::episodes::{self, Episode};
 use super::exit::Exit;
+use super::kind::Kind;
 use super::lookback::Lookback;
 use super::reorder::{Reorder, Stamp};
 use super::segments::{Segments, Show};
@@ -26,7 +29,7 @@ use super::whole_records::WholeRecords;
 use super::{CAT, OnError};
 use crate::capture_time::{RECORD_TIME, UNIX_TIME};
 use crate::client::{
-    Access, Event, Flushed, Flushing, H264, Query, ReadError, Record, RecordReader, View,
+    Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
 };
 use crate::frame_rate;
 use crate::h264::{
@@ -38,6 +41,8 @@ use crate::h264::{
 #[derive(Debug)]
 pub struct Common {
     pub access: Arc<Access>,
+    /// What the first record holds, and what all have to hold.
+    pub kind: OnceLock<Kind>,
     pub on_error: OnError,
     /// How far to look back for parameter sets, in µs.
     pub lookback: u64,
@@ -104,6 +109,8 @@ pub enum Step {
     Retry(String),
     /// One access unit.
     Push(gst::Buffer),
+    /// All of an episode.
+    Episode(Box<Episode>),
     /// All records are read.
     End,
     /// Nothing more can be read. What came before is pushed by now.
@@ -130,8 +137,8 @@ pub struct Pass {
     is_beyond: bool,
     whole: WholeRecords,
     faults: FaultLog,
-    /// The first damage, as long as there is no access unit.
-    only_damage: Option<(u64, Damage)>,
+    /// The first damage, as long as nothing else came.
+    only_damage: Option<(u64, Fault)>,
     /// `fps` of the attachment `$video`.
     attached_rate: Option<gst::Fraction>,
     /// Access units and slots come in the same order, but not always at the same time.
@@ -297,8 +304,9 @@ impl Pass {
 
     /// All records before the stop are read. Some ends are after it.
     fn end_range(&mut self) -> Result<(), ReadError> {
-        let is_beyond =
-            matches!(self.scope.end, End::Keyframe | End::Shown) && !self.common.access.is_over();
+        let goes_beyond = matches!(self.scope.end, End::Keyframe | End::Shown);
+        let has_groups = self.common.kind.get() != Some(&Kind::Episode);
+        let is_beyond = goes_beyond && has_groups && !self.common.access.is_over();
         let beyond = self.scope.stop.filter(|_| is_beyond);
         match beyond {
             Some(stop) if !mem::replace(&mut self.is_beyond, true) => {
@@ -325,8 +333,16 @@ impl Pass {
         self.common.stats.records.fetch_add(1, Ordering::Relaxed);
         self.common.stats.bytes.fetch_add(bytes, Ordering::Relaxed);
 
-        if !is_h264(&record) {
-            let fault = Fault::ContentType(record.content_type);
+        let kind = Kind::of(&record);
+        if let (Some(kind), None) = (kind, self.common.kind.get()) {
+            let _ = self.common.kind.set(kind); // Nobody else does.
+        }
+        let expected = self.common.kind.get().copied();
+        if kind.is_none() || kind != expected {
+            let fault = Fault::ContentType {
+                found: record.content_type,
+                expected: Kind::expected(expected),
+            };
             // An entry of something else is not to be read to its end.
             let first = self.common.stats.records.load(Ordering::Relaxed) == 1;
             if first || self.common.on_error == OnError::Stop {
@@ -336,6 +352,9 @@ impl Pass {
             self.common.stats.damaged.fetch_add(1, Ordering::Relaxed);
             self.tell(record.time, Some(fault));
             return Ok(());
+        }
+        if kind == Some(Kind::Episode) {
+            return self.add_episode(record);
         }
         let record = Record {
             chunks: between_nal_units(record.chunks),
@@ -364,6 +383,24 @@ impl Pass {
         self.split(&record)
     }
 
+    /// Takes a record that is a file.
+    fn add_episode(&mut self, record: Record) -> Result<(), gst::ErrorMessage> {
+        let stats = self.common.stats.clone();
+        let time = record.time;
+        let Some(episode) = Episode::new(record, clock_time(time)?) else {
+            stats.damaged.fetch_add(1, Ordering::Relaxed);
+            return self.note_fault(time, Fault::NoMp4);
+        };
+        self.tell(time, None);
+        stats.extent.hear_of_newest(time);
+        let length = episode.movie.length.unwrap_or_default();
+        stats.extent.hear_of_record(length);
+        stats.episodes.fetch_add(1, Ordering::Relaxed);
+        self.announce(episodes::caps());
+        self.steps.push_back(Step::Episode(episode.into()));
+        Ok(())
+    }
+
     /// Takes one event of a window of the search, or goes on with the next one.
     fn look_back(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
         let Source::LookingBack(looking) = &mut self.source else {
@@ -371,7 +408,7 @@ impl Pass {
         };
         if let Some(window) = &mut looking.window {
             match window.next(flushing)? {
-                Some(Event::Record(record)) if is_h264(&record) => {
+                Some(Event::Record(record)) if Kind::of(&record) == Some(Kind::H264) => {
                     for piece in between_nal_units(record.chunks) {
                         looking.search.add(&piece);
                     }
@@ -422,15 +459,7 @@ impl Pass {
         }
         self.note_begins(*time, pushed);
         self.note_damage(*time, pushed.damage)?;
-        let clock_time = time.checked_mul(1000).filter(|time| *time < u64::MAX);
-        let clock_time = clock_time
-            .map(gst::ClockTime::from_nseconds)
-            .ok_or_else(|| {
-                gst::error_msg!(
-                    gst::StreamError::Format,
-                    ("The record at {time} µs is beyond the time that GStreamer can count")
-                )
-            })?;
+        let clock_time = clock_time(*time)?;
         let rate = self.frame_rate(record);
         if let Some(rate) = rate {
             let length = timeline::frames(pushed.begun, rate);
@@ -471,18 +500,27 @@ impl Pass {
                 .stats
                 .damaged
                 .fetch_add(u64::from(is_broken), Ordering::Relaxed);
-            if is_broken && self.common.on_error == OnError::Stop {
-                let text = damage::describe(time, &Fault::Damage(damage));
-                return Err(gst::error_msg!(
-                    gst::StreamError::Decode,
-                    ("{text}. With on-error=skip it would be left out")
-                ));
-            }
-            if is_broken && self.common.stats.access_units.load(Ordering::Relaxed) == 0 {
-                self.only_damage.get_or_insert((time, damage));
+            if is_broken {
+                return self.note_fault(time, Fault::Damage(damage));
             }
         }
         self.tell(time, damage.map(Fault::Damage));
+        Ok(())
+    }
+
+    /// Tells of what is wrong with a record, or ends with it.
+    fn note_fault(&mut self, time: u64, fault: Fault) -> Result<(), gst::ErrorMessage> {
+        if self.common.on_error == OnError::Stop {
+            let text = damage::describe(time, &fault);
+            return Err(gst::error_msg!(
+                gst::StreamError::Decode,
+                ("{text}. With on-error=skip it would be left out")
+            ));
+        }
+        if !self.common.stats.has_delivered() {
+            self.only_damage.get_or_insert((time, fault.clone()));
+        }
+        self.tell(time, Some(fault));
         Ok(())
     }
 
@@ -518,10 +556,10 @@ impl Pass {
         if self.is_too_late {
             return Step::End;
         }
-        let delivered = self.common.stats.access_units.load(Ordering::Relaxed);
-        match self.only_damage.filter(|_| delivered == 0) {
-            Some((time, damage)) => {
-                let text = damage::describe(time, &Fault::Damage(damage));
+        let has_delivered = self.common.stats.has_delivered();
+        match self.only_damage.take().filter(|_| !has_delivered) {
+            Some((time, fault)) => {
+                let text = damage::describe(time, &fault);
                 Step::Fail(gst::error_msg!(
                     gst::StreamError::Decode,
                     ("No record in the range can be used. {text}")
@@ -717,12 +755,16 @@ impl Pass {
         }
     }
 
-    fn push(&mut self, unit: AccessUnit, stamp: Stamp) {
-        let caps = caps(stamp.frame_rate);
+    /// Has these caps in force for what follows.
+    fn announce(&mut self, caps: gst::Caps) {
         if self.caps.as_ref() != Some(&caps) {
             self.caps = Some(caps.clone());
             self.steps.push_back(Step::Caps(caps));
         }
+    }
+
+    fn push(&mut self, unit: AccessUnit, stamp: Stamp) {
+        self.announce(caps(stamp.frame_rate));
         if let Some(start) = stamp.segment {
             let segment = self.segments.next(start, stamp.pts);
             self.steps.push_back(Step::Segment(segment));
@@ -744,10 +786,15 @@ fn is_keyframe(unit: &AccessUnit) -> bool {
     unit.idr || unit.recovery_point.is_some()
 }
 
-fn is_h264(record: &Record) -> bool {
-    // Parameters may follow the type (RFC 9110, 8.3.1).
-    let essence = record.content_type.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case(H264)
+/// The time of a record.
+fn clock_time(time: u64) -> Result<gst::ClockTime, gst::ErrorMessage> {
+    let nseconds = time.checked_mul(1000).filter(|time| *time < u64::MAX);
+    nseconds.map(gst::ClockTime::from_nseconds).ok_or_else(|| {
+        gst::error_msg!(
+            gst::StreamError::Format,
+            ("The record at {time} µs is beyond the time that GStreamer can count")
+        )
+    })
 }
 
 fn caps(frame_rate: Option<gst::Fraction>) -> gst::Caps {

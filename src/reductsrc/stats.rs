@@ -22,6 +22,7 @@ pub struct Stats {
     pub records: AtomicU64,
     pub bytes: AtomicU64,
     pub access_units: AtomicU64,
+    pub episodes: AtomicU64,
     pub gaps: AtomicU64,
     /// Records with something that cannot be read.
     pub damaged: AtomicU64,
@@ -32,6 +33,12 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Whether any record could be used.
+    pub fn has_delivered(&self) -> bool {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        count(&self.access_units) + count(&self.episodes) > 0
+    }
+
     /// The value of the property.
     pub fn structure(&self) -> gst::Structure {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -39,6 +46,7 @@ impl Stats {
             .field("records", count(&self.records))
             .field("bytes", count(&self.bytes))
             .field("access-units", count(&self.access_units))
+            .field("episodes", count(&self.episodes))
             .field("gaps", count(&self.gaps))
             .field("damaged", count(&self.damaged))
             .field("dropped", count(&self.dropped))

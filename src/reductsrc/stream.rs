@@ -9,13 +9,14 @@
 //! What the source pushes, piece by piece: the state of the streaming thread.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use gst::ClockTime;
 
 use super::entrance::Begin;
+use super::episodes::{Episode, Row};
 use super::keyframes::{Keyframes, Known, Search};
 use super::live::Live;
 use super::pass::{Common, End, Pass, Scope, Step};
@@ -88,6 +89,7 @@ pub struct Stream {
     /// How far running time is.
     reached: ClockTime,
     has_pushed: bool,
+    row: Row,
     segment: gst::FormattedSegment<ClockTime>,
     caps: Option<gst::Caps>,
     /// For a recording that is followed.
@@ -147,6 +149,7 @@ impl Stream {
         let access = Access::new(settings.connection, settings.records, reader_stats);
         let common = Common {
             access: Arc::new(access),
+            kind: OnceLock::new(),
             on_error: settings.on_error,
             lookback: settings.lookback.useconds(),
             set_rate: settings.frame_rate,
@@ -170,6 +173,7 @@ impl Stream {
             keyframes: Keyframes::default(),
             reached: ClockTime::ZERO,
             has_pushed: false,
+            row: Row::default(),
             segment: gst::FormattedSegment::new(),
             caps: None,
             live,
@@ -212,6 +216,16 @@ impl Stream {
         self.state = State::Next;
     }
 
+    /// Whether there was an episode before the one that is next.
+    pub fn has_pushed_episode(&self) -> bool {
+        self.row.has_begun()
+    }
+
+    /// Nothing more is to come after an error.
+    pub fn fail(&mut self) {
+        self.state = State::Failed;
+    }
+
     /// What is read.
     pub fn access(&self) -> &Arc<Access> {
         &self.common.access
@@ -233,6 +247,21 @@ impl Stream {
             self.segment = segment.clone();
         }
         segment
+    }
+
+    /// The segment of an episode that is next.
+    pub fn place_episode(&mut self, episode: &Episode, now: Option<ClockTime>) -> gst::Segment {
+        let zero = match self.zeros {
+            Some(zeros) => zeros.stream,
+            None => {
+                let time = episode.capture.useconds();
+                self.set_zeros(time, time);
+                episode.capture
+            }
+        };
+        let stream_time = episode.capture.saturating_sub(zero);
+        let segment = self.row.place(episode, stream_time, &mut self.reached);
+        self.place(segment.upcast(), now)
     }
 
     /// How much later than its running time a buffer may come, if the recording is followed.
@@ -617,6 +646,7 @@ impl Stream {
                 self.has_pushed = true;
                 self.note_end(buffer);
             }
+            Step::Episode(_) => self.has_pushed = true,
             Step::Fail(_) => self.state = State::Failed,
             Step::End => {
                 self.end_pass();

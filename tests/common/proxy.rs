@@ -44,7 +44,7 @@ pub enum Kind {
     Query,
     /// A batch of its records.
     Batch,
-    /// Records that are written.
+    /// Records that are written, one by itself or a batch.
     Write,
     /// Anything else, such as an entry's attachments.
     Other,
@@ -69,9 +69,11 @@ pub enum Fate {
     Short(usize),
     /// The server answers after a while.
     Late(Duration),
-    /// The connection ends while the server has the body up to this place.
-    CutUpload(usize),
-    /// The connection ends when the server has answered.
+    /// The request's body gets to the server up to this place, and then both connections end.
+    CutRequest(usize),
+    /// Nothing more of the request's body gets to the server from this place on.
+    StallRequest(usize),
+    /// The server answers, and the connection ends before that.
     Lose,
     /// The server answers, and forgets the query after a second in which nobody reads from it.
     Forget,
@@ -176,7 +178,7 @@ async fn answer(
         head.headers.remove(CONTENT_LENGTH);
     }
     let sent = match fate {
-        Fate::CutUpload(_) => spoiled(body, fate, &mut head.headers),
+        Fate::CutRequest(_) | Fate::StallRequest(_) => spoiled(body, fate, &mut head.headers),
         _ => whole(body),
     };
     let asked = Request::from_parts(head, sent);
@@ -224,7 +226,10 @@ fn kind(request: &Request<Incoming>) -> Kind {
         Kind::Query
     } else if request.method() == Method::GET && path.ends_with("/batch") {
         Kind::Batch
-    } else if request.method() == Method::POST && path.ends_with("/batch") {
+    } else if request.method() == Method::POST
+        && (path.ends_with("/batch")
+            || (request.uri().query()).is_some_and(|query| query.starts_with("ts=")))
+    {
         Kind::Write
     } else {
         Kind::Other
@@ -253,12 +258,12 @@ fn whole(bytes: Bytes) -> Body {
         .boxed_unsync()
 }
 
-/// A body as it gets to the client.
+/// A body as it gets to who waits for it.
 fn spoiled(bytes: Bytes, fate: Fate, headers: &mut HeaderMap) -> Body {
     let until = |place: usize| bytes.slice(..place % bytes.len().max(1));
     let begin = |place| stream::iter([Ok(Frame::data(until(place)))]);
     match fate {
-        Fate::Cut(place) | Fate::CutUpload(place) => {
+        Fate::Cut(place) | Fate::CutRequest(place) => {
             let end = stream::once(async {
                 // What came before goes out.
                 tokio::task::yield_now().await;
@@ -266,7 +271,7 @@ fn spoiled(bytes: Bytes, fate: Fate, headers: &mut HeaderMap) -> Body {
             });
             StreamBody::new(begin(place).chain(end)).boxed_unsync()
         }
-        Fate::StallAt(place) => {
+        Fate::StallAt(place) | Fate::StallRequest(place) => {
             StreamBody::new(begin(place).chain(stream::pending())).boxed_unsync()
         }
         Fate::Short(place) => {

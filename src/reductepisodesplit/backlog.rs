@@ -1,0 +1,179 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What waits for the thread that uploads, in order. There is room for so much; who brings more
+//! waits before that.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// A queue between the streaming thread and the one that uploads.
+#[derive(Debug)]
+pub struct Backlog<T> {
+    room: usize,
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    waiting: VecDeque<T>,
+    /// Nothing is taken any more.
+    is_stopped: bool,
+    /// Nobody waits for room any more.
+    is_given_up: bool,
+}
+
+impl<T> Backlog<T> {
+    /// A queue with room for so many.
+    pub fn new(room: usize) -> Self {
+        Self {
+            room,
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                is_stopped: false,
+                is_given_up: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Waits until there is room. Gives `false` if nobody makes room any more.
+    pub fn wait_for_room(&self) -> bool {
+        let mut state = self.state();
+        while state.waiting.len() >= self.room && !state.is_given_up {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        !state.is_given_up
+    }
+
+    /// Adds something, whether there is room or not. Does not wait.
+    pub fn push(&self, item: T) {
+        self.state().waiting.push_back(item);
+        self.changed.notify_all();
+    }
+
+    /// Gives back what was taken last.
+    pub fn give_back(&self, item: T) {
+        self.state().waiting.push_front(item);
+    }
+
+    /// Waits for the next one. Gives `None` once it is stopped.
+    pub fn take(&self) -> Option<T> {
+        let mut state = self.state();
+        loop {
+            if state.is_stopped {
+                return None;
+            }
+            if let Some(item) = state.waiting.pop_front() {
+                self.changed.notify_all();
+                return Some(item);
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends waits for room.
+    pub fn give_up(&self) {
+        self.state().is_given_up = true;
+        self.changed.notify_all();
+    }
+
+    /// Ends all waits. What waits stays.
+    pub fn stop(&self) {
+        let mut state = self.state();
+        state.is_stopped = true;
+        state.is_given_up = true;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// What waits, no longer.
+    pub fn drain(&self) -> Vec<T> {
+        self.state().waiting.drain(..).collect()
+    }
+
+    /// How much waits.
+    pub fn len(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_first_one_comes_first() {
+        let backlog = Backlog::new(2);
+        backlog.push(1);
+        backlog.push(2);
+        assert_eq!(backlog.take(), Some(1));
+        backlog.give_back(1);
+        backlog.push(3);
+        assert_eq!(backlog.len(), 3);
+        assert_eq!(backlog.drain(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn who_brings_more_waits() {
+        let backlog = Arc::new(Backlog::new(1));
+        assert!(backlog.wait_for_room());
+        backlog.push(1);
+        let (sender, done) = mpsc::channel();
+        let waiter = thread::spawn({
+            let backlog = backlog.clone();
+            move || {
+                let has_room = backlog.wait_for_room();
+                sender.send(()).unwrap();
+                has_room
+            }
+        });
+        assert!(done.try_recv().is_err());
+        assert_eq!(backlog.take(), Some(1));
+        done.recv().unwrap();
+        assert!(waiter.join().unwrap());
+    }
+
+    #[test]
+    fn waits_end() {
+        let backlog = Arc::new(Backlog::new(1));
+        let taker = thread::spawn({
+            let backlog = backlog.clone();
+            move || backlog.take()
+        });
+        backlog.stop();
+        assert_eq!(taker.join().unwrap(), None);
+        backlog.push(1);
+        assert!(!backlog.wait_for_room());
+        assert_eq!(backlog.take(), None);
+        assert_eq!(backlog.drain(), [1]);
+    }
+
+    #[test]
+    fn what_is_given_up_is_still_taken() {
+        let backlog = Backlog::new(1);
+        backlog.push(1);
+        backlog.give_up();
+        assert!(!backlog.wait_for_room());
+        assert_eq!(backlog.take(), Some(1));
+    }
+}

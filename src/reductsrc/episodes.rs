@@ -1,0 +1,170 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Records that are episodes: whole MP4 files.
+//!
+//! Each is a list of buffers. A demuxer takes it for a file of its own: before all but the first one
+//! the stream starts again, under the same id. Segments are in TIME, as in BYTES qtdemux takes no
+//! second file (1.22); it leaves edit lists alone then, so that the segments say what is shown.
+
+use gst::ClockTime;
+
+use super::mp4::{self, Movie};
+use crate::capture_time::UNIX_TIME;
+use crate::client::Record;
+
+/// Content type of such a record.
+pub const CONTENT_TYPE: &str = "video/mp4";
+
+/// An episode.
+#[derive(Debug)]
+pub struct Episode {
+    /// Time of its record.
+    pub capture: ClockTime,
+    pub movie: Movie,
+    pub file: gst::BufferList,
+}
+
+impl Episode {
+    /// The episode that a record is, without a copy of its bytes. `None` if it is no MP4 file.
+    pub fn new(record: Record, capture: ClockTime) -> Option<Self> {
+        let movie = mp4::movie(&record.chunks)?;
+        let mut file = gst::BufferList::new_sized(record.chunks.len());
+        let mut place = 0;
+        for chunk in record.chunks {
+            let length = chunk.len() as u64;
+            let mut buffer = gst::Buffer::from_slice(chunk);
+            let contents = buffer.make_mut();
+            contents.set_offset(place);
+            contents.set_offset_end(place + length);
+            if place == 0 {
+                contents.set_pts(movie.start);
+                contents.set_flags(gst::BufferFlags::DISCONT);
+                gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, capture, movie.length);
+            }
+            place += length;
+            file.make_mut().add(buffer);
+        }
+        Some(Self {
+            capture,
+            movie,
+            file,
+        })
+    }
+}
+
+/// Caps of an episode.
+pub fn caps() -> gst::Caps {
+    gst::Caps::builder("video/quicktime")
+        .field("variant", "iso")
+        .build()
+}
+
+/// Where episodes are in running time: one after another.
+#[derive(Debug, Default)]
+pub struct Row {
+    /// When the last one was captured and where in running time it begins, if it does not say how
+    /// long it is.
+    last: Option<(ClockTime, ClockTime)>,
+    has_begun: bool,
+}
+
+impl Row {
+    /// Whether there was an episode.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// The segment of the next episode, at its stream time. The others end at `reached`, which goes on
+    /// to its end.
+    pub fn place(
+        &mut self,
+        episode: &Episode,
+        stream_time: ClockTime,
+        reached: &mut ClockTime,
+    ) -> gst::FormattedSegment<ClockTime> {
+        self.has_begun = true;
+        // At the latest it has ended when the next one begins.
+        if let Some((capture, base)) = self.last.take() {
+            let length = episode.capture.saturating_sub(capture);
+            *reached = (*reached).max(base.saturating_add(length));
+        }
+        let Movie {
+            start,
+            length,
+            is_cut,
+        } = episode.movie;
+        let mut segment = gst::FormattedSegment::new();
+        segment.set_start(start);
+        let stop = length.map(|length| start.saturating_add(length));
+        segment.set_stop(stop.filter(|_| is_cut));
+        segment.set_position(start);
+        segment.set_time(stream_time);
+        segment.set_base(*reached);
+        match length {
+            Some(length) => *reached = reached.saturating_add(length),
+            None => self.last = Some((episode.capture, *reached)),
+        }
+        segment
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: ClockTime = ClockTime::SECOND;
+
+    fn episode(capture: u64, start: u64, length: Option<u64>) -> Episode {
+        gst::init().unwrap();
+        Episode {
+            capture: capture * SECOND,
+            movie: Movie {
+                start: start * SECOND,
+                length: length.map(|length| length * SECOND),
+                is_cut: start > 0,
+            },
+            file: gst::BufferList::new(),
+        }
+    }
+
+    /// Start, stop, time and base in seconds.
+    fn place(row: &mut Row, episode: &Episode, reached: &mut ClockTime) -> [Option<u64>; 4] {
+        let segment = row.place(episode, episode.capture, reached);
+        [
+            segment.start(),
+            segment.stop(),
+            segment.time(),
+            segment.base(),
+        ]
+        .map(|time| time.map(ClockTime::seconds))
+    }
+
+    #[test]
+    fn one_after_another_without_the_hole() {
+        let (mut row, mut reached) = (Row::default(), ClockTime::ZERO);
+        assert!(!row.has_begun());
+        let first = episode(10, 1, Some(2));
+        let placed = place(&mut row, &first, &mut reached);
+        assert_eq!(placed, [Some(1), Some(3), Some(10), Some(0)]);
+        assert!(row.has_begun());
+        let second = episode(50, 0, Some(3));
+        let placed = place(&mut row, &second, &mut reached);
+        assert_eq!(placed, [Some(0), None, Some(50), Some(2)]);
+        assert_eq!(reached, 5 * SECOND);
+    }
+
+    #[test]
+    fn one_that_does_not_say_how_long_it_is() {
+        let (mut row, mut reached) = (Row::default(), ClockTime::ZERO);
+        place(&mut row, &episode(10, 0, None), &mut reached);
+        let placed = place(&mut row, &episode(14, 0, Some(1)), &mut reached);
+        assert_eq!(placed, [Some(0), None, Some(14), Some(4)]);
+        assert_eq!(reached, 5 * SECOND);
+    }
+}
