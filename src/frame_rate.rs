@@ -34,12 +34,15 @@ pub fn parse(text: &str) -> Option<gst::Fraction> {
     gst::Fraction::approximate_f64(rate).filter(|rate| rate.numer() > 0)
 }
 
-/// A frame rate as a label: the shortest decimal that means it, `29.97` for 30000/1001.
+/// A frame rate as a label: a decimal if that means it, as `29.97` does for 30000/1001.
 pub fn label(rate: gst::Fraction) -> String {
-    let value = f64::from(rate.numer()) / f64::from(rate.denom());
-    let mut decimals = (0..=6).map(|digits| format!("{value:.digits$}"));
-    let label = decimals.find(|text| parse(text) == Some(rate));
-    label.unwrap_or_else(|| format!("{}/{}", rate.numer(), rate.denom()))
+    let (numerator, denominator) = (rate.numer(), rate.denom());
+    let text = format!("{:.3}", f64::from(numerator) / f64::from(denominator));
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    match parse(text) == Some(rate) {
+        true => text.to_owned(),
+        false => format!("{numerator}/{denominator}"),
+    }
 }
 
 /// The frame rate of a VUI, or `None` where it is out of any camera's range.
@@ -88,9 +91,10 @@ mod tests {
     fn labels_are_short() {
         for (rate, expected) in [
             ((10, 1), "10"),
+            ((100, 1), "100"),
             ((25, 2), "12.5"),
             ((30000, 1001), "29.97"),
-            ((24000, 1001), "23.98"),
+            ((24000, 1001), "23.976"),
             ((60000, 1001), "59.94"),
             ((1, 3), "1/3"),
             ((1_000_000, 33_333), "1000000/33333"),

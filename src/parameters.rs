@@ -59,7 +59,7 @@ fn parameters(object: &glib::Object) -> Vec<(String, String)> {
 /// # Errors
 ///
 /// `URIError::BadUri` for a parameter that there is not, or a value that the property cannot have.
-pub fn values(
+fn values(
     object: &glib::Object,
     uri: &EntryUri,
 ) -> Result<Vec<(&'static str, glib::Value)>, glib::Error> {
@@ -94,19 +94,30 @@ pub fn values(
     Ok(values)
 }
 
-/// Sets properties.
-pub fn apply(object: &glib::Object, values: &[(&'static str, glib::Value)]) {
-    for (property, value) in values {
+/// Sets an element's properties as a URI has them, if they pass a check together. What the URI does
+/// not say gets its default.
+///
+/// # Errors
+///
+/// `URIError::BadState` while the element runs, else `URIError::BadUri`.
+pub fn set(
+    element: &gst::Element,
+    uri: &str,
+    check: impl FnOnce(&[(&'static str, glib::Value)]) -> Result<(), String>,
+) -> Result<(), glib::Error> {
+    if element.current_state().max(element.pending_state()) > gst::State::Ready {
+        return Err(glib::Error::new(
+            gst::URIError::BadState,
+            "The URI can only be set in NULL and READY",
+        ));
+    }
+    let object = element.upcast_ref();
+    let values = values(object, &uri.parse()?)?;
+    check(&values).map_err(|text| bad(&text))?;
+    for (property, value) in &values {
         object.set_property_from_value(property, value);
     }
-}
-
-/// The error of a URI that is set while the element runs.
-pub fn not_now() -> glib::Error {
-    glib::Error::new(
-        gst::URIError::BadState,
-        "The URI can only be set in NULL and READY",
-    )
+    Ok(())
 }
 
 fn text(value: &glib::Value) -> Option<String> {

@@ -29,6 +29,7 @@ use super::flow::message;
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, Pattern};
 use crate::client::{Failure, Flushing, Upload, UploadError, Uploaded, Uploader};
+use crate::frame_rate;
 
 /// Complete episodes that may wait, besides the one that is uploaded, before the stream waits.
 const ROOM: usize = 4;
@@ -269,7 +270,11 @@ impl ReductEpisodeSplit {
             ("frames", episode.frames.to_string()),
             ("reason", episode.reason.name().to_owned()),
         ];
-        labels.extend(finished.frame_rate.map(|rate| ("fps", decimal(rate))));
+        labels.extend(
+            finished
+                .frame_rate
+                .map(|rate| ("fps", frame_rate::label(rate))),
+        );
         let upload = Upload {
             file: location::part(&finished.name).into(),
             time: capture.useconds(),
@@ -380,30 +385,6 @@ fn upload_all(uploads: &Uploads, weak: &glib::subclass::ObjectImplWeakRef<Reduct
                 }
                 return;
             }
-        }
-    }
-}
-
-/// A frame rate as a label has it: `10`, `29.97`.
-fn decimal(rate: gst::Fraction) -> String {
-    let text = format!("{:.3}", f64::from(rate.numer()) / f64::from(rate.denom()));
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frame_rates() {
-        for (rate, label) in [
-            ((10, 1), "10"),
-            ((100, 1), "100"),
-            ((25, 2), "12.5"),
-            ((30_000, 1001), "29.97"),
-            ((24_000, 1001), "23.976"),
-        ] {
-            assert_eq!(decimal(gst::Fraction::new(rate.0, rate.1)), label);
         }
     }
 }

@@ -638,20 +638,11 @@ impl URIHandlerImpl for ReductSrc {
         parameters::uri(self.obj().upcast_ref(), &connection)
     }
 
-    /// What the URI does not say gets its default.
     fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {
-        if !self.is_stopped() {
-            return Err(parameters::not_now());
-        }
-        let obj = self.obj();
-        let values = parameters::values(obj.upcast_ref(), &uri.parse()?)?;
-        let mut settings = self.settings.lock().unwrap().clone();
-        for (property, value) in &values {
-            settings.set(property, value);
-        }
-        settings.check().map_err(|text| uri::bad(&text))?;
-        parameters::apply(obj.upcast_ref(), &values);
-        Ok(())
+        let settings = self.settings.lock().unwrap().clone();
+        parameters::set(self.obj().upcast_ref(), uri, |values| {
+            settings.with(values).check().map(|_| ())
+        })
     }
 }
 

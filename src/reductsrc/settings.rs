@@ -117,6 +117,14 @@ impl Settings {
         }
     }
 
+    /// These settings with other values of some properties.
+    pub fn with(mut self, values: &[(&'static str, glib::Value)]) -> Self {
+        for (property, value) in values {
+            self.set(property, value);
+        }
+        self
+    }
+
     /// The value of a property.
     pub fn get(&self, property: &str) -> glib::Value {
         if let Some(value) = self.connection.get(property) {

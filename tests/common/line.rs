@@ -150,10 +150,7 @@ impl Export {
 
     /// The warnings' texts.
     pub fn warnings(&self) -> Vec<String> {
-        let warnings = self.outcome.warnings.iter();
-        warnings
-            .map(|(warning, _)| warning.message().into())
-            .collect()
+        self.outcome.warning_texts()
     }
 
     /// The files in order, after [`check_file`].
@@ -366,10 +363,7 @@ impl Read {
 
     /// The warnings' texts.
     pub fn warnings(&self) -> Vec<String> {
-        let warnings = self.outcome.warnings.iter();
-        warnings
-            .map(|(warning, _)| warning.message().into())
-            .collect()
+        self.outcome.warning_texts()
     }
 }
 

@@ -303,6 +303,14 @@ impl Outcome {
         &self.errors[0]
     }
 
+    /// The warnings' texts.
+    pub fn warning_texts(&self) -> Vec<String> {
+        let warnings = self.warnings.iter();
+        warnings
+            .map(|(warning, _)| warning.message().into())
+            .collect()
+    }
+
     /// The finished episodes in their order.
     pub fn episodes(&self) -> Vec<Episode> {
         let found = self

@@ -144,10 +144,7 @@ impl Recorded {
 
     /// The warnings' texts.
     pub fn warnings(&self) -> Vec<String> {
-        let warnings = self.outcome.warnings.iter();
-        warnings
-            .map(|(warning, _)| warning.message().into())
-            .collect()
+        self.outcome.warning_texts()
     }
 
     /// The recorded stream.
