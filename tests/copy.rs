@@ -62,6 +62,9 @@ fn a_copy_has_the_same_records() {
             copy(&from, &to, &bucket, "", &sink).clean();
             let original = SERVER.read(&from, "e");
             assert_same(&to.read(&bucket, "e"), &original);
+            let video = r#"{"fps": 10, "width": 160, "height": 120}"#;
+            let video = video.parse().expect("JSON");
+            assert_eq!(to.attachment(&bucket, "e", "$video"), Some(video));
 
             // A copy of the copy has all labels.
             let again = SERVER.new_bucket();

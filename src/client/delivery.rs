@@ -594,7 +594,7 @@ fn other_writer(newest: u64) -> Error {
 }
 
 /// A time in µs since the Unix epoch, for a person.
-fn utc(time: u64) -> String {
+pub fn utc(time: u64) -> String {
     let known = i64::try_from(time).ok();
     let known = known.and_then(DateTime::from_timestamp_micros);
     known.map_or_else(

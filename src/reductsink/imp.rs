@@ -168,19 +168,8 @@ impl ReductSink {
         let overflow = self.overflow();
         loop {
             match recording.hand_over(overflow, &self.flushing) {
-                Ok(dropped) => {
-                    if let Some(from) = dropped.from {
-                        let from = gst::ClockTime::from_useconds(from);
-                        gst::element_imp_warning!(
-                            self,
-                            gst::ResourceError::Write,
-                            (
-                                "Dropped {} frames captured from {from} since the epoch on, as the \
-                                 queue is full and the server does not take them",
-                                dropped.frames
-                            )
-                        );
-                    }
+                Ok(()) => {
+                    self.tell_of_dropped(recording.take_dropped(false));
                     return Ok(());
                 }
                 Err(PushError::Flushed) => on_unlock()?,
@@ -231,6 +220,7 @@ impl ReductSink {
         };
         self.notify_of(recording.end());
         self.hand_over(recording, on_unlock)?;
+        self.tell_of_dropped(recording.take_dropped(true));
         loop {
             match recording.drain(&self.flushing) {
                 Ok(()) => return Ok(()),
@@ -238,6 +228,26 @@ impl ReductSink {
                 Err(PushError::Full | PushError::Failed) => return Err(gst::FlowError::Error),
             }
         }
+    }
+
+    fn tell_of_dropped(&self, dropped: Option<client::Dropped>) {
+        let Some(client::Dropped {
+            frames,
+            from: Some(from),
+            ..
+        }) = dropped
+        else {
+            return;
+        };
+        gst::element_imp_warning!(
+            self,
+            gst::ResourceError::Write,
+            (
+                "Dropped {frames} frames, the first of {}, as the queue is full and the server does \
+                 not take them",
+                client::utc(from)
+            )
+        );
     }
 
     /// Tells applications what was recorded.

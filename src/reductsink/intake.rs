@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::times::Capture;
 use crate::h264::{
-    AccessUnit, AccessUnitSplitter, ParameterSets, PictureOrder, VuiFrameRate,
+    AccessUnit, AccessUnitSplitter, ParameterSets, PictureOrder, Sps, VuiFrameRate,
     insert_parameter_sets, nal_type, nal_unit_type, nal_units,
 };
 
@@ -45,6 +45,8 @@ pub struct Intake {
     leading: Vec<Bytes>,
     /// The parameter sets of all that came.
     sets: ParameterSets,
+    /// Width and height in the last SPS that came.
+    size: Option<(u32, u32)>,
 }
 
 impl Intake {
@@ -99,6 +101,11 @@ impl Intake {
         self.splitter.vui_frame_rate()
     }
 
+    /// Width and height of the pictures as they are shown, as far as the stream says.
+    pub fn size(&self) -> Option<(u32, u32)> {
+        self.size
+    }
+
     /// Completes frames, in order.
     fn settle(&mut self) {
         while let Some((frame, missing)) = self.open.front_mut() {
@@ -126,7 +133,12 @@ impl Intake {
                 let nal = &part[nal.bytes];
                 match nal_unit_type(nal[0]) {
                     nal_type::SLICE_IDR => frame.idr = true,
-                    nal_type::SPS | nal_type::PPS => own.put(nal),
+                    nal_type::SPS => {
+                        own.put(nal);
+                        let sps = Sps::parse(nal).ok();
+                        self.size = sps.map(|sps| (sps.width, sps.height)).or(self.size);
+                    }
+                    nal_type::PPS => own.put(nal),
                     _ => {}
                 }
             }
@@ -192,6 +204,9 @@ mod tests {
         ];
         let frames = run(&buffers);
         assert_eq!(frames.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 0]);
+        let mut intake = Intake::default();
+        intake.push(buffers[0].clone(), capture(0));
+        assert_eq!(intake.size(), Some((64, 64)));
         for (index, (frames, buffer)) in frames.iter().zip(&buffers).enumerate() {
             let frame = &frames[0];
             assert_eq!(frame.content, [buffer]);

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reduct_rs::JsonValue;
@@ -24,6 +25,9 @@ use super::times::{Capture, RecordTimes};
 use crate::client::{Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell};
 use crate::frame_rate;
 
+/// How often to tell of what is dropped.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+
 /// A stream that is being recorded.
 #[derive(Debug)]
 pub struct Recording {
@@ -35,10 +39,34 @@ pub struct Recording {
     queue_bytes: u64,
     /// The frame rate in the caps.
     caps_rate: Option<gst::Fraction>,
+    /// Width and height in the caps.
     size: Option<(i32, i32)>,
     described: Option<JsonValue>,
     last_capture: Option<Capture>,
+    losses: Losses,
     stats: Arc<Stats>,
+}
+
+/// What was dropped for lack of room. It is told now and then: each frame can be one.
+#[derive(Debug, Default)]
+struct Losses {
+    untold: Dropped,
+    told: Option<Instant>,
+}
+
+impl Losses {
+    fn note(&mut self, dropped: Dropped) {
+        self.untold = self.untold.and(dropped);
+    }
+
+    fn take(&mut self, now: Instant, at_end: bool) -> Option<Dropped> {
+        let is_due = at_end || self.told.is_none_or(|told| now - told >= TELL_AGAIN);
+        if self.untold.records == 0 || !is_due {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
 }
 
 /// Something that is not as it should be, and goes on.
@@ -68,6 +96,7 @@ impl Recording {
             size: None,
             described: None,
             last_capture: None,
+            losses: Losses::default(),
             stats,
         })
     }
@@ -138,8 +167,13 @@ impl Recording {
             label.parse::<JsonValue>().ok().or(Some(label.into()))
         });
         let mut video = JsonValue::Object(Default::default());
-        let width = self.size.map(|(width, _)| width.into());
-        let height = self.size.map(|(_, height)| height.into());
+        let of_stream = || {
+            let (width, height) = self.intake.size()?;
+            Some((i32::try_from(width).ok()?, i32::try_from(height).ok()?))
+        };
+        let size = self.size.or_else(of_stream);
+        let width = size.map(|(width, _)| width.into());
+        let height = size.map(|(_, height)| height.into());
         for (name, value) in [("fps", rate), ("width", width), ("height", height)] {
             if let Some(value) = value {
                 video[name] = value;
@@ -154,21 +188,22 @@ impl Recording {
         }
     }
 
-    /// Has the records that are complete wait to be written. Tells what was dropped for them.
-    pub fn hand_over(
-        &mut self,
-        overflow: Overflow,
-        flushing: &Flushing,
-    ) -> Result<Dropped, PushError> {
-        let mut dropped = Dropped::default();
+    /// Has the records that are complete wait to be written. What is dropped for them is to be had
+    /// from [`take_dropped`](Self::take_dropped).
+    pub fn hand_over(&mut self, overflow: Overflow, flushing: &Flushing) -> Result<(), PushError> {
         while let Some(record) = self.complete.front_mut() {
             let pushed = self
                 .writer
                 .push(record, self.queue_bytes, overflow, flushing)?;
-            dropped = dropped.and(pushed);
+            self.losses.note(pushed);
             self.complete.pop_front();
         }
-        Ok(dropped)
+        Ok(())
+    }
+
+    /// What was dropped and is to be told now; at the end, all that was not told.
+    pub fn take_dropped(&mut self, at_end: bool) -> Option<Dropped> {
+        self.losses.take(Instant::now(), at_end)
     }
 
     /// Waits until all that was handed over is written.
@@ -179,5 +214,35 @@ impl Recording {
     /// Leaves what is not written to itself.
     pub fn leave(self) -> Left {
         self.writer.leave()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dropped(records: u64, from: u64) -> Dropped {
+        Dropped {
+            records,
+            frames: 2 * records,
+            from: Some(from),
+        }
+    }
+
+    #[test]
+    fn losses_are_told_now_and_then_and_all_of_them() {
+        let mut losses = Losses::default();
+        let begin = Instant::now();
+        assert_eq!(losses.take(begin, true), None);
+        losses.note(dropped(1, 10));
+        assert_eq!(losses.take(begin, false), Some(dropped(1, 10)));
+        losses.note(dropped(2, 20));
+        losses.note(dropped(3, 30));
+        assert_eq!(losses.take(begin + TELL_AGAIN / 2, false), None);
+        let told = losses.take(begin + TELL_AGAIN, false);
+        assert_eq!(told, Some(dropped(5, 20)));
+        losses.note(dropped(1, 40));
+        assert_eq!(losses.take(begin + TELL_AGAIN, true), Some(dropped(1, 40)));
+        assert_eq!(losses.take(begin + 9 * TELL_AGAIN, false), None);
     }
 }
