@@ -133,7 +133,9 @@ fn what_another_record_is_in_the_place_of_is_not_left_out() {
     let refused = copy(&from, &to, "b", "", "existing=skip");
     let (error, _) = &refused.outcome.errors[0];
     assert!(
-        error.message().contains("is not there, or is another one"),
+        error
+            .message()
+            .contains("it has another record at 2025-06-13T08:30:53.973752Z. 41 records are lost"),
         "{error}"
     );
     assert_eq!(to.read("b", "e").len(), 20);

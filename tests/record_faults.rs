@@ -26,6 +26,7 @@ use common::pipeline::stat;
 use common::proxy::{Fate, Kind, Proxy};
 use common::recorder::{Recorded, Recorder, camera, copy_of, read_back};
 use common::server::{Record, Server};
+use common::stream::Stream;
 use gst::prelude::*;
 use reduct_rs::{BucketSettings, QuotaType};
 
@@ -137,8 +138,8 @@ fn a_server_that_does_not_answer() {
     };
     let (recorded, found, expected) = record_through(plan, "timeout=500");
     let warnings = recorded.clean().warnings();
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("500 ms"), "{warnings:?}");
+    let is_told = |text: &String| text.contains("500 ms");
+    assert!(warnings.iter().any(is_told), "{warnings:?}");
     assert_all(&found, &expected);
 }
 
@@ -315,6 +316,7 @@ fn a_full_bucket_is_an_error() {
     // What it has is what was counted.
     let found = server.read("b", "e");
     assert_eq!(recorded.stat("records"), found.len() as u64);
+    assert!(error.message().contains("records are lost"), "{error}");
     assert_all(&found, &expected[..found.len()]);
 }
 
@@ -349,6 +351,75 @@ fn a_token_that_may_not_write() {
         assert!(!said.contains(token), "{said}");
     }
     assert!(server.entries("b").is_empty());
+}
+
+#[test]
+fn a_stop_during_eos_does_not_wait_for_the_server() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let recorder = Recorder::new(&server.url(), "b", &live(3000), "max-latency=5");
+    let sink = recorder.sink();
+    recorder.pipeline.play();
+    await_that("nothing is written", || stat(&sink, "records") > 10);
+    server.freeze();
+    let waiting = stat(&sink, "queue-records");
+    await_that("nothing waits", || {
+        stat(&sink, "queue-records") > waiting + 5
+    });
+    recorder.pipeline.send_event(gst::event::Eos::new());
+    // It waits at the end of the stream.
+    let before = recorder.pipeline.element("in");
+    let pad = before.static_pad("src").expect("a pad");
+    await_that("no end", || pad.pad_flags().contains(gst::PadFlags::EOS));
+    let begin = Instant::now();
+    recorder
+        .pipeline
+        .set_state(gst::State::Paused)
+        .expect("a pause");
+    recorder
+        .pipeline
+        .set_state(gst::State::Null)
+        .expect("a stop");
+    let elapsed = begin.elapsed();
+    server.thaw();
+    assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
+}
+
+#[test]
+fn large_records_that_are_cut() {
+    const RECORDS: u64 = 12;
+    // ReductStore marks records of 512 KiB and more as broken if they are cut.
+    let server = Server::start();
+    server.create_bucket("b");
+    let plan = |kind, index: usize| match kind {
+        Kind::Write if index % 4 < 2 => Fate::CutRequest(700_000 * (index + 1)),
+        _ => Fate::Pass,
+    };
+    let proxy = Proxy::start(&server, plan);
+    let recorder = Recorder::new(&proxy.url(), "b", "appsrc name=app format=time", "");
+    let app: gst_app::AppSrc = recorder
+        .pipeline
+        .element("app")
+        .downcast()
+        .expect("it is one");
+    let caps = "video/x-h264,stream-format=byte-stream,alignment=au,framerate=10/1";
+    app.set_caps(Some(&caps.parse().expect("caps")));
+    recorder.pipeline.play();
+    let stream = Stream::example();
+    for (unit, index) in stream.units.iter().zip(0..RECORDS) {
+        // Filler data makes a picture large.
+        let filler = [&[0, 0, 1, 12][..], &[0xff; 600_000], &[0x80]].concat();
+        let mut buffer = gst::Buffer::from_mut_slice([unit.as_slice(), &filler].concat());
+        let pts = index * 100 * gst::ClockTime::MSECOND;
+        buffer.get_mut().expect("a new buffer").set_pts(pts);
+        app.push_buffer(buffer).expect("it flows");
+    }
+    app.end_of_stream().expect("it flows");
+    let recorded = recorder.finish().clean();
+    let found = server.read("b", "e");
+    let found: Vec<_> = found.iter().map(|record| record.bytes.to_vec()).collect();
+    let sent: Vec<_> = recorded.sent.into_iter().map(|sent| sent.bytes).collect();
+    assert!(found == sent, "{} of {} records", found.len(), sent.len());
 }
 
 #[test]
@@ -399,7 +470,7 @@ fn a_state_change_does_not_wait_for_the_server() {
     let begin = Instant::now();
     stream.pipeline.set_state(gst::State::Null).expect("a stop");
     assert!(
-        begin.elapsed() < Duration::from_millis(500),
+        begin.elapsed() < Duration::from_secs(3),
         "{:?}",
         begin.elapsed()
     );
@@ -516,6 +587,6 @@ fn a_spool_that_cannot_be_used_is_an_error() {
     let recorder = Recorder::new(&SERVER.url(), "b", &camera(5, "bframes=0"), sink);
     let recorded = recorder.run();
     let (error, _) = &recorded.outcome.errors[0];
-    assert!(error.matches(gst::ResourceError::Settings), "{error}");
+    assert!(error.matches(gst::ResourceError::Read), "{error}");
     assert!(error.message().contains("/proc/nothing"), "{error}");
 }

@@ -366,7 +366,7 @@ fn batches_are_full_or_as_old_as_they_may_be() {
     let recorder = Recorder::new(&SERVER.url(), &bucket, &live, "max-latency=100");
     let recorded = recorder.run().clean();
     let batches = recorded.stat("batches");
-    assert!((5..=15).contains(&batches), "{batches} batches in a second");
+    assert!((2..=30).contains(&batches), "{batches} batches in a second");
 }
 
 #[test]
@@ -489,6 +489,33 @@ fn a_stop_without_eos_leaves_nothing_behind() {
     let sink = recorder.sink();
     common::await_that("the rest is lost", || stat(&sink, "records") == sent as u64);
     assert_eq!(SERVER.read(&bucket, "e").len(), sent);
+}
+
+#[test]
+fn a_stop_in_ready_ends_a_run() {
+    let bucket = SERVER.new_bucket();
+    let sink = "record-unit=gop max-latency=60000";
+    let recorder = Recorder::new(&SERVER.url(), &bucket, &live_camera(1000), sink);
+    for run in 1..=3 {
+        let before = recorder.sent().len();
+        recorder.pipeline.play();
+        common::await_that("nothing comes", || recorder.sent().len() >= before + 20);
+        recorder.pipeline.set_state(gst::State::Ready).unwrap();
+        let sent = recorder.sent().len();
+        let found = || {
+            let found = read_back_if_any(&bucket);
+            found.len() == sent && units(&found) == units(&recorder.sent())
+        };
+        common::await_that(&format!("run {run}: not all is written"), found);
+    }
+}
+
+/// What is read of entry `e`, if that is there.
+fn read_back_if_any(bucket: &str) -> Vec<Sent> {
+    match SERVER.entries(bucket).contains(&"e".into()) {
+        true => read_back(&SERVER, bucket),
+        false => Vec::new(),
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat};
 use tokio::time::{sleep, timeout};
@@ -27,9 +27,9 @@ use super::attempts::Attempts;
 use super::entry::Entry;
 use super::error::{Cause, Error, Purpose, Target};
 use super::lane::{Lane, Lanes, Newest};
-use super::outbox::{BatchLimits, Content, Due, Outgoing};
+use super::outbox::{BatchLimits, Content, Dropped, Due, Outgoing};
 use super::spool::Spool;
-use super::writer::{Keeping, Shared, Told, fail, tell};
+use super::writer::{Shared, Told, fail, tell};
 use super::writing::{MOST_BYTES, MOST_RECORDS};
 use super::{Connection, without_blocking};
 
@@ -44,6 +44,11 @@ const ABANDONED: Duration = Duration::from_secs(1);
 const RECENT: u64 = 10_000_000;
 /// For how long the entry is watched then.
 const WATCH: Duration = Duration::from_secs(1);
+/// For how long a look at the newest record is good.
+const JUST_NOW: Duration = Duration::from_millis(20);
+/// For how long to wait for a spool that somebody uses, and how often to look.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(30);
+const SPOOL_AGAIN: Duration = Duration::from_millis(100);
 /// How often a batch is written in a row if some of it was begun before.
 const ROUNDS: u32 = 3;
 /// How much later, in µs, than what an entry has records go on if they cannot be where they belong.
@@ -108,6 +113,10 @@ pub struct Delivery {
     first_newest: Option<Option<u64>>,
     /// The first record of this process comes after it.
     has_place: bool,
+    /// When it was seen last that nobody else writes.
+    looked: Option<Instant>,
+    /// So many records of the batch under way need nothing more.
+    done: usize,
     /// By how much later than they say records are written, in µs.
     moved_by: u64,
 }
@@ -132,6 +141,8 @@ impl Delivery {
             newest: None,
             first_newest: None,
             has_place: false,
+            looked: None,
+            done: 0,
             moved_by: 0,
         }
     }
@@ -154,7 +165,7 @@ impl Delivery {
     async fn give_up(&self, error: &Error) {
         let (is_left, lost) = {
             let state = self.shared.lock();
-            (state.is_left, state.outbox.len())
+            (state.is_left, state.outbox.len() - self.done)
         };
         let fate = match self.to.spool_folder {
             Some(_) => "not written, and stay in spool-dir",
@@ -176,28 +187,33 @@ impl Delivery {
         let Some(folder) = self.to.spool_folder.clone() else {
             return Ok(());
         };
-        let (bucket, entry) = (self.to.bucket.clone(), self.to.entry.clone());
-        let shown = folder.display().to_string();
-        let open = move || {
-            Spool::open(&folder, &bucket, &entry).map_err(|err| {
-                let text = match err.kind() {
-                    ErrorKind::WouldBlock => "another sink has it open".into(),
-                    _ => err.to_string(),
-                };
-                Error::new(Cause::Settings, format!("spool-dir '{shown}': {text}"))
-            })
-        };
-        let (spool, records) = without_blocking(open).await?;
-        let count = records.len();
-        {
-            let mut state = self.shared.lock();
-            for record in records {
-                state.outbox.push(record);
+        let begin = Instant::now();
+        let count = loop {
+            let shared = self.shared.clone();
+            let (folder, shown) = (folder.clone(), folder.display().to_string());
+            let (bucket, entry) = (self.to.bucket.clone(), self.to.entry.clone());
+            let opened = without_blocking(move || {
+                let opened = Spool::open(&folder, &bucket, &entry).and_then(|(spool, left)| {
+                    let count = left.len();
+                    shared.begin_to_keep(spool, left).map(|()| count)
+                });
+                match opened {
+                    Err(err) if err.kind() == ErrorKind::WouldBlock => Ok(None),
+                    opened => opened.map(Some).map_err(|err| {
+                        Error::new(Cause::Content, format!("spool-dir '{shown}': {err}"))
+                    }),
+                }
+            });
+            match opened.await? {
+                Some(count) => break count,
+                // A sink that was stopped may still write what it has there.
+                None if begin.elapsed() < SPOOL_PATIENCE => sleep(SPOOL_AGAIN).await,
+                None => {
+                    let text = "another sink uses the same spool-dir";
+                    return Err(Error::new(Cause::Content, text));
+                }
             }
-            self.shared.count_queue(&state.outbox);
-        }
-        *self.shared.spool() = Keeping::Files(spool);
-        self.shared.progress.notify_one();
+        };
         if count > 0 {
             let text = format!("{count} records that were not written are found in spool-dir");
             tell(&self.shared, Told::Warning(text)).await;
@@ -232,6 +248,7 @@ impl Delivery {
 
     /// Writes a batch, however often that has to be tried.
     async fn deliver(&mut self, batch: Vec<Outgoing>) -> Result<(), Error> {
+        self.done = 0;
         let mut batch = load(batch).await?;
         for record in batch.iter_mut().filter(|record| !record.is_recovered) {
             record.time = record.time.saturating_add(self.moved_by);
@@ -248,6 +265,7 @@ impl Delivery {
         {
             let mut state = self.shared.lock();
             state.outbox.acknowledge();
+            self.done = 0;
             self.shared.count_queue(&state.outbox);
         }
         self.shared.progress.notify_one();
@@ -339,19 +357,26 @@ impl Delivery {
         can_look: bool,
         progress: &mut Progress,
     ) -> Result<(), Error> {
-        let was_in_doubt = std::mem::replace(&mut progress.is_in_doubt, true);
-        let refused = lane.write(&progress.left).await?;
+        let was_in_doubt = progress.is_in_doubt;
+        let refused = match lane.write(&progress.left).await {
+            Ok(refused) => refused,
+            Err(error) => {
+                // What it has begun then cannot be told by a token that may not read. A server that
+                // is busy has begun nothing.
+                progress.is_in_doubt |= can_look || !is_refusal(&error);
+                return Err(error);
+            }
+        };
         self.shared.stats.batches.fetch_add(1, Ordering::Relaxed);
+        let Some((time, _)) = refused.first_key_value() else {
+            return self.make_sure(lane, can_look, progress).await;
+        };
+        progress.is_in_doubt = true;
         let batch = std::mem::take(&mut progress.left).into_iter();
         let (left, written): (Vec<_>, Vec<_>) =
             batch.partition(|record| refused.contains_key(&record.time));
         self.count(&written);
         progress.left = left;
-
-        let Some((time, _)) = refused.first_key_value() else {
-            progress.is_in_doubt = false;
-            return Ok(());
-        };
         if !was_in_doubt && refused.values().all(is_taken) {
             let text = format!("it has a record at {} already", utc(*time));
             return Err(Error::new(Cause::OutOfOrder, text));
@@ -369,6 +394,28 @@ impl Delivery {
         }
         lane.remove(progress.left.iter().map(|record| record.time))
             .await
+    }
+
+    /// Counts what was written, if it is there: the server says so, too, where its disk was full.
+    async fn make_sure(
+        &mut self,
+        lane: &Lane<'_>,
+        can_look: bool,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
+        let last = progress.left.last().map(|record| record.time);
+        let is_there = !can_look
+            || match lane.within_timeout(lane.newest()).await? {
+                Newest::Time(newest) => Some(newest) >= last,
+                Newest::Nothing | Newest::Unfinished => false,
+            };
+        progress.is_in_doubt = !is_there;
+        if !is_there {
+            return self.leave_out_complete(lane, progress).await;
+        }
+        self.looked = Some(Instant::now());
+        self.count(&std::mem::take(&mut progress.left));
+        Ok(())
     }
 
     /// Makes sure of the bucket, and finds out what the token allows.
@@ -466,6 +513,12 @@ impl Delivery {
 
     /// Fails if there is a record after ours.
     async fn assert_only_writer(&self, lane: &Lane<'_>) -> Result<(), Error> {
+        if self
+            .looked
+            .is_some_and(|looked| looked.elapsed() < JUST_NOW)
+        {
+            return Ok(());
+        }
         match self.look(lane).await? {
             Some(newest) if Some(newest) > self.newest => Err(other_writer(newest)),
             _ => Ok(()),
@@ -506,20 +559,39 @@ impl Delivery {
         progress.left = left;
         if progress.is_in_doubt {
             self.count(&there);
-            return Ok(());
+        } else {
+            self.done += there.len();
+            let existing = &self.shared.stats.existing;
+            existing.fetch_add(there.len() as u64, Ordering::Relaxed);
         }
-        let existing = there.len() as u64;
-        let stats = &self.shared.stats;
-        stats.existing.fetch_add(existing, Ordering::Relaxed);
-        if self.may_have(&progress.left)
-            && let Some(first) = progress.left.first()
-        {
-            let text = format!(
-                "it has records after {}, and this one is not there, or is another one",
-                utc(first.time)
-            );
+        if let Some(other) = (progress.left.iter()).find(|it| complete.contains_key(&it.time)) {
+            let text = format!("it has another record at {}", utc(other.time));
             return Err(Error::new(Cause::OutOfOrder, text));
         }
+        if progress.is_in_doubt {
+            return Ok(());
+        }
+        let is_late = |record: &Outgoing| self.may_have(std::slice::from_ref(record));
+        let late = progress.left.partition_point(is_late);
+        let Some(first) = progress.left.first().filter(|_| late > 0) else {
+            return Ok(());
+        };
+        let first_time = utc(first.time);
+        if !first.is_recovered {
+            let text =
+                format!("it has records after {first_time}, and the one of that time is missing");
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
+        // They were given up before, or removed.
+        self.done += late;
+        let late = progress.left.drain(..late);
+        let dropped = late.fold(Dropped::default(), |dropped, record| dropped.with(&record));
+        self.shared.count_dropped(dropped);
+        let text = format!(
+            "Dropped {} frames of spool-dir, the first of {first_time}: '{}/{}' has later ones",
+            dropped.frames, self.to.bucket, self.to.entry
+        );
+        tell(&self.shared, Told::Warning(text)).await;
         Ok(())
     }
 
@@ -530,6 +602,7 @@ impl Delivery {
         add(&stats.records, written.len() as u64);
         add(&stats.frames, written.iter().map(|it| it.frames).sum());
         add(&stats.bytes, written.iter().map(Outgoing::length).sum());
+        self.done += written.len();
         self.newest = self.newest.max(written.last().map(|last| last.time));
     }
 
@@ -578,6 +651,14 @@ struct Progress {
     left: Vec<Outgoing>,
     /// Some of what is left may be there, in whole or in part.
     is_in_doubt: bool,
+}
+
+/// Whether the server refused a request before it did anything.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.cause,
+        Cause::Status(401 | 403 | 404 | 408 | 429 | 503)
+    )
 }
 
 /// Whether a record was refused because there is one at its time.

@@ -165,6 +165,10 @@ impl Lane<'_> {
         let response = match accepted(response).await {
             Err(error) if error.cause == Cause::Status(404) => return Ok(Newest::Nothing),
             Err(error) if error.cause == Cause::Status(425) => return Ok(Newest::Unfinished),
+            // Its upload was cut, and the server knows that.
+            Err(error) if error.cause == Cause::Status(500) && error.text.contains("broken") => {
+                return Ok(Newest::Unfinished);
+            }
             accepted => accepted?,
         };
         let time = header(response.headers(), "x-reduct-time").and_then(|time| time.parse().ok());
@@ -212,7 +216,7 @@ impl Lanes {
 pub enum Newest {
     /// No entry, or nothing in it.
     Nothing,
-    /// It is still being written.
+    /// It is still being written, or will never be complete.
     Unfinished,
     /// Its time, in µs since the Unix epoch.
     Time(u64),

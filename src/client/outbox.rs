@@ -20,6 +20,9 @@ use bytes::Bytes;
 use super::batch::{FPS_LABEL, H264, KEYFRAME_LABEL};
 use super::spool::Spooled;
 
+/// After so many µs without a keyframe whatever comes is of use.
+const MOST_DROPPED_US: u64 = 10_000_000;
+
 /// A record to be written.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
@@ -28,8 +31,10 @@ pub struct Outgoing {
     pub content: Content,
     /// Label `fps`.
     pub frame_rate: Option<Arc<str>>,
-    /// Label `keyframe`. Records that follow one with a keyframe are of no use without it.
+    /// Label `keyframe`.
     pub keyframe: bool,
+    /// Decoding can start here, and what follows is of no use without it.
+    pub is_entry_point: bool,
     /// Further labels. Neither keys nor values have control characters or quotes.
     pub labels: Arc<[(String, String)]>,
     /// How many frames begin in it.
@@ -118,8 +123,8 @@ pub struct Outbox {
     bytes: u64,
     /// So many of the first ones are on their way.
     in_flight: usize,
-    /// What follows is of no use, up to the next keyframe.
-    is_dropping: bool,
+    /// What follows this time is of no use, up to the next keyframe.
+    dropping_since: Option<u64>,
 }
 
 impl Outbox {
@@ -145,14 +150,35 @@ impl Outbox {
 
     /// Adds a record, or tells what was dropped if it is of no use any more.
     pub fn push(&mut self, record: Outgoing) -> Option<Dropped> {
-        self.is_dropping &= !record.keyframe;
-        if self.is_dropping {
-            record.forget();
-            return Some(Dropped::default().with(&record));
+        if let Some(since) = self.dropping_since {
+            // A stream may have no other keyframe.
+            let is_long_ago = record.time.saturating_sub(since) > MOST_DROPPED_US;
+            if record.is_entry_point || is_long_ago && self.is_empty() {
+                self.dropping_since = None;
+            } else {
+                record.forget();
+                return Some(Dropped::default().with(&record));
+            }
         }
         self.bytes += record.length();
         self.waiting.push_back((record, Instant::now()));
         None
+    }
+
+    /// Adds records before all that wait, and has these treated as `keep` does.
+    pub fn put_before(
+        &mut self,
+        records: Vec<Outgoing>,
+        mut keep: impl FnMut(&mut Outgoing) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for (record, _) in &mut self.waiting {
+            keep(record)?;
+        }
+        for record in records.into_iter().rev() {
+            self.bytes += record.length();
+            self.waiting.push_front((record, Instant::now()));
+        }
+        Ok(())
     }
 
     /// Drops the oldest group of pictures that is not on its way, or what is left of it. If it may go
@@ -162,8 +188,11 @@ impl Outbox {
         let rest = self.waiting.iter().skip(begin + 1);
         let next = rest
             .map(|(record, _)| record)
-            .position(|record| record.keyframe);
-        self.is_dropping |= next.is_none();
+            .position(|record| record.is_entry_point);
+        if next.is_none() {
+            let last = self.waiting.back().map(|(record, _)| record.time);
+            self.dropping_since = self.dropping_since.or(Some(last.unwrap_or(0)));
+        }
         let end = next.map_or(self.waiting.len(), |next| begin + 1 + next);
         let group = self.waiting.drain(begin.min(end)..end);
         group.fold(Dropped::default(), |dropped, (record, _)| {
@@ -218,7 +247,8 @@ impl Outbox {
 }
 
 impl Dropped {
-    fn with(self, record: &Outgoing) -> Self {
+    /// This record, too.
+    pub fn with(self, record: &Outgoing) -> Self {
         Self {
             records: self.records + 1,
             frames: self.frames + record.frames,
@@ -259,6 +289,7 @@ mod tests {
             content: Content::Memory(vec![Bytes::from(vec![0; length])]),
             frame_rate: None,
             keyframe,
+            is_entry_point: keyframe,
             labels: Arc::default(),
             frames: 1,
             has_fixed_time: false,
@@ -399,6 +430,31 @@ mod tests {
         assert_eq!(outbox.push(record(3, 10, true)), None);
         assert_eq!(outbox.push(record(4, 10, false)), None);
         assert_eq!(times(&outbox), [3, 4]);
+    }
+
+    #[test]
+    fn a_stream_without_further_keyframes_goes_on() {
+        let mut outbox = groups(&[2]);
+        outbox.drop_oldest_group();
+        assert!(outbox.push(record(MOST_DROPPED_US, 10, false)).is_some());
+        let late = record(MOST_DROPPED_US + 2, 10, false);
+        assert!(outbox.push(late).is_none());
+        assert_eq!(times(&outbox), [MOST_DROPPED_US + 2]);
+    }
+
+    #[test]
+    fn what_was_left_comes_before_what_waits() {
+        let mut outbox = groups(&[2]);
+        let left = vec![record(100, 10, true), record(101, 10, false)];
+        let mut kept = Vec::new();
+        let keep = |record: &mut Outgoing| {
+            kept.push(record.time);
+            Ok(())
+        };
+        outbox.put_before(left, keep).unwrap();
+        assert_eq!(kept, [0, 1]);
+        assert_eq!(times(&outbox), [100, 101, 0, 1]);
+        assert_eq!(outbox.bytes(), 40);
     }
 
     #[test]

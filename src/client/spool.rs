@@ -254,6 +254,7 @@ fn describe(record: &Outgoing) -> JsonValue {
     description["length"] = record.length().into();
     description["fps"] = record.frame_rate.as_deref().into();
     description["keyframe"] = record.keyframe.into();
+    description["entry-point"] = record.is_entry_point.into();
     description["frames"] = record.frames.into();
     description["fixed"] = record.has_fixed_time.into();
     for (key, value) in &*record.labels {
@@ -270,6 +271,7 @@ fn described(description: &JsonValue) -> Option<Outgoing> {
         content: Content::Memory(Vec::new()),
         frame_rate: description["fps"].as_str().map(Into::into),
         keyframe: description["keyframe"].as_bool()?,
+        is_entry_point: description["entry-point"].as_bool()?,
         labels: labels.collect::<Option<_>>()?,
         frames: description["frames"].as_u64()?,
         has_fixed_time: description["fixed"].as_bool()?,
@@ -288,6 +290,7 @@ mod tests {
             content: Content::Memory(vec![Bytes::copy_from_slice(content), Bytes::new()]),
             frame_rate: Some("29.97".into()),
             keyframe: time == 1,
+            is_entry_point: time == 1,
             labels: [label("camera", "front, left"), label("site", "3")].into(),
             frames: 1,
             has_fixed_time: true,

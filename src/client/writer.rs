@@ -9,7 +9,7 @@
 //! Writes records to an entry, in order, for a streaming thread that does not wait for the server.
 
 use std::fmt;
-use std::io::ErrorKind;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -126,6 +126,19 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps records in files from now on: those that were left there, which come first, and those that
+    /// wait already. Blocks.
+    pub fn begin_to_keep(&self, mut spool: Spool, left: Vec<Outgoing>) -> io::Result<()> {
+        let mut keeping = self.spool();
+        let mut state = self.lock();
+        state
+            .outbox
+            .put_before(left, |record| spool.append(record))?;
+        self.count_queue(&state.outbox);
+        *keeping = Keeping::Files(spool);
+        Ok(())
+    }
+
     /// Held while a record is written to a file, by the thread that brings it.
     pub fn spool(&self) -> MutexGuard<'_, Keeping> {
         self.spool.lock().unwrap_or_else(PoisonError::into_inner)
@@ -209,7 +222,7 @@ impl RecordWriter {
         })
     }
 
-    /// Has the entry get this attachment `$video` before the next record.
+    /// Has the entry get this attachment `$video` with the next record.
     pub fn describe(&self, video: JsonValue) {
         self.shared.lock().video = Some(video);
     }
@@ -222,7 +235,7 @@ impl RecordWriter {
         overflow: Overflow,
         flushing: &Flushing,
     ) -> Result<Dropped, PushError> {
-        self.keep(record, flushing)?;
+        self.keep(record);
         loop {
             let dropped = {
                 let mut state = self.shared.lock();
@@ -244,29 +257,35 @@ impl RecordWriter {
         }
     }
 
-    /// Has a record survive the process, if that is wanted and it does not yet.
-    fn keep(&self, record: &mut Outgoing, flushing: &Flushing) -> Result<(), PushError> {
-        loop {
-            if self.shared.lock().has_failed {
-                return Err(PushError::Failed);
-            }
-            let kept = match &mut *self.shared.spool() {
-                Keeping::Memory => return Ok(()),
-                Keeping::Files(spool) => spool.append(record),
-                Keeping::Opening => Err(ErrorKind::WouldBlock.into()),
-            };
-            match kept {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(flushing)?,
-                Err(error) => {
-                    *self.shared.spool() = Keeping::Memory;
-                    let text = format!(
-                        "What is recorded does not survive the process any more, as spool-dir \
-                         cannot be written: {error}"
-                    );
-                    (self.shared.tell)(Told::Warning(text));
-                }
-            }
+    /// Takes the next record whether there is room or not, and waits for nothing. Tells if it may be
+    /// written.
+    pub fn push_at_once(&self, mut record: Outgoing) -> bool {
+        self.keep(&mut record);
+        let mut state = self.shared.lock();
+        let refused = match state.has_failed {
+            true => Some(Dropped::default().with(&record)),
+            false => state.outbox.push(record),
+        };
+        self.shared.count_queue(&state.outbox);
+        drop(state);
+        self.shared.count_dropped(refused.unwrap_or_default());
+        refused.is_none()
+    }
+
+    /// Has a record survive the process, if that is wanted, possible, and it does not yet.
+    fn keep(&self, record: &mut Outgoing) {
+        let kept = match &mut *self.shared.spool() {
+            // What waits when the files are open gets there.
+            Keeping::Memory | Keeping::Opening => return,
+            Keeping::Files(spool) => spool.append(record),
+        };
+        if let Err(error) = kept {
+            *self.shared.spool() = Keeping::Memory;
+            let text = format!(
+                "What is recorded does not survive the process any more, as spool-dir cannot be \
+                 written: {error}"
+            );
+            (self.shared.tell)(Told::Warning(text));
         }
     }
 

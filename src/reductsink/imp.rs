@@ -46,7 +46,8 @@
  * stream goes on, but for a server that was never reached and at the end of the stream, where
  * `retries` attempts in a row are an error. If `queue-bytes` wait, `overflow` says what happens.
  * After a connection that broke the server is asked what it has, so that nothing is lost or doubled.
- * Where the token does not allow to read, records that are in doubt are removed and written again.
+ * Where the token does not allow to read, records that are in doubt are removed and written again, and
+ * neither late frames nor other writers are noticed; `existing=skip` needs one that may.
  *
  * With `spool-dir` records wait in files instead of in memory. What a process leaves there when it
  * crashes or is stopped is written at the next start, before anything else; the server is asked what of
@@ -158,13 +159,28 @@ impl ReductSink {
         done
     }
 
-    /// Has complete records wait to be written, where `on_unlock` says what to do when a wait for room
-    /// is ended.
-    fn hand_over(
-        &self,
-        recording: &mut Recording,
-        on_unlock: impl Fn() -> Result<(), gst::FlowError>,
-    ) -> Result<(), gst::FlowError> {
+    /// Ends a run. What was taken is left to be written; nothing is waited for.
+    fn end_run(&self) {
+        let recording = self.recording.lock().unwrap().take();
+        let Some(mut recording) = recording else {
+            return;
+        };
+        self.notify_of(recording.end());
+        let lost = recording.hand_over_at_once();
+        self.tell_of_dropped(recording.take_dropped(true));
+        if lost > 0 {
+            gst::warning!(
+                CAT,
+                imp = self,
+                "{lost} records came too late to be written"
+            );
+        }
+        *self.left.lock().unwrap() = Some(recording.leave());
+    }
+
+    /// Has complete records wait to be written. GstBaseSink's lock is held: a wait that is ended goes on
+    /// after a pause.
+    fn hand_over(&self, recording: &mut Recording) -> Result<(), gst::FlowError> {
         let overflow = self.overflow();
         loop {
             match recording.hand_over(overflow, &self.flushing) {
@@ -172,7 +188,7 @@ impl ReductSink {
                     self.tell_of_dropped(recording.take_dropped(false));
                     return Ok(());
                 }
-                Err(PushError::Flushed) => on_unlock()?,
+                Err(PushError::Flushed) => drop(self.obj().wait_preroll()?),
                 Err(PushError::Full) => {
                     let limit = self.settings.lock().unwrap().queue_bytes;
                     gst::element_imp_error!(
@@ -207,24 +223,13 @@ impl ReductSink {
 
     /// Ends the recording's last records and waits until all is written.
     fn finish(&self, recording: &mut Recording) -> Result<(), gst::FlowError> {
-        let on_unlock = || {
-            let is_flushing = self
-                .obj()
-                .sink_pad()
-                .pad_flags()
-                .contains(gst::PadFlags::FLUSHING);
-            match is_flushing {
-                true => Err(gst::FlowError::Flushing),
-                false => Ok(()), // A pause, in which writing goes on.
-            }
-        };
         self.notify_of(recording.end());
-        self.hand_over(recording, on_unlock)?;
+        self.hand_over(recording)?;
         self.tell_of_dropped(recording.take_dropped(true));
         loop {
             match recording.drain(&self.flushing) {
                 Ok(()) => return Ok(()),
-                Err(PushError::Flushed) => on_unlock()?,
+                Err(PushError::Flushed) => drop(self.obj().wait_preroll()?),
                 Err(PushError::Full | PushError::Failed) => return Err(gst::FlowError::Error),
             }
         }
@@ -502,7 +507,16 @@ impl ElementImpl for ReductSink {
                 gst::StateChangeError
             })?;
         }
-        self.parent_change_state(transition)
+        let changed = self.parent_change_state(transition);
+        // Nor in `stop`, which is for the way to NULL. The streaming thread is out by now.
+        let is_over = match transition {
+            gst::StateChange::ReadyToPaused => changed.is_err(),
+            other => other == gst::StateChange::PausedToReady,
+        };
+        if is_over {
+            self.end_run();
+        }
+        changed
     }
 }
 
@@ -527,24 +541,9 @@ impl URIHandlerImpl for ReductSink {
 }
 
 impl BaseSinkImpl for ReductSink {
-    fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        let recording = self.recording.lock().unwrap().take();
-        if let Some(mut recording) = recording {
-            recording.end();
-            // Nothing may wait here.
-            self.flushing.start();
-            let handed_over = recording.hand_over(client::Overflow::DropGroups, &self.flushing);
-            self.flushing.stop();
-            gst::debug!(CAT, imp = self, "Left to be written: {handed_over:?}");
-            *self.left.lock().unwrap() = Some(recording.leave());
-        }
-        Ok(())
-    }
-
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
-        if let Some(recording) = self.recording.lock().unwrap().as_mut() {
-            recording.set_caps(caps);
-        }
+        let notice = self.with_recording(|recording| Ok(recording.set_caps(caps)));
+        self.notify_of(notice.ok().flatten());
         Ok(())
     }
 
@@ -580,7 +579,7 @@ impl BaseSinkImpl for ReductSink {
         };
         self.with_recording(|recording| {
             self.notify_of(recording.take(content, capture));
-            self.hand_over(recording, || self.obj().wait_preroll().map(|_| ()))
+            self.hand_over(recording)
         })?;
         Ok(gst::FlowSuccess::Ok)
     }

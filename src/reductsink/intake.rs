@@ -29,6 +29,8 @@ pub struct Frame {
     pub order: Option<PictureOrder>,
     /// Decoding can start here.
     pub idr: bool,
+    /// Decoding can also start here, but some pictures are not correct.
+    pub has_recovery_point: bool,
     /// How many access units it has: one, unless the buffers do not hold one each.
     pub count: u64,
 }
@@ -66,6 +68,7 @@ impl Intake {
                 capture,
                 order: None,
                 idr: false,
+                has_recovery_point: false,
                 count: pushed.begun as u64,
             };
             self.open.push_back((frame, pushed.begun));
@@ -86,6 +89,7 @@ impl Intake {
                 capture,
                 order: None,
                 idr: false,
+                has_recovery_point: false,
                 count: 0,
             });
         }
@@ -114,6 +118,7 @@ impl Intake {
             {
                 if *missing as u64 == frame.count {
                     frame.order = unit.order;
+                    frame.has_recovery_point = unit.recovery_point.is_some();
                 }
                 *missing -= 1;
             }

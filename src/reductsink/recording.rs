@@ -101,17 +101,19 @@ impl Recording {
         })
     }
 
-    /// Takes over the format of the buffers that follow.
-    pub fn set_caps(&mut self, caps: &gst::CapsRef) {
-        let Some(structure) = caps.structure(0) else {
-            return;
-        };
+    /// Takes over the format of the buffers that follow. Tells what is to be told of those before.
+    pub fn set_caps(&mut self, caps: &gst::CapsRef) -> Option<Notice> {
+        let structure = caps.structure(0)?;
         let rate = structure.get::<gst::Fraction>("framerate").ok();
-        self.caps_rate = rate.filter(|rate| rate.numer() > 0);
+        let rate = rate.filter(|rate| rate.numer() > 0);
+        // What waits has the rate that it came with.
+        let notice = (rate != self.caps_rate).then(|| self.end()).flatten();
+        self.caps_rate = rate;
         self.size = structure
             .get("width")
             .ok()
             .zip(structure.get("height").ok());
+        notice
     }
 
     /// Takes the next buffer's content. Tells what is to be told of it.
@@ -199,6 +201,15 @@ impl Recording {
             self.complete.pop_front();
         }
         Ok(())
+    }
+
+    /// The same whether there is room or not, and without a wait. Gives how many records are lost.
+    pub fn hand_over_at_once(&mut self) -> usize {
+        let records = self.complete.drain(..);
+        records
+            .map(|record| self.writer.push_at_once(record))
+            .filter(|is_taken| !is_taken)
+            .count()
     }
 
     /// What was dropped and is to be told now; at the end, all that was not told.
