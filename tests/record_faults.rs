@@ -121,7 +121,7 @@ fn answers_that_are_lost() {
         (Kind::Write, 1) => Fate::Close,
         (Kind::Write, 2) => Fate::Status(503),
         (Kind::Write, 3) => Fate::Late(Duration::from_millis(300)),
-        (Kind::Query | Kind::Batch, 0) => Fate::Close,
+        (Kind::Query | Kind::Batch, 0) | (Kind::Other, 4) => Fate::Close,
         _ => Fate::Pass,
     };
     let (recorded, found, expected) = record_through(plan, "");

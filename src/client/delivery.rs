@@ -404,6 +404,8 @@ impl Delivery {
         progress: &mut Progress,
     ) -> Result<(), Error> {
         let last = progress.left.last().map(|record| record.time);
+        // Without an answer it is ours that may be the newest one.
+        progress.is_in_doubt = can_look;
         let is_there = !can_look
             || match lane.within_timeout(lane.newest()).await? {
                 Newest::Time(newest) => Some(newest) >= last,
