@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::annexb::{self, NalUnit};
 use super::chunks::joined;
 use super::damage::{Damage, MAX_BYTES};
+use super::frame_numbering::FrameNumber;
 use super::parameter_sets::{Decoded, ParameterSets};
 use super::picture::{Picture, Slice};
 use super::picture_order::{PictureOrder, PictureOrderCounter};
@@ -41,6 +42,10 @@ pub struct AccessUnit {
     pub recovery_point: Option<u32>,
     /// Its place in output order; `None` if it is [undecodable](Integrity::Undecodable).
     pub order: Option<PictureOrder>,
+    /// `frame_num` of its first slice; `None` if it is [undecodable](Integrity::Undecodable).
+    pub frame_number: Option<FrameNumber>,
+    /// All its slices are I or SI slices: it is predicted from no other picture.
+    pub intra: bool,
     /// The SPS that it refers to.
     pub sps_id: u8,
     pub integrity: Integrity,
@@ -122,6 +127,9 @@ struct Unfinished {
     recovery_point: Option<u32>,
     picture: Option<Picture>,
     order: Option<PictureOrder>,
+    frame_number: Option<FrameNumber>,
+    /// A slice is predicted from other pictures, or could not be read.
+    predicted: bool,
     sps_id: u8,
     /// The order has all fields so far.
     is_ordered: bool,
@@ -429,11 +437,17 @@ impl AccessUnitSplitter {
         }
 
         self.current.corrupted |= damage.is_some();
+        self.current.predicted |= header
+            .as_ref()
+            .is_none_or(|header| !header.intra && !header.redundant);
         if let Some(header) = header
             && let Some((sps, _)) = self.sets.active(header.pps_id)
         {
             self.vui_frame_rate = sps.vui.frame_rate;
             self.current.sps_id = sps.id;
+            let frame_number = FrameNumber::new(&header, sps);
+            let first = self.current.frame_number.get_or_insert(frame_number);
+            first.resets |= header.resets_order; // Of the second field.
             if !mem::replace(&mut self.current.is_ordered, true) {
                 let order = self.order.next(&header, sps);
                 self.current.add_order(order);
@@ -463,6 +477,8 @@ impl AccessUnitSplitter {
             idr: false,
             recovery_point: None,
             order: None,
+            frame_number: None,
+            intra: false,
             sps_id: 0,
             integrity: Integrity::Undecodable,
             after_loss: mem::replace(&mut self.lost, true),
@@ -565,6 +581,8 @@ impl AccessUnitSplitter {
             idr: done.idr,
             recovery_point: done.recovery_point,
             order: done.order,
+            frame_number: done.frame_number,
+            intra: !done.predicted,
             sps_id: done.sps_id,
             integrity,
             after_loss: done.after_loss,

@@ -25,6 +25,8 @@ pub struct SliceHeader {
     pub has_first_macroblock: bool,
     /// The slice is not of the primary coded picture.
     pub redundant: bool,
+    /// An I or SI slice: it is predicted from no other picture.
+    pub intra: bool,
     pub pps_id: u8,
     pub frame_num: u32,
     pub structure: Structure,
@@ -131,6 +133,7 @@ impl SliceHeader {
             idr,
             has_first_macroblock: first_mb_in_slice == 0 && !redundant && !is_further_plane,
             redundant,
+            intra: kind == Kind::I,
             pps_id,
             frame_num,
             structure,

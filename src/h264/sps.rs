@@ -28,6 +28,8 @@ pub struct Sps {
     pub frame_num_bits: u32,
     pub picture_order: PictureOrderType,
     max_num_ref_frames: u32,
+    /// `gaps_in_frame_num_value_allowed_flag`: values of `frame_num` may be left out on purpose.
+    pub frame_num_gaps_allowed: bool,
     /// All pictures are frames of frame macroblocks: nothing is interlaced.
     pub frame_mbs_only: bool,
     /// Size of the picture that is shown, in pixels.
@@ -144,7 +146,7 @@ impl Sps {
         let frame_num_bits = 4 + at_most(r.read_ue("log2_max_frame_num_minus4")?, 12)?;
         let picture_order = PictureOrderType::read(r)?;
         let max_num_ref_frames = r.read_ue("max_num_ref_frames")?;
-        r.read_bit("gaps_in_frame_num_value_allowed_flag")?;
+        let frame_num_gaps_allowed = r.read_bit("gaps_in_frame_num_value_allowed_flag")?;
         // Larger pictures are beyond any level, and their sizes in pixels beyond 32 bits.
         let width_in_mbs = 1 + at_most(r.read_ue("pic_width_in_mbs_minus1")?, 0xffff)?;
         let height_in_map_units =
@@ -192,6 +194,7 @@ impl Sps {
             frame_num_bits,
             picture_order,
             max_num_ref_frames,
+            frame_num_gaps_allowed,
             frame_mbs_only,
             width: shown(width_in_mbs, unit_x, crop[0], crop[1]),
             height: shown(height_in_mbs, unit_y, crop[2], crop[3]),

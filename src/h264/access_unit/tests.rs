@@ -572,6 +572,13 @@ fn units_have_their_facts() {
     assert!(units.iter().all(|unit| unit.integrity == Integrity::Whole));
     let counts = units.iter().map(|unit| unit.order.unwrap().count);
     assert_eq!(counts.collect::<Vec<_>>(), [0, 2]);
+    let intra: Vec<_> = units.iter().map(|unit| unit.intra).collect();
+    assert_eq!(intra, [true, false]);
+    let numbers = units.iter().map(|unit| unit.frame_number.unwrap());
+    let numbers: Vec<_> = numbers
+        .map(|number| (number.frame_num, number.idr, number.reference))
+        .collect();
+    assert_eq!(numbers, [(0, true, true), (1, false, true)]);
 }
 
 #[test]
