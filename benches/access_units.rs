@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gst::prelude::*;
 use gstreduct::h264::{AccessUnit, AccessUnitSplitter};
-use gstreduct::stamping::{Config, Reorder, Timeline, buffer};
+use gstreduct::stamping::{Config, DeclaredRate, RateSource, Reorder, Timeline, buffer};
 
 const FPS: u64 = 30;
 /// Frames in a group of pictures.
@@ -73,7 +73,10 @@ fn split_and_stamp(records: &[Bytes]) -> usize {
     let mut reorder = Reorder::default();
     let mut units = VecDeque::new();
     let mut count = 0;
-    let rate = gst::Fraction::new(FPS as i32, 1);
+    let rate = DeclaredRate {
+        rate: gst::Fraction::new(FPS as i32, 1),
+        source: RateSource::Label,
+    };
     let mut time = gst::ClockTime::from_seconds(1_749_804_653);
     let mut stamp = |units: &mut VecDeque<AccessUnit>, timeline: &mut Timeline, is_last| {
         while !units.is_empty()
@@ -93,11 +96,11 @@ fn split_and_stamp(records: &[Bytes]) -> usize {
     };
     for record in records {
         let pushed = splitter.push(record, &mut units);
-        let _ = timeline.push(time, pushed.begun, Some(rate));
+        timeline.push(time, pushed.begun, Some(rate));
         time += pushed.begun as u64 * gst::ClockTime::SECOND / FPS;
         stamp(&mut units, &mut timeline, false);
     }
-    timeline.finish();
+    timeline.finish().expect("there is a frame rate");
     splitter.finish(&mut units);
     stamp(&mut units, &mut timeline, true);
     count

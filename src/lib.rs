@@ -27,6 +27,7 @@ mod frame_rate;
 #[doc(hidden)]
 pub mod h264;
 mod parameters;
+mod pause_event;
 mod reductepisodesplit;
 mod reductsink;
 mod reductsrc;

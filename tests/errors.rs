@@ -278,7 +278,9 @@ fn several_units_a_record_and_no_frame_rate() {
         labels: &[],
         ..Default::default()
     };
-    recording.write(&SERVER, &bucket, "e", &stream);
+    // With a further record its time would be enough.
+    let laid = recording.lay(&stream);
+    SERVER.write_all(&bucket, "e", laid[..1].iter().map(|laid| &laid.record));
     let outcome = read(&SERVER.url(), &bucket, "e", &[]);
     let ways = ["label 'fps'", "'$video'", "property fps"];
     assert_error(&outcome, gst::ResourceError::Settings, &ways);

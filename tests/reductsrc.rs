@@ -425,16 +425,11 @@ fn where_records_overlap_units_are_spread() {
     let stream = Stream::example();
     let (bucket, _) = record(&recording, &stream);
     let read = read(&bucket, &[]);
-    let expected: Vec<u64> = (0..50)
-        .map(|i| i * 50)
-        .chain((0..10).map(|i| 2500 + i * 100))
-        .collect();
+    // The last record, too, though nothing follows it.
+    let expected: Vec<u64> = (0..60).map(|i| i * 50).collect();
     assert_eq!(read.pts_ms(), expected);
     assert_eq!(read.times_ms(|buffer| buffer.dts()), expected);
-    assert_eq!(
-        read.durations_ms(),
-        [[50; 50].as_slice(), &[100; 10]].concat()
-    );
+    assert_eq!(read.durations_ms(), [50; 60]);
     assert!(units(&read.buffers) == stream.units);
 }
 
@@ -514,7 +509,7 @@ fn without_gap_detection_the_segment_has_no_discont() {
 #[test]
 fn holes_add_up_in_stream_time_and_not_in_running_time() {
     let recording = Recording {
-        holes: vec![(10, 5 * SECOND_US), (30, HOUR_US), (50, SECOND_US)],
+        holes: vec![(10, 5 * SECOND_US), (30, HOUR_US), (50, 3 * SECOND_US)],
         ..Default::default()
     };
     let (bucket, laid) = record(&recording, &Stream::example());
@@ -575,6 +570,7 @@ fn stats_count_what_was_read() {
             ("gaps", 1),
             ("damaged", 0),
             ("dropped", 0),
+            ("corrupted", 0),
             ("skipped", 0),
             ("queue-records", 0),
             ("queue-bytes", 0),
@@ -588,7 +584,11 @@ fn stats_count_what_was_read() {
         for wait in ["network-wait", "downstream-wait"] {
             assert!(read.stat(wait) > 0, "{wait} of {layout:?}");
         }
-        assert_eq!(read.stats.n_fields(), counts.len() + 2);
+        for rate in ["declared-rate", "observed-rate"] {
+            let rate = read.stats.get::<f64>(rate).expect("a rate");
+            assert_eq!(rate, 10.0, "{layout:?}");
+        }
+        assert_eq!(read.stats.n_fields(), counts.len() + 4);
     }
 }
 
@@ -611,7 +611,9 @@ fn frame_rate(
     if let Some(value) = attached {
         SERVER.attach(&bucket, "e", "$video", value);
     }
-    read(&bucket, properties).frame_rate()
+    // Other rates than that of the record times, taken to the letter.
+    let literal = [properties, &[("gap-tolerance", "1000000000")]].concat();
+    read(&bucket, &literal).frame_rate()
 }
 
 const PROPERTY: &[(&str, &str)] = &[("fps", "12/1")];
@@ -679,12 +681,15 @@ fn without_any_frame_rate_record_times_rule() {
     let read = read(&bucket, &[]);
     read.assert_is(&stream, &laid);
     assert_eq!(read.frame_rate(), None);
-    // No gap detection: how long a picture lasts is not known but by the next one.
-    assert_eq!(read.segments_ms(), [(0, 0, 0, 0)]);
-    assert_eq!(read.flagged(gst::BufferFlags::DISCONT), [0]);
+    assert_eq!(
+        read.segments_ms(),
+        [(0, 0, 0, 0), (30, 13_000, 13_000, 3014)]
+    );
+    assert_eq!(read.flagged(gst::BufferFlags::DISCONT), [0, 30]);
     let durations = read.durations_ms();
     assert_eq!(durations[..3], [107, 93, 107]);
-    assert_eq!(durations[29], 10_093);
+    // Before the hole, and at the end, a picture lasts as long as others.
+    assert_eq!(durations[29], 107);
     assert_eq!(durations[58..], [107, 107]);
 }
 

@@ -38,7 +38,7 @@ pub use access_unit::{AccessUnit, AccessUnitSplitter, Integrity, Pushed, insert_
 pub use annexb::nal_units;
 pub use chunks::between_nal_units;
 pub use damage::Damage;
-pub use frame_numbering::FrameNumber;
+pub use frame_numbering::{FrameNumber, FrameNumbering, Succession};
 pub use keyframe::{Pictures, pictures};
 pub use output_order::{MAX_REORDERING, OutputOrder};
 pub use parameter_sets::ParameterSets;

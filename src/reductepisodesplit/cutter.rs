@@ -19,7 +19,7 @@ use super::intake::{Intake, Unit};
 use super::location::{LocationError, Pattern};
 use super::policy::{self, Change, Config, Entry, Policy, Verdict};
 use super::{CAT, SplitMode};
-use crate::capture_time;
+use crate::{capture_time, pause_event};
 
 /// What the bin has to do, in order.
 #[derive(Debug)]
@@ -143,10 +143,13 @@ impl Cutter {
         event: &gst::Event,
         orders: &mut Vec<Order>,
     ) -> Result<(), LocationError> {
-        if matches!(
-            event.view(),
-            gst::EventView::Caps(_) | gst::EventView::Segment(_) | gst::EventView::Gap(_)
-        ) {
+        let is_pause = pause_event::is_one(event);
+        if is_pause
+            || matches!(
+                event.view(),
+                gst::EventView::Caps(_) | gst::EventView::Segment(_) | gst::EventView::Gap(_)
+            )
+        {
             self.intake.end_run();
             self.access_units(orders)?;
             self.release(None, orders);
@@ -156,6 +159,7 @@ impl Cutter {
                 self.intake.set_caps(caps.caps());
                 self.formats.set_caps(caps.caps_owned());
             }
+            _ if is_pause => self.policy.note_pause(),
             gst::EventView::Segment(_) => self.next_segment = Some(event.clone()),
             gst::EventView::Gap(_) if !self.began => {}
             gst::EventView::Gap(_) => {

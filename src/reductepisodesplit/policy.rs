@@ -152,6 +152,10 @@ pub struct Policy {
     passed_recovery_point: bool,
     /// There was a gap: the next keyframe begins an episode, and what comes before it is of no use.
     gap: bool,
+    /// There was a pause: the next keyframe begins an episode, and what comes before it is kept.
+    pause: bool,
+    /// It was right before the next access unit.
+    is_after_pause: bool,
     next_index: u32,
     dropped: u64,
     frame: ClockTime,
@@ -304,7 +308,8 @@ impl Policy {
         if !unit.duration.is_zero() {
             self.frame = unit.duration;
         }
-        if unit.discont && self.config.gap_detection {
+        let is_after_pause = std::mem::take(&mut self.is_after_pause);
+        if unit.discont && self.config.gap_detection && !is_after_pause {
             self.gap = true;
         }
         if !unit.entry.is_some_and(|entry| self.is_keyframe(entry)) {
@@ -317,6 +322,7 @@ impl Policy {
             self.end(reason, changes);
         }
         self.gap = false;
+        self.pause = false;
         self.leading_before = None;
         let mut group = Span::empty(unit);
         if self.episode.is_none() {
@@ -371,6 +377,12 @@ impl Policy {
         }
     }
 
+    /// Notes that a pause precedes the next access unit, which is to be kept even with DISCONT.
+    pub fn note_pause(&mut self) {
+        self.pause = self.config.gap_detection;
+        self.is_after_pause = true;
+    }
+
     /// Counts access units that somebody else dropped before the next one.
     pub fn drop_unseen(&mut self, units: u64) {
         self.dropped += units;
@@ -402,7 +414,7 @@ impl Policy {
     /// Why the episode ends before the keyframe `unit`, if it does.
     fn reason_to_end_before(&self, unit: &Unit) -> Option<Reason> {
         let span = &self.episode.as_ref()?.span;
-        if self.gap {
+        if self.gap || self.pause {
             Some(Reason::Gap)
         } else if unit.new_format {
             Some(Reason::Format)

@@ -226,6 +226,7 @@ impl<T> Entrance<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::timeline::Spacing;
     use super::*;
 
     const MOST: usize = 1000;
@@ -251,6 +252,8 @@ mod tests {
                 capture: time,
                 time,
                 duration: Some(ClockTime::SECOND),
+                before_pause: None,
+                spacing: Spacing::Regular,
                 segment: mem::take(&mut after_hole).then_some(segment),
                 discont: false,
                 frame_rate: None,

@@ -81,15 +81,16 @@ use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
 
+use super::continuity::Hole;
 use super::downstream::{self, Taker};
 use super::episodes;
 use super::pass::Step;
-use super::settings::{DEFAULT_LOOKBACK, DEFAULT_POLL_INTERVAL_MS, Settings};
+use super::settings::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, DEFAULT_POLL_INTERVAL_MS, Settings};
 use super::stats::Stats;
 use super::stream::{Seek, Stream};
-use super::{CAT, OnError, StartMode, StopMode};
+use super::{CAT, OnError, OnLoss, StartMode, StopMode};
 use crate::client::{Access, Flushed, Flushing, Limits};
-use crate::{connection, parameters, uri};
+use crate::{connection, parameters, pause_event, uri};
 
 /// No two of the mutexes are ever held at once.
 #[derive(Default)]
@@ -153,6 +154,11 @@ impl ReductSrc {
                 Ok(Step::Segment(segment)) => {
                     let segment = stream.place(segment, self.obj().current_running_time());
                     self.begin_segment(&segment)?;
+                }
+                Ok(Step::Pause(Hole { from, to })) => {
+                    if !self.obj().src_pad().push_event(pause_event::new(from, to)) {
+                        gst::debug!(CAT, imp = self, "The pause event was not handled");
+                    }
                 }
                 Ok(Step::Warn(text)) => {
                     gst::element_imp_warning!(self, gst::StreamError::Decode, ("{text}"));
@@ -400,8 +406,26 @@ impl ObjectImpl for ReductSrc {
                 glib::ParamSpecUInt64::builder("gap-tolerance")
                     .nick("Gap tolerance")
                     .blurb(
-                        "How much more than one frame has to be missing for a gap, in nanoseconds \
-                         (0 = half a frame)",
+                        "How much more than one frame duration of the declared frame rate has to be \
+                         missing for a gap, in nanoseconds (0 = automatic: missing frames are a gap, \
+                         by frame_num and the cadence)",
+                    )
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("pause-limit")
+                    .nick("Pause limit")
+                    .blurb(
+                        "Longest pause that is not left out of running time where no reference \
+                         picture is missing, in nanoseconds",
+                    )
+                    .default_value(DEFAULT_PAUSE_LIMIT.nseconds())
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecEnum::builder_with_default("on-loss", OnLoss::default())
+                    .nick("On loss")
+                    .blurb(
+                        "What to do with access units that refer to missing ones, until the next \
+                         keyframe",
                     )
                     .mutable_ready()
                     .build(),

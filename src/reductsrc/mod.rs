@@ -13,7 +13,10 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
+mod cadence;
+mod continuity;
 mod damage;
+mod declared_rate;
 mod downstream;
 mod entrance;
 mod episodes;
@@ -37,6 +40,7 @@ mod whole_records;
 
 /// What gives access units their times. Public for the benchmarks only.
 pub mod stamping {
+    pub use super::declared_rate::{DeclaredRate, RateSource};
     pub use super::pass::buffer;
     pub use super::reorder::Reorder;
     pub use super::timeline::{Config, Timeline};
@@ -62,6 +66,27 @@ pub enum OnError {
     /// The stream ends with an error.
     #[enum_value(name = "End with an error", nick = "stop")]
     Stop,
+}
+
+/// What happens to pictures that refer to lost ones, until the next keyframe.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductSrcOnLoss")]
+pub enum OnLoss {
+    /// After a gap they are dropped. After a loss without a pause they are kept, with the flag
+    /// CORRUPTED.
+    #[default]
+    #[enum_value(
+        name = "Drop them after a gap, keep them with the flag CORRUPTED after other losses",
+        nick = "auto"
+    )]
+    Auto,
+    /// They are dropped.
+    #[enum_value(name = "Drop them", nick = "drop")]
+    Drop,
+    /// They are kept, with the flag CORRUPTED.
+    #[enum_value(name = "Keep them, with the flag CORRUPTED", nick = "keep")]
+    Keep,
 }
 
 /// With which frame a range begins.
@@ -119,6 +144,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     #[cfg(feature = "doc")]
     for enumeration in [
         OnError::static_type(),
+        OnLoss::static_type(),
         StartMode::static_type(),
         StopMode::static_type(),
     ] {

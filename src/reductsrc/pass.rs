@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
+use super::continuity::{self, Continuity, Facts, Hole, Output};
 use super::damage::{self, Fault, FaultLog};
+use super::declared_rate::{self, Declarations, DeclaredRate};
 use super::entrance::{Arrival, Begin, Entrance, TooLate};
 use super::episodes::{self, Episode};
 use super::exit::Exit;
@@ -24,14 +26,13 @@ use super::lookback::Lookback;
 use super::reorder::{Reorder, Stamp};
 use super::segments::{Segments, Show};
 use super::stats::Stats;
-use super::timeline::{self, NoFrameRate, Slot, Timeline};
+use super::timeline::{self, Contradiction, NoFrameRate, Slot, Timeline};
 use super::whole_records::WholeRecords;
-use super::{CAT, OnError};
-use crate::capture_time::{RECORD_TIME, UNIX_TIME};
+use super::{CAT, OnError, OnLoss};
+use crate::capture_time::{self, RECORD_TIME, UNIX_TIME};
 use crate::client::{
     Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
 };
-use crate::frame_rate;
 use crate::h264::{
     AccessUnit, AccessUnitSplitter, Damage, Integrity, ParameterSets, Pictures, Pushed,
     between_nal_units, pictures,
@@ -50,6 +51,10 @@ pub struct Common {
     pub set_rate: Option<gst::Fraction>,
     pub gap_detection: bool,
     pub gap_tolerance: Option<gst::ClockTime>,
+    pub pause_limit: gst::ClockTime,
+    pub on_loss: OnLoss,
+    /// A condition leaves out records.
+    pub is_filtered: bool,
     /// Bytes of access units that may be held.
     pub most_held: usize,
     pub stats: Arc<Stats>,
@@ -103,6 +108,8 @@ pub enum Step {
     Caps(gst::Caps),
     /// A segment begins with the next buffer.
     Segment(gst::Segment),
+    /// Running time leaves out a hole, and what follows it is kept.
+    Pause(Hole),
     /// Something is wrong, and reading goes on.
     Warn(String),
     /// Reading failed, and is tried again.
@@ -125,6 +132,9 @@ pub struct Pass {
     source: Source,
     splitter: AccessUnitSplitter,
     timeline: Timeline,
+    continuity: Continuity<AccessUnit>,
+    /// Parameter sets of what was dropped after a loss.
+    dropped_sets: ParameterSets,
     entrance: Entrance<AccessUnit>,
     /// Parameter sets of what was left out before the first access unit.
     left_out: ParameterSets,
@@ -139,8 +149,7 @@ pub struct Pass {
     faults: FaultLog,
     /// The first damage, as long as nothing else came.
     only_damage: Option<(u64, Fault)>,
-    /// `fps` of the attachment `$video`.
-    attached_rate: Option<gst::Fraction>,
+    declarations: Declarations,
     /// Access units and slots come in the same order, but not always at the same time.
     units: VecDeque<AccessUnit>,
     /// Nothing waits for its place in output order any more.
@@ -187,9 +196,15 @@ impl Pass {
     pub fn new(common: Arc<Common>, scope: Scope) -> Self {
         let timeline = timeline::Config {
             origin: scope.origin,
-            gap_detection: common.gap_detection,
             gap_tolerance: common.gap_tolerance,
             is_prompt: common.access.follows(),
+            is_sparse: scope.keyframes_only,
+            is_filtered: common.is_filtered,
+        };
+        let continuity = continuity::Config {
+            pause_limit: common.pause_limit,
+            on_loss: common.on_loss,
+            gap_detection: common.gap_detection,
             is_sparse: scope.keyframes_only,
         };
         let at = scope.at.saturating_sub(scope.origin.unwrap_or(scope.at));
@@ -198,6 +213,8 @@ impl Pass {
             source: Source::Unread,
             splitter: AccessUnitSplitter::default(),
             timeline: Timeline::new(timeline),
+            continuity: Continuity::new(continuity),
+            dropped_sets: ParameterSets::default(),
             entrance: Entrance::new(scope.begin, at, scope.is_earliest, common.most_held),
             left_out: ParameterSets::default(),
             reorder: Reorder::default(),
@@ -208,7 +225,10 @@ impl Pass {
             whole: WholeRecords::default(),
             faults: FaultLog::default(),
             only_damage: None,
-            attached_rate: None,
+            declarations: Declarations {
+                attachment: None,
+                property: common.set_rate,
+            },
             units: VecDeque::new(),
             drained: false,
             gaps: 0,
@@ -281,7 +301,7 @@ impl Pass {
             }
             Source::Reading(reader) => match reader.next(flushing)? {
                 Some(Event::Opened(opened)) => {
-                    self.attached_rate = opened.frame_rate.as_deref().and_then(frame_rate::parse);
+                    self.set_attached_rate(opened.frame_rate.as_deref());
                     self.common.stats.extent.hear_of(opened.times);
                 }
                 Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
@@ -460,24 +480,62 @@ impl Pass {
         self.note_begins(*time, pushed);
         self.note_damage(*time, pushed.damage)?;
         let clock_time = clock_time(*time)?;
-        let rate = self.frame_rate(record);
-        if let Some(rate) = rate {
-            let length = timeline::frames(pushed.begun, rate);
+        let declared = self.declared_rate(record);
+        if let Some(declared) = declared {
+            let length = timeline::frames(pushed.begun, declared.rate);
             self.common.stats.extent.hear_of_record(length);
         }
-        self.timeline
-            .push(clock_time, pushed.begun, rate)
-            .map_err(|NoFrameRate| {
-                gst::error_msg!(
-                    gst::ResourceError::Settings,
-                    (
-                        "The record at {time} µs has {} access units and no frame rate is \
-                         known. Give it by the label 'fps' of the records, by 'fps' in the \
-                         attachment '$video' of the entry, or by the property fps",
-                        pushed.begun
-                    )
-                )
-            })
+        self.timeline.push(clock_time, pushed.begun, declared);
+        let (declared, observed) = self.timeline.rates();
+        let declared = declared.map(|declared| declared.rate);
+        self.common.stats.rates.set(declared, observed);
+        if let Some(contradiction) = self.timeline.take_contradiction() {
+            self.warn_of_contradiction(clock_time, &contradiction);
+        }
+        Ok(())
+    }
+
+    /// Takes over the frame rate in the attachment `$video`, if it is one.
+    fn set_attached_rate(&mut self, text: Option<&str>) {
+        self.declarations.attachment = text.and_then(declared_rate::parse);
+        if let (Some(text), None) = (text, self.declarations.attachment)
+            && self.common.stats.rates.is_first_unreadable()
+        {
+            self.steps.push_back(Step::Warn(format!(
+                "fps in the attachment $video is no frame rate, {}: {text:?}",
+                declared_rate::EXPECTED
+            )));
+        }
+    }
+
+    /// Label, attachment, property, VUI: the first that has a frame rate.
+    fn declared_rate(&mut self, record: &Record) -> Option<DeclaredRate> {
+        let label = record.frame_rate.as_deref();
+        if let Some(label) = label
+            && declared_rate::parse(label).is_none()
+            && self.common.stats.rates.is_first_unreadable()
+        {
+            let time = capture_time::format(gst::ClockTime::from_useconds(record.time));
+            self.steps.push_back(Step::Warn(format!(
+                "The label fps of the record at {time} is no frame rate, {}: {label:?}. It has no \
+                 effect, in other records either",
+                declared_rate::EXPECTED
+            )));
+        }
+        let vui = self.splitter.vui_frame_rate();
+        self.declarations.choose(label, vui)
+    }
+
+    /// Warns once of a declared frame rate that record times contradict.
+    fn warn_of_contradiction(&mut self, time: gst::ClockTime, contradiction: &Contradiction) {
+        let time = capture_time::format(time);
+        let text = format!("At {time} {contradiction}");
+        // What a condition leaves out is no contradiction.
+        if self.common.is_filtered || !self.common.stats.rates.is_first_contradiction() {
+            gst::info!(CAT, "{text}");
+            return;
+        }
+        self.steps.push_back(Step::Warn(text));
     }
 
     /// Keeps in mind where to read from for each access unit that begins in a record.
@@ -533,8 +591,8 @@ impl Pass {
     /// Nothing more is read, because of `failure` if there is one.
     fn finish(&mut self, failure: Option<gst::ErrorMessage>) {
         self.source = Source::Ended;
-        self.failure = failure;
-        self.timeline.finish();
+        let unstamped = self.timeline.finish().err();
+        self.failure = failure.or_else(|| unstamped.as_ref().map(no_frame_rate));
         let rest = self.splitter.finish(&mut self.units);
         if rest > 0 {
             gst::info!(
@@ -569,27 +627,6 @@ impl Pass {
         }
     }
 
-    /// Label, attachment, property, VUI: the first that has one.
-    fn frame_rate(&self, record: &Record) -> Option<gst::Fraction> {
-        let label = record.frame_rate.as_deref();
-        let labelled = label.and_then(frame_rate::parse);
-        if let (Some(label), None) = (label, labelled) {
-            let time = record.time;
-            gst::warning!(
-                CAT,
-                "Label fps of the record at {time} µs is no frame rate: {label:?}"
-            );
-        }
-        labelled
-            .or(self.attached_rate)
-            .or(self.common.set_rate)
-            .or_else(|| {
-                self.splitter
-                    .vui_frame_rate()
-                    .and_then(frame_rate::from_vui)
-            })
-    }
-
     /// Goes on with what was read, an access unit at a time: a record may have very many. Gives
     /// `false` if there is nothing to go on with.
     fn make_steps(&mut self) -> bool {
@@ -599,10 +636,14 @@ impl Pass {
             && let Some(unit) = self.units.pop_front()
         {
             let begin = self.begins.pop_front();
+            let facts = facts(&unit);
             self.learn(&unit, begin.unwrap_or_default());
-            self.order(unit, slot);
+            self.continuity.push(unit, &facts, slot);
+            self.order_all();
         } else if matches!(self.source, Source::Ended) && !self.drained {
             self.drained = true;
+            self.continuity.finish();
+            self.order_all();
             self.drain();
         } else {
             return false;
@@ -624,10 +665,40 @@ impl Pass {
         true
     }
 
-    /// Gaps are counted before the pairs are made: they are known before their access unit is
-    /// complete.
+    /// Takes what the continuity puts out.
+    fn order_all(&mut self) {
+        while let Some(output) = self.continuity.pop() {
+            match output {
+                Output::Unit {
+                    item: mut unit,
+                    slot,
+                    is_corrupted,
+                } => {
+                    if is_corrupted {
+                        unit.integrity = Integrity::Corrupted;
+                    }
+                    if is_keyframe(&unit) {
+                        unit.complete_with(&mem::take(&mut self.dropped_sets));
+                    }
+                    self.order(unit, slot);
+                }
+                Output::Dropped(unit) => {
+                    self.common.stats.dropped.fetch_add(1, Ordering::Relaxed);
+                    let mut sets = unit.parameter_sets();
+                    sets.fill_from(mem::take(&mut self.dropped_sets));
+                    self.dropped_sets = sets;
+                }
+                // What a condition leaves out is missing on purpose.
+                Output::Loss(loss) if self.common.is_filtered => gst::info!(CAT, "{loss}"),
+                Output::Loss(loss) => self.steps.push_back(Step::Warn(loss.to_string())),
+                Output::Pause(hole) => self.steps.push_back(Step::Pause(hole)),
+            }
+        }
+    }
+
+    /// Counts what is new of gaps and of access units that are left out.
     fn count(&mut self) {
-        let gaps = self.timeline.gaps();
+        let gaps = self.continuity.gaps();
         let new = gaps - mem::replace(&mut self.gaps, gaps);
         self.common.stats.gaps.fetch_add(new, Ordering::Relaxed);
         if self.scope.is_sought {
@@ -666,6 +737,7 @@ impl Pass {
         self.source = Source::Ended;
         self.drained = true;
         self.units.clear();
+        while self.continuity.pop().is_some() {}
         self.exit = None;
     }
 
@@ -764,6 +836,9 @@ impl Pass {
     }
 
     fn push(&mut self, unit: AccessUnit, stamp: Stamp) {
+        if unit.integrity == Integrity::Corrupted {
+            self.common.stats.corrupted.fetch_add(1, Ordering::Relaxed);
+        }
         self.announce(caps(stamp.frame_rate));
         if let Some(start) = stamp.segment {
             let segment = self.segments.next(start, stamp.pts);
@@ -784,6 +859,32 @@ impl Pass {
 /// Whether decoding can start with it, perhaps with some pictures that are not right.
 fn is_keyframe(unit: &AccessUnit) -> bool {
     unit.idr || unit.recovery_point.is_some()
+}
+
+/// What decides how an access unit follows the one before it.
+fn facts(unit: &AccessUnit) -> Facts {
+    Facts {
+        number: unit.frame_number.filter(|_| unit.order.is_some()),
+        is_keyframe: is_keyframe(unit) && unit.order.is_some(),
+        recovery_frames: match unit.idr {
+            true => 0,
+            false => unit.recovery_point.unwrap_or_default(),
+        },
+        after_loss: unit.after_loss,
+    }
+}
+
+fn no_frame_rate(error: &NoFrameRate) -> gst::ErrorMessage {
+    let time = capture_time::format(error.record);
+    gst::error_msg!(
+        gst::ResourceError::Settings,
+        (
+            "The record at {time} has {} access units, no record follows it, and no frame rate is \
+             known. Give it by the label 'fps' of the records, by 'fps' in the attachment '$video' \
+             of the entry, or by the property fps",
+            error.units
+        )
+    )
 }
 
 /// The time of a record.

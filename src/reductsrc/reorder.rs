@@ -255,6 +255,7 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
+    use super::super::timeline::Spacing;
     use super::*;
     use crate::h264::Reordering;
 
@@ -267,6 +268,8 @@ mod tests {
             capture: time + 1000 * ClockTime::SECOND,
             time,
             duration: Some(ClockTime::from_mseconds(FRAME)),
+            before_pause: None,
+            spacing: Spacing::Regular,
             segment: (index == 0).then_some(SegmentStart {
                 start: time,
                 base: ClockTime::ZERO,

@@ -17,12 +17,13 @@ use reduct_rs::JsonValue;
 use super::entrance::Begin;
 use super::pass::End;
 use super::program::Piece;
-use super::{OnError, StartMode, StopMode};
+use super::{OnError, OnLoss, StartMode, StopMode};
 use crate::capture_time::parse as parse_time;
 use crate::client::{Connection, Limits, Records, depends_on_order};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
 
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
+pub const DEFAULT_PAUSE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);
 pub const DEFAULT_LOOKBACK: gst::ClockTime = gst::ClockTime::from_seconds(60);
 
 /// The properties as they are set.
@@ -38,6 +39,8 @@ pub struct Settings {
     pub fps: gst::Fraction,
     pub gap_detection: bool,
     pub gap_tolerance: gst::ClockTime,
+    pub pause_limit: gst::ClockTime,
+    pub on_loss: OnLoss,
     pub on_error: OnError,
     pub lookback: gst::ClockTime,
     pub limits: Limits,
@@ -58,6 +61,8 @@ impl Default for Settings {
             fps: gst::Fraction::new(0, 1),
             gap_detection: true,
             gap_tolerance: gst::ClockTime::ZERO,
+            pause_limit: DEFAULT_PAUSE_LIMIT,
+            on_loss: OnLoss::default(),
             on_error: OnError::default(),
             lookback: DEFAULT_LOOKBACK,
             limits: Limits::default(),
@@ -76,6 +81,8 @@ pub struct Checked {
     pub program: Vec<Piece>,
     pub gap_detection: bool,
     pub gap_tolerance: Option<gst::ClockTime>,
+    pub pause_limit: gst::ClockTime,
+    pub on_loss: OnLoss,
     /// The property `fps`.
     pub frame_rate: Option<gst::Fraction>,
     pub on_error: OnError,
@@ -106,6 +113,8 @@ impl Settings {
             "fps" => self.fps = get(value),
             "gap-detection" => self.gap_detection = get(value),
             "gap-tolerance" => self.gap_tolerance = clock_time(value),
+            "pause-limit" => self.pause_limit = clock_time(value),
+            "on-loss" => self.on_loss = get(value),
             "on-error" => self.on_error = get(value),
             "parameter-set-lookback" => self.lookback = clock_time(value),
             "retries" => self.limits.retries = get(value),
@@ -140,6 +149,8 @@ impl Settings {
             "fps" => self.fps.to_value(),
             "gap-detection" => self.gap_detection.to_value(),
             "gap-tolerance" => self.gap_tolerance.nseconds().to_value(),
+            "pause-limit" => self.pause_limit.nseconds().to_value(),
+            "on-loss" => self.on_loss.to_value(),
             "on-error" => self.on_error.to_value(),
             "parameter-set-lookback" => self.lookback.nseconds().to_value(),
             "retries" => self.limits.retries.to_value(),
@@ -172,6 +183,8 @@ impl Settings {
             program: self.program()?,
             gap_detection: self.gap_detection,
             gap_tolerance: Some(self.gap_tolerance).filter(|time| !time.is_zero()),
+            pause_limit: self.pause_limit,
+            on_loss: self.on_loss,
             records: Records {
                 bucket,
                 entry,

@@ -8,9 +8,10 @@
 
 //! What `reductsrc` counts: the property `stats`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use super::declared_rate::per_second;
 use super::extent::Extent;
 use crate::client::ReaderStats;
 
@@ -28,8 +29,37 @@ pub struct Stats {
     pub damaged: AtomicU64,
     /// Access units that cannot be decoded and are not pushed.
     pub dropped: AtomicU64,
+    /// Access units that are pushed with the flag CORRUPTED.
+    pub corrupted: AtomicU64,
+    pub rates: Rates,
     /// For how long the streaming thread was downstream, in ns.
     pub downstream_wait: AtomicU64,
+}
+
+/// The declared and the observed frame rate, and what was reported of them in this run.
+#[derive(Debug, Default)]
+pub struct Rates {
+    /// The declared rate, and the observed distance of two frames.
+    present: Mutex<(Option<gst::Fraction>, Option<gst::ClockTime>)>,
+    has_unreadable: AtomicBool,
+    has_contradiction: AtomicBool,
+}
+
+impl Rates {
+    /// Sets the rates that are known by now.
+    pub fn set(&self, declared: Option<gst::Fraction>, observed: Option<gst::ClockTime>) {
+        *self.present.lock().unwrap() = (declared, observed);
+    }
+
+    /// Notes a declared rate that is none. Returns whether it is the first one.
+    pub fn is_first_unreadable(&self) -> bool {
+        !self.has_unreadable.swap(true, Ordering::Relaxed)
+    }
+
+    /// Notes a declared rate that record times contradict. Returns whether it is the first one.
+    pub fn is_first_contradiction(&self) -> bool {
+        !self.has_contradiction.swap(true, Ordering::Relaxed)
+    }
 }
 
 impl Stats {
@@ -42,6 +72,9 @@ impl Stats {
     /// The value of the property.
     pub fn structure(&self) -> gst::Structure {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (declared, observed) = *self.rates.present.lock().unwrap();
+        // Frames per second; 0 is unknown.
+        let observed = observed.and_then(gst_video::guess_framerate);
         gst::Structure::builder("application/x-reductsrc-stats")
             .field("records", count(&self.records))
             .field("bytes", count(&self.bytes))
@@ -50,6 +83,9 @@ impl Stats {
             .field("gaps", count(&self.gaps))
             .field("damaged", count(&self.damaged))
             .field("dropped", count(&self.dropped))
+            .field("corrupted", count(&self.corrupted))
+            .field("declared-rate", declared.map_or(0.0, per_second))
+            .field("observed-rate", observed.map_or(0.0, per_second))
             .field("skipped", count(&self.reader.skipped))
             .field("evicted", count(&self.reader.evicted))
             .field("retries", self.reader.retries.count())

@@ -146,6 +146,7 @@ impl Stream {
         let poll_interval = settings.records.poll_interval;
         let begins_now = poll_interval.is_some() && !has_start;
         let live = poll_interval.map(Live::new);
+        let is_filtered = settings.records.when.is_some();
         let access = Access::new(settings.connection, settings.records, reader_stats);
         let common = Common {
             access: Arc::new(access),
@@ -155,6 +156,9 @@ impl Stream {
             set_rate: settings.frame_rate,
             gap_detection: settings.gap_detection,
             gap_tolerance: settings.gap_tolerance,
+            pause_limit: settings.pause_limit,
+            on_loss: settings.on_loss,
+            is_filtered,
             most_held: usize::try_from(most_held).unwrap_or(usize::MAX),
             stats,
         };
@@ -652,7 +656,7 @@ impl Stream {
                 self.end_pass();
                 return Ok(None);
             }
-            Step::Warn(_) | Step::Retry(_) => {}
+            Step::Pause(_) | Step::Warn(_) | Step::Retry(_) => {}
         }
         Ok(Some(step))
     }

@@ -6,32 +6,51 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! From record times to slots of stream time: one for each access unit, in decoding order, with
-//! segments and gaps.
+//! From record times to slots of stream time: one for each access unit, in decoding order.
 //!
-//! A record of n access units at time t with frame duration d covers `[t, t + n·d)`, its i-th
-//! access unit is at t + i·d. If the next record starts earlier than that, the units are spread
-//! over what there is. Stream time counts from the origin and keeps the truth; at a gap a new
-//! segment closes the hole in running time.
+//! The times of records are the truth, a declared frame rate is a hint. A record of one access unit
+//! lasts until the next record. The access units of a record share its time evenly, if that gives a
+//! plausible frame duration; else they follow each other at the [cadence](Cadence), and the rest is a
+//! pause. Stream time counts from the origin.
+//!
+//! With a gap tolerance the declared frame rate is taken to the letter instead, as ReductVideo does:
+//! a record of n access units at time t covers `[t, t + n·d)`, and more than one frame duration d and
+//! the tolerance after that is a gap.
 //!
 //! All times are computed from the record they belong to, so nothing accumulates.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use gst::ClockTime;
 
-/// What a timeline needs to know beforehand.
+use super::cadence::{Cadence, Rhythm, is_near, is_pause};
+use super::declared_rate::DeclaredRate;
+use crate::frame_rate;
+
+/// Frame duration if nothing is known of it.
+const DEFAULT_FRAME: ClockTime = ClockTime::from_mseconds(40);
+/// Records to wait for at the beginning, so that a declared rate can be checked by three distances.
+const MIN_RECORDS: usize = 4;
+/// Distances in a row that have to deviate from a declared rate before it is distrusted.
+const MIN_DEVIATIONS: usize = 3;
+/// A pause of more frames than that, and of [`MIN_GAP`], is a gap before an IDR picture where the
+/// cadence varies.
+const MIN_GAP_FRAMES: u64 = 10;
+const MIN_GAP: ClockTime = ClockTime::SECOND;
+
+/// Settings of a [`Timeline`].
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// The time that is 0 in stream time; the time of the first record if `None`.
     pub origin: Option<ClockTime>,
-    /// Mark gaps with DISCONT.
-    pub gap_detection: bool,
     /// Slots do not wait for the next record, nor make room for it.
     pub is_prompt: bool,
-    /// Most access units are left out: what is missing is no gap.
+    /// Most access units are left out: distances say nothing.
     pub is_sparse: bool,
-    /// How much more than one frame may be missing; `None` is half a frame.
+    /// Records are left out on purpose: what they leave is no slow camera.
+    pub is_filtered: bool,
+    /// How much more than one frame duration has to be missing for a gap; `None` is automatic.
     pub gap_tolerance: Option<ClockTime>,
 }
 
@@ -45,12 +64,32 @@ pub struct Slot {
     /// Time since the origin.
     pub time: ClockTime,
     pub duration: Option<ClockTime>,
+    /// The duration if the time until the next slot is a pause that running time leaves out.
+    pub before_pause: Option<ClockTime>,
+    /// How it follows the slot before it.
+    pub spacing: Spacing,
     /// The segment that begins with this slot.
     pub segment: Option<SegmentStart>,
     /// There is a gap before this slot.
     pub discont: bool,
-    /// The frame rate from here on.
+    /// The declared frame rate from here on, unless record times contradict it.
     pub frame_rate: Option<gst::Fraction>,
+}
+
+/// How a slot follows the one before it, by the times of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spacing {
+    /// At the cadence, or nearly so.
+    Regular,
+    /// After more than 2.5 frame durations.
+    Pause {
+        /// From the begin of the slot before it.
+        length: ClockTime,
+        /// Frames are missing, unless `frame_num` says that none is.
+        breaks_rhythm: bool,
+    },
+    /// After a gap by the rule of the gap tolerance.
+    Gap,
 }
 
 /// A segment, whose start and stream time are the time of its first slot.
@@ -61,19 +100,56 @@ pub struct SegmentStart {
     pub base: ClockTime,
 }
 
-/// Several access units in a record, and no frame rate that would give their times.
+/// Several access units in a record, and neither a frame rate nor a further record that would give
+/// their times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoFrameRate;
+pub struct NoFrameRate {
+    /// Time of the record.
+    pub record: ClockTime,
+    pub units: usize,
+}
+
+/// A declared frame rate that record times contradict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contradiction {
+    pub declared: DeclaredRate,
+    /// The observed distance of two frames.
+    pub frame: ClockTime,
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { declared, frame } = self;
+        let observed = format!("{:.2}", 1e9 / frame.nseconds().max(1) as f64);
+        let observed = observed.trim_end_matches('0').trim_end_matches('.');
+        write!(
+            f,
+            "the times of records say {} frames per second, and the {} says {}: the times are used. \
+             The property gap-tolerance takes the declared frame rate to the letter",
+            observed,
+            declared.source,
+            frame_rate::label(declared.rate),
+        )
+    }
+}
 
 /// Gives the access units of records their slots, in order.
 #[derive(Debug, Default)]
 pub struct Timeline {
     config: Config,
-    /// The last record, while its slots still depend on the next one's time.
-    pending: Option<Record>,
-    /// Where the slots end.
+    /// Records whose slots still depend on later ones.
+    waiting: VecDeque<Record>,
+    cadence: Cadence,
+    /// The last record that came.
+    last: Option<Record>,
+    /// Its declaration.
+    declared: Option<DeclaredRate>,
+    /// How many distances of records in a row the present declaration does not agree with.
+    deviations: usize,
+    /// Record times contradict it.
+    is_contradicted: bool,
+    contradiction: Option<Contradiction>,
     cursor: Option<Cursor>,
-    gaps: u64,
     slots: VecDeque<Slot>,
 }
 
@@ -81,34 +157,43 @@ pub struct Timeline {
 struct Record {
     time: ClockTime,
     units: usize,
-    frame_rate: Option<gst::Fraction>,
+    declared: Option<DeclaredRate>,
+    /// The cadence before its own distance was learnt.
+    rhythm: Rhythm,
 }
 
+impl Record {
+    fn declared_frame(&self) -> Option<ClockTime> {
+        self.declared.map(|declared| frames(1, declared.rate))
+    }
+
+    /// The distance of its frames, if they last until `next`.
+    fn distance(&self, next: ClockTime) -> ClockTime {
+        next.saturating_sub(self.time) / self.units.max(1) as u64
+    }
+}
+
+/// The last record with slots.
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
     origin: ClockTime,
-    segment: SegmentStart,
+    record: Record,
     last_time: ClockTime,
-    last_duration: Option<ClockTime>,
-    /// Capture time at which the last record's units end.
-    end: ClockTime,
-    /// The frame duration of the last record, where its frame rate is known.
-    frame: Option<ClockTime>,
+    /// Capture time at which the record's last access unit begins.
+    last_capture: ClockTime,
+    division: Division,
 }
 
-impl Cursor {
-    fn is_gap_before(&self, time: ClockTime, tolerance: Option<ClockTime>) -> bool {
-        self.frame.is_some_and(|frame| {
-            let missing = time.saturating_sub(self.end);
-            missing > frame.saturating_add(tolerance.unwrap_or(frame / 2))
-        })
-    }
-
-    fn running_time(&self) -> ClockTime {
-        let stream_time = self.end.saturating_sub(self.origin);
-        let in_segment = stream_time.saturating_sub(self.segment.start);
-        self.segment.base.saturating_add(in_segment)
-    }
+/// How the access units of a record share its time.
+#[derive(Debug, Clone, Copy)]
+struct Division {
+    /// The time that they cover together, without a pause.
+    extent: ClockTime,
+    duration: ClockTime,
+    /// Duration of the last one, if a pause follows it.
+    with_pause: Option<ClockTime>,
+    /// The frame duration that a pause is measured by, if known.
+    frame: Option<ClockTime>,
 }
 
 impl Timeline {
@@ -121,133 +206,354 @@ impl Timeline {
     }
 
     /// Takes the next record that has pictures: `units` of them, the first at `time`.
-    pub fn push(
-        &mut self,
-        time: ClockTime,
-        units: usize,
-        frame_rate: Option<gst::Fraction>,
-    ) -> Result<(), NoFrameRate> {
+    pub fn push(&mut self, time: ClockTime, units: usize, declared: Option<DeclaredRate>) {
         if units == 0 {
-            return Ok(());
+            return;
         }
-        if units > 1 && frame_rate.is_none() {
-            return Err(NoFrameRate);
-        }
-        if let Some(record) = self.pending.take() {
-            self.place(record, Some(time));
+        if let Some(last) = self.last {
+            let rhythm = self.cadence.rhythm();
+            let record = self.waiting.back_mut();
+            let record = record.or(self.cursor.as_mut().map(|cursor| &mut cursor.record));
+            if let Some(record) = record {
+                record.rhythm = rhythm;
+            }
+            if last.declared == declared {
+                let distance = last.distance(time);
+                let agrees = last
+                    .declared_frame()
+                    .is_some_and(|it| is_near(distance, it));
+                self.deviations = if agrees { 0 } else { self.deviations + 1 };
+                self.cadence.learn(distance, last.units);
+            }
         }
         let record = Record {
             time,
             units,
-            frame_rate,
+            declared,
+            rhythm: Rhythm::default(),
         };
-        // The time of a single unit is known at once, and so is its duration with a frame rate.
-        if units == 1 && frame_rate.is_some() || self.config.is_prompt {
-            self.place(record, None);
-        } else {
-            self.pending = Some(record);
+        if declared != self.declared {
+            // A cadence of its own is to be expected.
+            self.cadence = Cadence::new(record.declared_frame());
+            self.deviations = 0;
+            self.is_contradicted = false;
+            self.declared = declared;
+        }
+        self.check_declaration();
+        self.last = Some(record);
+        self.waiting.push_back(record);
+        while self.is_first_ready() {
+            // Only the last record of all can lack a frame rate.
+            let _ = self.place_first();
+        }
+    }
+
+    /// Ends the timeline: nothing comes after the last record.
+    ///
+    /// # Errors
+    ///
+    /// The times of the last record's access units are not known.
+    pub fn finish(&mut self) -> Result<(), NoFrameRate> {
+        while !self.waiting.is_empty() {
+            self.place_first()?;
         }
         Ok(())
     }
 
-    /// Ends the timeline: nothing comes after the last record.
-    pub fn finish(&mut self) {
-        if let Some(record) = self.pending.take() {
-            self.place(record, None);
-        }
-    }
-
-    /// The slot of the next access unit, in decoding order, as soon as it is known.
+    /// Returns the slot of the next access unit, in decoding order, as soon as it is known.
     pub fn pop(&mut self) -> Option<Slot> {
         self.slots.pop_front()
     }
 
-    /// The time that is 0, once there is a record.
+    /// Returns the time that is 0, once there is a record.
     pub fn origin(&self) -> Option<ClockTime> {
         self.cursor.map(|cursor| cursor.origin)
     }
 
-    /// How many gaps there were.
-    pub fn gaps(&self) -> u64 {
-        self.gaps
+    /// Returns the declared frame rate and the observed distance of two frames, as far as they are
+    /// known.
+    pub fn rates(&self) -> (Option<DeclaredRate>, Option<ClockTime>) {
+        (self.declared, self.cadence.frame())
     }
 
-    fn place(&mut self, record: Record, next: Option<ClockTime>) {
-        let (extent, duration) = self.extent(&record, next);
+    /// Returns a declaration that record times contradict, once for each declaration.
+    pub fn take_contradiction(&mut self) -> Option<Contradiction> {
+        self.contradiction.take()
+    }
+
+    /// Whether the declared frame rate is taken to the letter.
+    fn is_literal(&self) -> bool {
+        self.config.gap_tolerance.is_some() || self.config.is_sparse
+    }
+
+    fn check_declaration(&mut self) {
+        let (Some(declared), Some(frame)) = (self.declared, self.cadence.frame()) else {
+            return;
+        };
+        let declared_frame = frames(1, declared.rate);
+        // The median alone may be off where frames come in pairs.
+        let mean = self.cadence.mean();
+        let deviates = self.deviations >= MIN_DEVIATIONS
+            && !is_near(frame, declared_frame)
+            && mean.is_none_or(|mean| !is_near(mean, declared_frame));
+        if self.is_contradicted || self.is_literal() || !deviates {
+            return;
+        }
+        self.is_contradicted = true;
+        self.contradiction = Some(Contradiction { declared, frame });
+    }
+
+    /// Whether the slots of the first record that waits can be known by now.
+    fn is_first_ready(&self) -> bool {
+        let Some(first) = self.waiting.front() else {
+            return false;
+        };
+        let next = self.waiting.get(1);
+        if self.is_literal() {
+            let is_known = first.declared.is_some() && (first.units == 1 || self.config.is_prompt);
+            return is_known || next.is_some();
+        }
+        if self.config.is_prompt {
+            return first.units == 1 || self.expected(first).is_some() || next.is_some();
+        }
+        let Some(next) = next else { return false };
+        let has_cadence = first.rhythm.frame.is_some()
+            || self.cadence.frame().is_some()
+            || self.waiting.len() >= MIN_RECORDS
+            || self.declared != first.declared;
+        let is_doubtful = first.units > 1
+            && self.expected(first).is_some_and(|frame| {
+                let distance = first.distance(next.time);
+                distance > frame && !is_near(distance, frame)
+            });
+        has_cadence && (!is_doubtful || self.waiting.len() > 2)
+    }
+
+    /// Returns the frame duration that a record is expected to have.
+    fn expected(&self, record: &Record) -> Option<ClockTime> {
+        if self.config.is_filtered && record.units > 1 && record.declared.is_some() {
+            return record.declared_frame();
+        }
+        let is_present = record.declared == self.declared;
+        let observed = || self.cadence.frame().filter(|_| is_present);
+        let estimated = || self.cadence.estimate().filter(|_| is_present);
+        (record.rhythm.frame)
+            .or_else(observed)
+            .or(record.declared_frame())
+            .or_else(estimated)
+    }
+
+    /// Gives the access units of the first record that waits their slots.
+    fn place_first(&mut self) -> Result<(), NoFrameRate> {
+        let Some(record) = self.waiting.pop_front() else {
+            return Ok(());
+        };
+        let division = match self.is_literal() {
+            true => self.divide_literally(&record),
+            false => self.divide(&record),
+        };
+        let division = division.ok_or(NoFrameRate {
+            record: record.time,
+            units: record.units,
+        })?;
+        let mut spacing = self.spacing(&record);
         let origin = match &self.cursor {
             Some(cursor) => cursor.origin,
             None => self.config.origin.unwrap_or(record.time),
         };
-        let start = record.time.saturating_sub(origin);
-        let tolerance = self.config.gap_tolerance;
-        let (segment, gap) = match &self.cursor {
-            None => (
-                Some(SegmentStart {
-                    start,
-                    base: ClockTime::ZERO,
-                }),
-                false,
-            ),
-            Some(cursor)
-                if !self.config.is_sparse && cursor.is_gap_before(record.time, tolerance) =>
-            {
-                let base = cursor.running_time();
-                (Some(SegmentStart { start, base }), true)
-            }
-            Some(_) => (None, false),
-        };
-        self.gaps += u64::from(gap);
-
+        let is_trusted = !(self.is_contradicted && record.declared == self.declared);
+        let frame_rate = record.declared.filter(|_| is_trusted);
         let mut last_time = self.cursor.map(|cursor| cursor.last_time);
+        let mut last_capture = record.time;
         for unit in 0..record.units {
             let capture = record
                 .time
-                .saturating_add(share(extent, unit, record.units));
+                .saturating_add(share(division.extent, unit, record.units));
             let mut time = capture.saturating_sub(origin);
             // Units denser than one a nanosecond still have to grow.
             if let Some(last) = last_time {
                 time = time.max(last.saturating_add(ClockTime::NSECOND));
             }
             last_time = Some(time);
+            last_capture = capture;
+            let with_pause = division.with_pause.filter(|_| unit + 1 == record.units);
             self.slots.push_back(Slot {
                 record: record.time,
                 capture,
                 time,
-                duration,
-                segment: segment.filter(|_| unit == 0),
-                discont: unit == 0 && gap && self.config.gap_detection,
-                frame_rate: record.frame_rate,
+                duration: Some(with_pause.unwrap_or(division.duration)),
+                before_pause: with_pause.map(|_| division.duration),
+                spacing: std::mem::replace(&mut spacing, Spacing::Regular),
+                segment: None,
+                discont: false,
+                frame_rate: frame_rate.map(|declared| declared.rate),
             });
         }
         self.cursor = Some(Cursor {
             origin,
-            segment: segment
-                .or(self.cursor.map(|cursor| cursor.segment))
-                .unwrap_or(SegmentStart {
-                    start,
-                    base: ClockTime::ZERO,
-                }),
-            last_time: last_time.unwrap_or(start),
-            last_duration: duration,
-            end: record.time.saturating_add(extent),
-            frame: record.frame_rate.map(|rate| frames(1, rate)),
+            record,
+            last_time: last_time.unwrap_or_default(),
+            last_capture,
+            division,
         });
+        Ok(())
     }
 
-    /// The time that the units of a record cover together, and the duration of each.
-    fn extent(&self, record: &Record, next: Option<ClockTime>) -> (ClockTime, Option<ClockTime>) {
-        let room = next.map(|next| next.saturating_sub(record.time));
-        match record.frame_rate {
-            Some(rate) => {
-                let nominal = frames(record.units, rate);
-                let extent = room.map_or(nominal, |room| room.min(nominal));
-                (extent, Some(share(extent, 1, record.units)))
+    /// Divides a record by the times of records.
+    fn divide(&self, record: &Record) -> Option<Division> {
+        let frame = self.expected(record);
+        let next = self.waiting.front();
+        let units = record.units as u64;
+        let known = |frame: ClockTime| Division {
+            extent: match record.declared {
+                // Without the rounding of a frame.
+                Some(declared) if record.declared_frame() == Some(frame) => {
+                    frames(record.units, declared.rate)
+                }
+                _ => frame.saturating_mul(units),
+            },
+            duration: frame,
+            with_pause: None,
+            frame: Some(frame),
+        };
+        if self.config.is_prompt || next.is_none() {
+            // At the end, a group goes on like the one before it.
+            let last = self.cursor.filter(|last| {
+                let is_group = record.units > 1 && last.record.units > 1;
+                is_group && !self.config.is_prompt && last.division.with_pause.is_none()
+            });
+            let last = last.map(|last| last.division.duration);
+            let single = || (record.units == 1).then(|| self.last_duration());
+            if let Some(frame) = last.or(frame).or_else(single) {
+                return Some(known(frame));
             }
-            // A single unit: it lasts until the next one, the last one as long as that before it.
-            None => {
-                let duration = room.or(self.cursor.and_then(|cursor| cursor.last_duration));
-                (duration.unwrap_or(ClockTime::ZERO), duration)
-            }
+        }
+        let next = next?;
+        let room = next.time.saturating_sub(record.time);
+        let distance = record.distance(next.time);
+        let Some(frame) = frame else {
+            return Some(Division {
+                extent: room,
+                duration: distance,
+                with_pause: None,
+                frame: None,
+            });
+        };
+        if record.units == 1 {
+            return Some(match is_pause(room, frame) {
+                true => Division {
+                    with_pause: Some(room),
+                    ..known(frame)
+                },
+                false => Division {
+                    duration: room,
+                    ..known(frame)
+                },
+            });
+        }
+        if self.shares_all(record, distance, frame) {
+            return Some(Division {
+                extent: room,
+                ..known(distance)
+            });
+        }
+        Some(Division {
+            with_pause: Some(room.saturating_sub(frame.saturating_mul(units - 1))),
+            ..known(frame)
+        })
+    }
+
+    /// Whether the access units of a record share all the time until the next one: `distance` each,
+    /// where `frame` is expected.
+    fn shares_all(&self, record: &Record, distance: ClockTime, frame: ClockTime) -> bool {
+        if distance <= frame || is_near(distance, frame) {
+            return true;
+        }
+        if self.config.is_filtered && record.declared.is_some() {
+            return false;
+        }
+        let next = self.waiting.front().zip(self.waiting.get(1));
+        let next = next.map(|(next, after)| next.distance(after.time));
+        if next.is_some_and(|next| is_near(next, distance)) {
+            return true; // The camera has slowed down.
+        }
+        let last = self.cursor.map(|cursor| cursor.division.duration);
+        if last.is_some_and(|last| is_near(last, distance)) {
+            return true;
+        }
+        let returns = next.is_some_and(|next| is_near(next, frame));
+        let is_hole = record.rhythm.is_steady && returns && distance > frame + frame / 2;
+        !is_hole && distance <= frame.saturating_mul(3)
+    }
+
+    /// Divides a record by its declared frame rate.
+    fn divide_literally(&self, record: &Record) -> Option<Division> {
+        let next = self.waiting.front();
+        let room = next.map(|next| next.time.saturating_sub(record.time));
+        if let Some(frame) = record.declared_frame() {
+            let nominal = record
+                .declared
+                .map(|declared| frames(record.units, declared.rate))?;
+            let extent = room.map_or(nominal, |room| room.min(nominal));
+            return Some(Division {
+                extent,
+                duration: share(extent, 1, record.units),
+                with_pause: None,
+                frame: Some(frame),
+            });
+        }
+        let single = (record.units == 1).then(|| self.last_duration());
+        let extent = room.or(single)?;
+        Some(Division {
+            extent,
+            duration: share(extent, 1, record.units),
+            with_pause: None,
+            frame: None,
+        })
+    }
+
+    /// The duration of a single access unit of which nothing is known.
+    fn last_duration(&self) -> ClockTime {
+        let last = self.cursor.map(|cursor| cursor.division.duration);
+        last.unwrap_or(DEFAULT_FRAME)
+    }
+
+    /// Returns how a record follows the one before it.
+    fn spacing(&self, record: &Record) -> Spacing {
+        let Some(cursor) = self.cursor.filter(|_| !self.config.is_sparse) else {
+            return Spacing::Regular;
+        };
+        let Division { extent, frame, .. } = cursor.division;
+        let Some(frame) = frame else {
+            return Spacing::Regular;
+        };
+        if let Some(tolerance) = self.config.gap_tolerance {
+            let end = cursor.record.time.saturating_add(extent);
+            let missing = record.time.saturating_sub(end);
+            return match missing > frame.saturating_add(tolerance) {
+                true => Spacing::Gap,
+                false => Spacing::Regular,
+            };
+        }
+        let length = record.time.saturating_sub(cursor.last_capture);
+        // Nothing but the next record tells a slow camera from a pause after a group of pictures.
+        let is_slow = self.config.is_prompt
+            && cursor.record.units > 1
+            && cursor.record.distance(record.time) <= frame.saturating_mul(3);
+        if !is_pause(length, frame) || is_slow {
+            return Spacing::Regular;
+        }
+        let is_long = length > MIN_GAP && length > frame.saturating_mul(MIN_GAP_FRAMES);
+        let is_left_out = self.config.is_filtered && cursor.record.units > 1;
+        let breaks_rhythm = match self.waiting.front() {
+            _ if is_left_out => true,
+            _ if !cursor.record.rhythm.is_steady => is_long,
+            Some(next) => is_near(record.distance(next.time), frame),
+            None => self.config.is_prompt || is_long,
+        };
+        Spacing::Pause {
+            length,
+            breaks_rhythm,
         }
     }
 }
@@ -270,6 +576,7 @@ fn nseconds(nseconds: u128) -> ClockTime {
 
 #[cfg(test)]
 mod tests {
+    use super::super::declared_rate::RateSource;
     use super::*;
 
     const ZERO: ClockTime = ClockTime::ZERO;
@@ -277,207 +584,394 @@ mod tests {
     /// Some capture time, not a multiple of anything.
     const T: ClockTime = ClockTime::from_useconds(1_749_804_653_273_752);
 
-    fn rate(fps: i32) -> Option<gst::Fraction> {
-        Some(gst::Fraction::new(fps, 1))
+    fn declared(numerator: i32, denominator: i32) -> Option<DeclaredRate> {
+        Some(DeclaredRate {
+            rate: gst::Fraction::new(numerator, denominator),
+            source: RateSource::Label,
+        })
     }
 
-    fn detecting() -> Timeline {
+    fn rate(fps: i32) -> Option<DeclaredRate> {
+        declared(fps, 1)
+    }
+
+    fn prompt() -> Timeline {
         Timeline::new(Config {
-            gap_detection: true,
+            is_prompt: true,
             ..Default::default()
         })
     }
 
-    fn run(
+    fn literal(tolerance: ClockTime) -> Timeline {
+        Timeline::new(Config {
+            gap_tolerance: Some(tolerance),
+            ..Default::default()
+        })
+    }
+
+    /// Slots of records at times in ms, which hold so many units.
+    fn run_records(
         mut timeline: Timeline,
-        records: &[(ClockTime, usize)],
-        rate: Option<gst::Fraction>,
+        records: &[(u64, usize)],
+        rate: Option<DeclaredRate>,
     ) -> Vec<Slot> {
         for (time, units) in records {
-            timeline.push(T + *time, *units, rate).unwrap();
+            timeline.push(T + *time * MS, *units, rate);
         }
-        timeline.finish();
+        timeline.finish().unwrap();
         std::iter::from_fn(|| timeline.pop()).collect()
+    }
+
+    fn run(records: &[(u64, usize)], rate: Option<DeclaredRate>) -> Vec<Slot> {
+        run_records(Timeline::default(), records, rate)
+    }
+
+    /// Records of one unit each, so far apart.
+    fn apart(distances: &[u64]) -> Vec<(u64, usize)> {
+        let mut time = 0;
+        let later = distances.iter().map(|distance| {
+            time += distance;
+            (time, 1)
+        });
+        std::iter::once((0, 1))
+            .chain(later.collect::<Vec<_>>())
+            .collect()
     }
 
     fn times(slots: &[Slot]) -> Vec<u64> {
         slots.iter().map(|slot| slot.time.mseconds()).collect()
     }
 
-    fn segments(slots: &[Slot]) -> Vec<(usize, u64, u64, bool)> {
-        let with_segment = |(index, slot): (usize, &Slot)| {
-            slot.segment.map(|segment| {
-                let (start, base) = (segment.start.mseconds(), segment.base.mseconds());
-                (index, start, base, slot.discont)
-            })
-        };
-        slots.iter().enumerate().filter_map(with_segment).collect()
+    fn durations(slots: &[Slot]) -> Vec<u64> {
+        let durations = slots.iter().map(|slot| slot.duration.unwrap().mseconds());
+        durations.collect()
+    }
+
+    /// Indices and lengths in ms of pauses, and whether they break the rhythm.
+    fn pauses(slots: &[Slot]) -> Vec<(usize, u64, bool)> {
+        let pauses = slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| match slot.spacing {
+                Spacing::Pause {
+                    length,
+                    breaks_rhythm,
+                } => Some((index, length.mseconds(), breaks_rhythm)),
+                _ => None,
+            });
+        pauses.collect()
+    }
+
+    fn gaps(slots: &[Slot]) -> Vec<usize> {
+        let gaps = slots.iter().enumerate();
+        gaps.filter(|(_, slot)| slot.spacing == Spacing::Gap)
+            .map(|(index, _)| index)
+            .collect()
     }
 
     #[test]
-    fn one_unit_a_record() {
-        let slots = run(
-            detecting(),
-            &[(ZERO, 1), (103 * MS, 1), (199 * MS, 1)],
-            rate(10),
-        );
-        assert_eq!(times(&slots), [0, 103, 199]);
-        assert!(slots.iter().all(|slot| slot.duration == Some(100 * MS)));
+    fn a_unit_lasts_until_the_next_record() {
+        let slots = run(&apart(&[103, 96, 101, 100]), rate(10));
+        assert_eq!(times(&slots), [0, 103, 199, 300, 400]);
+        // The last one has the cadence.
+        assert_eq!(durations(&slots), [103, 96, 101, 100, 100]);
         assert_eq!(slots[1].capture, T + 103 * MS);
-        assert_eq!(segments(&slots), [(0, 0, 0, false)]);
+        assert_eq!(slots[1].record, T + 103 * MS);
+        assert_eq!(pauses(&slots), []);
+        assert!(
+            slots
+                .iter()
+                .all(|slot| slot.frame_rate == Some(gst::Fraction::new(10, 1)))
+        );
     }
 
     #[test]
-    fn a_single_unit_needs_no_look_ahead() {
-        let mut timeline = detecting();
-        timeline.push(T, 1, rate(10)).unwrap();
-        assert!(timeline.pop().is_some());
+    fn a_single_unit_lasts_a_frame() {
+        assert_eq!(durations(&run(&[(0, 1)], rate(10))), [100]);
+        assert_eq!(durations(&run(&[(0, 1)], None)), [40]);
+        assert_eq!(durations(&run(&[(0, 1), (30, 1)], None)), [30, 30]);
     }
 
     #[test]
-    fn units_of_a_record_are_one_frame_apart() {
-        let slots = run(detecting(), &[(ZERO, 4), (400 * MS, 2)], rate(10));
-        assert_eq!(times(&slots), [0, 100, 200, 300, 400, 500]);
+    fn units_of_a_record_share_its_time() {
+        let slots = run(&[(0, 4), (400, 4), (800, 2)], rate(10));
+        assert_eq!(
+            times(&slots),
+            [0, 100, 200, 300, 400, 500, 600, 700, 800, 900]
+        );
         assert_eq!(slots[5].capture, T + 500 * MS);
-        assert_eq!(segments(&slots).len(), 1);
-    }
-
-    #[test]
-    fn units_are_spread_where_the_next_record_comes_early() {
-        let slots = run(detecting(), &[(ZERO, 4), (200 * MS, 1)], rate(10));
-        assert_eq!(times(&slots), [0, 50, 100, 150, 200]);
-        assert_eq!(slots[0].duration, Some(50 * MS));
+        assert_eq!(slots[5].record, T + 400 * MS);
+        let early = run(&[(0, 4), (200, 1)], rate(10));
+        assert_eq!(times(&early), [0, 50, 100, 150, 200]);
+        assert_eq!(early[0].duration, Some(50 * MS));
+        // Without a rate, too, as there is a next record.
+        let unknown = run(&[(0, 4), (400, 4), (800, 4)], None);
+        assert_eq!(times(&unknown)[..8], [0, 100, 200, 300, 400, 500, 600, 700]);
+        assert_eq!(durations(&unknown), [100; 12]);
     }
 
     #[test]
     fn time_grows_even_within_a_microsecond() {
-        let slots = run(
-            detecting(),
-            &[(ZERO, 5000), (ClockTime::USECOND, 1)],
-            rate(10),
-        );
+        let mut timeline = Timeline::default();
+        timeline.push(T, 5000, rate(10));
+        timeline.push(T + ClockTime::USECOND, 1, rate(10));
+        timeline.finish().unwrap();
+        let slots: Vec<_> = std::iter::from_fn(|| timeline.pop()).collect();
+        assert_eq!(slots.len(), 5001);
         assert!(slots.windows(2).all(|pair| pair[0].time < pair[1].time));
     }
 
     #[test]
-    fn one_gop_a_second_is_no_gap() {
-        let records: Vec<_> = (0..6).map(|gop| (gop * 1000 * MS, 10)).collect();
-        let slots = run(detecting(), &records, rate(10));
-        assert_eq!(slots.len(), 60);
-        assert_eq!(segments(&slots).len(), 1);
+    fn a_camera_that_slows_down_keeps_its_times() {
+        for slow in [80, 160, 400] {
+            let distances = [[40; 20], [slow; 20]].concat();
+            let records = apart(&distances);
+            let slots = run(&records, rate(25));
+            let expected: Vec<_> = records.iter().map(|(time, _)| *time).collect();
+            assert_eq!(times(&slots), expected);
+            assert_eq!(durations(&slots)[..40], distances);
+            // The new cadence is known after some frames, and none breaks the rhythm.
+            let pauses = pauses(&slots);
+            assert!(pauses.len() <= 4, "{pauses:?}");
+            assert!(pauses.iter().all(|(_, _, breaks)| !breaks));
+        }
     }
 
     #[test]
-    fn a_gap_starts_a_segment_and_closes_running_time() {
-        let slots = run(detecting(), &[(ZERO, 10), (11_000 * MS, 10)], rate(10));
-        assert_eq!(
-            segments(&slots),
-            [(0, 0, 0, false), (10, 11_000, 1000, true)]
-        );
-        assert_eq!(slots[10].time, 11_000 * MS);
+    fn groups_of_a_camera_that_slows_down() {
+        let records = [
+            (0, 25),
+            (1000, 25),
+            (2000, 25),
+            (4000, 25),
+            (6000, 25),
+            (8000, 25),
+        ];
+        let slots = run(&records, rate(25));
+        assert_eq!(times(&slots)[50..54], [2000, 2080, 2160, 2240]);
+        assert_eq!(times(&slots)[149], 8000 + 24 * 80);
+        assert_eq!(pauses(&slots), []);
+        // Four times as slow, and the next record confirms it.
+        let records = [
+            (0, 25),
+            (1000, 25),
+            (2000, 25),
+            (3000, 25),
+            (7000, 25),
+            (11_000, 25),
+        ];
+        let slots = run(&records, rate(25));
+        assert_eq!(times(&slots)[75..78], [3000, 3160, 3320]);
+        assert_eq!(pauses(&slots), []);
     }
 
     #[test]
-    fn gaps_add_up() {
-        let records = [(ZERO, 10), (5000 * MS, 10), (20_000 * MS, 10)];
-        let slots = run(detecting(), &records, rate(10));
-        assert_eq!(
-            segments(&slots),
-            [
-                (0, 0, 0, false),
-                (10, 5000, 1000, true),
-                (20, 20_000, 2000, true)
-            ]
-        );
-    }
-
-    #[test]
-    fn one_missing_frame_is_no_gap_and_three_are() {
-        let missing = |frames: u64| {
-            let slots = run(
-                detecting(),
-                &[(ZERO, 1), ((1 + frames) * 100 * MS, 1)],
-                rate(10),
-            );
-            segments(&slots).len() == 2
-        };
-        assert!(!missing(0));
-        assert!(!missing(1));
-        assert!(missing(2));
-        assert!(missing(3));
-    }
-
-    #[test]
-    fn tolerance_is_what_more_than_a_frame_may_be_missing() {
-        let gap = |tolerance: ClockTime, time: ClockTime| {
-            let timeline = Timeline::new(Config {
-                gap_detection: true,
-                gap_tolerance: Some(tolerance),
-                ..Default::default()
+    fn a_hole_after_a_group_is_no_slow_camera() {
+        for hole in [1000, 9000] {
+            let times_of_records = [0, 1000, 2000, 3000, 4000, 5000];
+            let records = times_of_records.map(|time| match time < 3000 {
+                true => (time, 25),
+                false => (time + hole, 25),
             });
-            segments(&run(timeline, &[(ZERO, 1), (time, 1)], rate(10))).len() == 2
-        };
-        assert!(!gap(300 * MS, 500 * MS));
-        assert!(gap(300 * MS, 501 * MS));
-        assert!(gap(ClockTime::NSECOND, 201 * MS));
+            let slots = run(&records, rate(25));
+            assert_eq!(times(&slots)[74..76], [2960, 3000 + hole]);
+            assert_eq!(pauses(&slots), [(75, 40 + hole, true)]);
+            assert_eq!(slots[74].duration, Some((40 + hole) * MS));
+            assert_eq!(slots[74].before_pause, Some(40 * MS));
+        }
     }
 
     #[test]
-    fn without_detection_the_hole_closes_all_the_same() {
-        let timeline = Timeline::new(Config::default());
-        let slots = run(timeline, &[(ZERO, 10), (11_000 * MS, 10)], rate(10));
-        assert_eq!(
-            segments(&slots),
-            [(0, 0, 0, false), (10, 11_000, 1000, false)]
-        );
+    fn a_pause_is_more_than_two_and_a_half_frames() {
+        let paused = |length: u64| {
+            let slots = run(&apart(&[100, 100, 100, 100, length, 100, 100]), rate(10));
+            pauses(&slots)
+        };
+        assert_eq!(paused(250), []);
+        assert_eq!(paused(251), [(5, 251, true)]);
+        assert_eq!(paused(60_000), [(5, 60_000, true)]);
+    }
+
+    #[test]
+    fn the_duration_before_a_pause_can_be_a_frame() {
+        let slots = run(&apart(&[100, 100, 100, 5000, 100]), rate(10));
+        assert_eq!(durations(&slots), [100, 100, 100, 5000, 100, 100]);
+        let before: Vec<_> = slots.iter().map(|slot| slot.before_pause).collect();
+        assert_eq!(before, [None, None, None, Some(100 * MS), None, None]);
+    }
+
+    #[test]
+    fn a_rhythm_that_does_not_return_is_not_broken() {
+        let slots = run(&apart(&[100, 100, 100, 300, 300, 300]), rate(10));
+        assert!(pauses(&slots).iter().all(|(_, _, breaks)| !breaks));
+        // Where it varies, only what is long breaks it.
+        let irregular = [100, 190, 130, 110, 200, 100, 150, 120];
+        for (length, expected) in [(400, false), (1200, false), (1400, true)] {
+            let distances = [&irregular[..], &[length], &irregular[..]].concat();
+            let slots = run(&apart(&distances), rate(10));
+            assert_eq!(pauses(&slots), [(9, length, expected)]);
+        }
+    }
+
+    #[test]
+    fn irregular_frames_are_no_pauses() {
+        let distances: Vec<_> = [100, 300, 200, 400, 100]
+            .into_iter()
+            .cycle()
+            .take(59)
+            .collect();
+        let slots = run(&apart(&distances), rate(10));
+        assert!(pauses(&slots).iter().all(|(_, _, breaks)| !breaks));
+        assert_eq!(durations(&slots)[..59], distances);
+    }
+
+    #[test]
+    fn a_declared_rate_can_be_contradicted() {
+        let contradiction = |mut timeline: Timeline, fps, distance: u64| {
+            for frame in 0..10 {
+                timeline.push(T + frame * distance * MS, 1, rate(fps));
+            }
+            timeline.finish().unwrap();
+            let contradiction = timeline.take_contradiction();
+            assert_eq!(timeline.take_contradiction(), None);
+            let slots: Vec<_> = std::iter::from_fn(|| timeline.pop()).collect();
+            let trusted = slots
+                .iter()
+                .filter(|slot| slot.frame_rate.is_some())
+                .count();
+            (contradiction.map(|it| it.frame.mseconds()), trusted)
+        };
+        assert_eq!(contradiction(Timeline::default(), 25, 40), (None, 10));
+        assert_eq!(contradiction(Timeline::default(), 25, 47), (None, 10));
+        assert_eq!(contradiction(Timeline::default(), 25, 80), (Some(80), 0));
+        assert_eq!(contradiction(Timeline::default(), 50, 40), (Some(40), 0));
+        // Nothing waits, and the first three frames are declared wrongly.
+        assert_eq!(contradiction(prompt(), 25, 80), (Some(80), 3));
+        assert_eq!(contradiction(literal(MS), 25, 80), (None, 10));
+    }
+
+    #[test]
+    fn another_declaration_is_another_cadence() {
+        let mut timeline = Timeline::default();
+        for frame in 0..10 {
+            timeline.push(T + frame * 40 * MS, 1, rate(25));
+        }
+        for frame in 0..10 {
+            timeline.push(T + (400 + frame * 200) * MS, 1, rate(5));
+        }
+        timeline.finish().unwrap();
+        assert_eq!(timeline.take_contradiction(), None);
+        let slots: Vec<_> = std::iter::from_fn(|| timeline.pop()).collect();
+        assert_eq!(slots.len(), 20);
+        assert_eq!(pauses(&slots), []);
+    }
+
+    #[test]
+    fn nonsense_does_not_move_frames() {
+        for fps in [1, 1000] {
+            let slots = run(&apart(&[40; 59]), rate(fps));
+            assert_eq!(times(&slots), (0..60).map(|it| it * 40).collect::<Vec<_>>());
+            assert_eq!(durations(&slots), [40; 60]);
+            let groups: Vec<_> = (0..6).map(|group| (group * 400, 10)).collect();
+            let slots = run(&groups, rate(fps));
+            assert_eq!(times(&slots), (0..60).map(|it| it * 40).collect::<Vec<_>>());
+        }
     }
 
     #[test]
     fn prompt_slots_wait_for_no_record() {
-        let mut timeline = Timeline::new(Config {
-            is_prompt: true,
-            gap_detection: true,
-            ..Default::default()
-        });
-        timeline.push(T, 3, rate(10)).unwrap();
+        let mut timeline = prompt();
+        timeline.push(T, 3, rate(10));
+        assert_eq!(timeline.slots.len(), 3);
         // The next record begins within the last slot, then within the first one.
-        timeline.push(T + 250 * MS, 1, rate(10)).unwrap();
-        timeline.push(T + 240 * MS, 1, None).unwrap();
+        timeline.push(T + 250 * MS, 1, rate(10));
+        timeline.push(T + 240 * MS, 1, None);
         let slots: Vec<_> = std::iter::from_fn(|| timeline.pop()).collect();
         assert_eq!(times(&slots), [0, 100, 200, 250, 250]);
         assert!(slots.is_sorted_by(|a, b| a.time < b.time));
         assert_eq!(slots[2].duration, Some(100 * MS));
         assert_eq!(slots[4].duration, Some(100 * MS));
-        assert_eq!(segments(&slots).len(), 1);
+        assert_eq!(pauses(&slots), []);
     }
 
     #[test]
-    fn without_frame_rate_record_times_rule() {
-        let slots = run(
-            detecting(),
-            &[(ZERO, 1), (40 * MS, 1), (5000 * MS, 1)],
-            None,
-        );
+    fn prompt_slots_have_the_cadence() {
+        let distances = [[40; 10], [80; 10]].concat();
+        let slots = run_records(prompt(), &apart(&distances), rate(25));
+        assert_eq!(durations(&slots)[..11], [40; 11]);
+        assert_eq!(durations(&slots)[16..], [80; 5]);
+        assert_eq!(pauses(&slots), []);
+        let lost = [100, 100, 100, 100, 400, 100];
+        let slots = run_records(prompt(), &apart(&lost), rate(10));
+        assert_eq!(pauses(&slots), [(5, 400, true)]);
+        // Groups that a slow camera makes: the first ones are divided by the declared rate.
+        let groups: Vec<_> = (0..6).map(|group| (group * 2000, 25)).collect();
+        let slots = run_records(prompt(), &groups, rate(25));
+        assert_eq!(times(&slots)[100..102], [8000, 8080]);
+        assert_eq!(pauses(&slots), []);
+    }
+
+    #[test]
+    fn a_prompt_group_without_a_rate_waits_for_the_next_one() {
+        let mut timeline = prompt();
+        timeline.push(T, 4, None);
+        assert_eq!(timeline.pop(), None);
+        timeline.push(T + 400 * MS, 4, None);
+        let slots: Vec<_> = std::iter::from_fn(|| timeline.pop()).collect();
+        assert_eq!(times(&slots), [0, 100, 200, 300, 400, 500, 600, 700]);
+    }
+
+    #[test]
+    fn several_units_need_a_frame_rate_or_another_record() {
+        let mut timeline = Timeline::default();
+        timeline.push(T, 2, None);
+        let error = NoFrameRate {
+            record: T,
+            units: 2,
+        };
+        assert_eq!(timeline.finish(), Err(error));
+        let mut timeline = Timeline::default();
+        timeline.push(T, 1, None);
+        timeline.push(T, 0, None);
+        assert_eq!(timeline.finish(), Ok(()));
+    }
+
+    #[test]
+    fn with_a_tolerance_the_declared_rate_is_taken_to_the_letter() {
+        let gaps_at = |tolerance, times: &[u64]| {
+            let records: Vec<_> = times.iter().map(|time| (*time, 1)).collect();
+            gaps(&run_records(literal(tolerance), &records, rate(10)))
+        };
+        assert!(gaps_at(300 * MS, &[0, 500]).is_empty());
+        assert_eq!(gaps_at(300 * MS, &[0, 501]), [1]);
+        assert_eq!(gaps_at(ClockTime::NSECOND, &[0, 200, 401]), [2]);
+        let irregular: Vec<_> = [100, 300, 200, 400, 100]
+            .into_iter()
+            .cycle()
+            .take(59)
+            .collect();
+        let slots = run_records(literal(ClockTime::NSECOND), &apart(&irregular), rate(10));
+        assert_eq!(gaps(&slots).len(), 24);
+        assert!(durations(&slots).iter().all(|duration| *duration == 100));
+        let groups = [(0, 10), (1000, 10), (2500, 10)];
+        let slots = run_records(literal(MS), &groups, rate(10));
+        assert_eq!(gaps(&slots), [20]);
+        assert_eq!(times(&slots)[19..21], [1900, 2500]);
+    }
+
+    #[test]
+    fn without_a_frame_rate_nothing_is_missing_by_the_letter() {
+        let slots = run_records(literal(MS), &apart(&[40, 4960]), None);
         assert_eq!(times(&slots), [0, 40, 5000]);
-        let durations: Vec<_> = slots.iter().map(|slot| slot.duration).collect();
-        assert_eq!(durations, [Some(40 * MS), Some(4960 * MS), Some(4960 * MS)]);
-        assert_eq!(segments(&slots).len(), 1);
+        assert_eq!(durations(&slots), [40, 4960, 4960]);
+        assert!(gaps(&slots).is_empty());
     }
 
     #[test]
-    fn several_units_need_a_frame_rate() {
-        assert_eq!(detecting().push(T, 2, None), Err(NoFrameRate));
-        assert_eq!(detecting().push(T, 1, None), Ok(()));
-        assert_eq!(detecting().push(T, 0, None), Ok(()));
-    }
-
-    #[test]
-    fn records_without_pictures_make_no_gap() {
-        let mut timeline = detecting();
-        timeline.push(T, 1, rate(10)).unwrap();
-        timeline.push(T + 5000 * MS, 0, rate(10)).unwrap();
-        timeline.push(T + 100 * MS, 1, rate(10)).unwrap();
-        assert_eq!(timeline.gaps(), 0);
+    fn records_without_pictures_are_no_pause() {
+        let slots = run(&[(0, 1), (5000, 0), (100, 1), (200, 1), (300, 1)], rate(10));
+        assert_eq!(times(&slots), [0, 100, 200, 300]);
+        assert_eq!(pauses(&slots), []);
     }
 
     #[test]
@@ -486,29 +980,27 @@ mod tests {
             origin: Some(T - 700 * MS),
             ..Default::default()
         });
-        let slots = run(timeline, &[(ZERO, 1), (100 * MS, 1)], rate(10));
+        let slots = run_records(timeline, &[(0, 1), (100, 1)], rate(10));
         assert_eq!(times(&slots), [700, 800]);
-        assert_eq!(segments(&slots), [(0, 700, 0, false)]);
     }
 
     #[test]
     fn absurd_rates_and_times_do_not_overflow() {
-        let slowest = gst::Fraction::new(1, i32::MAX);
-        let mut timeline = detecting();
-        timeline.push(T, 1_000_000, Some(slowest)).unwrap();
-        timeline
-            .push(ClockTime::MAX, 1_000_000, Some(slowest))
-            .unwrap();
-        timeline.finish();
-        assert!(timeline.pop().is_some());
+        let slowest = declared(1, i32::MAX);
+        for mut timeline in [Timeline::default(), prompt(), literal(MS)] {
+            for time in [T, ClockTime::MAX, ZERO, ClockTime::MAX, T] {
+                timeline.push(time, 100_000, slowest);
+            }
+            timeline.finish().unwrap();
+            assert!(timeline.pop().is_some());
+        }
     }
 
     #[test]
     fn ntsc_does_not_drift() {
-        let ntsc = gst::Fraction::new(30_000, 1001);
-        let slots = run(detecting(), &[(ZERO, 30_000 * 36)], Some(ntsc));
+        let slots = run(&[(0, 30_000 * 36)], declared(30_000, 1001));
         // 36 × 30000 frames are 36 × 1001 seconds, and the last one begins a frame earlier.
-        let end = slots.last().unwrap().time + frames(1, ntsc);
+        let end = slots.last().unwrap().time + frames(1, gst::Fraction::new(30_000, 1001));
         assert!(end.absdiff(36 * 1001 * ClockTime::SECOND) <= ClockTime::from_nseconds(2));
     }
 }

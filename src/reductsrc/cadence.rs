@@ -1,0 +1,242 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The cadence of a stream: how far apart its frames are, learnt from record times.
+
+use std::collections::VecDeque;
+
+use gst::ClockTime;
+
+/// Distances that the cadence is the median of.
+const WINDOW: usize = 8;
+/// Distances from which on the median is relied on.
+const MIN_DISTANCES: usize = 3;
+/// Consecutive pauses of the same length that are a new cadence, and those after groups of pictures.
+const MIN_PAUSES: usize = 3;
+const MIN_GROUP_PAUSES: usize = 2;
+
+/// Frame distances of the recent past.
+#[derive(Debug, Clone, Default)]
+pub struct Cadence {
+    /// The declared frame duration. It counts at the beginning, if a distance agrees with it.
+    declared: Option<ClockTime>,
+    /// The last frame distances without pauses, one for each record.
+    recent: VecDeque<ClockTime>,
+    /// Which of the last distances were pauses.
+    history: VecDeque<bool>,
+    /// Distances since the last one that was learnt: too long for the cadence so far.
+    pauses: Vec<ClockTime>,
+}
+
+/// The cadence at some point of a stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rhythm {
+    /// Distance of two frames, once it is known.
+    pub frame: Option<ClockTime>,
+    /// All recent distances, two at least, are within 20 % of their median; one may be a pause.
+    pub is_steady: bool,
+}
+
+impl Cadence {
+    /// A cadence of which nothing is known but the declared frame duration.
+    pub fn new(declared: Option<ClockTime>) -> Self {
+        Self {
+            declared,
+            ..Default::default()
+        }
+    }
+
+    /// Learns the distance of two frames from a record of so many `units`. A pause is not learnt,
+    /// unless it repeats: then the camera has slowed down.
+    pub fn learn(&mut self, distance: ClockTime, units: usize) {
+        let is_pause = self.frame().is_some_and(|frame| is_pause(distance, frame));
+        if self.history.len() == WINDOW {
+            self.history.pop_front();
+        }
+        self.history.push_back(is_pause);
+        if is_pause {
+            self.pauses.retain(|pause| is_near(*pause, distance));
+            self.pauses.push(distance);
+            let needed = match units {
+                1 => MIN_PAUSES,
+                _ => MIN_GROUP_PAUSES,
+            };
+            if self.pauses.len() >= needed
+                && let Some(slow) = median(self.pauses.drain(..))
+            {
+                self.recent = [slow; MIN_DISTANCES].into();
+                self.history.clear();
+            }
+            return;
+        }
+        self.pauses.clear();
+        if self.recent.len() == WINDOW {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(distance);
+    }
+
+    /// Returns the median of the last eight distances, once there are three. Before there are eight,
+    /// it is the declared frame duration if one of them agrees with that.
+    pub fn frame(&self) -> Option<ClockTime> {
+        let agrees = |declared: &ClockTime| self.recent.iter().any(|it| is_near(*it, *declared));
+        if self.recent.len() < WINDOW
+            && let Some(declared) = self.declared.filter(agrees)
+        {
+            return Some(declared);
+        }
+        (self.recent.len() >= MIN_DISTANCES)
+            .then(|| self.estimate())
+            .flatten()
+    }
+
+    /// Returns the mean of the last eight distances.
+    pub fn mean(&self) -> Option<ClockTime> {
+        let sum = self.recent.iter().fold(0, |sum: u128, distance| {
+            sum + u128::from(distance.nseconds())
+        });
+        let mean = sum.checked_div(self.recent.len() as u128)?;
+        u64::try_from(mean).ok().map(ClockTime::from_nseconds)
+    }
+
+    /// Returns the median of the distances that are known so far.
+    pub fn estimate(&self) -> Option<ClockTime> {
+        median(self.recent.iter().copied())
+    }
+
+    /// Returns the present cadence. Two distances are enough if they agree.
+    pub fn rhythm(&self) -> Rhythm {
+        let estimate = self.estimate();
+        let agree = |frame| self.recent.iter().all(|it| is_near(*it, frame));
+        let pauses = self.history.iter().filter(|is_pause| **is_pause).count();
+        let is_steady = self.recent.len() > 1 && pauses < 2 && estimate.is_some_and(agree);
+        Rhythm {
+            frame: self.frame().or(estimate.filter(|_| is_steady)),
+            is_steady,
+        }
+    }
+}
+
+/// Whether `distance`, from the begin of a frame to that of the next one, is a pause.
+pub fn is_pause(distance: ClockTime, frame: ClockTime) -> bool {
+    // More than 2.5 frames.
+    distance.saturating_mul(2) > frame.saturating_mul(5)
+}
+
+/// Whether two distances are within 20 % of each other.
+pub fn is_near(distance: ClockTime, frame: ClockTime) -> bool {
+    distance.absdiff(frame) <= frame / 5
+}
+
+fn median(distances: impl Iterator<Item = ClockTime>) -> Option<ClockTime> {
+    let mut sorted: Vec<_> = distances.collect();
+    sorted.sort_unstable();
+    let middle = match sorted.len() {
+        // One of them may be a hole.
+        2 => 0,
+        length => length / 2,
+    };
+    sorted.get(middle).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: ClockTime = ClockTime::MSECOND;
+
+    fn learnt(distances: &[u64]) -> Rhythm {
+        let mut cadence = Cadence::default();
+        for distance in distances {
+            cadence.learn(ClockTime::from_mseconds(*distance), 1);
+        }
+        cadence.rhythm()
+    }
+
+    #[test]
+    fn three_distances_are_a_cadence() {
+        assert_eq!(learnt(&[40, 60]).frame, None);
+        assert_eq!(learnt(&[40, 40]).frame, Some(40 * MS));
+        assert_eq!(learnt(&[40]).frame, None);
+        assert_eq!(learnt(&[40, 41, 39]).frame, Some(40 * MS));
+        assert!(learnt(&[40, 41]).is_steady && !learnt(&[40]).is_steady);
+        assert!(!learnt(&[40, 60, 30]).is_steady);
+    }
+
+    #[test]
+    fn a_pause_is_not_learnt() {
+        let rhythm = learnt(&[40, 40, 40, 101, 40, 40, 40]);
+        assert_eq!(rhythm.frame, Some(40 * MS));
+        assert!(rhythm.is_steady);
+    }
+
+    #[test]
+    fn a_slower_cadence_is_learnt() {
+        // Up to 2.5 times as slow by the median, beyond as soon as it has repeated.
+        let doubled = [40, 40, 40, 40, 40, 40, 40, 40, 80, 80, 80, 80, 80];
+        assert_eq!(learnt(&doubled).frame, Some(80 * MS));
+        let slower = [40, 40, 40, 40, 40, 40, 40, 40, 400, 410, 390];
+        assert_eq!(learnt(&slower).frame, Some(400 * MS));
+        assert!(learnt(&slower).is_steady);
+        let others = [40, 40, 40, 40, 40, 40, 40, 40, 400, 900, 5000];
+        assert_eq!(learnt(&others).frame, Some(40 * MS));
+    }
+
+    #[test]
+    fn groups_repeat_sooner() {
+        let mut cadence = Cadence::default();
+        for distance in [40, 40, 40, 400] {
+            cadence.learn(distance * MS, 25);
+            assert_eq!(cadence.estimate(), Some(40 * MS));
+        }
+        cadence.learn(400 * MS, 25);
+        assert_eq!(cadence.frame(), Some(400 * MS));
+    }
+
+    #[test]
+    fn jitter_does_not_contradict() {
+        let uneven = [42, 15, 45, 16, 47, 42, 15, 45];
+        let mut cadence = Cadence::default();
+        for distance in uneven {
+            cadence.learn(distance * MS, 1);
+        }
+        assert_eq!(cadence.frame(), Some(42 * MS));
+        assert_eq!(cadence.mean(), Some(267 * MS / 8));
+    }
+
+    #[test]
+    fn a_declared_duration_counts_at_the_beginning() {
+        let mut cadence = Cadence::new(Some(100 * MS));
+        cadence.learn(600 * MS, 10);
+        assert_eq!(cadence.frame(), None);
+        cadence.learn(101 * MS, 10);
+        assert_eq!(cadence.frame(), Some(100 * MS));
+        cadence.learn(5000 * MS, 10);
+        assert_eq!(cadence.frame(), Some(100 * MS));
+        let mut other = Cadence::new(Some(100 * MS));
+        (0..3).for_each(|_| other.learn(40 * MS, 1));
+        assert_eq!(other.frame(), Some(40 * MS));
+    }
+
+    #[test]
+    fn a_cadence_with_pauses_is_not_steady() {
+        let is_steady = |distances: &[u64]| learnt(distances).is_steady;
+        assert!(is_steady(&[40, 40, 40, 400, 40]));
+        assert!(!is_steady(&[40, 40, 40, 400, 40, 300]));
+        let later = [40, 40, 40, 400, 40, 300, 40, 40, 40, 40, 40, 40, 40];
+        assert!(is_steady(&later));
+    }
+
+    #[test]
+    fn limits() {
+        assert!(!is_pause(100 * MS, 40 * MS) && is_pause(101 * MS, 40 * MS));
+        assert!(is_near(48 * MS, 40 * MS) && is_near(32 * MS, 40 * MS));
+        assert!(!is_near(49 * MS, 40 * MS) && !is_near(31 * MS, 40 * MS));
+        assert!(!is_pause(ClockTime::MAX, ClockTime::MAX));
+    }
+}

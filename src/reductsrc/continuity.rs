@@ -1,0 +1,697 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Gaps: where frames are missing, what follows from that for access units, and where running time
+//! leaves out a hole.
+//!
+//! `frame_num` (ITU-T H.264, 7.4.3) tells missing reference pictures from a camera that was slow or
+//! paused. The times of records tell it where numbering restarts, before an IDR picture.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use gst::ClockTime;
+
+use super::OnLoss;
+use super::timeline::{SegmentStart, Slot, Spacing};
+use crate::capture_time;
+use crate::h264::{FrameNumber, FrameNumbering, Succession};
+
+/// Settings of a [`Continuity`].
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Longest pause in which running time goes on where no reference picture is missing.
+    pub pause_limit: ClockTime,
+    pub on_loss: OnLoss,
+    /// Gaps are marked with DISCONT, and what they make undecodable is dropped.
+    pub gap_detection: bool,
+    /// Most access units are left out on purpose.
+    pub is_sparse: bool,
+}
+
+/// What of an access unit decides how it follows the one before it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts {
+    /// `None` if it cannot be decoded.
+    pub number: Option<FrameNumber>,
+    /// Decoding can start here.
+    pub is_keyframe: bool,
+    /// `recovery_frame_cnt` of a keyframe that is no IDR picture.
+    pub recovery_frames: u32,
+    /// Pictures before it are missing that others may refer to; that was reported already.
+    pub after_loss: bool,
+}
+
+/// The next thing in order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output<T> {
+    Unit {
+        item: T,
+        slot: Slot,
+        /// It may refer to lost pictures.
+        is_corrupted: bool,
+    },
+    /// It refers to lost pictures and is left out.
+    Dropped(T),
+    /// Frames are missing.
+    Loss(Loss),
+    /// Running time leaves out a hole, and what follows it is kept.
+    Pause(Hole),
+}
+
+/// From the capture time of the frame before a hole to that of the one after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    pub from: ClockTime,
+    pub to: ClockTime,
+}
+
+impl fmt::Display for Hole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (
+            capture_time::format(self.from),
+            capture_time::format(self.to),
+        );
+        write!(f, "between {from} and {to}")
+    }
+}
+
+/// Missing frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    pub hole: Hole,
+    pub cause: Cause,
+    pub consequence: Consequence,
+}
+
+/// Why frames are taken to be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// So many reference pictures are missing by `frame_num`.
+    FrameNum(u32),
+    /// `frame_num` does not advance after a pause.
+    Repeated,
+    /// A loss that was reported already.
+    Reported,
+    /// A pause longer than the property `pause-limit`.
+    LongPause,
+    /// A pause in a steady cadence.
+    Rhythm,
+    /// More than a frame duration and the property `gap-tolerance`.
+    Tolerance,
+}
+
+/// What happens to the access units until the next keyframe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// They can be decoded.
+    None,
+    Dropped,
+    Corrupted,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hole = self.hole;
+        match self.cause {
+            Cause::FrameNum(1) => write!(f, "1 reference picture is missing {hole} (frame_num)"),
+            Cause::FrameNum(count) => {
+                write!(
+                    f,
+                    "{count} reference pictures are missing {hole} (frame_num)"
+                )
+            }
+            Cause::Repeated => write!(
+                f,
+                "Frames are missing {hole}: frame_num does not advance after a pause"
+            ),
+            Cause::Reported => write!(f, "Frames are lost {hole}"),
+            Cause::LongPause => write!(
+                f,
+                "There are no frames {hole}, for longer than the property pause-limit"
+            ),
+            Cause::Rhythm => write!(f, "Frames are missing {hole}: the cadence is interrupted"),
+            Cause::Tolerance => write!(
+                f,
+                "There is a gap {hole}, by the declared frame rate and the property gap-tolerance"
+            ),
+        }?;
+        match self.consequence {
+            Consequence::None => Ok(()),
+            Consequence::Dropped => write!(
+                f,
+                ". Access units until the next keyframe refer to missing ones and are dropped \
+                 (property on-loss)"
+            ),
+            Consequence::Corrupted => write!(
+                f,
+                ". Access units until the next keyframe refer to missing ones: they are kept, with \
+                 the flag CORRUPTED (property on-loss)"
+            ),
+        }
+    }
+}
+
+/// Follows access units in decoding order.
+#[derive(Debug)]
+pub struct Continuity<T> {
+    config: Config,
+    numbering: FrameNumbering,
+    segment: SegmentStart,
+    /// Capture time of the last access unit.
+    last_capture: Option<ClockTime>,
+    /// Stream time at which the last one that is not dropped ends.
+    end: ClockTime,
+    /// The last one, as long as its duration depends on the next one.
+    held: Option<Held<T>>,
+    state: State,
+    gaps: u64,
+    outputs: VecDeque<Output<T>>,
+}
+
+#[derive(Debug)]
+struct Held<T> {
+    item: T,
+    slot: Slot,
+    is_corrupted: bool,
+}
+
+/// Whether access units may refer to missing ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Intact,
+    /// They are dropped until the next keyframe, which begins a segment at this running time.
+    Dropping {
+        base: ClockTime,
+    },
+    /// Until the next keyframe.
+    Corrupted,
+    /// Until `frame_num` has advanced by so much from that of a recovery point.
+    Recovering {
+        from: u32,
+        frames: u32,
+    },
+}
+
+/// How the sequence of access units is interrupted.
+enum Break {
+    None,
+    Pause,
+    Loss { cause: Cause, is_gap: bool },
+}
+
+impl<T> Continuity<T> {
+    /// A stream that begins.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            numbering: FrameNumbering::default(),
+            segment: SegmentStart {
+                start: ClockTime::ZERO,
+                base: ClockTime::ZERO,
+            },
+            last_capture: None,
+            end: ClockTime::ZERO,
+            held: None,
+            state: State::Intact,
+            gaps: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes the next access unit in decoding order.
+    pub fn push(&mut self, item: T, facts: &Facts, mut slot: Slot) {
+        let succession = match &facts.number {
+            Some(number) => self.numbering.next(number),
+            None => Succession::Contiguous,
+        };
+        match self.last_capture.replace(slot.capture) {
+            None => self.begin_segment(&mut slot, ClockTime::ZERO),
+            Some(from) if !self.config.is_sparse => {
+                let hole = Hole {
+                    from,
+                    to: slot.capture,
+                };
+                let interruption = self.interruption(facts, succession, &slot);
+                self.interrupt(interruption, hole, facts, &mut slot);
+            }
+            Some(_) => {}
+        }
+        self.recover(facts, &mut slot);
+        if matches!(self.state, State::Dropping { .. }) {
+            self.outputs.push_back(Output::Dropped(item));
+            return;
+        }
+        let held = Held {
+            item,
+            slot,
+            is_corrupted: self.state != State::Intact,
+        };
+        self.release();
+        if held.slot.before_pause.is_some() {
+            self.held = Some(held);
+        } else {
+            self.put_out(held);
+        }
+    }
+
+    /// Ends the stream.
+    pub fn finish(&mut self) {
+        self.release();
+    }
+
+    /// Returns the next output.
+    pub fn pop(&mut self) -> Option<Output<T>> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns the number of gaps so far.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
+    /// Returns how an access unit follows the one before it.
+    fn interruption(&self, facts: &Facts, succession: Succession, slot: &Slot) -> Break {
+        let loss = match succession {
+            _ if facts.after_loss => Some(Cause::Reported),
+            Succession::Lost(count) => Some(Cause::FrameNum(count)),
+            _ => None,
+        };
+        let gap = |cause| Break::Loss {
+            cause,
+            is_gap: true,
+        };
+        match (slot.spacing, loss) {
+            (Spacing::Regular, None) => Break::None,
+            (Spacing::Regular, Some(cause)) => Break::Loss {
+                cause,
+                is_gap: false,
+            },
+            (Spacing::Gap, _) => gap(Cause::Tolerance),
+            (Spacing::Pause { .. }, Some(cause)) => gap(cause),
+            (
+                Spacing::Pause {
+                    length,
+                    breaks_rhythm,
+                },
+                None,
+            ) => {
+                let is_long = length > self.config.pause_limit;
+                match succession {
+                    Succession::Restart if is_long => gap(Cause::LongPause),
+                    Succession::Restart if breaks_rhythm => gap(Cause::Rhythm),
+                    Succession::Repeated => gap(Cause::Repeated),
+                    Succession::Contiguous if is_long => Break::Pause,
+                    _ => Break::None,
+                }
+            }
+        }
+    }
+
+    fn interrupt(&mut self, interruption: Break, hole: Hole, facts: &Facts, slot: &mut Slot) {
+        let is_dropping = matches!(self.state, State::Dropping { .. });
+        match interruption {
+            Break::None => {}
+            Break::Loss { is_gap, .. } if is_dropping => self.gaps += u64::from(is_gap),
+            Break::Pause if is_dropping => {}
+            Break::Pause => {
+                let base = self.close();
+                self.begin_segment(slot, base);
+                self.outputs.push_back(Output::Pause(hole));
+            }
+            Break::Loss { cause, is_gap } => {
+                let consequence = self.consequence(facts, cause, is_gap);
+                let is_gap = is_gap || consequence == Consequence::Dropped;
+                if is_gap {
+                    self.gaps += 1;
+                    let base = self.close();
+                    self.begin_segment(slot, base);
+                    slot.discont = self.config.gap_detection;
+                    if consequence == Consequence::Dropped {
+                        self.state = State::Dropping { base };
+                    }
+                }
+                if consequence == Consequence::Corrupted {
+                    self.state = State::Corrupted;
+                }
+                if cause != Cause::Reported {
+                    self.release();
+                    self.outputs.push_back(Output::Loss(Loss {
+                        hole,
+                        cause,
+                        consequence,
+                    }));
+                }
+                if is_gap && consequence == Consequence::Corrupted {
+                    self.outputs.push_back(Output::Pause(hole));
+                }
+            }
+        }
+    }
+
+    /// Returns what happens to the access units from a loss to the next keyframe.
+    fn consequence(&self, facts: &Facts, cause: Cause, is_gap: bool) -> Consequence {
+        if facts.is_keyframe {
+            return Consequence::None;
+        }
+        match self.config.on_loss {
+            OnLoss::Drop => Consequence::Dropped,
+            // The access unit has DISCONT, and its bytes are what there is.
+            _ if cause == Cause::Reported => Consequence::None,
+            OnLoss::Auto if is_gap && self.config.gap_detection => Consequence::Dropped,
+            OnLoss::Auto | OnLoss::Keep => Consequence::Corrupted,
+        }
+    }
+
+    /// Ends what a loss has made of the state, where a keyframe or its recovery does.
+    fn recover(&mut self, facts: &Facts, slot: &mut Slot) {
+        if let (State::Recovering { from, frames }, Some(number)) = (self.state, &facts.number) {
+            let advance = number.frame_num.wrapping_sub(from) & number.modulus.wrapping_sub(1);
+            if advance >= frames {
+                self.state = State::Intact;
+            }
+        }
+        if !facts.is_keyframe || self.state == State::Intact {
+            return;
+        }
+        if let State::Dropping { base } = self.state {
+            self.begin_segment(slot, base);
+            slot.discont = self.config.gap_detection;
+        }
+        self.state = match &facts.number {
+            Some(number) if facts.recovery_frames > 0 => State::Recovering {
+                from: number.frame_num,
+                frames: facts.recovery_frames,
+            },
+            _ => State::Intact,
+        };
+    }
+
+    fn begin_segment(&mut self, slot: &mut Slot, base: ClockTime) {
+        let segment = SegmentStart {
+            start: slot.time,
+            base,
+        };
+        self.segment = segment;
+        slot.segment = Some(segment);
+    }
+
+    /// Puts out what is held as long as a frame lasts. Returns the running time at its end.
+    fn close(&mut self) -> ClockTime {
+        if let Some(mut held) = self.held.take() {
+            held.slot.duration = held.slot.before_pause.take();
+            self.put_out(held);
+        }
+        let in_segment = self.end.saturating_sub(self.segment.start);
+        self.segment.base.saturating_add(in_segment)
+    }
+
+    /// Puts out what is held as long as it lasts until what follows.
+    fn release(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.put_out(held);
+        }
+    }
+
+    fn put_out(&mut self, held: Held<T>) {
+        let Held {
+            item,
+            slot,
+            is_corrupted,
+        } = held;
+        let duration = slot.duration.unwrap_or_default();
+        self.end = self.end.max(slot.time.saturating_add(duration));
+        self.outputs.push_back(Output::Unit {
+            item,
+            slot,
+            is_corrupted,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: ClockTime = ClockTime::MSECOND;
+    const MODULUS: u32 = 16;
+    const CONFIG: Config = Config {
+        pause_limit: ClockTime::from_seconds(5),
+        on_loss: OnLoss::Auto,
+        gap_detection: true,
+        is_sparse: false,
+    };
+
+    /// `I` an IDR picture, `p` the next reference picture, `b` one that is no reference, `R` a
+    /// recovery point after two more reference pictures, `?` what cannot be decoded, `x` a reference picture that is missing, as `.`
+    /// any other; `!` a pause of 300 ms, `~` one of a minute.
+    fn feed(config: Config, stream: &str, breaks_rhythm: bool) -> (String, Vec<SegmentStart>, u64) {
+        let mut continuity = Continuity::new(config);
+        let mut time = ClockTime::ZERO;
+        let mut frame_num = 0;
+        let mut pause = None;
+        for item in stream.chars() {
+            match item {
+                '!' | '~' => {
+                    let length = if item == '!' { 300 * MS } else { 60_000 * MS };
+                    pause = Some(length);
+                    time += length - 100 * MS;
+                    continue;
+                }
+                'I' => frame_num = 0,
+                'p' | 'b' | 'R' | 'x' => frame_num += 1,
+                _ => {}
+            }
+            let number = FrameNumber {
+                frame_num: frame_num % MODULUS,
+                modulus: MODULUS,
+                idr: item == 'I',
+                reference: item != 'b',
+                resets: false,
+                gaps_allowed: false,
+            };
+            if item == 'b' {
+                frame_num -= 1;
+            }
+            if item != 'x' && item != '.' {
+                let facts = Facts {
+                    number: (item != '?').then_some(number),
+                    is_keyframe: matches!(item, 'I' | 'R'),
+                    recovery_frames: if item == 'R' { 2 } else { 0 },
+                    after_loss: false,
+                };
+                let spacing = match pause.take() {
+                    None => Spacing::Regular,
+                    Some(length) => Spacing::Pause {
+                        length,
+                        breaks_rhythm,
+                    },
+                };
+                continuity.push(item, &facts, slot(time, spacing));
+            }
+            time += 100 * MS;
+        }
+        continuity.finish();
+        let mut out = String::new();
+        let mut segments = Vec::new();
+        while let Some(output) = continuity.pop() {
+            match output {
+                Output::Unit {
+                    item,
+                    slot,
+                    is_corrupted,
+                } => {
+                    if slot.discont {
+                        out.push('|');
+                    } else if slot.segment.is_some() && !segments.is_empty() {
+                        out.push('/');
+                    }
+                    segments.extend(slot.segment);
+                    out.push(item);
+                    if is_corrupted {
+                        out.push('*');
+                    }
+                }
+                Output::Dropped(_) => out.push('-'),
+                Output::Loss(_) => out.push('!'),
+                Output::Pause(_) => out.push('~'),
+            }
+        }
+        (out, segments, continuity.gaps())
+    }
+
+    fn slot(time: ClockTime, spacing: Spacing) -> Slot {
+        Slot {
+            record: time,
+            capture: time,
+            time,
+            duration: Some(100 * MS),
+            before_pause: None,
+            spacing,
+            segment: None,
+            discont: false,
+            frame_rate: None,
+        }
+    }
+
+    fn run(stream: &str) -> String {
+        feed(CONFIG, stream, true).0
+    }
+
+    fn run_with(on_loss: OnLoss, gap_detection: bool, stream: &str) -> String {
+        let config = Config {
+            on_loss,
+            gap_detection,
+            ..CONFIG
+        };
+        feed(config, stream, true).0
+    }
+
+    #[test]
+    fn a_slow_camera_loses_nothing() {
+        assert_eq!(run("Ipp!pp!pIp"), "IpppppIp");
+        assert_eq!(run("Ipb!bpb!bpIp"), "IpbbpbbpIp");
+    }
+
+    #[test]
+    fn a_long_pause_is_left_out() {
+        let (out, segments, gaps) = feed(CONFIG, "Ipp~ppIp", true);
+        assert_eq!((out.as_str(), gaps), ("Ipp~/ppIp", 0));
+        let start = |ms, base| SegmentStart {
+            start: ms * MS,
+            base: base * MS,
+        };
+        assert_eq!(segments, [start(0, 0), start(60_200, 300)]);
+    }
+
+    #[test]
+    fn missing_reference_pictures_after_a_pause_are_a_gap() {
+        let (out, segments, gaps) = feed(CONFIG, "Ipx!ppIp", true);
+        assert_eq!((out.as_str(), gaps), ("Ip!--|Ip", 1));
+        let base: Vec<_> = segments.iter().map(|it| it.base.mseconds()).collect();
+        assert_eq!(base, [0, 200]);
+    }
+
+    #[test]
+    fn missing_reference_pictures_without_a_pause_make_corrupted_ones() {
+        assert_eq!(run("IpxppIp"), "Ip!p*p*Ip");
+        assert_eq!(run("Ipxpxpp"), "Ip!p*!p*p*");
+        assert_eq!(run("Ip.pIp"), "IppIp");
+        assert_eq!(run_with(OnLoss::Drop, true, "IpxppIp"), "Ip!--|Ip");
+        assert_eq!(run_with(OnLoss::Keep, true, "Ipx!ppIp"), "Ip!~|p*p*Ip");
+        assert_eq!(run_with(OnLoss::Auto, false, "Ipx!ppIp"), "Ip!~/p*p*Ip");
+    }
+
+    #[test]
+    fn missing_pictures_that_are_no_references_are_no_loss() {
+        assert_eq!(run("Ib.pb.pIp"), "IbpbpIp");
+        assert_eq!(run("Ib.!pb.pIp"), "IbpbpIp");
+    }
+
+    #[test]
+    fn before_an_idr_picture_times_decide() {
+        assert_eq!(run("Ipp!Ip"), "Ipp!|Ip");
+        assert_eq!(feed(CONFIG, "Ipp!Ip", false).0, "IppIp");
+        assert_eq!(feed(CONFIG, "Ipp~Ip", false).0, "Ipp!|Ip");
+        assert_eq!(run("IpxIp"), "IpIp");
+    }
+
+    #[test]
+    fn a_recovery_point_ends_what_is_wrong_some_frames_later() {
+        assert_eq!(run("IpxpRppp"), "Ip!p*R*p*pp");
+        assert_eq!(run("Ipx!pRppp"), "Ip!-|R*p*pp");
+        assert_eq!(run("IpxpRIp"), "Ip!p*R*Ip");
+    }
+
+    #[test]
+    fn gaps_are_counted_while_frames_are_dropped() {
+        let (out, _, gaps) = feed(CONFIG, "Ipx!px!p!p~pIp", true);
+        assert_eq!((out.as_str(), gaps), ("Ip!----|Ip", 2));
+    }
+
+    #[test]
+    fn a_reported_loss_is_not_reported_again() {
+        let mut continuity = Continuity::new(CONFIG);
+        let facts = Facts {
+            after_loss: true,
+            ..Default::default()
+        };
+        continuity.push(0, &facts, slot(0 * MS, Spacing::Regular));
+        continuity.push(1, &facts, slot(100 * MS, Spacing::Regular));
+        let outputs: Vec<_> = std::iter::from_fn(|| continuity.pop()).collect();
+        assert!(outputs.iter().all(|output| matches!(
+            output,
+            Output::Unit {
+                is_corrupted: false,
+                ..
+            }
+        )));
+        assert_eq!(outputs.len(), 2);
+    }
+
+    #[test]
+    fn the_rule_of_the_tolerance_needs_no_frame_num() {
+        let mut continuity = Continuity::new(CONFIG);
+        let key = Facts {
+            is_keyframe: true,
+            ..Default::default()
+        };
+        continuity.push(0, &key, slot(0 * MS, Spacing::Regular));
+        continuity.push(1, &Facts::default(), slot(500 * MS, Spacing::Gap));
+        continuity.push(2, &key, slot(600 * MS, Spacing::Regular));
+        let outputs: Vec<_> = std::iter::from_fn(|| continuity.pop()).collect();
+        assert!(matches!(
+            outputs[1],
+            Output::Loss(Loss {
+                cause: Cause::Tolerance,
+                consequence: Consequence::Dropped,
+                ..
+            })
+        ));
+        assert_eq!(outputs[2], Output::Dropped(1));
+        assert!(matches!(&outputs[3], Output::Unit { item: 2, slot, .. } if slot.discont));
+    }
+
+    #[test]
+    fn the_frame_before_a_hole_lasts_a_frame() {
+        let before_pause = |time, length| Slot {
+            duration: Some(length),
+            before_pause: Some(100 * MS),
+            ..slot(time, Spacing::Regular)
+        };
+        for (length, idr, expected) in [(1000, true, 100), (1000, false, 1000), (9000, false, 100)]
+        {
+            let mut continuity = Continuity::new(CONFIG);
+            let number = |frame_num, idr| FrameNumber {
+                frame_num,
+                modulus: MODULUS,
+                idr,
+                reference: true,
+                resets: false,
+                gaps_allowed: false,
+            };
+            let facts = |frame_num, idr| Facts {
+                number: Some(number(frame_num, idr)),
+                is_keyframe: idr,
+                ..Default::default()
+            };
+            let length = length * MS;
+            continuity.push('a', &facts(0, true), before_pause(0 * MS, length));
+            assert_eq!(continuity.pop(), None);
+            let spacing = Spacing::Pause {
+                length,
+                breaks_rhythm: true,
+            };
+            continuity.push('b', &facts(u32::from(!idr), idr), slot(length, spacing));
+            continuity.finish();
+            let first = continuity.pop();
+            assert!(matches!(first, Some(Output::Unit { item: 'a', slot, .. })
+                if slot.duration == Some(expected * MS)));
+        }
+    }
+}

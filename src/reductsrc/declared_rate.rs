@@ -1,0 +1,153 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The frame rate that records, their entry, the user or the stream declare.
+
+use std::fmt;
+
+use crate::frame_rate;
+use crate::h264::VuiFrameRate;
+
+/// The range of frame rates of labels, attachments and the property, in frames per second: from a
+/// frame an hour.
+const RANGE: std::ops::RangeInclusive<f64> = 1.0 / 3600.0..=1000.0;
+/// The range of frame rates of a VUI. `time_scale` and `num_units_in_tick` describe a clock (ITU-T
+/// H.264, E.2.1), and often nothing that a camera does.
+const VUI_RANGE: std::ops::RangeInclusive<f64> = 1.0..=240.0;
+
+/// What a readable frame rate is, for messages.
+pub const EXPECTED: &str = "a number or fraction from 1/3600 to 1000";
+
+/// Where a frame rate is declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateSource {
+    /// The label `fps` of a record.
+    Label,
+    /// `fps` in the attachment `$video` of the entry.
+    Attachment,
+    /// The property `fps`.
+    Property,
+    /// The VUI of the stream's SPS.
+    Vui,
+}
+
+impl fmt::Display for RateSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Label => "label fps",
+            Self::Attachment => "fps in the attachment $video",
+            Self::Property => "property fps",
+            Self::Vui => "VUI of the stream",
+        })
+    }
+}
+
+/// A frame rate with its source. The times of records may contradict it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeclaredRate {
+    pub rate: gst::Fraction,
+    pub source: RateSource,
+}
+
+/// The declarations that are not of a record.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Declarations {
+    /// `fps` of the attachment `$video`.
+    pub attachment: Option<gst::Fraction>,
+    pub property: Option<gst::Fraction>,
+}
+
+impl Declarations {
+    /// Returns the first frame rate of label, attachment, property and VUI that is one.
+    pub fn choose(&self, label: Option<&str>, vui: Option<VuiFrameRate>) -> Option<DeclaredRate> {
+        let label = label.and_then(parse);
+        let vui = || {
+            let rate = vui.and_then(frame_rate::from_vui)?;
+            VUI_RANGE.contains(&per_second(rate)).then_some(rate)
+        };
+        let from = |source| move |rate| DeclaredRate { rate, source };
+        label
+            .map(from(RateSource::Label))
+            .or_else(|| self.attachment.map(from(RateSource::Attachment)))
+            .or_else(|| self.property.map(from(RateSource::Property)))
+            .or_else(|| vui().map(from(RateSource::Vui)))
+    }
+}
+
+/// Reads the frame rate of a label or an attachment. `None` if it is none, or out of range.
+pub fn parse(text: &str) -> Option<gst::Fraction> {
+    frame_rate::parse(text).filter(|rate| RANGE.contains(&per_second(*rate)))
+}
+
+/// Frames per second.
+pub fn per_second(rate: gst::Fraction) -> f64 {
+    f64::from(rate.numer()) / f64::from(rate.denom())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fraction(numerator: i32, denominator: i32) -> gst::Fraction {
+        gst::Fraction::new(numerator, denominator)
+    }
+
+    fn vui(numerator: u64, denominator: u64) -> Option<VuiFrameRate> {
+        Some(VuiFrameRate {
+            numerator,
+            denominator,
+        })
+    }
+
+    #[test]
+    fn the_first_declaration_counts() {
+        let all = Declarations {
+            attachment: Some(fraction(12, 1)),
+            property: Some(fraction(13, 1)),
+        };
+        let property = Declarations {
+            attachment: None,
+            ..all
+        };
+        let none = Declarations::default();
+        let cases = [
+            (all, Some("11"), 11, RateSource::Label),
+            (all, Some("11 fps"), 12, RateSource::Attachment),
+            (all, None, 12, RateSource::Attachment),
+            (property, None, 13, RateSource::Property),
+            (none, None, 14, RateSource::Vui),
+        ];
+        for (declarations, label, rate, source) in cases {
+            let expected = DeclaredRate {
+                rate: fraction(rate, 1),
+                source,
+            };
+            assert_eq!(declarations.choose(label, vui(14, 1)), Some(expected));
+        }
+        assert_eq!(none.choose(None, None), None);
+    }
+
+    #[test]
+    fn rates_that_no_camera_has_are_none() {
+        for text in [
+            "abc", "0", "-5", "30 fps", "nan", "inf", "1e9", "1001", "0.0001", "1/3601",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+        for text in ["1000", "1/3600", "0.01", "29.97"] {
+            assert!(parse(text).is_some(), "{text}");
+        }
+        let choose = |vui| Declarations::default().choose(None, vui);
+        for (numerator, denominator) in [(90_000, 1), (1, 10), (241, 1), (0, 1), (25, 0)] {
+            assert_eq!(choose(vui(numerator, denominator)), None);
+        }
+        for (numerator, denominator) in [(1, 1), (240, 1), (30_000, 1001)] {
+            assert!(choose(vui(numerator, denominator)).is_some());
+        }
+    }
+}
