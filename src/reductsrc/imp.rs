@@ -121,6 +121,10 @@ impl ReductSrc {
                 Ok(Step::Push(buffer)) => {
                     self.tell_of_duration();
                     let now = self.obj().current_running_time();
+                    if let Some(segment) = stream.catch_up(&buffer, now) {
+                        gst::info!(CAT, imp = self, "Everything was late: running time follows");
+                        self.begin_segment(&segment)?;
+                    }
                     if let Some(latency) = stream.arrive(&buffer, now) {
                         self.change_latency(latency);
                     }

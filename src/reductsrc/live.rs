@@ -6,33 +6,51 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! A recording that is followed, next to the pipeline's clock: when its segments begin, and how late
-//! its pictures come.
+//! Running times of a recording that is followed, next to the pipeline's clock: where its segments
+//! begin, and how late its pictures come.
 
 use std::time::Duration;
 
 use gst::ClockTime;
 
-/// Running times of what is followed.
+/// The latency does not grow beyond that: what comes later still, after an outage, is late.
+const MAX_LATENCY: ClockTime = ClockTime::from_seconds(2);
+/// How long everything has to be later than that before running time follows.
+const MAX_LATE: ClockTime = ClockTime::from_seconds(5);
+/// How long pictures have to come sooner before the latency shrinks.
+const PERIOD: ClockTime = ClockTime::from_seconds(5);
+
+/// Latency and segment base while following.
 #[derive(Debug, Clone, Copy)]
 pub struct Live {
     /// How much later segments begin than they would if the recording had no gaps.
     shift: ClockTime,
+    min_latency: ClockTime,
     latency: ClockTime,
+    /// Since when lateness is observed, and the largest one since then.
+    period: Option<ClockTime>,
+    lateness: ClockTime,
+    /// Since when everything is later than the largest latency.
+    late_since: Option<ClockTime>,
 }
 
 impl Live {
     /// A recording that is asked for what is new at an interval.
     pub fn new(poll_interval: Duration) -> Self {
         let poll_interval = ClockTime::try_from(poll_interval).unwrap_or(ClockTime::MAX);
+        // A picture may come right after an answer, and the answer with it takes its time.
+        let latency = poll_interval.saturating_add(poll_interval);
         Self {
             shift: ClockTime::ZERO,
-            // A picture may come right after an answer, and the answer with it takes its time.
-            latency: poll_interval.saturating_add(poll_interval),
+            min_latency: latency,
+            latency,
+            period: None,
+            lateness: ClockTime::ZERO,
+            late_since: None,
         }
     }
 
-    /// How much later than its running time a picture may come.
+    /// Returns how much later than its running time a picture may come.
     pub fn latency(&self) -> ClockTime {
         self.latency
     }
@@ -40,10 +58,11 @@ impl Live {
     /// Goes on somewhere else.
     pub fn seek(&mut self) {
         self.shift = ClockTime::ZERO;
+        self.late_since = None;
     }
 
-    /// Puts a segment that begins `now`, in running time, where it is not late. What was pushed
-    /// before and is still to be played comes first.
+    /// Moves a segment so that it begins `now`, in running time, if it would have begun earlier. What
+    /// was pushed before and is still to be played comes first.
     pub fn place(
         &mut self,
         segment: &mut gst::FormattedSegment<ClockTime>,
@@ -58,17 +77,48 @@ impl Live {
         segment.set_base(base.saturating_add(late));
     }
 
-    /// Takes when a picture came and when it should have come, both in running time. Tells if the
-    /// latency is another one now.
+    /// Takes when a picture came and when it should have come, both in running time. Returns whether
+    /// the latency has changed.
     pub fn arrive(&mut self, expected: ClockTime, now: ClockTime) -> bool {
         let late = now.saturating_sub(expected);
-        let is_too_late = late > self.latency;
-        if is_too_late {
-            // So much that it is seldom changed: players skip at a change.
-            self.latency = late.saturating_add(late / 2);
+        self.late_since = match late > MAX_LATENCY {
+            true => self.late_since.or(Some(now)),
+            false => None,
+        };
+        self.lateness = self.lateness.max(late);
+        let before = self.latency;
+        if late > self.latency && self.latency < MAX_LATENCY {
+            self.latency = margin(late).clamp(self.min_latency, MAX_LATENCY.max(self.min_latency));
         }
-        is_too_late
+        let since = *self.period.get_or_insert(now);
+        if now.saturating_sub(since) >= PERIOD {
+            let enough = margin(self.lateness).max(self.min_latency);
+            // Players skip at a change.
+            if enough <= self.latency / 2 {
+                self.latency = enough;
+            }
+            self.period = Some(now);
+            self.lateness = ClockTime::ZERO;
+        }
+        self.latency != before
     }
+
+    /// Returns whether everything has been late for so long that running time has to follow.
+    pub fn is_behind(&self, now: ClockTime) -> bool {
+        self.late_since
+            .is_some_and(|since| now.saturating_sub(since) >= MAX_LATE)
+    }
+
+    /// Moves a segment that would begin at the running time `base` to begin now.
+    pub fn catch_up(&mut self, base: ClockTime, now: ClockTime) {
+        self.shift = self.shift.saturating_add(now.saturating_sub(base));
+        self.late_since = None;
+    }
+}
+
+/// So much that it is seldom changed.
+fn margin(late: ClockTime) -> ClockTime {
+    late.saturating_add(late / 2)
 }
 
 #[cfg(test)]
@@ -108,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn latency_grows_and_stays() {
+    fn latency_grows_with_lateness() {
         let mut live = live();
         assert_eq!(live.latency(), 40 * MS);
         assert!(!live.arrive(1000 * MS, 900 * MS));
@@ -116,5 +166,51 @@ mod tests {
         assert!(live.arrive(1000 * MS, 1100 * MS));
         assert_eq!(live.latency(), 150 * MS);
         assert!(!live.arrive(2000 * MS, 2150 * MS));
+    }
+
+    #[test]
+    fn latency_is_bounded_and_shrinks() {
+        let mut live = live();
+        assert!(live.arrive(1000 * MS, 6000 * MS));
+        assert_eq!(live.latency(), 2000 * MS);
+        let mut changes = Vec::new();
+        for frame in 1..300 {
+            let now = (6000 + 40 * frame) * MS;
+            if live.arrive(now - 30 * MS, now) {
+                changes.push((now.mseconds(), live.latency().mseconds()));
+            }
+        }
+        // The first period has the late picture in it.
+        assert_eq!(changes, [(16_000, 45)]);
+    }
+
+    #[test]
+    fn a_latency_that_is_needed_stays() {
+        let mut live = live();
+        for frame in 0..500 {
+            let now = (1000 + 40 * frame) * MS;
+            live.arrive(now - 300 * MS, now);
+        }
+        assert_eq!(live.latency(), 450 * MS);
+    }
+
+    #[test]
+    fn running_time_follows_where_everything_is_late() {
+        let mut live = live();
+        let arrive = |live: &mut Live, now: u64, late: u64| {
+            live.arrive((now - late) * MS, now * MS);
+            live.is_behind(now * MS)
+        };
+        assert!(!arrive(&mut live, 10_000, 2500));
+        assert!(!arrive(&mut live, 14_900, 2500));
+        assert!(arrive(&mut live, 15_000, 2500));
+        // One in time is enough.
+        assert!(!arrive(&mut live, 15_100, 2000));
+        assert!(!arrive(&mut live, 19_900, 3000));
+        assert!(!arrive(&mut live, 24_800, 3000));
+        assert!(arrive(&mut live, 24_900, 3000));
+        live.catch_up(21_900 * MS, 24_900 * MS);
+        assert!(!live.is_behind(30_000 * MS));
+        assert_eq!(place(&mut live, 500 * MS, None), 3500 * MS);
     }
 }

@@ -26,6 +26,8 @@ use super::settings::Checked;
 use super::stats::Stats;
 use crate::client::{Access, Event, Flushed, Flushing, Query, ReadError, RecordReader, View};
 
+/// Pictures do not wait longer for their place in output order than the latency may be.
+const MAX_REORDER_WAIT: ClockTime = ClockTime::from_seconds(2);
 /// How far the records of one picture may be apart, in µs.
 const MOST_SPREAD: u64 = 10_000;
 
@@ -98,6 +100,9 @@ pub struct Stream {
     left: Option<Instant>,
     /// For how long it had waited for the network when it came back, in ns.
     waited: u64,
+    /// Running time at the end of the last wait for the network: what was pushed since then came
+    /// then, or was kept from coming by what is downstream.
+    arrived: Option<ClockTime>,
 }
 
 /// Capture times that other times count from. They stay for a run.
@@ -183,6 +188,7 @@ impl Stream {
             live,
             left: None,
             waited: 0,
+            arrived: None,
         }
     }
 
@@ -243,6 +249,7 @@ impl Stream {
 
     /// Puts a segment in its place next to the clock, whose running time is `now`.
     pub fn place(&mut self, mut segment: gst::Segment, now: Option<ClockTime>) -> gst::Segment {
+        let now = now.map(|now| now.saturating_sub(self.reorder_wait(&segment)));
         if let Some(live) = &mut self.live
             && let Some(segment) = segment.downcast_mut()
             && segment.rate() > 0.0
@@ -251,6 +258,25 @@ impl Stream {
             self.segment = segment.clone();
         }
         segment
+    }
+
+    /// Returns how long the first picture of a segment has waited for its place in output order. The
+    /// latency has room for that, and shrinks with it.
+    fn reorder_wait(&self, segment: &gst::Segment) -> ClockTime {
+        let start = segment
+            .downcast_ref::<ClockTime>()
+            .and_then(|segment| segment.start());
+        let (Some(start), Some(zeros)) = (start, self.zeros) else {
+            return ClockTime::ZERO;
+        };
+        let newest = self.common.stats.extent.newest();
+        let newest = newest.map(|newest| newest.saturating_sub(zeros.timeline));
+        let wait = newest.map_or(ClockTime::ZERO, |newest| newest.saturating_sub(start));
+        // More is a recording that begins in the past.
+        if wait > MAX_REORDER_WAIT {
+            return ClockTime::ZERO;
+        }
+        wait
     }
 
     /// The segment of an episode that is next.
@@ -273,13 +299,35 @@ impl Stream {
         self.live.map(|live| live.latency())
     }
 
-    /// Takes when a buffer came, in running time. Gives the latency if it is another one now.
+    /// Takes when a buffer came, in running time. Returns the latency if it has changed.
     pub fn arrive(&mut self, buffer: &gst::BufferRef, now: Option<ClockTime>) -> Option<ClockTime> {
-        // Otherwise it was there before anybody came for it.
-        let has_waited = self.network_wait() > self.waited;
-        let live = self.live.as_mut().filter(|_| has_waited)?;
+        if self.network_wait() > self.waited {
+            self.arrived = now;
+        }
+        let live = self.live.as_mut()?;
         let expected = self.segment.to_running_time(buffer.pts())?;
-        live.arrive(expected, now?).then(|| live.latency())
+        live.arrive(expected, self.arrived?).then(|| live.latency())
+    }
+
+    /// Returns a segment that begins now, in front of a buffer, if everything before it was late for
+    /// too long.
+    pub fn catch_up(
+        &mut self,
+        buffer: &gst::BufferRef,
+        now: Option<ClockTime>,
+    ) -> Option<gst::Segment> {
+        let now = now?;
+        let live = self.live.as_mut().filter(|live| live.is_behind(now))?;
+        // No later buffer is shown before that.
+        let start = buffer.dts().or(buffer.pts())?;
+        let base = self.segment.to_running_time(start)?;
+        let time = self.segment.to_stream_time(start);
+        live.catch_up(base, now);
+        self.segment.set_start(start);
+        self.segment.set_position(start);
+        self.segment.set_time(time);
+        self.segment.set_base(base.max(now));
+        Some(self.segment.clone().upcast())
     }
 
     /// The next step. Waits for the server if there is none yet.
