@@ -37,6 +37,8 @@ pub struct Aligned<R> {
     pub is_cut: bool,
     /// What of it was left out.
     pub damage: Option<Damage>,
+    /// Something is missing after it.
+    pub is_before_loss: bool,
 }
 
 /// Moves the ends of records to those of NAL units.
@@ -72,6 +74,8 @@ struct Open<R> {
     zeros: VecDeque<R>,
     /// There is a start code in it, so that there is a NAL unit at its end.
     has_nal_unit: bool,
+    /// The header of that NAL unit, once it has come.
+    header: Option<u8>,
 }
 
 impl<R: Clone> Aligner<R> {
@@ -109,11 +113,15 @@ impl<R: Clone> Aligner<R> {
         }
     }
 
-    /// Ends the stream, or a part of it that something `is_lost` after.
+    /// Ends the stream, or a part of it that something `is_lost` after. The last one of `aligned` is
+    /// marked then.
     pub fn end(&mut self, is_lost: bool, aligned: &mut VecDeque<Aligned<R>>) {
         // Where records are whole, so is the last one.
         self.close(is_lost && self.evidence.cuts, None, aligned);
         self.joined |= is_lost;
+        if let Some(last) = aligned.back_mut() {
+            last.is_before_loss |= is_lost;
+        }
     }
 
     /// Takes the last record for one that ends with a NAL unit.
@@ -159,7 +167,11 @@ impl<R: Clone> Aligner<R> {
         {
             self.close(false, None, aligned);
         }
-        let is_plausible = is_zeros || continuation::is_plausible(&data, self.evidence);
+        let header = match &mut self.state {
+            State::Open(open) => open.header(),
+            _ => None,
+        };
+        let is_plausible = is_zeros || continuation::is_plausible(header, &data, self.evidence);
         let begin = first_start(&data);
         match &mut self.state {
             State::Open(open) if is_plausible => {
@@ -179,6 +191,7 @@ impl<R: Clone> Aligner<R> {
                     pieces: Vec::new(),
                     is_cut: false,
                     damage: Some(Damage::LateContinuation),
+                    is_before_loss: true,
                 });
             }
             // The begin of that NAL unit is missing, as was told, or as no one expects it.
@@ -192,6 +205,7 @@ impl<R: Clone> Aligner<R> {
                     pieces: vec![data],
                     is_cut: false,
                     damage: None,
+                    is_before_loss: false,
                 });
                 return;
             }
@@ -229,8 +243,10 @@ impl<R: Clone> Aligner<R> {
                 }
                 if let State::Open(open) = &mut self.state {
                     open.pieces.push(Bytes::from_static(borrowed));
-                    open.extend(&data[..end], &record);
+                    open.extend(&data[..own], &record);
                     open.has_nal_unit = true;
+                    open.header = None;
+                    open.extend(&data[own..end], &record);
                 }
             }
             State::Ended { .. } | State::Unknown => {
@@ -254,6 +270,7 @@ impl<R: Clone> Aligner<R> {
                     record: open.record,
                     pieces: open.pieces,
                     damage,
+                    is_before_loss: false,
                 });
             }
         }
@@ -265,6 +282,7 @@ impl<R: Clone> Open<R> {
         let last = pieces.last();
         Self {
             has_nal_unit: last.is_some_and(|piece| memmem::find(piece, START_CODE).is_some()),
+            header: None,
             record,
             pieces,
             rest: Vec::new(),
@@ -277,6 +295,18 @@ impl<R: Clone> Open<R> {
         let all = self.pieces.iter().flatten().chain(&self.rest);
         let zeros = all.rev().take_while(|byte| **byte == 0);
         zeros.take(CODE_ZEROS).count()
+    }
+
+    /// The header of its last NAL unit.
+    fn header(&mut self) -> Option<u8> {
+        if self.header.is_none()
+            && self.rest.is_empty()
+            && let Some(last) = self.pieces.last()
+            && let Some(code) = memmem::rfind(last, START_CODE)
+        {
+            self.header = last.get(code + START_CODE.len()).copied();
+        }
+        self.header
     }
 
     /// The later record that has the zero at this place, counted from 1 from the end.
@@ -314,6 +344,9 @@ impl<R: Clone> Open<R> {
         }
         while self.zeros.len() > CODE_ZEROS {
             self.zeros.pop_front();
+        }
+        if self.has_nal_unit {
+            self.header = self.header.or(data.first().copied());
         }
         self.rest.extend_from_slice(data);
     }

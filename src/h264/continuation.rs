@@ -15,7 +15,7 @@
 
 use memchr::memmem;
 
-use super::avc;
+use super::{avc, nal_type, nal_unit_type};
 
 /// What the records before tell of the stream.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,8 +40,13 @@ const LENGTHS: usize = 16;
 /// SOI and the begin of a marker.
 const JPEG: &[u8] = &[0xff, 0xd8, 0xff];
 
-/// Whether `data`, which does not begin with a start code, may continue a NAL unit.
-pub fn is_plausible(data: &[u8], evidence: Evidence) -> bool {
+/// Whether `data`, which does not begin with a start code, may continue a NAL unit with this header,
+/// as far as it is known.
+pub fn is_plausible(header: Option<u8>, data: &[u8], evidence: Evidence) -> bool {
+    // User data in SEI may be anything, and often is text.
+    if header.is_some_and(|header| nal_unit_type(header) == nal_type::SEI) {
+        return true;
+    }
     let Evidence { cuts, whole } = evidence;
     let text = match (cuts, whole) {
         (true, _) => LONG_TEXT,
@@ -85,7 +90,17 @@ mod tests {
 
     fn plausible(data: &[u8]) -> [bool; 3] {
         let evidence = [(false, 0), (false, 5), (true, 0)];
-        evidence.map(|(cuts, whole)| is_plausible(data, Evidence { cuts, whole }))
+        evidence.map(|(cuts, whole)| is_plausible(Some(0x41), data, Evidence { cuts, whole }))
+    }
+
+    #[test]
+    fn user_data() {
+        let evidence = Evidence {
+            cuts: false,
+            whole: 9,
+        };
+        assert!(is_plausible(Some(6), b"options: cabac=1 ref=3", evidence));
+        assert!(!is_plausible(None, b"options: cabac=1 ref=3", evidence));
     }
 
     #[test]

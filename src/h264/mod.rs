@@ -36,13 +36,15 @@ pub(crate) mod testing;
 
 use h264_reader::rbsp::{BitRead, BitReader};
 
-pub use access_unit::{AccessUnit, AccessUnitSplitter, Integrity, Pushed, insert_parameter_sets};
+pub use access_unit::{
+    AccessUnit, AccessUnitSplitter, Integrity, Next, Pushed, insert_parameter_sets,
+};
 pub use aligner::{Aligned, Aligner};
 pub use annexb::nal_units;
 pub use chunks::between_nal_units;
 pub use damage::Damage;
 pub use frame_numbering::FrameNumber;
-pub use keyframe::{Pictures, pictures};
+pub use keyframe::{Pictures, ends_with_lead, pictures};
 pub use output_order::{MAX_REORDERING, OutputOrder};
 pub use parameter_sets::ParameterSets;
 pub use picture_order::PictureOrder;
