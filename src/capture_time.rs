@@ -75,6 +75,17 @@ pub fn parse(property: &str, text: &str) -> Result<u64, String> {
         })
 }
 
+/// Returns a capture time as RFC 3339 in UTC with µs, such as `2025-06-13T08:50:53.273752Z`.
+pub fn format(time: gst::ClockTime) -> String {
+    let date = i64::try_from(time.useconds())
+        .ok()
+        .and_then(chrono::DateTime::from_timestamp_micros);
+    date.map_or_else(
+        || format!("{} µs", time.useconds()),
+        |date| date.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,5 +142,13 @@ mod tests {
             assert!(parse("start", text).is_err(), "{text}");
         }
         assert!(parse("stop", &u64::MAX.to_string()).is_err());
+    }
+
+    #[test]
+    fn times_as_dates() {
+        let time = gst::ClockTime::from_useconds(1_749_804_653_273_752);
+        assert_eq!(format(time), "2025-06-13T08:50:53.273752Z");
+        assert_eq!(parse("start", &format(time)), Ok(time.useconds()));
+        assert!(format(gst::ClockTime::MAX).starts_with("2554-"));
     }
 }

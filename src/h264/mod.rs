@@ -45,7 +45,7 @@ pub use chunks::between_nal_units;
 pub use damage::Damage;
 pub use frame_numbering::FrameNumber;
 pub use keyframe::{Pictures, ends_with_lead, pictures};
-pub use output_order::{MAX_REORDERING, OutputOrder};
+pub use output_order::{MAX_REORDERING, OutputOrder, ReorderDepth, TooDeep};
 pub use parameter_sets::ParameterSets;
 pub use picture_order::PictureOrder;
 pub use sps::{Colour, Reordering, Sps, VuiFrameRate};

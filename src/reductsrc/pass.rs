@@ -11,9 +11,8 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::damage::{self, Fault, FaultLog};
 use super::entrance::{Arrival, Begin, Entrance, TooLate};
@@ -27,14 +26,14 @@ use super::stats::Stats;
 use super::timeline::{self, NoFrameRate, Slot, Timeline};
 use super::whole_records::WholeRecords;
 use super::{CAT, OnError};
-use crate::capture_time::{RECORD_TIME, UNIX_TIME};
+use crate::capture_time::{self, RECORD_TIME, UNIX_TIME};
 use crate::client::{
     Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
 };
 use crate::frame_rate;
 use crate::h264::{
     AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, Integrity, Next, ParameterSets,
-    Pictures, Pushed, pictures,
+    Pictures, Pushed, ReorderDepth, pictures,
 };
 
 /// What all readings of a run share.
@@ -52,6 +51,8 @@ pub struct Common {
     pub gap_tolerance: Option<gst::ClockTime>,
     /// Bytes of access units that may be held.
     pub most_held: usize,
+    /// What is known of the stream's reordering.
+    pub depth: Mutex<ReorderDepth>,
     pub stats: Arc<Stats>,
 }
 
@@ -199,6 +200,7 @@ impl Pass {
         };
         let at = scope.at.saturating_sub(scope.origin.unwrap_or(scope.at));
         let until = scope.show.until.filter(|_| scope.end == End::Shown);
+        let depth = *lock(&common.depth);
         Self {
             source: Source::Unread,
             aligner: Aligner::new(scope.from.is_some()),
@@ -208,7 +210,7 @@ impl Pass {
             timeline: Timeline::new(timeline),
             entrance: Entrance::new(scope.begin, at, scope.is_earliest, common.most_held),
             left_out: ParameterSets::default(),
-            reorder: Reorder::default(),
+            reorder: Reorder::new(depth),
             exit: until.map(Exit::new),
             segments: Segments::new(scope.show.clone()),
             lookback: Some(common.lookback),
@@ -830,7 +832,13 @@ impl Pass {
             if let Some(exit) = &mut self.exit {
                 exit.expect(slot.time);
             }
+            let capture = slot.capture;
             self.reorder.push(unit, order, slot);
+            if let Some(too_deep) = self.reorder.take_too_deep() {
+                let from = capture_time::format(capture);
+                self.steps
+                    .push_back(Step::Warn(format!("{too_deep}, {from}")));
+            }
         }
     }
 
@@ -873,6 +881,16 @@ impl Pass {
             .access_units
             .fetch_add(1, Ordering::Relaxed);
     }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        *lock(&self.common.depth) = self.reorder.depth();
+    }
+}
+
+fn lock(depth: &Mutex<ReorderDepth>) -> MutexGuard<'_, ReorderDepth> {
+    depth.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether decoding can start with it, perhaps with some pictures that are not right.

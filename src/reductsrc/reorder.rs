@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use gst::ClockTime;
 
 use super::timeline::{SegmentStart, Slot};
-use crate::h264::{MAX_REORDERING, OutputOrder, PictureOrder};
+use crate::h264::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
 
 /// The times of one access unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,24 @@ impl<T> Default for Reorder<T> {
 }
 
 impl<T> Reorder<T> {
+    /// Access units of a stream of which something is known already.
+    pub fn new(depth: ReorderDepth) -> Self {
+        Self {
+            unplaced: OutputOrder::new(depth),
+            ..Self::default()
+        }
+    }
+
+    /// Returns what is known of the stream's reordering.
+    pub fn depth(&self) -> ReorderDepth {
+        self.unplaced.depth()
+    }
+
+    /// Takes the news that more frames are out of order than expected. It comes once.
+    pub fn take_too_deep(&mut self) -> Option<TooDeep> {
+        self.unplaced.take_too_deep()
+    }
+
     /// Takes the next access unit in decoding order.
     pub fn push(&mut self, item: T, order: PictureOrder, slot: Slot) {
         if slot.segment.is_some() || self.unplaced.is_ended_by(&order) {
@@ -160,11 +178,9 @@ impl<T> Reorder<T> {
                 shown: Some(shown),
             }) = self.waiting.pop_front()
             {
-                let delay = if order.reordering.declared && !self.unplaced.mistrusts() {
-                    order.reordering.frames
-                } else {
-                    self.run.lateness
-                };
+                let declared = self.unplaced.declared();
+                let declared = declared.filter(|_| order.reordering.declared);
+                let delay = declared.map_or(self.run.lateness, |_| order.reordering.frames);
                 let dts = self.run.next_dts(delay);
                 let stamp = Stamp {
                     record: slot.record,

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use gst::ClockTime;
@@ -156,6 +156,7 @@ impl Stream {
             gap_detection: settings.gap_detection,
             gap_tolerance: settings.gap_tolerance,
             most_held: usize::try_from(most_held).unwrap_or(usize::MAX),
+            depth: Mutex::default(),
             stats,
         };
         Self {
