@@ -199,11 +199,19 @@ impl<T> OutputOrder<T> {
         if self.waiting.len() <= bound {
             return None;
         }
-        // One more picture shows whether the gap before the first one is filled.
-        let is_doubtful = self.waiting.len() == bound + 1
-            && self.depth.expected().is_some()
-            && self.is_after_gap();
-        (!is_doubtful).then(|| self.take_first()).flatten()
+        if self.depth.expected().is_some() && self.is_after_gap() && self.may_be_filled(bound) {
+            return None;
+        }
+        self.take_first()
+    }
+
+    /// Whether pictures may come that fill a gap before the first one that waits: they follow in
+    /// decoding order, before one comes that is later than all.
+    fn may_be_filled(&self, bound: usize) -> bool {
+        let latest = self.waiting.iter().map(|(count, _, _)| *count).max();
+        let newest = self.waiting.iter().max_by_key(|(_, number, _)| *number);
+        let is_within = newest.map(|(count, _, _)| *count) < latest;
+        self.waiting.len() <= MAX_REORDERING && (self.waiting.len() == bound + 1 || is_within)
     }
 
     /// Whether there is room for a picture between the last one and the first one that waits.
