@@ -62,7 +62,7 @@ pub enum View {
 }
 
 /// A record of an entry.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Record {
     /// µs since the Unix epoch.
     pub time: u64,

@@ -91,8 +91,24 @@ pub struct Pushed {
     pub continues: bool,
     /// It begins the second field of a frame.
     pub completes_pair: bool,
+    /// The first of those that begin has NAL units before its slices in an earlier record, and
+    /// begins there.
+    pub begun_before: bool,
+    /// Where the access unit begins whose slices have not come yet.
+    pub next: Next,
     /// The first thing that was wrong with it.
     pub damage: Option<Damage>,
+}
+
+/// The begin of an access unit whose slices have not come yet: the first NAL unit before them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Next {
+    #[default]
+    Unknown,
+    /// In this record.
+    Here,
+    /// In an earlier record.
+    Before,
 }
 
 /// Cuts a byte stream, which comes in records of whole NAL units, into access units.
@@ -108,6 +124,8 @@ pub struct AccessUnitSplitter {
     /// NAL units after a slice that come before the next one: part of `current` or of the unit
     /// after it, as the next slice tells.
     ahead: Option<Ahead>,
+    /// The first NAL unit of the next access unit is in an earlier record.
+    is_next_before: bool,
     /// Something is missing before the next access unit.
     lost: bool,
     /// A slice of which there is no more than its header came last.
@@ -125,6 +143,8 @@ struct Unfinished {
     /// Its parameter sets.
     sets: Vec<Bytes>,
     recovery_point: Option<u32>,
+    /// It has NAL units before its slices.
+    has_lead: bool,
     picture: Option<Picture>,
     order: Option<PictureOrder>,
     frame_number: Option<FrameNumber>,
@@ -202,6 +222,7 @@ impl AccessUnitSplitter {
             self.lose();
             return pushed;
         }
+        self.is_next_before = self.has_next();
         let mut leaving_out = false;
         for data in pieces {
             let mut piece = Piece {
@@ -228,7 +249,23 @@ impl AccessUnitSplitter {
             pushed.damage = pushed.damage.or(Some(Damage::TooLarge));
             self.abandon(complete);
         }
+        pushed.next = match (self.has_next(), self.is_next_before) {
+            (false, _) => Next::Unknown,
+            (true, false) => Next::Here,
+            (true, true) => Next::Before,
+        };
         pushed
+    }
+
+    /// Takes note that the last NAL unit lacks its end.
+    pub fn cut_last_nal_unit(&mut self) {
+        // Anything but a slice is no use without its end, and did no harm.
+        self.current.corrupted |= self.current.picture.is_some() && self.ahead.is_none();
+    }
+
+    /// Whether NAL units have come of an access unit whose slices have not.
+    fn has_next(&self) -> bool {
+        self.ahead.is_some() || self.current.picture.is_none() && self.current.has_lead
     }
 
     /// Takes over a parameter set that is not in the stream.
@@ -388,6 +425,7 @@ impl AccessUnitSplitter {
             None => {
                 self.settle_stray_slice(false, complete, &mut pushed.begun);
                 pushed.begun += 1;
+                pushed.begun_before |= mem::take(&mut self.is_next_before);
                 self.current.begin(slice, mem::take(&mut self.lost));
                 Place::NextUnit
             }
@@ -413,6 +451,7 @@ impl AccessUnitSplitter {
                         self.complete(complete);
                         self.settle_stray_slice(false, complete, &mut pushed.begun);
                         pushed.begun += 1;
+                        pushed.begun_before |= mem::take(&mut self.is_next_before);
                         self.current.begin(slice, mem::take(&mut self.lost));
                         Place::NextUnit
                     }
@@ -509,6 +548,7 @@ impl AccessUnitSplitter {
             self.put(before);
             self.ahead = Some(Ahead::default());
         }
+        self.current.has_lead |= self.current.picture.is_none();
         let (sets, recovery_point) = match &mut self.ahead {
             Some(ahead) => {
                 ahead.begins_picture |= matches!(nal_unit_type, 6..=9 | 15..=18);
@@ -546,6 +586,7 @@ impl AccessUnitSplitter {
 
     /// What was ahead belongs to the current unit.
     fn take_ahead(&mut self) {
+        self.is_next_before = false;
         if let Some(ahead) = self.ahead.take() {
             self.current.parts.extend(ahead.parts);
         }
@@ -553,8 +594,10 @@ impl AccessUnitSplitter {
 
     /// Completes the current access unit. What was ahead begins the next one.
     fn complete(&mut self, complete: &mut VecDeque<AccessUnit>) {
+        let has_lead = self.ahead.is_some();
         let ahead = self.ahead.take().unwrap_or_default();
         let next = Unfinished {
+            has_lead,
             parts: ahead.parts,
             sets: ahead.sets,
             recovery_point: ahead.recovery_point,

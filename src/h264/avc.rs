@@ -8,6 +8,8 @@
 
 //! Access units with length-prefixed NAL units (ISO/IEC 14496-15, `stream-format=avc`).
 
+use std::ops::RangeInclusive;
+
 use super::annexb::{self, begins_with_start_code};
 use super::nal_unit_type;
 
@@ -19,12 +21,17 @@ pub fn length_size(codec_data: &[u8]) -> Option<usize> {
 
 /// Whether `data` consists of NAL units with their lengths before them.
 pub fn is_length_prefixed(data: &[u8]) -> bool {
+    is_length_prefixed_with(1..=4, data)
+}
+
+/// Whether `data` consists of NAL units with lengths of one of these `sizes` before them.
+pub fn is_length_prefixed_with(sizes: RangeInclusive<usize>, data: &[u8]) -> bool {
     // A length of four bytes from 256 to 511 is also a start code. The longer start code would be
     // the length of a unit without contents.
     let sizes = match data {
         [0, 0, 0, ..] if begins_with_start_code(data) => return false,
-        [0, 0, 1, ..] => 4..=4,
-        _ => 1..=4,
+        [0, 0, 1, ..] => 4..=*sizes.end(),
+        _ => sizes,
     };
     sizes.rev().any(|size| {
         let mut units = nal_units(size, data).peekable();

@@ -71,7 +71,7 @@ fn first_start(chunk: &[u8]) -> Option<usize> {
     Some(start_code_begin(chunk, code + 1))
 }
 
-fn last_start(chunk: &[u8]) -> Option<usize> {
+pub fn last_start(chunk: &[u8]) -> Option<usize> {
     let code = memmem::rfind(chunk, START_CODE)?;
     Some(start_code_begin(chunk, code))
 }

@@ -32,6 +32,8 @@ pub enum Damage {
     NotByteStream,
     /// An access unit does not end.
     TooLarge,
+    /// It continues a NAL unit that was taken for a whole one.
+    LateContinuation,
 }
 
 impl fmt::Display for Damage {
@@ -52,6 +54,10 @@ impl fmt::Display for Damage {
             ),
             Self::NotByteStream => f.write_str(
                 "it is not H.264 in Annex B format: it does not begin with a start code",
+            ),
+            Self::LateContinuation => f.write_str(
+                "it continues an access unit that was taken for a whole one, as those before it \
+                 ended with their records",
             ),
             Self::TooLarge => write!(f, "an access unit has more than {MAX_BYTES} bytes"),
         }

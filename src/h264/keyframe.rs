@@ -44,9 +44,30 @@ pub fn pictures(pieces: &[Bytes]) -> Pictures {
     found
 }
 
+/// Returns whether the next access unit begins after the last slice of a record (7.4.1.2.3).
+pub fn ends_with_lead(pieces: &[Bytes]) -> bool {
+    let types = pieces
+        .iter()
+        .flat_map(|data| annexb::nal_units(data).map(|nal| nal_unit_type(data[nal.bytes.start])));
+    types.fold(false, |begins, nal_unit_type| match nal_unit_type {
+        nal_type::SLICE..=nal_type::SLICE_IDR => false,
+        6..=9 | 14..=18 => true,
+        _ => begins,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn access_units_that_begin_at_the_end_of_a_record() {
+        let ends = |bytes: &'static [u8]| ends_with_lead(&[Bytes::from_static(bytes)]);
+        assert!(ends(&[0, 0, 1, 0x65, 0x88, 0, 0, 1, 9, 0xf0]));
+        assert!(ends(&[0, 0, 1, 0x67, 66, 0, 0, 1, 12, 0x80]));
+        assert!(!ends(&[0, 0, 1, 9, 0xf0, 0, 0, 1, 0x65, 0x88]));
+        assert!(!ends(&[0, 0, 1, 0x65, 0x88, 0, 0, 1, 12, 0x80]));
+    }
 
     #[test]
     fn idr_pictures_and_recovery_points() {

@@ -12,9 +12,11 @@
 //! Pure functions of bytes: nothing here does I/O or knows GStreamer or ReductStore.
 
 mod access_unit;
+mod aligner;
 mod annexb;
 pub mod avc;
 mod chunks;
+mod continuation;
 mod damage;
 mod frame_numbering;
 mod keyframe;
@@ -34,13 +36,16 @@ pub(crate) mod testing;
 
 use h264_reader::rbsp::{BitRead, BitReader};
 
-pub use access_unit::{AccessUnit, AccessUnitSplitter, Integrity, Pushed, insert_parameter_sets};
+pub use access_unit::{
+    AccessUnit, AccessUnitSplitter, Integrity, Next, Pushed, insert_parameter_sets,
+};
+pub use aligner::{Aligned, Aligner};
 pub use annexb::nal_units;
 pub use chunks::between_nal_units;
 pub use damage::Damage;
 pub use frame_numbering::{FrameNumber, FrameNumbering, Succession};
-pub use keyframe::{Pictures, pictures};
-pub use output_order::{MAX_REORDERING, OutputOrder};
+pub use keyframe::{Pictures, ends_with_lead, pictures};
+pub use output_order::{MAX_REORDERING, OutputOrder, ReorderDepth, TooDeep};
 pub use parameter_sets::ParameterSets;
 pub use picture_order::PictureOrder;
 pub use sps::{Colour, Reordering, Sps, VuiFrameRate};

@@ -8,11 +8,130 @@
 
 //! Pictures from decoding order to output order, as decoders put them out ("bumping", ITU-T H.264,
 //! C.4.5.3): a picture has its place as soon as as many others wait as may come before it.
+//!
+//! How many that are, the stream declares with `max_num_reorder_frames`. Without it, the size of the
+//! decoded picture buffer is a bound (E.2.1) that most streams are far from: it is used for two
+//! groups of pictures, and what they needed from then on. Either may turn out to be too few. Then the
+//! bound is used again, and the picture order count tells soon enough, as a rule: pictures that come
+//! late leave a gap in it.
 
-use super::PictureOrder;
+use std::fmt;
+
+use super::{PictureOrder, Reordering};
 
 /// More frames than in a decoded picture buffer are never out of order (A.3.1).
 pub const MAX_REORDERING: usize = 16;
+/// Groups of pictures after which it is known how many frames are out of order.
+const LEARNT_GROUPS: usize = 2;
+/// Pictures that are a group where a coded video sequence is longer. Patterns of reordering are no
+/// longer than a decoded picture buffer.
+const GROUP: usize = 60;
+/// How far the counts of frames in a row are apart in most streams (8.2.1).
+const COMMON_STEP: i64 = 2;
+
+/// What is known of how far the pictures of a stream are out of output order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReorderDepth {
+    /// What the stream says of it.
+    said: Option<Reordering>,
+    /// The most frames that preceded a picture and are output after it.
+    observed: usize,
+    groups: usize,
+    pictures: usize,
+    /// More frames were out of order than declared.
+    contradicts_declaration: bool,
+    /// More frames were out of order than in the groups before.
+    contradicts_observation: bool,
+    /// The smallest distance of two counts in output order.
+    step: Option<i64>,
+    is_told: bool,
+}
+
+/// More frames are out of output order than the stream declares or had before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooDeep {
+    /// How many were expected.
+    pub expected: usize,
+    /// The stream declares so.
+    pub is_declared: bool,
+}
+
+impl fmt::Display for TooDeep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expected, .. } = self;
+        f.write_str("Pictures are further out of output order than ")?;
+        if self.is_declared {
+            write!(
+                f,
+                "the SPS declares (max_num_reorder_frames is {expected}), a fault of the encoder. \
+                 The declaration is ignored from here on"
+            )
+        } else {
+            write!(
+                f,
+                "in the groups of pictures before ({expected} frames). They are delayed by a whole \
+                 decoded picture buffer from here on"
+            )
+        }
+    }
+}
+
+impl ReorderDepth {
+    /// Takes over what the stream says with the next picture.
+    fn note(&mut self, order: &PictureOrder) {
+        if self.said != Some(order.reordering) {
+            *self = Self {
+                said: Some(order.reordering),
+                is_told: self.is_told,
+                ..Self::default()
+            };
+        }
+        // A single picture shows nothing.
+        if order.begins_sequence && self.pictures > 1 || self.pictures >= GROUP {
+            self.groups += 1;
+            self.pictures = 0;
+        } else if order.begins_sequence {
+            self.pictures = 0;
+        }
+        self.pictures += 1;
+    }
+
+    /// The frames that are expected to be out of order, if they are fewer than may be.
+    fn expected(&self) -> Option<usize> {
+        let said = self.said?;
+        if said.declared && !self.contradicts_declaration {
+            return Some(said.frames);
+        }
+        let is_learnt = self.groups >= LEARNT_GROUPS && !self.contradicts_observation;
+        is_learnt.then_some(self.observed)
+    }
+
+    /// How many pictures may wait.
+    fn bound(&self) -> usize {
+        let said = self.said.filter(|said| !said.declared);
+        // What comes later than the level allows is in no order anyway.
+        let most = said.map_or(MAX_REORDERING, |said| said.frames.max(self.observed));
+        self.expected().unwrap_or(most.min(MAX_REORDERING))
+    }
+
+    /// Takes note that so many frames are output after a picture that they precede.
+    fn observe(&mut self, frames: usize) -> Option<TooDeep> {
+        let expected = self.expected();
+        self.observed = self.observed.max(frames.min(MAX_REORDERING));
+        let expected = expected.filter(|expected| frames > *expected)?;
+        let is_declared = self.said.is_some_and(|said| said.declared);
+        let is_declared = is_declared && !self.contradicts_declaration;
+        match is_declared {
+            true => self.contradicts_declaration = true,
+            false => self.contradicts_observation = true,
+        }
+        self.groups = 0;
+        (!std::mem::replace(&mut self.is_told, true)).then_some(TooDeep {
+            expected,
+            is_declared,
+        })
+    }
+}
 
 /// Pictures that wait for their place in output order.
 #[derive(Debug)]
@@ -20,58 +139,91 @@ pub struct OutputOrder<T> {
     /// Their counts, their places in decoding order and what comes with them.
     waiting: Vec<(i64, u64, T)>,
     come: u64,
-    /// How many may wait.
-    bound: usize,
+    depth: ReorderDepth,
     /// The count of the last picture of this sequence that got its place.
     last_count: Option<i64>,
-    /// Pictures came later than the stream says or its level allows.
-    mistrusts: bool,
+    too_deep: Option<TooDeep>,
 }
 
 impl<T> Default for OutputOrder<T> {
     fn default() -> Self {
-        Self {
-            waiting: Vec::new(),
-            come: 0,
-            bound: 0,
-            last_count: None,
-            mistrusts: false,
-        }
+        Self::new(ReorderDepth::default())
     }
 }
 
 impl<T> OutputOrder<T> {
+    /// Pictures of a stream of which something is known already.
+    pub fn new(depth: ReorderDepth) -> Self {
+        Self {
+            waiting: Vec::new(),
+            come: 0,
+            depth,
+            last_count: None,
+            too_deep: None,
+        }
+    }
+
+    /// Returns what is known of the stream.
+    pub fn depth(&self) -> ReorderDepth {
+        self.depth
+    }
+
     /// Whether all that wait come before a picture with this order.
     pub fn is_ended_by(&self, order: &PictureOrder) -> bool {
         order.begins_sequence || self.begins_anew(order.count)
     }
 
-    /// Whether counting began anew without a word: an IDR picture is missing. A picture that is as
+    /// Whether counting was reset without an IDR picture, which is missing then. A picture that is as
     /// much earlier than one that has its place cannot be of the same sequence.
     fn begins_anew(&self, count: i64) -> bool {
-        // Frames are two apart.
-        let latest = 2 * MAX_REORDERING as i64;
+        let latest = COMMON_STEP * MAX_REORDERING as i64;
         self.last_count
             .is_some_and(|last| last.saturating_sub(count) > latest)
     }
 
     /// Takes the next picture in decoding order.
     pub fn push(&mut self, order: PictureOrder, picture: T) {
-        self.mistrusts |= self.last_count.is_some_and(|last| order.count < last);
-        self.bound = if self.mistrusts {
-            MAX_REORDERING
-        } else {
-            order.reordering.frames
-        };
+        self.depth.note(&order);
+        let is_too_late = self.last_count.is_some_and(|last| order.count < last);
+        let later = self.waiting.iter();
+        let later = later.filter(|(count, _, _)| *count > order.count).count();
+        let too_deep = self.depth.observe(later + usize::from(is_too_late));
+        self.too_deep = self.too_deep.or(too_deep);
         self.waiting.push((order.count, self.come, picture));
         self.come += 1;
     }
 
     /// The next picture in output order, as soon as it is known.
     pub fn pop(&mut self) -> Option<T> {
-        (self.waiting.len() > self.bound)
-            .then(|| self.take_first())
-            .flatten()
+        let bound = self.depth.bound();
+        if self.waiting.len() <= bound {
+            return None;
+        }
+        if self.depth.expected().is_some() && self.is_after_gap() && self.may_be_filled(bound) {
+            return None;
+        }
+        self.take_first()
+    }
+
+    /// Whether pictures may come that fill a gap before the first one that waits: they follow in
+    /// decoding order, before one comes that is later than all.
+    fn may_be_filled(&self, bound: usize) -> bool {
+        let latest = self.waiting.iter().map(|(count, _, _)| *count).max();
+        let newest = self.waiting.iter().max_by_key(|(_, number, _)| *number);
+        let is_within = newest.map(|(count, _, _)| *count) < latest;
+        self.waiting.len() <= MAX_REORDERING && (self.waiting.len() == bound + 1 || is_within)
+    }
+
+    /// Whether there is room for a picture between the last one and the first one that waits.
+    fn is_after_gap(&self) -> bool {
+        let first = self.waiting.iter().map(|(count, _, _)| *count).min();
+        let step = self.depth.step.unwrap_or(COMMON_STEP);
+        (self.last_count.zip(first)).is_some_and(|(last, first)| first.saturating_sub(last) > step)
+    }
+
+    /// Takes the news that more frames are out of order than expected. It comes once.
+    pub fn take_too_deep(&mut self) -> Option<TooDeep> {
+        self.too_deep.take()
     }
 
     /// The next picture in output order, if none is to come before it; after the last one the
@@ -91,16 +243,23 @@ impl<T> OutputOrder<T> {
         waiting.into_iter().map(|(_, _, picture)| picture).collect()
     }
 
-    /// Whether pictures came later than the stream says or its level allows.
-    pub fn mistrusts(&self) -> bool {
-        self.mistrusts
+    /// Returns how many frames the stream declares to be out of order, if it is right so far.
+    pub fn declared(&self) -> Option<usize> {
+        let depth = &self.depth;
+        let said = depth.said.filter(|said| said.declared)?;
+        (!depth.contradicts_declaration).then_some(said.frames)
     }
 
     fn take_first(&mut self) -> Option<T> {
         let keys = self.waiting.iter().enumerate();
         let (first, _) = keys.min_by_key(|(_, (count, number, _))| (*count, *number))?;
         let (count, _, picture) = self.waiting.swap_remove(first);
-        self.last_count = Some(count);
+        let distance = self.last_count.map(|last| count.saturating_sub(last));
+        if let Some(distance) = distance.filter(|distance| *distance > 0) {
+            let step = self.depth.step.get_or_insert(distance);
+            *step = distance.min(*step);
+        }
+        self.last_count = Some(self.last_count.map_or(count, |last| last.max(count)));
         Some(picture)
     }
 }
@@ -160,15 +319,118 @@ mod tests {
         assert_eq!(shown, expected);
     }
 
-    #[test]
-    fn a_picture_that_comes_too_late_ends_the_trust() {
+    /// Groups of pictures with these counts, in decoding order: what comes out, the number of
+    /// pictures that wait after each of them, and whether it was told that more are out of order.
+    fn groups(groups: &[&[i64]], reordering: Reordering) -> (Vec<i64>, Vec<usize>, bool) {
         let mut pictures = OutputOrder::default();
-        for count in [0, 6, 2] {
-            pictures.push(order(count, 0), count);
-            let shown = pictures.pop();
-            assert_eq!(shown.is_none(), pictures.mistrusts(), "{count}");
+        let (mut shown, mut waiting, mut told) = (Vec::new(), Vec::new(), 0);
+        for group in groups {
+            for count in *group {
+                let order = PictureOrder {
+                    count: *count,
+                    begins_sequence: *count == 0,
+                    reordering,
+                };
+                if pictures.is_ended_by(&order) {
+                    shown.extend(std::iter::from_fn(|| pictures.end()));
+                }
+                pictures.push(order, *count);
+                shown.extend(std::iter::from_fn(|| pictures.pop()));
+                waiting.push(pictures.waiting().len());
+                told += usize::from(pictures.take_too_deep().is_some());
+            }
         }
-        assert!(pictures.mistrusts());
-        assert_eq!(pictures.waiting(), [&2]);
+        shown.extend(std::iter::from_fn(|| pictures.end()));
+        assert!(told <= 1, "told once");
+        (shown, waiting, told == 1)
+    }
+
+    fn undeclared(frames: usize) -> Reordering {
+        Reordering {
+            frames,
+            declared: false,
+        }
+    }
+
+    fn declared(frames: usize) -> Reordering {
+        Reordering {
+            frames,
+            declared: true,
+        }
+    }
+
+    const IN_ORDER: &[i64] = &[0, 2, 4, 6, 8];
+    const B_FRAMES: &[i64] = &[0, 6, 2, 4, 12, 8, 10];
+    const PYRAMID: &[i64] = &[0, 8, 4, 2, 6, 16, 12, 10, 14];
+
+    fn sorted(groups: &[&[i64]]) -> Vec<i64> {
+        let sorted = groups.iter().flat_map(|group| {
+            let mut group = group.to_vec();
+            group.sort_unstable();
+            group
+        });
+        sorted.collect()
+    }
+
+    #[test]
+    fn after_two_groups_only_what_they_needed_waits() {
+        for (group, needed) in [(IN_ORDER, 0), (B_FRAMES, 1), (PYRAMID, 2)] {
+            let all = [group; 4];
+            let (shown, waiting, told) = groups(&all, undeclared(16));
+            assert_eq!(shown, sorted(&all));
+            assert!(!told);
+            let (before, after) = waiting.split_at(2 * group.len());
+            assert_eq!(before.iter().max(), Some(&group.len()));
+            assert_eq!(after.iter().max(), Some(&needed));
+        }
+    }
+
+    #[test]
+    fn long_sequences_are_several_groups() {
+        let counts: Vec<i64> = (0..300).map(|count| 2 * count).collect();
+        let (_, waiting, _) = groups(&[&counts], undeclared(4));
+        assert_eq!(waiting[100], 4);
+        assert_eq!(waiting[150..].iter().max(), Some(&0));
+    }
+
+    #[test]
+    fn what_was_observed_may_be_exceeded() {
+        let all = [
+            IN_ORDER, IN_ORDER, IN_ORDER, PYRAMID, IN_ORDER, PYRAMID, PYRAMID,
+        ];
+        let (shown, waiting, told) = groups(&all, undeclared(16));
+        assert!(told);
+        // The gap in the counts shows it in time.
+        assert_eq!(shown, sorted(&all));
+        // It is not trusted again.
+        assert_eq!(waiting.last(), Some(&PYRAMID.len()));
+    }
+
+    #[test]
+    fn more_is_out_of_order_than_declared() {
+        for (group, frames) in [(B_FRAMES, 0), (PYRAMID, 0), (PYRAMID, 1)] {
+            let all = [group; 5];
+            let (shown, waiting, told) = groups(&all, declared(frames));
+            assert!(told);
+            assert_eq!(shown, sorted(&all));
+            // Then it is known.
+            assert!(waiting.last() < Some(&3), "{waiting:?}");
+        }
+    }
+
+    #[test]
+    fn counts_that_are_far_apart_delay_once() {
+        let counts: Vec<i64> = (0..9).map(|count| 12 * count).collect();
+        let (_, waiting, told) = groups(&[&counts], declared(0));
+        assert!(!told);
+        assert_eq!(waiting, [0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_picture_that_comes_too_late_is_placed_next() {
+        // No gap shows it.
+        let (shown, _, told) = groups(&[&[0, 2, 4, 6, 3, 8, 5, 10]], declared(0));
+        assert!(told);
+        assert_eq!(shown, [0, 2, 4, 6, 3, 5, 8, 10]);
     }
 }

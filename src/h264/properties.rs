@@ -21,7 +21,7 @@ use super::testing::{
     slice, sps,
 };
 use super::{
-    AccessUnit, AccessUnitSplitter, Damage, Integrity, ParameterSets, PictureOrder, avc,
+    AccessUnit, AccessUnitSplitter, Aligner, Damage, Integrity, ParameterSets, PictureOrder, avc,
     between_nal_units, nal_units,
 };
 
@@ -362,6 +362,27 @@ fn split(records: &[Bytes], end_each: bool) -> Split {
     split
 }
 
+/// Splits records that end anywhere.
+fn split_cut(records: &[Bytes]) -> Split {
+    let mut aligner = Aligner::new(false);
+    let mut aligned = VecDeque::new();
+    for record in records {
+        aligner.push((), vec![record.clone()], &mut aligned);
+    }
+    aligner.end(false, &mut aligned);
+    let mut splitter = AccessUnitSplitter::default();
+    let mut units = VecDeque::new();
+    let mut split = Split::default();
+    for record in aligned {
+        let pushed = splitter.push_record(&record.pieces, &mut units);
+        split.begun += pushed.begun;
+        split.damages.extend(record.damage.or(pushed.damage));
+    }
+    split.rest = splitter.finish(&mut units);
+    split.units = units.into();
+    split
+}
+
 /// Each record makes the same in chunks as in one piece.
 fn check_chunks(records: &[Bytes], cuts: &[Index], end_each: bool) -> Result<(), TestCaseError> {
     let (mut whole, mut in_chunks) = <(AccessUnitSplitter, AccessUnitSplitter)>::default();
@@ -490,6 +511,58 @@ proptest! {
             prop_assert!(!unit.after_loss);
             prop_assert!(unit.order.is_some_and(|order| order.begins_sequence == unit.idr));
         }
+    }
+
+    /// The same, if they are cut anywhere, also into records of a byte or of none.
+    #[test]
+    fn frames_are_access_units_wherever_records_end(
+        spec in spec(),
+        frames in vec(frame(), 1..12),
+        codes in codes(),
+        zeros in 0usize..4,
+        lengths in prop_oneof![vec(1usize..4, 1..20), vec(0usize..60, 2..40), Just(vec![1])],
+    ) {
+        let (stream, _) = stream_of(spec, &frames, codes, zeros);
+        let stream = stream.bytes();
+        let mut at = 0;
+        let mut records = Vec::new();
+        for length in lengths.iter().cycle().take(stream.len()) {
+            let end = stream.len().min(at + length);
+            records.push(Bytes::copy_from_slice(&stream[at..end]));
+            at = end;
+        }
+        records.push(Bytes::copy_from_slice(&stream[at..]));
+        let cut = split_cut(&records);
+        prop_assert_eq!(cut.damages.as_slice(), &[]);
+        prop_assert_eq!(cut.begun, frames.len());
+        let whole = split(&[Bytes::from(stream)], false);
+        prop_assert_eq!(cut.rest, whole.rest);
+        prop_assert_eq!(cut.facts(), whole.facts());
+    }
+
+    /// Bytes of any contents, cut anywhere: nothing is made up, and no access unit is lost.
+    #[test]
+    fn damage_of_cut_records_adds_nothing(
+        spec in spec(),
+        frames in vec(frame(), 1..8),
+        codes in codes(),
+        faults in vec(fault(), 0..8),
+        lengths in vec(1usize..60, 1..20),
+    ) {
+        let (stream, _) = stream_of(spec, &frames, codes, 0);
+        let mut stream = stream.bytes();
+        damage(&mut stream, &faults);
+        let records = records_anywhere(&stream, &lengths);
+        let split = split_cut(&records);
+        prop_assert_eq!(split.begun, split.units.len());
+        let is_set = |nal: &[u8]| matches!(super::nal_unit_type(nal[0]), 7 | 8);
+        let given = split.units.iter().flat_map(|unit| &unit.parts);
+        let given: usize = given
+            .flat_map(|part| nal_units(part).map(|nal| &part[nal.bytes]))
+            .filter(|nal| !is_set(nal))
+            .map(<[u8]>::len)
+            .sum();
+        prop_assert!(given <= stream.len());
     }
 
     /// Each record is an access unit, and it is told so.

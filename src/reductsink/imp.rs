@@ -265,14 +265,20 @@ impl ReductSink {
     }
 
     fn notify_of(&self, notice: Option<Notice>) {
-        if let Some(Notice::Jump(by)) = notice {
-            let by = gst::ClockTime::from_useconds(by);
-            gst::element_imp_warning!(
-                self,
-                gst::ResourceError::Write,
-                ("The clock of the capture times jumped back by {by}. What follows is recorded \
-                     as if it had not, until it has caught up")
-            );
+        match notice {
+            Some(Notice::Jump(by)) => {
+                let by = gst::ClockTime::from_useconds(by);
+                gst::element_imp_warning!(
+                    self,
+                    gst::ResourceError::Write,
+                    ("The clock of the capture times jumped back by {by}. What follows is \
+                         recorded as if it had not, until it has caught up")
+                );
+            }
+            Some(Notice::Reordering(too_deep)) => {
+                gst::element_imp_warning!(self, gst::StreamError::Format, ("{too_deep}"));
+            }
+            None => {}
         }
     }
 

@@ -24,6 +24,7 @@ use super::stats::Stats;
 use super::times::{Capture, RecordTimes};
 use crate::client::{Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell};
 use crate::frame_rate;
+use crate::h264::TooDeep;
 
 /// How often to tell of what is dropped.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
@@ -74,6 +75,8 @@ impl Losses {
 pub enum Notice {
     /// The clock jumped back by so many µs.
     Jump(u64),
+    /// More pictures are out of output order than expected.
+    Reordering(TooDeep),
 }
 
 impl Recording {
@@ -159,7 +162,9 @@ impl Recording {
             self.records.push(frame, &mut self.complete);
         }
         self.describe(rate);
-        notice
+        // It comes once, and a clock may jump again.
+        let too_deep = self.times.take_too_deep();
+        too_deep.map(Notice::Reordering).or(notice)
     }
 
     /// Has the entry say what its video is like, if that is something else than before.

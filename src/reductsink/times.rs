@@ -14,7 +14,7 @@
 
 use std::collections::VecDeque;
 
-use crate::h264::{OutputOrder, PictureOrder};
+use crate::h264::{OutputOrder, PictureOrder, TooDeep};
 
 /// Without a frame duration, steps back of less are jitter.
 const JITTER_US: u64 = 20_000;
@@ -91,6 +91,11 @@ impl<T> RecordTimes<T> {
         while let Some(capture) = self.captures.pop() {
             self.place(capture);
         }
+    }
+
+    /// Takes the news that more pictures are out of output order than expected. It comes once.
+    pub fn take_too_deep(&mut self) -> Option<TooDeep> {
+        self.captures.take_too_deep()
     }
 
     /// Nothing more comes for what waits.

@@ -12,12 +12,12 @@
 //! one after it: the headers of records, if these have the label `keyframe`, else their contents.
 //! Times are those of records, in µs since the Unix epoch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
 use super::kind::Kind;
 use crate::client::{Record, View};
-use crate::h264::{Pictures, between_nal_units, pictures};
+use crate::h264::{Aligned, Aligner, Pictures, ends_with_lead, pictures};
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 2_000_000;
@@ -100,13 +100,27 @@ pub struct Search {
     found: Found,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Found {
+    aligner: Aligner<u64>,
     keyframes: Vec<u64>,
     records: u64,
     labels: u64,
     /// The first record after the last one with a picture: the next picture begins there.
     lead: Option<u64>,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self {
+            // A window begins in the middle of a stream.
+            aligner: Aligner::new(true),
+            keyframes: Vec::new(),
+            records: 0,
+            labels: 0,
+            lead: None,
+        }
+    }
 }
 
 impl Search {
@@ -122,6 +136,9 @@ impl Search {
     /// Goes on after the records of a window: what to look at next, or `None` at the end of the
     /// search.
     pub fn next_window(&mut self, keyframes: &mut Keyframes) -> Option<(Range<u64>, View)> {
+        let mut aligned = VecDeque::new();
+        self.found.aligner.end(false, &mut aligned);
+        aligned.into_iter().for_each(|it| self.found.add(it));
         let found = std::mem::take(&mut self.found);
         if found.records > 0 && keyframes.labelled.is_none() {
             keyframes.labelled = Some(found.labels > 0);
@@ -151,17 +168,34 @@ impl Search {
         let is_episode = Kind::of(record) == Some(Kind::Episode);
         let label = is_episode.then_some(true).or(record.keyframe);
         self.found.labels += u64::from(label.is_some());
-        let pictures = match label {
-            Some(true) => Pictures::Keyframe,
-            Some(false) => Pictures::Some,
-            None => pictures(&between_nal_units(record.chunks.clone())),
-        };
-        let begin = *self.found.lead.get_or_insert(record.time);
+        match label {
+            Some(true) => self.found.note(record.time, Pictures::Keyframe),
+            Some(false) => self.found.note(record.time, Pictures::Some),
+            None => {
+                let mut aligned = VecDeque::new();
+                let chunks = record.chunks.clone();
+                self.found.aligner.push(record.time, chunks, &mut aligned);
+                aligned.into_iter().for_each(|it| self.found.add(it));
+            }
+        }
+    }
+}
+
+impl Found {
+    fn add(&mut self, aligned: Aligned<u64>) {
+        self.note(aligned.record, pictures(&aligned.pieces));
+        if self.aligner.cuts_nal_units() && ends_with_lead(&aligned.pieces) {
+            self.lead.get_or_insert(aligned.record);
+        }
+    }
+
+    fn note(&mut self, time: u64, pictures: Pictures) {
+        let begin = *self.lead.get_or_insert(time);
         if pictures != Pictures::None {
-            self.found.lead = None;
+            self.lead = None;
         }
         if pictures == Pictures::Keyframe {
-            self.found.keyframes.push(begin);
+            self.keyframes.push(begin);
         }
     }
 }

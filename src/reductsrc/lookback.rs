@@ -11,13 +11,18 @@
 //! ReductStore reads forwards only. So the time before the stream is read in windows, each twice as
 //! long as the one after it, until one has an SPS and a PPS or the reach is exhausted.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
 
-use crate::h264::{ParameterSets, nal_units};
+use bytes::Bytes;
+
+use crate::h264::{Aligned, Aligner, ParameterSets, nal_units};
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 1_000_000;
+/// Records that a parameter set may continue in.
+const MAX_HEAD: usize = 64;
 
 /// A search for the last parameter sets before a time. Times are in µs since the Unix epoch.
 #[derive(Debug)]
@@ -27,6 +32,11 @@ pub struct Lookback {
     window: Range<u64>,
     found: ParameterSets,
     found_in_window: ParameterSets,
+    aligner: Aligner<()>,
+    /// The records of the window, and of the one after it, up to the first that begins a NAL unit.
+    head: Vec<Vec<Bytes>>,
+    later_head: Vec<Vec<Bytes>>,
+    is_in_head: bool,
 }
 
 impl Lookback {
@@ -37,11 +47,24 @@ impl Lookback {
             window: time..time,
             found: ParameterSets::default(),
             found_in_window: ParameterSets::default(),
+            aligner: Aligner::new(true),
+            head: Vec::new(),
+            later_head: Vec::new(),
+            is_in_head: false,
         }
     }
 
     /// The window to read next; `None` at the end of the search.
     pub fn next_window(&mut self) -> Option<Range<u64>> {
+        // A parameter set at the end of the window continues in the one that was read before it.
+        for chunks in mem::take(&mut self.later_head) {
+            self.push(chunks);
+        }
+        let mut aligned = VecDeque::new();
+        mem::replace(&mut self.aligner, Aligner::new(true)).end(false, &mut aligned);
+        self.find(aligned);
+        self.later_head = mem::take(&mut self.head);
+        self.is_in_head = true;
         self.found.fill_from(mem::take(&mut self.found_in_window));
         if self.found.has_active() || self.window.start <= self.oldest {
             return None;
@@ -53,9 +76,26 @@ impl Lookback {
     }
 
     /// Takes the next record of the window.
-    pub fn add(&mut self, data: &[u8]) {
-        for nal in nal_units(data) {
-            self.found_in_window.put(&data[nal.bytes]);
+    pub fn add(&mut self, chunks: Vec<Bytes>) {
+        if self.is_in_head {
+            self.head.push(chunks.clone());
+            let begins_nal_unit = chunks.iter().any(|chunk| nal_units(chunk).next().is_some());
+            self.is_in_head = !begins_nal_unit && self.head.len() < MAX_HEAD;
+        }
+        self.push(chunks);
+    }
+
+    fn push(&mut self, chunks: Vec<Bytes>) {
+        let mut aligned = VecDeque::new();
+        self.aligner.push((), chunks, &mut aligned);
+        self.find(aligned);
+    }
+
+    fn find(&mut self, aligned: VecDeque<Aligned<()>>) {
+        for piece in aligned.iter().flat_map(|aligned| &aligned.pieces) {
+            for nal in nal_units(piece) {
+                self.found_in_window.put(&piece[nal.bytes]);
+            }
         }
     }
 
@@ -97,10 +137,24 @@ mod tests {
     fn the_last_sets_count() {
         let mut search = Lookback::new(100 * SECOND, 60 * SECOND);
         search.next_window();
-        search.add(OTHER_PPS);
-        search.add(PPS);
+        search.add(vec![OTHER_PPS.into()]);
+        search.add(vec![PPS.into()]);
         assert!(search.next_window().is_some());
-        search.add(&[SPS, OTHER_PPS].concat());
+        search.add(vec![[SPS, OTHER_PPS].concat().into()]);
+        assert_eq!(search.next_window(), None);
+        let sets = search.into_sets().unwrap();
+        assert!(sets.iter().eq([&SPS[3..], &PPS[3..]]));
+    }
+    #[test]
+    fn sets_that_are_cut() {
+        let mut search = Lookback::new(100 * SECOND, 60 * SECOND);
+        search.next_window();
+        let bytes = [PPS, &[0, 0, 1, 0x65, 0x88]].concat();
+        search.add(vec![bytes[3..5].to_vec().into()]);
+        search.add(vec![bytes[5..].to_vec().into()]);
+        assert!(search.next_window().is_some());
+        search.add(vec![SPS[..6].into()]);
+        search.add(vec![[&SPS[6..], &PPS[..3]].concat().into()]);
         assert_eq!(search.next_window(), None);
         let sets = search.into_sets().unwrap();
         assert!(sets.iter().eq([&SPS[3..], &PPS[3..]]));

@@ -11,9 +11,8 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::continuity::{self, Continuity, Facts, Hole, Output};
 use super::damage::{self, Fault, FaultLog};
@@ -34,8 +33,8 @@ use crate::client::{
     Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
 };
 use crate::h264::{
-    AccessUnit, AccessUnitSplitter, Damage, Integrity, ParameterSets, Pictures, Pushed,
-    between_nal_units, pictures,
+    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, Integrity, Next, ParameterSets,
+    Pictures, Pushed, ReorderDepth, pictures,
 };
 
 /// What all readings of a run share.
@@ -57,6 +56,8 @@ pub struct Common {
     pub is_filtered: bool,
     /// Bytes of access units that may be held.
     pub most_held: usize,
+    /// What is known of the stream's reordering.
+    pub depth: Mutex<ReorderDepth>,
     pub stats: Arc<Stats>,
 }
 
@@ -130,7 +131,12 @@ pub struct Pass {
     common: Arc<Common>,
     scope: Scope,
     source: Source,
+    aligner: Aligner<Record>,
+    /// Records that end with NAL units, and are not split yet.
+    aligned: VecDeque<Aligned<Record>>,
     splitter: AccessUnitSplitter,
+    /// A record that the next access unit begins in, and the access units of it that are known.
+    opened: Option<(Record, usize)>,
     timeline: Timeline,
     continuity: Continuity<AccessUnit>,
     /// Parameter sets of what was dropped after a loss.
@@ -187,7 +193,7 @@ struct LookingBack {
     search: Lookback,
     window: Option<RecordReader>,
     /// To go on with afterwards.
-    first: Record,
+    first: Aligned<Record>,
     reader: RecordReader,
 }
 
@@ -209,15 +215,19 @@ impl Pass {
         };
         let at = scope.at.saturating_sub(scope.origin.unwrap_or(scope.at));
         let until = scope.show.until.filter(|_| scope.end == End::Shown);
+        let depth = *lock(&common.depth);
         Self {
             source: Source::Unread,
+            aligner: Aligner::new(scope.from.is_some()),
+            aligned: VecDeque::new(),
             splitter: AccessUnitSplitter::default(),
+            opened: None,
             timeline: Timeline::new(timeline),
             continuity: Continuity::new(continuity),
             dropped_sets: ParameterSets::default(),
             entrance: Entrance::new(scope.begin, at, scope.is_earliest, common.most_held),
             left_out: ParameterSets::default(),
-            reorder: Reorder::default(),
+            reorder: Reorder::new(depth),
             exit: until.map(Exit::new),
             segments: Segments::new(scope.show.clone()),
             lookback: Some(common.lookback),
@@ -287,6 +297,15 @@ impl Pass {
 
     /// Takes one event of the reader, which begins to read with the first.
     fn read(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
+        if matches!(self.source, Source::Reading(_)) {
+            if self.aligned.is_empty() && self.common.access.follows() && self.whole.may_end_here()
+            {
+                self.aligner.end_record(&mut self.aligned);
+            }
+            if let Some(aligned) = self.aligned.pop_front() {
+                return self.take(aligned).map_err(ReadError::Failed);
+            }
+        }
         match &mut self.source {
             Source::Unread => {
                 let reader = self.reader(Query {
@@ -299,15 +318,21 @@ impl Pass {
                 })?;
                 self.source = Source::Reading(reader);
             }
-            Source::Reading(reader) => match reader.next(flushing)? {
-                Some(Event::Opened(opened)) => {
+            Source::Reading(reader) => match reader.next(flushing) {
+                Err(error) => {
+                    if matches!(error, ReadError::Failed(_)) {
+                        self.split_rest();
+                    }
+                    return Err(error);
+                }
+                Ok(None) => self.end_range()?,
+                Ok(Some(Event::Opened(opened))) => {
                     self.set_attached_rate(opened.frame_rate.as_deref());
                     self.common.stats.extent.hear_of(opened.times);
                 }
-                Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
-                Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
-                Some(Event::Newest(_)) => {}
-                None => self.end_range()?,
+                Ok(Some(Event::Record(record))) => self.add(record).map_err(ReadError::Failed)?,
+                Ok(Some(Event::Retrying(text))) => self.steps.push_back(Step::Retry(text)),
+                Ok(Some(Event::Newest(_))) => {}
             },
             Source::LookingBack(_) => self.look_back(flushing)?,
             Source::Ended => {
@@ -324,7 +349,9 @@ impl Pass {
 
     /// All records before the stop are read. Some ends are after it.
     fn end_range(&mut self) -> Result<(), ReadError> {
-        let goes_beyond = matches!(self.scope.end, End::Keyframe | End::Shown);
+        // The last access unit may continue beyond the stop.
+        let goes_beyond =
+            matches!(self.scope.end, End::Keyframe | End::Shown) || self.whole.are_disproved();
         let has_groups = self.common.kind.get() != Some(&Kind::Episode);
         let is_beyond = goes_beyond && has_groups && !self.common.access.is_over();
         let beyond = self.scope.stop.filter(|_| is_beyond);
@@ -338,16 +365,33 @@ impl Pass {
                 })?;
                 self.source = Source::Reading(reader);
             }
-            _ => self.finish(None),
+            _ => {
+                self.aligner.end(false, &mut self.aligned);
+                if self.aligned.is_empty() {
+                    self.finish(None);
+                }
+            }
         }
         Ok(())
     }
 
+    /// Splits what has come, as nothing follows.
+    fn split_rest(&mut self) {
+        self.aligner.end(false, &mut self.aligned);
+        while let Some(aligned) = self.aligned.pop_front() {
+            if self.split(aligned).is_err() {
+                return; // The error before is the one to be posted.
+            }
+        }
+    }
+
     /// Takes a record of the range.
-    fn add(&mut self, record: Record) -> Result<(), gst::ErrorMessage> {
+    fn add(&mut self, mut record: Record) -> Result<(), gst::ErrorMessage> {
         if record.after_eviction {
-            self.splitter.end_run(&mut self.units);
-            self.splitter.lose();
+            self.aligner.end(true, &mut self.aligned);
+            if self.aligned.is_empty() {
+                self.lose();
+            }
         }
         let bytes = record.length();
         self.common.stats.records.fetch_add(1, Ordering::Relaxed);
@@ -376,31 +420,45 @@ impl Pass {
         if kind == Some(Kind::Episode) {
             return self.add_episode(record);
         }
-        let record = Record {
-            chunks: between_nal_units(record.chunks),
-            ..record
-        };
+        self.common.stats.extent.hear_of_newest(record.time);
+        let chunks = mem::take(&mut record.chunks);
+        self.aligner.push(record, chunks, &mut self.aligned);
+        if self.aligner.cuts_nal_units() {
+            self.whole.note_cut();
+        }
+        Ok(())
+    }
+
+    /// Something is missing between what came and what comes.
+    fn lose(&mut self) {
+        self.splitter.end_run(&mut self.units);
+        self.splitter.lose();
+    }
+
+    /// Takes a record of whole NAL units.
+    fn take(&mut self, aligned: Aligned<Record>) -> Result<(), gst::ErrorMessage> {
         if let Some(reach) = self.lookback
-            && self.splitter.lacks_parameter_sets(&record.chunks)
+            && self.splitter.lacks_parameter_sets(&aligned.pieces)
         {
-            if self.scope.is_sought && pictures(&record.chunks) != Pictures::Keyframe {
+            if self.scope.is_sought && pictures(&aligned.pieces) != Pictures::Keyframe {
                 // It would be left out with them, too, and is not counted.
                 self.lead = None;
                 return Ok(());
             }
             self.lookback = None;
             if let Source::Reading(reader) = std::mem::replace(&mut self.source, Source::Ended) {
-                gst::info!(CAT, "Looking for parameter sets before {} µs", record.time);
+                let time = aligned.record.time;
+                gst::info!(CAT, "Looking for parameter sets before {time} µs");
                 self.source = Source::LookingBack(Box::new(LookingBack {
-                    search: Lookback::new(record.time, reach),
+                    search: Lookback::new(time, reach),
                     window: None,
-                    first: record,
+                    first: aligned,
                     reader,
                 }));
             }
             return Ok(());
         }
-        self.split(&record)
+        self.split(aligned)
     }
 
     /// Takes a record that is a file.
@@ -429,9 +487,7 @@ impl Pass {
         if let Some(window) = &mut looking.window {
             match window.next(flushing)? {
                 Some(Event::Record(record)) if Kind::of(&record) == Some(Kind::H264) => {
-                    for piece in between_nal_units(record.chunks) {
-                        looking.search.add(&piece);
-                    }
+                    looking.search.add(record.chunks);
                 }
                 Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
                 Some(Event::Record(_) | Event::Opened(_) | Event::Newest(_)) => {}
@@ -466,26 +522,68 @@ impl Pass {
             gst::info!(CAT, "Found parameter sets");
             self.splitter.adopt(sets);
         }
-        self.split(&first).map_err(ReadError::Failed)
+        self.split(first).map_err(ReadError::Failed)
     }
 
     /// Takes a record apart.
-    fn split(&mut self, record: &Record) -> Result<(), gst::ErrorMessage> {
-        let Record { time, chunks, .. } = record;
-        let pushed = self.splitter.push_record(chunks, &mut self.units);
-        self.common.stats.extent.hear_of_newest(*time);
+    fn split(&mut self, aligned: Aligned<Record>) -> Result<(), gst::ErrorMessage> {
+        let Aligned { record, pieces, .. } = aligned;
+        let pushed = self.splitter.push_record(&pieces, &mut self.units);
+        if aligned.is_cut {
+            self.splitter.cut_last_nal_unit();
+        }
         if self.whole.note(pushed) && self.common.access.follows() {
             self.splitter.end_access_unit(&mut self.units);
         }
-        self.note_begins(*time, pushed);
-        self.note_damage(*time, pushed.damage)?;
-        let clock_time = clock_time(*time)?;
-        let declared = self.declared_rate(record);
+        if aligned.is_before_loss {
+            self.lose();
+        }
+        self.note_damage(record.time, aligned.damage.or(pushed.damage))?;
+        self.note_begins(record, pushed)
+    }
+
+    /// Takes note of the access units that begin in a record: with its slices where records hold
+    /// whole NAL units, which may be parameter sets that were recorded long before; with its first
+    /// byte where records end anywhere.
+    fn note_begins(&mut self, record: Record, pushed: Pushed) -> Result<(), gst::ErrorMessage> {
+        let lead = *self.lead.get_or_insert(record.time);
+        if pushed.begun > 0 || pushed.continues {
+            self.lead = None;
+        }
+        let mut units = pushed.begun;
+        if pushed.begun > 0 {
+            // Where to read from for the first of them.
+            let opened = self.opened.as_mut().filter(|_| pushed.begun_before);
+            let begin = opened.map_or(lead, |(opened, count)| {
+                *count += 1;
+                units -= 1;
+                opened.time
+            });
+            let others = std::iter::repeat_n(record.time, pushed.begun - 1);
+            self.begins.extend([begin].into_iter().chain(others));
+        }
+        if pushed.next == Next::Before && self.opened.is_some() {
+            return Ok(());
+        }
+        if let Some((opened, count)) = self.opened.take() {
+            self.place(opened, count)?;
+        }
+        if pushed.next == Next::Here && self.aligner.cuts_nal_units() {
+            self.opened = Some((record, units));
+            return Ok(());
+        }
+        self.place(record, units)
+    }
+
+    /// Places the access units that begin in a record in time.
+    fn place(&mut self, record: Record, units: usize) -> Result<(), gst::ErrorMessage> {
+        let clock_time = clock_time(record.time)?;
+        let declared = self.declared_rate(&record);
         if let Some(declared) = declared {
-            let length = timeline::frames(pushed.begun, declared.rate);
+            let length = timeline::frames(units, declared.rate);
             self.common.stats.extent.hear_of_record(length);
         }
-        self.timeline.push(clock_time, pushed.begun, declared);
+        self.timeline.push(clock_time, units, declared);
         let (declared, observed) = self.timeline.rates();
         let declared = declared.map(|declared| declared.rate);
         self.common.stats.rates.set(declared, observed);
@@ -538,17 +636,6 @@ impl Pass {
         self.steps.push_back(Step::Warn(text));
     }
 
-    /// Keeps in mind where to read from for each access unit that begins in a record.
-    fn note_begins(&mut self, time: u64, pushed: Pushed) {
-        let lead = *self.lead.get_or_insert(time);
-        if pushed.begun > 0 || pushed.continues {
-            self.lead = None;
-        }
-        for unit in 0..pushed.begun {
-            self.begins.push_back(if unit == 0 { lead } else { time });
-        }
-    }
-
     /// Counts what is wrong with a record and tells of it.
     fn note_damage(&mut self, time: u64, damage: Option<Damage>) -> Result<(), gst::ErrorMessage> {
         if let Some(damage) = damage {
@@ -591,8 +678,15 @@ impl Pass {
     /// Nothing more is read, because of `failure` if there is one.
     fn finish(&mut self, failure: Option<gst::ErrorMessage>) {
         self.source = Source::Ended;
-        let unstamped = self.timeline.finish().err();
-        self.failure = failure.or_else(|| unstamped.as_ref().map(no_frame_rate));
+        self.failure = failure;
+        if let Some((opened, count)) = self.opened.take()
+            && let Err(error) = self.place(opened, count)
+        {
+            self.failure.get_or_insert(error);
+        }
+        if let Err(error) = self.timeline.finish() {
+            self.failure.get_or_insert_with(|| no_frame_rate(&error));
+        }
         let rest = self.splitter.finish(&mut self.units);
         if rest > 0 {
             gst::info!(
@@ -747,6 +841,10 @@ impl Pass {
         let is_keyframe = is_keyframe(&unit);
         let stop = self.scope.stop.map(gst::ClockTime::from_useconds);
         match (self.scope.end, stop) {
+            (End::Exact | End::Records, Some(stop)) if self.is_beyond && slot.record >= stop => {
+                self.drain();
+                return self.end_here();
+            }
             (End::Exact, Some(stop)) if slot.capture >= stop => return,
             (End::Keyframe, Some(stop)) if is_keyframe && slot.record >= stop => {
                 self.drain();
@@ -808,7 +906,13 @@ impl Pass {
             if let Some(exit) = &mut self.exit {
                 exit.expect(slot.time);
             }
+            let capture = slot.capture;
             self.reorder.push(unit, order, slot);
+            if let Some(too_deep) = self.reorder.take_too_deep() {
+                let from = capture_time::format(capture);
+                self.steps
+                    .push_back(Step::Warn(format!("{too_deep}, {from}")));
+            }
         }
     }
 
@@ -854,6 +958,16 @@ impl Pass {
             .access_units
             .fetch_add(1, Ordering::Relaxed);
     }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        *lock(&self.common.depth) = self.reorder.depth();
+    }
+}
+
+fn lock(depth: &Mutex<ReorderDepth>) -> MutexGuard<'_, ReorderDepth> {
+    depth.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether decoding can start with it, perhaps with some pictures that are not right.

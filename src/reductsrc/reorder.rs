@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use gst::ClockTime;
 
 use super::timeline::{SegmentStart, Slot};
-use crate::h264::{MAX_REORDERING, OutputOrder, PictureOrder};
+use crate::h264::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
 
 /// The times of one access unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,24 @@ impl<T> Default for Reorder<T> {
 }
 
 impl<T> Reorder<T> {
+    /// Access units of a stream of which something is known already.
+    pub fn new(depth: ReorderDepth) -> Self {
+        Self {
+            unplaced: OutputOrder::new(depth),
+            ..Self::default()
+        }
+    }
+
+    /// Returns what is known of the stream's reordering.
+    pub fn depth(&self) -> ReorderDepth {
+        self.unplaced.depth()
+    }
+
+    /// Takes the news that more frames are out of order than expected. It comes once.
+    pub fn take_too_deep(&mut self) -> Option<TooDeep> {
+        self.unplaced.take_too_deep()
+    }
+
     /// Takes the next access unit in decoding order.
     pub fn push(&mut self, item: T, order: PictureOrder, slot: Slot) {
         if slot.segment.is_some() || self.unplaced.is_ended_by(&order) {
@@ -160,11 +178,9 @@ impl<T> Reorder<T> {
                 shown: Some(shown),
             }) = self.waiting.pop_front()
             {
-                let delay = if order.reordering.declared && !self.unplaced.mistrusts() {
-                    order.reordering.frames
-                } else {
-                    self.run.lateness
-                };
+                let declared = self.unplaced.declared();
+                let declared = declared.filter(|_| order.reordering.declared);
+                let delay = declared.map_or(self.run.lateness, |_| order.reordering.frames);
                 let dts = self.run.next_dts(delay);
                 let stamp = Stamp {
                     record: slot.record,
@@ -255,6 +271,9 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::super::timeline::Spacing;
     use super::*;
     use crate::h264::Reordering;
@@ -449,6 +468,110 @@ mod tests {
                 pts.sort_unstable();
                 assert_eq!(pts, (0..8).collect::<Vec<_>>());
             }
+        }
+    }
+    /// A coded video sequence, as places in output order: groups of pictures that follow an anchor
+    /// in decoding order and precede it in output order, in any order.
+    fn sequence() -> impl Strategy<Value = Vec<i64>> {
+        let group = (0usize..7).prop_flat_map(|pictures| {
+            Just((0..pictures as i64).collect::<Vec<_>>()).prop_shuffle()
+        });
+        vec(group, 0..12).prop_map(|groups| {
+            let mut places = vec![0];
+            for group in groups {
+                let first = places.len() as i64;
+                places.push(first + group.len() as i64);
+                places.extend(group.iter().map(|place| first + place));
+            }
+            places
+        })
+    }
+
+    /// The most frames that precede a picture and are output after it (E.2.1).
+    fn depth_of(places: &[i64]) -> usize {
+        let later = |(at, place)| places[..at].iter().filter(|it| *it > place).count();
+        places.iter().enumerate().map(later).max().unwrap_or(0)
+    }
+
+    /// What the stream says of its depth.
+    #[derive(Debug, Clone, Copy)]
+    enum Says {
+        Truth,
+        More(usize),
+        Less(usize),
+        Nothing,
+    }
+
+    fn says() -> impl Strategy<Value = Says> {
+        prop_oneof![
+            Just(Says::Truth),
+            (1usize..4).prop_map(Says::More),
+            (1usize..8).prop_map(Says::Less),
+            Just(Says::Nothing),
+        ]
+    }
+
+    proptest! {
+        /// Each frame comes once, in decoding order, and has one of the slots; a later one the later
+        /// it is in output order, if the stream does not lie.
+        #[test]
+        fn each_frame_has_one_slot(
+            sequences in vec(sequence(), 1..8),
+            says in says(),
+            jitter in vec(0u64..FRAME / 2, 1..9),
+            losses in vec(prop::bool::weighted(0.05), 1..40),
+        ) {
+            let depth = sequences.iter().map(|places| depth_of(places)).max().unwrap_or(0);
+            let (frames, declared) = match says {
+                Says::Truth => (depth, true),
+                Says::More(more) => (depth + more, true),
+                Says::Less(less) => (depth.saturating_sub(less), true),
+                Says::Nothing => (MAX_REORDERING, false),
+            };
+            let lies = declared && frames < depth;
+            let mut reorder = Reorder::default();
+            let mut expected = Vec::new();
+            let mut told = 0;
+            let mut index = 0;
+            for places in &sequences {
+                let first = index;
+                for place in places {
+                    let lost = losses[index as usize % losses.len()] && !lies;
+                    let order = PictureOrder {
+                        count: 2 * place,
+                        begins_sequence: *place == 0,
+                        reordering: Reordering { frames, declared },
+                    };
+                    let jitter = jitter[index as usize % jitter.len()];
+                    let mut slot = slot(index);
+                    slot.time += ClockTime::from_mseconds(jitter);
+                    slot.capture += ClockTime::from_mseconds(jitter);
+                    if lost {
+                        // Where the order ends, what waits has its slots.
+                        reorder.end_sequence();
+                    }
+                    expected.push((index, first + *place as u64));
+                    reorder.push(index, order, slot);
+                    told += usize::from(reorder.take_too_deep().is_some());
+                    index += 1;
+                }
+            }
+            reorder.end_sequence();
+            let stamps: Vec<_> = std::iter::from_fn(|| reorder.pop()).collect();
+            prop_assert!(stamps.iter().map(|(index, _)| *index).eq(0..index));
+            prop_assert!(stamps.windows(2).all(|pair| pair[0].1.dts < pair[1].1.dts));
+            prop_assert!(stamps.iter().all(|(_, stamp)| stamp.dts <= stamp.pts));
+            let frame = |stamp: &Stamp| (stamp.capture - 1000 * ClockTime::SECOND).mseconds() / FRAME;
+            let shown: Vec<_> = stamps.iter().map(|(index, stamp)| (*index, frame(stamp))).collect();
+            let mut slots: Vec<_> = shown.iter().map(|(_, slot)| *slot).collect();
+            slots.sort_unstable();
+            prop_assert!(slots.into_iter().eq(0..index), "each slot once");
+            let has_losses = losses.iter().any(|lost| *lost) && !lies;
+            if !lies && !has_losses && told == 0 {
+                prop_assert_eq!(shown, expected);
+            }
+            prop_assert!(told <= 1, "told once");
+            prop_assert!(!declared || lies || has_losses || told == 0);
         }
     }
 }

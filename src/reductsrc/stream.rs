@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use gst::ClockTime;
@@ -165,6 +165,7 @@ impl Stream {
             on_loss: settings.on_loss,
             is_filtered,
             most_held: usize::try_from(most_held).unwrap_or(usize::MAX),
+            depth: Mutex::default(),
             stats,
         };
         Self {

@@ -9,7 +9,7 @@
 //! Whether records hold whole access units, so that the last one of a record need not wait for the
 //! next record to be complete.
 
-use crate::h264::Pushed;
+use crate::h264::{Next, Pushed};
 
 /// Records with the begin of an access unit before it is believed that they hold whole ones: the first
 /// may be the end of one that is cut in parts, and the second the begin of another.
@@ -23,13 +23,34 @@ pub struct WholeRecords {
 }
 
 impl WholeRecords {
-    /// Takes what a record brought. Tells whether its last access unit is complete.
+    /// Takes what a record brought. Returns whether its last access unit is complete.
     pub fn note(&mut self, pushed: Pushed) -> bool {
         // A field is a record of its own as well.
         let has_part = pushed.continues || pushed.begun == 0;
-        self.is_disproved |= has_part && !pushed.completes_pair;
+        let has_next = pushed.begun_before || pushed.next != Next::Unknown;
+        self.is_disproved |= has_part && !pushed.completes_pair || has_next;
         self.begun += usize::from(pushed.begun > 0);
+        self.are_whole()
+    }
+
+    /// Takes note that a record ended within a NAL unit.
+    pub fn note_cut(&mut self) {
+        self.is_disproved = true;
+    }
+
+    /// Returns whether the next record may be the one with which it is believed that they hold whole
+    /// access units.
+    pub fn may_end_here(&self) -> bool {
+        self.begun + 1 >= EVIDENCE && !self.is_disproved
+    }
+
+    fn are_whole(&self) -> bool {
         self.begun >= EVIDENCE && !self.is_disproved
+    }
+
+    /// Returns whether some record did not.
+    pub fn are_disproved(&self) -> bool {
+        self.is_disproved
     }
 }
 
@@ -78,13 +99,41 @@ mod tests {
     }
 
     #[test]
+    fn parameter_sets_with_the_picture_before() {
+        let mut whole = WholeRecords::default();
+        let pushed = Pushed {
+            begun: 1,
+            next: Next::Here,
+            ..Default::default()
+        };
+        assert!((0..8).all(|_| !whole.note(pushed)));
+    }
+
+    #[test]
+    fn nal_units_that_are_cut() {
+        let mut whole = WholeRecords::default();
+        let pushed = Pushed {
+            begun: 1,
+            ..Default::default()
+        };
+        assert!(
+            (0..8)
+                .map(|_| whole.note(pushed))
+                .last()
+                .is_some_and(|it| it)
+        );
+        whole.note_cut();
+        assert!(!whole.note(pushed));
+    }
+
+    #[test]
     fn fields() {
         let mut whole = WholeRecords::default();
         let fields = (0..8).map(|field| Pushed {
             begun: usize::from(field % 2 == 0),
             continues: field % 2 == 1,
             completes_pair: field % 2 == 1,
-            damage: None,
+            ..Default::default()
         });
         let complete: Vec<_> = fields.map(|field| whole.note(field)).collect();
         assert_eq!(complete[..4], [false; 4]);
