@@ -322,6 +322,7 @@ impl<T> Continuity<T> {
             Break::Pause => {
                 let base = self.close();
                 self.begin_segment(slot, base);
+                slot.resumes = true;
                 self.outputs.push_back(Output::Pause(hole));
             }
             Break::Loss { cause, is_gap } => {
@@ -534,6 +535,7 @@ mod tests {
             before_pause: None,
             spacing,
             segment: None,
+            resumes: false,
             discont: false,
             frame_rate: None,
         }

@@ -255,6 +255,7 @@ mod tests {
                 before_pause: None,
                 spacing: Spacing::Regular,
                 segment: mem::take(&mut after_hole).then_some(segment),
+                resumes: false,
                 discont: false,
                 frame_rate: None,
             };

@@ -54,6 +54,8 @@ pub struct Reorder<T> {
     /// Slots that nobody has, in order.
     free: VecDeque<Slot>,
     stamped: VecDeque<(T, Stamp)>,
+    /// Running time of pauses that could not be left out.
+    shift: ClockTime,
 }
 
 #[derive(Debug)]
@@ -62,8 +64,8 @@ struct Waiting<T> {
     /// Its slot in decoding order.
     slot: Slot,
     order: PictureOrder,
-    /// The slot in which it is shown.
-    shown: Option<Slot>,
+    /// The slot in which it is shown, and its number in the run.
+    shown: Option<(Slot, usize)>,
 }
 
 /// Access units in a row: a segment.
@@ -74,8 +76,11 @@ struct Run {
     come: usize,
     placed: usize,
     stamped: usize,
-    /// The first slot, and the slots of the last access units.
+    /// The latest slot of those that have a stamp, by its number.
+    last_place: Option<usize>,
+    /// The first slot, its number, and the slots of the last access units.
     first: Option<Slot>,
+    begin: usize,
     recent: VecDeque<ClockTime>,
     /// By how many places a picture was late at most.
     lateness: usize,
@@ -90,6 +95,7 @@ impl<T> Default for Reorder<T> {
             unplaced: OutputOrder::default(),
             free: VecDeque::new(),
             stamped: VecDeque::new(),
+            shift: ClockTime::ZERO,
         }
     }
 }
@@ -115,11 +121,14 @@ impl<T> Reorder<T> {
 
     /// Takes the next access unit in decoding order.
     pub fn push(&mut self, item: T, order: PictureOrder, slot: Slot) {
-        if slot.segment.is_some() || self.unplaced.is_ended_by(&order) {
+        let begins_segment = slot.segment.is_some() && !slot.resumes;
+        if begins_segment || self.unplaced.is_ended_by(&order) {
             self.end_sequence();
         }
-        if let Some(segment) = slot.segment {
-            self.run.begin(segment);
+        let mut slot = slot;
+        if let Some(segment) = slot.segment.as_mut().filter(|_| begins_segment) {
+            segment.base = segment.base.saturating_add(self.shift);
+            self.run.begin(*segment);
         }
         self.unplaced.push(order, self.run.come);
         self.run.add(&slot);
@@ -152,9 +161,10 @@ impl<T> Reorder<T> {
 
     /// The first of those that have no place gets the next one.
     fn place(&mut self, index: usize) {
-        self.run.note_lateness(index, self.run.placed);
+        let place = self.run.placed;
+        self.run.note_lateness(index, place);
         self.run.placed += 1;
-        let shown = self.free.pop_front();
+        let shown = self.free.pop_front().map(|slot| (slot, place));
         if let Some(waiting) = self.waiting.get_mut(index - self.run.stamped) {
             waiting.shown = shown;
         }
@@ -173,11 +183,15 @@ impl<T> Reorder<T> {
             }
             if let Some(Waiting {
                 item,
-                slot,
+                mut slot,
                 order,
-                shown: Some(shown),
+                shown: Some((shown, place)),
             }) = self.waiting.pop_front()
             {
+                if slot.resumes {
+                    self.resume(&mut slot);
+                }
+                self.run.last_place = self.run.last_place.max(Some(place));
                 let declared = self.unplaced.declared();
                 let declared = declared.filter(|_| order.reordering.declared);
                 let delay = declared.map_or(self.run.lateness, |_| order.reordering.frames);
@@ -199,22 +213,58 @@ impl<T> Reorder<T> {
     }
 }
 
+impl<T> Reorder<T> {
+    /// Begins the segment of the next access unit, after a pause within a coded video sequence.
+    ///
+    /// Where a picture that comes before the pause in decoding order is shown after it, there is no
+    /// segment that all pictures could be in: running time has the pause then.
+    fn resume(&mut self, slot: &mut Slot) {
+        let Some(segment) = &mut slot.segment else {
+            return;
+        };
+        segment.base = segment.base.saturating_add(self.shift);
+        let index = self.run.stamped;
+        if self.run.last_place.is_none_or(|last| last < index) {
+            self.run.resume(*segment, slot);
+        } else if let Some(old) = self.run.segment {
+            let since = segment.start.saturating_sub(old.start);
+            let base = old.base.saturating_add(since);
+            self.shift = self.shift.saturating_add(base.saturating_sub(segment.base));
+            slot.segment = None;
+        }
+    }
+}
+
 impl Run {
+    /// Goes on with another segment, which begins with the next access unit.
+    fn resume(&mut self, segment: SegmentStart, first: &Slot) {
+        let index = self.stamped;
+        let gone = index.saturating_sub(self.come - self.recent.len());
+        self.recent.drain(..gone.min(self.recent.len()));
+        self.last_dts = self.last_dts_in(segment);
+        self.segment = Some(segment);
+        self.first = Some(first.clone());
+        self.begin = index;
+    }
+
     /// Another run begins. In running time, DTS goes on where it was.
     fn begin(&mut self, segment: SegmentStart) {
-        let last_dts = self.last_dts.zip(self.segment).and_then(|(last, old)| {
-            let running_time = old.base.saturating_add(last).checked_sub(old.start)?;
-            segment
-                .start
-                .saturating_add(running_time)
-                .checked_sub(segment.base)
-        });
         *self = Self {
             segment: Some(segment),
             lateness: self.lateness,
-            last_dts,
+            last_dts: self.last_dts_in(segment),
             ..Default::default()
         };
+    }
+
+    /// Returns the last DTS as the time of another segment with the same running time.
+    fn last_dts_in(&self, segment: SegmentStart) -> Option<ClockTime> {
+        let (last, old) = self.last_dts.zip(self.segment)?;
+        let running_time = old.base.saturating_add(last).checked_sub(old.start)?;
+        segment
+            .start
+            .saturating_add(running_time)
+            .checked_sub(segment.base)
     }
 
     fn add(&mut self, slot: &Slot) {
@@ -251,14 +301,15 @@ impl Run {
         dts
     }
 
-    /// The slot `delay` places before the access unit `index`. Before the run, its slots go on
+    /// The slot `delay` places before the access unit `index`. Before the segment, its slots go on
     /// backwards.
     fn slot_before(&self, index: usize, delay: usize) -> ClockTime {
         let oldest = self.come - self.recent.len();
-        let slot = match index.checked_sub(delay) {
+        let earlier = index.checked_sub(delay);
+        let slot = match earlier.filter(|index| *index >= self.begin) {
             Some(index) => self.recent.get(index.saturating_sub(oldest)).copied(),
             None => self.first.as_ref().map(|first| {
-                let missing = (delay - index) as u64;
+                let missing = (self.begin + delay).saturating_sub(index) as u64;
                 let frame = first.duration.unwrap_or_default();
                 let time = frame.nseconds().saturating_mul(missing);
                 let time = time.min(ClockTime::MAX.nseconds());
@@ -293,6 +344,7 @@ mod tests {
                 start: time,
                 base: ClockTime::ZERO,
             }),
+            resumes: false,
             discont: false,
             frame_rate: None,
         }
@@ -426,6 +478,80 @@ mod tests {
         let long: Vec<i64> = (0..40).map(|frame| 2 * frame).chain([4, 2, 8, 6]).collect();
         let (pts, _) = run(&long, 1, true);
         assert_eq!(pts[38..], [38, 39, 41, 40, 43, 42]);
+    }
+
+    /// Running times of PTS and DTS in ms, of pictures with these counts and a pause of a minute
+    /// before the one at `pause`, and how many segments there are.
+    fn run_with_pause(counts: &[i64], pause: usize) -> (Vec<u64>, Vec<i64>, usize) {
+        let mut reorder = Reorder::default();
+        let gap = ClockTime::from_seconds(60);
+        for (index, count) in counts.iter().enumerate() {
+            let mut slot = slot(index as u64);
+            if index >= pause {
+                slot.time += gap;
+                slot.capture += gap;
+            }
+            if index == pause {
+                slot.segment = Some(SegmentStart {
+                    start: slot.time,
+                    base: slot.time - gap,
+                });
+                slot.resumes = true;
+            }
+            let mut order = order(*count, 2, true);
+            order.begins_sequence = index == 0;
+            reorder.push((), order, slot);
+        }
+        // A segment that begins as ever.
+        let mut last = slot(counts.len() as u64);
+        last.time += gap + gap;
+        last.segment = Some(SegmentStart {
+            start: last.time,
+            base: last.time - gap - gap,
+        });
+        reorder.push((), order(0, 2, true), last);
+        reorder.end_sequence();
+        let mut segments = Vec::new();
+        let times = std::iter::from_fn(|| reorder.pop()).map(|(_, stamp)| {
+            segments.extend(stamp.segment);
+            let SegmentStart { start, base } = segments[segments.len() - 1];
+            assert!(stamp.pts >= start, "a picture outside of its segment");
+            let ms = |time: ClockTime| time.mseconds() as i64;
+            let dts = ms(base) + ms(stamp.dts) - ms(start);
+            ((base + stamp.pts - start).mseconds(), dts)
+        });
+        let (pts, dts): (Vec<_>, Vec<_>) = times.unzip();
+        assert!(dts.windows(2).all(|pair| pair[0] < pair[1]), "{dts:?}");
+        (pts, dts, segments.len())
+    }
+
+    #[test]
+    fn a_pause_within_a_sequence_is_left_out() {
+        let in_order = [0, 2, 4, 6, 8, 10];
+        for pause in 1..6 {
+            let (pts, _, segments) = run_with_pause(&in_order, pause);
+            assert_eq!((pts, segments), ((0..7).map(|it| it * 100).collect(), 3));
+        }
+        // Between two groups of B pictures, which are complete.
+        let pyramid = [0, 6, 2, 4, 12, 8, 10, 18, 14, 16];
+        let (pts, _, segments) = run_with_pause(&pyramid, 4);
+        assert_eq!(pts, [0, 300, 100, 200, 600, 400, 500, 900, 700, 800, 1000]);
+        assert_eq!(segments, 3);
+    }
+
+    #[test]
+    fn a_pause_that_pictures_are_reordered_across_stays() {
+        let pyramid = [0, 6, 2, 4, 12, 8, 10];
+        for pause in [2, 3, 5, 6] {
+            let (pts, _, segments) = run_with_pause(&pyramid, pause);
+            assert_eq!(segments, 2);
+            let mut sorted = pts.clone();
+            sorted.sort_unstable();
+            let shown: Vec<_> = (0..8)
+                .map(|it| it * 100 + if it >= pause as u64 { 60_000 } else { 0 })
+                .collect();
+            assert_eq!(sorted, shown);
+        }
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub struct Slot {
     pub spacing: Spacing,
     /// The segment that begins with this slot.
     pub segment: Option<SegmentStart>,
+    /// The segment begins within a coded video sequence, after a pause.
+    pub resumes: bool,
     /// There is a gap before this slot.
     pub discont: bool,
     /// The declared frame rate from here on, unless record times contradict it.
@@ -385,6 +387,7 @@ impl Timeline {
                 before_pause: with_pause.map(|_| division.duration),
                 spacing: std::mem::replace(&mut spacing, Spacing::Regular),
                 segment: None,
+                resumes: false,
                 discont: false,
                 frame_rate: frame_rate.map(|declared| declared.rate),
             });
