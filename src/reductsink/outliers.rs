@@ -11,6 +11,7 @@
 //! A capture time that its predecessor does not predict is an outlier, or the begin of a clock step:
 //! what comes after it tells. Until then such pictures are held. All times are in µs.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use super::cadence::Cadence;
@@ -19,8 +20,8 @@ use super::stamps::{Source, Stamp};
 /// Largest deviation from a prediction that is no outlier, and how long a step has to last until it is
 /// believed.
 const SECOND: i64 = 1_000_000;
-/// Without any other time base, frames may come so many distances late: a camera that is triggered has
-/// no cadence.
+/// Without any other time base, frames of a slow camera may come so many distances late: one that is
+/// triggered has no cadence.
 const IRREGULARITY: i64 = 4;
 /// Most stamps that are held: those of a second at 240 fps.
 const MAX_HELD: usize = 256;
@@ -127,12 +128,12 @@ impl OutlierFilter {
             let newest = self.held.iter().rposition(|stamp| stamp.time.is_some());
             let first = newest.and_then(|newest| {
                 let agreeing = self.agreeing_with(newest);
-                (agreeing.len() >= STEP_AT_END || self.distance().is_none())
-                    .then(|| agreeing.first().copied())
-                    .flatten()
+                let first = agreeing.first().copied()?;
+                let is_step = agreeing.len() >= STEP_AT_END || self.distance().is_none();
+                (is_step || self.may_be_irregular(first)).then_some(first)
             });
             match first {
-                Some(first) => self.believe(first),
+                Some(first) => self.believe(first, true),
                 None => self.settle(None),
             }
         }
@@ -152,14 +153,16 @@ impl OutlierFilter {
     fn begin(&mut self, stamp: Stamp) {
         self.held.push_back(stamp);
         let newest = self.held.len() - 1;
-        let agreeing = match stamp.time {
-            Some(_) => self.agreeing_with(newest).first().copied(),
-            None => None,
-        };
-        if let Some(first) = agreeing.filter(|first| *first != newest) {
+        let agreeing = self.agreeing_with(newest);
+        let first = agreeing.first().copied().unwrap_or(newest);
+        let timed = self.held.iter().filter(|it| it.time.is_some()).count();
+        let all_agree = agreeing.len() == timed;
+        if agreeing.len() > 1 && (all_agree || self.lasts(first, newest)) {
+            self.adopt_rhythm(&agreeing);
             self.begin_with(first);
-        } else if let Some(first) = self.irregular_run() {
-            self.begin_with(first);
+        } else if let Some(run) = self.irregular_run() {
+            self.adopt_rhythm(&run);
+            self.begin_with(run[0]);
         } else if self.is_second_without_time() {
             match self.held.iter().position(|stamp| stamp.time.is_some()) {
                 Some(first) => self.begin_with(first),
@@ -179,16 +182,20 @@ impl OutlierFilter {
         // Two times show how far apart frames are.
         if frames > 1 && timed.len() < 2 && self.distance().is_none() {
             self.fail();
-        } else if let Some(&first) = timed.first() {
-            self.begin_with(first);
-        } else {
-            self.begin_counting();
+            return;
+        }
+        // Most are right. Of as many the first ones are.
+        let levels = timed.iter().rev().map(|at| self.agreeing_with(*at));
+        let most = levels.max_by_key(Vec::len);
+        match most.and_then(|most| most.first().copied()) {
+            Some(first) => self.begin_with(first),
+            None => self.begin_counting(),
         }
     }
 
     /// Whether held times that do not agree are those of a slow or an irregular camera: the last three are
-    /// evenly apart, or many of them grow. Returns the first of them.
-    fn irregular_run(&self) -> Option<usize> {
+    /// evenly apart, or many of them grow. Returns which.
+    fn irregular_run(&self) -> Option<Vec<usize>> {
         let timed: Vec<_> = (0..self.held.len())
             .filter_map(|at| Some((at, self.held[at].time?)))
             .collect();
@@ -196,6 +203,10 @@ impl OutlierFilter {
             let run = timed.get(timed.len().checked_sub(count)?..)?;
             (run[count - 1].1 - run[0].1 >= SECOND).then_some(run)
         };
+        // Frames that are near each other show how far apart they are.
+        if self.agreeing_with(timed.last()?.0).len() > 1 {
+            return None;
+        }
         let even = last(3).filter(|run| {
             let (before, after) = (run[1].1 - run[0].1, run[2].1 - run[1].1);
             before > 0 && after > 0 && (before - after).abs() <= SECOND.max(before / 5)
@@ -207,7 +218,7 @@ impl OutlierFilter {
             let [from, to] = [pair[0].0, pair[1].0].map(|at| &self.held[at]);
             from.source() != to.source() || passed(from, to).is_some()
         });
-        (!has_base).then_some(run[0].0)
+        (!has_base).then(|| run.iter().map(|(at, _)| *at).collect())
     }
 
     /// Relies on a held stamp, the first one. Those before it are placed before it.
@@ -284,12 +295,12 @@ impl OutlierFilter {
         if self.held[newest].time.is_some() {
             let agreeing = self.agreeing_with(newest);
             let first = agreeing.first().copied().unwrap_or(newest);
-            let times = self.held[first].time.zip(self.held[newest].time);
-            let lasts = times.is_some_and(|(first, newest)| newest - first >= SECOND);
-            if agreeing.len() > 1 && lasts || is_full {
-                self.believe(first);
-            } else if let Some(first) = self.irregular_run() {
-                self.believe(first);
+            if agreeing.len() > 1 && self.lasts(first, newest) || is_full {
+                self.believe(first, true);
+            } else if let Some(run) = self.irregular_run() {
+                self.adopt_rhythm(&run);
+                // A camera that became slow, if no clock was set back.
+                self.believe(run[0], !self.is_later(run[0]));
             }
         } else if self.is_second_without_time() {
             let last = self.last.map(|last| (last.time, last.index));
@@ -353,38 +364,46 @@ impl OutlierFilter {
         let Some(stamp) = self.held.get(newest) else {
             return Vec::new();
         };
-        let agrees = |other: &Stamp| {
+        let agrees = |at: usize, other: &Stamp| {
             let (time, source) = other.time.zip(other.source())?;
             let distance = stamp.time? - time;
             let is_confirmed =
                 bases(other, stamp).any(|passed| (distance - passed).abs() <= SECOND);
-            let frames = stamp.index.saturating_sub(other.index);
+            let mut frames = stamp.index.saturating_sub(other.index);
+            if self.distance().is_none() {
+                // Only frames without a time may take any time.
+                let between = self.held.range(at + 1..newest);
+                let timed = between.filter(|it| it.time.is_some()).count() as u64;
+                frames = frames.saturating_sub(timed);
+            }
             let has_base = passed(other, stamp).is_some();
             let is_near = is_confirmed || self.is_regular(distance, frames, has_base);
             (Some(source) == stamp.source() && is_near).then_some(())
         };
         let held = self.held.iter().take(newest + 1).enumerate();
-        held.filter(|(_, other)| agrees(other).is_some())
-            .map(|(at, _)| at)
-            .collect()
+        held.filter(|(at, other)| match at.cmp(&newest) {
+            Ordering::Equal => other.time.is_some(),
+            _ => agrees(*at, other).is_some(),
+        })
+        .map(|(at, _)| at)
+        .collect()
     }
 
     /// Whether pictures so many frames apart may have capture times so far apart, by the cadence.
     fn is_regular(&self, distance: i64, frames: u64, has_base: bool) -> bool {
-        let frames = to_i64(frames);
         let Some(cadence) = self.distance().map(to_i64) else {
-            return !has_base && distance > -SECOND && distance <= frames.saturating_mul(SECOND);
+            return !has_base && distance > 0 && distance <= to_i64(frames).saturating_mul(SECOND);
         };
-        let expected = frames.saturating_mul(cadence);
-        if has_base {
+        let expected = to_i64(frames).saturating_mul(cadence);
+        let irregularity = cadence.saturating_mul(IRREGULARITY);
+        if has_base || irregularity <= SECOND {
             return (distance - expected).abs() <= SECOND;
         }
-        let late = SECOND.max(expected.saturating_mul(IRREGULARITY));
-        distance > -SECOND && distance <= expected.saturating_add(late)
+        distance > 0 && distance <= expected.saturating_add(irregularity)
     }
 
     /// Takes a held stamp for the first one after a step, and places what comes after it.
-    fn believe(&mut self, first: usize) {
+    fn believe(&mut self, first: usize, is_step: bool) {
         let rest = self.held.split_off(first.min(self.held.len()));
         let before = std::mem::replace(&mut self.held, rest);
         let Some(stamp) = self.held.pop_front() else {
@@ -394,14 +413,15 @@ impl OutlierFilter {
             return;
         };
         let rest = std::mem::replace(&mut self.held, before);
-        self.settle(Some(&stamp).filter(|stamp| self.is_later(stamp)));
+        let is_later = self.last.is_some_and(|last| time > last.time);
+        self.settle(Some(&stamp).filter(|_| is_later));
         self.held = rest;
         if let (Some(last), Some(anchor)) = (self.last, self.anchor) {
             let expected = match passed(&anchor.stamp, &stamp) {
                 Some(passed) => anchor.time.saturating_add(passed),
                 None => last.expected(stamp.index, self.distance().map_or(0, to_i64)),
             };
-            if time.abs_diff(expected) > SECOND as u64 {
+            if is_step && time.abs_diff(expected) > SECOND as u64 {
                 self.events.push_back(Event::Step {
                     from: stamp.absolute(last.time, source),
                     to: stamp.absolute(time, source),
@@ -413,9 +433,42 @@ impl OutlierFilter {
         self.follow_held();
     }
 
-    fn is_later(&self, stamp: &Stamp) -> bool {
-        let last = self.last.map(|last| last.time);
-        stamp.time > last
+    /// Whether two held stamps are a second apart.
+    fn lasts(&self, first: usize, newest: usize) -> bool {
+        let time = |at: usize| self.held.get(at).and_then(|stamp| stamp.time);
+        let times = time(first).zip(time(newest));
+        times.is_some_and(|(first, newest)| newest - first >= SECOND)
+    }
+
+    /// Whether a held stamp is later than the last picture.
+    fn is_later(&self, at: usize) -> bool {
+        let time = self.held.get(at).and_then(|stamp| stamp.time);
+        time > self.last.map(|last| last.time)
+    }
+
+    /// Whether a held stamp may be that of an irregular camera, as no other time base says otherwise.
+    fn may_be_irregular(&self, at: usize) -> bool {
+        let is_slow = self
+            .distance()
+            .is_some_and(|distance| to_i64(distance).saturating_mul(IRREGULARITY) > SECOND);
+        let has_base = self.held.get(at).zip(self.anchor.as_ref());
+        let has_base = has_base.is_some_and(|(stamp, anchor)| {
+            passed(&anchor.stamp, stamp).is_some() || stamp.source() != Some(anchor.source)
+        });
+        is_slow && !has_base && self.is_later(at)
+    }
+
+    /// Takes over the distances of some held stamps.
+    fn adopt_rhythm(&mut self, run: &[usize]) {
+        self.cadence.reset();
+        let stamps = run.iter().filter_map(|at| self.held.get(*at));
+        let times: Vec<_> = stamps.filter_map(|it| Some((it.index, it.time?))).collect();
+        for pair in times.windows(2) {
+            let frames = pair[1].0.saturating_sub(pair[0].0).max(1);
+            if let Ok(distance) = u64::try_from(pair[1].1 - pair[0].1) {
+                self.cadence.learn(distance / frames);
+            }
+        }
     }
 
     /// Places what is held between the last picture and `next`, or by the cadence alone.
@@ -587,10 +640,12 @@ fn passed(from: &Stamp, to: &Stamp) -> Option<i64> {
     by_stream(from, to).into_iter().flatten().next()
 }
 
-/// How much later a stamp is than one with a capture time by each other time base.
+/// How much later a stamp is than one with a capture time by each other time base. Frames of a file all
+/// arrive at once, so that the arrival only shows a pause.
 fn bases(from: &Stamp, to: &Stamp) -> impl Iterator<Item = i64> {
     let arrival = to.capture.arrival.saturating_sub(from.capture.arrival);
-    by_stream(from, to).into_iter().flatten().chain([arrival])
+    let pause = Some(arrival).filter(|pause| *pause > SECOND);
+    by_stream(from, to).into_iter().flatten().chain(pause)
 }
 
 /// The same by PTS, which keeps holes of the stream, and by running time, which grows where streams are
@@ -610,3 +665,6 @@ fn by_stream(from: &Stamp, to: &Stamp) -> [Option<i64>; 2] {
 fn to_i64(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
