@@ -8,10 +8,14 @@
 
 //! What the sink has to say about the stream that it records.
 
+use std::time::{Duration, Instant};
+
+use super::outliers::Event;
 use crate::client::utc;
 use crate::h264::Damage;
 
-use super::outliers::Event;
+/// How often to tell of wrong capture times: a camera may have one every second.
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Something about the stream that users have to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,12 +126,12 @@ fn of_timestamps(event: Event) -> String {
             let off = duration(wrong.abs_diff(placed));
             let direction = if wrong < placed { "behind" } else { "ahead of" };
             let others = match frames {
-                1 => "It is".into(),
-                _ => format!("It and {} more frames with wrong times are", frames - 1),
+                1 => String::new(),
+                _ => format!(", as are {} more frames with wrong times", frames - 1),
             };
             format!(
-                "The capture time {} is {off} {direction} those of the frames beside it. {others} \
-                 recorded between their neighbours, at {}",
+                "The capture time {} is {off} {direction} those of the frames beside it. It is recorded \
+                 between them, at {}{others}",
                 utc(wrong),
                 utc(placed)
             )
@@ -153,5 +157,115 @@ fn duration(us: u64) -> String {
     match us.checked_mul(1000) {
         Some(ns) => gst::ClockTime::from_nseconds(ns.min(u64::MAX - 1)).to_string(),
         None => format!("{us} µs"),
+    }
+}
+
+/// Wrong capture times that are told of together.
+#[derive(Debug, Default)]
+pub struct OutlierReport {
+    untold: Option<(u64, u64, u64)>,
+    told: Option<Instant>,
+}
+
+impl OutlierReport {
+    /// Adds an event if it is one of wrong capture times, else gives it back.
+    pub fn add(&mut self, event: Event) -> Option<Event> {
+        let Event::Outliers {
+            wrong,
+            placed,
+            frames,
+        } = event
+        else {
+            return Some(event);
+        };
+        let (wrong, placed, before) = self.untold.unwrap_or((wrong, placed, 0));
+        self.untold = Some((wrong, placed, before + frames));
+        None
+    }
+
+    /// Returns what is to be told now; at the end, all that was not told.
+    pub fn take(&mut self, now: Instant, at_end: bool) -> Option<Event> {
+        let is_due = at_end || self.told.is_none_or(|told| now - told >= INTERVAL);
+        let (wrong, placed, frames) = self.untold.take_if(|_| is_due)?;
+        self.told = Some(now);
+        Some(Event::Outliers {
+            wrong,
+            placed,
+            frames,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: u64 = 1_749_816_000_000_000;
+
+    fn outliers(wrong: u64, frames: u64) -> Event {
+        Event::Outliers {
+            wrong,
+            placed: NOON,
+            frames,
+        }
+    }
+
+    #[test]
+    fn wrong_times_are_told_now_and_then_and_all_of_them() {
+        let mut report = OutlierReport::default();
+        let begin = Instant::now();
+        assert_eq!(report.add(Event::NoRate), Some(Event::NoRate));
+        assert_eq!(report.take(begin, true), None);
+        assert_eq!(report.add(outliers(1, 1)), None);
+        assert_eq!(report.take(begin, false), Some(outliers(1, 1)));
+        report.add(outliers(2, 1));
+        report.add(outliers(3, 2));
+        assert_eq!(report.take(begin + INTERVAL / 2, false), None);
+        assert_eq!(report.take(begin + INTERVAL, false), Some(outliers(2, 3)));
+        report.add(outliers(4, 1));
+        assert_eq!(report.take(begin + INTERVAL, true), Some(outliers(4, 1)));
+    }
+
+    #[test]
+    fn texts_say_what_and_when() {
+        let text = |event| Notice::Timestamps(event).text();
+        for (found, parts) in [
+            (
+                text(outliers(NOON + 10_000_000, 1)),
+                &[
+                    "12:00:10.000000Z",
+                    "0:00:10",
+                    "ahead of",
+                    "12:00:00.000000Z",
+                ][..],
+            ),
+            (
+                text(outliers(NOON - 10_000_000, 3)),
+                &["11:59:50.000000Z", "behind", "2 more frames"],
+            ),
+            (
+                text(Event::Step {
+                    from: NOON,
+                    to: NOON - 3_600_000_000,
+                }),
+                &["jumped back by 1:00:00", "2025-06-13T11:00:00.000000Z"],
+            ),
+            (
+                text(Event::Step {
+                    from: NOON,
+                    to: NOON + 3_600_000_000,
+                }),
+                &["jumped ahead by 1:00:00", "2025-06-13T13:00:00.000000Z"],
+            ),
+            (text(Event::NoRate), &["fps=25/1"]),
+            (
+                Notice::SystemClock { by: -3_000_000 }.text(),
+                &["set back by 0:00:03"],
+            ),
+        ] {
+            for part in parts {
+                assert!(found.contains(part), "no {part} in {found}");
+            }
+        }
     }
 }

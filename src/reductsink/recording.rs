@@ -16,7 +16,7 @@ use reduct_rs::JsonValue;
 
 use super::declared_rate::DeclaredRate;
 use super::intake::{Frame, Intake};
-use super::notice::Notice;
+use super::notice::{Notice, OutlierReport};
 use super::outliers::Event;
 use super::records::Records;
 use super::settings::Checked;
@@ -51,6 +51,7 @@ pub struct Recording {
     described: Option<JsonValue>,
     last_capture: Option<Capture>,
     losses: Losses,
+    outliers: OutlierReport,
     /// Why pictures could not be decoded, each told once.
     told_damage: Vec<Damage>,
     undecodable_frames: u64,
@@ -106,6 +107,7 @@ impl Recording {
             described: None,
             last_capture: None,
             losses: Losses::default(),
+            outliers: OutlierReport::default(),
             told_damage: Vec::new(),
             undecodable_frames: 0,
             has_decodable: false,
@@ -152,6 +154,7 @@ impl Recording {
         self.make_records();
         self.times.end();
         self.make_records();
+        self.tell_of_outliers(true);
         self.declared.end();
         self.add_decided();
         self.records.end(&mut self.complete);
@@ -160,7 +163,8 @@ impl Recording {
     /// Returns what users have to know of the whole stream, after its end.
     pub fn verdict(&self) -> Option<Notice> {
         let frames = self.undecodable_frames;
-        (frames > 0 && !self.has_decodable).then_some(Notice::NothingDecodable { frames })
+        let is_useless = frames > 0 && !self.has_decodable && !self.has_failed;
+        is_useless.then_some(Notice::NothingDecodable { frames })
     }
 
     /// The next notice.
@@ -187,13 +191,20 @@ impl Recording {
         }
         while let Some(event) = self.times.pop_event() {
             self.has_failed |= event == Event::NoRate;
-            self.notices.push_back(Notice::Timestamps(event));
+            let event = self.outliers.add(event);
+            self.notices.extend(event.map(Notice::Timestamps));
         }
+        self.tell_of_outliers(false);
         while let Some(frame) = self.times.pop() {
             let count = frame.item.count;
             self.declared.push(frame, count);
         }
         self.add_decided();
+    }
+
+    fn tell_of_outliers(&mut self, at_end: bool) {
+        let event = self.outliers.take(Instant::now(), at_end);
+        self.notices.extend(event.map(Notice::Timestamps));
     }
 
     /// Takes over the declared frame rate.
