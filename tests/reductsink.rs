@@ -342,7 +342,10 @@ fn a_clock_that_jumps_ahead_is_believed() {
     let recorder = Recorder::new(&SERVER.url(), &bucket, &camera(60, NO_B_FRAMES), "");
     let jumping = |us: u64| exact(us) + if us >= 1_000_000 { HOUR } else { 0 };
     let recorded = recorder.capture(jumping).run().clean();
-    assert_eq!(recorded.warnings(), [""; 0]);
+    let warnings = recorded.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("jumped ahead by 1:00:00.03"));
+    assert_eq!(recorded.stat("clock-jumps"), 1);
     let found = read_back(&SERVER, &bucket);
     assert_eq!(captures(&found), captures(&recorded.sent));
 }

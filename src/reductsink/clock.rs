@@ -8,7 +8,7 @@
 
 //! Times of the pipeline's clock as times since the Unix epoch.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gst::ClockTime;
 use gst::prelude::*;
@@ -16,27 +16,101 @@ use gst::prelude::*;
 use crate::capture_time::NTP_TO_UNIX;
 
 const NTP_EPOCH_NS: i128 = NTP_TO_UNIX.nseconds() as i128;
+/// Offsets of clocks that count from the Unix or the NTP epoch.
+const OF_EPOCHS: [i128; 2] = [0, -NTP_EPOCH_NS];
 /// A clock so far from this machine's is taken to count from the same epoch, and to know better.
 const SAME_NS: i128 = 1_000_000_000;
 
-/// What a clock has to be set forward by to show the time since the Unix epoch.
+/// How often the offset of a clock is measured.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// By more the system clock is set; by less it is slewed.
+const STEP_NS: i128 = 100_000_000;
+/// A measured offset that differs by less is the same: the measurement is not exact.
+const NOISE_NS: i128 = 5_000_000;
+/// How often a measurement is repeated: the thread may lose the processor within one.
+const READINGS: usize = 5;
+
+/// The time since the Unix epoch by a clock, which follows the system clock.
+#[derive(Debug)]
+pub struct WallClock {
+    offset: Offset,
+    measured: Instant,
+}
+
+impl WallClock {
+    /// Measures the offset of a clock.
+    pub fn new(clock: &gst::Clock) -> Self {
+        Self {
+            offset: Offset::of(clock),
+            measured: Instant::now(),
+        }
+    }
+
+    /// Follows the system clock, if it is time to look at it. Returns by how many ns it was set.
+    pub fn follow(&mut self, clock: &gst::Clock) -> Option<i64> {
+        if self.measured.elapsed() < INTERVAL {
+            return None;
+        }
+        self.measured = Instant::now();
+        self.offset.follow(Offset::of(clock))
+    }
+
+    /// The time since the Unix epoch.
+    pub fn unix_time(&self, clock: ClockTime) -> ClockTime {
+        self.offset.unix_time(clock)
+    }
+}
+
+/// What a clock has to be set forward by to show the time since the Unix epoch, in ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offset(i128);
 
 impl Offset {
-    /// The offset of a clock, by what it and this machine show now.
+    /// Measures the offset of a clock by what it and this machine show now.
     ///
     /// Clocks that count from the Unix or the NTP epoch are believed. Any other's offset is measured.
     pub fn of(clock: &gst::Clock) -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self::between(clock.time(), wall.unwrap_or_default())
+        let now = || {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            now.unwrap_or_default()
+        };
+        let readings = (0..READINGS).map(|_| {
+            let before = now();
+            let time = clock.time();
+            let took = now().saturating_sub(before);
+            (took, time, before + took / 2)
+        });
+        let exact = readings.min_by_key(|(took, ..)| *took);
+        let (_, time, wall) = exact.unwrap_or_default();
+        Self::between(time, wall)
+    }
+
+    /// Takes over a new measurement: at once what the clock was set by, which is returned in ns, and little
+    /// by little what it was slewed by, so that distances of frames stay what they are.
+    fn follow(&mut self, measured: Self) -> Option<i64> {
+        // It knows better than the system clock.
+        if self.is_of_epoch() {
+            return None;
+        }
+        let by = measured.0 - self.0;
+        if by.abs() > STEP_NS {
+            *self = measured;
+            return i64::try_from(by).ok();
+        }
+        if by.abs() > NOISE_NS {
+            self.0 += by.clamp(-NOISE_NS, NOISE_NS);
+        }
+        None
+    }
+
+    fn is_of_epoch(self) -> bool {
+        OF_EPOCHS.contains(&self.0)
     }
 
     fn between(clock: ClockTime, wall: Duration) -> Self {
         let clock = i128::from(clock.nseconds());
         let measured = i128::try_from(wall.as_nanos()).unwrap_or(0) - clock;
-        let of_epochs = [0, -NTP_EPOCH_NS];
-        let known = of_epochs
+        let known = OF_EPOCHS
             .into_iter()
             .find(|known| (measured - known).abs() < SAME_NS);
         Self(known.unwrap_or(measured))
@@ -69,6 +143,43 @@ mod tests {
         assert_eq!(now(unix + 400_000_000), unix + 400_000_000);
         let ntp = unix + NTP_EPOCH_NS as u64;
         assert_eq!(now(ntp - 3), unix - 3);
+    }
+
+    #[test]
+    fn a_system_clock_that_is_set_is_followed_at_once() {
+        let mut offset = Offset(7_000_000_000_000);
+        for by in [3_000_000_000, -3_600_000_000_000, 100_000_001, -100_000_001] {
+            let measured = Offset(offset.0 + i128::from(by));
+            assert_eq!(offset.follow(measured), Some(by));
+            assert_eq!(offset, measured);
+            assert_eq!(offset.follow(measured), None);
+        }
+    }
+
+    #[test]
+    fn a_system_clock_that_is_slewed_is_followed_little_by_little() {
+        let begin = Offset(7_000_000_000_000);
+        for by in [100_000_000, -100_000_000] {
+            let mut offset = begin;
+            let measured = Offset(begin.0 + by);
+            for _ in 0..19 {
+                let before = offset.0;
+                assert_eq!(offset.follow(measured), None);
+                assert_eq!((offset.0 - before).abs(), NOISE_NS);
+            }
+            assert_eq!(offset.follow(measured), None);
+            assert!((measured.0 - offset.0).abs() <= NOISE_NS);
+        }
+        let mut offset = begin;
+        assert_eq!(offset.follow(Offset(begin.0 + NOISE_NS)), None);
+        assert_eq!(offset, begin);
+    }
+
+    #[test]
+    fn a_clock_of_an_epoch_does_not_follow() {
+        let mut offset = Offset(0);
+        assert_eq!(offset.follow(Offset(3_000_000_000)), None);
+        assert_eq!(offset, Offset(0));
     }
 
     #[test]

@@ -67,6 +67,7 @@
  * gst-launch-1.0 -e v4l2src ! videoconvert ! x264enc tune=zerolatency key-int-max=30 ! h264parse ! reductsink bucket=b entry=cam
  * ```
  */
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -77,12 +78,13 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 
-use super::clock::Offset;
-use super::recording::{Notice, Recording};
+use super::clock::WallClock;
+use super::notice::Notice;
+use super::recording::Recording;
 use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
+use super::stamps::{Capture, Source};
 use super::stats::Stats;
-use super::times::Capture;
-use super::{CAT, Existing, Overflow, RecordUnit};
+use super::{CAT, Existing, OnError, Overflow, RecordUnit};
 use crate::client::{self, Flushing, Left, PushError, Tell, Told};
 use crate::{capture_time, connection, parameters, uri};
 
@@ -96,8 +98,10 @@ pub struct ReductSink {
     flushing: Flushing,
     /// That of the run before, which may still be written.
     left: Mutex<Option<Left>>,
-    /// Of the pipeline's clock in this run.
-    clock_offset: Mutex<Option<Offset>>,
+    /// The time since the Unix epoch by the pipeline's clock in this run.
+    wall_clock: Mutex<Option<WallClock>>,
+    /// Sum of the steps of the system clock in this run, µs.
+    clock_steps: AtomicI64,
     /// Capture time of running time 0 in this run, if it is not the clock's.
     start: Mutex<Option<gst::ClockTime>>,
     /// What happens in this run if the queue is full.
@@ -112,7 +116,8 @@ impl ReductSink {
             .check()
             .map_err(|text| gst::error_msg!(gst::ResourceError::Settings, ("{text}")))?;
         gst::info!(CAT, imp = self, "Will write to {:?}", checked.destination);
-        *self.clock_offset.lock().unwrap() = None;
+        *self.wall_clock.lock().unwrap() = None;
+        self.clock_steps.store(0, Ordering::Relaxed);
         *self.start.lock().unwrap() = checked.start;
         *self.overflow.lock().unwrap() = match checked.overflow {
             Overflow::Auto => None,
@@ -123,7 +128,7 @@ impl ReductSink {
         let stats = Arc::new(Stats::default());
         *self.stats.lock().unwrap() = stats.clone();
         let left = self.left.lock().unwrap().take();
-        let recording = Recording::new(checked, left, stats, self.tell())?;
+        let recording = Recording::new(checked, left, &stats, self.tell())?;
         *self.recording.lock().unwrap() = Some(recording);
         Ok(())
     }
@@ -165,7 +170,9 @@ impl ReductSink {
         let Some(mut recording) = recording else {
             return;
         };
-        self.notify_of(recording.end());
+        recording.end();
+        // Nothing is left to fail.
+        let _ = self.tell_of_notices(&mut recording);
         let lost = recording.hand_over_at_once();
         self.tell_of_dropped(recording.take_dropped(true));
         if lost > 0 {
@@ -223,15 +230,21 @@ impl ReductSink {
 
     /// Ends the recording's last records and waits until all is written.
     fn finish(&self, recording: &mut Recording) -> Result<(), gst::FlowError> {
-        self.notify_of(recording.end());
+        recording.end();
+        self.tell_of_notices(recording)?;
         self.hand_over(recording)?;
         self.tell_of_dropped(recording.take_dropped(true));
         loop {
             match recording.drain(&self.flushing) {
-                Ok(()) => return Ok(()),
+                Ok(()) => break,
                 Err(PushError::Flushed) => drop(self.obj().wait_preroll()?),
                 Err(PushError::Full | PushError::Failed) => return Err(gst::FlowError::Error),
             }
+        }
+        match recording.verdict() {
+            Some(notice) => self.tell_of(&notice),
+            None if recording.has_failed() => Err(gst::FlowError::Error),
+            None => Ok(()),
         }
     }
 
@@ -264,43 +277,59 @@ impl ReductSink {
         let _ = self.obj().post_message(message.build()); // There may be no bus.
     }
 
-    fn notify_of(&self, notice: Option<Notice>) {
-        match notice {
-            Some(Notice::Jump(by)) => {
-                let by = gst::ClockTime::from_useconds(by);
-                gst::element_imp_warning!(
-                    self,
-                    gst::ResourceError::Write,
-                    ("The clock of the capture times jumped back by {by}. What follows is \
-                         recorded as if it had not, until it has caught up")
-                );
-            }
-            Some(Notice::Reordering(too_deep)) => {
-                gst::element_imp_warning!(self, gst::StreamError::Format, ("{too_deep}"));
-            }
-            None => {}
+    /// Posts what the recording has to say. An error ends it.
+    fn tell_of_notices(&self, recording: &mut Recording) -> Result<(), gst::FlowError> {
+        while let Some(notice) = recording.pop_notice() {
+            self.tell_of(&notice)?;
         }
+        Ok(())
     }
 
-    /// When a buffer was captured.
+    fn tell_of(&self, notice: &Notice) -> Result<(), gst::FlowError> {
+        let stats = self.stats.lock().unwrap().clone();
+        stats.count(notice);
+        let text = notice.text();
+        if !notice.is_error() {
+            gst::element_imp_warning!(self, gst::ResourceError::Write, ("{text}"));
+            return Ok(());
+        }
+        match notice {
+            Notice::Timestamps(_) => {
+                gst::element_imp_error!(self, gst::ResourceError::Settings, ("{text}"));
+            }
+            _ => gst::element_imp_error!(self, gst::StreamError::Decode, ("{text}")),
+        }
+        Err(gst::FlowError::Error)
+    }
+
+    /// Returns what a buffer says about when it was captured.
     fn capture(&self, buffer: &gst::BufferRef) -> Capture {
-        let running_time = || {
-            let time = buffer.pts().or(buffer.dts())?;
-            let segment = self.obj().segment().downcast::<gst::ClockTime>().ok()?;
-            segment.to_running_time_full(time)
-        };
         let start = *self.start.lock().unwrap();
-        let fixed = capture_time::of(buffer)
-            .or_else(|| start.and_then(|start| later(start, running_time()?)));
-        let time = fixed
-            .or_else(|| self.clock_time(running_time()?))
-            .or_else(|| {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-                gst::ClockTime::try_from(now).ok()
-            });
+        let segment = self.obj().segment().downcast::<gst::ClockTime>().ok();
+        // DTS says when a picture is decoded, and parsers make it up.
+        let running_time = buffer
+            .pts()
+            .and_then(|pts| segment?.to_running_time_full(pts));
+        let meta = capture_time::of(buffer).map(|time| (time, Source::Meta));
+        let time = meta.or_else(|| {
+            let running_time = running_time?;
+            match start {
+                Some(start) => Some((later(start, running_time)?, Source::Start)),
+                None => Some((self.clock_time(running_time)?, Source::Clock)),
+            }
+        });
+        let begin = time.unwrap_or_else(|| match start {
+            Some(start) => (start, Source::Start),
+            None => (self.now(), Source::Clock),
+        });
+        let us = |(time, source): (gst::ClockTime, Source)| (time.useconds(), source);
         Capture {
-            time: time.unwrap_or_default().useconds(),
-            is_fixed: fixed.is_some(),
+            time: time.map(us),
+            begin: us(begin),
+            clock_steps: self.clock_steps.load(Ordering::Relaxed),
+            pts: buffer.pts().map(|pts| signed_us(pts.into())),
+            running_time: running_time.map(signed_us),
+            arrival: signed_us(gst::get_timestamp().into()),
             record: capture_time::of_record(buffer).map(gst::ClockTime::useconds),
         }
     }
@@ -310,14 +339,38 @@ impl ReductSink {
         let obj = self.obj();
         let clock = obj.clock()?;
         let time = later(obj.base_time()?, running_time)?;
-        let mut offset = self.clock_offset.lock().unwrap();
-        let offset = offset.get_or_insert_with(|| Offset::of(&clock));
-        Some(offset.unix_time(time))
+        let (time, step) = {
+            let mut wall_clock = self.wall_clock.lock().unwrap();
+            let wall_clock = wall_clock.get_or_insert_with(|| WallClock::new(&clock));
+            let step = wall_clock.follow(&clock);
+            (wall_clock.unix_time(time), step)
+        };
+        if let Some(by) = step.map(|ns| ns / 1000) {
+            self.clock_steps.fetch_add(by, Ordering::Relaxed);
+            // It is a warning.
+            let _ = self.tell_of(&Notice::SystemClock { by });
+        }
+        Some(time)
+    }
+
+    /// The time since the Unix epoch now.
+    fn now(&self) -> gst::ClockTime {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.ok().and_then(|now| gst::ClockTime::try_from(now).ok());
+        now.unwrap_or_default()
     }
 
     fn is_stopped(&self) -> bool {
         let obj = self.obj();
         obj.current_state().max(obj.pending_state()) <= gst::State::Ready
+    }
+}
+
+fn signed_us(time: gst::Signed<gst::ClockTime>) -> i64 {
+    let us = |time: gst::ClockTime| i64::try_from(time.useconds()).unwrap_or(i64::MAX);
+    match time {
+        gst::Signed::Positive(time) => us(time),
+        gst::Signed::Negative(time) => -us(time),
     }
 }
 
@@ -377,6 +430,21 @@ impl ObjectImpl for ReductSink {
                     )
                     .mutable_ready()
                     .build(),
+                gst::ParamSpecFraction::builder("fps")
+                    .nick("Frames per second")
+                    .blurb(
+                        "Frame rate from which the capture times of a stream without timestamps are                          counted, as of a raw file, if its caps have none or that of its VUI: 1/3600                          to 1000/1 (0/1 = as in the stream's VUI)",
+                    )
+                    .minimum(gst::Fraction::new(0, 1))
+                    .maximum(gst::Fraction::new(i32::MAX, 1))
+                    .default_value(gst::Fraction::new(0, 1))
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecEnum::builder_with_default("on-error", OnError::default())
+                    .nick("On error")
+                    .blurb("What to do with a picture whose SPS or PPS never came")
+                    .mutable_ready()
+                    .build(),
                 glib::ParamSpecUInt::builder("max-latency")
                     .nick("Maximum latency")
                     .blurb(
@@ -430,8 +498,9 @@ impl ObjectImpl for ReductSink {
                     .blurb(
                         "Counts of this run: records, frames and bytes that the server has, batches \
                          (requests that wrote them), existing (records that it had before), \
-                         dropped-records and dropped-frames (for lack of room), clock-jumps (back), \
-                         retries, queue-records and queue-bytes (that wait); all uint64. last-retry \
+                         dropped-records and dropped-frames (for lack of room), clock-jumps (how often \
+                         the clock of the capture times or the system clock was set), outliers (frames \
+                         with wrong capture times, placed between their neighbours), retries, queue-records and queue-bytes (that wait); all uint64. last-retry \
                          (string, if there was one): its reason",
                     )
                     .read_only()
@@ -548,9 +617,14 @@ impl URIHandlerImpl for ReductSink {
 
 impl BaseSinkImpl for ReductSink {
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
-        let notice = self.with_recording(|recording| Ok(recording.set_caps(caps)));
-        self.notify_of(notice.ok().flatten());
-        Ok(())
+        let told = self.with_recording(|recording| {
+            recording.set_caps(caps);
+            self.tell_of_notices(recording)
+        });
+        match told {
+            Err(gst::FlowError::Error) => Err(gst::loggable_error!(CAT, "Recording has failed")),
+            _ => Ok(()),
+        }
     }
 
     fn event(&self, event: gst::Event) -> bool {
@@ -565,8 +639,11 @@ impl BaseSinkImpl for ReductSink {
                 self.parent_event(event)
             }
             gst::EventType::FlushStop => {
-                let ended = self.with_recording(|recording| Ok(recording.end()));
-                self.notify_of(ended.ok().flatten());
+                // After an error, which is posted, buffers are refused.
+                let _ = self.with_recording(|recording| {
+                    recording.end();
+                    self.tell_of_notices(recording)
+                });
                 self.parent_event(event)
             }
             _ => self.parent_event(event),
@@ -584,7 +661,8 @@ impl BaseSinkImpl for ReductSink {
             Bytes::copy_from_slice(&map)
         };
         self.with_recording(|recording| {
-            self.notify_of(recording.take(content, capture));
+            recording.take(content, capture);
+            self.tell_of_notices(recording)?;
             self.hand_over(recording)
         })?;
         Ok(gst::FlowSuccess::Ok)

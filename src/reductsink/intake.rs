@@ -13,9 +13,9 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::times::Capture;
+use super::stamps::Capture;
 use crate::h264::{
-    AccessUnit, AccessUnitSplitter, ParameterSets, PictureOrder, Sps, VuiFrameRate,
+    AccessUnit, AccessUnitSplitter, Damage, ParameterSets, PictureOrder, Sps, VuiFrameRate,
     insert_parameter_sets, nal_type, nal_unit_type, nal_units,
 };
 
@@ -33,6 +33,29 @@ pub struct Frame {
     pub has_recovery_point: bool,
     /// How many access units it has: one, unless the buffers do not hold one each.
     pub count: u64,
+    /// The first thing that was wrong with its bytes.
+    pub damage: Option<Damage>,
+}
+
+impl Frame {
+    /// Whether `reductsrc` accepts it as a keyframe.
+    pub fn is_keyframe(&self) -> bool {
+        self.idr || self.has_recovery_point
+    }
+
+    /// Why none of it can be decoded, if parameter sets are missing or broken.
+    pub fn missing_sets(&self) -> Option<Damage> {
+        let is_undecodable = self.count > 0 && self.order.is_none();
+        self.damage.filter(|damage| {
+            is_undecodable
+                && matches!(
+                    damage,
+                    Damage::NoParameterSets
+                        | Damage::UnknownParameterSet(_)
+                        | Damage::BrokenParameterSet
+                )
+        })
+    }
 }
 
 /// Makes frames of buffers that hold an access unit each. The two fields of a frame may be in two.
@@ -70,6 +93,7 @@ impl Intake {
                 idr: false,
                 has_recovery_point: false,
                 count: pushed.begun as u64,
+                damage: pushed.damage,
             };
             self.open.push_back((frame, pushed.begun));
         } else {
@@ -91,6 +115,7 @@ impl Intake {
                 idr: false,
                 has_recovery_point: false,
                 count: 0,
+                damage: None,
             });
         }
     }
@@ -118,8 +143,8 @@ impl Intake {
             {
                 if *missing as u64 == frame.count {
                     frame.order = unit.order;
-                    frame.has_recovery_point = unit.recovery_point.is_some();
                 }
+                frame.has_recovery_point |= unit.recovery_point.is_some();
                 *missing -= 1;
             }
             if *missing > 0 {
@@ -161,6 +186,7 @@ impl Intake {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stamps::testing::capture;
     use super::*;
     use crate::h264::testing::{Header, IDR, P, SPS, pps, record, slice, sps};
 
@@ -192,14 +218,6 @@ mod tests {
         frames
     }
 
-    fn capture(time: u64) -> Capture {
-        Capture {
-            time,
-            is_fixed: true,
-            record: None,
-        }
-    }
-
     #[test]
     fn a_frame_is_there_with_its_buffer() {
         let (sps, pps) = (sps(SPS), pps(0));
@@ -216,7 +234,7 @@ mod tests {
             let frame = &frames[0];
             assert_eq!(frame.content, [buffer]);
             assert_eq!(frame.content[0].as_ptr(), buffer.as_ptr(), "no copy");
-            assert_eq!(frame.capture.time, index as u64);
+            assert_eq!(frame.capture, capture(index as u64));
             assert_eq!((frame.idr, frame.count), (index == 0, 1));
             assert!(frame.order.is_some());
         }
@@ -280,5 +298,21 @@ mod tests {
                 .iter()
                 .all(|frame| frame.order.is_some() == frame.idr)
         );
+    }
+
+    #[test]
+    fn parameter_sets_that_never_came_are_missed() {
+        let (sps, pps) = (sps(SPS), pps(0));
+        let frames = run(&[
+            record(&[&idr()]),
+            record(&[&sps, &idr()]),
+            record(&[&pps, &idr()]),
+            record(&[&other(1)]),
+        ]);
+        let missing: Vec<_> = frames.iter().flatten().map(Frame::missing_sets).collect();
+        let none = Some(Damage::NoParameterSets);
+        assert_eq!(missing[0], none);
+        assert!(missing[1].is_some());
+        assert_eq!(missing[2..], [None, None]);
     }
 }

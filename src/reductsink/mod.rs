@@ -13,12 +13,18 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
+mod cadence;
 mod clock;
+mod declared_rate;
+mod growth;
 mod imp;
 mod intake;
+mod notice;
+mod outliers;
 mod recording;
 mod records;
 mod settings;
+mod stamps;
 mod stats;
 mod times;
 
@@ -39,10 +45,11 @@ pub enum RecordUnit {
     #[default]
     #[enum_value(name = "One access unit", nick = "access-unit")]
     AccessUnit,
-    /// A group of pictures: an IDR picture and what follows until the next one. Only its first
-    /// picture's time is kept, so that a record also ends where the others would be half a frame off.
+    /// A group of pictures: a keyframe (IDR picture or recovery point) and what follows until the next
+    /// one. Only its first picture's time is kept, so that a record also ends where the others would be
+    /// half a frame off.
     #[enum_value(
-        name = "A group of pictures, from an IDR picture to the next one",
+        name = "A group of pictures, from a keyframe (IDR picture or recovery point) to the next one",
         nick = "gop"
     )]
     Gop,
@@ -98,6 +105,21 @@ pub enum Existing {
     Skip,
 }
 
+/// What happens to pictures whose parameter sets never came.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductSinkOnError")]
+pub enum OnError {
+    /// They are recorded as they are, with a warning. It is an error if no picture of the stream could
+    /// be decoded.
+    #[default]
+    #[enum_value(name = "Record it as it is, with a warning", nick = "record")]
+    Record,
+    /// The stream ends with an error before they are recorded.
+    #[enum_value(name = "End with an error", nick = "stop")]
+    Stop,
+}
+
 glib::wrapper! {
     /// The element `reductsink`.
     pub struct ReductSink(ObjectSubclass<imp::ReductSink>)
@@ -112,6 +134,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         RecordUnit::static_type(),
         Overflow::static_type(),
         Existing::static_type(),
+        OnError::static_type(),
     ] {
         enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }

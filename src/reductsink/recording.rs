@@ -9,22 +9,24 @@
 //! The way of a buffer from the sink's pad to the records that wait to be written.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reduct_rs::JsonValue;
 
-use super::CAT;
-use super::intake::Intake;
+use super::declared_rate::DeclaredRate;
+use super::intake::{Frame, Intake};
+use super::notice::{Notice, OutlierReport};
+use super::outliers::Event;
 use super::records::Records;
 use super::settings::Checked;
+use super::stamps::Capture;
 use super::stats::Stats;
-use super::times::{Capture, RecordTimes};
+use super::times::RecordTimes;
+use super::{CAT, OnError};
 use crate::client::{Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell};
 use crate::frame_rate;
-use crate::h264::TooDeep;
+use crate::h264::Damage;
 
 /// How often to tell of what is dropped.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
@@ -33,19 +35,30 @@ const TELL_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Recording {
     intake: Intake,
-    times: RecordTimes<super::intake::Frame>,
+    times: RecordTimes<Frame>,
+    declared: DeclaredRate<Frame>,
     records: Records,
     complete: VecDeque<Outgoing>,
     writer: RecordWriter,
     queue_bytes: u64,
     /// The frame rate in the caps.
     caps_rate: Option<gst::Fraction>,
+    /// The frame rate that the user sets.
+    user_rate: Option<gst::Fraction>,
+    on_error: OnError,
     /// Width and height in the caps.
     size: Option<(i32, i32)>,
     described: Option<JsonValue>,
     last_capture: Option<Capture>,
     losses: Losses,
-    stats: Arc<Stats>,
+    outliers: OutlierReport,
+    /// Why pictures could not be decoded, each told once.
+    told_damage: Vec<Damage>,
+    undecodable_frames: u64,
+    has_decodable: bool,
+    /// There was an error: nothing more is recorded.
+    has_failed: bool,
+    notices: VecDeque<Notice>,
 }
 
 /// What was dropped for lack of room. It is told now and then: each frame can be one.
@@ -70,101 +83,191 @@ impl Losses {
     }
 }
 
-/// Something that is not as it should be, and goes on.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The clock jumped back by so many µs.
-    Jump(u64),
-    /// More pictures are out of output order than expected.
-    Reordering(TooDeep),
-}
-
 impl Recording {
     /// A recording that begins behind one that was left before.
     pub fn new(
         checked: Checked,
         after: Option<Left>,
-        stats: Arc<Stats>,
+        stats: &Stats,
         tell: Tell,
     ) -> Result<Self, gst::ErrorMessage> {
         let writer = RecordWriter::new(checked.destination, after, stats.writer.clone(), tell)?;
         Ok(Self {
             intake: Intake::default(),
             times: RecordTimes::default(),
+            declared: DeclaredRate::default(),
             records: Records::new(checked.record_unit, checked.labels),
             complete: VecDeque::new(),
             writer,
             queue_bytes: checked.queue_bytes,
             caps_rate: None,
+            user_rate: checked.fps,
+            on_error: checked.on_error,
             size: None,
             described: None,
             last_capture: None,
             losses: Losses::default(),
-            stats,
+            outliers: OutlierReport::default(),
+            told_damage: Vec::new(),
+            undecodable_frames: 0,
+            has_decodable: false,
+            has_failed: false,
+            notices: VecDeque::new(),
         })
     }
 
-    /// Takes over the format of the buffers that follow. Tells what is to be told of those before.
-    pub fn set_caps(&mut self, caps: &gst::CapsRef) -> Option<Notice> {
-        let structure = caps.structure(0)?;
+    /// Takes over the format of the buffers that follow.
+    pub fn set_caps(&mut self, caps: &gst::CapsRef) {
+        let Some(structure) = caps.structure(0) else {
+            return;
+        };
         let rate = structure.get::<gst::Fraction>("framerate").ok();
         let rate = rate.filter(|rate| rate.numer() > 0);
         // What waits has the rate that it came with.
-        let notice = (rate != self.caps_rate).then(|| self.end()).flatten();
+        if rate != self.caps_rate {
+            self.end();
+        }
         self.caps_rate = rate;
         self.size = structure
             .get("width")
             .ok()
             .zip(structure.get("height").ok());
-        notice
     }
 
-    /// Takes the next buffer's content. Tells what is to be told of it.
-    pub fn take(&mut self, content: Bytes, capture: Capture) -> Option<Notice> {
+    /// Takes the next buffer's content.
+    pub fn take(&mut self, content: Bytes, capture: Capture) {
+        if self.has_failed {
+            return;
+        }
         self.last_capture = Some(capture);
         self.intake.push(content, capture);
-        self.make_records()
+        self.make_records();
     }
 
     /// Nothing more belongs to what was taken.
-    pub fn end(&mut self) -> Option<Notice> {
-        if let Some(capture) = self.last_capture {
+    pub fn end(&mut self) {
+        if let Some(capture) = self.last_capture
+            && !self.has_failed
+        {
             self.intake.end(capture);
         }
-        let notice = self.make_records();
+        self.make_records();
         self.times.end();
-        let notice = notice.or(self.make_records());
+        self.make_records();
+        self.tell_of_outliers(true);
+        self.declared.end();
+        self.add_decided();
         self.records.end(&mut self.complete);
-        notice
     }
 
-    fn make_records(&mut self) -> Option<Notice> {
-        while let Some(frame) = self.intake.pop() {
-            let (order, capture) = (frame.order, frame.capture);
-            self.times.push(frame, order, capture);
-        }
-        let of_stream = || {
-            let rate = self.intake.vui_frame_rate();
-            rate.and_then(frame_rate::from_vui)
-        };
-        let rate = self.caps_rate.or_else(of_stream);
-        self.times.set_frame(rate.map(|rate| {
-            let us = 1_000_000 * rate.denom() as u64 / rate.numer() as u64;
-            us.max(1)
-        }));
-        self.records.set_frame_rate(rate);
-        let mut notice = None;
-        while let Some(frame) = self.times.pop() {
-            if let Some(jump) = frame.jump {
-                self.stats.clock_jumps.fetch_add(1, Ordering::Relaxed);
-                notice = Some(Notice::Jump(jump));
+    /// Returns what users have to know of the whole stream, after its end.
+    pub fn verdict(&self) -> Option<Notice> {
+        let frames = self.undecodable_frames;
+        let is_useless = frames > 0 && !self.has_decodable && !self.has_failed;
+        is_useless.then_some(Notice::NothingDecodable { frames })
+    }
+
+    /// The next notice.
+    pub fn pop_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// Whether there was an error that ended recording.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    fn make_records(&mut self) {
+        while !self.has_failed
+            && let Some(frame) = self.intake.pop()
+        {
+            self.look_at(&frame);
+            if self.has_failed {
+                break;
             }
-            self.records.push(frame, &mut self.complete);
+            self.set_rate();
+            let (order, capture, count) = (frame.order, frame.capture, frame.count);
+            self.times.push(frame, order, capture, count);
         }
-        self.describe(rate);
-        // It comes once, and a clock may jump again.
+        while let Some(event) = self.times.pop_event() {
+            self.has_failed |= event == Event::NoRate;
+            let event = self.outliers.add(event);
+            self.notices.extend(event.map(Notice::Timestamps));
+        }
+        self.tell_of_outliers(false);
         let too_deep = self.times.take_too_deep();
-        too_deep.map(Notice::Reordering).or(notice)
+        self.notices.extend(too_deep.map(Notice::Reordering));
+        while let Some(frame) = self.times.pop() {
+            let count = frame.item.count;
+            self.declared.push(frame, count);
+        }
+        self.add_decided();
+    }
+
+    fn tell_of_outliers(&mut self, at_end: bool) {
+        let event = self.outliers.take(Instant::now(), at_end);
+        self.notices.extend(event.map(Notice::Timestamps));
+    }
+
+    /// Takes over the declared frame rate.
+    fn set_rate(&mut self) {
+        let rate = self.rate();
+        let numbers = rate.map(|rate| [rate.numer(), rate.denom()].map(i32::unsigned_abs));
+        let numbers =
+            numbers.map(|[numerator, denominator]| (numerator.into(), denominator.into()));
+        self.times.set_rate(numbers);
+        let distance = numbers.map(|(numerator, denominator)| {
+            let us: u64 = 1_000_000 * denominator / numerator;
+            us.max(1)
+        });
+        self.declared.set_distance(distance);
+    }
+
+    /// The declared frame rate: that of the caps, of the user, or of the VUI. h264parse fills caps from
+    /// the VUI, which the user knows better.
+    fn rate(&self) -> Option<gst::Fraction> {
+        let vui = self.intake.vui_frame_rate();
+        let is_of_vui = |rate: &gst::Fraction| {
+            let reduced = vui.and_then(|vui| vui.reduced());
+            reduced == Some((rate.numer(), rate.denom()))
+        };
+        self.caps_rate
+            .filter(|rate| frame_rate::is_plausible(rate) && !is_of_vui(rate))
+            .or(self.user_rate)
+            .or_else(|| vui.and_then(frame_rate::from_vui))
+    }
+
+    /// Notes whether a frame can be decoded.
+    fn look_at(&mut self, frame: &Frame) {
+        self.has_decodable |= frame.order.is_some();
+        let Some(damage) = frame.missing_sets() else {
+            return;
+        };
+        self.undecodable_frames += frame.count;
+        if self.told_damage.contains(&damage) {
+            return;
+        }
+        self.told_damage.push(damage);
+        let time = frame.capture.time.map(|(time, _)| time);
+        self.notices.push_back(match self.on_error {
+            OnError::Record => Notice::Undecodable { time, damage },
+            OnError::Stop => {
+                self.has_failed = true;
+                Notice::RefusedUndecodable { time, damage }
+            }
+        });
+    }
+
+    /// Adds what has a label to the records.
+    fn add_decided(&mut self) {
+        let rate = self.rate();
+        while let Some(rated) = self.declared.pop() {
+            self.records.set_frame_rate(rate.filter(|_| rated.agrees));
+            self.records.push(rated.frame, &mut self.complete);
+        }
+        if self.declared.is_decided() {
+            self.describe(rate.filter(|_| self.declared.agrees()));
+        }
     }
 
     /// Has the entry say what its video is like, if that is something else than before.

@@ -53,10 +53,11 @@ impl Records {
     }
 
     /// Takes the next frame, and adds the records that are complete with it. Without a frame rate each
-    /// frame is one, as nobody would know when the others of a group were captured.
+    /// frame is one: the capture times of the others of a group would be unknown.
     pub fn push(&mut self, frame: Timed<Frame>, complete: &mut VecDeque<Outgoing>) {
         let read_from = frame.item.capture.record;
         let read_from = read_from.filter(|_| self.unit == RecordUnit::Record);
+        let is_keyframe = frame.item.is_keyframe();
         let alone = match self.unit {
             RecordUnit::AccessUnit => true,
             RecordUnit::Gop => self.frame_rate.is_none(),
@@ -68,18 +69,19 @@ impl Records {
                 None => belongs(open, &frame, self.label.as_deref(), self.frame_rate),
             }
         {
+            open.frames += frame.item.count;
+            open.keyframe |= is_keyframe;
             if let Content::Memory(content) = &mut open.content {
                 content.extend(frame.item.content);
             }
-            open.frames += frame.item.count;
             return;
         }
         complete.extend(self.open.replace(Outgoing {
             time: read_from.unwrap_or(frame.time),
             content: Content::Memory(frame.item.content),
             frame_rate: self.label.clone(),
-            keyframe: frame.item.idr,
-            is_entry_point: frame.item.idr || frame.item.has_recovery_point,
+            keyframe: is_keyframe,
+            is_entry_point: is_keyframe,
             labels: self.labels.clone(),
             frames: frame.item.count,
             has_fixed_time: frame.is_fixed,
@@ -111,7 +113,7 @@ fn belongs(
         u64::try_from(us).unwrap_or(u64::MAX)
     };
     let expected = record.time.saturating_add(frames(record.frames));
-    !frame.item.idr
+    !frame.item.is_keyframe()
         && record.frame_rate.as_deref() == label
         && record.length() < MOST_BYTES
         && (frame.item.count == 0 || expected.abs_diff(frame.time) <= frames(1) / 2)
@@ -119,7 +121,7 @@ fn belongs(
 
 #[cfg(test)]
 mod tests {
-    use super::super::times::Capture;
+    use super::super::stamps::{Capture, testing::capture};
     use super::*;
 
     use bytes::Bytes;
@@ -133,18 +135,17 @@ mod tests {
             item: Frame {
                 content: vec![Bytes::from_static(&[1, 2])],
                 capture: Capture {
-                    time,
-                    is_fixed: false,
                     record: Some(time / 50_000),
+                    ..capture(time)
                 },
                 order: None,
                 idr,
                 has_recovery_point: false,
                 count: 1,
+                damage: None,
             },
             time,
             is_fixed: false,
-            jump: None,
         }
     }
 
@@ -207,6 +208,34 @@ mod tests {
         ];
         let made = run(RecordUnit::Gop, rate(30), &hole);
         assert_eq!(made, [(0, 2, true), (366_667, 2, false)]);
+    }
+
+    #[test]
+    fn a_recovery_point_is_a_keyframe() {
+        for (unit, expected) in [
+            (
+                RecordUnit::AccessUnit,
+                vec![(0, 1, true), (33_333, 1, false), (66_667, 1, true)],
+            ),
+            (RecordUnit::Gop, vec![(0, 2, true), (66_667, 1, true)]),
+            // Records of 50 ms: the keyframe is the first frame of the second one.
+            (RecordUnit::Record, vec![(0, 2, true), (1, 1, true)]),
+        ] {
+            let mut records = Records::new(unit, Arc::default());
+            records.set_frame_rate(rate(30));
+            let mut made = VecDeque::new();
+            for (time, is_point) in [(0, true), (33_333, false), (66_667, true)] {
+                let mut frame = frame(time, false);
+                frame.item.has_recovery_point = is_point;
+                records.push(frame, &mut made);
+            }
+            records.end(&mut made);
+            let made: Vec<_> = made
+                .iter()
+                .map(|it| (it.time, it.frames, it.keyframe))
+                .collect();
+            assert_eq!(made, expected, "{unit:?}");
+        }
     }
 
     #[test]

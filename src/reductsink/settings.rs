@@ -14,10 +14,11 @@ use std::time::Duration;
 use gst::glib;
 use gst::prelude::*;
 
-use super::{Existing, Overflow, RecordUnit};
+use super::{Existing, OnError, Overflow, RecordUnit};
 use crate::capture_time;
 use crate::client::{self, Destination, Token};
-use crate::connection::{ConnectionSettings, get};
+use crate::connection::{ConnectionSettings, get, invalid};
+use crate::frame_rate;
 
 pub const DEFAULT_MAX_LATENCY_MS: u32 = 200;
 pub const DEFAULT_QUEUE_BYTES: u64 = 256 << 20;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub record_unit: RecordUnit,
     pub labels: Option<gst::Structure>,
     pub start: Option<String>,
+    pub fps: gst::Fraction,
+    pub on_error: OnError,
     pub max_latency_ms: u32,
     pub queue_bytes: u64,
     pub overflow: Overflow,
@@ -54,6 +57,8 @@ impl Default for Settings {
             record_unit: RecordUnit::default(),
             labels: None,
             start: None,
+            fps: gst::Fraction::new(0, 1),
+            on_error: OnError::default(),
             max_latency_ms: DEFAULT_MAX_LATENCY_MS,
             queue_bytes: DEFAULT_QUEUE_BYTES,
             overflow: Overflow::default(),
@@ -72,6 +77,9 @@ pub struct Checked {
     pub labels: Arc<[(String, String)]>,
     /// Capture time of running time 0.
     pub start: Option<gst::ClockTime>,
+    /// Frame rate where caps have none, or only that of the VUI.
+    pub fps: Option<gst::Fraction>,
+    pub on_error: OnError,
     pub queue_bytes: u64,
     pub overflow: Overflow,
 }
@@ -88,6 +96,8 @@ impl Settings {
             "record-unit" => self.record_unit = get(value),
             "labels" => self.labels = get(value),
             "start" => self.start = get(value),
+            "fps" => self.fps = get(value),
+            "on-error" => self.on_error = get(value),
             "max-latency" => self.max_latency_ms = get(value),
             "queue-bytes" => self.queue_bytes = get(value),
             "overflow" => self.overflow = get(value),
@@ -117,6 +127,8 @@ impl Settings {
             "record-unit" => self.record_unit.to_value(),
             "labels" => self.labels.to_value(),
             "start" => self.start.to_value(),
+            "fps" => self.fps.to_value(),
+            "on-error" => self.on_error.to_value(),
             "max-latency" => self.max_latency_ms.to_value(),
             "queue-bytes" => self.queue_bytes.to_value(),
             "overflow" => self.overflow.to_value(),
@@ -139,6 +151,11 @@ impl Settings {
             .start
             .as_deref()
             .map(|text| capture_time::parse("start", text));
+        let fps = Some(self.fps).filter(|fps| fps.numer() > 0);
+        if let Some(fps) = fps.filter(|fps| !frame_rate::is_plausible(fps)) {
+            let value = format!("{}/{}", fps.numer(), fps.denom());
+            return Err(invalid("fps", &value, "a frame rate of 1/3600 to 1000/1"));
+        }
         Ok(Checked {
             destination: Destination {
                 connection: place.connection,
@@ -157,6 +174,8 @@ impl Settings {
             record_unit: self.record_unit,
             labels: labels.unwrap_or_default().into(),
             start: start.transpose()?.map(gst::ClockTime::from_useconds),
+            fps,
+            on_error: self.on_error,
             queue_bytes: self.queue_bytes,
             overflow: self.overflow,
         })

@@ -11,17 +11,28 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::notice::Notice;
 use crate::client::WriterStats;
 
 /// Counters of one run, from READY to PAUSED on. Any thread may read them.
 #[derive(Debug, Default)]
 pub struct Stats {
     pub writer: Arc<WriterStats>,
-    /// How often the clock jumped back.
+    /// How often a clock was set, that of the capture times or the system's.
     pub clock_jumps: AtomicU64,
+    /// Frames whose capture times were wrong and that are placed between their neighbours.
+    pub outliers: AtomicU64,
 }
 
 impl Stats {
+    /// Counts what a notice tells of.
+    pub fn count(&self, notice: &Notice) {
+        self.clock_jumps
+            .fetch_add(notice.clock_jumps(), Ordering::Relaxed);
+        self.outliers
+            .fetch_add(notice.outliers(), Ordering::Relaxed);
+    }
+
     /// The value of the property.
     pub fn structure(&self) -> gst::Structure {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -35,6 +46,7 @@ impl Stats {
             .field("dropped-records", count(&writer.dropped_records))
             .field("dropped-frames", count(&writer.dropped_frames))
             .field("clock-jumps", count(&self.clock_jumps))
+            .field("outliers", count(&self.outliers))
             .field("retries", writer.retries.count())
             .field_if_some("last-retry", writer.retries.last())
             .field("queue-records", count(&writer.queue_records))

@@ -1,0 +1,97 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! How far apart frames are.
+
+use std::collections::VecDeque;
+
+/// How many distances count. The median of them is not moved by a pause or a lost frame.
+const DISTANCES: usize = 8;
+/// From so many distances on the median is relied on.
+const KNOWN: usize = 3;
+
+/// The recent distances of frames, in µs.
+#[derive(Debug, Default)]
+pub struct Cadence {
+    distances: VecDeque<u64>,
+}
+
+impl Cadence {
+    /// Adds the distance of two frames.
+    pub fn learn(&mut self, distance: u64) {
+        if self.distances.len() == DISTANCES {
+            self.distances.pop_front();
+        }
+        self.distances.push_back(distance);
+    }
+
+    /// Forgets all distances.
+    pub fn reset(&mut self) {
+        self.distances.clear();
+    }
+
+    /// Whether there are enough distances to rely on the median.
+    pub fn is_known(&self) -> bool {
+        self.distances.len() >= KNOWN
+    }
+
+    /// The median of the recent distances; of an even number the lower one.
+    pub fn median(&self) -> Option<u64> {
+        let mut sorted: Vec<_> = self.distances.iter().copied().collect();
+        sorted.sort_unstable();
+        let middle = sorted.len().checked_sub(1)? / 2;
+        sorted.get(middle).copied()
+    }
+
+    /// The last `count` distances, the newest one first.
+    pub fn newest(&self, count: usize) -> impl Iterator<Item = u64> {
+        self.distances.iter().rev().take(count).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn median(distances: &[u64]) -> Option<u64> {
+        let mut cadence = Cadence::default();
+        distances.iter().for_each(|it| cadence.learn(*it));
+        cadence.median()
+    }
+
+    #[test]
+    fn a_pause_is_no_cadence() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[40]), Some(40));
+        assert_eq!(median(&[40, 41, 60_000, 39]), Some(40));
+        assert_eq!(median(&[40, 60_000]), Some(40));
+    }
+
+    #[test]
+    fn a_new_rhythm_is_known_after_five_frames() {
+        let mut cadence = Cadence::default();
+        (0..20).for_each(|_| cadence.learn(40));
+        for slow in 1..=8 {
+            cadence.learn(80);
+            let expected = if slow >= 5 { 80 } else { 40 };
+            assert_eq!(cadence.median(), Some(expected), "{slow}");
+        }
+    }
+
+    #[test]
+    fn three_distances_are_enough() {
+        let mut cadence = Cadence::default();
+        for count in 1..=3 {
+            cadence.learn(count);
+            assert_eq!(cadence.is_known(), count == 3);
+        }
+        assert_eq!(cadence.newest(2).collect::<Vec<_>>(), [3, 2]);
+        cadence.reset();
+        assert_eq!(cadence.median(), None);
+    }
+}

@@ -1,0 +1,670 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! From timestamps of buffers to capture times that can be relied on.
+//!
+//! A capture time that its predecessor does not predict is an outlier, or the begin of a clock step:
+//! what comes after it tells. Until then such pictures are held. All times are in µs.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use super::cadence::Cadence;
+use super::stamps::{Source, Stamp};
+
+/// Largest deviation from a prediction that is no outlier, and how long a step has to last until it is
+/// believed.
+const SECOND: i64 = 1_000_000;
+/// Without any other time base, frames of a slow camera may come so many distances late: one that is
+/// triggered has no cadence.
+const IRREGULARITY: i64 = 4;
+/// Most stamps that are held: those of a second at 240 fps.
+const MAX_HELD: usize = 256;
+/// At the end of a stream so many frames that agree are a step, although no second of them came.
+const STEP_AT_END: usize = 3;
+/// So many times that grow without any regularity are those of a camera that has none.
+const MAX_IRREGULAR: usize = 8;
+
+/// A picture's place in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Capture time since the Unix epoch.
+    pub time: u64,
+    /// What the time was taken from, or that of the pictures beside it.
+    pub source: Source,
+    /// Whether a clock was set between the picture before and this one.
+    pub is_after_step: bool,
+    /// How far apart frames are at present, if that is known.
+    pub distance: Option<u64>,
+}
+
+/// Something about the timestamps that users have to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The clock of the capture times was set: those of two pictures beside each other.
+    Step { from: u64, to: u64 },
+    /// The clock of the capture times was set, and set back after so many frames.
+    Excursion { from: u64, to: u64, frames: u64 },
+    /// Capture times of so many frames were wrong: the first of them, and the time that it got.
+    Outliers {
+        wrong: u64,
+        placed: u64,
+        frames: u64,
+    },
+    /// There are no timestamps and no frame rate. Nothing more is placed.
+    NoRate,
+}
+
+/// A stamp whose capture time is relied on.
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    stamp: Stamp,
+    time: i64,
+    source: Source,
+}
+
+/// The last picture that was placed.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    time: i64,
+    index: u64,
+    clock_steps: i64,
+}
+
+/// Places pictures in time, in output order.
+#[derive(Debug, Default)]
+pub struct OutlierFilter {
+    /// The last picture with a time of its own that was relied on.
+    anchor: Option<Anchor>,
+    last: Option<Last>,
+    /// Stamps that wait until others show whether they are right.
+    held: VecDeque<Stamp>,
+    placed: VecDeque<Placed>,
+    events: VecDeque<Event>,
+    cadence: Cadence,
+    /// The frame rate that counts where there are no timestamps, as numerator and denominator.
+    rate: Option<(u64, u64)>,
+    /// Pictures without a time are placed at once, by the frame rate. What they are counted from: a time and
+    /// an index.
+    counting_from: Option<(i64, u64)>,
+    has_failed: bool,
+}
+
+impl OutlierFilter {
+    /// Takes over the declared frame rate of the pictures that follow, as numerator and denominator.
+    pub fn set_rate(&mut self, rate: Option<(u64, u64)>) {
+        if self.rate == rate {
+            return;
+        }
+        self.rate = rate;
+        if let (Some(_), Some(last)) = (self.counting_from, self.last) {
+            self.counting_from = Some((last.time, last.index));
+        }
+    }
+
+    /// Takes the next stamp in output order.
+    pub fn push(&mut self, stamp: Stamp) {
+        if self.has_failed {
+            return;
+        }
+        if self.anchor.is_some() {
+            self.follow(stamp);
+        } else {
+            self.begin(stamp);
+        }
+    }
+
+    /// Places what is held: nothing more shows whether it is right.
+    pub fn end(&mut self) {
+        if self.anchor.is_none() && !self.held.is_empty() {
+            self.begin_at_end();
+        }
+        while !self.held.is_empty() && !self.has_failed {
+            let newest = self.held.iter().rposition(|stamp| stamp.time.is_some());
+            let first = newest.and_then(|newest| {
+                let agreeing = self.agreeing_with(newest);
+                let first = agreeing.first().copied()?;
+                let is_step = agreeing.len() >= STEP_AT_END || self.distance().is_none();
+                (is_step || self.may_be_irregular(first)).then_some(first)
+            });
+            match first {
+                Some(first) => self.believe(first, true),
+                None => self.settle(None),
+            }
+        }
+    }
+
+    /// The next place, in output order.
+    pub fn pop(&mut self) -> Option<Placed> {
+        self.placed.pop_front()
+    }
+
+    /// The next event.
+    pub fn pop_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Looks for two stamps at the begin of the stream that agree.
+    fn begin(&mut self, stamp: Stamp) {
+        self.held.push_back(stamp);
+        let newest = self.held.len() - 1;
+        let agreeing = self.agreeing_with(newest);
+        let first = agreeing.first().copied().unwrap_or(newest);
+        let timed = self.held.iter().filter(|it| it.time.is_some()).count();
+        let all_agree = agreeing.len() == timed;
+        if agreeing.len() > 1 && (all_agree || self.lasts(first, newest)) {
+            self.adopt_rhythm(&agreeing);
+            self.begin_with(first);
+        } else if let Some(run) = self.irregular_run() {
+            self.adopt_rhythm(&run);
+            self.begin_with(run[0]);
+        } else if self.is_second_without_time() {
+            match self.held.iter().position(|stamp| stamp.time.is_some()) {
+                Some(first) => self.begin_with(first),
+                None => self.begin_counting(),
+            }
+        } else if self.held.len() >= MAX_HELD {
+            self.begin_at_end();
+        }
+    }
+
+    /// Begins with what there is.
+    fn begin_at_end(&mut self) {
+        let timed: Vec<_> = (0..self.held.len())
+            .filter(|at| self.held[*at].time.is_some())
+            .collect();
+        let frames: u64 = self.held.iter().map(|stamp| stamp.frames).sum();
+        // Two times show how far apart frames are.
+        if frames > 1 && timed.len() < 2 && self.distance().is_none() {
+            self.fail();
+            return;
+        }
+        // Most are right. Of as many the first ones are.
+        let levels = timed.iter().rev().map(|at| self.agreeing_with(*at));
+        let most = levels.max_by_key(Vec::len);
+        match most.and_then(|most| most.first().copied()) {
+            Some(first) => self.begin_with(first),
+            None => self.begin_counting(),
+        }
+    }
+
+    /// Whether held times that do not agree are those of a slow or an irregular camera: the last three are
+    /// evenly apart, or many of them grow. Returns which.
+    fn irregular_run(&self) -> Option<Vec<usize>> {
+        let timed: Vec<_> = (0..self.held.len())
+            .filter_map(|at| Some((at, self.held[at].time?)))
+            .collect();
+        let last = |count: usize| {
+            let run = timed.get(timed.len().checked_sub(count)?..)?;
+            (run[count - 1].1 - run[0].1 >= SECOND).then_some(run)
+        };
+        // Frames that are near each other show how far apart they are.
+        if self.agreeing_with(timed.last()?.0).len() > 1 {
+            return None;
+        }
+        let even = last(3).filter(|run| {
+            let (before, after) = (run[1].1 - run[0].1, run[2].1 - run[1].1);
+            before > 0 && after > 0 && (before - after).abs() <= SECOND.max(before / 5)
+        });
+        let growing = last(MAX_IRREGULAR).filter(|run| run.is_sorted_by(|a, b| a.1 < b.1));
+        let run = growing.or(even)?;
+        // Another time base would have agreed.
+        let has_base = run.windows(2).any(|pair| {
+            let [from, to] = [pair[0].0, pair[1].0].map(|at| &self.held[at]);
+            from.source() != to.source() || passed(from, to).is_some()
+        });
+        (!has_base).then(|| run.iter().map(|(at, _)| *at).collect())
+    }
+
+    /// Relies on a held stamp, the first one. Those before it are placed before it.
+    fn begin_with(&mut self, first: usize) {
+        let Some(anchor) = self.held.get(first).copied() else {
+            return;
+        };
+        let (Some(time), Some(source)) = (anchor.time, anchor.source()) else {
+            return;
+        };
+        let next = self.held.iter().skip(first + 1).find_map(|stamp| {
+            let frames = stamp.index.saturating_sub(anchor.index).max(1);
+            Some((stamp.time? - time) / frames as i64)
+        });
+        let distance = self.distance().map(to_i64).or(next.filter(|it| *it > 0));
+        let mut wrong = None;
+        let before: Vec<_> = self.held.drain(..first).collect();
+        for stamp in before {
+            let frames = to_i64(anchor.index.saturating_sub(stamp.index));
+            let by_count = distance.map_or(frames, |distance| frames.saturating_mul(distance));
+            let ago = passed(&stamp, &anchor).filter(|ago| *ago > 0);
+            let place = time.saturating_sub(ago.unwrap_or(by_count));
+            if let Some((captured, _)) = stamp.capture.time.filter(|_| stamp.time.is_some()) {
+                let placed = stamp.absolute(place, source);
+                let (_, _, frames) = wrong.unwrap_or((captured, placed, 0));
+                wrong = Some((captured, placed, frames + stamp.frames));
+            }
+            self.place(place, source, &stamp, false);
+        }
+        if let Some((wrong, placed, frames)) = wrong {
+            self.events.push_back(Event::Outliers {
+                wrong,
+                placed,
+                frames,
+            });
+        }
+        self.held.pop_front();
+        self.rely_on(&anchor, time, source, false);
+        self.follow_held();
+    }
+
+    /// Begins to count frames of a stream without timestamps.
+    fn begin_counting(&mut self) {
+        let Some(first) = self.held.pop_front() else {
+            return;
+        };
+        let (_, source) = first.capture.begin;
+        self.rely_on(&first, first.begin(), source, false);
+        self.counting_from = Some((first.begin(), first.index));
+        self.follow_held();
+    }
+
+    /// Places the next stamp, or holds it.
+    fn follow(&mut self, stamp: Stamp) {
+        if self.held.is_empty()
+            && let Some((time, source)) = self.place_without_time(&stamp)
+        {
+            self.place(time, source, &stamp, false);
+        } else if let (Some(time), Some(source)) = (stamp.time, stamp.source())
+            && self.is_predicted(&stamp)
+        {
+            self.settle(Some(&stamp));
+            self.rely_on(&stamp, time, source, false);
+        } else {
+            self.held.push_back(stamp);
+            self.consider_held();
+        }
+    }
+
+    /// Decides about what is held, if it can be decided.
+    fn consider_held(&mut self) {
+        let newest = self.held.len() - 1;
+        let is_full = self.held.len() >= MAX_HELD;
+        if self.held[newest].time.is_some() {
+            let agreeing = self.agreeing_with(newest);
+            let first = agreeing.first().copied().unwrap_or(newest);
+            if agreeing.len() > 1 && self.lasts(first, newest) || is_full {
+                self.believe(first, true);
+            } else if let Some(run) = self.irregular_run() {
+                self.adopt_rhythm(&run);
+                // A camera that became slow, if no clock was set back.
+                self.believe(run[0], !self.is_later(run[0]));
+            }
+        } else if self.is_second_without_time() {
+            let last = self.last.map(|last| (last.time, last.index));
+            self.counting_from = last;
+            self.follow_held();
+        } else if is_full {
+            self.settle(None);
+        }
+    }
+
+    /// The place of a stamp without a time, where that need not wait for the next one.
+    fn place_without_time(&self, stamp: &Stamp) -> Option<(i64, Source)> {
+        let (anchor, last) = (self.anchor.as_ref()?, self.last.as_ref()?);
+        if stamp.frames == 0 {
+            return Some((last.time, anchor.source));
+        }
+        if stamp.time.is_some() {
+            return None;
+        }
+        let by_pts = || {
+            let passed = passed(&anchor.stamp, stamp)?;
+            let expected = last.expected(stamp.index, to_i64(self.distance()?));
+            let time = anchor.time.saturating_add(passed);
+            (time > last.time && time.abs_diff(expected) <= SECOND as u64).then_some(time)
+        };
+        let time = by_pts().or_else(|| self.counted(stamp.index));
+        Some((time?, anchor.source))
+    }
+
+    /// The time that a frame has by the frame rate, while frames are counted.
+    fn counted(&self, index: u64) -> Option<i64> {
+        let (begin, first) = self.counting_from?;
+        let frames = index.saturating_sub(first);
+        let passed = match self.rate {
+            Some((numerator, denominator)) => {
+                let us = u128::from(frames) * 1_000_000 * u128::from(denominator);
+                i64::try_from(us / u128::from(numerator.max(1))).unwrap_or(i64::MAX)
+            }
+            None => to_i64(frames).saturating_mul(to_i64(self.distance()?)),
+        };
+        Some(begin.saturating_add(passed))
+    }
+
+    /// Whether a stamp is where the anchor and the last picture predict it.
+    fn is_predicted(&self, stamp: &Stamp) -> bool {
+        let (Some(anchor), Some(last)) = (&self.anchor, &self.last) else {
+            return false;
+        };
+        let Some(time) = stamp.time.filter(|_| stamp.source() == Some(anchor.source)) else {
+            return false;
+        };
+        let is_confirmed =
+            bases(&anchor.stamp, stamp).any(|passed| (time - anchor.time - passed).abs() <= SECOND);
+        let frames = stamp.index.saturating_sub(last.index);
+        let has_base = passed(&anchor.stamp, stamp).is_some();
+        is_confirmed || self.is_regular(time - last.time, frames, has_base)
+    }
+
+    /// Which held stamps agree with one of them, and that one.
+    fn agreeing_with(&self, newest: usize) -> Vec<usize> {
+        let Some(stamp) = self.held.get(newest) else {
+            return Vec::new();
+        };
+        let agrees = |at: usize, other: &Stamp| {
+            let (time, source) = other.time.zip(other.source())?;
+            let distance = stamp.time? - time;
+            let is_confirmed =
+                bases(other, stamp).any(|passed| (distance - passed).abs() <= SECOND);
+            let mut frames = stamp.index.saturating_sub(other.index);
+            if self.distance().is_none() {
+                // Only frames without a time may take any time.
+                let between = self.held.range(at + 1..newest);
+                let timed = between.filter(|it| it.time.is_some()).count() as u64;
+                frames = frames.saturating_sub(timed);
+            }
+            let has_base = passed(other, stamp).is_some();
+            let is_near = is_confirmed || self.is_regular(distance, frames, has_base);
+            (Some(source) == stamp.source() && is_near).then_some(())
+        };
+        let held = self.held.iter().take(newest + 1).enumerate();
+        held.filter(|(at, other)| match at.cmp(&newest) {
+            Ordering::Equal => other.time.is_some(),
+            _ => agrees(*at, other).is_some(),
+        })
+        .map(|(at, _)| at)
+        .collect()
+    }
+
+    /// Whether pictures so many frames apart may have capture times so far apart, by the cadence.
+    fn is_regular(&self, distance: i64, frames: u64, has_base: bool) -> bool {
+        let Some(cadence) = self.distance().map(to_i64) else {
+            return !has_base && distance > 0 && distance <= to_i64(frames).saturating_mul(SECOND);
+        };
+        let expected = to_i64(frames).saturating_mul(cadence);
+        let irregularity = cadence.saturating_mul(IRREGULARITY);
+        if has_base || irregularity <= SECOND {
+            return (distance - expected).abs() <= SECOND;
+        }
+        distance > 0 && distance <= expected.saturating_add(irregularity)
+    }
+
+    /// Takes a held stamp for the first one after a step, and places what comes after it.
+    fn believe(&mut self, first: usize, is_step: bool) {
+        let rest = self.held.split_off(first.min(self.held.len()));
+        let before = std::mem::replace(&mut self.held, rest);
+        let Some(stamp) = self.held.pop_front() else {
+            return;
+        };
+        let (Some(time), Some(source)) = (stamp.time, stamp.source()) else {
+            return;
+        };
+        let rest = std::mem::replace(&mut self.held, before);
+        let is_later = self.last.is_some_and(|last| time > last.time);
+        self.settle(Some(&stamp).filter(|_| is_later));
+        self.held = rest;
+        if let (Some(last), Some(anchor)) = (self.last, self.anchor) {
+            let expected = match passed(&anchor.stamp, &stamp) {
+                Some(passed) => anchor.time.saturating_add(passed),
+                None => last.expected(stamp.index, self.distance().map_or(0, to_i64)),
+            };
+            if is_step && time.abs_diff(expected) > SECOND as u64 {
+                self.events.push_back(Event::Step {
+                    from: stamp.absolute(last.time, source),
+                    to: stamp.absolute(time, source),
+                });
+            }
+        }
+        self.counting_from = None;
+        self.rely_on(&stamp, time, source, true);
+        self.follow_held();
+    }
+
+    /// Whether two held stamps are a second apart.
+    fn lasts(&self, first: usize, newest: usize) -> bool {
+        let time = |at: usize| self.held.get(at).and_then(|stamp| stamp.time);
+        let times = time(first).zip(time(newest));
+        times.is_some_and(|(first, newest)| newest - first >= SECOND)
+    }
+
+    /// Whether a held stamp is later than the last picture.
+    fn is_later(&self, at: usize) -> bool {
+        let time = self.held.get(at).and_then(|stamp| stamp.time);
+        time > self.last.map(|last| last.time)
+    }
+
+    /// Whether a held stamp may be that of an irregular camera, as no other time base says otherwise.
+    fn may_be_irregular(&self, at: usize) -> bool {
+        let is_slow = self
+            .distance()
+            .is_some_and(|distance| to_i64(distance).saturating_mul(IRREGULARITY) > SECOND);
+        let has_base = self.held.get(at).zip(self.anchor.as_ref());
+        let has_base = has_base.is_some_and(|(stamp, anchor)| {
+            passed(&anchor.stamp, stamp).is_some() || stamp.source() != Some(anchor.source)
+        });
+        is_slow && !has_base && self.is_later(at)
+    }
+
+    /// Takes over the distances of some held stamps.
+    fn adopt_rhythm(&mut self, run: &[usize]) {
+        self.cadence.reset();
+        let stamps = run.iter().filter_map(|at| self.held.get(*at));
+        let times: Vec<_> = stamps.filter_map(|it| Some((it.index, it.time?))).collect();
+        for pair in times.windows(2) {
+            let frames = pair[1].0.saturating_sub(pair[0].0).max(1);
+            if let Ok(distance) = u64::try_from(pair[1].1 - pair[0].1) {
+                self.cadence.learn(distance / frames);
+            }
+        }
+    }
+
+    /// Places what is held between the last picture and `next`, or by the cadence alone.
+    fn settle(&mut self, next: Option<&Stamp>) {
+        let (Some(anchor), Some(last)) = (self.anchor, self.last) else {
+            return;
+        };
+        let held = std::mem::take(&mut self.held);
+        let Some(first) = held.front() else {
+            return;
+        };
+        let cadence = self.distance().map(to_i64);
+        let until = next.and_then(|next| next.time);
+        let room = next.zip(until).map(|(next, until)| {
+            let frames = to_i64(next.index.saturating_sub(last.index)).max(1);
+            (until - last.time) / frames
+        });
+        let room = room.filter(|room| *room > 0);
+        let Some(distance) = cadence.into_iter().chain(room).min() else {
+            // A single one may follow without a known distance.
+            if held
+                .iter()
+                .any(|stamp| stamp.time.is_none() && stamp.frames > 0)
+                && next.is_none()
+            {
+                self.held = held;
+                self.fail();
+                return;
+            }
+            for stamp in &held {
+                self.place(last.time, anchor.source, stamp, false);
+            }
+            return;
+        };
+        let mut wrong: Option<(u64, u64, i64, u64)> = None;
+        for stamp in &held {
+            let is_between = |time: &i64| {
+                let before = self.last.map_or(last.time, |last| last.time);
+                *time > before && until.is_none_or(|until| *time < until)
+            };
+            let by_stream = passed(&anchor.stamp, stamp);
+            let own = stamp.time.filter(|_| stamp.source() == Some(anchor.source));
+            // A pause, as nothing says otherwise.
+            if let Some(time) = own.filter(is_between)
+                && by_stream.is_none()
+                && until.is_some()
+            {
+                self.place(time, anchor.source, stamp, false);
+                continue;
+            }
+            let by_stream = by_stream.map(|passed| anchor.time.saturating_add(passed));
+            let time = by_stream.filter(is_between);
+            let time = time.unwrap_or_else(|| last.expected(stamp.index, distance));
+            if let (Some((captured, _)), Some(_)) = (stamp.capture.time, own) {
+                let placed = stamp.absolute(time, anchor.source);
+                let (captured, placed, begin, frames) =
+                    wrong.unwrap_or((captured, placed, time, 0));
+                wrong = Some((captured, placed, begin, frames + stamp.frames));
+            }
+            self.place(time, anchor.source, stamp, false);
+        }
+        if let Some((captured, placed, begin, frames)) = wrong {
+            let lasted = until.is_some_and(|until| until - begin >= SECOND);
+            self.events.push_back(if lasted && frames > 1 {
+                Event::Excursion {
+                    from: first.absolute(last.time, anchor.source),
+                    to: captured,
+                    frames,
+                }
+            } else {
+                Event::Outliers {
+                    wrong: captured,
+                    placed,
+                    frames,
+                }
+            });
+        }
+    }
+
+    /// Looks again at what is held, one after the other.
+    fn follow_held(&mut self) {
+        for stamp in std::mem::take(&mut self.held) {
+            self.push(stamp);
+        }
+    }
+
+    /// Whether frames of a second have no time and come last.
+    fn is_second_without_time(&self) -> bool {
+        let Some(distance) = self.distance() else {
+            return false;
+        };
+        let without = self.held.iter().rev().take_while(|it| it.time.is_none());
+        let frames: u64 = without.map(|stamp| stamp.frames).sum();
+        frames > 1 && frames.saturating_mul(distance) >= SECOND as u64
+    }
+
+    /// How far apart frames are: the cadence, else the declared rate.
+    fn distance(&self) -> Option<u64> {
+        let measured = self.cadence.median();
+        let declared = self
+            .rate
+            .map(|(numerator, denominator)| (1_000_000 * denominator / numerator.max(1)).max(1));
+        match self.cadence.is_known() {
+            true => measured,
+            false => declared.or(measured),
+        }
+    }
+
+    /// Places a picture whose time is relied on.
+    fn rely_on(&mut self, stamp: &Stamp, time: i64, source: Source, is_after_step: bool) {
+        self.counting_from = self.counting_from.map(|_| (time, stamp.index));
+        self.anchor = Some(Anchor {
+            stamp: *stamp,
+            time,
+            source,
+        });
+        self.place(time, source, stamp, is_after_step);
+    }
+
+    fn place(&mut self, time: i64, source: Source, stamp: &Stamp, is_after_step: bool) {
+        let clock_steps = match source {
+            Source::Clock => stamp.capture.clock_steps,
+            Source::Meta | Source::Start => 0,
+        };
+        let clock_was_set = self.last.is_some_and(|it| it.clock_steps != clock_steps);
+        if let Some(last) = &self.last
+            && !is_after_step
+            && stamp.frames > 0
+            && time > last.time
+        {
+            let frames = stamp.index.saturating_sub(last.index).max(1);
+            self.cadence
+                .learn((time - last.time).unsigned_abs() / frames);
+        }
+        self.placed.push_back(Placed {
+            time: stamp.absolute(time, source),
+            source,
+            is_after_step: is_after_step || clock_was_set,
+            distance: self.distance(),
+        });
+        if stamp.frames > 0 || self.last.is_none() {
+            self.last = Some(Last {
+                time,
+                index: stamp.index,
+                clock_steps,
+            });
+        }
+    }
+
+    /// Gives up: pictures cannot be placed.
+    fn fail(&mut self) {
+        self.has_failed = true;
+        self.held.clear();
+        self.events.push_back(Event::NoRate);
+    }
+}
+
+impl Last {
+    /// The time of a later frame, if all are so far apart.
+    fn expected(&self, index: u64, distance: i64) -> i64 {
+        let frames = to_i64(index.saturating_sub(self.index));
+        self.time.saturating_add(frames.saturating_mul(distance))
+    }
+}
+
+/// How much later a stamp is than one with a capture time by PTS or running time, where the capture
+/// time does not come from these.
+fn passed(from: &Stamp, to: &Stamp) -> Option<i64> {
+    by_stream(from, to).into_iter().flatten().next()
+}
+
+/// How much later a stamp is than one with a capture time by each other time base. Frames of a file all
+/// arrive at once, so that the arrival only shows a pause.
+fn bases(from: &Stamp, to: &Stamp) -> impl Iterator<Item = i64> {
+    let arrival = to.capture.arrival.saturating_sub(from.capture.arrival);
+    let pause = Some(arrival).filter(|pause| *pause > SECOND);
+    by_stream(from, to).into_iter().flatten().chain(pause)
+}
+
+/// The same by PTS, which keeps holes of the stream, and by running time, which grows where streams are
+/// joined.
+fn by_stream(from: &Stamp, to: &Stamp) -> [Option<i64>; 2] {
+    let is_other = [from, to]
+        .into_iter()
+        .all(|stamp| stamp.source().is_none_or(|source| source == Source::Meta));
+    let passed = |from: Option<i64>, to: Option<i64>| Some(to?.saturating_sub(from?));
+    [
+        passed(from.capture.pts, to.capture.pts),
+        passed(from.capture.running_time, to.capture.running_time),
+    ]
+    .map(|passed| passed.filter(|_| is_other))
+}
+
+fn to_i64(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

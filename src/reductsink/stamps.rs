@@ -1,0 +1,114 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! What a buffer says about when its picture was captured. All times are in µs.
+
+/// What a capture time was taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The `GstReferenceTimestampMeta` of the buffer.
+    Meta,
+    /// The property `start` and the running time.
+    Start,
+    /// The pipeline's clock at the running time.
+    Clock,
+}
+
+/// The timestamps of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capture {
+    /// Capture time since the Unix epoch; `None` for a buffer without meta and PTS.
+    pub time: Option<(u64, Source)>,
+    /// Capture time since the Unix epoch, if this is the first picture of a stream without any
+    /// timestamps.
+    pub begin: (u64, Source),
+    /// Sum of the steps of the system clock since the run began. `time` has it if it is from the clock.
+    pub clock_steps: i64,
+    /// Presentation timestamp.
+    pub pts: Option<i64>,
+    /// Running time.
+    pub running_time: Option<i64>,
+    /// Monotonic time of the arrival.
+    pub arrival: i64,
+    /// Time since the Unix epoch of the record that the picture was read from.
+    pub record: Option<u64>,
+}
+
+/// The timestamps of a picture at its place in output order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    pub capture: Capture,
+    /// How many frames come before it in output order.
+    pub index: u64,
+    /// How many frames it has: 0 for what only follows one, more than 1 for several in a buffer.
+    pub frames: u64,
+    /// Capture time in which steps of the system clock do not show; `None` if the buffer has none of
+    /// its own.
+    pub time: Option<i64>,
+}
+
+impl Stamp {
+    /// The stamp of a picture at a place in output order. A capture time that `before` has as well
+    /// says nothing about this picture.
+    pub fn new(capture: Capture, index: u64, frames: u64, before: Option<&Stamp>) -> Self {
+        let is_repeated = before.is_some_and(|before| before.capture.time == capture.time);
+        let time = capture.time.filter(|_| frames > 0 && !is_repeated);
+        Self {
+            capture,
+            index,
+            frames,
+            time: time.map(|(time, source)| steady(time, source, &capture)),
+        }
+    }
+
+    /// What the capture time was taken from.
+    pub fn source(&self) -> Option<Source> {
+        self.time.and(self.capture.time).map(|(_, source)| source)
+    }
+
+    /// The first capture time of a stream without timestamps, without the steps of the system clock.
+    pub fn begin(&self) -> i64 {
+        let (time, source) = self.capture.begin;
+        steady(time, source, &self.capture)
+    }
+
+    /// Returns the record's capture time for a time without the steps of the system clock.
+    pub fn absolute(&self, steady: i64, source: Source) -> u64 {
+        let steps = match source {
+            Source::Clock => self.capture.clock_steps,
+            Source::Meta | Source::Start => 0,
+        };
+        u64::try_from(steady.saturating_add(steps)).unwrap_or(0)
+    }
+}
+
+fn steady(time: u64, source: Source, capture: &Capture) -> i64 {
+    let time = i64::try_from(time).unwrap_or(i64::MAX);
+    match source {
+        Source::Clock => time.saturating_sub(capture.clock_steps),
+        Source::Meta | Source::Start => time,
+    }
+}
+
+#[cfg(test)]
+pub mod testing {
+    use super::*;
+
+    /// The timestamps of a buffer that has a meta and no PTS.
+    pub fn capture(time: u64) -> Capture {
+        Capture {
+            time: Some((time, Source::Meta)),
+            begin: (0, Source::Clock),
+            clock_steps: 0,
+            pts: None,
+            running_time: None,
+            arrival: 0,
+            record: None,
+        }
+    }
+}
