@@ -12,10 +12,9 @@ use gst::prelude::*;
 
 use crate::h264::{ParameterSets, Sps};
 
-/// A field of the caps that differs where the format does. mp4mux takes other caps into the running
-/// file, and one sample too late; a field that it does not know makes it refuse them, so that
-/// splitmuxsink begins another file.
-const EPOCH_FIELD: &str = "reduct-epoch";
+/// A field of the caps that differs where the format does. A file has one format: caps with another
+/// number are refused at the muxer's pad, so that splitmuxsink begins another file.
+pub const EPOCH_FIELD: &str = "reduct-epoch";
 
 /// How the format of an IDR differs from that of the running file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
