@@ -15,7 +15,7 @@ use gst::prelude::*;
 
 use super::CAT;
 use super::cutter::PART_OF_GROUP;
-use super::format::EPOCH_FIELD;
+use super::format::{EPOCH_FIELD, TIMESCALE_FIELD};
 
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
 pub const NO_FILE: &str = "/dev/null";
@@ -53,12 +53,13 @@ impl Children {
                 gst::PadProbeReturn::Ok
             });
             let format = FileFormat::default();
-            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
                 match info.event().map(|event| event.view()) {
                     Some(gst::EventView::Caps(caps)) if !format.accepts(caps.caps()) => {
                         info.flow_res = Err(gst::FlowError::NotNegotiated);
                         return gst::PadProbeReturn::Handled;
                     }
+                    Some(gst::EventView::Caps(caps)) => set_timescale(pad, caps.caps()),
                     Some(gst::EventView::Eos(_)) => format.reset(),
                     _ => {}
                 }
@@ -193,6 +194,17 @@ impl FileFormat {
     fn reset(&self) {
         *self.epoch.lock().unwrap() = None;
     }
+}
+
+/// Sets the time scale of the file that begins with these caps, before mp4mux deals with them.
+fn set_timescale(pad: &gst::Pad, caps: &gst::CapsRef) {
+    let structure = caps.structure(0);
+    let units = structure.and_then(|caps| caps.get::<u32>(TIMESCALE_FIELD).ok());
+    let Some((units, muxer)) = units.zip(pad.parent_element()) else {
+        return;
+    };
+    pad.set_property("trak-timescale", units);
+    muxer.set_property("movie-timescale", units);
 }
 
 /// What only splitmuxsink took for a keyframe is none in the file.
