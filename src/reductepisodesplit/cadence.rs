@@ -16,6 +16,8 @@ use gst::ClockTime;
 const FRAMES: usize = 9;
 /// Distances that are enough to contradict a declared rate.
 const ENOUGH: usize = 3;
+/// The part of a distance by which it may differ from a steady one.
+const STEADY: u64 = 100;
 /// Frames of the declared rate that may lie between two that come.
 const MAX_MULTIPLE: u64 = 4;
 
@@ -54,7 +56,8 @@ impl Cadence {
 
     /// Returns whether the distances are enough to believe or contradict a rate of such frames.
     pub fn can_judge(&self, frame: ClockTime) -> bool {
-        self.distances().len() >= ENOUGH || self.multiple_of(frame) == Some(1)
+        let is_equal = |distance: ClockTime| distance.absdiff(frame) <= frame / STEADY;
+        self.distances().len() >= ENOUGH || self.frame().is_some_and(is_equal)
     }
 
     /// Returns whether the distances are whole numbers of such frames, as far as they are known.
@@ -63,13 +66,22 @@ impl Cadence {
         self.recent.len() < 2 || multiple.is_some_and(|count| (1..=MAX_MULTIPLE).contains(&count))
     }
 
-    /// Returns how many such frames the median distance is, within a fifth of one.
+    /// Returns how many such frames the median distance is: within a fifth of one, as cameras jitter, but
+    /// less where all distances are about the same.
     fn multiple_of(&self, frame: ClockTime) -> Option<u64> {
-        let distance = self.frame()?.nseconds();
-        let frame = frame.nseconds();
+        let distances = self.distances();
+        let (shortest, longest) = (distances.first()?, distances.last()?);
+        let median = self.frame()?;
+        let is_steady =
+            distances.len() >= ENOUGH && longest.saturating_sub(*shortest) <= median / STEADY;
+        let (distance, frame) = (median.nseconds(), frame.nseconds());
         let count = distance.saturating_add(frame / 2).checked_div(frame)?;
         let difference = distance.abs_diff(count.saturating_mul(frame));
-        (difference <= frame / 5).then_some(count)
+        let tolerance = match is_steady {
+            true => distance / STEADY,
+            false => frame / 5,
+        };
+        (difference <= tolerance).then_some(count)
     }
 
     /// Returns all distances, the shortest first.
@@ -112,6 +124,8 @@ mod tests {
         assert!(!cadence(&[0, 80, 160]).contradicts(FRAME));
         assert!(cadence(&[0, 80, 160, 240]).contradicts(FRAME));
         assert!(!cadence(&[0, 43, 78, 124]).contradicts(FRAME));
+        assert!(!cadence(&[0, 35, 75, 106, 145]).contradicts(FRAME));
+        assert!(cadence(&[0, 35, 70, 105, 140]).contradicts(FRAME));
         assert!(cadence(&[0, 40, 80, 120]).contradicts(10_000 * ClockTime::MSECOND));
         assert!(cadence(&[0, 40, 80, 120]).contradicts(ClockTime::from_useconds(11)));
     }
