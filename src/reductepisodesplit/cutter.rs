@@ -428,7 +428,10 @@ impl Cutter {
             return Ok(());
         };
         self.release(None, orders);
-        let units = refresh.into_units();
+        let mut units = refresh.into_units();
+        // Pictures that are shown before the recovery point need what precedes it.
+        let first = units.first().and_then(|again| again.unit.buffer.pts());
+        units.retain(|again| again.unit.buffer.pts() >= first);
         let missed = units.iter().filter(|again| !again.is_kept).count() as u64;
         self.policy.restore(missed);
         self.dropped = self.dropped.saturating_sub(missed);
