@@ -59,7 +59,7 @@ impl Children {
                         info.flow_res = Err(gst::FlowError::NotNegotiated);
                         return gst::PadProbeReturn::Handled;
                     }
-                    Some(gst::EventView::Caps(caps)) => set_timescale(pad, caps.caps()),
+                    Some(gst::EventView::Caps(caps)) => format.set_timescale(pad, caps.caps()),
                     Some(gst::EventView::Eos(_)) => format.reset(),
                     _ => {}
                 }
@@ -172,6 +172,8 @@ impl Children {
 #[derive(Debug, Default)]
 struct FileFormat {
     epoch: Mutex<Option<i32>>,
+    /// The time scale of the movie that was set here, 0 for none.
+    movie_timescale: Mutex<u32>,
 }
 
 impl FileFormat {
@@ -190,21 +192,30 @@ impl FileFormat {
         }
     }
 
+    /// Sets the time scale of the file that begins with these caps, before mp4mux deals with them.
+    fn set_timescale(&self, pad: &gst::Pad, caps: &gst::CapsRef) {
+        let structure = caps.structure(0);
+        let units = structure.and_then(|caps| caps.get::<u32>(TIMESCALE_FIELD).ok());
+        let Some((units, muxer)) = units.zip(pad.parent_element()) else {
+            return;
+        };
+        pad.set_property("trak-timescale", units);
+        let is_own = {
+            let mut own = self.movie_timescale.lock().unwrap();
+            let is_own = muxer.property::<u32>("movie-timescale") == *own;
+            *own = if is_own { units } else { 0 };
+            is_own
+        };
+        // Another one is that of the property muxer-properties.
+        if is_own {
+            muxer.set_property("movie-timescale", units);
+        }
+    }
+
     /// Ends the file.
     fn reset(&self) {
         *self.epoch.lock().unwrap() = None;
     }
-}
-
-/// Sets the time scale of the file that begins with these caps, before mp4mux deals with them.
-fn set_timescale(pad: &gst::Pad, caps: &gst::CapsRef) {
-    let structure = caps.structure(0);
-    let units = structure.and_then(|caps| caps.get::<u32>(TIMESCALE_FIELD).ok());
-    let Some((units, muxer)) = units.zip(pad.parent_element()) else {
-        return;
-    };
-    pad.set_property("trak-timescale", units);
-    muxer.set_property("movie-timescale", units);
 }
 
 /// What only splitmuxsink took for a keyframe is none in the file.

@@ -367,13 +367,14 @@ impl ReductEpisodeSplit {
                 return;
             }
         };
-        if !hides {
+        if !hides && !self.has_shown_hidden.swap(true, Ordering::SeqCst) {
             gst::element_imp_warning!(
                 self,
                 gst::StreamError::Mux,
                 (
                     "{name} also shows what only a decoder needs, {} access units: with these \
-                     muxer-properties it has no room for an edit list",
+                     muxer-properties it has no room for an edit list. So may later files, as the \
+                     field hidden of their messages says",
                     episode.hidden
                 )
             );
@@ -549,6 +550,7 @@ impl ReductEpisodeSplit {
     /// Prepares a run: checked settings and a cutter without a past.
     pub(super) fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
         self.failed.store(false, Ordering::SeqCst);
+        self.has_shown_hidden.store(false, Ordering::SeqCst);
         *self.eos.lock().unwrap() = None;
         if self.has_run.swap(false, Ordering::SeqCst) {
             // splitmuxsink keeps something of its last stream in READY.
