@@ -573,20 +573,17 @@ fn assert_one_file(first: &Stream, second: &Stream, level: u8) {
 #[test]
 fn parameter_sets_that_mean_the_same_are_no_other_format() {
     let stream = Stream::example();
-    let changes: [fn(&[u8]) -> Vec<u8>; 2] = [
-        |nal| match nal_type(nal) {
-            7 | 8 => [&[nal[0] & 0x1f | 0x20], &nal[1..]].concat(),
-            _ => nal.to_vec(),
-        },
-        |nal| match nal_type(nal) {
-            7 | 8 => [nal, &[0, 0, 0]].concat(),
-            _ => nal.to_vec(),
-        },
-    ];
+    let with_nal_ref_idc = |nal: &[u8]| match nal_type(nal) {
+        7 | 8 => [&[nal[0] & 0x1f | 0x20], &nal[1..]].concat(),
+        _ => nal.to_vec(),
+    };
+    let with_zeros = |nal: &[u8]| match nal_type(nal) {
+        7 | 8 => [nal, &[0, 0, 0]].concat(),
+        _ => nal.to_vec(),
+    };
     let level = stream.units[0][7];
-    for change in changes {
-        assert_one_file(&stream, &stream.map_nals(change), level);
-    }
+    assert_one_file(&stream, &stream.map_nals(with_nal_ref_idc), level);
+    assert_one_file(&stream, &stream.map_nals(with_zeros), level);
     // PPS before SPS.
     let swapped = stream.map_units(|_, unit| {
         let nals = common::stream::nal_ranges(unit)
