@@ -310,6 +310,7 @@ fn an_episode_is_told_with_these_fields() {
         fields.sort_unstable();
         let mut expected = vec![
             ("bytes", "guint64"),
+            ("corrupted", "guint64"),
             ("dropped", "guint64"),
             ("duration", "guint64"),
             ("frames", "guint64"),

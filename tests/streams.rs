@@ -524,7 +524,9 @@ fn export_at_recovery_points(bucket: &str, source: &str, limit: &str) -> Export 
     );
     for episode in &export.episodes {
         let file = mp4::probe(&episode.location);
-        line::check_spacing(episode, &file, (30, 1));
+        if episode.hidden == 0 {
+            line::check_spacing(episode, &file, (30, 1));
+        }
         assert!(file.packets[0].key, "{episode:?}");
         assert_eq!(mp4::decode(&episode.location).complaints, "", "{episode:?}");
     }
@@ -624,11 +626,16 @@ fn intra_refresh_can_begin_an_episode() {
     });
     let bucket = line::record(&unit_records(), &stream);
     let export = export_at_recovery_points(&bucket, "", ALMOST_A_SECOND);
-    assert_eq!(export.summary(), [(30, "duration"), (30, "eos")]);
+    // Pictures are right eight frames after a recovery point. Until then the first file shows them.
+    assert_eq!(export.summary(), [(38, "duration"), (22, "eos")]);
+    let hidden: Vec<_> = export
+        .episodes
+        .iter()
+        .map(|episode| episode.hidden)
+        .collect();
+    assert_eq!(hidden, [0, 8]);
     assert_eq!(export.splitter_stat("dropped"), 0);
-    let source = mp4::stream_checksums(&stream);
-    // A decoder shows nothing until pictures are right, which takes eight frames.
-    assert_eq!(export.pictures(), [&source[..30], &source[38..]].concat());
+    assert_eq!(export.pictures(), mp4::stream_checksums(&stream));
 }
 
 #[test]

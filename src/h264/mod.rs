@@ -46,7 +46,7 @@ pub use damage::Damage;
 pub use frame_numbering::{FrameNumber, FrameNumbering, Succession};
 pub use keyframe::{Pictures, ends_with_lead, pictures};
 pub use output_order::{MAX_REORDERING, OutputOrder, ReorderDepth, TooDeep};
-pub use parameter_sets::ParameterSets;
+pub use parameter_sets::{ParameterSets, SetsDifference, referred_pps};
 pub use picture_order::PictureOrder;
 pub use sps::{Colour, Reordering, Sps, VuiFrameRate};
 
@@ -66,6 +66,8 @@ pub mod nal_type {
     pub const SPS: u8 = 7;
     /// Picture parameter set.
     pub const PPS: u8 = 8;
+    /// Sequence parameter set extension.
+    pub const SPS_EXTENSION: u8 = 13;
     /// End of sequence.
     pub const END_OF_SEQUENCE: u8 = 10;
     /// End of stream.

@@ -8,7 +8,7 @@
 
 //! The parameter sets of a stream, and the record that MP4 keeps of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use h264_reader::rbsp::BitRead;
 
@@ -16,11 +16,33 @@ use super::pps::Pps;
 use super::sps::{Broken, Sps};
 use super::{bits, nal_type, nal_unit_type};
 
-/// Sequence and picture parameter sets by their ids, as NAL units.
+/// Sequence and picture parameter sets by their ids, as NAL units without trailing zeros.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ParameterSets {
     sequence: BTreeMap<u32, Vec<u8>>,
+    /// Sequence parameter set extensions, by the ids of their SPSs.
+    extension: BTreeMap<u32, Vec<u8>>,
     picture: BTreeMap<u32, Vec<u8>>,
+}
+
+/// What pictures that refer to a PPS are decoded with. Sets that cannot be parsed are compared byte by
+/// byte.
+#[derive(Debug, PartialEq, Eq)]
+struct Meaning {
+    sequence: Option<SequenceMeaning>,
+    extension: Option<Vec<u8>>,
+    picture: Result<Pps, Vec<u8>>,
+}
+
+type SequenceMeaning = Result<Sps, Vec<u8>>;
+
+/// How parameter sets differ from those of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetsDifference {
+    /// The file can have them all, if it does not already.
+    Compatible,
+    /// Pictures would be decoded in another way than the file says.
+    Incompatible,
 }
 
 impl ParameterSets {
@@ -39,7 +61,16 @@ impl ParameterSets {
         // The three bits before the number of SPSs are reserved.
         let rest = sets.read(count & 0x1f, rest)?;
         let (&count, rest) = rest.split_first()?;
-        sets.read(count, rest)?;
+        let rest = sets.read(count, rest)?;
+        // Writers leave out the fields of High profiles, or the extensions at their end.
+        if has_high_fields(record[1])
+            && let Some((&[_, _, _, count], rest)) = rest.split_first_chunk()
+        {
+            let mut with_extensions = sets.clone();
+            if with_extensions.read(count, rest).is_some() {
+                return Some(with_extensions);
+            }
+        }
         Some(sets)
     }
 
@@ -57,12 +88,15 @@ impl ParameterSets {
     /// Takes over a parameter set, which replaces that with its id. Passes over any other NAL unit,
     /// and over one that is too long for the record.
     pub fn put(&mut self, nal: &[u8]) {
+        let end = nal.iter().rposition(|byte| *byte != 0);
+        let nal = &nal[..end.map_or(0, |last| last + 1)];
         let Some(&header) = nal.first().filter(|_| u16::try_from(nal.len()).is_ok()) else {
             return;
         };
         match nal_unit_type(header) {
             // The id follows profile_idc, the constraint flags and level_idc.
             nal_type::SPS => put(&mut self.sequence, id(nal, 24), nal),
+            nal_type::SPS_EXTENSION => put(&mut self.extension, id(nal, 0), nal),
             nal_type::PPS => put(&mut self.picture, id(nal, 0), nal),
             _ => {}
         }
@@ -70,7 +104,7 @@ impl ParameterSets {
 
     /// Whether there is no set.
     pub fn is_empty(&self) -> bool {
-        self.sequence.is_empty() && self.picture.is_empty()
+        self.sequence.is_empty() && self.extension.is_empty() && self.picture.is_empty()
     }
 
     /// Whether there is a PPS and the SPS that it refers to.
@@ -86,6 +120,9 @@ impl ParameterSets {
         for (id, nal) in older.sequence {
             self.sequence.entry(id).or_insert(nal);
         }
+        for (id, nal) in older.extension {
+            self.extension.entry(id).or_insert(nal);
+        }
         for (id, nal) in older.picture {
             self.picture.entry(id).or_insert(nal);
         }
@@ -98,6 +135,9 @@ impl ParameterSets {
             .sequence
             .retain(|id, _| !other.sequence.contains_key(id));
         missing
+            .extension
+            .retain(|id, _| !other.sequence.contains_key(id) && !other.extension.contains_key(id));
+        missing
             .picture
             .retain(|id, _| !other.picture.contains_key(id));
         missing
@@ -105,8 +145,8 @@ impl ParameterSets {
 
     /// All sets.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let sets = self.sequence.values().chain(self.picture.values());
-        sets.map(Vec::as_slice)
+        let sequence = self.sequence.values().chain(self.extension.values());
+        sequence.chain(self.picture.values()).map(Vec::as_slice)
     }
 
     /// The SPS with this id.
@@ -114,18 +154,78 @@ impl ParameterSets {
         self.sequence.get(&id.into()).map(Vec::as_slice)
     }
 
-    /// Whether these sets are `older` and nothing but sets with other ids.
-    pub fn extends(&self, older: &Self) -> bool {
-        let has =
-            |sets: &BTreeMap<u32, Vec<u8>>, id: &u32, nal: &Vec<u8>| sets.get(id) == Some(nal);
-        older
-            .sequence
+    /// Compares the sets of a file, whose pictures refer to the PPSs `used`, with `next`, those of a
+    /// keyframe that refers to the PPS `pps_id`. Sets that no picture of the file uses do not matter.
+    pub fn difference(&self, used: &BTreeSet<u8>, next: &Self, pps_id: u8) -> SetsDifference {
+        let differs = |id: &u32| self.meaning(*id) != next.meaning(*id);
+        let redefined = next
+            .picture
+            .keys()
+            .filter(|id| u8::try_from(**id).is_ok_and(|id| used.contains(&id)))
+            .any(differs);
+        // All pictures of a file are decoded with one SPS, so that its size holds for all of them.
+        let mut active = used
             .iter()
-            .all(|(id, nal)| has(&self.sequence, id, nal))
-            && older
-                .picture
-                .iter()
-                .all(|(id, nal)| has(&self.picture, id, nal))
+            .filter_map(|id| self.meaning((*id).into())?.sequence);
+        let next_active = next
+            .meaning(pps_id.into())
+            .and_then(|meaning| meaning.sequence);
+        if redefined || active.any(|active| Some(active) != next_active) {
+            SetsDifference::Incompatible
+        } else {
+            SetsDifference::Compatible
+        }
+    }
+
+    /// Takes over what a file lacks of `newer`: sets with other ids, those of ids that none of its
+    /// pictures uses, and SPSs that differ by a higher level only.
+    pub fn absorb(&mut self, used: &BTreeSet<u8>, newer: &Self) {
+        let used_sequences: BTreeSet<u32> = used
+            .iter()
+            .filter_map(|id| self.parsed_pps((*id).into()))
+            .map(|pps| pps.sps_id.into())
+            .collect();
+        for (id, nal) in &newer.picture {
+            if u8::try_from(*id).is_ok_and(|id| !used.contains(&id)) {
+                self.picture.insert(*id, nal.clone());
+            }
+        }
+        for (id, nal) in &newer.sequence {
+            let is_used = used_sequences.contains(id);
+            match self.sequence.get(id) {
+                Some(own) if is_used && !has_higher_level(nal, own) => {}
+                _ => {
+                    self.sequence.insert(*id, nal.clone());
+                }
+            }
+        }
+        for (id, nal) in &newer.extension {
+            if !used_sequences.contains(id) {
+                self.extension.insert(*id, nal.clone());
+            }
+        }
+    }
+
+    fn parsed_pps(&self, id: u32) -> Option<Pps> {
+        Pps::parse(self.picture.get(&id)?).ok()
+    }
+
+    /// Returns what a picture that refers to the PPS `id` is decoded with, if there is one.
+    fn meaning(&self, id: u32) -> Option<Meaning> {
+        let picture = self.picture.get(&id)?;
+        // Bytes without nal_ref_idc, of which all values but 0 mean the same (7.4.1).
+        let raw = |nal: &Vec<u8>| nal.get(1..).unwrap_or_default().to_vec();
+        let pps = Pps::parse(picture).map_err(|_| raw(picture));
+        let sps_id = pps.as_ref().ok().map(|pps| u32::from(pps.sps_id));
+        let sequence = sps_id.and_then(|id| self.sequence.get(&id));
+        Some(Meaning {
+            sequence: sequence.map(|nal| {
+                let sps = Sps::parse(nal).map_err(|_| raw(nal));
+                sps.map(|sps| sps.meaning())
+            }),
+            extension: sps_id.and_then(|id| self.extension.get(&id)).map(raw),
+            picture: pps.map(|pps| pps.meaning()),
+        })
     }
 
     /// The sets with start codes (Annex B).
@@ -135,21 +235,65 @@ impl ParameterSets {
             .collect()
     }
 
-    /// The sets as an `AVCDecoderConfigurationRecord` with lengths of four bytes, without its
-    /// optional fields, and with profile and level of the SPS `sps_id`; `None` without that or a PPS.
+    /// Returns the sets as an `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15, 5.3.3.1.2) with
+    /// lengths of four bytes, and with the profile of the SPS `sps_id` and the highest level of that
+    /// profile; `None` without that SPS or a PPS.
     pub fn to_configuration(&self, sps_id: u8) -> Option<Vec<u8>> {
         let first = self.sps(sps_id).filter(|sps| sps.len() >= 4)?;
         if self.picture.is_empty() {
             return None;
         }
-        let mut record = vec![1, first[1], first[2], first[3], 0xff];
+        let profile = first[1];
+        let parsed = self
+            .sequence
+            .values()
+            .filter(|nal| nal.get(1) == Some(&profile));
+        let parsed = parsed.filter_map(|nal| Some((nal, Sps::parse(nal).ok()?)));
+        let highest = parsed.max_by_key(|(_, sps)| sps.level_rank());
+        let highest = highest.map_or(first, |(nal, _)| nal);
+        let mut record = vec![1, profile, highest[2], highest[3], 0xff];
         // There is one id more than the numbers of sets can count.
         record.push(0xe0 | u8::try_from(self.sequence.len()).unwrap_or(31).min(31));
         write(&mut record, self.sequence.values().take(31))?;
         record.push(u8::try_from(self.picture.len()).unwrap_or(u8::MAX));
         write(&mut record, self.picture.values().take(u8::MAX.into()))?;
+        if has_high_fields(profile)
+            && let Ok(sps) = Sps::parse(first)
+        {
+            let [luma, chroma] = sps.bit_depths_minus8.map(|depth| depth as u8 & 7);
+            record.extend([
+                0xfc | sps.chroma_format_idc as u8,
+                0xf8 | luma,
+                0xf8 | chroma,
+                u8::try_from(self.extension.len()).unwrap_or(u8::MAX),
+            ]);
+            write(&mut record, self.extension.values().take(u8::MAX.into()))?;
+        }
         Some(record)
     }
+}
+
+/// Whether an `AVCDecoderConfigurationRecord` of this profile says the chroma format and the bit depths.
+fn has_high_fields(profile_idc: u8) -> bool {
+    !matches!(profile_idc, 66 | 77 | 88)
+}
+
+/// Whether `nal` is an SPS that means the same as `other`, with a higher level.
+fn has_higher_level(nal: &[u8], other: &[u8]) -> bool {
+    match (Sps::parse(nal), Sps::parse(other)) {
+        (Ok(sps), Ok(other)) => {
+            sps.level_rank() > other.level_rank() && sps.meaning() == other.meaning()
+        }
+        _ => false,
+    }
+}
+
+/// Returns the id of the PPS that a slice, or slice data partition A, refers to.
+pub fn referred_pps(nal: &[u8]) -> Option<u8> {
+    let r = &mut bits(nal);
+    r.read_ue("first_mb_in_slice").ok()?;
+    r.read_ue("slice_type").ok()?;
+    u8::try_from(r.read_ue("pic_parameter_set_id").ok()?).ok()
 }
 
 /// The contents of parameter sets, as far as slices need them, by their ids.

@@ -21,8 +21,8 @@ use super::testing::{
     slice, sps,
 };
 use super::{
-    AccessUnit, AccessUnitSplitter, Aligner, Damage, Integrity, ParameterSets, PictureOrder, avc,
-    between_nal_units, nal_units,
+    AccessUnit, AccessUnitSplitter, Aligner, Damage, Integrity, ParameterSets, PictureOrder, Sps,
+    avc, between_nal_units, nal_units,
 };
 
 /// A frame, or a pair of fields, and what goes with it.
@@ -734,7 +734,9 @@ proptest! {
         }
         if let Some(record) = sets.to_configuration(0) {
             prop_assert_eq!(&ParameterSets::from_configuration(&record), &sets);
-            let cut = ParameterSets::from_configuration(&record[..cut.index(record.len())]);
+            // The fields of High profiles at its end may be missing.
+            let sets_end = record.len() - usize::from(has_high_fields(&sets)) * 4;
+            let cut = ParameterSets::from_configuration(&record[..cut.index(sets_end)]);
             prop_assert!(cut.is_empty());
         }
         let mut again = ParameterSets::default();
@@ -742,4 +744,10 @@ proptest! {
         nal_units(&stream).for_each(|nal| again.put(&stream[nal.bytes]));
         prop_assert_eq!(again, sets);
     }
+}
+
+/// Whether the record of these sets, with the SPS 0, says the chroma format.
+fn has_high_fields(sets: &ParameterSets) -> bool {
+    sets.sps(0)
+        .is_some_and(|sps| !matches!(sps[1], 66 | 77 | 88) && Sps::parse(sps).is_ok())
 }

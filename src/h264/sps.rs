@@ -22,8 +22,14 @@ pub struct Sps {
     profile_idc: u8,
     constraint_flags: u8,
     level_idc: u8,
-    chroma_format_idc: u32,
+    pub chroma_format_idc: u32,
     pub separate_colour_planes: bool,
+    /// `bit_depth_luma_minus8` and `bit_depth_chroma_minus8`.
+    pub bit_depths_minus8: [u32; 2],
+    /// `qpprime_y_zero_transform_bypass_flag`.
+    transform_bypass: bool,
+    /// `seq_scaling_list`, each `None` where the fall-back rule holds; empty without a matrix.
+    scaling_lists: Vec<Option<Vec<u8>>>,
     /// Bits of `frame_num`.
     pub frame_num_bits: u32,
     pub picture_order: PictureOrderType,
@@ -32,6 +38,10 @@ pub struct Sps {
     pub frame_num_gaps_allowed: bool,
     /// All pictures are frames of frame macroblocks: nothing is interlaced.
     pub frame_mbs_only: bool,
+    mb_adaptive_frame_field: bool,
+    direct_8x8_inference: bool,
+    /// Offsets in crop units: left, right, top, bottom.
+    crop: [u32; 4],
     /// Size of the picture that is shown, in pixels.
     pub width: u32,
     pub height: u32,
@@ -63,7 +73,13 @@ pub struct Vui {
     pub pixel_aspect_ratio: Option<(u16, u16)>,
     pub colour: Option<Colour>,
     pub frame_rate: Option<VuiFrameRate>,
+    overscan_appropriate: Option<bool>,
+    /// `video_format` and `video_full_range_flag`.
+    video_signal: Option<(u8, bool)>,
+    /// `chroma_sample_loc_type` of both fields.
+    chroma_location: Option<[u32; 2]>,
     max_num_reorder_frames: Option<u32>,
+    max_dec_frame_buffering: Option<u32>,
 }
 
 /// Colour description (ITU-T H.273 code points).
@@ -126,20 +142,25 @@ impl Sps {
         let id = at_most(r.read_ue("seq_parameter_set_id")?, 31)? as u8;
         let mut chroma_format_idc = 1;
         let mut separate_colour_planes = false;
+        let mut bit_depths_minus8 = [0; 2];
+        let mut transform_bypass = false;
+        let mut scaling_lists = Vec::new();
         if has_chroma_format(profile_idc) {
             chroma_format_idc = at_most(r.read_ue("chroma_format_idc")?, 3)?;
             if chroma_format_idc == 3 {
                 separate_colour_planes = r.read_bit("separate_colour_plane_flag")?;
             }
-            r.read_ue("bit_depth_luma_minus8")?;
-            r.read_ue("bit_depth_chroma_minus8")?;
-            r.read_bit("qpprime_y_zero_transform_bypass_flag")?;
+            bit_depths_minus8[0] = r.read_ue("bit_depth_luma_minus8")?;
+            bit_depths_minus8[1] = r.read_ue("bit_depth_chroma_minus8")?;
+            transform_bypass = r.read_bit("qpprime_y_zero_transform_bypass_flag")?;
             if r.read_bit("seq_scaling_matrix_present_flag")? {
                 let lists = if chroma_format_idc == 3 { 12 } else { 8 };
                 for list in 0..lists {
-                    if r.read_bit("seq_scaling_list_present_flag")? {
-                        skip_scaling_list(r, if list < 6 { 16 } else { 64 })?;
-                    }
+                    scaling_lists.push(if r.read_bit("seq_scaling_list_present_flag")? {
+                        Some(read_scaling_list(r, if list < 6 { 16 } else { 64 })?)
+                    } else {
+                        None
+                    });
                 }
             }
         }
@@ -152,10 +173,9 @@ impl Sps {
         let height_in_map_units =
             1 + at_most(r.read_ue("pic_height_in_map_units_minus1")?, 0xffff)?;
         let frame_mbs_only = r.read_bit("frame_mbs_only_flag")?;
-        if !frame_mbs_only {
-            r.read_bit("mb_adaptive_frame_field_flag")?;
-        }
-        r.read_bit("direct_8x8_inference_flag")?;
+        let mb_adaptive_frame_field =
+            !frame_mbs_only && r.read_bit("mb_adaptive_frame_field_flag")?;
+        let direct_8x8_inference = r.read_bit("direct_8x8_inference_flag")?;
         let mut crop = [0; 4];
         if r.read_bit("frame_cropping_flag")? {
             for offset in &mut crop {
@@ -191,16 +211,60 @@ impl Sps {
             level_idc,
             chroma_format_idc,
             separate_colour_planes,
+            bit_depths_minus8,
+            transform_bypass,
+            scaling_lists,
             frame_num_bits,
             picture_order,
             max_num_ref_frames,
             frame_num_gaps_allowed,
             frame_mbs_only,
+            mb_adaptive_frame_field,
+            direct_8x8_inference,
+            crop,
             width: shown(width_in_mbs, unit_x, crop[0], crop[1]),
             height: shown(height_in_mbs, unit_y, crop[2], crop[3]),
             macroblocks: u64::from(width_in_mbs) * u64::from(height_in_mbs),
             vui: Vui::read(r),
         })
+    }
+
+    /// Returns the set without what changes no decoded picture: its id, the level, and of the VUI the
+    /// timing; what a value says that is the same as none is `None`.
+    pub fn meaning(&self) -> Self {
+        let mut meaning = self.clone();
+        meaning.id = 0;
+        meaning.level_idc = 0;
+        if has_level_1b_by_flag(self.profile_idc) {
+            meaning.constraint_flags &= !CONSTRAINT_SET3;
+        }
+        let vui = &mut meaning.vui;
+        vui.frame_rate = None;
+        vui.pixel_aspect_ratio = vui
+            .pixel_aspect_ratio
+            .filter(|(width, height)| width != height);
+        vui.video_signal = vui
+            .video_signal
+            .filter(|signal| *signal != (UNSPECIFIED_FORMAT, false));
+        let is_specified = |colour: &Colour| {
+            [colour.primaries, colour.transfer, colour.matrix] != [UNSPECIFIED; 3]
+        };
+        vui.colour = vui.colour.filter(is_specified);
+        vui.chroma_location = vui.chroma_location.filter(|location| *location != [0; 2]);
+        meaning
+    }
+
+    /// Returns the level as a number that grows with it, level 1b between 1 and 1.1.
+    pub fn level_rank(&self) -> u32 {
+        let is_1b = self.level_idc == 9
+            || self.level_idc == 11
+                && has_level_1b_by_flag(self.profile_idc)
+                && self.constraint_flags & CONSTRAINT_SET3 != 0;
+        if is_1b {
+            105
+        } else {
+            u32::from(self.level_idc) * 10
+        }
     }
 
     /// `ChromaArrayType`: whether and how slices have chroma samples.
@@ -219,7 +283,7 @@ impl Sps {
             frames,
             declared: true,
         };
-        let has_constraint_set3 = self.constraint_flags & 0x10 != 0;
+        let has_constraint_set3 = self.constraint_flags & CONSTRAINT_SET3 != 0;
         let intra_only = matches!(self.profile_idc, 44 | 86 | 100 | 110 | 122 | 244);
         if self.picture_order == PictureOrderType::DecodingOrder
             || (intra_only && has_constraint_set3)
@@ -238,7 +302,7 @@ impl Sps {
     /// `MaxDpbFrames` (A.3.1, Table A-1). Streams exceed their level, but have to keep their own
     /// reference frames.
     fn max_dpb_frames(&self) -> usize {
-        let has_constraint_set3 = self.constraint_flags & 0x10 != 0;
+        let has_constraint_set3 = self.constraint_flags & CONSTRAINT_SET3 != 0;
         let max_dpb_macroblocks: u64 = match self.level_idc {
             11 if has_constraint_set3 && matches!(self.profile_idc, 66 | 77 | 88) => 396,
             9 | 10 => 396,
@@ -257,6 +321,14 @@ impl Sps {
         let frames = (max_dpb_macroblocks / self.macroblocks) as u32;
         frames.max(self.max_num_ref_frames).min(MAX_DPB_FRAMES) as usize
     }
+}
+
+/// `constraint_set3_flag` among the flags that follow the profile.
+const CONSTRAINT_SET3: u8 = 0x10;
+
+/// Whether `constraint_set3_flag` makes level 1.1 level 1b (A.3.1).
+fn has_level_1b_by_flag(profile_idc: u8) -> bool {
+    matches!(profile_idc, 66 | 77 | 88)
 }
 
 /// No decoder has more frames in its decoded picture buffer (A.3.1).
@@ -312,11 +384,12 @@ impl Vui {
             self.pixel_aspect_ratio = Some(ratio).filter(|ratio| ratio.0 > 0 && ratio.1 > 0);
         }
         if r.read_bit("overscan_info_present_flag")? {
-            r.read_bit("overscan_appropriate_flag")?;
+            self.overscan_appropriate = Some(r.read_bit("overscan_appropriate_flag")?);
         }
         if r.read_bit("video_signal_type_present_flag")? {
-            r.skip(3, "video_format")?;
+            let video_format = r.read::<3, u8>("video_format")?;
             let full_range = r.read_bit("video_full_range_flag")?;
+            self.video_signal = Some((video_format, full_range));
             if r.read_bit("colour_description_present_flag")? {
                 self.colour = Some(Colour {
                     full_range,
@@ -327,8 +400,10 @@ impl Vui {
             }
         }
         if r.read_bit("chroma_loc_info_present_flag")? {
-            r.read_ue("chroma_sample_loc_type_top_field")?;
-            r.read_ue("chroma_sample_loc_type_bottom_field")?;
+            self.chroma_location = Some([
+                r.read_ue("chroma_sample_loc_type_top_field")?,
+                r.read_ue("chroma_sample_loc_type_bottom_field")?,
+            ]);
         }
         if r.read_bit("timing_info_present_flag")? {
             let units_in_tick = r.read::<32, u32>("num_units_in_tick")?;
@@ -362,10 +437,16 @@ impl Vui {
                 r.read_ue(name)?;
             }
             self.max_num_reorder_frames = Some(r.read_ue("max_num_reorder_frames")?);
+            self.max_dec_frame_buffering = Some(r.read_ue("max_dec_frame_buffering")?);
         }
         Ok(())
     }
 }
+
+/// `video_format` that says nothing (Table E-2).
+const UNSPECIFIED_FORMAT: u8 = 5;
+/// Colour code point that says nothing (Tables E-3 to E-5).
+const UNSPECIFIED: u8 = 2;
 
 /// `aspect_ratio_idc` with which the ratio itself follows.
 const EXTENDED_SAR: u8 = 255;
@@ -395,21 +476,27 @@ const PIXEL_ASPECT_RATIOS: [(u16, u16); 17] = [
 fn has_chroma_format(profile_idc: u8) -> bool {
     matches!(
         profile_idc,
-        100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135
+        // 144 is High 4:4:4 of the edition of 2003, which later ones replace by 244.
+        100 | 110 | 122 | 144 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135
     )
 }
 
-fn skip_scaling_list(r: &mut impl BitRead, size: usize) -> Result<(), Broken> {
-    let mut last = 8;
-    for _ in 0..size {
+/// Reads a scaling list (7.3.2.1.1.1). It is empty where the default one holds.
+fn read_scaling_list(r: &mut impl BitRead, size: usize) -> Result<Vec<u8>, Broken> {
+    let mut list = Vec::with_capacity(size);
+    let mut last = 8u8;
+    while list.len() < size {
         let delta = r.read_se("delta_scale")?;
-        let next = (last + i64::from(delta)).rem_euclid(256);
+        let next = (i64::from(last) + i64::from(delta)).rem_euclid(256) as u8;
         if next == 0 {
+            let rest = if list.is_empty() { 0 } else { size };
+            list.resize(rest, last);
             break;
         }
+        list.push(next);
         last = next;
     }
-    Ok(())
+    Ok(list)
 }
 
 fn skip_hrd(r: &mut impl BitRead) -> Result<(), Broken> {

@@ -8,11 +8,14 @@
 
 //! The elements inside the bin: `splitmuxsink`, with `mp4mux` in it.
 
+use std::sync::Mutex;
+
 use gst::glib;
 use gst::prelude::*;
 
 use super::CAT;
 use super::cutter::PART_OF_GROUP;
+use super::format::{EPOCH_FIELD, TIMESCALE_FIELD};
 
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
 pub const NO_FILE: &str = "/dev/null";
@@ -46,6 +49,19 @@ impl Children {
             pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
                 if let Some(buffer) = info.buffer_mut() {
                     restore_delta_unit(buffer);
+                }
+                gst::PadProbeReturn::Ok
+            });
+            let format = FileFormat::default();
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+                match info.event().map(|event| event.view()) {
+                    Some(gst::EventView::Caps(caps)) if !format.accepts(caps.caps()) => {
+                        info.flow_res = Err(gst::FlowError::NotNegotiated);
+                        return gst::PadProbeReturn::Handled;
+                    }
+                    Some(gst::EventView::Caps(caps)) => format.set_timescale(pad, caps.caps()),
+                    Some(gst::EventView::Eos(_)) => format.reset(),
+                    _ => {}
                 }
                 gst::PadProbeReturn::Ok
             });
@@ -145,6 +161,60 @@ impl Children {
             self.muxer.set_property_from_value(name, &value);
         }
         Ok(())
+    }
+}
+
+/// The format of the file that a muxer writes.
+///
+/// mp4mux compares caps with those that its own thread has dealt with. While the first ones are still
+/// queued it accepts any others, and the last sample of the file gets their sample description. Refused
+/// caps make splitmuxsink end the file.
+#[derive(Debug, Default)]
+struct FileFormat {
+    epoch: Mutex<Option<i32>>,
+    /// The time scale of the movie that was set here, 0 for none.
+    movie_timescale: Mutex<u32>,
+}
+
+impl FileFormat {
+    /// Returns whether the file can have samples of this format. The first format is that of the file.
+    fn accepts(&self, caps: &gst::CapsRef) -> bool {
+        let epoch = caps
+            .structure(0)
+            .and_then(|caps| caps.get::<i32>(EPOCH_FIELD).ok());
+        let mut current = self.epoch.lock().unwrap();
+        match *current {
+            Some(current) => epoch == Some(current),
+            None => {
+                *current = epoch;
+                true
+            }
+        }
+    }
+
+    /// Sets the time scale of the file that begins with these caps, before mp4mux deals with them.
+    fn set_timescale(&self, pad: &gst::Pad, caps: &gst::CapsRef) {
+        let structure = caps.structure(0);
+        let units = structure.and_then(|caps| caps.get::<u32>(TIMESCALE_FIELD).ok());
+        let Some((units, muxer)) = units.zip(pad.parent_element()) else {
+            return;
+        };
+        pad.set_property("trak-timescale", units);
+        let is_own = {
+            let mut own = self.movie_timescale.lock().unwrap();
+            let is_own = muxer.property::<u32>("movie-timescale") == *own;
+            *own = if is_own { units } else { 0 };
+            is_own
+        };
+        // Another one is that of the property muxer-properties.
+        if is_own {
+            muxer.set_property("movie-timescale", units);
+        }
+    }
+
+    /// Ends the file.
+    fn reset(&self) {
+        *self.epoch.lock().unwrap() = None;
     }
 }
 

@@ -13,12 +13,16 @@
 
 use gst::prelude::*;
 
+use super::cadence::Cadence;
 use super::files::Files;
-use super::format::{Difference, Formats};
+use super::format::Formats;
 use super::intake::{Intake, Unit};
 use super::location::{LocationError, Pattern};
-use super::policy::{self, Change, Config, Entry, Policy, Verdict};
-use super::{CAT, SplitMode};
+use super::moov::Description;
+use super::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
+use super::refresh::Refresh;
+use super::ticks::Timescale;
+use super::{CAT, KeyframeMode, SplitMode};
 use crate::{capture_time, pause_event};
 
 /// What the bin has to do, in order.
@@ -35,8 +39,10 @@ pub enum Order {
         running_time: gst::ClockTime,
         dropped: u64,
     },
-    /// Tell that recovery points could end episodes.
-    WarnOfRecoveryPoints,
+    /// Warn that episodes could end in another keyframe mode.
+    WarnOfKeyframeMode(KeyframeMode),
+    /// Fail, as two access units of a group are further apart than a file can count.
+    FailAtDistance(gst::ClockTime),
 }
 
 /// Bytes of a group of pictures after which it goes on in parts: splitmuxsink keeps groups in
@@ -61,23 +67,63 @@ pub struct Cutter {
     next_segment: Option<gst::Event>,
     /// By how much running time is later than upstream, for what is not shown.
     delay: gst::ClockTime,
+    /// Counts segments, and refreshes that are pushed again.
+    segment_number: u64,
     /// Before the first keyframe splitmuxsink gets nothing: it would begin a file. The first segment
     /// comes after the caps that are sent then.
     held_segment: Option<gst::Event>,
     began: bool,
-    last_pts: Option<gst::ClockTime>,
-    last_distance: Option<gst::ClockTime>,
+    cadence: Cadence,
     last_running_time: gst::ClockTime,
+    /// Ticks of the running file, and the ones that the user has set.
+    timescale: Timescale,
+    fixed_timescale: Option<Timescale>,
     /// How the running file is filled.
     file: Option<Span>,
+    /// The file that is about to begin.
+    opening: Option<Opening>,
     /// The recovery point with which the running file begins, until it is known what follows: its
     /// DTS has to make up for what is dropped.
     held: Option<Held>,
+    /// The refresh that may begin an episode.
+    refresh: Option<Refresh<Refreshing>>,
+    /// PTS with which the refresh is complete, while pictures that are shown before it are still to come.
+    complete_at: Option<gst::ClockTime>,
     /// Groups can go on in parts: nothing that has passed is cut off any more.
     parts_groups: bool,
     /// Bytes of the group, or its part.
     group_bytes: usize,
     dropped: u64,
+}
+
+/// A file of which not all is known that has to be known at its begin.
+#[derive(Debug)]
+struct Opening {
+    begin: Begin,
+    /// The first access unit is hidden: the capture time is that of one to come.
+    awaits_shown: bool,
+    /// Whether the declared rate is true tell the next access units.
+    awaits_distance: bool,
+    /// What follows.
+    orders: Vec<Order>,
+}
+
+/// The begin of an episode.
+#[derive(Debug)]
+struct Begin {
+    cut: bool,
+    index: u32,
+    running_time: gst::ClockTime,
+    capture: Option<gst::ClockTime>,
+    dropped: u64,
+}
+
+/// An access unit of a refresh.
+#[derive(Debug)]
+struct Refreshing {
+    unit: Unit,
+    /// The running episode has it.
+    is_kept: bool,
 }
 
 #[derive(Debug)]
@@ -95,11 +141,15 @@ struct Shown {
 }
 
 impl Shown {
-    /// Whether something of a picture is shown.
-    fn has(&self, pts: gst::ClockTime, duration: gst::ClockTime) -> bool {
-        let is_before = pts < self.start && pts.saturating_add(duration) <= self.start;
-        let is_after = self.stop.is_some_and(|stop| pts >= stop);
-        !is_before && !is_after
+    /// Returns whether a picture is shown: its start time alone decides.
+    fn visibility(&self, pts: gst::ClockTime) -> Visibility {
+        if pts < self.start {
+            Visibility::Before
+        } else if self.stop.is_some_and(|stop| pts >= stop) {
+            Visibility::After
+        } else {
+            Visibility::Shown
+        }
     }
 }
 
@@ -108,13 +158,21 @@ impl Shown {
 struct Span {
     /// How much later than DTS the first PTS is.
     delay: gst::ClockTime,
-    /// The running time at which what is shown last ends.
+    /// Running time of the first DTS.
+    decode_start: gst::ClockTime,
+    /// The running time of what is shown last, and at which that ends.
+    last: gst::ClockTime,
     end: gst::ClockTime,
+    /// Running time of the DTS of the access unit before.
+    decode_time: gst::ClockTime,
 }
 
+/// How long a picture lasts of which nothing is known.
+const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
+
 impl Cutter {
-    /// A cutter at the beginning of a stream.
-    pub fn new(config: Config, pattern: Pattern) -> Self {
+    /// Creates a cutter for a stream. `fixed_timescale` holds for all files, if there is one.
+    pub fn new(config: Config, pattern: Pattern, fixed_timescale: Option<Timescale>) -> Self {
         Self {
             parts_groups: config.mode == SplitMode::NextKeyframe,
             group_bytes: 0,
@@ -126,13 +184,18 @@ impl Cutter {
             shown: Shown::default(),
             next_segment: None,
             delay: gst::ClockTime::ZERO,
+            segment_number: 0,
             held_segment: None,
             began: false,
-            last_pts: None,
-            last_distance: None,
+            cadence: Cadence::default(),
             last_running_time: gst::ClockTime::ZERO,
+            timescale: Timescale::default(),
+            fixed_timescale,
             file: None,
+            opening: None,
             held: None,
+            refresh: None,
+            complete_at: None,
             dropped: 0,
         }
     }
@@ -153,6 +216,7 @@ impl Cutter {
             self.intake.end_run();
             self.access_units(orders)?;
             self.release(None, orders);
+            self.end_refresh(orders)?;
         }
         match event.view() {
             gst::EventView::Caps(caps) => {
@@ -164,9 +228,9 @@ impl Cutter {
             gst::EventView::Gap(_) if !self.began => {}
             gst::EventView::Gap(_) => {
                 self.begin_segment(None, orders);
-                orders.push(Order::Send(event.clone()));
+                self.order(Order::Send(event.clone()), orders);
             }
-            _ => orders.push(Order::Send(event.clone())),
+            _ => self.order(Order::Send(event.clone()), orders),
         }
         Ok(())
     }
@@ -189,6 +253,8 @@ impl Cutter {
         let Some(event) = self.next_segment.take() else {
             return;
         };
+        self.segment_number += 1;
+        self.cadence.reset();
         let gst::EventView::Segment(segment) = event.view() else {
             return;
         };
@@ -215,13 +281,26 @@ impl Cutter {
         let shown_from = self.segment.to_running_time(start);
         self.delay = shown_from.map_or(self.delay, |from| from.saturating_sub(base));
 
+        self.send_segment(event.seqnum(), orders);
+    }
+
+    /// Sends the present segment, or holds it until the first file begins.
+    fn send_segment(&mut self, seqnum: gst::Seqnum, orders: &mut Vec<Order>) {
         let event = gst::event::Segment::builder(&self.segment)
-            .seqnum(event.seqnum())
+            .seqnum(seqnum)
             .build();
         if self.began {
-            orders.push(Order::Send(event));
+            self.order(Order::Send(event), orders);
         } else {
             self.held_segment = Some(event);
+        }
+    }
+
+    /// Appends what has to be done, behind what waits for the begin of a file.
+    fn order(&mut self, order: Order, orders: &mut Vec<Order>) {
+        match &mut self.opening {
+            Some(opening) => opening.orders.push(order),
+            None => orders.push(order),
         }
     }
 
@@ -229,6 +308,17 @@ impl Cutter {
     pub fn flush(&mut self) {
         self.intake.flush();
         self.held = None;
+        self.refresh = None;
+        self.complete_at = None;
+    }
+
+    /// Ends a refresh: what follows does not continue it.
+    fn end_refresh(&mut self, orders: &mut Vec<Order>) -> Result<(), LocationError> {
+        if let Some(complete_at) = self.complete_at {
+            self.begin_with_refresh(complete_at, orders)?;
+        }
+        self.refresh = None;
+        Ok(())
     }
 
     /// Ends the stream. Gives the number of access units that were dropped since the last keyframe.
@@ -236,11 +326,17 @@ impl Cutter {
         self.intake.end_run();
         self.access_units(orders)?;
         self.release(None, orders);
+        self.end_refresh(orders)?;
         let mut changes = Vec::new();
         let dropped = self.policy.finish(&mut changes);
-        let frame_rate = self.formats.frame_rate();
-        self.apply(changes, |_| frame_rate, orders)?;
+        self.apply(changes, None, orders)?;
+        self.open(orders)?;
         Ok(dropped)
+    }
+
+    /// Returns the keyframe mode in which a stream without keyframes would have some.
+    pub fn helpful_mode(&self) -> Option<KeyframeMode> {
+        self.policy.helpful_mode()
     }
 
     fn access_units(&mut self, orders: &mut Vec<Order>) -> Result<(), LocationError> {
@@ -256,72 +352,183 @@ impl Cutter {
         }
     }
 
-    /// Takes the next access unit. Sets its flags and duration, and appends to `orders` what has to
-    /// be done with it, and before.
+    /// Takes the next access unit in decoding order, and appends to `orders` what has to be done with it,
+    /// and before.
     fn access_unit(&mut self, unit: Unit, orders: &mut Vec<Order>) -> Result<(), LocationError> {
+        self.begin_segment(Some(&unit.buffer), orders);
+        if let Some(pts) = unit.buffer.pts() {
+            self.cadence.push(pts);
+        }
+        if unit.idr || unit.buffer.flags().contains(gst::BufferFlags::DISCONT) {
+            self.end_refresh(orders)?;
+        }
+        let mut visibility = None;
+        let pts = unit.buffer.pts();
+        if let Some(complete_at) = self.complete_at {
+            if pts.is_none_or(|pts| pts >= complete_at) {
+                self.begin_with_refresh(complete_at, orders)?;
+            }
+        } else if self.completes_refresh(&unit) {
+            match pts.filter(|_| self.policy.would_begin_with(&self.facts(&unit, None, None))) {
+                Some(pts) if unit.buffer.dts().is_none_or(|dts| dts >= pts) => {
+                    self.begin_with_refresh(pts, orders)?;
+                }
+                // Pictures that are shown before it may follow. They are in the running episode.
+                Some(pts) => {
+                    self.policy.force(&self.facts(&unit, None, None));
+                    self.complete_at = Some(pts);
+                    visibility = Some(Visibility::After);
+                }
+                None => self.refresh = None,
+            }
+        }
+        let entry = self.entry(&unit);
+        if let Some((start, frames)) = unit.frame_number.zip(unit.recovery_point)
+            && frames > 0
+            && !unit.idr
+            && self.refresh.is_none()
+            && self.policy.is_keyframe(Entry::Refresh)
+        {
+            self.refresh = Some(Refresh::new(start, frames));
+        }
+        let size = unit.buffer.size();
+        let again = self.refresh.is_some().then(|| unit.clone());
+        let verdict = self.feed(unit, entry, visibility, orders)?;
+        if let (Some(refresh), Some(unit)) = (&mut self.refresh, again) {
+            let is_kept = verdict == Verdict::Keep;
+            if !refresh.add(Refreshing { unit, is_kept }, size) {
+                self.end_refresh(orders)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how decoding can begin with an access unit, if it can. A refresh is none before it is
+    /// complete.
+    fn entry(&self, unit: &Unit) -> Option<Entry> {
+        let is_refreshed = self.policy.is_keyframe(Entry::Refresh);
+        match unit.recovery_point {
+            _ if unit.idr => Some(Entry::Idr),
+            Some(frames) if frames > 0 && is_refreshed => None,
+            Some(_) => Some(Entry::RecoveryPoint),
+            None => unit.intra.then_some(Entry::Intra),
+        }
+    }
+
+    fn completes_refresh(&self, unit: &Unit) -> bool {
+        let refresh = self.refresh.as_ref().zip(unit.frame_number);
+        refresh.is_some_and(|(refresh, picture)| refresh.is_complete_at(picture))
+    }
+
+    /// Begins an episode with the access units of the refresh, which the one before has, too. What is
+    /// before `complete_at` is hidden.
+    fn begin_with_refresh(
+        &mut self,
+        complete_at: gst::ClockTime,
+        orders: &mut Vec<Order>,
+    ) -> Result<(), LocationError> {
+        self.complete_at = None;
+        let Some(refresh) = self.refresh.take() else {
+            return Ok(());
+        };
+        self.release(None, orders);
+        let mut units = refresh.into_units();
+        // Pictures that are shown before the recovery point need what precedes it.
+        let first = units.first().and_then(|again| again.unit.buffer.pts());
+        units.retain(|again| again.unit.buffer.pts() >= first);
+        let missed = units.iter().filter(|again| !again.is_kept).count() as u64;
+        self.policy.restore(missed);
+        self.dropped = self.dropped.saturating_sub(missed);
+        // They come later than all before, and so does what follows.
+        let begin = units
+            .iter()
+            .filter_map(|again| again.unit.buffer.dts_or_pts());
+        let begin = begin
+            .min()
+            .and_then(|begin| self.segment.to_running_time(begin));
+        let end = self.file.map(|file| file.end.max(file.decode_time));
+        let shift = end.zip(begin).map(|(end, begin)| end.saturating_sub(begin));
+        if let Some(shift) = shift.filter(|shift| !shift.is_zero()) {
+            let base = self.segment.base().unwrap_or_default();
+            self.segment.set_base(base.saturating_add(shift));
+            self.delay = self.delay.saturating_add(shift);
+            self.send_segment(gst::Seqnum::next(), orders);
+        }
+        self.segment_number += 1;
+        self.shown.start = self.shown.start.max(complete_at);
+        let mut entry = Some(Entry::Refresh);
+        for again in units {
+            self.feed(again.unit, entry.take(), None, orders)?;
+        }
+        Ok(())
+    }
+
+    /// Returns what the policy has to know of an access unit.
+    fn facts(
+        &self,
+        unit: &Unit,
+        entry: Option<Entry>,
+        visibility: Option<Visibility>,
+    ) -> policy::Unit {
+        let buffer = &unit.buffer;
+        let running_time = |time| self.segment.to_running_time(time);
+        let pts = buffer.pts();
+        let time = pts.and_then(running_time).unwrap_or(self.last_running_time);
+        let visible = visibility.or_else(|| Some(self.shown.visibility(pts?)));
+        let is_new = unit.idr && self.began && self.formats.is_new(unit.sps_id, &unit.pps_ids);
+        policy::Unit {
+            entry,
+            discont: buffer.flags().contains(gst::BufferFlags::DISCONT),
+            new_format: is_new,
+            running_time: time,
+            decode_time: buffer.dts_or_pts().and_then(running_time).unwrap_or(time),
+            segment: self.segment_number,
+            visibility: visible.unwrap_or(Visibility::Shown),
+            corrupted: buffer.flags().contains(gst::BufferFlags::CORRUPTED),
+            duration: self.duration(buffer),
+            bytes: buffer.size() as u64,
+            capture: capture_time::of(buffer),
+        }
+    }
+
+    /// Gives an access unit to the policy. Sets its flags and duration, and appends to `orders` what has
+    /// to be done with it, and before.
+    fn feed(
+        &mut self,
+        unit: Unit,
+        entry: Option<Entry>,
+        visibility: Option<Visibility>,
+        orders: &mut Vec<Order>,
+    ) -> Result<Verdict, LocationError> {
+        for set in &unit.parameter_sets {
+            self.formats.put_parameter_set(set);
+        }
+        if entry.is_some() {
+            self.formats.learn_rate(unit.sps_id);
+        }
+        let facts = self.facts(&unit, entry, visibility);
+        self.last_running_time = facts.running_time;
         let Unit {
             mut buffer,
             idr,
-            recovery_point,
             parameter_sets,
             sps_id,
+            pps_ids,
+            ..
         } = unit;
-        for set in &parameter_sets {
-            self.formats.put_parameter_set(set);
-        }
-        let entry = if idr {
-            Some(Entry::Idr)
-        } else {
-            recovery_point.then_some(Entry::RecoveryPoint)
-        };
-        self.begin_segment(Some(&buffer), orders);
-        let duration = self.duration(&buffer);
-        let running_time = |pts| self.segment.to_running_time(pts);
-        let pts = buffer.pts();
-        self.last_running_time = pts.and_then(running_time).unwrap_or(self.last_running_time);
-        let shown = pts.map(|pts| pts.max(self.shown.start));
-        let lead = shown
-            .and_then(running_time)
-            .opt_saturating_sub(self.last_running_time);
-        let hidden = shown.opt_saturating_sub(pts).unwrap_or_default();
-        let new_format = idr && self.formats.difference(sps_id) == Difference::Other;
-        let unit = policy::Unit {
-            entry,
-            discont: buffer.flags().contains(gst::BufferFlags::DISCONT),
-            new_format: new_format && self.began,
-            running_time: self.last_running_time,
-            lead: lead.unwrap_or_default(),
-            is_shown: pts.is_none_or(|pts| self.shown.has(pts, duration)),
-            duration,
-            bytes: buffer.size() as u64,
-            capture: capture_time::of(&buffer).map(|capture| capture.saturating_add(hidden)),
-        };
         let mut changes = Vec::new();
-        let verdict = self.policy.push(&unit, &mut changes);
+        let verdict = self.policy.push(&facts, &mut changes);
         if verdict == Verdict::Keep {
             self.release(Some(&buffer), orders);
         }
-        // That of a file which begins with an earlier group.
-        let rate_before = self.formats.frame_rate();
-        let begins = |change: &Change| matches!(change, Change::Begin { running_time, .. } if *running_time == unit.running_time);
-        let begins_file = entry.is_some() && changes.iter().any(begins);
-        if begins_file {
-            let caps = self.formats.bring_into_force(sps_id);
-            orders.extend(caps.map(|caps| Order::Send(gst::event::Caps::new(&caps))));
-            orders.extend(self.held_segment.take().map(Order::Send));
-            self.began = true;
-            self.file = None;
-        }
-        let rate = self.formats.frame_rate();
-        let rate_from = |begin| match begin == unit.running_time {
-            true => rate,
-            false => rate_before,
-        };
-        self.apply(changes, rate_from, orders)?;
+        let is_begin = |change: &Change| matches!(change, Change::Begin { running_time, .. } if *running_time == facts.running_time);
+        let begins_file = entry.is_some() && changes.iter().any(is_begin);
+        self.apply(changes, begins_file.then_some((&facts, sps_id)), orders)?;
         if verdict == Verdict::Drop {
             self.dropped += 1;
-            return Ok(());
+            return Ok(verdict);
         }
+        self.formats.add(&pps_ids, !parameter_sets.is_empty());
         let contents = buffer.make_mut();
         if entry.is_some_and(|entry| self.policy.is_keyframe(entry)) {
             contents.unset_flags(gst::BufferFlags::DELTA_UNIT);
@@ -330,15 +537,82 @@ impl Cutter {
         }
         let next = Held {
             buffer,
-            running_time: unit.running_time,
-            duration,
+            running_time: facts.running_time,
+            duration: facts.duration,
         };
-        if begins_file && !idr {
+        if begins_file && !idr && entry != Some(Entry::Refresh) {
             self.held = Some(next);
         } else {
             self.push(next, orders);
         }
+        self.open_if_known(&facts, orders)?;
+        Ok(verdict)
+    }
+
+    /// Begins the file that is about to, once all is known for that.
+    fn open_if_known(
+        &mut self,
+        latest: &policy::Unit,
+        orders: &mut Vec<Order>,
+    ) -> Result<(), LocationError> {
+        let Some(opening) = &mut self.opening else {
+            return Ok(());
+        };
+        let frame = self.formats.frame_duration();
+        opening.awaits_distance &= frame.is_some_and(|frame| !self.cadence.can_judge(frame));
+        if opening.awaits_shown
+            && let Some((running_time, capture)) = self.policy.first_shown()
+        {
+            opening.begin.capture = capture;
+            // No later one is shown earlier: PTS are not before DTS.
+            opening.awaits_shown = latest.decode_time < running_time;
+        }
+        if opening.awaits_shown || opening.awaits_distance {
+            return Ok(());
+        }
+        self.open(orders)
+    }
+
+    /// Begins the file that is about to.
+    fn open(&mut self, orders: &mut Vec<Order>) -> Result<(), LocationError> {
+        let Some(mut opening) = self.opening.take() else {
+            return Ok(());
+        };
+        if opening.awaits_shown
+            && let Some((_, capture)) = self.policy.first_shown()
+        {
+            opening.begin.capture = capture;
+        }
+        self.timescale = self.choose_timescale();
+        self.policy.set_max_span(self.timescale.max_time());
+        let caps = self.formats.caps(self.timescale);
+        orders.extend(caps.map(|caps| Order::Send(gst::event::Caps::new(&caps))));
+        orders.extend(self.held_segment.take().map(Order::Send));
+        self.begin(&opening.begin, orders)?;
+        orders.append(&mut opening.orders);
         Ok(())
+    }
+
+    fn begin(&mut self, begin: &Begin, orders: &mut Vec<Order>) -> Result<(), LocationError> {
+        let rate = self.formats.frame_rate();
+        self.files.begin(begin.index, begin.capture, rate)?;
+        if begin.cut {
+            orders.push(Order::CutAt(begin.running_time));
+        }
+        orders.push(Order::Begun {
+            running_time: begin.running_time,
+            dropped: begin.dropped,
+        });
+        Ok(())
+    }
+
+    /// Returns the ticks in which frames last whole numbers, if the declared rate agrees with the times.
+    fn choose_timescale(&self) -> Timescale {
+        let rate = self.formats.frame_rate();
+        let frame = self.formats.frame_duration();
+        let rate = rate.filter(|_| frame.is_some_and(|frame| self.cadence.is_in_frames_of(frame)));
+        self.fixed_timescale
+            .unwrap_or_else(|| rate.map_or_else(Timescale::default, Timescale::for_rate))
     }
 
     /// Pushes what is held before `next`.
@@ -354,7 +628,7 @@ impl Cutter {
     }
 
     fn push(&mut self, next: Held, orders: &mut Vec<Order>) {
-        let duration = self.sample_duration(&next);
+        let duration = self.sample_duration(&next, orders);
         let is_shown_last = self
             .file
             .is_some_and(|file| next.running_time.saturating_add(next.duration) >= file.end);
@@ -362,6 +636,7 @@ impl Cutter {
         let contents = buffer.make_mut();
         contents.set_duration(duration);
         contents.unset_flags(PART_OF_GROUP);
+        let size = contents.size();
         if !contents.flags().contains(gst::BufferFlags::DELTA_UNIT) {
             self.group_bytes = 0;
         } else if self.parts_groups && is_shown_last && self.group_bytes > LONG_GROUP {
@@ -369,8 +644,8 @@ impl Cutter {
             contents.unset_flags(gst::BufferFlags::DELTA_UNIT);
             contents.set_flags(PART_OF_GROUP);
         }
-        self.group_bytes += contents.size();
-        orders.push(Order::Push(buffer));
+        self.group_bytes += size;
+        self.order(Order::Push(buffer), orders);
     }
 
     /// Whether there was a keyframe, so that there is an episode.
@@ -378,34 +653,36 @@ impl Cutter {
         self.began
     }
 
-    /// Access units that no episode has, because they could not be decoded.
+    /// Returns the number of access units that no episode has, because they could not be decoded.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// The buffer's duration, else that of a frame, else the shorter of the last two distances, as
-    /// one of them can be a hole.
-    fn duration(&mut self, buffer: &gst::BufferRef) -> gst::ClockTime {
-        let distance = buffer
-            .pts()
-            .zip(self.last_pts)
-            .and_then(|(pts, last)| pts.checked_sub(last))
-            .or(self.last_distance);
-        let shorter = distance.opt_min(self.last_distance).or(distance);
-        self.last_pts = buffer.pts().or(self.last_pts);
-        self.last_distance = distance;
-        buffer
-            .duration()
-            .filter(|duration| !duration.is_zero())
-            .or_else(|| self.formats.frame_duration())
-            .or(shorter)
-            .unwrap_or_default()
+    /// Returns how long a picture lasts: as the buffer says, or else the declared rate, unless the times
+    /// contradict that.
+    fn duration(&self, buffer: &gst::BufferRef) -> gst::ClockTime {
+        let frame = self.formats.frame_duration();
+        let is_declared = |duration: &gst::ClockTime| {
+            frame.is_some_and(|frame| duration.absdiff(frame) <= frame / 100)
+        };
+        let duration = buffer.duration().filter(|duration| !duration.is_zero());
+        // A parser makes durations of the declared rate.
+        let is_true = |duration: &gst::ClockTime| {
+            !is_declared(duration) || !self.cadence.contradicts(*duration)
+        };
+        duration
+            .or(frame)
+            .filter(is_true)
+            .or_else(|| self.cadence.frame())
+            .or(duration)
+            .or(frame)
+            .unwrap_or(FRAME)
     }
 
-    /// How long the sample lasts if it is the last one of its file: until the end of what is shown
+    /// Returns how long the sample lasts if it is the last one of its file: until the end of what is shown
     /// last, counted in DTS. mp4mux takes the distance of DTS for all others, and the sum for the
-    /// length of the edit list.
-    fn sample_duration(&mut self, sample: &Held) -> gst::ClockTime {
+    /// length of the media.
+    fn sample_duration(&mut self, sample: &Held, orders: &mut Vec<Order>) -> gst::ClockTime {
         let Held {
             buffer,
             running_time,
@@ -415,20 +692,37 @@ impl Cutter {
             return *duration;
         };
         let delay = pts.saturating_sub(dts);
+        let decode_time = running_time.saturating_sub(delay);
         let file = self.file.get_or_insert(Span {
             delay,
+            decode_start: decode_time,
+            last: *running_time,
             end: *running_time,
+            decode_time,
         });
-        file.end = file.end.max(running_time.saturating_add(*duration));
+        let distance = decode_time.saturating_sub(file.decode_time);
+        file.decode_time = decode_time;
+        if *running_time >= file.last {
+            file.last = *running_time;
+            file.end = running_time.saturating_add(*duration);
+        }
         let rest = file.end.saturating_add(delay);
         let rest = rest.checked_sub(running_time.saturating_add(file.delay));
-        rest.filter(|rest| !rest.is_zero()).unwrap_or(*duration)
+        let max = self.timescale.max_time();
+        if distance > max && self.opening.is_none() {
+            self.order(Order::FailAtDistance(distance), orders);
+        }
+        rest.filter(|rest| !rest.is_zero())
+            .unwrap_or(*duration)
+            .min(max)
     }
 
+    /// Carries out changes, the last of which is that a file begins with the access unit `first`, if there
+    /// is one.
     fn apply(
         &mut self,
         changes: Vec<Change>,
-        rate_from: impl Fn(gst::ClockTime) -> Option<gst::Fraction>,
+        first: Option<(&policy::Unit, u8)>,
         orders: &mut Vec<Order>,
     ) -> Result<(), LocationError> {
         for change in changes {
@@ -440,19 +734,64 @@ impl Cutter {
                     capture,
                     dropped,
                 } => {
-                    self.files.begin(index, capture, rate_from(running_time))?;
-                    if cut {
-                        orders.push(Order::CutAt(running_time));
-                    }
-                    orders.push(Order::Begun {
+                    self.open(orders)?;
+                    let begin = Begin {
+                        cut,
+                        index,
                         running_time,
+                        capture,
                         dropped,
-                    });
+                    };
+                    match first.filter(|(first, _)| first.running_time == running_time) {
+                        Some((first, sps_id)) => self.prepare(begin, first, sps_id),
+                        // It begins with an earlier group, which has passed.
+                        None => self.begin(&begin, orders)?,
+                    }
                 }
-                Change::End(episode) => self.files.end(episode),
-                Change::PassRecoveryPoint => orders.push(Order::WarnOfRecoveryPoints),
+                Change::End(episode) => {
+                    self.open(orders)?;
+                    self.end(episode);
+                }
+                Change::PassEntry(mode) => self.order(Order::WarnOfKeyframeMode(mode), orders),
             }
         }
         Ok(())
+    }
+
+    /// Prepares a file that begins with the access unit `first`.
+    fn prepare(&mut self, begin: Begin, first: &policy::Unit, sps_id: u8) {
+        self.formats.begin_file(sps_id);
+        let is_rate_unknown = self.fixed_timescale.is_some() || self.formats.frame_rate().is_none();
+        let is_hidden = first.visibility != Visibility::Shown;
+        self.opening = Some(Opening {
+            awaits_shown: is_hidden && first.capture.is_some(),
+            awaits_distance: !self.began && !is_rate_unknown,
+            begin,
+            orders: Vec::new(),
+        });
+        self.began = true;
+        self.file = None;
+    }
+
+    /// Ends an episode. Its file and what is said of it have one duration, in ticks.
+    fn end(&mut self, mut episode: policy::Episode) {
+        let scale = self.timescale;
+        // That of a recovery point is later than upstream. Recovery points begin no earlier group.
+        let begin = self.file.filter(|_| self.parts_groups);
+        let begin = begin.map_or(episode.decode_start, |file| file.decode_start);
+        let begin = scale.ticks(begin);
+        let since_begin = |time| scale.ticks(time).saturating_sub(begin);
+        let shown = episode.shown.iter();
+        let shown: Vec<_> = shown
+            .map(|range| since_begin(range.start)..since_begin(range.end))
+            .collect();
+        let ticks = shown.iter().map(|range| range.end - range.start).sum();
+        episode.duration = scale.time(ticks);
+        let description = Description {
+            shown,
+            hides: episode.hidden > 0,
+            configuration: self.formats.configuration(),
+        };
+        self.files.end(episode, description);
     }
 }

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use super::location::{LocationError, Pattern};
+use super::moov::Description;
 use super::policy::Episode;
 
 /// Where splitmuxsink writes.
@@ -26,6 +27,8 @@ pub struct Finished {
     /// The name that its file gets now.
     pub name: String,
     pub episode: Episode,
+    pub description: Description,
+    /// The declared rate, if the times of its frames agree.
     pub frame_rate: Option<gst::Fraction>,
 }
 
@@ -41,7 +44,7 @@ pub struct Files {
     /// Frame rates of episodes, until their files are closed.
     frame_rates: VecDeque<Option<gst::Fraction>>,
     /// Episodes that have all their access units, until their files are closed.
-    ended: VecDeque<Episode>,
+    ended: VecDeque<(Episode, Description)>,
     /// Why a file is not to be had.
     failure: Option<LocationError>,
     totals: Totals,
@@ -51,8 +54,10 @@ pub struct Files {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     pub episodes: u64,
-    /// Access units in them.
+    /// Access units in them that are shown.
     pub frames: u64,
+    /// Access units in them that are damaged, or refer to missing pictures.
+    pub corrupted: u64,
 }
 
 impl Files {
@@ -94,8 +99,8 @@ impl Files {
     }
 
     /// An episode has all its access units.
-    pub fn end(&mut self, episode: Episode) {
-        self.ended.push_back(episode);
+    pub fn end(&mut self, episode: Episode, description: Description) {
+        self.ended.push_back((episode, description));
     }
 
     /// splitmuxsink opens a file. Gives `None` if no episode belongs to it.
@@ -115,11 +120,13 @@ impl Files {
 
     /// splitmuxsink has closed its file.
     pub fn close(&mut self) -> Option<Finished> {
-        let (name, episode) = (self.open.take()?, self.ended.pop_front()?);
+        let (name, (episode, description)) = (self.open.take()?, self.ended.pop_front()?);
+        let declared = self.frame_rates.pop_front().flatten();
         Some(Finished {
             name,
+            frame_rate: declared.filter(|rate| agrees(*rate, &episode)),
             episode,
-            frame_rate: self.frame_rates.pop_front().flatten(),
+            description,
         })
     }
 
@@ -127,6 +134,7 @@ impl Files {
     pub fn count(&mut self, episode: &Episode) {
         self.totals.episodes += 1;
         self.totals.frames += episode.frames;
+        self.totals.corrupted += episode.corrupted;
     }
 
     /// What was counted.
@@ -138,6 +146,12 @@ impl Files {
     pub fn take_failure(&mut self) -> Option<LocationError> {
         self.failure.take()
     }
+}
+
+/// Returns whether the frames of an episode come at `rate`, on average within a fifth.
+fn agrees(rate: gst::Fraction, episode: &Episode) -> bool {
+    let frames = episode.duration.seconds_f64() * f64::from(rate.numer()) / f64::from(rate.denom());
+    (frames - episode.frames as f64).abs() <= 0.2 * episode.frames as f64
 }
 
 #[cfg(test)]
@@ -158,7 +172,9 @@ mod tests {
             duration: gst::ClockTime::SECOND,
             frames: 10,
             hidden: 0,
-            shown: None,
+            corrupted: 1,
+            decode_start: gst::ClockTime::ZERO,
+            shown: Vec::new(),
             dropped: 0,
             reason: Reason::Eos,
         }
@@ -170,9 +186,9 @@ mod tests {
         files.begin(0, None, None).unwrap();
         assert_eq!(files.open(), Some(Target::File("0.mp4".into())));
         // The policy is ahead of splitmuxsink.
-        files.end(episode(0));
+        files.end(episode(0), Description::default());
         files.begin(1, None, RATE).unwrap();
-        files.end(episode(1));
+        files.end(episode(1), Description::default());
         assert_eq!(files.open_name(), Some("0.mp4"));
         let finished = files.close().unwrap();
         assert_eq!(
@@ -189,10 +205,23 @@ mod tests {
         let totals = Totals {
             episodes: 2,
             frames: 20,
+            corrupted: 2,
         };
         assert_eq!(files.totals(), totals);
         assert_eq!(files.open(), None);
         assert_eq!(files.close(), None);
+    }
+
+    #[test]
+    fn a_rate_that_the_times_contradict_is_none() {
+        for (rate, expected) in [(10, RATE), (25, None), (1, None)] {
+            let mut files = files("%d.mp4");
+            let rate = Some(gst::Fraction::from_integer(rate));
+            files.begin(0, None, rate).unwrap();
+            files.open();
+            files.end(episode(0), Description::default());
+            assert_eq!(files.close().unwrap().frame_rate, expected, "{rate:?}");
+        }
     }
 
     #[test]
@@ -209,7 +238,7 @@ mod tests {
         let mut files = files("clip.mp4");
         files.begin(0, None, None).unwrap();
         files.open();
-        files.end(episode(0));
+        files.end(episode(0), Description::default());
         assert_eq!(files.begin(1, None, RATE), Ok(()));
         assert_eq!(files.close().unwrap().name, "clip.mp4");
         assert_eq!(files.take_failure(), Some(LocationError::SameName));

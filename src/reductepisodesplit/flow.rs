@@ -9,7 +9,6 @@
 //! What the bin does with the stream on its way from pad to file: it lets it in, gives it to the
 //! cutter, carries out the cutter's orders, and names the files.
 
-use std::ops::Range;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::{fs, io};
@@ -21,11 +20,12 @@ use gst::subclass::prelude::*;
 use super::address;
 use super::children::{Children, NO_FILE};
 use super::cutter::{Cutter, Order};
-use super::edit_list;
 use super::files::{Files, Finished, Target};
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, LocationError, Pattern};
+use super::moov::{self, Description};
 use super::policy::{Config, Episode};
+use super::ticks::Timescale;
 use super::{CAT, KeyframeMode, SplitMode};
 
 impl ReductEpisodeSplit {
@@ -51,6 +51,7 @@ impl ReductEpisodeSplit {
         gst::Structure::builder("application/x-reductepisodesplit-stats")
             .field("episodes", totals.episodes)
             .field("frames", totals.frames)
+            .field("corrupted", totals.corrupted)
             .field("dropped", cutter.map_or(0, Cutter::dropped))
             .field("waiting", waiting)
             .field("retries", retries)
@@ -226,11 +227,12 @@ impl ReductEpisodeSplit {
         })?;
         let has_episodes = self.cutter().as_ref().is_some_and(Cutter::has_episodes);
         if !has_episodes {
+            let hint = self.hint();
             gst::element_imp_warning!(
                 self,
                 gst::StreamError::Mux,
                 ("No file is written: none of {dropped} access units is a keyframe that an \
-                  episode could begin with")
+                  episode could begin with{hint}")
             );
         } else if dropped > 0 {
             self.warn_of_dropped(dropped, "the end of the stream");
@@ -273,15 +275,35 @@ impl ReductEpisodeSplit {
                     }
                     self.request_keyframe_after(running_time, pad);
                 }
-                Order::WarnOfRecoveryPoints => gst::element_imp_warning!(
-                    self,
-                    gst::StreamError::Mux,
-                    ("An episode has reached its limit and goes on: the stream has recovery \
-                      points, but no IDR. With keyframe-mode=recovery-point it would end there")
-                ),
+                Order::WarnOfKeyframeMode(mode) => {
+                    let (entries, mode) = named(mode);
+                    gst::element_imp_warning!(
+                        self,
+                        gst::StreamError::Mux,
+                        ("An episode has reached its limit and goes on: the stream has {entries}, but \
+                          no IDR. With keyframe-mode={mode} it would end there")
+                    );
+                }
+                Order::FailAtDistance(distance) => {
+                    self.fail(gst::error_msg!(
+                        gst::StreamError::Mux,
+                        ("Two access units of one group of pictures are {distance} apart, which is \
+                          longer than a file can say. Let keyframes come more often")
+                    ));
+                    return Err(gst::FlowError::Error);
+                }
             }
         }
         flow
+    }
+
+    /// The keyframe mode in which a stream without a keyframe would have some, as a sentence.
+    fn hint(&self) -> String {
+        let mode = self.cutter().as_ref().and_then(Cutter::helpful_mode);
+        mode.map_or_else(String::new, |mode| {
+            let (entries, mode) = named(mode);
+            format!(". The stream has {entries}: with keyframe-mode={mode} episodes begin there")
+        })
     }
 
     fn request_keyframe_after(&self, begin: gst::ClockTime, pad: &gst::GhostPad) {
@@ -334,7 +356,7 @@ impl ReductEpisodeSplit {
         };
         let uploads = self.uploads();
         let Finished { name, episode, .. } = &finished;
-        let written = finish(name, episode.shown.as_deref(), uploads.is_none());
+        let written = finish(name, &finished.description, uploads.is_none());
         let (bytes, hides) = match written {
             Ok(written) => written,
             Err(err) => {
@@ -345,13 +367,14 @@ impl ReductEpisodeSplit {
                 return;
             }
         };
-        if !hides {
+        if !hides && !self.has_shown_hidden.swap(true, Ordering::SeqCst) {
             gst::element_imp_warning!(
                 self,
                 gst::StreamError::Mux,
                 (
                     "{name} also shows what only a decoder needs, {} access units: with these \
-                     muxer-properties it has no room for an edit list",
+                     muxer-properties it has no room for an edit list. So may later files, as the \
+                     field hidden of their messages says",
                     episode.hidden
                 )
             );
@@ -527,6 +550,7 @@ impl ReductEpisodeSplit {
     /// Prepares a run: checked settings and a cutter without a past.
     pub(super) fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
         self.failed.store(false, Ordering::SeqCst);
+        self.has_shown_hidden.store(false, Ordering::SeqCst);
         *self.eos.lock().unwrap() = None;
         if self.has_run.swap(false, Ordering::SeqCst) {
             // splitmuxsink keeps something of its last stream in READY.
@@ -534,14 +558,15 @@ impl ReductEpisodeSplit {
             self.make_children()?;
         }
         let settings = self.settings.lock().unwrap().clone();
-        if settings.keyframe_mode == KeyframeMode::RecoveryPoint
-            && settings.split_mode == SplitMode::AtMost
-        {
+        if settings.keyframe_mode != KeyframeMode::Idr && settings.split_mode == SplitMode::AtMost {
             // Where a group begins an episode is known at its end. What is to be dropped of it has
             // passed by then.
             return Err(gst::error_msg!(
                 gst::ResourceError::Settings,
-                ("keyframe-mode=recovery-point does not go with split-mode=at-most")
+                (
+                    "keyframe-mode={} does not go with split-mode=at-most",
+                    named(settings.keyframe_mode).1
+                )
             ));
         }
         if let (Some(children), Some(properties)) =
@@ -562,7 +587,15 @@ impl ReductEpisodeSplit {
                 Pattern::new(&settings.location).map_err(|error| self.location_error(&error))?
             }
         };
-        *self.cutter() = Some(Cutter::new(config, pattern));
+        let timescale = settings.muxer_properties.as_ref().and_then(|properties| {
+            let units = properties.value("trak-timescale").ok()?;
+            let units = match units.get::<&str>() {
+                Ok(text) => text.parse().ok()?,
+                Err(_) => units.transform::<u32>().ok()?.get::<u32>().ok()?,
+            };
+            Timescale::new(units)
+        });
+        *self.cutter() = Some(Cutter::new(config, pattern, timescale));
         Ok(())
     }
 
@@ -591,18 +624,20 @@ impl ReductEpisodeSplit {
     }
 }
 
-/// Gives a complete file its edit list, if only parts of it are shown, and its name, if it is `named`
-/// now. Tells its size, and whether nothing else is shown.
-fn finish(
-    name: &str,
-    shown: Option<&[Range<gst::ClockTime>]>,
-    named: bool,
-) -> io::Result<(u64, bool)> {
+/// Returns what a keyframe mode accepts besides IDR pictures, and its nick.
+fn named(mode: KeyframeMode) -> (&'static str, &'static str) {
+    match mode {
+        KeyframeMode::Idr => ("IDR pictures", "idr"),
+        KeyframeMode::RecoveryPoint => ("recovery points", "recovery-point"),
+        KeyframeMode::Intra => ("pictures with only I slices", "intra"),
+    }
+}
+
+/// Completes the header of a file, and gives it its name, if it is `named` now. Returns its size, and
+/// whether all is hidden that is to be.
+fn finish(name: &str, description: &Description, named: bool) -> io::Result<(u64, bool)> {
     let part = location::part(name);
-    let hides = match shown {
-        Some(shown) => edit_list::show_only(part.as_ref(), shown)?,
-        None => true,
-    };
+    let hides = moov::describe(part.as_ref(), description)?;
     let bytes = fs::metadata(&part)?.len();
     if named {
         fs::rename(&part, name)?;
@@ -619,6 +654,7 @@ pub(super) fn message(name: &str, episode: &Episode, bytes: u64) -> gst::Structu
         .field("duration", episode.duration)
         .field("frames", episode.frames)
         .field("hidden", episode.hidden)
+        .field("corrupted", episode.corrupted)
         .field("dropped", episode.dropped)
         .field("bytes", bytes)
         .field("reason", episode.reason.name())

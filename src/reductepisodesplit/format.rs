@@ -8,25 +8,29 @@
 
 //! What a file says of all its access units: caps and parameter sets.
 
+use std::collections::BTreeSet;
+
 use gst::prelude::*;
 
-use crate::h264::{ParameterSets, Sps};
+use super::ticks::Timescale;
+use crate::h264::{ParameterSets, SetsDifference, Sps};
 
-/// A field of the caps that differs where the format does. mp4mux takes other caps into the running
-/// file, and one sample too late; a field that it does not know makes it refuse them, so that
-/// splitmuxsink begins another file.
-const EPOCH_FIELD: &str = "reduct-epoch";
+/// A field of the caps that differs where the format does. A file has one format: caps with another
+/// number are refused at the muxer's pad, so that splitmuxsink begins another file.
+pub const EPOCH_FIELD: &str = "reduct-epoch";
+/// A field of the caps with the time scale of the file.
+pub const TIMESCALE_FIELD: &str = "reduct-timescale";
 
-/// How the format of an IDR differs from that of the running file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Difference {
-    None,
-    /// There are further parameter sets. The running file is right without them, as the access
-    /// units have them, too.
-    MoreParameterSets,
-    /// The running file cannot go on, or there is none.
-    Other,
-}
+/// Fields of the caps of which a file has one value each. All others follow from the parameter sets, or
+/// change no picture.
+const FIELDS_OF_FILE: [&str; 6] = [
+    "pixel-aspect-ratio",
+    "colorimetry",
+    "mastering-display-info",
+    "content-light-level",
+    "multiview-mode",
+    "multiview-flags",
+];
 
 /// The format of the running file, and that of the next one: a format comes into force with a
 /// keyframe.
@@ -37,14 +41,21 @@ pub struct Formats {
     upstream: gst::Caps,
     parameter_sets: ParameterSets,
     frame_duration: Option<gst::ClockTime>,
+    /// The caps that were announced last, without the epoch.
+    announced: Option<gst::Caps>,
     epoch: i32,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// The format of a file.
+#[derive(Debug)]
 struct Format {
-    /// Without `codec_data`.
+    /// Without parameter sets.
     caps: gst::Caps,
-    parameter_sets: ParameterSets,
+    sps_id: u8,
+    /// The parameter sets that the file is to have.
+    sets: ParameterSets,
+    /// PPSs that its access units refer to.
+    used: BTreeSet<u8>,
 }
 
 impl Default for Formats {
@@ -54,6 +65,7 @@ impl Default for Formats {
             upstream: gst::Caps::new_empty_simple("video/x-h264"),
             parameter_sets: ParameterSets::default(),
             frame_duration: None,
+            announced: None,
             epoch: 0,
         }
     }
@@ -77,53 +89,89 @@ impl Formats {
         self.parameter_sets.put(nal);
     }
 
-    /// What would change with a file that begins with a keyframe that refers to the SPS `sps_id`.
-    pub fn difference(&mut self, sps_id: u8) -> Difference {
-        let next = self.next(sps_id);
-        match &self.current {
-            Some(current) if *current == next => Difference::None,
-            Some(current)
-                if current.caps == next.caps
-                    && next.parameter_sets.extends(&current.parameter_sets) =>
-            {
-                Difference::MoreParameterSets
-            }
-            _ => Difference::Other,
-        }
+    /// Returns whether a keyframe that refers to these parameter sets is of another format than the
+    /// running file.
+    pub fn is_new(&self, sps_id: u8, pps_ids: &[u8]) -> bool {
+        let Some(current) = &self.current else {
+            return true;
+        };
+        let is_compatible = |pps_id: &u8| {
+            let difference =
+                (current.sets).difference(&current.used, &self.parameter_sets, *pps_id);
+            difference == SetsDifference::Compatible
+        };
+        !pps_ids.iter().all(is_compatible)
+            || fields_of_file(&current.caps) != fields_of_file(&self.next(sps_id))
     }
 
-    /// A file begins with a keyframe that refers to the SPS `sps_id`. Gives the caps to announce,
-    /// if they are not those of the file before.
-    pub fn bring_into_force(&mut self, sps_id: u8) -> Option<gst::Caps> {
-        let next = self.next(sps_id);
-        if self.current.as_ref() == Some(&next) {
-            return None;
+    /// Takes over the declared rate of a keyframe that refers to the SPS `sps_id`.
+    pub fn learn_rate(&mut self, sps_id: u8) {
+        self.frame_duration = frame_duration(&self.next(sps_id));
+    }
+
+    /// Begins a file with a keyframe that refers to the SPS `sps_id`.
+    pub fn begin_file(&mut self, sps_id: u8) {
+        self.current = Some(Format {
+            caps: self.next(sps_id),
+            sps_id,
+            sets: self.parameter_sets.clone(),
+            used: BTreeSet::new(),
+        });
+    }
+
+    /// Adds an access unit that refers to these PPSs to the running file.
+    pub fn add(&mut self, pps_ids: &[u8], has_parameter_sets: bool) {
+        let Some(current) = &mut self.current else {
+            return;
+        };
+        if has_parameter_sets {
+            current.sets.absorb(&current.used, &self.parameter_sets);
         }
-        let mut caps = next.caps.clone();
-        self.epoch += i32::from(self.current.is_some());
+        current.used.extend(pps_ids);
+    }
+
+    /// Returns the caps to announce for the running file, if they are not those of the file before.
+    pub fn caps(&mut self, timescale: Timescale) -> Option<gst::Caps> {
+        let current = self.current.as_ref()?;
+        let mut caps = current.caps.clone();
         let fields = caps.make_mut();
-        fields.set(EPOCH_FIELD, self.epoch);
-        if let Some(codec_data) = next.parameter_sets.to_configuration(sps_id) {
+        fields.set(TIMESCALE_FIELD, timescale.units());
+        if let Some(codec_data) = current.sets.to_configuration(current.sps_id) {
             fields.set("codec_data", gst::Buffer::from_slice(codec_data));
         }
-        self.current = Some(next);
+        if self.announced.as_ref() == Some(&caps) {
+            return None;
+        }
+        self.epoch += i32::from(self.announced.is_some());
+        self.announced = Some(caps.clone());
+        caps.make_mut().set(EPOCH_FIELD, self.epoch);
         Some(caps)
     }
 
-    /// The duration of a frame, as the caps have it.
+    /// Returns the `AVCDecoderConfigurationRecord` that the running file has to get, if it is not the one
+    /// that was announced.
+    pub fn configuration(&self) -> Option<Vec<u8>> {
+        let current = self.current.as_ref()?;
+        let configuration = current.sets.to_configuration(current.sps_id)?;
+        let announced = self.announced.as_ref().and_then(|caps| codec_data(caps));
+        let is_announced = announced.is_some_and(|announced| *announced == configuration[..]);
+        (!is_announced).then_some(configuration)
+    }
+
+    /// Returns the duration of a frame, as the caps have it.
     pub fn frame_duration(&self) -> Option<gst::ClockTime> {
         self.frame_duration
     }
 
-    /// The frame rate of the running file.
+    /// Returns the declared frame rate of the running file.
     pub fn frame_rate(&self) -> Option<gst::Fraction> {
         self.current
             .as_ref()
             .and_then(|current| frame_rate(&current.caps))
     }
 
-    /// What the stream says of itself, and of the rest what the SPS says.
-    fn next(&mut self, sps_id: u8) -> Format {
+    /// Returns what the stream says of itself, and of the rest what the SPS says.
+    fn next(&self, sps_id: u8) -> gst::Caps {
         let mut caps = self.upstream.clone();
         let sps = self.parameter_sets.sps(sps_id);
         if let Some(structure) = caps.make_mut().structure_mut(0) {
@@ -134,12 +182,24 @@ impl Formats {
                 describe(&sps, structure);
             }
         }
-        self.frame_duration = frame_duration(&caps);
-        Format {
-            caps,
-            parameter_sets: self.parameter_sets.clone(),
+        caps
+    }
+}
+
+/// Returns the fields of which a file has one value each.
+fn fields_of_file(caps: &gst::CapsRef) -> Option<gst::Structure> {
+    let structure = caps.structure(0)?;
+    let mut fields = gst::Structure::new_empty("fields");
+    for name in FIELDS_OF_FILE {
+        if let Ok(value) = structure.value(name) {
+            fields.set_value(name, value.clone());
         }
     }
+    // Pixels are square unless the stream says otherwise.
+    if fields.get("pixel-aspect-ratio") == Ok(gst::Fraction::from_integer(1)) {
+        fields.remove_field("pixel-aspect-ratio");
+    }
+    Some(fields)
 }
 
 /// Adds what `sps` says to caps that do not have it.
@@ -221,9 +281,16 @@ mod tests {
         gst::init().unwrap();
         let mut formats = Formats::default();
         formats.set_caps(caps(10));
-        assert_eq!(formats.difference(0), Difference::Other);
-        assert_eq!(epoch(&formats.bring_into_force(0).unwrap()), 0);
+        assert!(formats.is_new(0, &[0]));
+        assert_eq!(epoch(&begin(&mut formats).unwrap()), 0);
+        formats.add(&[0], true);
         formats
+    }
+
+    fn begin(formats: &mut Formats) -> Option<gst::Caps> {
+        formats.learn_rate(0);
+        formats.begin_file(0);
+        formats.caps(Timescale::default())
     }
 
     fn epoch(caps: &gst::Caps) -> i32 {
@@ -235,9 +302,11 @@ mod tests {
         let mut formats = formats();
         formats.set_caps(caps(10));
         formats.put_parameter_set(&SPS);
-        formats.put_parameter_set(&PPS);
-        assert_eq!(formats.difference(0), Difference::None);
-        assert_eq!(formats.bring_into_force(0), None);
+        formats.put_parameter_set(&[&PPS[..], &[0, 0]].concat());
+        assert!(!formats.is_new(0, &[0]));
+        formats.add(&[0], true);
+        assert_eq!(formats.configuration(), None);
+        assert_eq!(begin(&mut formats), None);
         let frame = 100 * gst::ClockTime::MSECOND;
         assert_eq!(formats.frame_duration(), Some(frame));
         assert_eq!(formats.frame_rate(), Some(gst::Fraction::new(10, 1)));
@@ -247,8 +316,8 @@ mod tests {
     fn other_parameter_sets_are_another_format() {
         let mut formats = formats();
         formats.put_parameter_set(&OTHER_PPS);
-        assert_eq!(formats.difference(0), Difference::Other);
-        let caps = formats.bring_into_force(0).unwrap();
+        assert!(formats.is_new(0, &[0]));
+        let caps = begin(&mut formats).unwrap();
         assert_eq!(epoch(&caps), 1);
         let structure = caps.structure(0).unwrap();
         let codec_data = structure.get::<gst::Buffer>("codec_data").unwrap();
@@ -257,21 +326,47 @@ mod tests {
     }
 
     #[test]
-    fn more_parameter_sets_can_wait() {
+    fn more_parameter_sets_come_into_the_file() {
         let mut formats = formats();
         formats.put_parameter_set(&SECOND_PPS);
-        assert_eq!(formats.difference(0), Difference::MoreParameterSets);
-        assert!(formats.bring_into_force(0).is_some());
-        assert_eq!(formats.difference(0), Difference::None);
+        assert!(!formats.is_new(0, &[1]));
+        formats.add(&[1], true);
+        assert!(formats.configuration().unwrap().ends_with(&SECOND_PPS));
+        assert!(begin(&mut formats).is_some());
+        assert_eq!(formats.configuration(), None);
     }
 
     #[test]
-    fn other_caps_are_another_format() {
+    fn another_declared_rate_is_no_other_format() {
         let mut formats = formats();
         formats.set_caps(caps(20));
-        assert_eq!(formats.difference(0), Difference::Other);
+        assert!(!formats.is_new(0, &[0]));
         assert_eq!(formats.frame_rate(), Some(gst::Fraction::new(10, 1)));
-        formats.bring_into_force(0);
+        assert!(begin(&mut formats).is_some());
         assert_eq!(formats.frame_rate(), Some(gst::Fraction::new(20, 1)));
+    }
+
+    #[test]
+    fn other_pixels_are_another_format() {
+        let mut formats = formats();
+        let with_ratio = |width| {
+            let mut caps = caps(10);
+            let ratio = gst::Fraction::new(width, 1);
+            caps.make_mut().set("pixel-aspect-ratio", ratio);
+            caps
+        };
+        formats.set_caps(with_ratio(1));
+        assert!(!formats.is_new(0, &[0]));
+        formats.set_caps(with_ratio(2));
+        assert!(formats.is_new(0, &[0]));
+    }
+
+    #[test]
+    fn another_time_scale_is_announced() {
+        let mut formats = formats();
+        formats.begin_file(0);
+        assert_eq!(formats.caps(Timescale::default()), None);
+        let caps = formats.caps(Timescale::new(20_000).unwrap()).unwrap();
+        assert_eq!(epoch(&caps), 1);
     }
 }

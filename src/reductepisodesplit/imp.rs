@@ -22,11 +22,24 @@
  * Keyframes are IDR pictures. With `keyframe-mode=recovery-point` an episode can also begin with a
  * picture that has a recovery point (ITU-T H.264, D.2.8), as in streams with open groups of pictures
  * or intra refresh. Pictures that are shown before it and decoded after it need what precedes it;
- * they are dropped and counted. After the recovery point of an intra refresh the first pictures may
- * not be correct, for as many frames as the stream says.
+ * they are dropped and counted. The pictures of an intra refresh are not correct for as many frames as
+ * the stream says: the episode has them for the decoder, hidden, and the episode before it shows them.
+ * `keyframe-mode=intra` also accepts pictures that have only I slices.
  *
- * What is outside the segment, but needed by a decoder, is in the file and not shown: the file gets an
- * edit list (ISO/IEC 14496-12, 8.6.6). A fragmented file has no room for that, and shows it.
+ * A picture is shown if it begins within the segment, however long it lasts. What is outside, but
+ * needed by a decoder, is in the file and hidden: the file gets an edit list (ISO/IEC 14496-12, 8.6.6).
+ * A fragmented file has no room for that, and shows it.
+ *
+ * Times in files are those of the buffers, to 25 µs: the time scale is a multiple of the frame rate's
+ * numerator, at least 20 000, or 90 000 where no rate is known or the times contradict it. A file ends
+ * before its times exceed 32 bits (13 hours of 90 000 ticks a second); a longer group of pictures is
+ * written with 64 bits. The last frame lasts as long as its buffer, or else as the declared rate or the
+ * other frames say, a single one of unknown rate 40 ms.
+ *
+ * Parameter sets are another format where pictures are decoded or shown in another way. Other timing or
+ * HRD parameters, another level, an id or a declared frame rate that changes, and sets that no slice
+ * refers to, end no episode; the file has all sets, and the highest level, in its
+ * `AVCDecoderConfigurationRecord`.
  *
  * With `location=reduct://host:8383/bucket/entry` (`reducts://` with TLS; parameters `ca-cert`,
  * `verify-ssl`, `timeout`, `retries`, `base-path`) each episode becomes a record of a ReductStore
@@ -53,9 +66,12 @@
  * * `duration` (GstClockTime): how long it is shown
  * * `frames` (guint64): access units that are shown
  * * `hidden` (guint64): access units besides these that only a decoder needs
+ * * `corrupted` (guint64): access units among both that are damaged or refer to missing pictures
+ *   (buffers with the flag CORRUPTED)
  * * `dropped` (guint64): access units that were dropped before the first frame, in output order
  * * `bytes` (guint64): size of the file
- * * `reason` (string): why it ended: `duration`, `size`, `gap`, `format` or `eos`
+ * * `reason` (string): why it ended: `duration`, `size`, `gap`, `format`, `length` (the
+ *   longest time that 32 bits count) or `eos`
  *
  * The messages of splitmuxsink pass, too: `splitmuxsink-fragment-opened` with the name of the file
  * that is written, `splitmuxsink-fragment-closed` with its final name (with that of the temporary file
@@ -131,6 +147,8 @@ pub struct ReductEpisodeSplit {
     pub(super) eos: Mutex<Option<gst::Message>>,
     /// There was an error in this run.
     pub(super) failed: AtomicBool,
+    /// The warning was posted that a file shows what is to be hidden.
+    pub(super) has_shown_hidden: AtomicBool,
     /// The children have run, and are not made anew yet.
     pub(super) has_run: AtomicBool,
 }
@@ -184,6 +202,7 @@ impl ObjectSubclass for ReductEpisodeSplit {
             uploads: Default::default(),
             eos: Default::default(),
             failed: Default::default(),
+            has_shown_hidden: Default::default(),
             has_run: Default::default(),
         }
     }
@@ -269,7 +288,8 @@ impl ObjectImpl for ReductEpisodeSplit {
                     .nick("Statistics")
                     .blurb(
                         "Counts of this run: episodes (complete, as files or records), frames \
-                         (access units in them), dropped (access units that cannot be decoded), \
+                         (access units in them), corrupted (those that are damaged or refer to \
+                         missing pictures), dropped (access units that cannot be decoded), \
                          waiting (complete files that wait for their upload), retries (uploads that \
                          are tried again); all uint64",
                     )

@@ -19,19 +19,26 @@ use bytes::Bytes;
 use super::CAT;
 use super::format::codec_data;
 use crate::h264::{
-    AccessUnit, AccessUnitSplitter, ParameterSets, avc, nal_type, nal_unit_type, nal_units,
+    AccessUnit, AccessUnitSplitter, FrameNumber, Integrity, ParameterSets, avc, nal_type,
+    nal_unit_type, nal_units, referred_pps,
 };
 
 /// An access unit with four-byte lengths before its NAL units (ISO/IEC 14496-15).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Unit {
     /// Times, flags and metas are those of the buffer in which it began.
     pub buffer: gst::Buffer,
     pub idr: bool,
-    pub recovery_point: bool,
+    /// `recovery_frame_cnt` of its recovery point.
+    pub recovery_point: Option<u32>,
+    /// It has only I slices.
+    pub intra: bool,
+    pub frame_number: Option<FrameNumber>,
     pub parameter_sets: Vec<Bytes>,
     /// The SPS that it refers to.
     pub sps_id: u8,
+    /// The PPSs that its slices refer to, each once.
+    pub pps_ids: Vec<u8>,
 }
 
 /// Makes access units of buffers. One for each stream of buffers in a row.
@@ -159,14 +166,20 @@ fn length_prefixed(unit: &AccessUnit, begun: Option<gst::Buffer>) -> Unit {
     let size: usize = unit.parts.iter().map(Bytes::len).sum();
     let mut contents = Vec::with_capacity(size + 16);
     let mut parameter_sets = Vec::new();
+    let mut pps_ids = Vec::new();
     for part in &unit.parts {
         for nal in nal_units(part) {
             let nal = part.slice(nal.bytes);
             // No access unit that the splitter gives is as large as 4 GiB.
             contents.extend_from_slice(&(nal.len() as u32).to_be_bytes());
             contents.extend_from_slice(&nal);
-            if matches!(nal_unit_type(nal[0]), nal_type::SPS | nal_type::PPS) {
-                parameter_sets.push(nal);
+            match nal_unit_type(nal[0]) {
+                nal_type::SPS | nal_type::SPS_EXTENSION | nal_type::PPS => parameter_sets.push(nal),
+                nal_type::SLICE | nal_type::SLICE_PARTITION_A | nal_type::SLICE_IDR => {
+                    let pps_id = referred_pps(&nal);
+                    pps_ids.extend(pps_id.filter(|id| !pps_ids.contains(id)));
+                }
+                _ => {}
             }
         }
     }
@@ -179,11 +192,19 @@ fn length_prefixed(unit: &AccessUnit, begun: Option<gst::Buffer>) -> Unit {
             gst::warning!(CAT, "{err}");
         }
     }
+    if unit.integrity != Integrity::Whole
+        && let Some(buffer) = buffer.get_mut()
+    {
+        buffer.set_flags(gst::BufferFlags::CORRUPTED);
+    }
     Unit {
         buffer,
         idr: unit.idr,
-        recovery_point: unit.recovery_point.is_some(),
+        recovery_point: unit.recovery_point,
+        intra: unit.intra,
+        frame_number: unit.frame_number,
         parameter_sets,
         sps_id: unit.sps_id,
+        pps_ids,
     }
 }

@@ -15,16 +15,19 @@ use gst::prelude::*;
 
 mod address;
 mod backlog;
+mod cadence;
 mod children;
 mod cutter;
-mod edit_list;
 mod files;
 mod flow;
 mod format;
 mod imp;
 mod intake;
 mod location;
+mod moov;
 mod policy;
+mod refresh;
+mod ticks;
 mod uploads;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -69,10 +72,17 @@ pub enum KeyframeMode {
     /// IDR pictures and those with a recovery point SEI message (ITU-T H.264, D.2.8). Pictures that
     /// need what comes before such a cut are dropped.
     #[enum_value(
-        name = "IDR pictures and recovery points; pictures that need what precedes the cut are dropped",
+        name = "IDR pictures and recovery points; pictures that need what precedes the cut are dropped or hidden",
         nick = "recovery-point"
     )]
     RecoveryPoint,
+    /// Those, and pictures that have only I slices. Pictures that need what comes before such a cut,
+    /// and are shown before it, are dropped; whether later ones need it the stream does not say.
+    #[enum_value(
+        name = "IDR pictures, recovery points, and pictures that have only I slices",
+        nick = "intra"
+    )]
+    Intra,
 }
 
 glib::wrapper! {

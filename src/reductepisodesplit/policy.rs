@@ -8,8 +8,8 @@
 
 //! When an episode ends.
 //!
-//! An episode begins with a keyframe, an IDR access unit or (in [`KeyframeMode::RecoveryPoint`]) a
-//! recovery point, and consists of whole groups of pictures. It ends at a gap, where the format
+//! An episode begins with a keyframe, an IDR access unit or (as [`KeyframeMode`] says) a recovery point
+//! or an intra picture, and consists of whole groups of pictures. It ends at a gap, where the format
 //! changes, and at its limits: in [`SplitMode::NextKeyframe`] at the first keyframe at or after a
 //! limit, in [`SplitMode::AtMost`] before the group that would exceed it.
 //!
@@ -37,7 +37,7 @@ pub struct Config {
     pub gap_detection: bool,
 }
 
-/// What the policy has to know of an access unit.
+/// An access unit as the policy sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Unit {
     pub entry: Option<Entry>,
@@ -46,20 +46,26 @@ pub struct Unit {
     /// Its format is another one than that of the unit before; changes only at an IDR.
     pub new_format: bool,
     pub running_time: ClockTime,
-    /// How much later than itself what is shown begins: within it or after it.
-    pub lead: ClockTime,
-    /// It is not only for a decoder.
-    pub is_shown: bool,
+    /// Running time of its DTS.
+    pub decode_time: ClockTime,
+    /// Number of the segment that it belongs to; grows.
+    pub segment: u64,
+    pub visibility: Visibility,
+    /// It is damaged, or refers to pictures that are missing.
+    pub corrupted: bool,
     pub duration: ClockTime,
     pub bytes: u64,
-    /// Capture time of what is shown first.
     pub capture: Option<ClockTime>,
 }
 
-impl Unit {
-    fn shown_from(&self) -> ClockTime {
-        self.running_time.saturating_add(self.lead)
-    }
+/// Whether a picture is shown. Its start time alone decides, not how long it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// It is before the first picture of its segment that is shown.
+    Before,
+    Shown,
+    /// It is after the last one.
+    After,
 }
 
 /// How decoding can begin with an access unit.
@@ -69,6 +75,11 @@ pub enum Entry {
     Idr,
     /// Pictures that are shown before it, but decoded after it, may need what precedes it.
     RecoveryPoint,
+    /// The same of a picture that has only I slices, and no recovery point.
+    Intra,
+    /// A recovery point with a refresh after it. The pictures of the refresh are hidden, so that none
+    /// of them needs anything that precedes it.
+    Refresh,
 }
 
 /// Why an episode ended.
@@ -78,6 +89,8 @@ pub enum Reason {
     Size,
     Gap,
     Format,
+    /// The longest time that a file can count has nearly passed.
+    Length,
     Eos,
 }
 
@@ -89,6 +102,7 @@ impl Reason {
             Self::Size => "size",
             Self::Gap => "gap",
             Self::Format => "format",
+            Self::Length => "length",
             Self::Eos => "eos",
         }
     }
@@ -109,8 +123,8 @@ pub enum Change {
     },
     /// The episode has all its frames.
     End(Episode),
-    /// At this recovery point the episode would end, if recovery points were keyframes. Once.
-    PassRecoveryPoint,
+    /// At this access unit the episode would end in another keyframe mode. Once.
+    PassEntry(KeyframeMode),
 }
 
 /// An episode that has all its frames.
@@ -123,8 +137,12 @@ pub struct Episode {
     pub frames: u64,
     /// Access units that only a decoder needs.
     pub hidden: u64,
-    /// What of it is shown, since its first access unit; `None` if all of it.
-    pub shown: Option<Vec<Range<ClockTime>>>,
+    /// Access units among them all that are damaged, or refer to pictures that are missing.
+    pub corrupted: u64,
+    /// Running time of the DTS of its first access unit.
+    pub decode_start: ClockTime,
+    /// Running times of what is shown.
+    pub shown: Vec<Range<ClockTime>>,
     /// Access units before its first frame, in output order, that could not be decoded.
     pub dropped: u64,
     pub reason: Reason,
@@ -149,7 +167,15 @@ pub struct Policy {
     /// The episode began with the recovery point at this time, and its group is not complete: what
     /// is shown before it needs the group before.
     leading_before: Option<ClockTime>,
-    passed_recovery_point: bool,
+    has_passed_entry: bool,
+    /// The next keyframe ends the episode for this reason.
+    forced: Option<Reason>,
+    /// Longest time that a file can count.
+    max_span: Option<ClockTime>,
+    /// The longest group of pictures so far.
+    longest_group: ClockTime,
+    /// The least permissive keyframe mode in which entries were seen that this one does not accept.
+    passed_mode: Option<KeyframeMode>,
     /// There was a gap: the next keyframe begins an episode, and what comes before it is of no use.
     gap: bool,
     /// There was a pause: the next keyframe begins an episode, and what comes before it is kept.
@@ -173,15 +199,87 @@ struct Running {
 struct Span {
     /// The running time of the first one.
     start: ClockTime,
-    /// What of them is shown, in whole pictures: players leave out a part of one.
-    shown: Vec<Range<ClockTime>>,
-    /// From when on the last part is to be shown, if something is before it.
-    cut: Option<ClockTime>,
-    is_all_shown: bool,
+    /// Running time of the DTS of the first one.
+    decode_start: ClockTime,
+    /// The running time at which the latest one ends.
+    end: ClockTime,
+    /// Its segments, in order.
+    parts: Vec<Part>,
     frames: u64,
     hidden: u64,
+    corrupted: u64,
     bytes: u64,
+}
+
+/// Access units of one segment.
+#[derive(Debug, Clone)]
+struct Part {
+    segment: u64,
+    /// The earliest running time.
+    begin: ClockTime,
+    shown: Option<Shown>,
+    /// There are access units before what is shown.
+    hidden_before: bool,
+    /// The earliest running time of those after it.
+    hidden_after: Option<ClockTime>,
+}
+
+/// The access units of a segment that are shown.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    start: ClockTime,
+    /// Capture time of the one at `start`.
     capture: Option<ClockTime>,
+    /// The running time of the latest one, and the end of that.
+    last: ClockTime,
+    end: ClockTime,
+}
+
+impl Shown {
+    fn joined(self, other: Self) -> Self {
+        let first = if other.start < self.start {
+            other
+        } else {
+            self
+        };
+        let last = if other.last >= self.last { other } else { self };
+        Self {
+            start: first.start,
+            capture: first.capture,
+            last: last.last,
+            end: last.end,
+        }
+    }
+}
+
+impl Part {
+    fn new(unit: &Unit) -> Self {
+        let shown = Shown {
+            start: unit.running_time,
+            capture: unit.capture,
+            last: unit.running_time,
+            end: unit.running_time.saturating_add(unit.duration),
+        };
+        Self {
+            segment: unit.segment,
+            begin: unit.running_time,
+            shown: (unit.visibility == Visibility::Shown).then_some(shown),
+            hidden_before: unit.visibility == Visibility::Before,
+            hidden_after: (unit.visibility == Visibility::After).then_some(unit.running_time),
+        }
+    }
+
+    /// Adds access units of the same segment.
+    fn join(&mut self, other: &Self) {
+        self.begin = self.begin.min(other.begin);
+        self.shown = match (self.shown, other.shown) {
+            (Some(own), Some(other)) => Some(own.joined(other)),
+            (own, other) => own.or(other),
+        };
+        self.hidden_before |= other.hidden_before;
+        let after = [self.hidden_after, other.hidden_after];
+        self.hidden_after = after.into_iter().flatten().min();
+    }
 }
 
 impl Span {
@@ -189,93 +287,98 @@ impl Span {
     fn empty(unit: &Unit) -> Self {
         Self {
             start: unit.running_time,
-            shown: Vec::new(),
-            cut: None,
-            is_all_shown: true,
+            decode_start: unit.decode_time,
+            end: unit.running_time,
+            parts: Vec::new(),
             frames: 0,
             hidden: 0,
+            corrupted: 0,
             bytes: 0,
-            capture: unit.capture,
         }
     }
 
     fn add(&mut self, unit: &Unit) {
-        let is_cut = !unit.lead.is_zero();
-        self.is_all_shown &= unit.is_shown;
-        if self.begins_part(unit) {
-            self.shown.push(unit.shown_from()..unit.shown_from());
-            self.cut = is_cut.then(|| unit.shown_from());
-        }
-        let is_first = self.shown.len() == 1;
-        if let Some(part) = self.shown.last_mut().filter(|_| unit.is_shown) {
-            let end = unit.running_time.saturating_add(unit.duration);
-            part.end = part.end.max(end);
-            if is_cut {
-                let whole = part.start.saturating_sub(unit.running_time);
-                part.start = part.start.saturating_sub(whole);
-                if is_first {
-                    self.capture = self.capture.map(|capture| capture.saturating_sub(whole));
-                }
-            }
-        }
-        self.frames += u64::from(unit.is_shown);
-        self.hidden += u64::from(!unit.is_shown);
+        self.put_part(&Part::new(unit));
+        let is_shown = unit.visibility == Visibility::Shown;
+        self.end = self
+            .end
+            .max(unit.running_time.saturating_add(unit.duration));
+        self.frames += u64::from(is_shown);
+        self.hidden += u64::from(!is_shown);
+        self.corrupted += u64::from(unit.corrupted);
         self.bytes += unit.bytes;
     }
 
-    /// Whether another part is shown from this access unit on, after something that is not.
-    fn begins_part(&self, unit: &Unit) -> bool {
-        let is_cut = !unit.lead.is_zero();
-        let last = self.shown.last();
-        last.is_none() || is_cut && self.cut != Some(unit.shown_from())
+    fn put_part(&mut self, part: &Part) {
+        match self.parts.last_mut() {
+            Some(last) if last.segment == part.segment => last.join(part),
+            _ => self.parts.push(part.clone()),
+        }
     }
 
     fn joined(&self, next: &Self) -> Self {
-        let mut shown = self.shown.clone();
-        let mut parts = next.shown.iter();
-        if next.is_all_shown
-            && let Some(last) = shown.last_mut()
-            && let Some(part) = parts.next()
-        {
-            last.end = last.end.max(part.end);
+        let mut joined = self.clone();
+        next.parts.iter().for_each(|part| joined.put_part(part));
+        joined.end = self.end.max(next.end);
+        joined.frames += next.frames;
+        joined.hidden += next.hidden;
+        joined.corrupted += next.corrupted;
+        joined.bytes += next.bytes;
+        joined
+    }
+
+    /// What is shown, without the hidden access units of one segment that come between.
+    fn shown(&self) -> Vec<Range<ClockTime>> {
+        let mut ranges: Vec<Range<ClockTime>> = Vec::new();
+        let mut is_hidden_between = false;
+        for part in &self.parts {
+            is_hidden_between |= part.hidden_before;
+            if let Some(last) = ranges.last_mut().filter(|_| is_hidden_between) {
+                last.end = last.end.min(part.begin).max(last.start);
+            }
+            if let Some(shown) = part.shown {
+                let end = part
+                    .hidden_after
+                    .map_or(shown.end, |after| after.min(shown.end));
+                match ranges.last_mut() {
+                    Some(last) if !is_hidden_between => last.end = end,
+                    _ => ranges.push(shown.start..end.max(shown.start)),
+                }
+                is_hidden_between = false;
+            }
+            is_hidden_between |= part.hidden_after.is_some();
         }
-        shown.extend(parts.cloned());
-        Self {
-            start: self.start,
-            shown,
-            cut: next.cut.or(self.cut),
-            is_all_shown: self.is_all_shown && next.is_all_shown,
-            frames: self.frames + next.frames,
-            hidden: self.hidden + next.hidden,
-            bytes: self.bytes + next.bytes,
-            capture: match self.is_empty() {
-                true => next.capture,
-                false => self.capture,
-            },
-        }
+        ranges
     }
 
     fn duration(&self) -> ClockTime {
-        duration(&self.shown)
+        duration(&self.shown())
     }
 
-    /// How long it is when `unit` begins.
+    /// Capture time of what is shown first, if anything is.
+    fn capture(&self) -> Option<ClockTime> {
+        self.first_shown()?.capture
+    }
+
+    fn first_shown(&self) -> Option<Shown> {
+        self.parts.iter().find_map(|part| part.shown)
+    }
+
+    /// How long it is shown until `unit` begins.
     fn elapsed(&self, unit: &Unit) -> ClockTime {
-        match self.shown.split_last() {
-            Some((last, before)) if !self.begins_part(unit) => {
+        let shown = self.shown();
+        let continues = self.parts.last().is_some_and(|part| {
+            part.shown.is_some()
+                && (part.segment == unit.segment
+                    || unit.visibility != Visibility::Before && part.hidden_after.is_none())
+        });
+        match shown.split_last() {
+            Some((last, before)) if continues => {
                 let in_last = unit.running_time.saturating_sub(last.start);
                 duration(before).saturating_add(in_last)
             }
-            _ => self.duration(),
+            _ => duration(&shown),
         }
-    }
-
-    /// What of it is shown, since its first access unit; `None` if all of it.
-    fn parts(&self) -> Option<Vec<Range<ClockTime>>> {
-        let since_start = |time: ClockTime| time.saturating_sub(self.start);
-        let parts = self.shown.iter();
-        let parts = parts.map(|part| since_start(part.start)..since_start(part.end));
-        (!self.is_all_shown).then(|| parts.collect())
     }
 
     fn is_empty(&self) -> bool {
@@ -303,6 +406,11 @@ impl Policy {
         }
     }
 
+    /// Sets the longest time that the file of the running episode can count.
+    pub fn set_max_span(&mut self, span: ClockTime) {
+        self.max_span = Some(span);
+    }
+
     /// Takes the next access unit in decoding order and appends what it changes to `changes`.
     pub fn push(&mut self, unit: &Unit, changes: &mut Vec<Change>) -> Verdict {
         if !unit.duration.is_zero() {
@@ -313,7 +421,7 @@ impl Policy {
             self.gap = true;
         }
         if !unit.entry.is_some_and(|entry| self.is_keyframe(entry)) {
-            self.note_recovery_point(unit, changes);
+            self.note_entry(unit, changes);
             return self.continue_group(unit);
         }
 
@@ -323,16 +431,53 @@ impl Policy {
         }
         self.gap = false;
         self.pause = false;
+        self.forced = None;
         self.leading_before = None;
         let mut group = Span::empty(unit);
         if self.episode.is_none() {
-            self.begin(group.clone(), changes);
-            let is_open = unit.entry == Some(Entry::RecoveryPoint);
+            self.begin(group.clone(), unit.capture, changes);
+            let is_open = matches!(unit.entry, Some(Entry::RecoveryPoint | Entry::Intra));
             self.leading_before = is_open.then_some(unit.running_time);
         }
         group.add(unit);
         self.group = Some(group);
         Verdict::Keep
+    }
+
+    /// Returns whether an episode would begin with `unit` if it was a keyframe.
+    pub fn would_begin_with(&self, unit: &Unit) -> bool {
+        match (&self.episode, &self.group) {
+            (Some(_), _) if self.gap => true,
+            (Some(episode), Some(group)) => {
+                let span = episode.span.joined(group);
+                self.exceeds_limit(&span, unit).is_some()
+            }
+            _ => true,
+        }
+    }
+
+    /// Has the next keyframe begin an episode, as [`would_begin_with`](Self::would_begin_with) said of
+    /// `unit`.
+    pub fn force(&mut self, unit: &Unit) {
+        if let (Some(episode), Some(group)) = (&self.episode, &self.group) {
+            self.forced = self.exceeds_limit(&episode.span.joined(group), unit);
+        }
+    }
+
+    /// Returns running time and capture time of what the running episode shows first.
+    pub fn first_shown(&self) -> Option<(ClockTime, Option<ClockTime>)> {
+        let episode = self.episode.as_ref()?;
+        let group = self.group.as_ref().and_then(Span::first_shown);
+        let first = match (episode.span.first_shown(), group) {
+            (Some(first), _) => first,
+            (None, group) => group?,
+        };
+        Some((first.start, first.capture))
+    }
+
+    /// Returns the keyframe mode in which a stream without keyframes would have some.
+    pub fn helpful_mode(&self) -> Option<KeyframeMode> {
+        self.passed_mode
     }
 
     fn continue_group(&mut self, unit: &Unit) -> Verdict {
@@ -355,25 +500,33 @@ impl Policy {
         }
     }
 
-    fn note_recovery_point(&mut self, unit: &Unit, changes: &mut Vec<Change>) {
+    fn note_entry(&mut self, unit: &Unit, changes: &mut Vec<Change>) {
+        let mode = match unit.entry {
+            Some(Entry::RecoveryPoint | Entry::Refresh) => KeyframeMode::RecoveryPoint,
+            Some(Entry::Intra) => KeyframeMode::Intra,
+            Some(Entry::Idr) | None => return,
+        };
+        self.passed_mode = match self.passed_mode {
+            Some(KeyframeMode::RecoveryPoint) => Some(KeyframeMode::RecoveryPoint),
+            _ => Some(mode),
+        };
         let joined = match (&self.episode, &self.group) {
             (Some(episode), Some(group)) => episode.span.joined(group),
             _ => return,
         };
-        if unit.entry == Some(Entry::RecoveryPoint)
-            && !self.passed_recovery_point
-            && self.exceeds_limit(&joined, unit).is_some()
-        {
-            self.passed_recovery_point = true;
-            changes.push(Change::PassRecoveryPoint);
+        if !self.has_passed_entry && self.exceeds_limit(&joined, unit).is_some() {
+            self.has_passed_entry = true;
+            changes.push(Change::PassEntry(mode));
         }
     }
 
-    /// Whether an episode can begin with an access unit like that.
+    /// Returns whether an episode can begin with an access unit like that.
     pub fn is_keyframe(&self, entry: Entry) -> bool {
+        let mode = self.config.keyframes;
         match entry {
             Entry::Idr => true,
-            Entry::RecoveryPoint => self.config.keyframes == KeyframeMode::RecoveryPoint,
+            Entry::RecoveryPoint | Entry::Refresh => mode != KeyframeMode::Idr,
+            Entry::Intra => mode == KeyframeMode::Intra,
         }
     }
 
@@ -383,7 +536,12 @@ impl Policy {
         self.is_after_pause = true;
     }
 
-    /// Counts access units that somebody else dropped before the next one.
+    /// Takes back that access units were dropped, as an episode has them.
+    pub fn restore(&mut self, units: u64) {
+        self.dropped = self.dropped.saturating_sub(units);
+    }
+
+    /// Counts access units that were dropped elsewhere before the next one.
     pub fn drop_unseen(&mut self, units: u64) {
         self.dropped += units;
     }
@@ -402,9 +560,12 @@ impl Policy {
         let Some(group) = self.group.take() else {
             return;
         };
+        let length = group.end.saturating_sub(group.start);
+        self.longest_group = self.longest_group.max(length);
         if let Some(reason) = self.reason_to_end_without(&group) {
             self.end(reason, changes);
-            return self.begin(group, changes);
+            let capture = group.capture();
+            return self.begin(group, capture, changes);
         }
         if let Some(episode) = &mut self.episode {
             episode.span = episode.span.joined(&group);
@@ -419,7 +580,7 @@ impl Policy {
         } else if unit.new_format {
             Some(Reason::Format)
         } else {
-            self.exceeds_limit(span, unit)
+            self.forced.or_else(|| self.exceeds_limit(span, unit))
         }
     }
 
@@ -432,8 +593,16 @@ impl Policy {
         } else if size.is_some_and(|limit| span.file_size() >= limit) {
             Some(Reason::Size)
         } else {
-            None
+            // How long the next group gets is not known yet.
+            let end = unit.running_time.saturating_add(self.longest_group);
+            self.is_too_long(span, end).then_some(Reason::Length)
         }
+    }
+
+    /// Whether a file that lasts until `end` would be longer than it can count.
+    fn is_too_long(&self, span: &Span, end: ClockTime) -> bool {
+        let length = end.saturating_sub(span.decode_start);
+        self.max_span.is_some_and(|limit| length > limit)
     }
 
     /// Why the episode ends before the complete group `group`, if it does. It has one group at
@@ -450,11 +619,11 @@ impl Policy {
         } else if size.is_some_and(|limit| with.file_size() > limit) {
             Some(Reason::Size)
         } else {
-            None
+            self.is_too_long(span, group.end).then_some(Reason::Length)
         }
     }
 
-    fn begin(&mut self, span: Span, changes: &mut Vec<Change>) {
+    fn begin(&mut self, span: Span, capture: Option<ClockTime>, changes: &mut Vec<Change>) {
         let index = self.next_index;
         let dropped = std::mem::take(&mut self.dropped);
         self.next_index += 1;
@@ -462,7 +631,7 @@ impl Policy {
             cut: index > 0,
             index,
             running_time: span.start,
-            capture: span.capture,
+            capture,
             dropped,
         });
         self.episode = Some(Running {
@@ -478,11 +647,13 @@ impl Policy {
         };
         changes.push(Change::End(Episode {
             index: episode.index,
-            capture: episode.span.capture,
+            capture: episode.span.capture(),
             duration: episode.span.duration(),
             frames: episode.span.frames,
             hidden: episode.span.hidden,
-            shown: episode.span.parts(),
+            corrupted: episode.span.corrupted,
+            decode_start: episode.span.decode_start,
+            shown: episode.span.shown(),
             dropped: episode.dropped,
             reason,
         }));

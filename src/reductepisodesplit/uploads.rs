@@ -40,7 +40,7 @@ const NAMES: &str = "episode_%05d_{start-us}.mp4";
 /// What the thread does next.
 #[derive(Debug)]
 enum Job {
-    Upload(Complete),
+    Upload(Box<Complete>),
     /// EOS of splitmuxsink.
     End(gst::Message),
 }
@@ -281,11 +281,11 @@ impl ReductEpisodeSplit {
             content_type: CONTENT_TYPE,
             labels,
         };
-        uploads.backlog.push(Job::Upload(Complete {
+        uploads.backlog.push(Job::Upload(Box::new(Complete {
             finished,
             upload,
             bytes,
-        }));
+        })));
     }
 
     /// Has EOS of splitmuxsink wait for what is before it.

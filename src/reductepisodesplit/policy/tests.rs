@@ -22,8 +22,10 @@ fn unit(index: u64) -> Unit {
         discont: false,
         new_format: false,
         running_time: index * FRAME,
-        lead: ClockTime::ZERO,
-        is_shown: true,
+        decode_time: index * FRAME,
+        segment: 0,
+        visibility: Visibility::Shown,
+        corrupted: false,
         duration: FRAME,
         bytes: 1000,
         capture: None,
@@ -73,19 +75,23 @@ fn summarise(changes: &[Change]) -> Vec<Summary> {
                     episode.reason,
                 ));
             }
-            Change::PassRecoveryPoint => {}
+            Change::PassEntry(_) => {}
         }
     }
     assert!(begins.is_empty());
     summaries
 }
 
-/// A unit of which nothing is shown before a time.
-fn from(index: u64, shown_from: ClockTime) -> Unit {
+/// A unit of a segment in which nothing is shown before a time.
+fn from(index: u64, segment: u64, shown_from: ClockTime) -> Unit {
     let unit = unit(index);
+    let visibility = match unit.running_time < shown_from {
+        true => Visibility::Before,
+        false => Visibility::Shown,
+    };
     Unit {
-        lead: shown_from.saturating_sub(unit.running_time),
-        is_shown: unit.running_time + FRAME > shown_from,
+        segment,
+        visibility,
         ..unit
     }
 }
@@ -103,13 +109,20 @@ fn episodes(config: Config, units: &[Unit]) -> Vec<Episode> {
 #[test]
 fn all_of_an_episode_is_shown() {
     let episode = &episodes(Config::default(), &groups(2))[0];
-    assert_eq!((episode.shown.as_ref(), episode.hidden), (None, 0));
+    assert_eq!(episode.shown, [ClockTime::ZERO..2000 * MS]);
+    assert_eq!(episode.hidden, 0);
 }
 
 #[test]
 fn what_leads_in_is_not_shown() {
-    // From the middle of the fifth frame on: all of it is shown.
-    let units: Vec<_> = (0..30).map(|index| from(index, 450 * MS)).collect();
+    // In the middle of the fifth frame: it began before.
+    let units: Vec<_> = (0..30).map(|index| from(index, 0, 450 * MS)).collect();
+    let units: Vec<_> = (units.into_iter())
+        .map(|unit| Unit {
+            capture: Some(unit.running_time + 5 * MS),
+            ..unit
+        })
+        .collect();
     let config = Config {
         duration: Some(1000 * MS),
         ..Default::default()
@@ -119,18 +132,20 @@ fn what_leads_in_is_not_shown() {
     let [first, second] = &episodes[..] else {
         panic!("{episodes:?}");
     };
-    assert_eq!((first.frames, first.hidden), (16, 4));
-    assert_eq!(first.duration, 1600 * MS);
-    assert_eq!(first.shown, Some(vec![400 * MS..2000 * MS]));
+    assert_eq!((first.frames, first.hidden), (15, 5));
+    assert_eq!(first.duration, 1500 * MS);
+    assert_eq!(first.shown, [500 * MS..2000 * MS]);
+    assert_eq!(first.capture, Some(505 * MS));
     assert_eq!((second.frames, second.hidden), (10, 0));
-    assert_eq!(second.shown, None);
+    assert_eq!(second.shown, [2000 * MS..3000 * MS]);
+    assert_eq!(second.capture, Some(2005 * MS));
 }
 
 #[test]
 fn parts_of_an_episode_with_something_between() {
     let mut units: Vec<_> = (0..10).map(unit).collect();
-    units.extend((10..20).map(|index| from(index, 1300 * MS)));
-    units.extend((20..30).map(unit));
+    units.extend((10..20).map(|index| from(index, 1, 1300 * MS)));
+    units.extend((20..30).map(|index| from(index, 2, 2000 * MS)));
     for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
         let config = Config {
             mode,
@@ -139,8 +154,8 @@ fn parts_of_an_episode_with_something_between() {
         let episode = &episodes(config, &units)[0];
         assert_eq!((episode.frames, episode.hidden), (27, 3));
         assert_eq!(episode.duration, 2700 * MS);
-        let parts = vec![ClockTime::ZERO..1000 * MS, 1300 * MS..3000 * MS];
-        assert_eq!(episode.shown, Some(parts));
+        let parts = [ClockTime::ZERO..1000 * MS, 1300 * MS..3000 * MS];
+        assert_eq!(episode.shown, parts);
     }
     // The third group makes it too long, the second one would not.
     let config = Config {
@@ -156,14 +171,72 @@ fn parts_of_an_episode_with_something_between() {
 }
 
 #[test]
+fn what_is_hidden_is_not_reached_into() {
+    let mut units: Vec<_> = (0..10).map(unit).collect();
+    units[7].duration = 250 * MS;
+    for last in &mut units[8..] {
+        last.visibility = Visibility::After;
+    }
+    units.extend((10..20).map(|index| from(index, 1, 1300 * MS)));
+    let episode = &episodes(Config::default(), &units)[0];
+    let parts = [ClockTime::ZERO..800 * MS, 1300 * MS..2000 * MS];
+    assert_eq!(episode.shown, parts);
+}
+
+#[test]
+fn the_last_picture_says_when_an_episode_ends() {
+    let mut units = groups(1);
+    units[0].duration = 10_000 * MS;
+    units[9].duration = 50 * MS;
+    let episode = &episodes(Config::default(), &units)[0];
+    assert_eq!(episode.shown, [ClockTime::ZERO..950 * MS]);
+}
+
+#[test]
+fn damaged_units_are_counted() {
+    let mut units = groups(2);
+    units[3].corrupted = true;
+    units[14].corrupted = true;
+    let config = Config {
+        duration: Some(1000 * MS),
+        ..Default::default()
+    };
+    let counts = episodes(config, &units);
+    let counts: Vec<_> = counts.iter().map(|episode| episode.corrupted).collect();
+    assert_eq!(counts, [1, 1]);
+}
+
+#[test]
+fn a_file_ends_before_it_is_too_long_to_count() {
+    for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
+        let mut policy = Policy::new(Config {
+            mode,
+            ..Default::default()
+        });
+        policy.set_max_span(3500 * MS);
+        let mut changes = Vec::new();
+        for unit in groups(7) {
+            policy.push(&unit, &mut changes);
+        }
+        policy.finish(&mut changes);
+        let expected = [
+            (0, 3000, 30, Reason::Length),
+            (3000, 3000, 30, Reason::Length),
+            (6000, 1000, 10, Reason::Eos),
+        ];
+        assert_eq!(summarise(&changes), expected, "{mode:?}");
+    }
+}
+
+#[test]
 fn what_comes_after_the_end_is_not_shown() {
     let mut units: Vec<_> = (0..10).map(unit).collect();
     for last in &mut units[8..] {
-        last.is_shown = false;
+        last.visibility = Visibility::After;
     }
     let episode = &episodes(Config::default(), &units)[0];
     assert_eq!((episode.frames, episode.hidden), (8, 2));
-    assert_eq!(episode.shown, Some(vec![ClockTime::ZERO..800 * MS]));
+    assert_eq!(episode.shown, [ClockTime::ZERO..800 * MS]);
 }
 
 fn durations(config: Config, units: &[Unit]) -> Vec<u64> {
@@ -409,7 +482,7 @@ fn without_keyframes_one_episode_and_one_word_about_it() {
     }
     policy.finish(&mut changes);
     assert_eq!(summarise(&changes), [(0, 4000, 40, Reason::Eos)]);
-    let passed = |change: &&Change| **change == Change::PassRecoveryPoint;
+    let passed = |change: &&Change| **change == Change::PassEntry(KeyframeMode::RecoveryPoint);
     assert_eq!(changes.iter().filter(passed).count(), 1);
 
     let unlimited = Config::default();
@@ -449,4 +522,22 @@ fn an_episode_that_begins_with_a_recovery_point_lacks_what_leads_it() {
         })
         .collect();
     assert_eq!(dropped, [0, 2]);
+}
+
+#[test]
+fn intra_pictures_are_keyframes_in_their_mode() {
+    let mut units = groups(3);
+    units[10].entry = Some(Entry::Intra);
+    units[20].entry = Some(Entry::Intra);
+    let mut config = limit(SplitMode::NextKeyframe, 1000);
+    assert_eq!(run(config.clone(), &units), [(0, 3000, 30, Reason::Eos)]);
+    let passed = changes(config.clone(), &units);
+    assert!(passed.contains(&Change::PassEntry(KeyframeMode::Intra)));
+    config.keyframes = KeyframeMode::Intra;
+    let expected = [
+        (0, 1000, 10, Reason::Duration),
+        (1000, 1000, 10, Reason::Duration),
+        (2000, 1000, 10, Reason::Eos),
+    ];
+    assert_eq!(run(config, &units), expected);
 }

@@ -1,0 +1,569 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The box `moov` of a file that mp4mux has written (ISO/IEC 14496-12, 8.2.1), completed: an edit list
+//! of what is shown, durations of any length, and all parameter sets.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::Path;
+
+use super::ticks::scale;
+
+/// Bytes of a box before its contents.
+const HEADER: usize = 8;
+/// Playback at normal speed, as a 16.16 number.
+const NORMAL_RATE: u32 = 0x0001_0000;
+
+/// What a file says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description {
+    /// What is shown, in ticks since the first DTS.
+    pub shown: Vec<Range<u64>>,
+    /// Something is not shown.
+    pub hides: bool,
+    /// The `AVCDecoderConfigurationRecord`, if it differs from that in the file.
+    pub configuration: Option<Vec<u8>>,
+}
+
+/// Describes a file with one track. Returns `false` if something that is to be hidden is not, as there is
+/// no room for that: in front of others the box `moov` cannot grow.
+///
+/// # Errors
+///
+/// Those of the file, and `InvalidData` if it is not as mp4mux writes it, or if it is longer than its box
+/// `moov` can say.
+pub fn describe(file: &Path, description: &Description) -> io::Result<bool> {
+    let mut file = OpenOptions::new().read(true).write(true).open(file)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    let moov = find_moov(&mut file, length)?;
+    let mut old = vec![0; usize::try_from(moov.end - moov.start).map_err(invalid)?];
+    file.seek(SeekFrom::Start(moov.start))?;
+    file.read_exact(&mut old)?;
+
+    let new = |part: &Description| {
+        described(&old, part).ok_or_else(|| invalid("no box moov as expected"))
+    };
+    let fits = |moov_size: usize| moov_size == old.len() || moov.end == length;
+    let (new, is_complete) = match new(description)? {
+        whole if fits(whole.len()) => (whole, true),
+        // The access units have their parameter sets, too.
+        _ => match new(&description.without_configuration())? {
+            edited if fits(edited.len()) => (edited, true),
+            _ => (new(&description.without_edits())?, !description.hides),
+        },
+    };
+    if !fits(new.len()) {
+        return Err(invalid("it is too long for the header at its begin"));
+    }
+    if new == old {
+        return Ok(is_complete);
+    }
+    file.seek(SeekFrom::Start(moov.start))?;
+    file.write_all(&new)?;
+    if moov.end == length {
+        file.set_len(moov.start + new.len() as u64)?;
+    }
+    Ok(is_complete)
+}
+
+impl Description {
+    /// Returns what does not make the box longer: of another configuration the level.
+    fn without_configuration(&self) -> Self {
+        let configuration = self.configuration.as_ref();
+        Self {
+            configuration: configuration.map(|record| record[..record.len().min(4)].to_vec()),
+            ..self.clone()
+        }
+    }
+
+    fn without_edits(&self) -> Self {
+        Self {
+            shown: Vec::new(),
+            ..self.without_configuration()
+        }
+    }
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// Where the box `moov` is in a file.
+fn find_moov(file: &mut (impl Read + Seek), length: u64) -> io::Result<Range<u64>> {
+    let mut start = 0;
+    while start < length {
+        let mut header = [0; 16];
+        let there = header.len().min((length - start).try_into().unwrap_or(16));
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(&mut header[..there])?;
+        let size = match number(&header, 0..4) {
+            Some(0) => Some(length - start), // To the end of the file.
+            Some(1) => number(&header, HEADER..16),
+            size => size,
+        };
+        let size = size.filter(|size| *size >= HEADER as u64);
+        let end = size.and_then(|size| start.checked_add(size));
+        let end = end.filter(|end| *end <= length);
+        let end = end.ok_or_else(|| invalid("a box is longer than the file"))?;
+        if &header[4..HEADER] == b"moov" {
+            return Ok(start..end);
+        }
+        start = end;
+    }
+    Err(invalid("no box moov"))
+}
+
+/// Returns the box `moov` with another description.
+fn described(moov: &[u8], description: &Description) -> Option<Vec<u8>> {
+    let contents = moov.get(HEADER..)?;
+    let mvhd = child(contents, b"mvhd")?;
+    let trak = child(contents, b"trak")?;
+    let mdia = child(trak, b"mdia")?;
+    let mdhd = child(mdia, b"mdhd")?;
+    let (movie, media) = (timescale(mvhd)?, timescale(mdhd)?);
+    let in_movie = |ticks: u64| scale(ticks, movie, media);
+    let is_fragmented = child(contents, b"mvex").is_some();
+    let stts = child(mdia, b"minf").and_then(|minf| child(child(minf, b"stbl")?, b"stts"));
+    let media_duration = total_duration(stts?)?;
+
+    let mut edits: Vec<_> = description
+        .shown
+        .iter()
+        .map(|shown| Edit {
+            duration: in_movie(shown.end.saturating_sub(shown.start)),
+            media_time: shown.start,
+        })
+        .collect();
+    let duration = match edits.is_empty() {
+        true => in_movie(media_duration),
+        false => edits.iter().map(|edit| edit.duration).sum(),
+    };
+    // A file in fragments did not know its duration when it began, and lasts until its end.
+    if is_fragmented && let Some(last) = edits.last_mut() {
+        last.duration = 0;
+    }
+    let durations = (!is_fragmented).then_some(Durations {
+        presentation: duration,
+        media: media_duration,
+    });
+
+    let rewriting = Rewriting {
+        durations,
+        edits,
+        configuration: description.configuration.as_deref(),
+    };
+    let mut new = Vec::with_capacity(moov.len() + rewriting.edits.len() * 20 + 64);
+    put_box(&mut new, b"moov", |new| rewriting.put_boxes(new, contents))?;
+    Some(new)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Durations {
+    /// In units of the movie.
+    presentation: u64,
+    /// In units of the media.
+    media: u64,
+}
+
+/// New contents of some boxes.
+struct Rewriting<'a> {
+    durations: Option<Durations>,
+    /// None to leave the edit list.
+    edits: Vec<Edit>,
+    configuration: Option<&'a [u8]>,
+}
+
+/// Bytes of the fields of a sample entry of video before its boxes (12.1.3).
+const VISUAL_SAMPLE_ENTRY: usize = 78;
+
+impl Rewriting<'_> {
+    /// Puts boxes in a row.
+    fn put_boxes(&self, new: &mut Vec<u8>, contents: &[u8]) -> Option<()> {
+        for (name, whole) in boxes(contents) {
+            let inner = whole.get(HEADER..)?;
+            let durations = self.durations;
+            match &name {
+                b"trak" | b"mdia" | b"minf" | b"stbl" => {
+                    put_box(new, &name, |new| self.put_boxes(new, inner))?;
+                }
+                b"mvhd" => put_header(new, whole, durations.map(|all| all.presentation), 4)?,
+                b"mdhd" => put_header(new, whole, durations.map(|all| all.media), 4)?,
+                b"tkhd" => {
+                    // Before its duration are the number of the track and a reserved field.
+                    put_header(new, whole, durations.map(|all| all.presentation), 8)?;
+                    if !self.edits.is_empty() {
+                        put_box(new, b"edts", |new| put_edits(new, &self.edits))?;
+                    }
+                }
+                b"edts" if !self.edits.is_empty() => {}
+                b"stsd" => put_box(new, b"stsd", |new| {
+                    let (head, entries) = inner.split_at_checked(8)?;
+                    new.extend(head);
+                    for (name, entry) in boxes(entries) {
+                        put_box(new, &name, |new| self.put_sample_entry(new, entry))?;
+                    }
+                    Some(())
+                })?,
+                b"avcC" => put_box(new, b"avcC", |new| {
+                    self.put_configuration(new, inner);
+                    Some(())
+                })?,
+                _ => new.extend(whole),
+            }
+        }
+        Some(())
+    }
+
+    fn put_sample_entry(&self, new: &mut Vec<u8>, whole: &[u8]) -> Option<()> {
+        let contents = whole.get(HEADER..)?;
+        let (fields, inner) = contents.split_at_checked(VISUAL_SAMPLE_ENTRY)?;
+        new.extend(fields);
+        self.put_boxes(new, inner)
+    }
+
+    /// Puts the configuration, or as much of it as there is before `old` goes on.
+    fn put_configuration(&self, new: &mut Vec<u8>, old: &[u8]) {
+        match self.configuration {
+            Some(configuration) if configuration.len() <= 4 => {
+                new.extend(configuration);
+                new.extend(old.get(configuration.len()..).unwrap_or_default());
+            }
+            Some(configuration) => new.extend(configuration),
+            None => new.extend(old),
+        }
+    }
+}
+
+/// Returns how long all samples last (8.6.1.2).
+fn total_duration(stts: &[u8]) -> Option<u64> {
+    let entries = stts.get(8..)?.chunks_exact(8);
+    entries
+        .map(|entry| Some(number(entry, 0..4)? * number(entry, 4..8)?))
+        .try_fold(0u64, |sum, ticks| sum.checked_add(ticks?))
+}
+
+fn put_edits(new: &mut Vec<u8>, edits: &[Edit]) -> Option<()> {
+    put_box(new, b"elst", |new| {
+        let fits = |edit: &Edit| {
+            u32::try_from(edit.duration).is_ok() && i32::try_from(edit.media_time).is_ok()
+        };
+        let is_long = !edits.iter().all(fits);
+        new.extend([u8::from(is_long), 0, 0, 0]);
+        new.extend(u32::try_from(edits.len()).ok()?.to_be_bytes());
+        for edit in edits {
+            for value in [edit.duration, edit.media_time] {
+                let bytes = value.to_be_bytes();
+                new.extend(&bytes[if is_long { 0 } else { 4 }..]);
+            }
+            new.extend(NORMAL_RATE.to_be_bytes());
+        }
+        Some(())
+    })
+}
+
+/// A part of the media that is shown. Its duration is in units of the movie, the time in those of
+/// the media.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Edit {
+    duration: u64,
+    media_time: u64,
+}
+
+/// Returns the units per second of a movie or its media.
+fn timescale(header: &[u8]) -> Option<u64> {
+    let at = if *header.first()? == 1 { 20 } else { 12 };
+    number(header, at..at + 4).filter(|units| *units > 0)
+}
+
+/// Puts the header of the movie, a track or its media with another duration, which follows `between`
+/// bytes behind the two times (8.2.2, 8.3.2, 8.4.2). Version 1 has 64 bits for times and durations.
+fn put_header(
+    new: &mut Vec<u8>,
+    whole: &[u8],
+    duration: Option<u64>,
+    between: usize,
+) -> Option<()> {
+    let Some(duration) = duration else {
+        new.extend(whole);
+        return Some(());
+    };
+    let contents = whole.get(HEADER..)?;
+    let (is_long, size) = match *contents.first()? {
+        1 => (true, 8),
+        _ => (u32::try_from(duration).is_err(), 4),
+    };
+    let times_end = 4 + 2 * size;
+    let duration_at = times_end + between;
+    put_box(new, whole.get(4..HEADER)?.try_into().ok()?, |new| {
+        new.push(is_long.into());
+        new.extend(contents.get(1..4)?);
+        let put = |new: &mut Vec<u8>, value: u64| {
+            new.extend(&value.to_be_bytes()[if is_long { 0 } else { 4 }..]);
+        };
+        put(new, number(contents, 4..4 + size)?);
+        put(new, number(contents, 4 + size..times_end)?);
+        new.extend(contents.get(times_end..duration_at)?);
+        put(new, duration);
+        new.extend(contents.get(duration_at + size..)?);
+        Some(())
+    })
+}
+
+fn put_box(
+    new: &mut Vec<u8>,
+    name: &[u8; 4],
+    put: impl FnOnce(&mut Vec<u8>) -> Option<()>,
+) -> Option<()> {
+    let begin = new.len();
+    new.extend([0; 4]);
+    new.extend(name);
+    put(new)?;
+    let size = u32::try_from(new.len() - begin).ok()?;
+    new[begin..begin + 4].copy_from_slice(&size.to_be_bytes());
+    Some(())
+}
+
+/// Names of boxes in a row, and all their bytes.
+fn boxes(mut data: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    std::iter::from_fn(move || {
+        let size = usize::try_from(number(data, 0..4)?).ok()?;
+        let name = data.get(4..HEADER)?.try_into().ok()?;
+        let (whole, rest) = data.split_at_checked(size.max(HEADER))?;
+        data = rest;
+        Some((name, whole))
+    })
+}
+
+/// The contents of the first box with a name.
+fn child<'a>(data: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
+    let found = boxes(data).find(|(other, _)| other == name);
+    found.and_then(|(_, whole)| whole.get(HEADER..))
+}
+
+/// Returns a number of at most eight bytes, the highest first.
+fn number(data: &[u8], at: Range<usize>) -> Option<u64> {
+    let bytes = data.get(at)?.iter();
+    Some(bytes.fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(name: &[u8; 4], contents: &[u8]) -> Vec<u8> {
+        let mut new = Vec::new();
+        put_box(&mut new, name, |new| {
+            new.extend(contents);
+            Some(())
+        });
+        new
+    }
+
+    /// A header of version 0 whose fields are four bytes each.
+    fn header(name: &[u8; 4], fields: &[u32]) -> Vec<u8> {
+        let fields: Vec<u8> = fields
+            .iter()
+            .flat_map(|field| field.to_be_bytes())
+            .collect();
+        boxed(name, &fields)
+    }
+
+    /// A configuration without parameter sets.
+    const CONFIGURATION: [u8; 7] = [1, 66, 0, 30, 0xff, 0xe0, 0];
+
+    /// A movie of ten seconds, 1000 units a second, whose media has 90000; the first picture is 200 ms
+    /// after the first DTS.
+    fn moov_of(duration: u32, samples: [u32; 2], more: &[u8]) -> Vec<u8> {
+        let elst = header(b"elst", &[0, 1, duration, 18_000, NORMAL_RATE]);
+        let entry = [
+            &[0; VISUAL_SAMPLE_ENTRY][..],
+            &boxed(b"avcC", &CONFIGURATION),
+        ]
+        .concat();
+        let stsd = [&[0, 0, 0, 0, 0, 0, 0, 1][..], &boxed(b"avc1", &entry)].concat();
+        let [count, delta] = samples;
+        let stbl = [
+            boxed(b"stsd", &stsd),
+            header(b"stts", &[0, 1, count, delta]),
+        ]
+        .concat();
+        let mdia = [
+            header(b"mdhd", &[0, 1, 2, 90_000, 90 * duration, 3]),
+            boxed(b"minf", &boxed(b"stbl", &stbl)),
+        ];
+        let trak = [
+            header(b"tkhd", &[7, 1, 2, 1, 0, duration, 5, 6]),
+            boxed(b"edts", &elst),
+            boxed(b"mdia", &mdia.concat()),
+        ];
+        let contents = [
+            header(b"mvhd", &[0, 1, 2, 1000, duration, 9]),
+            boxed(b"trak", &trak.concat()),
+            boxed(b"udta", b"text"),
+            more.to_vec(),
+        ];
+        boxed(b"moov", &contents.concat())
+    }
+
+    fn moov() -> Vec<u8> {
+        moov_of(10_000, [100, 9000], &[])
+    }
+
+    fn shown(part: Range<u64>) -> Description {
+        Description {
+            shown: vec![part],
+            ..Default::default()
+        }
+    }
+
+    fn at<'a>(moov: &'a [u8], path: &[&[u8; 4]]) -> &'a [u8] {
+        let found = path
+            .iter()
+            .try_fold(&moov[HEADER..], |data, name| child(data, name));
+        found.unwrap()
+    }
+
+    fn edits(moov: &[u8]) -> Vec<u64> {
+        let elst = at(moov, &[b"trak", b"edts", b"elst"]);
+        let numbers = elst[8..].chunks(4).map(|four| number(four, 0..4).unwrap());
+        numbers.collect()
+    }
+
+    #[test]
+    fn what_leads_in_is_left_out() {
+        let old = moov();
+        let new = described(&old, &shown(63_000..918_000)).unwrap();
+        assert_eq!(new.len(), old.len());
+        assert_eq!(edits(&new), [9500, 63_000, NORMAL_RATE.into()]);
+        let mvhd = at(&new, &[b"mvhd"]);
+        assert_eq!(number(mvhd, 16..20), Some(9500));
+        assert_eq!(number(mvhd, 20..24), Some(9));
+        assert_eq!(number(at(&new, &[b"trak", b"tkhd"]), 20..24), Some(9500));
+        let mdhd = at(&new, &[b"trak", b"mdia", b"mdhd"]);
+        assert_eq!(number(mdhd, 16..20), Some(900_000));
+        assert_eq!(at(&new, &[b"udta"]), b"text");
+        let same = described(&old, &shown(18_000..918_000)).unwrap();
+        assert_eq!(same, old);
+        assert_eq!(described(&old, &Description::default()), Some(old));
+    }
+
+    #[test]
+    fn several_parts() {
+        let old = moov();
+        let mut description = shown(18_000..198_000);
+        description.shown.push(288_000..423_000);
+        let new = described(&old, &description).unwrap();
+        assert_eq!(new.len(), old.len() + 12);
+        let rate = NORMAL_RATE.into();
+        let expected = [2000, 18_000, rate, 1500, 288_000, rate];
+        assert_eq!(edits(&new), expected);
+        let size = number(&new, 0..4).unwrap();
+        assert_eq!(size, new.len() as u64);
+    }
+
+    #[test]
+    fn a_file_in_fragments_lasts_until_its_end() {
+        let old = moov_of(0, [0, 0], &boxed(b"mvex", &[]));
+        let new = described(&old, &shown(63_000..918_000)).unwrap();
+        assert_eq!(edits(&new)[..2], [0, 63_000]);
+        assert_eq!(number(at(&new, &[b"mvhd"]), 16..20), Some(0));
+    }
+
+    /// 100 samples of an hour each; mp4mux has cut off the durations.
+    #[test]
+    fn long_times_have_long_numbers() {
+        let hour = 90_000 * 3600;
+        let old = moov_of(7, [100, hour], &[]);
+        let total = 100 * u64::from(hour);
+        let new = described(&old, &shown(18_000..18_000 + total)).unwrap();
+        let mdhd = at(&new, &[b"trak", b"mdia", b"mdhd"]);
+        let times = [
+            number(mdhd, 4..12),
+            number(mdhd, 12..20),
+            number(mdhd, 20..24),
+        ];
+        assert_eq!(times, [Some(1), Some(2), Some(90_000)]);
+        assert_eq!((mdhd[0], number(mdhd, 24..32)), (1, Some(total)));
+        assert_eq!(number(mdhd, 32..36), Some(3));
+        // Units of the movie have room.
+        let mvhd = at(&new, &[b"mvhd"]);
+        assert_eq!((mvhd[0], number(mvhd, 16..20)), (0, Some(360_000_000)));
+
+        let new = described(&old, &shown(total..total + 90_000)).unwrap();
+        let elst = at(&new, &[b"trak", b"edts", b"elst"]);
+        assert_eq!(elst[0], 1);
+        let edit = [number(elst, 8..16), number(elst, 16..24)];
+        assert_eq!(edit, [Some(1000), Some(total)]);
+    }
+
+    #[test]
+    fn a_track_of_many_movie_units_has_a_long_header() {
+        let old = header(b"tkhd", &[7, 1, 2, 3, 0, 4, 5, 6]);
+        let mut new = Vec::new();
+        put_header(&mut new, &old, Some(1 << 32), 8).unwrap();
+        let expected = [0x0100_0007, 0, 1, 0, 2, 3, 0, 1, 0, 5, 6];
+        assert_eq!(new, header(b"tkhd", &expected));
+    }
+
+    #[test]
+    fn configurations_may_grow() {
+        let other = [1, 66, 0, 31, 0xff, 0xe1, 0, 2, 0x67, 66, 0];
+        let mut description = Description {
+            configuration: Some(other.to_vec()),
+            ..Default::default()
+        };
+        let old = moov();
+        let path: [&[u8; 4]; 5] = [b"trak", b"mdia", b"minf", b"stbl", b"stsd"];
+        let new = described(&old, &description).unwrap();
+        let entry = child(&at(&new, &path)[8..], b"avc1").unwrap();
+        assert_eq!(
+            child(&entry[VISUAL_SAMPLE_ENTRY..], b"avcC"),
+            Some(&other[..])
+        );
+        assert_eq!(number(&new, 0..4), Some(new.len() as u64));
+        // In front of the samples only the level can change.
+        description = description.without_configuration();
+        let new = described(&old, &description).unwrap();
+        assert_eq!(new.len(), old.len());
+        let entry = child(&at(&new, &path)[8..], b"avc1").unwrap();
+        let expected = [&other[..4], &CONFIGURATION[4..]].concat();
+        assert_eq!(
+            child(&entry[VISUAL_SAMPLE_ENTRY..], b"avcC"),
+            Some(&expected[..])
+        );
+    }
+
+    #[test]
+    fn what_is_no_movie_is_refused() {
+        let old = moov();
+        let udta = 12;
+        for end in 0..old.len() - udta {
+            assert_eq!(described(&old[..end], &shown(0..1)), None, "{end}");
+        }
+    }
+
+    #[test]
+    fn moov_is_found_behind_large_boxes() {
+        let mut file = boxed(b"ftyp", b"isom");
+        file.extend([0, 0, 0, 1]);
+        file.extend(b"mdat");
+        file.extend(20u64.to_be_bytes());
+        file.extend(b"data");
+        let start = file.len() as u64;
+        file.extend(moov());
+        let length = file.len() as u64;
+        let mut reader = io::Cursor::new(&file);
+        assert_eq!(find_moov(&mut reader, length).unwrap(), start..length);
+        for end in 1..length {
+            let mut reader = io::Cursor::new(&file[..end as usize]);
+            assert!(find_moov(&mut reader, end).is_err(), "{end}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Gradual refresh of pictures from a recovery point on (ITU-T H.264, D.2.8).
+//!
+//! Decoding can begin at the recovery point, but pictures are right only when the refresh is complete.
+//! An episode that begins so has the access units of the refresh, hidden; the episode before it shows
+//! them.
+
+use crate::h264::FrameNumber;
+
+/// Bytes of access units that a refresh may have. A longer one begins no episode.
+const MAX_BYTES: usize = 64 << 20;
+
+/// A refresh that is not complete, with its access units.
+#[derive(Debug)]
+pub struct Refresh<T> {
+    start: FrameNumber,
+    frames: u32,
+    bytes: usize,
+    units: Vec<T>,
+}
+
+impl<T> Refresh<T> {
+    /// Creates a refresh of `frames` frames (`recovery_frame_cnt`) from the picture `start` on.
+    pub fn new(start: FrameNumber, frames: u32) -> Self {
+        Self {
+            start,
+            frames,
+            bytes: 0,
+            units: Vec::new(),
+        }
+    }
+
+    /// Returns whether pictures are right from `picture` on.
+    pub fn is_complete_at(&self, picture: FrameNumber) -> bool {
+        let modulus = u64::from(picture.modulus.max(1));
+        let distance =
+            u64::from(picture.frame_num) + modulus - u64::from(self.start.frame_num) % modulus;
+        picture.reference && distance % modulus >= u64::from(self.frames)
+    }
+
+    /// Adds an access unit of so many bytes. Returns whether there is room for it.
+    pub fn add(&mut self, unit: T, bytes: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.units.push(unit);
+        self.bytes <= MAX_BYTES
+    }
+
+    /// Returns all its access units.
+    pub fn into_units(self) -> Vec<T> {
+        self.units
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(frame_num: u32, reference: bool) -> FrameNumber {
+        FrameNumber {
+            frame_num,
+            modulus: 16,
+            idr: false,
+            reference,
+            resets: false,
+            gaps_allowed: false,
+        }
+    }
+
+    #[test]
+    fn a_refresh_is_complete_at_a_reference_picture() {
+        let refresh = Refresh::<()>::new(picture(14, true), 4);
+        let complete_at = |frame_num| refresh.is_complete_at(picture(frame_num, true));
+        assert_eq!([14, 15, 0, 1].map(complete_at), [false; 4]);
+        assert!(complete_at(2));
+        // A reference picture with that number is lost.
+        assert!(complete_at(3));
+        assert!(!refresh.is_complete_at(picture(2, false)));
+    }
+
+    #[test]
+    fn a_refresh_has_limited_room() {
+        let mut refresh = Refresh::new(picture(0, true), 4);
+        assert!(refresh.add(1, MAX_BYTES));
+        assert!(!refresh.add(2, 1));
+        assert_eq!(refresh.into_units(), [1, 2]);
+    }
+}

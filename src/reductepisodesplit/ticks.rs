@@ -1,0 +1,117 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Time scales of files (ISO/IEC 14496-12, 8.4.2).
+
+use gst::ClockTime;
+
+/// Coarsest time scale: a time is off by half a tick at most, 25 µs.
+const MIN_UNITS: u32 = 20_000;
+/// Finest time scale that a frame rate is followed to. Finer ones would end files early, as the times of a
+/// file count 2³² ticks.
+const MAX_UNITS: u32 = 1_000_000;
+
+/// Ticks per second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timescale(u32);
+
+impl Default for Timescale {
+    /// The scale where no rate is known. Frames of 24, 25 or 30 fps and of 30000/1001 fps are whole
+    /// numbers of its ticks.
+    fn default() -> Self {
+        Self(90_000)
+    }
+}
+
+impl Timescale {
+    /// Returns the scale of so many ticks per second, `None` for 0.
+    pub fn new(units: u32) -> Option<Self> {
+        (units > 0).then_some(Self(units))
+    }
+
+    /// Returns the scale in which frames of `rate` last whole numbers of ticks: the smallest multiple of
+    /// its numerator that is fine enough.
+    pub fn for_rate(rate: gst::Fraction) -> Self {
+        match u32::try_from(rate.numer()) {
+            Ok(numerator @ 1..=MAX_UNITS) => Self(numerator * MIN_UNITS.div_ceil(numerator)),
+            _ => Self::default(),
+        }
+    }
+
+    /// Returns the number of ticks per second.
+    pub fn units(self) -> u32 {
+        self.0
+    }
+
+    /// Returns a time in ticks, to the nearest, as mp4mux rounds it.
+    pub fn ticks(self, time: ClockTime) -> u64 {
+        scale(time.nseconds(), self.0.into(), ClockTime::SECOND.nseconds())
+    }
+
+    /// Returns a number of ticks as a time, to the nearest nanosecond.
+    pub fn time(self, ticks: u64) -> ClockTime {
+        let nanoseconds = scale(ticks, ClockTime::SECOND.nseconds(), self.0.into());
+        ClockTime::try_from(nanoseconds).unwrap_or(ClockTime::MAX)
+    }
+
+    /// Returns the longest time that 32 bits can count.
+    pub fn max_time(self) -> ClockTime {
+        self.time(u32::MAX.into())
+    }
+}
+
+/// Returns `value` × `numerator` / `denominator`, to the nearest.
+pub fn scale(value: u64, numerator: u64, denominator: u64) -> u64 {
+    let product = u128::from(value) * u128::from(numerator) + u128::from(denominator / 2);
+    let scaled = product.checked_div(u128::from(denominator));
+    scaled.map_or(0, |scaled| u64::try_from(scaled).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_last_whole_numbers_of_ticks() {
+        for (numerator, denominator, units, frame) in [
+            (25, 1, 20_000, 800),
+            (30, 1, 20_010, 667),
+            (30_000, 1001, 30_000, 1001),
+            (24_000, 1001, 24_000, 1001),
+            (60_000, 1001, 60_000, 1001),
+            (31, 2, 20_026, 1292),
+            (1, 250, 20_000, 5_000_000),
+            (90_000, 1, 90_000, 1),
+            (1_000_000, 33_333, 1_000_000, 33_333),
+        ] {
+            let scale = Timescale::for_rate(gst::Fraction::new(numerator, denominator));
+            assert_eq!(scale.units(), units, "{numerator}/{denominator}");
+            let second = u64::from(units) * denominator as u64;
+            assert_eq!(
+                second,
+                frame * numerator as u64,
+                "{numerator}/{denominator}"
+            );
+        }
+        let fine = gst::Fraction::new(10_000_000, 333_333);
+        assert_eq!(Timescale::for_rate(fine), Timescale::default());
+        assert_eq!(Timescale::new(0), None);
+    }
+
+    #[test]
+    fn times_are_rounded_to_the_nearest_tick() {
+        let scale = Timescale::default();
+        assert_eq!(scale.ticks(ClockTime::from_mseconds(40)), 3600);
+        assert_eq!(scale.ticks(ClockTime::from_nseconds(5_555)), 0);
+        assert_eq!(scale.ticks(ClockTime::from_nseconds(5_556)), 1);
+        assert_eq!(scale.time(1).nseconds(), 11_111);
+        let year = ClockTime::from_seconds(366 * 86_400);
+        assert_eq!(scale.time(scale.ticks(year)), year);
+        assert_eq!(scale.max_time().seconds(), 47_721);
+    }
+}
