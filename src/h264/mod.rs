@@ -39,7 +39,7 @@ pub use annexb::nal_units;
 pub use chunks::between_nal_units;
 pub use damage::Damage;
 pub use frame_numbering::FrameNumber;
-pub use keyframe::{Pictures, pictures};
+pub use keyframe::{EntryPoints, Pictures, continues_picture, pictures};
 pub use output_order::{MAX_REORDERING, OutputOrder};
 pub use parameter_sets::ParameterSets;
 pub use picture_order::PictureOrder;
