@@ -23,6 +23,7 @@ use super::kind::Kind;
 use super::lookback::Lookback;
 use super::reorder::{Reorder, Stamp};
 use super::segments::{Segments, Show};
+use super::sift::Sift;
 use super::stats::Stats;
 use super::timeline::{self, NoFrameRate, Slot, Timeline};
 use super::whole_records::WholeRecords;
@@ -33,8 +34,8 @@ use crate::client::{
 };
 use crate::frame_rate;
 use crate::h264::{
-    AccessUnit, AccessUnitSplitter, Damage, Integrity, ParameterSets, Pictures, Pushed,
-    between_nal_units, pictures,
+    AccessUnit, AccessUnitSplitter, Damage, EntryPoints, Integrity, ParameterSets, Pictures,
+    Pushed, between_nal_units, pictures,
 };
 
 /// What all readings of a run share.
@@ -44,6 +45,8 @@ pub struct Common {
     /// What the first record holds, and what all have to hold.
     pub kind: OnceLock<Kind>,
     pub on_error: OnError,
+    /// The pictures that are keyframes.
+    pub entry_points: EntryPoints,
     /// How far to look back for parameter sets, in µs.
     pub lookback: u64,
     /// The property `fps`.
@@ -77,8 +80,8 @@ pub struct Scope {
     pub discont: bool,
     /// Keyframes only.
     pub keyframes_only: bool,
-    /// Records say if they are keyframes.
-    pub are_labelled: bool,
+    /// A label alone says that it begins with a keyframe.
+    pub is_hint: bool,
     /// Those in force.
     pub caps: Option<gst::Caps>,
 }
@@ -131,6 +134,8 @@ pub struct Pass {
     reorder: Reorder<AccessUnit>,
     exit: Option<Exit<(AccessUnit, Stamp)>>,
     segments: Segments,
+    /// PTS of the first picture that is shown of an exact range.
+    shown_from: Option<gst::ClockTime>,
     /// How far to look back for parameter sets, in µs; `None` once that was done.
     lookback: Option<u64>,
     /// What is after the stop is being read.
@@ -167,7 +172,7 @@ pub struct Pass {
 enum Source {
     /// Nothing is asked of the server before the first record is wanted.
     Unread,
-    Reading(RecordReader),
+    Reading(Records),
     /// The first record lacks parameter sets.
     LookingBack(Box<LookingBack>),
     Ended,
@@ -179,7 +184,24 @@ struct LookingBack {
     window: Option<RecordReader>,
     /// To go on with afterwards.
     first: Record,
-    reader: RecordReader,
+    reader: Records,
+}
+
+/// How records are read.
+#[derive(Debug)]
+enum Records {
+    All(RecordReader),
+    /// Those with keyframes.
+    Sifted(Sift),
+}
+
+impl Records {
+    fn next(&mut self, flushing: &Flushing) -> Result<Option<Event>, ReadError> {
+        match self {
+            Self::All(reader) => reader.next(flushing),
+            Self::Sifted(sift) => sift.next(flushing),
+        }
+    }
 }
 
 impl Pass {
@@ -203,6 +225,7 @@ impl Pass {
             reorder: Reorder::default(),
             exit: until.map(Exit::new),
             segments: Segments::new(scope.show.clone()),
+            shown_from: None,
             lookback: Some(common.lookback),
             is_beyond: false,
             whole: WholeRecords::default(),
@@ -238,9 +261,9 @@ impl Pass {
         Some((known, mem::take(&mut self.keyframes)))
     }
 
-    /// Where it reads from.
-    pub fn from(&self) -> Option<u64> {
-        self.scope.from
+    /// What it is to show.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Whether it should have begun earlier. It ends without a buffer then.
@@ -268,17 +291,7 @@ impl Pass {
     /// Takes one event of the reader, which begins to read with the first.
     fn read(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
         match &mut self.source {
-            Source::Unread => {
-                let reader = self.reader(Query {
-                    start: self.scope.from,
-                    stop: self.scope.stop,
-                    view: View::Range,
-                    is_urgent: self.scope.is_sought,
-                    keyframes: self.scope.keyframes_only && self.scope.are_labelled,
-                    follow: self.common.access.follows(),
-                })?;
-                self.source = Source::Reading(reader);
-            }
+            Source::Unread => self.begin_reading()?,
             Source::Reading(reader) => match reader.next(flushing)? {
                 Some(Event::Opened(opened)) => {
                     self.attached_rate = opened.frame_rate.as_deref().and_then(frame_rate::parse);
@@ -298,6 +311,36 @@ impl Pass {
         Ok(())
     }
 
+    fn begin_reading(&mut self) -> Result<(), ReadError> {
+        let access = &self.common.access;
+        let Scope {
+            from,
+            stop,
+            is_sought,
+            ..
+        } = self.scope;
+        // Backwards only records with a keyframe are asked for.
+        let is_sifted = self.scope.keyframes_only
+            && self.scope.end != End::Records
+            && !access.follows()
+            && !access.depends_on_order();
+        self.source = Source::Reading(if is_sifted {
+            let entry_points = self.common.entry_points;
+            let from = from.unwrap_or(0);
+            Records::Sifted(Sift::new(access, entry_points, from, stop, is_sought))
+        } else {
+            Records::All(self.reader(Query {
+                start: from,
+                stop,
+                view: View::Range,
+                is_urgent: is_sought,
+                keyframes: false,
+                follow: access.follows(),
+            })?)
+        });
+        Ok(())
+    }
+
     fn reader(&self, query: Query) -> Result<RecordReader, ReadError> {
         RecordReader::new(&self.common.access, query).map_err(ReadError::Failed)
     }
@@ -312,11 +355,10 @@ impl Pass {
             Some(stop) if !mem::replace(&mut self.is_beyond, true) => {
                 let reader = self.reader(Query {
                     start: Some(stop),
-                    keyframes: self.scope.keyframes_only && self.scope.are_labelled,
                     follow: self.common.access.follows(),
                     ..Query::default()
                 })?;
-                self.source = Source::Reading(reader);
+                self.source = Source::Reading(Records::All(reader));
             }
             _ => self.finish(None),
         }
@@ -363,7 +405,9 @@ impl Pass {
         if let Some(reach) = self.lookback
             && self.splitter.lacks_parameter_sets(&record.chunks)
         {
-            if self.scope.is_sought && pictures(&record.chunks) != Pictures::Keyframe {
+            let entry_points = self.common.entry_points;
+            if self.scope.is_sought && pictures(&record.chunks, entry_points) != Pictures::Keyframe
+            {
                 // It would be left out with them, too, and is not counted.
                 self.lead = None;
                 return Ok(());
@@ -672,7 +716,7 @@ impl Pass {
     /// Finds the place of an access unit in output order, or drops it if it has none, or no place
     /// in the reading.
     fn order(&mut self, mut unit: AccessUnit, slot: Slot) {
-        let is_keyframe = is_keyframe(&unit);
+        let is_keyframe = self.common.entry_points.include(&unit);
         let stop = self.scope.stop.map(gst::ClockTime::from_useconds);
         match (self.scope.end, stop) {
             (End::Exact, Some(stop)) if slot.capture >= stop => return,
@@ -685,10 +729,11 @@ impl Pass {
         if self.scope.keyframes_only && !is_keyframe {
             return self.entrance.leave_out(&slot);
         }
-        if unit.order.is_none() {
+        let Some(order) = unit.order else {
             self.common.stats.dropped.fetch_add(1, Ordering::Relaxed);
             return self.entrance.leave_out(&slot);
-        }
+        };
+        let (is_idr, recovery) = (unit.idr, unit.recovery_point);
         if !self.entrance.is_open() {
             let mut sets = unit.parameter_sets();
             if is_keyframe {
@@ -702,10 +747,19 @@ impl Pass {
             item: unit,
             slot,
             is_keyframe,
+            is_clean: is_idr,
+            recovery: recovery.unwrap_or_default(),
+            count: order.count,
+            may_reorder: order.reordering.frames > 0 || !order.reordering.declared,
             bytes,
         };
         let mut entered = Vec::new();
-        match self.entrance.take(arrival, &mut entered) {
+        let taken = self.entrance.take(arrival, &mut entered);
+        if let Some(first) = self.entrance.take_first_shown() {
+            self.segments.show_from(first);
+            self.shown_from = Some(first);
+        }
+        match taken {
             Ok(()) if entered.is_empty() => {}
             Ok(()) => {
                 self.tell_of_skipped();
@@ -721,6 +775,11 @@ impl Pass {
     /// Nothing comes any more that could change what is held.
     fn drain(&mut self) {
         let mut entered = Vec::new();
+        // The whole range has no keyframe where a label says that there is one.
+        if self.scope.is_hint && self.entrance.is_waiting() {
+            self.is_too_late = true;
+            return self.end_here();
+        }
         self.entrance.finish(&mut entered);
         self.tell_of_skipped();
         self.enter(entered);
@@ -750,7 +809,7 @@ impl Pass {
         }
         let known = self.known.get_or_insert(time..time);
         known.end = time;
-        if is_keyframe(unit) {
+        if self.common.entry_points.include(unit) {
             self.keyframes.push(time);
         }
     }
@@ -763,7 +822,13 @@ impl Pass {
         }
     }
 
-    fn push(&mut self, unit: AccessUnit, stamp: Stamp) {
+    fn push(&mut self, unit: AccessUnit, mut stamp: Stamp) {
+        // A decoder shows all that lasts into the segment, be it a fraction of a µs.
+        if let Some(room) = (self.shown_from).and_then(|from| from.checked_sub(stamp.pts))
+            && !room.is_zero()
+        {
+            stamp.duration = stamp.duration.map(|duration| duration.min(room));
+        }
         self.announce(caps(stamp.frame_rate));
         if let Some(start) = stamp.segment {
             let segment = self.segments.next(start, stamp.pts);
@@ -779,11 +844,6 @@ impl Pass {
             .access_units
             .fetch_add(1, Ordering::Relaxed);
     }
-}
-
-/// Whether decoding can start with it, perhaps with some pictures that are not right.
-fn is_keyframe(unit: &AccessUnit) -> bool {
-    unit.idr || unit.recovery_point.is_some()
 }
 
 /// The time of a record.

@@ -17,10 +17,11 @@ use reduct_rs::JsonValue;
 use super::entrance::Begin;
 use super::pass::End;
 use super::program::Piece;
-use super::{OnError, StartMode, StopMode};
+use super::{KeyframeMode, OnError, StartMode, StopMode};
 use crate::capture_time::parse as parse_time;
 use crate::client::{Connection, Limits, Records, depends_on_order};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
+use crate::h264::EntryPoints;
 
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
 pub const DEFAULT_LOOKBACK: gst::ClockTime = gst::ClockTime::from_seconds(60);
@@ -33,6 +34,7 @@ pub struct Settings {
     pub stop: Option<String>,
     pub start_mode: StartMode,
     pub stop_mode: StopMode,
+    pub keyframe_mode: KeyframeMode,
     pub ranges: Option<String>,
     pub when: Option<String>,
     pub fps: gst::Fraction,
@@ -53,6 +55,7 @@ impl Default for Settings {
             stop: None,
             start_mode: StartMode::default(),
             stop_mode: StopMode::default(),
+            keyframe_mode: KeyframeMode::default(),
             ranges: None,
             when: None,
             fps: gst::Fraction::new(0, 1),
@@ -79,6 +82,8 @@ pub struct Checked {
     /// The property `fps`.
     pub frame_rate: Option<gst::Fraction>,
     pub on_error: OnError,
+    /// The property `keyframe-mode`.
+    pub entry_points: EntryPoints,
     /// The property `parameter-set-lookback`.
     pub lookback: gst::ClockTime,
 }
@@ -101,6 +106,7 @@ impl Settings {
             "stop" => self.stop = get(value),
             "start-mode" => self.start_mode = get(value),
             "stop-mode" => self.stop_mode = get(value),
+            "keyframe-mode" => self.keyframe_mode = get(value),
             "ranges" => self.ranges = get(value),
             "when" => self.when = get(value),
             "fps" => self.fps = get(value),
@@ -135,6 +141,7 @@ impl Settings {
             "stop" => self.stop.to_value(),
             "start-mode" => self.start_mode.to_value(),
             "stop-mode" => self.stop_mode.to_value(),
+            "keyframe-mode" => self.keyframe_mode.to_value(),
             "ranges" => self.ranges.to_value(),
             "when" => self.when.to_value(),
             "fps" => self.fps.to_value(),
@@ -181,6 +188,11 @@ impl Settings {
             },
             frame_rate: (self.fps.numer() > 0).then_some(self.fps),
             on_error: self.on_error,
+            entry_points: match self.keyframe_mode {
+                KeyframeMode::Idr => EntryPoints::Idr,
+                KeyframeMode::RecoveryPoint => EntryPoints::RecoveryPoints,
+                KeyframeMode::Intra => EntryPoints::IntraPictures,
+            },
             lookback: self.lookback,
         })
     }

@@ -86,6 +86,8 @@ pub struct Stream {
     before: Option<u64>,
     zeros: Option<Zeros>,
     keyframes: Keyframes,
+    /// The record that a search has ended with because of its label alone.
+    hint: Option<u64>,
     /// How far running time is.
     reached: ClockTime,
     has_pushed: bool,
@@ -135,6 +137,8 @@ struct Entry {
     time: Option<u64>,
     /// Nothing that may be shown is before it.
     is_earliest: bool,
+    /// A label alone says that it is a keyframe.
+    is_hint: bool,
 }
 
 impl Stream {
@@ -151,6 +155,7 @@ impl Stream {
             access: Arc::new(access),
             kind: OnceLock::new(),
             on_error: settings.on_error,
+            entry_points: settings.entry_points,
             lookback: settings.lookback.useconds(),
             set_rate: settings.frame_rate,
             gap_detection: settings.gap_detection,
@@ -171,6 +176,7 @@ impl Stream {
             before: None,
             zeros: None,
             keyframes: Keyframes::default(),
+            hint: None,
             reached: ClockTime::ZERO,
             has_pushed: false,
             row: Row::default(),
@@ -206,6 +212,7 @@ impl Stream {
     pub fn seek(&mut self, seek: Seek) {
         self.leave_pass();
         self.before = None;
+        self.hint = None;
         self.backwards = None;
         self.stack.clear();
         self.segment = gst::FormattedSegment::new();
@@ -393,12 +400,13 @@ impl Stream {
                 self.begin_pass(Entry {
                     time: Some(time),
                     is_earliest: true,
+                    is_hint: false,
                 });
                 None
             }
             Known::None => self.go_back(from, start),
             Known::Unknown { before } => {
-                self.look_before(before, floor);
+                self.look_before(before, floor, false);
                 None
             }
         }
@@ -478,6 +486,7 @@ impl Stream {
                     .start
                     .map(|start| start.saturating_sub(record).max(floor)),
                 is_earliest: true,
+                is_hint: false,
             });
         };
         let latest = self.before.map_or(start, |before| before.saturating_sub(1));
@@ -486,22 +495,33 @@ impl Stream {
             Known::Keyframe(time) => Some(Entry {
                 time: Some(time),
                 is_earliest: false,
+                is_hint: false,
             }),
             Known::None => Some(Entry {
                 time: Some(start.min(latest.saturating_add(1))),
                 is_earliest: true,
+                is_hint: false,
             }),
             Known::Unknown { before } => {
-                self.look_before(before, floor);
+                if let Some(hint) = self.hint.take() {
+                    return Some(Entry {
+                        time: Some(hint),
+                        is_earliest: false,
+                        is_hint: true,
+                    });
+                }
+                // Times count from what is found first. Later the reading notices a wrong label.
+                self.look_before(before, floor, self.zeros.is_some());
                 None
             }
         }
     }
 
-    /// Looks for the last keyframe before a time.
-    fn look_before(&mut self, before: u64, floor: u64) {
+    /// Looks for the last keyframe before a time. `takes_hint`: who reads from there on verifies it.
+    fn look_before(&mut self, before: u64, floor: u64, takes_hint: bool) {
+        let entry_points = self.common.entry_points;
         self.state = State::Searching {
-            search: Search::new(before, floor),
+            search: Search::new(before, floor, entry_points, takes_hint),
             window: None,
         };
     }
@@ -538,6 +558,7 @@ impl Stream {
             }
             return Ok(None);
         }
+        self.hint = search.hint();
         self.state = State::Next;
         Ok(None)
     }
@@ -607,7 +628,7 @@ impl Stream {
             discont: self.has_pushed,
             keyframes_only: seek
                 .is_some_and(|seek| seek.flags.contains(gst::SegmentFlags::TRICKMODE_KEY_UNITS)),
-            are_labelled: self.keyframes.are_labelled(),
+            is_hint: entry.is_hint,
             caps: self.caps.clone(),
         };
         let pass = Box::new(Pass::new(self.common.clone(), scope));
@@ -673,10 +694,13 @@ impl Stream {
 
     /// Goes on with the next piece, or once more with this one, earlier.
     fn end_pass(&mut self) {
-        let Some((piece, is_too_late, from)) = self.leave_pass() else {
+        let Some((piece, is_too_late, before)) = self.leave_pass() else {
             return;
         };
-        self.before = from.filter(|_| is_too_late);
+        if is_too_late && !self.has_pushed && self.seek.is_none() {
+            self.zeros = None; // Times count from where it begins then.
+        }
+        self.before = before;
         if let Some(pieces) = &mut self.pieces
             && is_too_late
         {
@@ -684,7 +708,8 @@ impl Stream {
         }
     }
 
-    /// Ends the reading, and keeps what it found out.
+    /// Ends the reading, and keeps what it found out. Gives its piece, whether it began too late, and
+    /// before which time to begin then.
     fn leave_pass(&mut self) -> Option<(Piece, bool, Option<u64>)> {
         let state = std::mem::replace(&mut self.state, State::Next);
         let State::Reading { piece, mut pass } = state else {
@@ -693,6 +718,12 @@ impl Stream {
         if let Some((time, keyframes)) = pass.take_known() {
             self.keyframes.learn(time, keyframes);
         }
-        Some((piece, pass.is_too_late(), pass.from()))
+        let is_too_late = pass.is_too_late();
+        let is_hint = pass.scope().is_hint;
+        if is_too_late && is_hint {
+            self.keyframes.ignore_labels();
+        }
+        let before = pass.scope().from.filter(|_| is_too_late && !is_hint);
+        Some((piece, is_too_late, before))
     }
 }
