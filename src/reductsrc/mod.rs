@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
+mod bounds;
 mod damage;
 mod downstream;
 mod entrance;

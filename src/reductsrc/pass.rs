@@ -13,8 +13,9 @@ use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::bounds::{self, Asked};
 use super::damage::{self, Fault, FaultLog};
 use super::entrance::{Arrival, Begin, Entrance, TooLate};
 use super::episodes::{self, Episode};
@@ -30,7 +31,7 @@ use super::whole_records::WholeRecords;
 use super::{CAT, OnError};
 use crate::capture_time::{RECORD_TIME, UNIX_TIME};
 use crate::client::{
-    Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
+    Access, EntryTimes, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
 };
 use crate::frame_rate;
 use crate::h264::{
@@ -47,6 +48,11 @@ pub struct Common {
     pub on_error: OnError,
     /// The pictures that are keyframes.
     pub entry_points: EntryPoints,
+    /// The ranges of the run, as they are given.
+    pub asked: Vec<Asked>,
+    /// Ranges that do not fit the entry were told of, or one without a frame.
+    pub has_told_of_bounds: AtomicBool,
+    pub has_told_of_nothing: AtomicBool,
     /// How far to look back for parameter sets, in µs.
     pub lookback: u64,
     /// The property `fps`.
@@ -56,6 +62,29 @@ pub struct Common {
     /// Bytes of access units that may be held.
     pub most_held: usize,
     pub stats: Arc<Stats>,
+}
+
+impl Common {
+    /// Takes the times of the entry's records. Gives a warning if ranges do not fit them, once.
+    pub fn hear_of(&self, times: EntryTimes) -> Option<Step> {
+        self.stats.extent.hear_of(times);
+        if self.has_told_of_bounds.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let entry = times.oldest..=times.newest;
+        bounds::misfits(&self.asked, &entry, self.access.follows()).map(Step::Warn)
+    }
+
+    /// Gives a warning about a range without a frame, once.
+    fn tell_of_nothing(&self, asked: usize) -> Option<Step> {
+        let extent = &self.stats.extent;
+        let (oldest, newest) = extent.oldest().zip(extent.newest())?;
+        let entry = oldest.useconds()..=newest.useconds();
+        let asked = self.asked.get(asked)?;
+        let text = asked.empty(&entry, self.access.follows())?;
+        let is_told = self.has_told_of_nothing.swap(true, Ordering::Relaxed);
+        (!is_told).then_some(Step::Warn(text))
+    }
 }
 
 /// What a reading is to show.
@@ -84,6 +113,8 @@ pub struct Scope {
     pub is_hint: bool,
     /// Those in force.
     pub caps: Option<gst::Caps>,
+    /// The range of the run that it is, if it is a whole one.
+    pub asked: Option<usize>,
 }
 
 /// How a reading ends that has a stop.
@@ -154,6 +185,7 @@ pub struct Pass {
     gaps: u64,
     skipped: u64,
     has_told: bool,
+    has_pushed: bool,
     /// The records that access units begin in, beside `units`.
     begins: VecDeque<u64>,
     /// The first record after the last one with a picture.
@@ -173,6 +205,11 @@ enum Source {
     /// Nothing is asked of the server before the first record is wanted.
     Unread,
     Reading(Records),
+    /// There was no record of a known type so far, up to the `last` one.
+    PassingOver {
+        reader: RecordReader,
+        last: u64,
+    },
     /// The first record lacks parameter sets.
     LookingBack(Box<LookingBack>),
     Ended,
@@ -237,6 +274,7 @@ impl Pass {
             gaps: 0,
             skipped: 0,
             has_told: false,
+            has_pushed: false,
             begins: VecDeque::new(),
             lead: None,
             known: None,
@@ -291,15 +329,16 @@ impl Pass {
     /// Takes one event of the reader, which begins to read with the first.
     fn read(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
         match &mut self.source {
-            Source::Unread => self.begin_reading()?,
+            Source::Unread => self.begin_reading(self.scope.from)?,
+            Source::PassingOver { .. } => self.find_known_type(flushing)?,
             Source::Reading(reader) => match reader.next(flushing)? {
                 Some(Event::Opened(opened)) => {
                     self.attached_rate = opened.frame_rate.as_deref().and_then(frame_rate::parse);
-                    self.common.stats.extent.hear_of(opened.times);
+                    self.steps.extend(self.common.hear_of(opened.times));
                 }
                 Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
                 Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
-                Some(Event::Newest(_)) => {}
+                Some(Event::Times(_)) => {}
                 None => self.end_range()?,
             },
             Source::LookingBack(_) => self.look_back(flushing)?,
@@ -311,13 +350,10 @@ impl Pass {
         Ok(())
     }
 
-    fn begin_reading(&mut self) -> Result<(), ReadError> {
+    fn begin_reading(&mut self, from: Option<u64>) -> Result<(), ReadError> {
         let access = &self.common.access;
         let Scope {
-            from,
-            stop,
-            is_sought,
-            ..
+            stop, is_sought, ..
         } = self.scope;
         // Backwards only records with a keyframe are asked for.
         let is_sifted = self.scope.keyframes_only
@@ -385,14 +421,11 @@ impl Pass {
                 found: record.content_type,
                 expected: Kind::expected(expected),
             };
-            // An entry of something else is not to be read to its end.
-            let first = self.common.stats.records.load(Ordering::Relaxed) == 1;
-            if first || self.common.on_error == OnError::Stop {
-                let text = damage::describe(record.time, &fault);
-                return Err(gst::error_msg!(gst::StreamError::WrongType, ("{text}")));
+            self.leave_out(record.time, fault)?;
+            // Contents of other types are not read to find the first record that is of use.
+            if expected.is_none() && !self.common.access.depends_on_order() {
+                self.pass_over(record.time)?;
             }
-            self.common.stats.damaged.fetch_add(1, Ordering::Relaxed);
-            self.tell(record.time, Some(fault));
             return Ok(());
         }
         if kind == Some(Kind::Episode) {
@@ -427,6 +460,62 @@ impl Pass {
         self.split(&record)
     }
 
+    /// Leaves out a record of another type, or ends with it.
+    fn leave_out(&mut self, time: u64, fault: Fault) -> Result<(), gst::ErrorMessage> {
+        if self.common.on_error == OnError::Stop {
+            let text = damage::describe(time, &fault);
+            return Err(gst::error_msg!(gst::StreamError::WrongType, ("{text}")));
+        }
+        self.common.stats.damaged.fetch_add(1, Ordering::Relaxed);
+        if !self.common.stats.has_delivered() {
+            self.only_damage.get_or_insert((time, fault.clone()));
+        }
+        self.tell(time, Some(fault));
+        Ok(())
+    }
+
+    /// Looks for a record of a known type after `time` by headers alone.
+    fn pass_over(&mut self, time: u64) -> Result<(), gst::ErrorMessage> {
+        let reader = RecordReader::new(
+            &self.common.access,
+            Query {
+                start: time.checked_add(1),
+                stop: self.scope.stop,
+                view: View::Headers,
+                ..Query::default()
+            },
+        )?;
+        self.source = Source::PassingOver { reader, last: time };
+        Ok(())
+    }
+
+    /// Takes one event of the search for a record of a known type.
+    fn find_known_type(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
+        let Source::PassingOver { reader, last } = &mut self.source else {
+            return Ok(());
+        };
+        match reader.next(flushing)? {
+            Some(Event::Record(record)) if Kind::of(&record).is_none() => {
+                *last = record.time;
+                let fault = Fault::ContentType {
+                    found: record.content_type,
+                    expected: Kind::expected(None),
+                };
+                self.leave_out(record.time, fault)
+                    .map_err(ReadError::Failed)?;
+            }
+            Some(Event::Record(record)) => self.begin_reading(Some(record.time))?,
+            Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
+            Some(Event::Opened(_) | Event::Times(_)) => {}
+            None if self.common.access.follows() => {
+                let next = last.checked_add(1);
+                self.begin_reading(next)?;
+            }
+            None => self.end_range()?,
+        }
+        Ok(())
+    }
+
     /// Takes a record that is a file.
     fn add_episode(&mut self, record: Record) -> Result<(), gst::ErrorMessage> {
         let stats = self.common.stats.clone();
@@ -440,6 +529,7 @@ impl Pass {
         let length = episode.movie.length.unwrap_or_default();
         stats.extent.hear_of_record(length);
         stats.episodes.fetch_add(1, Ordering::Relaxed);
+        self.has_pushed = true;
         self.announce(episodes::caps());
         self.steps.push_back(Step::Episode(episode.into()));
         Ok(())
@@ -458,7 +548,7 @@ impl Pass {
                     }
                 }
                 Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
-                Some(Event::Record(_) | Event::Opened(_) | Event::Newest(_)) => {}
+                Some(Event::Record(_) | Event::Opened(_) | Event::Times(_)) => {}
                 None => looking.window = None,
             }
             return Ok(());
@@ -601,7 +691,20 @@ impl Pass {
             return Step::End;
         }
         let has_delivered = self.common.stats.has_delivered();
+        let is_unexplained = !self.has_pushed && !self.has_told && self.only_damage.is_none();
+        if let Some(asked) = self.scope.asked.take_if(|_| is_unexplained)
+            && let Some(step) = self.common.tell_of_nothing(asked)
+        {
+            return step;
+        }
         match self.only_damage.take().filter(|_| !has_delivered) {
+            Some((time, fault @ Fault::ContentType { .. })) => {
+                let text = damage::describe(time, &fault);
+                Step::Fail(gst::error_msg!(
+                    gst::StreamError::WrongType,
+                    ("No record in the range can be used. {text}")
+                ))
+            }
             Some((time, fault)) => {
                 let text = damage::describe(time, &fault);
                 Step::Fail(gst::error_msg!(
@@ -823,6 +926,7 @@ impl Pass {
     }
 
     fn push(&mut self, unit: AccessUnit, mut stamp: Stamp) {
+        self.has_pushed = true;
         // A decoder shows all that lasts into the segment, be it a fraction of a µs.
         if let Some(room) = (self.shown_from).and_then(|from| from.checked_sub(stamp.pts))
             && !room.is_zero()

@@ -9,7 +9,7 @@
 //! What the source pushes, piece by piece: the state of the streaming thread.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ use gst::ClockTime;
 use super::entrance::Begin;
 use super::episodes::{Episode, Row};
 use super::keyframes::{Keyframes, Known, Search};
+use super::kind::Kind;
 use super::live::Live;
 use super::pass::{Common, End, Pass, Scope, Step};
 use super::program::{self, Piece};
@@ -88,6 +89,7 @@ pub struct Stream {
     keyframes: Keyframes,
     /// The record that a search has ended with because of its label alone.
     hint: Option<u64>,
+    has_asked_for_times: bool,
     /// How far running time is.
     reached: ClockTime,
     has_pushed: bool,
@@ -117,6 +119,8 @@ enum State {
     Next,
     /// The newest record is asked for its time: what is followed begins after it.
     FindingNow(RecordReader),
+    /// The entry is asked for its times: a search is to begin within them.
+    FindingTimes(RecordReader),
     /// The first record is asked for its time.
     FindingOrigin(RecordReader),
     Searching {
@@ -156,6 +160,9 @@ impl Stream {
             kind: OnceLock::new(),
             on_error: settings.on_error,
             entry_points: settings.entry_points,
+            asked: settings.asked,
+            has_told_of_bounds: AtomicBool::new(false),
+            has_told_of_nothing: AtomicBool::new(false),
             lookback: settings.lookback.useconds(),
             set_rate: settings.frame_rate,
             gap_detection: settings.gap_detection,
@@ -177,6 +184,7 @@ impl Stream {
             zeros: None,
             keyframes: Keyframes::default(),
             hint: None,
+            has_asked_for_times: false,
             reached: ClockTime::ZERO,
             has_pushed: false,
             row: Row::default(),
@@ -306,23 +314,35 @@ impl Stream {
             State::FindingNow(reader) => match reader.next(flushing)? {
                 Some(Event::Retrying(text)) => Ok(Some(Step::Retry(text))),
                 event => {
-                    let newest = match event {
-                        Some(Event::Newest(newest)) => newest,
+                    let times = match event {
+                        Some(Event::Times(times)) => times,
                         _ => None,
                     };
-                    self.begin_after(newest);
+                    self.begin_after(times.map(|times| times.newest));
                     self.state = State::Next;
                     Ok(None)
                 }
             },
+            State::FindingTimes(reader) => match reader.next(flushing)? {
+                Some(Event::Retrying(text)) => Ok(Some(Step::Retry(text))),
+                event => {
+                    self.has_asked_for_times = true;
+                    self.state = State::Next;
+                    Ok(match event {
+                        Some(Event::Times(Some(times))) => self.common.hear_of(times),
+                        _ => None,
+                    })
+                }
+            },
             State::FindingOrigin(reader) => match reader.next(flushing)? {
+                Some(Event::Record(record)) if Kind::of(&record).is_none() => Ok(None),
                 Some(Event::Record(record)) => {
                     self.set_zeros(record.time, record.time);
                     self.state = State::Next;
                     Ok(None)
                 }
                 Some(Event::Retrying(text)) => Ok(Some(Step::Retry(text))),
-                Some(Event::Opened(_) | Event::Newest(_)) => Ok(None),
+                Some(Event::Opened(_) | Event::Times(_)) => Ok(None),
                 None => {
                     // There is nothing to seek to.
                     self.wanted = None;
@@ -429,7 +449,7 @@ impl Stream {
         let Some(start) = first.start else {
             if self.begins_now {
                 self.state = State::FindingNow(self.reader(Query {
-                    view: View::Newest,
+                    view: View::Times,
                     ..Query::default()
                 })?);
                 return Ok(false);
@@ -445,6 +465,16 @@ impl Stream {
             })?);
             return Ok(false);
         };
+        let searches = first.begin != Begin::KeyframeAfter;
+        let times_are_known =
+            self.has_asked_for_times || self.common.stats.extent.oldest().is_some();
+        if searches && !times_are_known && !self.common.access.follows() {
+            self.state = State::FindingTimes(self.reader(Query {
+                view: View::Times,
+                ..Query::default()
+            })?);
+            return Ok(false);
+        }
         let Some(entry) = self.find(&first) else {
             return Ok(false);
         };
@@ -490,8 +520,16 @@ impl Stream {
             });
         };
         let latest = self.before.map_or(start, |before| before.saturating_sub(1));
+        // Nothing is to be found after the newest record.
+        let newest = self.common.stats.extent.newest();
+        let newest = newest.filter(|_| !self.common.access.follows());
+        let latest = newest.map_or(latest, |newest| latest.min(newest.useconds()));
         let floor = piece.floor.max(self.oldest());
-        match self.keyframes.at_or_before(latest, floor) {
+        let known = match latest < floor {
+            true => Known::None,
+            false => self.keyframes.at_or_before(latest, floor),
+        };
+        match known {
             Known::Keyframe(time) => Some(Entry {
                 time: Some(time),
                 is_earliest: false,
@@ -541,7 +579,7 @@ impl Stream {
             match reader.next(flushing)? {
                 Some(Event::Record(record)) => search.add(&record),
                 Some(Event::Retrying(text)) => return Ok(Some(Step::Retry(text))),
-                Some(Event::Opened(_) | Event::Newest(_)) => {}
+                Some(Event::Opened(_) | Event::Times(_)) => {}
                 None => *window = None,
             }
             return Ok(None);
@@ -630,6 +668,9 @@ impl Stream {
                 .is_some_and(|seek| seek.flags.contains(gst::SegmentFlags::TRICKMODE_KEY_UNITS)),
             is_hint: entry.is_hint,
             caps: self.caps.clone(),
+            asked: (self.program.iter())
+                .position(|other| *other == piece)
+                .filter(|_| !is_sought),
         };
         let pass = Box::new(Pass::new(self.common.clone(), scope));
         self.state = State::Reading { piece, pass };
