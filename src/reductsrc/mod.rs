@@ -30,6 +30,7 @@ mod mp4;
 mod pass;
 mod program;
 mod reorder;
+mod reordering_watch;
 mod segments;
 mod settings;
 mod sift;

@@ -23,6 +23,7 @@ use super::exit::Exit;
 use super::kind::Kind;
 use super::lookback::Lookback;
 use super::reorder::{Reorder, Stamp};
+use super::reordering_watch::ReorderingWatch;
 use super::segments::{Segments, Show};
 use super::sift::Sift;
 use super::stats::Stats;
@@ -38,6 +39,9 @@ use crate::h264::{
     AccessUnit, AccessUnitSplitter, Damage, EntryPoints, Integrity, ParameterSets, Pictures,
     Pushed, between_nal_units, pictures,
 };
+
+/// How far beyond an exact stop pictures are looked for that are shown before it, in µs.
+const MOST_BEYOND: u64 = 10_000_000;
 
 /// What all readings of a run share.
 #[derive(Debug)]
@@ -164,6 +168,7 @@ pub struct Pass {
     left_out: ParameterSets,
     reorder: Reorder<AccessUnit>,
     exit: Option<Exit<(AccessUnit, Stamp)>>,
+    reordering: ReorderingWatch,
     segments: Segments,
     /// PTS of the first picture that is shown of an exact range.
     shown_from: Option<gst::ClockTime>,
@@ -252,7 +257,12 @@ impl Pass {
             is_sparse: scope.keyframes_only,
         };
         let at = scope.at.saturating_sub(scope.origin.unwrap_or(scope.at));
-        let until = scope.show.until.filter(|_| scope.end == End::Shown);
+        let until = match scope.end {
+            End::Exact if !scope.keyframes_only => scope.stop.map(gst::ClockTime::from_useconds),
+            End::Shown => (scope.show.until)
+                .map(|until| until.saturating_add(scope.origin.unwrap_or_default())),
+            _ => None,
+        };
         Self {
             source: Source::Unread,
             splitter: AccessUnitSplitter::default(),
@@ -261,6 +271,7 @@ impl Pass {
             left_out: ParameterSets::default(),
             reorder: Reorder::default(),
             exit: until.map(Exit::new),
+            reordering: ReorderingWatch::default(),
             segments: Segments::new(scope.show.clone()),
             shown_from: None,
             lookback: Some(common.lookback),
@@ -383,14 +394,25 @@ impl Pass {
 
     /// All records before the stop are read. Some ends are after it.
     fn end_range(&mut self) -> Result<(), ReadError> {
-        let goes_beyond = matches!(self.scope.end, End::Keyframe | End::Shown);
+        let goes_beyond = match self.scope.end {
+            End::Keyframe | End::Shown => true,
+            // A picture that is shown before the stop may come after it in decoding order.
+            End::Exact => {
+                self.exit.is_some()
+                    && !self.entrance.is_waiting()
+                    && (self.reordering).may_be_open(self.common.access.follows())
+            }
+            End::Records => false,
+        };
         let has_groups = self.common.kind.get() != Some(&Kind::Episode);
         let is_beyond = goes_beyond && has_groups && !self.common.access.is_over();
         let beyond = self.scope.stop.filter(|_| is_beyond);
         match beyond {
             Some(stop) if !mem::replace(&mut self.is_beyond, true) => {
+                let is_exact = self.scope.end == End::Exact;
                 let reader = self.reader(Query {
                     start: Some(stop),
+                    stop: is_exact.then(|| stop.saturating_add(MOST_BEYOND)),
                     follow: self.common.access.follows(),
                     ..Query::default()
                 })?;
@@ -758,8 +780,8 @@ impl Pass {
             match &mut self.exit {
                 None => self.push(unit, stamp),
                 Some(exit) => {
-                    let pts = stamp.pts;
-                    for (unit, stamp) in exit.take((unit, stamp), pts) {
+                    let capture = stamp.capture;
+                    for (unit, stamp) in exit.take((unit, stamp), capture) {
                         self.push(unit, stamp);
                     }
                 }
@@ -822,7 +844,7 @@ impl Pass {
         let is_keyframe = self.common.entry_points.include(&unit);
         let stop = self.scope.stop.map(gst::ClockTime::from_useconds);
         match (self.scope.end, stop) {
-            (End::Exact, Some(stop)) if slot.capture >= stop => return,
+            (End::Exact, Some(stop)) if slot.capture >= stop && self.exit.is_none() => return,
             (End::Keyframe, Some(stop)) if is_keyframe && slot.record >= stop => {
                 self.drain();
                 return self.end_here();
@@ -837,6 +859,7 @@ impl Pass {
             return self.entrance.leave_out(&slot);
         };
         let (is_idr, recovery) = (unit.idr, unit.recovery_point);
+        let capture = slot.capture;
         if !self.entrance.is_open() {
             let mut sets = unit.parameter_sets();
             if is_keyframe {
@@ -859,6 +882,9 @@ impl Pass {
         let mut entered = Vec::new();
         let taken = self.entrance.take(arrival, &mut entered);
         if let Some(first) = self.entrance.take_first_shown() {
+            if self.scope.end == End::Exact && stop.is_some_and(|stop| capture >= stop) {
+                return self.end_here(); // There is no frame in the range.
+            }
             self.segments.show_from(first);
             self.shown_from = Some(first);
         }
@@ -895,8 +921,15 @@ impl Pass {
             if unit.after_loss {
                 self.reorder.end_sequence();
             }
+            self.reordering.note(&order);
             if let Some(exit) = &mut self.exit {
-                exit.expect(slot.time);
+                exit.expect(slot.capture);
+                let until = exit.until();
+                if self.scope.end == End::Exact && self.reordering.is_likely() {
+                    // What others need may be pushed beyond the stop, and is not to be shown.
+                    let origin = self.origin().unwrap_or_default();
+                    self.segments.show_until(until.saturating_sub(origin));
+                }
             }
             self.reorder.push(unit, order, slot);
         }

@@ -72,6 +72,11 @@ impl Segments {
         }
     }
 
+    /// Shows nothing from a time on, in segments that are still to come.
+    pub fn show_until(&mut self, until: ClockTime) {
+        self.show.until = Some(until);
+    }
+
     /// The segment for one of the timeline, whose first picture in decoding order is shown at
     /// `first`.
     pub fn next(&mut self, segment: SegmentStart, first: ClockTime) -> gst::Segment {
