@@ -27,7 +27,7 @@ pub static UNIX_TIME: LazyLock<gst::Caps> = LazyLock::new(|| reference(UNIX));
 pub static RECORD_TIME: LazyLock<gst::Caps> = LazyLock::new(|| reference(RECORD));
 
 /// The latest time that is a `GstClockTime`, in µs.
-const MAX_TIME_US: u64 = u64::MAX / 1000 - 1;
+pub const MAX_TIME_US: u64 = u64::MAX / 1000 - 1;
 
 fn reference(name: &'static str) -> gst::Caps {
     let mut caps = gst::Caps::new_empty_simple(name);

@@ -306,21 +306,22 @@ fn an_exact_start_is_an_edit_list_in_a_file() {
 }
 
 #[test]
-fn an_exact_start_within_a_frame_shows_what_begins_after_it() {
+fn an_exact_start_within_a_frame_begins_with_the_next_one() {
     for stream in [Stream::example(), Stream::with_b_frames()] {
         let pictures = mp4::stream_checksums(&stream);
         let bucket = record(&laid_out_as(Layout::AccessUnit), &stream);
         for start in [20, 33] {
             let properties = format!("start={} start-mode=exact", at(start) + 50_000);
-            // A decoder also shows the rest of the frame before.
-            let (shown, _) = decoded(&bucket, &properties);
-            assert_eq!(shown, pictures[start..]);
+            let first = start + 1;
+            let (shown, times) = decoded(&bucket, &properties);
+            assert_eq!(shown, pictures[first..]);
+            assert_eq!(times[0], 50);
             let export = line::export(&bucket, &properties, "");
             let episode = &export.episodes[0];
-            assert_eq!(episode.start_us, Some(at(start + 1)), "{episode:?}");
-            assert_eq!(episode.frames, 59 - start as u64, "{episode:?}");
-            assert_eq!(episode.duration, (59 - start as u64) * FRAME);
-            assert_eq!(shown_by(&episode.location), pictures[start + 1..]);
+            assert_eq!(episode.start_us, Some(at(first)), "{episode:?}");
+            assert_eq!(episode.frames, 60 - first as u64, "{episode:?}");
+            assert_eq!(episode.duration, (60 - first as u64) * FRAME);
+            assert_eq!(shown_by(&episode.location), pictures[first..]);
         }
     }
 }

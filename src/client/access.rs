@@ -122,7 +122,7 @@ impl Access {
                 self.records.limits.connections as usize,
                 self.stats.connections.clone(),
             ),
-            View::Aside | View::Headers | View::Newest => (&self.aside, ASIDE, Arc::default()),
+            View::Aside | View::Headers | View::Times => (&self.aside, ASIDE, Arc::default()),
         };
         let mut lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lanes) = &*lanes {

@@ -57,8 +57,8 @@ pub enum View {
     Headers,
     /// Those that were just written, by one query.
     News,
-    /// Only the time of the newest one.
-    Newest,
+    /// Only the times of the oldest and the newest one.
+    Times,
 }
 
 /// A record of an entry.
@@ -90,8 +90,8 @@ pub enum Event {
     /// First, and once, for a range: the entry is there.
     Opened(Opened),
     Record(Record),
-    /// The time of the newest record, if there is any, in µs since the Unix epoch.
-    Newest(Option<u64>),
+    /// The times of the entry's records, if there are any.
+    Times(Option<EntryTimes>),
     /// Something failed, as the text says, and will be tried again.
     Retrying(String),
 }
@@ -171,7 +171,7 @@ impl RecordReader {
             };
             match delivery {
                 Some(Delivery::Records(chunk)) => self.chunk = Some(chunk),
-                Some(Delivery::Newest(time)) => return Ok(Some(Event::Newest(time))),
+                Some(Delivery::Times(times)) => return Ok(Some(Event::Times(times))),
                 Some(Delivery::Opened(opened)) => return Ok(Some(Event::Opened(opened))),
                 Some(Delivery::Retrying(text)) => return Ok(Some(Event::Retrying(text))),
                 Some(Delivery::Failed(error)) => return Err(ReadError::Failed(error)),

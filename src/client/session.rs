@@ -21,6 +21,7 @@ use super::access::{Access, Records};
 use super::ahead::{Ahead, Windows};
 use super::attempts::Attempts;
 use super::condition::of_keyframes;
+use super::entry::EntryTimes;
 use super::error::{Cause, Error};
 use super::eviction::EvictionWatch;
 use super::following::{Pace, is_past};
@@ -44,8 +45,8 @@ pub enum Delivery {
     /// First, and once, for a range.
     Opened(Opened),
     Records(Chunk),
-    /// The time of the newest record, if that is asked for.
-    Newest(Option<u64>),
+    /// The times of the entry's records, if they are asked for.
+    Times(Option<EntryTimes>),
     /// Something failed and will be tried again.
     Retrying(String),
     Failed(gst::ErrorMessage),
@@ -140,12 +141,12 @@ impl Session {
 
     /// Reads what is left of the range, and what comes to it if it is followed.
     async fn read(&mut self) -> Result<(), Stop> {
-        if self.query.view == View::Newest {
-            let newest = match self.access.entry.times().await {
+        if self.query.view == View::Times {
+            let times = match self.access.entry.recent_times().await {
                 Err(error) if error.cause == Cause::Status(404) => None,
-                times => Some(times?.newest),
+                times => Some(times?),
             };
-            return self.deliver(Delivery::Newest(newest)).await;
+            return self.deliver(Delivery::Times(times)).await;
         }
         if self.pace.is_none() {
             return match self.read_until(self.end).await {

@@ -182,7 +182,7 @@ impl Source {
         let (batch_bytes, batch_records, ttl) = match self.view {
             View::Range => (batch_bytes, WHOLE_BATCH_RECORDS, TTL_OF_WHOLE),
             View::Aside | View::News => (batch_bytes, WINDOW_RECORDS, self.ttl()),
-            View::Headers | View::Newest => (NO_LIMIT, WINDOW_RECORDS, self.ttl()),
+            View::Headers | View::Times => (NO_LIMIT, WINDOW_RECORDS, self.ttl()),
         };
         let bounds = Bounds {
             records: None,
@@ -235,7 +235,7 @@ impl Source {
         let asking = Asking {
             method: match self.view {
                 View::Range | View::Aside | View::News => Method::GET,
-                View::Headers | View::Newest => Method::HEAD,
+                View::Headers | View::Times => Method::HEAD,
             },
             is_little: matches!(self.view, View::Aside | View::Headers)
                 || self.is_urgent.swap(false, Ordering::Relaxed),

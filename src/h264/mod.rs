@@ -44,7 +44,7 @@ pub use annexb::nal_units;
 pub use chunks::between_nal_units;
 pub use damage::Damage;
 pub use frame_numbering::{FrameNumber, FrameNumbering, Succession};
-pub use keyframe::{Pictures, ends_with_lead, pictures};
+pub use keyframe::{EntryPoints, Pictures, continues_picture, ends_with_lead, pictures};
 pub use output_order::{MAX_REORDERING, OutputOrder, ReorderDepth, TooDeep};
 pub use parameter_sets::{ParameterSets, SetsDifference, referred_pps};
 pub use picture_order::PictureOrder;

@@ -27,7 +27,8 @@ pub enum Begin {
     KeyframeBefore,
     /// With one of these two, the first if they are as near.
     KeyframeNearest,
-    /// With the last keyframe that is not after it, for a decoder; shown from the time on.
+    /// With a keyframe before it from which a decoder gets all pictures from the time on right; shown
+    /// from the first one on that is not before the time.
     Exact,
 }
 
@@ -37,12 +38,69 @@ pub struct Arrival<T> {
     pub item: T,
     pub slot: Slot,
     pub is_keyframe: bool,
+    /// Nothing after it in decoding order depends on what is before it, or is shown before it.
+    pub is_clean: bool,
+    /// For a keyframe that is not clean: so many frames later pictures are right, as it says
+    /// (`recovery_frame_cnt`, D.2.8).
+    pub recovery: u32,
+    /// Its picture order count, and whether the stream may have pictures in another order.
+    pub count: i64,
+    pub may_reorder: bool,
     pub bytes: usize,
 }
 
-/// The first keyframe of the reading is after the time, though it should not be.
+/// The first keyframe of the reading is after the time, though it should not be, or what is shown from
+/// the time on cannot be decoded right from there.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLate;
+
+/// A keyframe that is held, from which decoding may start.
+#[derive(Debug)]
+struct Candidate {
+    /// Its place among what is held.
+    index: usize,
+    recovery: usize,
+    count: i64,
+    /// Pictures after it in decoding order that are shown before it: they need what is before it.
+    leading: usize,
+    /// A picture has followed that is shown after it: no others lead it.
+    has_all_leading: bool,
+}
+
+impl Candidate {
+    fn new<T>(arrival: &Arrival<T>, index: usize) -> Self {
+        Self {
+            index,
+            recovery: if arrival.is_clean {
+                0
+            } else {
+                arrival.recovery as usize
+            },
+            count: arrival.count,
+            leading: 0,
+            has_all_leading: arrival.is_clean || !arrival.may_reorder,
+        }
+    }
+
+    /// Takes an access unit after it.
+    fn note<T>(&mut self, arrival: &Arrival<T>) {
+        let leads = arrival.count < self.count && !self.has_all_leading;
+        self.leading += usize::from(leads);
+        self.has_all_leading |= !leads;
+    }
+
+    /// Whether what is shown in the slots from the one of number `end` on is right.
+    fn is_right_from(&self, end: usize) -> bool {
+        self.has_all_leading && end - self.index >= self.recovery.max(self.leading)
+    }
+}
+
+impl<T> Arrival<T> {
+    /// Whether a decoder that begins with this keyframe gets all right that is shown from its time on.
+    fn is_right_at_once(&self) -> bool {
+        self.is_clean || self.recovery == 0 && !self.may_reorder
+    }
+}
 
 /// Lets access units in, in decoding order.
 #[derive(Debug)]
@@ -54,6 +112,8 @@ pub struct Entrance<T> {
     /// Bytes that may be held. A group of pictures that is larger has no hole at its end.
     most_bytes: usize,
     state: State<T>,
+    /// The first time that is shown of an exact range, once it is known.
+    first_shown: Option<ClockTime>,
     skipped: u64,
     /// What began with access units that are left out, for the next one: a segment, after a gap or
     /// not.
@@ -69,6 +129,8 @@ enum State<T> {
         keyframe: ClockTime,
         bytes: usize,
         held: Vec<(T, Slot)>,
+        /// For an exact begin.
+        candidates: Vec<Candidate>,
     },
     Open,
 }
@@ -83,6 +145,7 @@ impl<T> Entrance<T> {
             is_earliest: is_earliest || begin == Begin::KeyframeAfter,
             most_bytes,
             state: State::Waiting,
+            first_shown: None,
             skipped: 0,
             carried: None,
         }
@@ -104,6 +167,16 @@ impl<T> Entrance<T> {
         matches!(self.state, State::Open)
     }
 
+    /// Whether there was no keyframe to begin with.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting)
+    }
+
+    /// Takes the time of the first picture that is shown of an exact range, as soon as it is known.
+    pub fn take_first_shown(&mut self) -> Option<ClockTime> {
+        self.first_shown.take()
+    }
+
     /// Takes the next access unit, and appends to `entered` what goes on.
     pub fn take(
         &mut self,
@@ -111,45 +184,128 @@ impl<T> Entrance<T> {
         entered: &mut Vec<(T, Slot)>,
     ) -> Result<(), TooLate> {
         if matches!(self.state, State::Holding { .. }) {
-            self.judge(&arrival, entered);
-        }
-        let Arrival {
-            item,
-            slot,
-            is_keyframe,
-            bytes,
-        } = arrival;
-        match &mut self.state {
-            State::Open => self.enter(item, slot, entered),
-            State::Holding {
-                held, bytes: sum, ..
-            } => {
-                held.push((item, slot));
-                *sum += bytes;
+            match self.begin {
+                Begin::Exact => self.judge_exact(&arrival, entered)?,
+                _ => self.judge(&arrival, entered),
             }
-            State::Waiting if !is_keyframe => self.skip(&slot),
-            State::Waiting => match self.begin {
-                Begin::KeyframeAfter if slot.time < self.at => self.skip(&slot),
-                _ if slot.time > self.at && !self.is_earliest => return Err(TooLate),
-                Begin::KeyframeBefore | Begin::KeyframeNearest if slot.time < self.at => {
-                    self.state = State::Holding {
-                        keyframe: slot.time,
-                        bytes,
-                        held: vec![(item, slot)],
-                    };
+        }
+        match &mut self.state {
+            State::Open => self.enter(arrival.item, arrival.slot, entered),
+            State::Holding {
+                held,
+                bytes,
+                candidates,
+                ..
+            } => {
+                if arrival.is_keyframe {
+                    candidates.push(Candidate::new(&arrival, held.len()));
                 }
-                _ => {
-                    self.state = State::Open;
-                    self.enter(item, slot, entered);
+                *bytes += arrival.bytes;
+                held.push((arrival.item, arrival.slot));
+            }
+            State::Waiting if arrival.slot.time > self.at && !self.is_earliest => {
+                return Err(TooLate);
+            }
+            State::Waiting if !arrival.is_keyframe => self.skip(&arrival.slot),
+            State::Waiting => self.begin_with(arrival, entered)?,
+        }
+        Ok(())
+    }
+
+    /// Begins with a keyframe, or holds it.
+    fn begin_with(
+        &mut self,
+        arrival: Arrival<T>,
+        entered: &mut Vec<(T, Slot)>,
+    ) -> Result<(), TooLate> {
+        let time = arrival.slot.time;
+        let is_before = time < self.at;
+        match self.begin {
+            Begin::KeyframeAfter if is_before => self.skip(&arrival.slot),
+            Begin::KeyframeBefore | Begin::KeyframeNearest | Begin::Exact if is_before => {
+                self.state = State::Holding {
+                    keyframe: time,
+                    bytes: arrival.bytes,
+                    candidates: vec![Candidate::new(&arrival, 0)],
+                    held: vec![(arrival.item, arrival.slot)],
+                };
+            }
+            _ => {
+                if self.begin == Begin::Exact {
+                    if !self.is_earliest && !arrival.is_right_at_once() {
+                        return Err(TooLate);
+                    }
+                    self.first_shown = Some(time);
                 }
-            },
+                self.state = State::Open;
+                self.enter(arrival.item, arrival.slot, entered);
+            }
         }
         Ok(())
     }
 
     /// Ends the reading.
     pub fn finish(&mut self, entered: &mut Vec<(T, Slot)>) {
-        self.release(entered);
+        match self.begin {
+            // Nothing of it is shown.
+            Begin::Exact if matches!(self.state, State::Holding { .. }) => {
+                self.state = State::Waiting;
+            }
+            _ => self.release(entered),
+        }
+    }
+
+    /// Decides about what is held for a decoder, with what comes next.
+    fn judge_exact(
+        &mut self,
+        next: &Arrival<T>,
+        entered: &mut Vec<(T, Slot)>,
+    ) -> Result<(), TooLate> {
+        let is_shown = next.slot.time >= self.at;
+        let State::Holding {
+            bytes,
+            held,
+            candidates,
+            ..
+        } = &mut self.state
+        else {
+            return Ok(());
+        };
+        if next.is_keyframe && next.slot.time <= self.at && next.is_right_at_once() {
+            self.drop_held();
+            self.is_earliest = true;
+            return Ok(());
+        }
+        for candidate in candidates.iter_mut() {
+            candidate.note(next);
+        }
+        let end = held.len();
+        let right = candidates
+            .iter()
+            .rposition(|candidate| candidate.is_right_from(end));
+        let is_full = bytes.saturating_add(next.bytes) > self.most_bytes;
+        let needless = right.map_or(0, |right| {
+            candidates.drain(..right);
+            let first = candidates.first().map_or(0, |candidate| candidate.index);
+            for candidate in candidates.iter_mut() {
+                candidate.index -= first;
+            }
+            first
+        });
+        let needless: Vec<_> = held.drain(..needless).map(|(_, slot)| slot).collect();
+        for slot in &needless {
+            self.skip(slot);
+        }
+        if is_shown {
+            if right.is_none() && !self.is_earliest {
+                return Err(TooLate);
+            }
+            self.first_shown = Some(next.slot.time);
+        }
+        if is_shown || is_full {
+            self.release(entered);
+        }
+        Ok(())
     }
 
     /// Decides about what is held, with what comes next.
@@ -158,6 +314,7 @@ impl<T> Entrance<T> {
             keyframe,
             bytes,
             held,
+            ..
         } = &self.state
         else {
             return;
@@ -263,6 +420,10 @@ mod tests {
                 item: frame,
                 slot,
                 is_keyframe: frame.is_uppercase(),
+                is_clean: true,
+                recovery: 0,
+                count: second as i64,
+                may_reorder: false,
                 bytes: 10,
             };
             entrance.take(arrival, &mut entered)?;
@@ -322,8 +483,9 @@ mod tests {
     #[test]
     fn an_exact_begin_has_what_it_needs() {
         assert_eq!(ok(Begin::Exact, 5, "abCdefGh"), "CdefGh");
-        // More than needed is no harm.
-        assert_eq!(ok(Begin::Exact, 7, "abCdefGh"), "CdefGh");
+        assert_eq!(ok(Begin::Exact, 6, "abCdefGh"), "Gh");
+        assert_eq!(ok(Begin::Exact, 7, "abCdefGh"), "Gh");
+        assert_eq!(ok(Begin::Exact, 1, "abCdefGh"), "CdefGh");
     }
 
     #[test]
@@ -346,6 +508,97 @@ mod tests {
         }
         let after = run(Begin::KeyframeAfter, 1, false, "abCde");
         assert_eq!(after, Ok("Cde".into()));
+    }
+
+    /// Frames a second apart for an exact begin, as `(keyframe, recovery, count)`: the places of those
+    /// that go on, and the first second that is shown.
+    fn exact(
+        at: u64,
+        is_earliest: bool,
+        frames: &[(bool, u32, i64)],
+    ) -> Result<(Vec<usize>, Option<u64>), TooLate> {
+        let at = ClockTime::from_seconds(at);
+        let mut entrance = Entrance::new(Begin::Exact, at, is_earliest, MOST);
+        let mut entered = Vec::new();
+        let mut first_shown = None;
+        for (second, &(is_keyframe, recovery, count)) in frames.iter().enumerate() {
+            let time = ClockTime::from_seconds(second as u64);
+            let slot = Slot {
+                record: time,
+                capture: time,
+                time,
+                duration: Some(ClockTime::SECOND),
+                before_pause: None,
+                spacing: Spacing::Regular,
+                resumes: false,
+                segment: None,
+                discont: false,
+                frame_rate: None,
+            };
+            entrance.take(
+                Arrival {
+                    item: second,
+                    slot,
+                    is_keyframe,
+                    is_clean: is_keyframe && count == 0,
+                    recovery,
+                    count,
+                    may_reorder: frames.windows(2).any(|pair| pair[1].2 < pair[0].2),
+                    bytes: 10,
+                },
+                &mut entered,
+            )?;
+            first_shown = first_shown.or(entrance.take_first_shown());
+        }
+        entrance.finish(&mut entered);
+        let entered = entered.into_iter().map(|(frame, _)| frame).collect();
+        Ok((entered, first_shown.map(ClockTime::seconds)))
+    }
+
+    #[test]
+    fn an_exact_begin_is_shown_from_the_first_frame_that_is_not_before_it() {
+        let frames: Vec<_> = (0..6).map(|count| (count % 3 == 0, 0, count)).collect();
+        for (at, shown) in [(0, 0), (1, 1), (3, 3), (5, 5)] {
+            let (entered, first_shown) = exact(at, false, &frames).unwrap();
+            assert_eq!(entered, (at as usize / 3 * 3..6).collect::<Vec<_>>());
+            assert_eq!(first_shown, Some(shown));
+        }
+        assert_eq!(exact(6, true, &frames), Ok((vec![], None)));
+    }
+
+    #[test]
+    fn a_refresh_is_complete_where_it_is_shown() {
+        // Recovery points every four frames, right three frames later.
+        let frames: Vec<_> = (0..12)
+            .map(|count| (count % 4 == 0, 3, count + 1))
+            .collect();
+        for (at, first) in [(3, 0), (4, 0), (6, 0), (7, 4), (10, 4), (11, 8)] {
+            let (entered, first_shown) = exact(at, false, &frames).unwrap();
+            assert_eq!(entered, (first..12).collect::<Vec<_>>(), "{at}");
+            assert_eq!(first_shown, Some(at));
+        }
+        assert_eq!(exact(2, false, &frames), Err(TooLate));
+        let all = (0..12).collect::<Vec<_>>();
+        assert_eq!(exact(2, true, &frames), Ok((all, Some(2))));
+    }
+
+    #[test]
+    fn pictures_that_lead_a_keyframe_are_right_too() {
+        // I0 P3 B1 B2, then an open group: I6 B4 B5 P7.
+        let counts = [0, 3, 1, 2, 6, 4, 5, 7];
+        let frames: Vec<_> = (counts.iter())
+            .map(|&count| (matches!(count, 0 | 6), 0, count))
+            .collect();
+        // At 6 it is not known yet that no other picture leads the keyframe.
+        for (at, first) in [(2, 0), (4, 0), (5, 0), (6, 0), (7, 4)] {
+            let (entered, first_shown) = exact(at, true, &frames).unwrap();
+            assert_eq!(entered, (first..8).collect::<Vec<_>>(), "{at}");
+            assert_eq!(first_shown, Some(at));
+        }
+        for at in [0, 1, 2] {
+            assert_eq!(exact(at, false, &frames[4..]), Err(TooLate), "{at}");
+        }
+        assert!(exact(3, false, &frames[4..]).is_ok());
     }
 
     #[test]

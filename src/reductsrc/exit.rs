@@ -38,6 +38,11 @@ impl<T> Exit<T> {
         }
     }
 
+    /// The time.
+    pub fn until(&self) -> ClockTime {
+        self.until
+    }
+
     /// There is an access unit with a slot, which will be shown in this or another one.
     pub fn expect(&mut self, slot: ClockTime) {
         if slot < self.until {
@@ -47,11 +52,11 @@ impl<T> Exit<T> {
         }
     }
 
-    /// Takes the next access unit, and gives it and those before it that it may need, if it is
-    /// shown.
-    pub fn take(&mut self, item: T, pts: ClockTime) -> Vec<T> {
+    /// Takes the next access unit with the time at which it is shown. Gives it and those before it that
+    /// it may need, if that is before the end.
+    pub fn take(&mut self, item: T, time: ClockTime) -> Vec<T> {
         self.held.push(item);
-        if pts >= self.until {
+        if time >= self.until {
             return Vec::new();
         }
         self.shown += 1;

@@ -88,7 +88,7 @@ use super::pass::Step;
 use super::settings::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, DEFAULT_POLL_INTERVAL_MS, Settings};
 use super::stats::Stats;
 use super::stream::{Seek, Stream};
-use super::{CAT, OnError, OnLoss, StartMode, StopMode};
+use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::client::{Access, Flushed, Flushing, Limits};
 use crate::{connection, parameters, pause_event, uri};
 
@@ -373,6 +373,14 @@ impl ObjectImpl for ReductSrc {
                     .blurb(
                         "With which frame a range ends. With start-mode=keyframe-after and \
                          stop-mode=keyframe, ranges side by side have each group of pictures once",
+                    )
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecEnum::builder_with_default("keyframe-mode", KeyframeMode::default())
+                    .nick("Keyframe mode")
+                    .blurb(
+                        "Which pictures are keyframes, with which ranges and seeks may begin. intra \
+                         is for streams that have neither IDR pictures nor recovery points",
                     )
                     .mutable_ready()
                     .build(),

@@ -6,21 +6,26 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where keyframes are: what is known, and how the one at or before a time is looked for.
+//! Where keyframes are: what is known, and the search for the one at or before a time.
 //!
 //! ReductStore reads forwards only. So the time before is read in windows, each twice as long as the
-//! one after it: the headers of records, if these have the label `keyframe`, else their contents.
+//! one after it. The content of a record decides whether it has a keyframe. Its label `keyframe` is a
+//! hint: where the headers of records name one, contents are read from there on only. A label `false`
+//! proves nothing, as the contents after the hint are read in any case.
 //! Times are those of records, in µs since the Unix epoch.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::mem;
 use std::ops::Range;
 
 use super::kind::Kind;
 use crate::client::{Record, View};
-use crate::h264::{Aligned, Aligner, Pictures, ends_with_lead, pictures};
+use crate::h264::{Aligned, Aligner, EntryPoints, Pictures, ends_with_lead, pictures};
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 2_000_000;
+/// How far back labels are searched for a hint before contents are, in µs.
+const HINT_REACH: u64 = 30_000_000;
 /// Keyframes to remember: more than a week, if there is one each second.
 const MOST: usize = 1 << 20;
 
@@ -30,16 +35,16 @@ pub struct Keyframes {
     times: BTreeSet<u64>,
     /// Stretches of time all whose keyframes are known, in order and apart from each other.
     known: Vec<Range<u64>>,
-    /// Whether records say if they are keyframes.
-    labelled: Option<bool>,
+    /// Labels are missing or wrong: they are no help.
+    ignores_labels: bool,
 }
 
 impl Keyframes {
-    /// All keyframes of a stretch of time.
+    /// Adds all keyframes of a stretch of time.
     pub fn learn(&mut self, time: Range<u64>, keyframes: impl IntoIterator<Item = u64>) {
         if self.times.len() >= MOST {
             *self = Self {
-                labelled: self.labelled,
+                ignores_labels: self.ignores_labels,
                 ..Self::default()
             };
         }
@@ -55,9 +60,9 @@ impl Keyframes {
         self.known.splice(first..last, [joined]);
     }
 
-    /// Whether records say if they are keyframes, as far as it is known.
-    pub fn are_labelled(&self) -> bool {
-        self.labelled == Some(true)
+    /// Ignores labels from now on, as one was wrong.
+    pub fn ignore_labels(&mut self) {
+        self.ignores_labels = true;
     }
 
     /// The last keyframe that is not after a time and not before `floor`, as far as it is known.
@@ -95,19 +100,51 @@ pub enum Known {
 #[derive(Debug)]
 pub struct Search {
     floor: u64,
-    /// What comes after it has been read, and of it what is in `found`.
-    window: Range<u64>,
+    entry_points: EntryPoints,
+    /// Who reads from the keyframe on verifies it: a hint is enough.
+    takes_hint: bool,
+    look: Look,
+    /// Contents, or that there are no records, are known from here on.
+    read_from: u64,
+    /// Headers are known from here on.
+    listed_from: u64,
+    /// The next window, in µs.
+    length: u64,
     found: Found,
+    hint: Option<u64>,
+}
+
+/// What is being looked at.
+#[derive(Debug, Default)]
+enum Look {
+    #[default]
+    Nothing,
+    Headers(Range<u64>),
+    Contents(Range<u64>),
 }
 
 #[derive(Debug)]
 struct Found {
-    aligner: Aligner<u64>,
-    keyframes: Vec<u64>,
+    aligner: Aligner<Labelled>,
     records: u64,
-    labels: u64,
+    keyframes: Vec<u64>,
+    /// Records without a label.
+    unlabelled: u64,
+    /// The last record whose label says that it has a keyframe.
+    hint: Option<u64>,
+    /// Keyframes that their label names, and labels that are wrong.
+    right: u64,
+    wrong: u64,
     /// The first record after the last one with a picture: the next picture begins there.
     lead: Option<u64>,
+}
+
+/// A record whose content is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Labelled {
+    time: u64,
+    /// Its label `keyframe`.
+    label: Option<bool>,
 }
 
 impl Default for Found {
@@ -115,9 +152,12 @@ impl Default for Found {
         Self {
             // A window begins in the middle of a stream.
             aligner: Aligner::new(true),
-            keyframes: Vec::new(),
             records: 0,
-            labels: 0,
+            keyframes: Vec::new(),
+            unlabelled: 0,
+            hint: None,
+            right: 0,
+            wrong: 0,
             lead: None,
         }
     }
@@ -125,77 +165,151 @@ impl Default for Found {
 
 impl Search {
     /// A search from `before`, which is excluded, back to `floor`.
-    pub fn new(before: u64, floor: u64) -> Self {
+    pub fn new(before: u64, floor: u64, entry_points: EntryPoints, takes_hint: bool) -> Self {
         Self {
             floor,
-            window: before..before,
+            entry_points,
+            takes_hint,
+            look: Look::Nothing,
+            read_from: before,
+            listed_from: before,
+            length: FIRST_WINDOW,
             found: Found::default(),
+            hint: None,
         }
     }
 
-    /// Goes on after the records of a window: what to look at next, or `None` at the end of the
-    /// search.
+    /// Returns the record with which the search ended because of its label alone.
+    pub fn hint(&self) -> Option<u64> {
+        self.hint
+    }
+
+    /// Ends a window, and returns what to look at next, or `None` at the end of the search.
     pub fn next_window(&mut self, keyframes: &mut Keyframes) -> Option<(Range<u64>, View)> {
         let mut aligned = VecDeque::new();
         self.found.aligner.end(false, &mut aligned);
-        aligned.into_iter().for_each(|it| self.found.add(it));
-        let found = std::mem::take(&mut self.found);
-        if found.records > 0 && keyframes.labelled.is_none() {
-            keyframes.labelled = Some(found.labels > 0);
-            if found.labels == 0 {
-                return Some((self.window.clone(), View::Aside));
+        for it in aligned {
+            self.found.add(&it, self.entry_points);
+        }
+        let found = mem::take(&mut self.found);
+        match mem::take(&mut self.look) {
+            Look::Nothing => {}
+            Look::Headers(window) => {
+                self.listed_from = window.start;
+                if let Some(hint) = found.hint {
+                    if self.takes_hint {
+                        self.hint = Some(hint);
+                        return None;
+                    }
+                    return self.read(hint..self.read_from);
+                }
+                if found.records == 0 && self.read_from == window.end {
+                    self.read_from = window.start;
+                    keyframes.learn(window, []);
+                } else if found.unlabelled > 0
+                    || window.start <= self.floor
+                    || self.read_from - window.start >= HINT_REACH
+                {
+                    keyframes.ignores_labels = true;
+                    self.length = FIRST_WINDOW;
+                }
+            }
+            Look::Contents(window) => {
+                self.read_from = window.start;
+                self.listed_from = window.start.min(self.listed_from);
+                let has_one = !found.keyframes.is_empty();
+                keyframes.learn(window, found.keyframes);
+                if found.wrong > 0 {
+                    keyframes.ignores_labels = true;
+                } else if found.right > 0 {
+                    keyframes.ignores_labels = false;
+                }
+                if has_one {
+                    return None;
+                }
             }
         }
-        let has_one = !found.keyframes.is_empty();
-        keyframes.learn(self.window.clone(), found.keyframes);
-        if has_one || self.window.start <= self.floor {
+        if self.read_from <= self.floor {
             return None;
         }
-        let length = (2 * (self.window.end - self.window.start)).max(FIRST_WINDOW);
-        let start = self.window.start.saturating_sub(length).max(self.floor);
-        self.window = start..self.window.start;
-        let view = match keyframes.labelled {
-            Some(false) => View::Aside,
-            Some(true) | None => View::Headers,
-        };
-        Some((self.window.clone(), view))
+        match keyframes.ignores_labels || self.listed_from <= self.floor {
+            true => {
+                let window = self.window_before(self.read_from);
+                self.read(window)
+            }
+            false => {
+                let window = self.window_before(self.listed_from);
+                self.look = Look::Headers(window.clone());
+                Some((window, View::Headers))
+            }
+        }
+    }
+
+    fn window_before(&mut self, end: u64) -> Range<u64> {
+        let start = end.saturating_sub(self.length).max(self.floor);
+        self.length = self.length.saturating_mul(2);
+        start..end
+    }
+
+    fn read(&mut self, window: Range<u64>) -> Option<(Range<u64>, View)> {
+        self.look = Look::Contents(window.clone());
+        Some((window, View::Aside))
     }
 
     /// Takes the next record of the window.
     pub fn add(&mut self, record: &Record) {
         self.found.records += 1;
+        let Some(kind) = Kind::of(record) else { return };
         // An episode begins with a keyframe, and is nothing to begin within.
-        let is_episode = Kind::of(record) == Some(Kind::Episode);
-        let label = is_episode.then_some(true).or(record.keyframe);
-        self.found.labels += u64::from(label.is_some());
-        match label {
-            Some(true) => self.found.note(record.time, Pictures::Keyframe),
-            Some(false) => self.found.note(record.time, Pictures::Some),
-            None => {
-                let mut aligned = VecDeque::new();
-                let chunks = record.chunks.clone();
-                self.found.aligner.push(record.time, chunks, &mut aligned);
-                aligned.into_iter().for_each(|it| self.found.add(it));
+        let is_episode = kind == Kind::Episode;
+        if let Look::Headers(_) = self.look {
+            match record.keyframe {
+                _ if is_episode => self.found.hint = Some(record.time),
+                Some(true) => self.found.hint = Some(record.time),
+                Some(false) => {}
+                None => self.found.unlabelled += 1,
             }
+            return;
+        }
+        let labelled = Labelled {
+            time: record.time,
+            label: record.keyframe,
+        };
+        if is_episode {
+            self.found.note(&labelled, Pictures::Keyframe);
+            return;
+        }
+        let mut aligned = VecDeque::new();
+        let chunks = record.chunks.clone();
+        self.found.aligner.push(labelled, chunks, &mut aligned);
+        for it in aligned {
+            self.found.add(&it, self.entry_points);
         }
     }
 }
 
 impl Found {
-    fn add(&mut self, aligned: Aligned<u64>) {
-        self.note(aligned.record, pictures(&aligned.pieces));
+    fn add(&mut self, aligned: &Aligned<Labelled>, entry_points: EntryPoints) {
+        self.note(&aligned.record, pictures(&aligned.pieces, entry_points));
         if self.aligner.cuts_nal_units() && ends_with_lead(&aligned.pieces) {
-            self.lead.get_or_insert(aligned.record);
+            self.lead.get_or_insert(aligned.record.time);
         }
     }
 
-    fn note(&mut self, time: u64, pictures: Pictures) {
-        let begin = *self.lead.get_or_insert(time);
-        if pictures != Pictures::None {
-            self.lead = None;
+    fn note(&mut self, record: &Labelled, pictures: Pictures) {
+        let begin = *self.lead.get_or_insert(record.time);
+        if pictures == Pictures::None {
+            return;
         }
-        if pictures == Pictures::Keyframe {
+        self.lead = None;
+        let is_keyframe = pictures == Pictures::Keyframe;
+        if is_keyframe {
             self.keyframes.push(begin);
+        }
+        match record.label {
+            Some(label) if label != is_keyframe => self.wrong += 1,
+            Some(true) => self.right += 1,
+            _ => {}
         }
     }
 }
@@ -255,58 +369,156 @@ mod tests {
         }
     }
 
+    /// The windows of a search among these records, with `None` as the view of contents, and what
+    /// the search knows then of the time before 100 s.
+    fn search(
+        records: &[(u64, Option<bool>, &'static [u8])],
+        floor: u64,
+        takes_hint: bool,
+        keyframes: &mut Keyframes,
+    ) -> (Vec<(u64, u64, View)>, Option<u64>) {
+        let entry_points = EntryPoints::default();
+        let mut search = Search::new(100 * SECOND, floor, entry_points, takes_hint);
+        let mut windows = Vec::new();
+        while let Some((window, view)) = search.next_window(keyframes) {
+            for (time, label, content) in records {
+                if window.contains(time) {
+                    let content = match view {
+                        View::Headers => &[],
+                        _ => *content,
+                    };
+                    search.add(&record(*time, *label, content));
+                }
+            }
+            windows.push((window.start / SECOND, window.end / SECOND, view));
+        }
+        let hint = search.hint();
+        (windows, hint)
+    }
+
+    /// Records a second apart up to 100 s, of which these are keyframes.
+    fn recording(
+        keyframes: &[u64],
+        label: impl Fn(u64, bool) -> Option<bool>,
+    ) -> Vec<(u64, Option<bool>, &'static [u8])> {
+        let record = |second: u64| {
+            let is_keyframe = keyframes.contains(&second);
+            let content = if is_keyframe { IDR } else { OTHER };
+            (second * SECOND, label(second, is_keyframe), content)
+        };
+        (0..100).map(record).collect()
+    }
+
+    use View::{Aside, Headers};
+
     #[test]
-    fn labels_are_enough() {
+    fn contents_are_read_from_the_labelled_record_on() {
+        let records = recording(&[90, 95], |_, is_keyframe| Some(is_keyframe));
         let mut keyframes = Keyframes::default();
-        let mut search = Search::new(100 * SECOND, 0);
-        let (window, view) = search.next_window(&mut keyframes).unwrap();
-        assert_eq!((window, view), (98 * SECOND..100 * SECOND, View::Headers));
-        search.add(&record(98 * SECOND, Some(false), &[]));
-        let (window, view) = search.next_window(&mut keyframes).unwrap();
-        assert_eq!((window, view), (94 * SECOND..98 * SECOND, View::Headers));
-        search.add(&record(95 * SECOND, Some(true), &[]));
-        search.add(&record(96 * SECOND, Some(false), &[]));
-        assert_eq!(search.next_window(&mut keyframes), None);
+        let (windows, _) = search(&records, 0, false, &mut keyframes);
+        assert_eq!(
+            windows,
+            [(98, 100, Headers), (94, 98, Headers), (95, 100, Aside)]
+        );
         let known = keyframes.at_or_before(99 * SECOND, 0);
         assert_eq!(known, Known::Keyframe(95 * SECOND));
+        assert!(!keyframes.ignores_labels);
     }
 
     #[test]
-    fn episodes_are_keyframes() {
+    fn a_label_is_enough_for_who_verifies_it() {
+        let records = recording(&[90, 95], |_, is_keyframe| Some(is_keyframe));
         let mut keyframes = Keyframes::default();
-        let mut search = Search::new(100 * SECOND, 0);
-        search.next_window(&mut keyframes);
-        search.add(&Record {
-            content_type: episodes::CONTENT_TYPE.into(),
-            ..record(98 * SECOND, None, &[])
-        });
-        assert_eq!(search.next_window(&mut keyframes), None);
+        let (windows, hint) = search(&records, 0, true, &mut keyframes);
+        assert_eq!(windows, [(98, 100, Headers), (94, 98, Headers)]);
+        assert_eq!(hint, Some(95 * SECOND));
+        let known = keyframes.at_or_before(99 * SECOND, 0);
+        assert!(matches!(known, Known::Unknown { .. }), "{known:?}");
+    }
+
+    #[test]
+    fn contents_decide_against_labels() {
+        let labels: [fn(u64, bool) -> Option<bool>; 6] = [
+            |_, _| Some(true),
+            |_, _| Some(false),
+            |_, _| None,
+            |_, is_keyframe| Some(!is_keyframe),
+            |second, is_keyframe| Some(is_keyframe).filter(|_| second < 50),
+            |second, is_keyframe| Some(is_keyframe && second < 50),
+        ];
+        for (index, label) in labels.into_iter().enumerate() {
+            for (last, floor) in [(99, 0), (95, 0), (60, 0), (3, 0), (97, 96)] {
+                let records = recording(&[1, last], label);
+                let mut keyframes = Keyframes::default();
+                search(&records, floor * SECOND, false, &mut keyframes);
+                let known = keyframes.at_or_before(100 * SECOND - 1, floor * SECOND);
+                assert_eq!(known, Known::Keyframe(last * SECOND), "{index} {last}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_label_that_hides_a_keyframe_is_noticed() {
+        let records = recording(&[95, 98], |second, _| Some(second == 95));
+        let mut keyframes = Keyframes::default();
+        search(&records, 0, false, &mut keyframes);
         let known = keyframes.at_or_before(99 * SECOND, 0);
         assert_eq!(known, Known::Keyframe(98 * SECOND));
+        assert!(keyframes.ignores_labels);
     }
 
     #[test]
-    fn without_labels_contents_are_read() {
+    fn labels_are_used_again_where_they_are_right() {
+        let records = recording(&[95], |_, is_keyframe| Some(is_keyframe));
         let mut keyframes = Keyframes::default();
-        let mut search = Search::new(100 * SECOND, 97 * SECOND);
-        search.next_window(&mut keyframes);
-        search.add(&record(98 * SECOND, None, &[]));
-        let (window, view) = search.next_window(&mut keyframes).unwrap();
-        assert_eq!((window, view), (98 * SECOND..100 * SECOND, View::Aside));
-        search.add(&record(98 * SECOND, None, OTHER));
-        let (window, view) = search.next_window(&mut keyframes).unwrap();
-        assert_eq!((window, view), (97 * SECOND..98 * SECOND, View::Aside));
-        search.add(&record(97 * SECOND, None, IDR));
-        assert_eq!(search.next_window(&mut keyframes), None);
-        let known = keyframes.at_or_before(99 * SECOND, 97 * SECOND);
-        assert_eq!(known, Known::Keyframe(97 * SECOND));
+        keyframes.ignore_labels();
+        let (windows, _) = search(&records, 0, false, &mut keyframes);
+        assert_eq!(windows, [(98, 100, Aside), (94, 98, Aside)]);
+        assert!(!keyframes.ignores_labels);
+    }
+
+    #[test]
+    fn unlabelled_records_cost_one_look_at_headers() {
+        let records = recording(&[97], |_, _| None);
+        let mut keyframes = Keyframes::default();
+        let (windows, _) = search(&records, 0, false, &mut keyframes);
+        assert_eq!(
+            windows,
+            [(98, 100, Headers), (98, 100, Aside), (94, 98, Aside)]
+        );
+        let mut other = Keyframes {
+            ignores_labels: keyframes.ignores_labels,
+            ..Default::default()
+        };
+        let (windows, _) = search(&records, 0, false, &mut other);
+        assert_eq!(windows, [(98, 100, Aside), (94, 98, Aside)]);
+    }
+
+    #[test]
+    fn episodes_are_keyframes_and_other_types_are_not() {
+        let episode = Record {
+            content_type: episodes::CONTENT_TYPE.into(),
+            ..record(98 * SECOND, None, &[])
+        };
+        let picture = Record {
+            content_type: "image/jpeg".into(),
+            ..record(99 * SECOND, Some(true), IDR)
+        };
+        let mut keyframes = Keyframes::default();
+        let mut search = Search::new(100 * SECOND, 0, EntryPoints::default(), false);
+        while search.next_window(&mut keyframes).is_some() {
+            search.add(&episode);
+            search.add(&picture);
+        }
+        let known = keyframes.at_or_before(99 * SECOND + 1, 0);
+        assert_eq!(known, Known::Keyframe(98 * SECOND));
     }
 
     #[test]
     fn a_keyframe_begins_with_what_precedes_its_slices() {
         let mut keyframes = Keyframes::default();
-        let mut search = Search::new(100 * SECOND, 98 * SECOND);
-        keyframes.labelled = Some(false);
+        keyframes.ignore_labels();
+        let mut search = Search::new(100 * SECOND, 98 * SECOND, EntryPoints::default(), false);
         search.next_window(&mut keyframes);
         const SPS: &[u8] = &[0, 0, 1, 0x67, 66];
         for (time, content) in [
@@ -327,15 +539,12 @@ mod tests {
     #[test]
     fn a_search_ends_at_its_floor() {
         let mut keyframes = Keyframes::default();
-        let mut search = Search::new(100 * SECOND, 90 * SECOND);
-        let mut windows = Vec::new();
-        while let Some((window, _)) = search.next_window(&mut keyframes) {
-            windows.push(window.start / SECOND..window.end / SECOND);
-        }
-        assert_eq!(windows, [98..100, 94..98, 90..94]);
+        let (windows, _) = search(&[], 90 * SECOND, false, &mut keyframes);
         assert_eq!(
-            keyframes.at_or_before(99 * SECOND, 90 * SECOND),
-            Known::None
+            windows,
+            [(98, 100, Headers), (94, 98, Headers), (90, 94, Headers)]
         );
+        let known = keyframes.at_or_before(99 * SECOND, 90 * SECOND);
+        assert_eq!(known, Known::None);
     }
 }

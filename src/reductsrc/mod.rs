@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
+mod bounds;
 mod cadence;
 mod continuity;
 mod damage;
@@ -25,14 +26,17 @@ mod extent;
 mod imp;
 mod keyframes;
 mod kind;
+mod label_trust;
 mod live;
 mod lookback;
 mod mp4;
 mod pass;
 mod program;
 mod reorder;
+mod reordering_watch;
 mod segments;
 mod settings;
+mod sift;
 mod stats;
 mod stream;
 mod timeline;
@@ -132,6 +136,26 @@ pub enum StopMode {
     Keyframe,
 }
 
+/// Which pictures are keyframes, with which a range may begin.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductSrcKeyframeMode")]
+pub enum KeyframeMode {
+    /// IDR pictures.
+    #[enum_value(name = "IDR pictures", nick = "idr")]
+    Idr,
+    /// Also those with a recovery point SEI message (ITU-T H.264, D.2.8).
+    #[default]
+    #[enum_value(name = "IDR pictures and recovery points", nick = "recovery-point")]
+    RecoveryPoint,
+    /// Also those that have only I slices.
+    #[enum_value(
+        name = "IDR pictures, recovery points and pictures that have only I slices",
+        nick = "intra"
+    )]
+    Intra,
+}
+
 glib::wrapper! {
     /// The element `reductsrc`.
     pub struct ReductSrc(ObjectSubclass<imp::ReductSrc>)
@@ -147,6 +171,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         OnLoss::static_type(),
         StartMode::static_type(),
         StopMode::static_type(),
+        KeyframeMode::static_type(),
     ] {
         enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }

@@ -11,9 +11,10 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::bounds::{self, Asked};
 use super::continuity::{self, Continuity, Facts, Hole, Output};
 use super::damage::{self, Fault, FaultLog};
 use super::declared_rate::{self, Declarations, DeclaredRate};
@@ -23,19 +24,24 @@ use super::exit::Exit;
 use super::kind::Kind;
 use super::lookback::Lookback;
 use super::reorder::{Reorder, Stamp};
+use super::reordering_watch::ReorderingWatch;
 use super::segments::{Segments, Show};
+use super::sift::Sift;
 use super::stats::Stats;
 use super::timeline::{self, Contradiction, NoFrameRate, Slot, Timeline};
 use super::whole_records::WholeRecords;
 use super::{CAT, OnError, OnLoss};
 use crate::capture_time::{self, RECORD_TIME, UNIX_TIME};
 use crate::client::{
-    Access, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
+    Access, EntryTimes, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
 };
 use crate::h264::{
-    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, Integrity, Next, ParameterSets,
-    Pictures, Pushed, ReorderDepth, pictures,
+    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, EntryPoints, Integrity, Next,
+    ParameterSets, Pictures, Pushed, ReorderDepth, pictures,
 };
+
+/// How far beyond an exact stop pictures are looked for that are shown before it, in µs.
+const MOST_BEYOND: u64 = 10_000_000;
 
 /// What all readings of a run share.
 #[derive(Debug)]
@@ -44,6 +50,13 @@ pub struct Common {
     /// What the first record holds, and what all have to hold.
     pub kind: OnceLock<Kind>,
     pub on_error: OnError,
+    /// The pictures that are keyframes.
+    pub entry_points: EntryPoints,
+    /// The ranges of the run, as they are given.
+    pub asked: Vec<Asked>,
+    /// Ranges that do not fit the entry were told of, or one without a frame.
+    pub has_told_of_bounds: AtomicBool,
+    pub has_told_of_nothing: AtomicBool,
     /// How far to look back for parameter sets, in µs.
     pub lookback: u64,
     /// The property `fps`.
@@ -59,6 +72,29 @@ pub struct Common {
     /// What is known of the stream's reordering.
     pub depth: Mutex<ReorderDepth>,
     pub stats: Arc<Stats>,
+}
+
+impl Common {
+    /// Takes the times of the entry's records. Gives a warning if ranges do not fit them, once.
+    pub fn hear_of(&self, times: EntryTimes) -> Option<Step> {
+        self.stats.extent.hear_of(times);
+        if self.has_told_of_bounds.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let entry = times.oldest..=times.newest;
+        bounds::misfits(&self.asked, &entry, self.access.follows()).map(Step::Warn)
+    }
+
+    /// Gives a warning about a range without a frame, once.
+    fn tell_of_nothing(&self, asked: usize) -> Option<Step> {
+        let extent = &self.stats.extent;
+        let (oldest, newest) = extent.oldest().zip(extent.newest())?;
+        let entry = oldest.useconds()..=newest.useconds();
+        let asked = self.asked.get(asked)?;
+        let text = asked.empty(&entry, self.access.follows())?;
+        let is_told = self.has_told_of_nothing.swap(true, Ordering::Relaxed);
+        (!is_told).then_some(Step::Warn(text))
+    }
 }
 
 /// What a reading is to show.
@@ -83,10 +119,12 @@ pub struct Scope {
     pub discont: bool,
     /// Keyframes only.
     pub keyframes_only: bool,
-    /// Records say if they are keyframes.
-    pub are_labelled: bool,
+    /// A label alone says that it begins with a keyframe.
+    pub is_hint: bool,
     /// Those in force.
     pub caps: Option<gst::Caps>,
+    /// The range of the run that it is, if it is a whole one.
+    pub asked: Option<usize>,
 }
 
 /// How a reading ends that has a stop.
@@ -146,7 +184,10 @@ pub struct Pass {
     left_out: ParameterSets,
     reorder: Reorder<AccessUnit>,
     exit: Option<Exit<(AccessUnit, Stamp)>>,
+    reordering: ReorderingWatch,
     segments: Segments,
+    /// PTS of the first picture that is shown of an exact range.
+    shown_from: Option<gst::ClockTime>,
     /// How far to look back for parameter sets, in µs; `None` once that was done.
     lookback: Option<u64>,
     /// What is after the stop is being read.
@@ -164,6 +205,7 @@ pub struct Pass {
     gaps: u64,
     skipped: u64,
     has_told: bool,
+    has_pushed: bool,
     /// The records that access units begin in, beside `units`.
     begins: VecDeque<u64>,
     /// The first record after the last one with a picture.
@@ -182,7 +224,12 @@ pub struct Pass {
 enum Source {
     /// Nothing is asked of the server before the first record is wanted.
     Unread,
-    Reading(RecordReader),
+    Reading(Records),
+    /// There was no record of a known type so far, up to the `last` one.
+    PassingOver {
+        reader: RecordReader,
+        last: u64,
+    },
     /// The first record lacks parameter sets.
     LookingBack(Box<LookingBack>),
     Ended,
@@ -194,7 +241,24 @@ struct LookingBack {
     window: Option<RecordReader>,
     /// To go on with afterwards.
     first: Aligned<Record>,
-    reader: RecordReader,
+    reader: Records,
+}
+
+/// How records are read.
+#[derive(Debug)]
+enum Records {
+    All(RecordReader),
+    /// Those with keyframes.
+    Sifted(Sift),
+}
+
+impl Records {
+    fn next(&mut self, flushing: &Flushing) -> Result<Option<Event>, ReadError> {
+        match self {
+            Self::All(reader) => reader.next(flushing),
+            Self::Sifted(sift) => sift.next(flushing),
+        }
+    }
 }
 
 impl Pass {
@@ -214,7 +278,12 @@ impl Pass {
             is_sparse: scope.keyframes_only,
         };
         let at = scope.at.saturating_sub(scope.origin.unwrap_or(scope.at));
-        let until = scope.show.until.filter(|_| scope.end == End::Shown);
+        let until = match scope.end {
+            End::Exact if !scope.keyframes_only => scope.stop.map(gst::ClockTime::from_useconds),
+            End::Shown => (scope.show.until)
+                .map(|until| until.saturating_add(scope.origin.unwrap_or_default())),
+            _ => None,
+        };
         let depth = *lock(&common.depth);
         Self {
             source: Source::Unread,
@@ -229,7 +298,9 @@ impl Pass {
             left_out: ParameterSets::default(),
             reorder: Reorder::new(depth),
             exit: until.map(Exit::new),
+            reordering: ReorderingWatch::default(),
             segments: Segments::new(scope.show.clone()),
+            shown_from: None,
             lookback: Some(common.lookback),
             is_beyond: false,
             whole: WholeRecords::default(),
@@ -244,6 +315,7 @@ impl Pass {
             gaps: 0,
             skipped: 0,
             has_told: false,
+            has_pushed: false,
             begins: VecDeque::new(),
             lead: None,
             known: None,
@@ -268,9 +340,9 @@ impl Pass {
         Some((known, mem::take(&mut self.keyframes)))
     }
 
-    /// Where it reads from.
-    pub fn from(&self) -> Option<u64> {
-        self.scope.from
+    /// What it is to show.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Whether it should have begun earlier. It ends without a buffer then.
@@ -307,17 +379,8 @@ impl Pass {
             }
         }
         match &mut self.source {
-            Source::Unread => {
-                let reader = self.reader(Query {
-                    start: self.scope.from,
-                    stop: self.scope.stop,
-                    view: View::Range,
-                    is_urgent: self.scope.is_sought,
-                    keyframes: self.scope.keyframes_only && self.scope.are_labelled,
-                    follow: self.common.access.follows(),
-                })?;
-                self.source = Source::Reading(reader);
-            }
+            Source::Unread => self.begin_reading(self.scope.from)?,
+            Source::PassingOver { .. } => self.find_known_type(flushing)?,
             Source::Reading(reader) => match reader.next(flushing) {
                 Err(error) => {
                     if matches!(error, ReadError::Failed(_)) {
@@ -328,11 +391,11 @@ impl Pass {
                 Ok(None) => self.end_range()?,
                 Ok(Some(Event::Opened(opened))) => {
                     self.set_attached_rate(opened.frame_rate.as_deref());
-                    self.common.stats.extent.hear_of(opened.times);
+                    self.steps.extend(self.common.hear_of(opened.times));
                 }
                 Ok(Some(Event::Record(record))) => self.add(record).map_err(ReadError::Failed)?,
                 Ok(Some(Event::Retrying(text))) => self.steps.push_back(Step::Retry(text)),
-                Ok(Some(Event::Newest(_))) => {}
+                Ok(Some(Event::Times(_))) => {}
             },
             Source::LookingBack(_) => self.look_back(flushing)?,
             Source::Ended => {
@@ -343,27 +406,64 @@ impl Pass {
         Ok(())
     }
 
+    fn begin_reading(&mut self, from: Option<u64>) -> Result<(), ReadError> {
+        let access = &self.common.access;
+        let Scope {
+            stop, is_sought, ..
+        } = self.scope;
+        // Backwards only records with a keyframe are asked for.
+        let is_sifted = self.scope.keyframes_only
+            && self.scope.end != End::Records
+            && !access.follows()
+            && !access.depends_on_order();
+        self.source = Source::Reading(if is_sifted {
+            let entry_points = self.common.entry_points;
+            let from = from.unwrap_or(0);
+            Records::Sifted(Sift::new(access, entry_points, from, stop, is_sought))
+        } else {
+            Records::All(self.reader(Query {
+                start: from,
+                stop,
+                view: View::Range,
+                is_urgent: is_sought,
+                keyframes: false,
+                follow: access.follows(),
+            })?)
+        });
+        Ok(())
+    }
+
     fn reader(&self, query: Query) -> Result<RecordReader, ReadError> {
         RecordReader::new(&self.common.access, query).map_err(ReadError::Failed)
     }
 
     /// All records before the stop are read. Some ends are after it.
     fn end_range(&mut self) -> Result<(), ReadError> {
+        let goes_beyond = match self.scope.end {
+            End::Keyframe | End::Shown => true,
+            // A picture that is shown before the stop may come after it in decoding order.
+            End::Exact => {
+                self.exit.is_some()
+                    && !self.entrance.is_waiting()
+                    && (self.reordering).may_be_open(self.common.access.follows())
+            }
+            End::Records => false,
+        };
         // The last access unit may continue beyond the stop.
-        let goes_beyond =
-            matches!(self.scope.end, End::Keyframe | End::Shown) || self.whole.are_disproved();
+        let goes_beyond = goes_beyond || self.whole.are_disproved();
         let has_groups = self.common.kind.get() != Some(&Kind::Episode);
         let is_beyond = goes_beyond && has_groups && !self.common.access.is_over();
         let beyond = self.scope.stop.filter(|_| is_beyond);
         match beyond {
             Some(stop) if !mem::replace(&mut self.is_beyond, true) => {
+                let is_exact = self.scope.end == End::Exact;
                 let reader = self.reader(Query {
                     start: Some(stop),
-                    keyframes: self.scope.keyframes_only && self.scope.are_labelled,
+                    stop: is_exact.then(|| stop.saturating_add(MOST_BEYOND)),
                     follow: self.common.access.follows(),
                     ..Query::default()
                 })?;
-                self.source = Source::Reading(reader);
+                self.source = Source::Reading(Records::All(reader));
             }
             _ => {
                 self.aligner.end(false, &mut self.aligned);
@@ -407,14 +507,11 @@ impl Pass {
                 found: record.content_type,
                 expected: Kind::expected(expected),
             };
-            // An entry of something else is not to be read to its end.
-            let first = self.common.stats.records.load(Ordering::Relaxed) == 1;
-            if first || self.common.on_error == OnError::Stop {
-                let text = damage::describe(record.time, &fault);
-                return Err(gst::error_msg!(gst::StreamError::WrongType, ("{text}")));
+            self.leave_out(record.time, fault)?;
+            // Contents of other types are not read to find the first record that is of use.
+            if expected.is_none() && !self.common.access.depends_on_order() {
+                self.pass_over(record.time)?;
             }
-            self.common.stats.damaged.fetch_add(1, Ordering::Relaxed);
-            self.tell(record.time, Some(fault));
             return Ok(());
         }
         if kind == Some(Kind::Episode) {
@@ -440,7 +537,9 @@ impl Pass {
         if let Some(reach) = self.lookback
             && self.splitter.lacks_parameter_sets(&aligned.pieces)
         {
-            if self.scope.is_sought && pictures(&aligned.pieces) != Pictures::Keyframe {
+            let entry_points = self.common.entry_points;
+            if self.scope.is_sought && pictures(&aligned.pieces, entry_points) != Pictures::Keyframe
+            {
                 // It would be left out with them, too, and is not counted.
                 self.lead = None;
                 return Ok(());
@@ -461,6 +560,62 @@ impl Pass {
         self.split(aligned)
     }
 
+    /// Leaves out a record of another type, or ends with it.
+    fn leave_out(&mut self, time: u64, fault: Fault) -> Result<(), gst::ErrorMessage> {
+        if self.common.on_error == OnError::Stop {
+            let text = damage::describe(time, &fault);
+            return Err(gst::error_msg!(gst::StreamError::WrongType, ("{text}")));
+        }
+        self.common.stats.damaged.fetch_add(1, Ordering::Relaxed);
+        if !self.common.stats.has_delivered() {
+            self.only_damage.get_or_insert((time, fault.clone()));
+        }
+        self.tell(time, Some(fault));
+        Ok(())
+    }
+
+    /// Looks for a record of a known type after `time` by headers alone.
+    fn pass_over(&mut self, time: u64) -> Result<(), gst::ErrorMessage> {
+        let reader = RecordReader::new(
+            &self.common.access,
+            Query {
+                start: time.checked_add(1),
+                stop: self.scope.stop,
+                view: View::Headers,
+                ..Query::default()
+            },
+        )?;
+        self.source = Source::PassingOver { reader, last: time };
+        Ok(())
+    }
+
+    /// Takes one event of the search for a record of a known type.
+    fn find_known_type(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
+        let Source::PassingOver { reader, last } = &mut self.source else {
+            return Ok(());
+        };
+        match reader.next(flushing)? {
+            Some(Event::Record(record)) if Kind::of(&record).is_none() => {
+                *last = record.time;
+                let fault = Fault::ContentType {
+                    found: record.content_type,
+                    expected: Kind::expected(None),
+                };
+                self.leave_out(record.time, fault)
+                    .map_err(ReadError::Failed)?;
+            }
+            Some(Event::Record(record)) => self.begin_reading(Some(record.time))?,
+            Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
+            Some(Event::Opened(_) | Event::Times(_)) => {}
+            None if self.common.access.follows() => {
+                let next = last.checked_add(1);
+                self.begin_reading(next)?;
+            }
+            None => self.end_range()?,
+        }
+        Ok(())
+    }
+
     /// Takes a record that is a file.
     fn add_episode(&mut self, record: Record) -> Result<(), gst::ErrorMessage> {
         let stats = self.common.stats.clone();
@@ -474,6 +629,7 @@ impl Pass {
         let length = episode.movie.length.unwrap_or_default();
         stats.extent.hear_of_record(length);
         stats.episodes.fetch_add(1, Ordering::Relaxed);
+        self.has_pushed = true;
         self.announce(episodes::caps());
         self.steps.push_back(Step::Episode(episode.into()));
         Ok(())
@@ -490,7 +646,7 @@ impl Pass {
                     looking.search.add(record.chunks);
                 }
                 Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
-                Some(Event::Record(_) | Event::Opened(_) | Event::Newest(_)) => {}
+                Some(Event::Record(_) | Event::Opened(_) | Event::Times(_)) => {}
                 None => looking.window = None,
             }
             return Ok(());
@@ -709,7 +865,20 @@ impl Pass {
             return Step::End;
         }
         let has_delivered = self.common.stats.has_delivered();
+        let is_unexplained = !self.has_pushed && !self.has_told && self.only_damage.is_none();
+        if let Some(asked) = self.scope.asked.take_if(|_| is_unexplained)
+            && let Some(step) = self.common.tell_of_nothing(asked)
+        {
+            return step;
+        }
         match self.only_damage.take().filter(|_| !has_delivered) {
+            Some((time, fault @ Fault::ContentType { .. })) => {
+                let text = damage::describe(time, &fault);
+                Step::Fail(gst::error_msg!(
+                    gst::StreamError::WrongType,
+                    ("No record in the range can be used. {text}")
+                ))
+            }
             Some((time, fault)) => {
                 let text = damage::describe(time, &fault);
                 Step::Fail(gst::error_msg!(
@@ -730,7 +899,7 @@ impl Pass {
             && let Some(unit) = self.units.pop_front()
         {
             let begin = self.begins.pop_front();
-            let facts = facts(&unit);
+            let facts = facts(&unit, self.common.entry_points);
             self.learn(&unit, begin.unwrap_or_default());
             self.continuity.push(unit, &facts, slot);
             self.order_all();
@@ -746,8 +915,8 @@ impl Pass {
             match &mut self.exit {
                 None => self.push(unit, stamp),
                 Some(exit) => {
-                    let pts = stamp.pts;
-                    for (unit, stamp) in exit.take((unit, stamp), pts) {
+                    let capture = stamp.capture;
+                    for (unit, stamp) in exit.take((unit, stamp), capture) {
                         self.push(unit, stamp);
                     }
                 }
@@ -771,7 +940,7 @@ impl Pass {
                     if is_corrupted {
                         unit.integrity = Integrity::Corrupted;
                     }
-                    if is_keyframe(&unit) {
+                    if self.common.entry_points.include(&unit) {
                         unit.complete_with(&mem::take(&mut self.dropped_sets));
                     }
                     self.order(unit, slot);
@@ -838,14 +1007,16 @@ impl Pass {
     /// Finds the place of an access unit in output order, or drops it if it has none, or no place
     /// in the reading.
     fn order(&mut self, mut unit: AccessUnit, slot: Slot) {
-        let is_keyframe = is_keyframe(&unit);
+        let is_keyframe = self.common.entry_points.include(&unit);
         let stop = self.scope.stop.map(gst::ClockTime::from_useconds);
         match (self.scope.end, stop) {
-            (End::Exact | End::Records, Some(stop)) if self.is_beyond && slot.record >= stop => {
+            (End::Exact | End::Records, Some(stop))
+                if self.is_beyond && self.exit.is_none() && slot.record >= stop =>
+            {
                 self.drain();
                 return self.end_here();
             }
-            (End::Exact, Some(stop)) if slot.capture >= stop => return,
+            (End::Exact, Some(stop)) if slot.capture >= stop && self.exit.is_none() => return,
             (End::Keyframe, Some(stop)) if is_keyframe && slot.record >= stop => {
                 self.drain();
                 return self.end_here();
@@ -855,10 +1026,12 @@ impl Pass {
         if self.scope.keyframes_only && !is_keyframe {
             return self.entrance.leave_out(&slot);
         }
-        if unit.order.is_none() {
+        let Some(order) = unit.order else {
             self.common.stats.dropped.fetch_add(1, Ordering::Relaxed);
             return self.entrance.leave_out(&slot);
-        }
+        };
+        let (is_idr, recovery) = (unit.idr, unit.recovery_point);
+        let capture = slot.capture;
         if !self.entrance.is_open() {
             let mut sets = unit.parameter_sets();
             if is_keyframe {
@@ -872,10 +1045,22 @@ impl Pass {
             item: unit,
             slot,
             is_keyframe,
+            is_clean: is_idr,
+            recovery: recovery.unwrap_or_default(),
+            count: order.count,
+            may_reorder: order.reordering.frames > 0 || !order.reordering.declared,
             bytes,
         };
         let mut entered = Vec::new();
-        match self.entrance.take(arrival, &mut entered) {
+        let taken = self.entrance.take(arrival, &mut entered);
+        if let Some(first) = self.entrance.take_first_shown() {
+            if self.scope.end == End::Exact && stop.is_some_and(|stop| capture >= stop) {
+                return self.end_here(); // There is no frame in the range.
+            }
+            self.segments.show_from(first);
+            self.shown_from = Some(first);
+        }
+        match taken {
             Ok(()) if entered.is_empty() => {}
             Ok(()) => {
                 self.tell_of_skipped();
@@ -891,6 +1076,11 @@ impl Pass {
     /// Nothing comes any more that could change what is held.
     fn drain(&mut self) {
         let mut entered = Vec::new();
+        // The whole range has no keyframe where a label says that there is one.
+        if self.scope.is_hint && self.entrance.is_waiting() {
+            self.is_too_late = true;
+            return self.end_here();
+        }
         self.entrance.finish(&mut entered);
         self.tell_of_skipped();
         self.enter(entered);
@@ -903,8 +1093,15 @@ impl Pass {
             if unit.after_loss {
                 self.reorder.end_sequence();
             }
+            self.reordering.note(&order);
             if let Some(exit) = &mut self.exit {
-                exit.expect(slot.time);
+                exit.expect(slot.capture);
+                let until = exit.until();
+                if self.scope.end == End::Exact && self.reordering.is_likely() {
+                    // What others need may be pushed beyond the stop, and is not to be shown.
+                    let origin = self.origin().unwrap_or_default();
+                    self.segments.show_until(until.saturating_sub(origin));
+                }
             }
             let capture = slot.capture;
             self.reorder.push(unit, order, slot);
@@ -926,7 +1123,7 @@ impl Pass {
         }
         let known = self.known.get_or_insert(time..time);
         known.end = time;
-        if is_keyframe(unit) {
+        if self.common.entry_points.include(unit) {
             self.keyframes.push(time);
         }
     }
@@ -939,9 +1136,16 @@ impl Pass {
         }
     }
 
-    fn push(&mut self, unit: AccessUnit, stamp: Stamp) {
+    fn push(&mut self, unit: AccessUnit, mut stamp: Stamp) {
+        self.has_pushed = true;
         if unit.integrity == Integrity::Corrupted {
             self.common.stats.corrupted.fetch_add(1, Ordering::Relaxed);
+        }
+        // A decoder shows all that lasts into the segment, be it a fraction of a µs.
+        if let Some(room) = (self.shown_from).and_then(|from| from.checked_sub(stamp.pts))
+            && !room.is_zero()
+        {
+            stamp.duration = stamp.duration.map(|duration| duration.min(room));
         }
         self.announce(caps(stamp.frame_rate));
         if let Some(start) = stamp.segment {
@@ -970,16 +1174,11 @@ fn lock(depth: &Mutex<ReorderDepth>) -> MutexGuard<'_, ReorderDepth> {
     depth.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether decoding can start with it, perhaps with some pictures that are not right.
-fn is_keyframe(unit: &AccessUnit) -> bool {
-    unit.idr || unit.recovery_point.is_some()
-}
-
 /// What decides how an access unit follows the one before it.
-fn facts(unit: &AccessUnit) -> Facts {
+fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> Facts {
     Facts {
         number: unit.frame_number.filter(|_| unit.order.is_some()),
-        is_keyframe: is_keyframe(unit) && unit.order.is_some(),
+        is_keyframe: entry_points.include(unit) && unit.order.is_some(),
         recovery_frames: match unit.idr {
             true => 0,
             false => unit.recovery_point.unwrap_or_default(),

@@ -63,6 +63,20 @@ impl Segments {
         Self { show, begin: None }
     }
 
+    /// Shows an exact range from its first picture on, so that nothing of the picture before it is.
+    pub fn show_from(&mut self, first: ClockTime) {
+        if let ShownFrom::Time(time) = &mut self.show.from
+            && self.show.rate > 0.0
+        {
+            *time = first.max(*time);
+        }
+    }
+
+    /// Shows nothing from a time on, in segments that are still to come.
+    pub fn show_until(&mut self, until: ClockTime) {
+        self.show.until = Some(until);
+    }
+
     /// The segment for one of the timeline, whose first picture in decoding order is shown at
     /// `first`.
     pub fn next(&mut self, segment: SegmentStart, first: ClockTime) -> gst::Segment {

@@ -14,13 +14,14 @@ use gst::glib;
 use gst::prelude::*;
 use reduct_rs::JsonValue;
 
+use super::bounds::{Asked, Bound};
 use super::entrance::Begin;
 use super::pass::End;
 use super::program::Piece;
-use super::{OnError, OnLoss, StartMode, StopMode};
-use crate::capture_time::parse as parse_time;
+use super::{KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::client::{Connection, Limits, Records, depends_on_order};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
+use crate::h264::EntryPoints;
 
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
 pub const DEFAULT_PAUSE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);
@@ -34,6 +35,7 @@ pub struct Settings {
     pub stop: Option<String>,
     pub start_mode: StartMode,
     pub stop_mode: StopMode,
+    pub keyframe_mode: KeyframeMode,
     pub ranges: Option<String>,
     pub when: Option<String>,
     pub fps: gst::Fraction,
@@ -56,6 +58,7 @@ impl Default for Settings {
             stop: None,
             start_mode: StartMode::default(),
             stop_mode: StopMode::default(),
+            keyframe_mode: KeyframeMode::default(),
             ranges: None,
             when: None,
             fps: gst::Fraction::new(0, 1),
@@ -79,6 +82,8 @@ pub struct Checked {
     pub records: Records,
     /// What to read.
     pub program: Vec<Piece>,
+    /// The ranges of the program, as they are given.
+    pub asked: Vec<Asked>,
     pub gap_detection: bool,
     pub gap_tolerance: Option<gst::ClockTime>,
     pub pause_limit: gst::ClockTime,
@@ -86,6 +91,8 @@ pub struct Checked {
     /// The property `fps`.
     pub frame_rate: Option<gst::Fraction>,
     pub on_error: OnError,
+    /// The property `keyframe-mode`.
+    pub entry_points: EntryPoints,
     /// The property `parameter-set-lookback`.
     pub lookback: gst::ClockTime,
 }
@@ -108,6 +115,7 @@ impl Settings {
             "stop" => self.stop = get(value),
             "start-mode" => self.start_mode = get(value),
             "stop-mode" => self.stop_mode = get(value),
+            "keyframe-mode" => self.keyframe_mode = get(value),
             "ranges" => self.ranges = get(value),
             "when" => self.when = get(value),
             "fps" => self.fps = get(value),
@@ -144,6 +152,7 @@ impl Settings {
             "stop" => self.stop.to_value(),
             "start-mode" => self.start_mode.to_value(),
             "stop-mode" => self.stop_mode.to_value(),
+            "keyframe-mode" => self.keyframe_mode.to_value(),
             "ranges" => self.ranges.to_value(),
             "when" => self.when.to_value(),
             "fps" => self.fps.to_value(),
@@ -177,10 +186,12 @@ impl Settings {
         if self.follow {
             self.check_follow(when.as_ref())?;
         }
+        let asked = self.asked()?;
 
         Ok(Checked {
             connection,
-            program: self.program()?,
+            program: self.program(&asked),
+            asked,
             gap_detection: self.gap_detection,
             gap_tolerance: Some(self.gap_tolerance).filter(|time| !time.is_zero()),
             pause_limit: self.pause_limit,
@@ -194,6 +205,11 @@ impl Settings {
             },
             frame_rate: (self.fps.numer() > 0).then_some(self.fps),
             on_error: self.on_error,
+            entry_points: match self.keyframe_mode {
+                KeyframeMode::Idr => EntryPoints::Idr,
+                KeyframeMode::RecoveryPoint => EntryPoints::RecoveryPoints,
+                KeyframeMode::Intra => EntryPoints::IntraPictures,
+            },
             lookback: self.lookback,
         })
     }
@@ -219,8 +235,8 @@ impl Settings {
         Duration::from_millis(self.poll_interval_ms.into())
     }
 
-    /// What is to be read.
-    fn program(&self) -> Result<Vec<Piece>, String> {
+    /// Returns what is to be read of the ranges.
+    fn program(&self, asked: &[Asked]) -> Vec<Piece> {
         let begin = match self.start_mode {
             StartMode::KeyframeAfter => Begin::KeyframeAfter,
             StartMode::KeyframeBefore => Begin::KeyframeBefore,
@@ -230,17 +246,29 @@ impl Settings {
             StopMode::Exact => End::Exact,
             StopMode::Keyframe => End::Keyframe,
         };
+        let piece = |range: &Asked| {
+            let stop = range.stop.as_ref().map(Bound::time);
+            let start = range.start.as_ref().map(Bound::time);
+            // Both may be beyond what can be counted.
+            let latest = stop.map_or(u64::MAX, |stop| stop.saturating_sub(1));
+            Piece::new(start.map(|start| start.min(latest)), stop, begin, end)
+        };
+        asked.iter().map(piece).collect()
+    }
+
+    /// Parses the ranges, by whichever properties they are given.
+    fn asked(&self) -> Result<Vec<Asked>, String> {
         let Some(ranges) = &self.ranges else {
-            let start = self.start.as_deref().map(|text| parse_time("start", text));
-            let stop = self.stop.as_deref().map(|text| parse_time("stop", text));
-            let (start, stop) = (start.transpose()?, stop.transpose()?);
-            if let (Some(first), Some(end)) = (start, stop)
-                && first >= end
-            {
-                let stop = self.stop.as_deref().unwrap_or_default();
-                return Err(invalid("stop", stop, "a time after the property start"));
-            }
-            return Ok(vec![Piece::new(start, stop, begin, end)]);
+            let bound = |property, text: &Option<String>| {
+                let text = text.as_deref();
+                text.map(|text| Bound::parse(property, text)).transpose()
+            };
+            let range = Asked {
+                start: bound("start", &self.start)?,
+                stop: bound("stop", &self.stop)?,
+            };
+            range.check()?;
+            return Ok(vec![range]);
         };
         if let Some((property, _)) = [("start", &self.start), ("stop", &self.stop)]
             .into_iter()
@@ -250,18 +278,23 @@ impl Settings {
                 "The properties ranges and {property} are set, of which one says what to read"
             ));
         }
-        let mut end_of_last = 0;
-        let ranges = ranges.split(',').map(|range| {
-            let pair = range.split_once('/');
-            let (start, stop) = pair.ok_or_else(|| invalid("ranges", range, "START/STOP"))?;
-            let (start, stop) = (parse_time("ranges", start)?, parse_time("ranges", stop)?);
-            if start >= stop || start < end_of_last {
-                let expected =
-                    "a range of some length that begins where the one before it has ended";
-                return Err(invalid("ranges", range, expected));
+        let mut end_of_last = None;
+        let ranges = ranges.split(',').map(|text| {
+            let pair = text.split_once('/');
+            let (start, stop) = pair.ok_or_else(|| invalid("ranges", text, "START/STOP"))?;
+            let start = Bound::parse("ranges", start)?;
+            let stop = Bound::parse("ranges", stop)?;
+            if end_of_last.is_some_and(|end| start.value() < end) {
+                let expected = "a range that begins where the one before it has ended";
+                return Err(invalid("ranges", text, expected));
             }
-            end_of_last = stop;
-            Ok(Piece::new(Some(start), Some(stop), begin, end))
+            end_of_last = Some(stop.value());
+            let range = Asked {
+                start: Some(start),
+                stop: Some(stop),
+            };
+            range.check()?;
+            Ok(range)
         });
         ranges.collect()
     }

@@ -9,7 +9,7 @@
 //! What the source pushes, piece by piece: the state of the streaming thread.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ use gst::ClockTime;
 use super::entrance::Begin;
 use super::episodes::{Episode, Row};
 use super::keyframes::{Keyframes, Known, Search};
+use super::kind::Kind;
 use super::live::Live;
 use super::pass::{Common, End, Pass, Scope, Step};
 use super::program::{self, Piece};
@@ -88,6 +89,9 @@ pub struct Stream {
     before: Option<u64>,
     zeros: Option<Zeros>,
     keyframes: Keyframes,
+    /// The record that a search has ended with because of its label alone.
+    hint: Option<u64>,
+    has_asked_for_times: bool,
     /// How far running time is.
     reached: ClockTime,
     has_pushed: bool,
@@ -120,6 +124,8 @@ enum State {
     Next,
     /// The newest record is asked for its time: what is followed begins after it.
     FindingNow(RecordReader),
+    /// The entry is asked for its times: a search is to begin within them.
+    FindingTimes(RecordReader),
     /// The first record is asked for its time.
     FindingOrigin(RecordReader),
     Searching {
@@ -140,6 +146,8 @@ struct Entry {
     time: Option<u64>,
     /// Nothing that may be shown is before it.
     is_earliest: bool,
+    /// A label alone says that it is a keyframe.
+    is_hint: bool,
 }
 
 impl Stream {
@@ -157,6 +165,10 @@ impl Stream {
             access: Arc::new(access),
             kind: OnceLock::new(),
             on_error: settings.on_error,
+            entry_points: settings.entry_points,
+            asked: settings.asked,
+            has_told_of_bounds: AtomicBool::new(false),
+            has_told_of_nothing: AtomicBool::new(false),
             lookback: settings.lookback.useconds(),
             set_rate: settings.frame_rate,
             gap_detection: settings.gap_detection,
@@ -181,6 +193,8 @@ impl Stream {
             before: None,
             zeros: None,
             keyframes: Keyframes::default(),
+            hint: None,
+            has_asked_for_times: false,
             reached: ClockTime::ZERO,
             has_pushed: false,
             row: Row::default(),
@@ -217,6 +231,7 @@ impl Stream {
     pub fn seek(&mut self, seek: Seek) {
         self.leave_pass();
         self.before = None;
+        self.hint = None;
         self.backwards = None;
         self.stack.clear();
         self.segment = gst::FormattedSegment::new();
@@ -352,23 +367,35 @@ impl Stream {
             State::FindingNow(reader) => match reader.next(flushing)? {
                 Some(Event::Retrying(text)) => Ok(Some(Step::Retry(text))),
                 event => {
-                    let newest = match event {
-                        Some(Event::Newest(newest)) => newest,
+                    let times = match event {
+                        Some(Event::Times(times)) => times,
                         _ => None,
                     };
-                    self.begin_after(newest);
+                    self.begin_after(times.map(|times| times.newest));
                     self.state = State::Next;
                     Ok(None)
                 }
             },
+            State::FindingTimes(reader) => match reader.next(flushing)? {
+                Some(Event::Retrying(text)) => Ok(Some(Step::Retry(text))),
+                event => {
+                    self.has_asked_for_times = true;
+                    self.state = State::Next;
+                    Ok(match event {
+                        Some(Event::Times(Some(times))) => self.common.hear_of(times),
+                        _ => None,
+                    })
+                }
+            },
             State::FindingOrigin(reader) => match reader.next(flushing)? {
+                Some(Event::Record(record)) if Kind::of(&record).is_none() => Ok(None),
                 Some(Event::Record(record)) => {
                     self.set_zeros(record.time, record.time);
                     self.state = State::Next;
                     Ok(None)
                 }
                 Some(Event::Retrying(text)) => Ok(Some(Step::Retry(text))),
-                Some(Event::Opened(_) | Event::Newest(_)) => Ok(None),
+                Some(Event::Opened(_) | Event::Times(_)) => Ok(None),
                 None => {
                     // There is nothing to seek to.
                     self.wanted = None;
@@ -446,12 +473,13 @@ impl Stream {
                 self.begin_pass(Entry {
                     time: Some(time),
                     is_earliest: true,
+                    is_hint: false,
                 });
                 None
             }
             Known::None => self.go_back(from, start),
             Known::Unknown { before } => {
-                self.look_before(before, floor);
+                self.look_before(before, floor, false);
                 None
             }
         }
@@ -474,7 +502,7 @@ impl Stream {
         let Some(start) = first.start else {
             if self.begins_now {
                 self.state = State::FindingNow(self.reader(Query {
-                    view: View::Newest,
+                    view: View::Times,
                     ..Query::default()
                 })?);
                 return Ok(false);
@@ -490,6 +518,16 @@ impl Stream {
             })?);
             return Ok(false);
         };
+        let searches = first.begin != Begin::KeyframeAfter;
+        let times_are_known =
+            self.has_asked_for_times || self.common.stats.extent.oldest().is_some();
+        if searches && !times_are_known && !self.common.access.follows() {
+            self.state = State::FindingTimes(self.reader(Query {
+                view: View::Times,
+                ..Query::default()
+            })?);
+            return Ok(false);
+        }
         let Some(entry) = self.find(&first) else {
             return Ok(false);
         };
@@ -531,30 +569,50 @@ impl Stream {
                     .start
                     .map(|start| start.saturating_sub(record).max(floor)),
                 is_earliest: true,
+                is_hint: false,
             });
         };
         let latest = self.before.map_or(start, |before| before.saturating_sub(1));
+        // Nothing is to be found after the newest record.
+        let newest = self.common.stats.extent.newest();
+        let newest = newest.filter(|_| !self.common.access.follows());
+        let latest = newest.map_or(latest, |newest| latest.min(newest.useconds()));
         let floor = piece.floor.max(self.oldest());
-        match self.keyframes.at_or_before(latest, floor) {
+        let known = match latest < floor {
+            true => Known::None,
+            false => self.keyframes.at_or_before(latest, floor),
+        };
+        match known {
             Known::Keyframe(time) => Some(Entry {
                 time: Some(time),
                 is_earliest: false,
+                is_hint: false,
             }),
             Known::None => Some(Entry {
                 time: Some(start.min(latest.saturating_add(1))),
                 is_earliest: true,
+                is_hint: false,
             }),
             Known::Unknown { before } => {
-                self.look_before(before, floor);
+                if let Some(hint) = self.hint.take() {
+                    return Some(Entry {
+                        time: Some(hint),
+                        is_earliest: false,
+                        is_hint: true,
+                    });
+                }
+                // Times count from what is found first. Later the reading notices a wrong label.
+                self.look_before(before, floor, self.zeros.is_some());
                 None
             }
         }
     }
 
-    /// Looks for the last keyframe before a time.
-    fn look_before(&mut self, before: u64, floor: u64) {
+    /// Looks for the last keyframe before a time. `takes_hint`: who reads from there on verifies it.
+    fn look_before(&mut self, before: u64, floor: u64, takes_hint: bool) {
+        let entry_points = self.common.entry_points;
         self.state = State::Searching {
-            search: Search::new(before, floor),
+            search: Search::new(before, floor, entry_points, takes_hint),
             window: None,
         };
     }
@@ -574,7 +632,7 @@ impl Stream {
             match reader.next(flushing)? {
                 Some(Event::Record(record)) => search.add(&record),
                 Some(Event::Retrying(text)) => return Ok(Some(Step::Retry(text))),
-                Some(Event::Opened(_) | Event::Newest(_)) => {}
+                Some(Event::Opened(_) | Event::Times(_)) => {}
                 None => *window = None,
             }
             return Ok(None);
@@ -591,6 +649,7 @@ impl Stream {
             }
             return Ok(None);
         }
+        self.hint = search.hint();
         self.state = State::Next;
         Ok(None)
     }
@@ -660,8 +719,11 @@ impl Stream {
             discont: self.has_pushed,
             keyframes_only: seek
                 .is_some_and(|seek| seek.flags.contains(gst::SegmentFlags::TRICKMODE_KEY_UNITS)),
-            are_labelled: self.keyframes.are_labelled(),
+            is_hint: entry.is_hint,
             caps: self.caps.clone(),
+            asked: (self.program.iter())
+                .position(|other| *other == piece)
+                .filter(|_| !is_sought),
         };
         let pass = Box::new(Pass::new(self.common.clone(), scope));
         self.state = State::Reading { piece, pass };
@@ -726,10 +788,13 @@ impl Stream {
 
     /// Goes on with the next piece, or once more with this one, earlier.
     fn end_pass(&mut self) {
-        let Some((piece, is_too_late, from)) = self.leave_pass() else {
+        let Some((piece, is_too_late, before)) = self.leave_pass() else {
             return;
         };
-        self.before = from.filter(|_| is_too_late);
+        if is_too_late && !self.has_pushed && self.seek.is_none() {
+            self.zeros = None; // Times count from where it begins then.
+        }
+        self.before = before;
         if let Some(pieces) = &mut self.pieces
             && is_too_late
         {
@@ -737,7 +802,8 @@ impl Stream {
         }
     }
 
-    /// Ends the reading, and keeps what it found out.
+    /// Ends the reading, and keeps what it found out. Gives its piece, whether it began too late, and
+    /// before which time to begin then.
     fn leave_pass(&mut self) -> Option<(Piece, bool, Option<u64>)> {
         let state = std::mem::replace(&mut self.state, State::Next);
         let State::Reading { piece, mut pass } = state else {
@@ -746,6 +812,12 @@ impl Stream {
         if let Some((time, keyframes)) = pass.take_known() {
             self.keyframes.learn(time, keyframes);
         }
-        Some((piece, pass.is_too_late(), pass.from()))
+        let is_too_late = pass.is_too_late();
+        let is_hint = pass.scope().is_hint;
+        if is_too_late && is_hint {
+            self.keyframes.ignore_labels();
+        }
+        let before = pass.scope().from.filter(|_| is_too_late && !is_hint);
+        Some((piece, is_too_late, before))
     }
 }

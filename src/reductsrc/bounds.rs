@@ -1,0 +1,347 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Ranges that do not fit the entry: outside of it, without frames, or given in another unit than µs.
+//!
+//! Times are in µs since the Unix epoch.
+
+use std::ops::RangeInclusive;
+
+use crate::capture_time::{MAX_TIME_US, parse};
+use crate::client::utc;
+
+/// How far a bound may be outside of the entry without a warning: the newest record may last for some
+/// time, and nobody knows the oldest one to the µs.
+const MARGIN: u64 = 10_000_000;
+/// A number in another unit may be a time so far from the entry.
+const NEAR: u64 = 10 * 366 * 86_400_000_000;
+
+/// A bound of a range, as it is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// The property that has it.
+    property: &'static str,
+    /// The time, which may be beyond those that GStreamer can count.
+    value: u64,
+    /// It is given as a number.
+    is_number: bool,
+}
+
+impl Bound {
+    /// Parses a bound. Numbers that can only be nanoseconds are bounds as well, to be told of when the
+    /// times of the entry are known.
+    ///
+    /// # Errors
+    ///
+    /// A text that names the property, its value and what it should be.
+    pub fn parse(property: &'static str, text: &str) -> Result<Self, String> {
+        let number = text.trim().parse::<u64>().ok();
+        let number = number.filter(|number| i64::try_from(*number).is_ok());
+        let value = match number {
+            Some(number) => number,
+            None => parse(property, text)?,
+        };
+        Ok(Self {
+            property,
+            value,
+            is_number: number.is_some(),
+        })
+    }
+
+    /// The time as it is given.
+    pub fn value(&self) -> u64 {
+        self.value
+    }
+
+    /// The time, within those that GStreamer can count.
+    pub fn time(&self) -> u64 {
+        self.value.min(MAX_TIME_US)
+    }
+
+    /// Returns what the number would be in another unit, if that is in the entry or not far from it,
+    /// and how far it is.
+    fn in_other_unit(&self, entry: &RangeInclusive<u64>) -> Option<(u64, String)> {
+        let distance = |time: u64| {
+            let before = entry.start().saturating_sub(time);
+            before.max(time.saturating_sub(*entry.end()))
+        };
+        let units = [
+            ("seconds", self.value.checked_mul(1_000_000)),
+            ("milliseconds", self.value.checked_mul(1000)),
+            ("nanoseconds", Some(self.value / 1000)),
+        ];
+        let times = units
+            .into_iter()
+            .filter_map(|(unit, time)| Some((unit, time?)));
+        let (unit, time) = times.min_by_key(|(_, time)| distance(*time))?;
+        let own = distance(self.value);
+        let is_plausible = distance(time) <= NEAR && distance(time) <= own / 10;
+        (self.is_number && own > 0 && is_plausible).then(|| {
+            let Self {
+                property, value, ..
+            } = self;
+            let text = format!(
+                "{value} in {property} looks like {unit} ({}), but numbers are µs since the Unix \
+                 epoch: {time}",
+                utc(time)
+            );
+            (distance(time), text)
+        })
+    }
+}
+
+/// A range, as it is given. It ends with the entry where it has no bound.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    pub start: Option<Bound>,
+    pub stop: Option<Bound>,
+}
+
+impl Asked {
+    /// Checks that it has a length.
+    ///
+    /// # Errors
+    ///
+    /// A text that names both bounds, and a unit that one may be in.
+    pub fn check(&self) -> Result<(), String> {
+        let (Some(start), Some(stop)) = (&self.start, &self.stop) else {
+            return Ok(());
+        };
+        if start.value < stop.value {
+            return Ok(());
+        }
+        let at = |bound: &Bound| bound.value..=bound.value;
+        let units = [
+            start.in_other_unit(&at(stop)),
+            stop.in_other_unit(&at(start)),
+        ];
+        let unit = units.into_iter().flatten().min();
+        Err(format!(
+            "The property {} is {}, which is not a time after {}{}",
+            stop.property,
+            utc(stop.value),
+            match start.property == stop.property {
+                true => utc(start.value),
+                false => format!("the property {}, {}", start.property, utc(start.value)),
+            },
+            unit.map(|(_, unit)| format!(". {unit}"))
+                .unwrap_or_default()
+        ))
+    }
+
+    /// Returns how it does not fit an entry with records of these times.
+    fn misfit(&self, entry: &RangeInclusive<u64>, follows: bool) -> Option<&'static str> {
+        // 0 is how people ask for everything.
+        let is_early = |time: u64| time > 0 && time.saturating_add(MARGIN) < *entry.start();
+        let is_late = |time: u64| !follows && time > entry.end().saturating_add(MARGIN);
+        let start = self.start.as_ref().map(|bound| bound.value);
+        let stop = self.stop.as_ref().map(|bound| bound.value);
+        let begins_early = start.is_some_and(is_early);
+        let ends_late = stop.is_some_and(is_late);
+        if start.is_some_and(is_late) || stop.is_some_and(|stop| stop <= *entry.start()) {
+            Some("has no record")
+        } else if begins_early && ends_late {
+            Some("begins before the entry and ends after it")
+        } else if begins_early {
+            Some("begins before the entry")
+        } else if ends_late {
+            Some("ends after the entry")
+        } else {
+            None
+        }
+    }
+
+    fn describe(&self) -> String {
+        let start = self.start.as_ref().map(|bound| utc(bound.value));
+        let stop = self.stop.as_ref().map(|bound| utc(bound.value));
+        format!(
+            "from {} to {}",
+            start.as_deref().unwrap_or("the oldest record"),
+            stop.as_deref().unwrap_or("the newest one")
+        )
+    }
+
+    /// Returns what to tell of a range in which there was no frame; `None` if it was told before.
+    pub fn empty(&self, entry: &RangeInclusive<u64>, follows: bool) -> Option<String> {
+        let is_told = self.misfit(entry, follows).is_some();
+        (!is_told).then(|| {
+            format!(
+                "The range {} has no frame. {}",
+                self.describe(),
+                extent(entry)
+            )
+        })
+    }
+}
+
+fn extent(entry: &RangeInclusive<u64>) -> String {
+    format!(
+        "The records of the entry are from {} to {}",
+        utc(*entry.start()),
+        utc(*entry.end())
+    )
+}
+
+/// Returns what to tell of ranges that do not fit an entry with records of these times. Where the
+/// entry is followed, it may have later ones.
+pub fn misfits(asked: &[Asked], entry: &RangeInclusive<u64>, follows: bool) -> Option<String> {
+    let mut misfits = asked
+        .iter()
+        .filter_map(|range| Some((range, range.misfit(entry, follows)?)));
+    let (range, how) = misfits.next()?;
+    let more = match misfits.count() {
+        0 => String::new(),
+        more => format!(" {more} more ranges do not fit it."),
+    };
+    let bounds = [&range.start, &range.stop].into_iter().flatten();
+    let units = bounds.filter_map(|bound| bound.in_other_unit(entry));
+    let units: String = units.map(|(_, unit)| format!(". {unit}")).collect();
+    let (described, extent) = (range.describe(), extent(entry));
+    Some(format!(
+        "The range {described} {how}.{more} {extent}{units}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2025-06-15T15:06:40.123457Z, and 2 s later.
+    const OLDEST: u64 = 1_750_000_000_123_457;
+    const NEWEST: u64 = OLDEST + 2_000_000;
+    const ENTRY: RangeInclusive<u64> = OLDEST..=NEWEST;
+    const HOUR: u64 = 3_600_000_000;
+
+    fn range(start: &str, stop: &str) -> Asked {
+        let bound = |property, text: &str| {
+            (!text.is_empty()).then(|| Bound::parse(property, text).unwrap())
+        };
+        Asked {
+            start: bound("start", start),
+            stop: bound("stop", stop),
+        }
+    }
+
+    fn told(start: &str, stop: &str) -> String {
+        misfits(&[range(start, stop)], &ENTRY, false).unwrap_or_default()
+    }
+
+    #[test]
+    fn ranges_that_fit() {
+        let text = |time: u64| time.to_string();
+        for (start, stop) in [
+            (String::new(), String::new()),
+            (text(OLDEST), text(NEWEST + 1)),
+            (text(OLDEST - MARGIN), text(NEWEST + MARGIN)),
+            (text(NEWEST + MARGIN), String::new()),
+            ("0".into(), text(NEWEST + 1)),
+        ] {
+            assert_eq!(told(&start, &stop), "", "{start} {stop}");
+        }
+    }
+
+    #[test]
+    fn other_units_are_named() {
+        let us = OLDEST + 1_000_000;
+        for (number, unit) in [
+            (us / 1_000_000, "seconds"),
+            (us / 1000, "milliseconds"),
+            (us * 1000, "nanoseconds"),
+            // Half a year later.
+            ((us + HOUR * 24 * 180) / 1_000_000, "seconds"),
+        ] {
+            for (start, stop) in [
+                (number.to_string(), ""),
+                (String::new(), &*number.to_string()),
+            ] {
+                let told = told(&start, stop);
+                assert!(told.contains(&format!("looks like {unit} (202")), "{told}");
+                assert!(told.contains("2025-06-15T15:06:40.123457Z"), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_outside() {
+        let text = |time: u64| time.to_string();
+        for (start, stop, how) in [
+            (text(NEWEST + HOUR), String::new(), "has no record"),
+            (String::new(), text(OLDEST - HOUR), "has no record"),
+            (String::new(), text(OLDEST), "has no record"),
+            (text(OLDEST - HOUR), String::new(), "begins before"),
+            (String::new(), text(NEWEST + HOUR), "ends after"),
+            (text(OLDEST - HOUR), text(NEWEST + HOUR), "and ends after"),
+        ] {
+            let told = told(&start, &stop);
+            assert!(told.contains(how), "{told}");
+            assert!(!told.contains("looks like"), "{told}");
+        }
+    }
+
+    #[test]
+    fn dates_have_no_unit() {
+        let told = told("1970-01-21T06:06:40Z", "");
+        assert!(
+            told.contains("begins before") && !told.contains("looks like"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn what_is_followed_may_grow() {
+        for (start, stop) in [(NEWEST + HOUR, NEWEST + 2 * HOUR), (OLDEST, NEWEST + HOUR)] {
+            let range = range(&start.to_string(), &stop.to_string());
+            assert_eq!(misfits(&[range], &ENTRY, true), None);
+        }
+        let early = range(&(OLDEST / 1000).to_string(), "");
+        assert!(misfits(&[early], &ENTRY, true).is_some());
+    }
+
+    #[test]
+    fn several_ranges_are_one_text() {
+        let late = range(&(NEWEST + HOUR).to_string(), "");
+        let fits = range(&OLDEST.to_string(), "");
+        let told = misfits(&[fits.clone(), late.clone(), fits, late], &ENTRY, false).unwrap();
+        assert!(told.contains("1 more range"), "{told}");
+    }
+
+    #[test]
+    fn an_empty_range_is_told_once() {
+        let hole = range(&(OLDEST + 1).to_string(), &(OLDEST + 2).to_string());
+        let told = hole.empty(&ENTRY, false).unwrap();
+        assert!(told.contains("2025-06-15T15:06:40.123458Z"), "{told}");
+        assert!(told.contains("2025-06-15T15:06:42.123457Z"), "{told}");
+        let late = range(&(NEWEST + HOUR).to_string(), "");
+        assert_eq!(late.empty(&ENTRY, false), None);
+    }
+
+    #[test]
+    fn ranges_without_length() {
+        assert_eq!(range("5", "6").check(), Ok(()));
+        let error = range("6", "5").check().unwrap_err();
+        assert!(
+            error.contains("property stop") && error.contains("property start"),
+            "{error}"
+        );
+        let (ns, us) = ((OLDEST * 1000).to_string(), NEWEST.to_string());
+        let error = range(&ns, &us).check().unwrap_err();
+        assert!(error.contains("in start looks like nano"), "{error}");
+        let s = (NEWEST / 1_000_000).to_string();
+        let error = range(&OLDEST.to_string(), &s).check().unwrap_err();
+        assert!(error.contains("in stop looks like seconds"), "{error}");
+    }
+
+    #[test]
+    fn numbers_that_are_no_times() {
+        for text in ["", "-5", "1.5", "yesterday", "18446744073709551615"] {
+            assert!(Bound::parse("start", text).is_err(), "{text}");
+        }
+        let bound = Bound::parse("start", "1750000001123457000").unwrap();
+        assert_eq!(bound.time(), MAX_TIME_US);
+    }
+}

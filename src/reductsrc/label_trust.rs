@@ -1,0 +1,139 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! How far the labels `keyframe` of a recording can be relied on.
+//!
+//! A label that names a keyframe is verified by the record's content. One that says that a record has
+//! none cannot be without reading it: it is believed if all labels were right where contents were
+//! read, and if no keyframe is missing in the rhythm of the others.
+
+/// What contents have told about labels. Times are in µs.
+#[derive(Debug, Default)]
+pub struct LabelTrust {
+    /// A label was wrong.
+    is_refuted: bool,
+    /// The last record with a keyframe, if all since then were labelled.
+    last: Option<u64>,
+    /// The shortest distance of two keyframes in a row, all labels between which were right.
+    shortest: Option<u64>,
+}
+
+impl LabelTrust {
+    /// Takes the label of a record with pictures whose content was read.
+    pub fn note(&mut self, time: u64, label: Option<bool>, is_keyframe: bool) {
+        match label {
+            Some(label) => self.is_refuted |= label != is_keyframe,
+            None => self.last = None,
+        }
+        if is_keyframe && label.is_some() {
+            if let Some(last) = self.last.replace(time) {
+                let distance = time.saturating_sub(last);
+                self.shortest = Some(self.shortest.map_or(distance, |old| old.min(distance)));
+            }
+        }
+    }
+
+    /// Notes that a label was wrong.
+    pub fn refute(&mut self) {
+        self.is_refuted = true;
+    }
+
+    /// Returns whether labels were right so far, between two keyframes at least.
+    pub fn is_established(&self) -> bool {
+        !self.is_refuted && self.shortest.is_some()
+    }
+
+    /// Returns whether the labels of records in a row, given by their times, name all keyframes as
+    /// far as can be told without the contents.
+    pub fn accepts(&mut self, labels: &[(u64, Option<bool>)]) -> bool {
+        let Some(shortest) = self.shortest.filter(|_| !self.is_refuted) else {
+            return false;
+        };
+        let longest = shortest.saturating_add(shortest / 2);
+        let mut last = self.last;
+        for (time, label) in labels {
+            let Some(is_keyframe) = label else {
+                return false;
+            };
+            let Some(before) = last else { return false };
+            if time.saturating_sub(before) > longest {
+                return false;
+            }
+            if *is_keyframe {
+                last = Some(*time);
+            }
+        }
+        self.last = last;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Trust after 21 records with a keyframe each ten.
+    fn established() -> LabelTrust {
+        let mut trust = LabelTrust::default();
+        for time in 0..=20 {
+            trust.note(time, Some(time % 10 == 0), time % 10 == 0);
+        }
+        trust
+    }
+
+    fn labels(range: std::ops::Range<u64>, keyframes: &[u64]) -> Vec<(u64, Option<bool>)> {
+        range
+            .map(|time| (time, Some(keyframes.contains(&time))))
+            .collect()
+    }
+
+    #[test]
+    fn it_takes_two_keyframes_to_establish_trust() {
+        let mut trust = LabelTrust::default();
+        trust.note(0, Some(true), true);
+        trust.note(1, Some(false), false);
+        assert!(!trust.is_established());
+        trust.note(2, Some(true), true);
+        assert!(trust.is_established());
+        trust.note(3, Some(true), false);
+        assert!(!trust.is_established());
+        assert!(!trust.accepts(&labels(4..6, &[4])));
+    }
+
+    #[test]
+    fn unlabelled_records_establish_nothing() {
+        let mut trust = LabelTrust::default();
+        trust.note(0, Some(true), true);
+        trust.note(1, None, false);
+        trust.note(2, Some(true), true);
+        assert!(!trust.is_established());
+    }
+
+    #[test]
+    fn the_rhythm_of_keyframes_has_to_go_on() {
+        assert!(established().accepts(&labels(21..60, &[30, 40, 50])));
+        assert!(established().accepts(&labels(21..60, &[33, 40, 41, 55])));
+        // One is missing, at the beginning, in the middle or at the end.
+        assert!(!established().accepts(&labels(21..60, &[40, 50])));
+        assert!(!established().accepts(&labels(21..60, &[30, 50])));
+        assert!(!established().accepts(&labels(21..60, &[30, 40])));
+        assert!(!established().accepts(&labels(21..60, &[])));
+        assert!(established().accepts(&labels(21..29, &[])));
+        let mut unlabelled = labels(21..30, &[]);
+        unlabelled[4].1 = None;
+        assert!(!established().accepts(&unlabelled));
+    }
+
+    #[test]
+    fn rhythm_goes_on_over_windows() {
+        let mut trust = established();
+        assert!(trust.accepts(&labels(21..38, &[30])));
+        assert!(!trust.accepts(&labels(38..52, &[50])));
+        assert!(trust.accepts(&labels(38..52, &[40, 50])));
+    }
+}

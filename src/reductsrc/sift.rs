@@ -1,0 +1,213 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Reads the records of a range for who shows keyframes only.
+//!
+//! The range is read in windows. Where labels `keyframe` have agreed with the contents so far, the
+//! headers of a window are read first. If they look plausible, only the records that they name are
+//! read, and of these the contents are verified. All other windows are read in full.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::kind::Kind;
+use super::label_trust::LabelTrust;
+use crate::client::{Access, Event, Flushing, Query, ReadError, Record, RecordReader, View};
+use crate::h264::{EntryPoints, Pictures, between_nal_units, continues_picture, pictures};
+
+/// The first window, in µs. Each is twice as long as the one before it.
+const FIRST_WINDOW: u64 = 4_000_000;
+/// The longest window that has records, in µs.
+const LONGEST_WINDOW: u64 = 300_000_000;
+
+/// Reads records with keyframes, and others where it cannot tell them apart.
+#[derive(Debug)]
+pub struct Sift {
+    access: Arc<Access>,
+    entry_points: EntryPoints,
+    /// What is not read.
+    rest: Range<u64>,
+    /// How long the next window is, in µs.
+    length: u64,
+    trust: LabelTrust,
+    /// Somebody waits for the first records.
+    is_urgent: bool,
+    look: Look,
+}
+
+#[derive(Debug)]
+enum Look {
+    /// The next window begins.
+    Next,
+    Headers {
+        reader: RecordReader,
+        window: Range<u64>,
+        labels: Vec<(u64, Option<bool>)>,
+    },
+    /// The records whose label names a keyframe. `after` is before those that are still to come.
+    Labelled {
+        reader: RecordReader,
+        window: Range<u64>,
+        after: u64,
+    },
+    All(RecordReader),
+}
+
+impl Sift {
+    /// A reading from `start` to before `stop`, or to the newest record.
+    pub fn new(
+        access: &Arc<Access>,
+        entry_points: EntryPoints,
+        start: u64,
+        stop: Option<u64>,
+        is_urgent: bool,
+    ) -> Self {
+        Self {
+            access: access.clone(),
+            entry_points,
+            rest: start..stop.unwrap_or(u64::MAX),
+            length: FIRST_WINDOW,
+            trust: LabelTrust::default(),
+            is_urgent,
+            look: Look::Next,
+        }
+    }
+
+    /// Returns the next event, or `None` after the last record. Waits for it.
+    pub fn next(&mut self, flushing: &Flushing) -> Result<Option<Event>, ReadError> {
+        loop {
+            let event = match &mut self.look {
+                Look::Next if self.rest.is_empty() => return Ok(None),
+                Look::Next => {
+                    self.begin_window()?;
+                    continue;
+                }
+                Look::Headers { reader, .. }
+                | Look::Labelled { reader, .. }
+                | Look::All(reader) => reader.next(flushing)?,
+            };
+            match event {
+                Some(Event::Record(record)) => {
+                    if let Some(record) = self.take(record)? {
+                        return Ok(Some(Event::Record(record)));
+                    }
+                }
+                Some(event) => {
+                    if let Event::Opened(opened) = &event {
+                        let end = opened.times.newest.saturating_add(1);
+                        self.rest.end = self.rest.end.min(end);
+                    }
+                    return Ok(Some(event));
+                }
+                None => self.end_window()?,
+            }
+        }
+    }
+
+    fn begin_window(&mut self) -> Result<(), ReadError> {
+        let end = self.rest.start.saturating_add(self.length);
+        let window = self.rest.start..end.min(self.rest.end);
+        self.rest.start = window.end;
+        self.length = self.length.saturating_mul(2).min(LONGEST_WINDOW);
+        if self.trust.is_established() {
+            let reader = self.reader(&window, View::Headers, false)?;
+            self.look = Look::Headers {
+                reader,
+                window,
+                labels: Vec::new(),
+            };
+        } else {
+            self.read_all(&window)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a record of the window. Gives it if it is of interest.
+    fn take(&mut self, record: Record) -> Result<Option<Record>, ReadError> {
+        match &mut self.look {
+            Look::Headers { labels, .. } => {
+                if Kind::of(&record) == Some(Kind::H264) {
+                    labels.push((record.time, record.keyframe));
+                }
+                Ok(None)
+            }
+            Look::Labelled { window, after, .. } => {
+                if pictures_of(&record, self.entry_points) == Pictures::Keyframe {
+                    *after = record.time.saturating_add(1);
+                    return Ok(Some(record));
+                }
+                // Others may be wrong, too, from the last one on that was right.
+                let window = *after..window.end;
+                self.trust.refute();
+                self.read_all(&window)?;
+                Ok(None)
+            }
+            Look::All(_) => {
+                let pictures = match Kind::of(&record) {
+                    Some(Kind::H264) => pictures_of(&record, self.entry_points),
+                    _ => return Ok(Some(record)),
+                };
+                if pictures != Pictures::None {
+                    let is_keyframe = pictures == Pictures::Keyframe;
+                    self.trust.note(record.time, record.keyframe, is_keyframe);
+                }
+                let is_other = pictures == Pictures::Some
+                    && record.keyframe == Some(false)
+                    && !continues_picture(&between_nal_units(record.chunks.clone()));
+                Ok(Some(record).filter(|_| !is_other))
+            }
+            Look::Next => Ok(None),
+        }
+    }
+
+    fn end_window(&mut self) -> Result<(), ReadError> {
+        let look = std::mem::replace(&mut self.look, Look::Next);
+        let Look::Headers { window, labels, .. } = look else {
+            return Ok(());
+        };
+        if labels.is_empty() {
+            // A hole may be long.
+            self.length = (window.end - window.start).saturating_mul(2);
+        } else if self.trust.accepts(&labels) {
+            self.look = Look::Labelled {
+                reader: self.reader(&window, View::Aside, true)?,
+                after: window.start,
+                window,
+            };
+        } else {
+            self.read_all(&window)?;
+        }
+        Ok(())
+    }
+
+    fn read_all(&mut self, window: &Range<u64>) -> Result<(), ReadError> {
+        self.look = Look::All(self.reader(window, View::Range, false)?);
+        Ok(())
+    }
+
+    fn reader(
+        &mut self,
+        window: &Range<u64>,
+        view: View,
+        keyframes: bool,
+    ) -> Result<RecordReader, ReadError> {
+        let query = Query {
+            start: Some(window.start),
+            stop: Some(window.end),
+            view,
+            keyframes,
+            is_urgent: std::mem::take(&mut self.is_urgent),
+            follow: false,
+        };
+        RecordReader::new(&self.access, query).map_err(ReadError::Failed)
+    }
+}
+
+fn pictures_of(record: &Record, entry_points: EntryPoints) -> Pictures {
+    pictures(&between_nal_units(record.chunks.clone()), entry_points)
+}
