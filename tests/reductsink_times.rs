@@ -252,7 +252,7 @@ fn buffers_without_pts_are_between_their_neighbours() {
     });
     let lacking: [fn(u64) -> bool; 4] = [
         |frame| frame % 5 == 4,
-        |frame| frame % 5 != 0,
+        |frame| !frame.is_multiple_of(5),
         |frame| frame == 0,
         |frame| frame > 0,
     ];

@@ -226,6 +226,21 @@ fn ahead_for_three_seconds_and_back_are_two_steps() {
 }
 
 #[test]
+fn a_step_of_less_than_a_second_is_followed_at_once_and_told_if_it_is_back() {
+    for (by, is_told) in [
+        (500_000, false),
+        (-60_000, false),
+        (-200_000, true),
+        (-900_000, true),
+    ] {
+        let time = move |frame| moved(steady(frame), if frame >= 50 { by } else { 0 });
+        let (places, held, events) = Camera::with_meta(100, time).run();
+        assert_eq!(places, (0..100).map(time).collect::<Vec<_>>());
+        assert_eq!((held, events.len()), (1, usize::from(is_told)), "{by}");
+    }
+}
+
+#[test]
 fn a_clock_that_returns_after_a_second_was_set_once() {
     let time = |frame| {
         steady(frame)
@@ -352,7 +367,7 @@ fn random_times_end_no_recording() {
 fn frames_without_pts_are_between_their_neighbours() {
     for lacks in [
         |frame: u64| frame % 5 == 4,
-        |frame: u64| frame % 5 != 0,
+        |frame: u64| !frame.is_multiple_of(5),
         |frame: u64| frame == 0,
     ] {
         for rate in [None, RATE] {
