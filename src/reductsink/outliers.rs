@@ -322,7 +322,11 @@ impl OutlierFilter {
         } else if self.is_second_without_time() {
             let last = self.last.map(|last| (last.time, last.index));
             self.counting_from = last;
-            self.follow_held();
+            if self.held.iter().any(|stamp| stamp.time.is_some()) {
+                self.settle(None);
+            } else {
+                self.follow_held();
+            }
         } else if is_full {
             self.settle(None);
         }
