@@ -10,9 +10,12 @@
 
 mod common;
 
+use std::env;
 use std::fs;
+use std::process::Command;
 
 use common::SERVER;
+use common::child;
 use common::pipeline::Pipeline;
 use common::recorder::{Recorded, Recorder, START_US, label, read_back};
 use common::server::Record;
@@ -252,7 +255,7 @@ fn buffers_without_pts_are_between_their_neighbours() {
     });
     let lacking: [fn(u64) -> bool; 4] = [
         |frame| frame % 5 == 4,
-        |frame| frame % 5 != 0,
+        |frame| !frame.is_multiple_of(5),
         |frame| frame == 0,
         |frame| frame > 0,
     ];
@@ -522,4 +525,116 @@ fn slices_without_parameter_sets_are_told_at_once() {
     let warnings = recorded.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
     assert_eq!(record_times(&bucket), steady(50));
+}
+
+/// Sets the system clock of one process: by the ns in the file that `CLOCK_STEP` names.
+const CLOCK_SHIM: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t id, struct timespec *t) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(id, t);
+    const char *name = getenv("CLOCK_STEP");
+    if (result != 0 || id != CLOCK_REALTIME || !name) return result;
+    int file = open(name, O_RDONLY);
+    long long by = 0;
+    if (file >= 0 && pread(file, &by, 8, 0) == 8) {
+        long long ns = t->tv_sec * 1000000000LL + t->tv_nsec + by;
+        t->tv_sec = ns / 1000000000LL;
+        t->tv_nsec = ns % 1000000000LL;
+    }
+    if (file >= 0) close(file);
+    return 0;
+}
+"#;
+
+/// Records a live camera at 25 fps, whose frames have no capture times, in a process of its own where the
+/// system clock is set with the 26th frame. Returns by how much each record is ahead of a steady
+/// clock, in µs.
+fn record_while_the_clock_is_set(test: &str, by: i64) -> Option<Vec<i64>> {
+    if let (Ok(url), Ok(bucket)) = (env::var("TEST_URL"), env::var("TEST_BUCKET")) {
+        let step = env::var("CLOCK_STEP").expect("the child has it");
+        let camera = "videotestsrc is-live=true num-buffers=90 ! \
+                      video/x-raw,format=I420,width=64,height=64,framerate=25/1 ! \
+                      x264enc tune=zerolatency key-int-max=25 ! \
+                      video/x-h264,stream-format=byte-stream,alignment=au";
+        let recorder = Recorder::new(&url, &bucket, camera, "");
+        recorder.pipeline.before_buffers("in", move |index, _| {
+            if index == 25 {
+                fs::write(&step, (by * 1000).to_ne_bytes()).expect("a file");
+            }
+        });
+        let recorded = recorder.run().clean();
+        let warnings = recorded.warnings();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let direction = if by < 0 {
+            "set back by"
+        } else {
+            "set forward by"
+        };
+        assert!(warnings[0].contains(direction), "{warnings:?}");
+        assert_eq!(recorded.stat("clock-jumps"), 1);
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let [source, library, step] =
+        ["shim.c", "shim.so", "step"].map(|name| folder.path().join(name));
+    fs::write(&source, CLOCK_SHIM).expect("a file");
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .arg("-ldl")
+        .status();
+    assert!(compiled.expect("a C compiler").success());
+    let bucket = SERVER.new_bucket();
+    let variables = [
+        ("TEST_URL", SERVER.url()),
+        ("TEST_BUCKET", bucket.clone()),
+        ("CLOCK_STEP", step.display().to_string()),
+        ("LD_PRELOAD", library.display().to_string()),
+    ];
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    child::again(test, &variables).expect("this is not the child");
+    let found = record_times(&bucket);
+    assert_eq!(found.len(), 90);
+    assert!(found.is_sorted_by(|a, b| a < b));
+    let ahead = found
+        .iter()
+        .zip(steady(90))
+        .map(|(time, steady)| (time - found[0]) as i64 - (steady - START_US) as i64);
+    Some(ahead.collect())
+}
+
+/// A clock that is slewed is followed by 5 ms a second.
+const SLEWED: i64 = 25_000;
+
+#[test]
+fn a_system_clock_that_is_set_forward_is_followed() {
+    let test = "a_system_clock_that_is_set_forward_is_followed";
+    let Some(ahead) = record_while_the_clock_is_set(test, 3 * SECOND) else {
+        return;
+    };
+    assert!(ahead[..25].iter().all(|it| it.abs() < SLEWED), "{ahead:?}");
+    let ahead = &ahead[75..];
+    assert!(
+        ahead.iter().all(|it| (it - 3 * SECOND).abs() < SLEWED),
+        "{ahead:?}"
+    );
+}
+
+#[test]
+fn times_continue_while_the_system_clock_is_set_back() {
+    let test = "times_continue_while_the_system_clock_is_set_back";
+    let Some(ahead) = record_while_the_clock_is_set(test, -3 * SECOND) else {
+        return;
+    };
+    assert!(ahead.iter().all(|it| it.abs() < SLEWED), "{ahead:?}");
 }

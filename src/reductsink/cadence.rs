@@ -40,12 +40,18 @@ impl Cadence {
         self.distances.len() >= KNOWN
     }
 
-    /// The median of the recent distances; of an even number the lower one.
+    /// The median of the recent distances. Of two it is the shorter one, as the other may be a pause.
     pub fn median(&self) -> Option<u64> {
         let mut sorted: Vec<_> = self.distances.iter().copied().collect();
         sorted.sort_unstable();
         let middle = sorted.len().checked_sub(1)? / 2;
-        sorted.get(middle).copied()
+        let lower = sorted.get(middle).copied()?;
+        match sorted.get(middle + 1) {
+            Some(upper) if sorted.len() > 2 && sorted.len().is_multiple_of(2) => {
+                Some(lower.midpoint(*upper))
+            }
+            _ => Some(lower),
+        }
     }
 
     /// The last `count` distances, the newest one first.
@@ -70,6 +76,7 @@ mod tests {
         assert_eq!(median(&[40]), Some(40));
         assert_eq!(median(&[40, 41, 60_000, 39]), Some(40));
         assert_eq!(median(&[40, 60_000]), Some(40));
+        assert_eq!(median(&[20, 60, 20, 60]), Some(40));
     }
 
     #[test]
@@ -78,7 +85,11 @@ mod tests {
         (0..20).for_each(|_| cadence.learn(40));
         for slow in 1..=8 {
             cadence.learn(80);
-            let expected = if slow >= 5 { 80 } else { 40 };
+            let expected = match slow {
+                ..4 => 40,
+                4 => 60,
+                _ => 80,
+            };
             assert_eq!(cadence.median(), Some(expected), "{slow}");
         }
     }

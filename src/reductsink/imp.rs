@@ -17,21 +17,33 @@
  *
  * A record is an access unit, or a group of pictures (`record-unit`). IDR pictures get the SPS and PPS
  * that they lack; apart from that the bytes are those of the stream. `keyframe` is `true` for records
- * that begin with an IDR picture. A group's record also ends where a frame would be half a frame off
- * its time, at 4 MB, and with each frame if there is no frame rate in caps or VUI.
+ * with an IDR picture or a recovery point. `fps` is written only while it is within 20 % of the median of
+ * the last 8 distances of frames. A group's record also ends where a frame would be half a frame off
+ * its time, at 4 MB, and with each frame if there is no such frame rate.
+ *
+ * Slices whose SPS or PPS never came are recorded with a warning, or are an error (`on-error`). A stream
+ * of which nothing can be decoded ends with an error.
  *
  * ## Times
  *
  * The capture time is that in a #GstReferenceTimestampMeta with the caps `timestamp/x-unix`, or
  * `timestamp/x-ntp` as rtspsrc has it with `add-reference-timestamp-meta=true`, else
- * `start` and the buffer's running time, else the time of the pipeline's clock then. A clock that counts from the Unix epoch
- * or the NTP epoch is believed; the offset of any other is measured with the first buffer.
+ * `start` and the buffer's running time, else the time of the pipeline's clock then. A clock that counts
+ * from the Unix epoch or the NTP epoch is believed; the offset of any other is measured with the first
+ * buffer and once a second after it, and steps of the system clock are followed.
  *
  * Record times grow in decoding order: the k-th record has the k-th capture time in output order, so
  * that reductsrc gives each picture the time that it had. Streams whose SPS does not say how far
- * pictures are out of order wait for as many frames as their level allows. A capture time that jumps
- * back is warned of, and all is recorded later by as much, until the clock has caught up. Steps of
- * less than a frame are jitter: such a record is 1 µs after the one before.
+ * pictures are out of order wait for as many frames as their level allows.
+ *
+ * A capture time that is more than 1 s off what the one before predicts, while PTS, running time and
+ * arrival are not, is an outlier until the frames of 1 s agree with it. Outliers are placed between their
+ * neighbours, and so are buffers without PTS. A step ahead is recorded as it is; behind a clock that was
+ * set back, record times continue at the cadence until it has caught up. Steps of less than a frame are
+ * jitter: such a record is 1 µs after the one before.
+ *
+ * Streams without timestamps are counted from `start`, or now, by the frame rate of the caps, of `fps` or of
+ * the VUI. Without any it is an error. DTS is no capture time.
  *
  * An entry has one writer. Records before its newest one would make every later query slow; they are
  * an error if their times came with the buffers, else recording goes on behind the newest one, with a

@@ -20,6 +20,8 @@ use super::stamps::{Source, Stamp};
 /// Largest deviation from a prediction that is no outlier, and how long a step has to last until it is
 /// believed.
 const SECOND: i64 = 1_000_000;
+/// A step back by more than this and a frame is told.
+const JITTER: i64 = 100_000;
 /// Without any other time base, frames of a slow camera may come so many distances late: one that is
 /// triggered has no cadence.
 const IRREGULARITY: i64 = 4;
@@ -281,10 +283,25 @@ impl OutlierFilter {
             && self.is_predicted(&stamp)
         {
             self.settle(Some(&stamp));
+            self.tell_of_step_back(&stamp, time, source);
             self.rely_on(&stamp, time, source, false);
         } else {
             self.held.push_back(stamp);
             self.consider_held();
+        }
+    }
+
+    /// Tells if a time is before the one before by so much that no jitter explains it.
+    fn tell_of_step_back(&mut self, stamp: &Stamp, time: i64, source: Source) {
+        let Some(last) = &self.last else {
+            return;
+        };
+        let jitter = self.distance().map_or(0, to_i64).max(JITTER);
+        if last.time - time > jitter {
+            self.events.push_back(Event::Step {
+                from: stamp.absolute(last.time, source),
+                to: stamp.absolute(time, source),
+            });
         }
     }
 
@@ -305,7 +322,11 @@ impl OutlierFilter {
         } else if self.is_second_without_time() {
             let last = self.last.map(|last| (last.time, last.index));
             self.counting_from = last;
-            self.follow_held();
+            if self.held.iter().any(|stamp| stamp.time.is_some()) {
+                self.settle(None);
+            } else {
+                self.follow_held();
+            }
         } else if is_full {
             self.settle(None);
         }

@@ -226,6 +226,21 @@ fn ahead_for_three_seconds_and_back_are_two_steps() {
 }
 
 #[test]
+fn a_step_of_less_than_a_second_is_followed_at_once_and_told_if_it_is_back() {
+    for (by, is_told) in [
+        (500_000, false),
+        (-60_000, false),
+        (-200_000, true),
+        (-900_000, true),
+    ] {
+        let time = move |frame| moved(steady(frame), if frame >= 50 { by } else { 0 });
+        let (places, held, events) = Camera::with_meta(100, time).run();
+        assert_eq!(places, (0..100).map(time).collect::<Vec<_>>());
+        assert_eq!((held, events.len()), (1, usize::from(is_told)), "{by}");
+    }
+}
+
+#[test]
 fn a_clock_that_returns_after_a_second_was_set_once() {
     let time = |frame| {
         steady(frame)
@@ -352,7 +367,7 @@ fn random_times_end_no_recording() {
 fn frames_without_pts_are_between_their_neighbours() {
     for lacks in [
         |frame: u64| frame % 5 == 4,
-        |frame: u64| frame % 5 != 0,
+        |frame: u64| !frame.is_multiple_of(5),
         |frame: u64| frame == 0,
     ] {
         for rate in [None, RATE] {
@@ -449,5 +464,103 @@ fn a_system_clock_that_is_set_is_followed_at_once() {
             .collect();
         assert_eq!(places, expected);
         assert_eq!((held, events), (1, vec![]));
+    }
+}
+
+#[test]
+fn another_source_of_capture_times_is_believed_after_a_second() {
+    // The first sender report comes after two seconds; the camera's clock is right, or an hour ahead.
+    for (by, is_told) in [(0, false), (3_600_000_000, true)] {
+        let camera = Camera {
+            capture: Box::new(move |frame| {
+                let meta = Capture {
+                    pts: Some((frame * FRAME) as i64),
+                    arrival: (frame * FRAME) as i64,
+                    ..testing::capture(moved(steady(frame), by))
+                };
+                match frame {
+                    ..50 => Capture {
+                        time: Some((steady(frame), Source::Clock)),
+                        ..meta
+                    },
+                    _ => meta,
+                }
+            }),
+            ..Camera::with_meta(100, steady)
+        };
+        let (places, held, events) = camera.run();
+        let expected = (0..100).map(|frame| moved(steady(frame), if frame < 50 { 0 } else { by }));
+        assert_eq!(places, expected.collect::<Vec<_>>());
+        assert_eq!((held, events.len()), (25, usize::from(is_told)));
+    }
+}
+
+#[test]
+fn a_wrong_time_before_frames_without_any() {
+    for wrong in [10_000_000, -10_000_000] {
+        let time = move |frame| match frame {
+            ..30 => Some(steady(frame)),
+            30 => Some(moved(steady(frame), wrong)),
+            _ => None,
+        };
+        expect(&Camera::with_start(100, time), steady);
+    }
+}
+
+#[test]
+fn any_mixture_is_placed() {
+    let mut seed = 7_u64;
+    let mut random = move |below: u64| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    for run in 0..300 {
+        let mut filter = OutlierFilter::default();
+        filter.set_rate(if run % 3 == 0 { None } else { RATE });
+        let (wrong, lacking, others) = (1 + random(10), 1 + random(10), 1 + random(20));
+        let (mut placed, mut before, mut index) = (0, None, 0);
+        let count = 400;
+        for frame in 0..count {
+            let by = match random(wrong) {
+                0 => (random(4_000_000_000) as i64) - 2_000_000_000,
+                _ => 0,
+            };
+            let time = moved(steady(frame), by);
+            let source = match random(others) {
+                0 => Source::Clock,
+                _ => Source::Meta,
+            };
+            let frames = match random(30) {
+                0 => 0,
+                1 => 2,
+                _ => 1,
+            };
+            let capture = Capture {
+                time: (random(lacking) > 0 || lacking < 3).then_some((time, source)),
+                begin: (time, Source::Clock),
+                pts: (run % 2 == 0).then_some((frame * FRAME) as i64),
+                arrival: if run % 5 == 0 {
+                    (frame * FRAME) as i64
+                } else {
+                    0
+                },
+                ..testing::capture(0)
+            };
+            let stamp = Stamp::new(capture, index, frames, before.as_ref());
+            index += frames;
+            before = Some(stamp);
+            filter.push(stamp);
+            placed += std::iter::from_fn(|| filter.pop()).count() as u64;
+            assert!(frame + 1 - placed <= MAX_HELD as u64);
+        }
+        filter.end();
+        placed += std::iter::from_fn(|| filter.pop()).count() as u64;
+        let failed = std::iter::from_fn(|| filter.pop_event()).any(|it| it == Event::NoRate);
+        assert!(
+            placed == count || failed && run % 3 == 0 && placed == 0,
+            "{run}: {placed}"
+        );
     }
 }
