@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gst::prelude::*;
-use gstreduct::h264::{AccessUnit, AccessUnitSplitter};
+use gstreduct::h264::{AccessUnit, AccessUnitSplitter, Aligner};
 use gstreduct::stamping::{Config, DeclaredRate, RateSource, Reorder, Timeline, buffer};
 
 const FPS: u64 = 30;
@@ -55,12 +55,21 @@ fn encode(size: usize, slices: usize) -> Vec<Bytes> {
 }
 
 fn split(records: &[Bytes]) -> usize {
+    let mut aligner = Aligner::new(false);
+    let mut aligned = VecDeque::new();
     let mut splitter = AccessUnitSplitter::default();
     let mut units = VecDeque::new();
     let mut count = 0;
     for record in records {
-        splitter.push(record, &mut units);
+        aligner.push((), vec![record.clone()], &mut aligned);
+        for record in aligned.drain(..) {
+            splitter.push_record(&record.pieces, &mut units);
+        }
         count += units.drain(..).map(black_box).count();
+    }
+    aligner.end(false, &mut aligned);
+    for record in aligned.drain(..) {
+        splitter.push_record(&record.pieces, &mut units);
     }
     splitter.finish(&mut units);
     count + units.len()

@@ -17,7 +17,7 @@ pub mod h264;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use h264::{AccessUnit, AccessUnitSplitter, Damage, nal_units};
+use h264::{AccessUnit, AccessUnitSplitter, Aligner, Damage, nal_units};
 
 /// Where an input is cut into records.
 const CUT: &[u8] = b"CUT!";
@@ -68,6 +68,25 @@ pub fn split(records: &[Bytes], end_each: bool) -> Split {
         if end_each {
             splitter.end_access_unit(&mut split.units);
         }
+    }
+    split.rest = splitter.finish(&mut split.units);
+    split
+}
+
+/// Splits `records`, which end anywhere.
+pub fn split_cut(records: &[Bytes]) -> Split {
+    let mut aligner = Aligner::new(false);
+    let mut aligned = VecDeque::new();
+    for record in records {
+        aligner.push((), vec![record.clone()], &mut aligned);
+    }
+    aligner.end(false, &mut aligned);
+    let mut splitter = AccessUnitSplitter::default();
+    let mut split = Split::default();
+    for record in aligned {
+        let pushed = splitter.push_record(&record.pieces, &mut split.units);
+        split.begun += pushed.begun;
+        split.damages.extend(record.damage.or(pushed.damage));
     }
     split.rest = splitter.finish(&mut split.units);
     split

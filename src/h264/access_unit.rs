@@ -119,6 +119,8 @@ pub enum Next {
 #[derive(Debug, Default)]
 pub struct AccessUnitSplitter {
     sets: Decoded,
+    /// An SPS and a PPS have come, be they of each other or not.
+    has_sets: [bool; 2],
     order: PictureOrderCounter,
     current: Unfinished,
     /// NAL units after a slice that come before the next one: part of `current` or of the unit
@@ -318,7 +320,8 @@ impl AccessUnitSplitter {
         let mut headers = pieces
             .iter()
             .flat_map(|data| annexb::nal_units(data).map(|nal| data[nal.bytes.start]));
-        let mut sets = [false; 2];
+        // Those before may be in records before.
+        let mut sets = self.has_sets;
         !self.sets.has_active()
             && self.format_damage(pieces).is_none()
             && headers
@@ -558,6 +561,7 @@ impl AccessUnitSplitter {
         };
         match nal_unit_type {
             nal_type::SPS | nal_type::PPS => {
+                self.has_sets[usize::from(nal_unit_type == nal_type::PPS)] = true;
                 self.held += nal.len() + PART_BYTES;
                 sets.push(Bytes::copy_from_slice(&nal));
             }

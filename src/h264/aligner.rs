@@ -76,6 +76,8 @@ struct Open<R> {
     has_nal_unit: bool,
     /// The header of that NAL unit, once it has come.
     header: Option<u8>,
+    /// Without a start code, it is the end of a NAL unit that is left out.
+    is_left_out: bool,
 }
 
 impl<R: Clone> Aligner<R> {
@@ -137,10 +139,11 @@ impl<R: Clone> Aligner<R> {
     /// Takes a record that begins with a start code.
     fn begin(&mut self, record: R, mut pieces: Vec<Bytes>, aligned: &mut VecDeque<Aligned<R>>) {
         if let State::Open(open) = &mut self.state
-            && open.trailing_zeros() > 0
+            && let zeros @ 1.. = open.trailing_zeros()
             && pieces[0].starts_with(START_CODE)
         {
-            // The zero_byte of the start code.
+            // The zero_byte of the start code. More zeros are rather the end of the record.
+            self.evidence.cuts |= zeros == 1;
             open.strip_zeros(1);
             prepend_zeros(1, &mut pieces);
         }
@@ -213,6 +216,16 @@ impl<R: Clone> Aligner<R> {
         if let Some(begin) = begin {
             self.close(false, None, aligned);
             self.state = State::Open(Open::new(record, vec![data.slice(begin..)]));
+        } else if matches!(self.state, State::Unknown) {
+            // Left out but for what may be part of a start code.
+            let zeros = data.iter().rev().take_while(|byte| **byte == 0);
+            let zeros = zeros.take(CODE_ZEROS).count();
+            if zeros > 0 {
+                self.state = State::Open(Open {
+                    is_left_out: true,
+                    ..Open::new(record, vec![data.slice(data.len() - zeros..)])
+                });
+            }
         }
     }
 
@@ -264,7 +277,7 @@ impl<R: Clone> Aligner<R> {
     fn close(&mut self, is_cut: bool, damage: Option<Damage>, aligned: &mut VecDeque<Aligned<R>>) {
         if let State::Open(mut open) = mem::replace(&mut self.state, State::Unknown) {
             open.complete_last_nal_unit();
-            if !open.pieces.is_empty() {
+            if !open.pieces.is_empty() && (open.has_nal_unit || !open.is_left_out) {
                 aligned.push_back(Aligned {
                     is_cut: is_cut && open.has_nal_unit,
                     record: open.record,
@@ -283,6 +296,7 @@ impl<R: Clone> Open<R> {
         Self {
             has_nal_unit: last.is_some_and(|piece| memmem::find(piece, START_CODE).is_some()),
             header: None,
+            is_left_out: false,
             record,
             pieces,
             rest: Vec::new(),
@@ -541,6 +555,19 @@ mod tests {
         // Without a start code, it is told where the stream begins.
         let begun = texts(&mut Aligner::new(false), &[&[0x9a, 3], P]);
         assert_eq!(begun[0], (0, vec![0x9a, 3], false));
+    }
+
+    #[test]
+    fn a_stream_that_is_joined_before_a_start_code() {
+        let stream = [&[0x9a, 0xff, 0x03], P].concat();
+        for begin in 0..=3 {
+            for cut in begin + 1..=5 {
+                let records = [&stream[begin..cut], &stream[cut..], P];
+                let joined = texts(&mut Aligner::new(true), &records);
+                let nals: Vec<_> = joined.iter().map(|(_, bytes, _)| &bytes[..]).collect();
+                assert_eq!(nals.concat(), [P, P].concat(), "{begin} {cut}");
+            }
+        }
     }
 
     #[test]

@@ -709,7 +709,8 @@ impl Pass {
         let mut units = pushed.begun;
         if pushed.begun > 0 {
             // Where to read from for the first of them.
-            let opened = self.opened.as_mut().filter(|_| pushed.begun_before);
+            let begins_there = pushed.begun_before && self.aligner.cuts_nal_units();
+            let opened = self.opened.as_mut().filter(|_| begins_there);
             let begin = opened.map_or(lead, |(opened, count)| {
                 *count += 1;
                 units -= 1;
@@ -724,7 +725,8 @@ impl Pass {
         if let Some((opened, count)) = self.opened.take() {
             self.place(opened, count)?;
         }
-        if pushed.next == Next::Here && self.aligner.cuts_nal_units() {
+        // A record of which no access unit is known yet delays none.
+        if pushed.next == Next::Here && (units == 0 || self.aligner.cuts_nal_units()) {
             self.opened = Some((record, units));
             return Ok(());
         }

@@ -561,6 +561,15 @@ fn streams_that_are_joined() {
 }
 
 #[test]
+fn sets_in_records_before_are_not_lacked() {
+    let (sps, pps, idr) = (sps(SPS), pps(0), slice(IDR));
+    let mut splitter = AccessUnitSplitter::default();
+    splitter.push(&record(&[&sps]), &mut VecDeque::new());
+    assert!(splitter.lacks_parameter_sets(&[record(&[&idr])]));
+    assert!(!splitter.lacks_parameter_sets(&[record(&[&pps, &idr])]));
+}
+
+#[test]
 fn units_have_their_facts() {
     let stream = record(&[&sps(SPS), &pps(0), &slice(IDR), &slice(P)]);
     let mut splitter = AccessUnitSplitter::default();
