@@ -26,6 +26,10 @@ const MAX_MULTIPLE: u64 = 4;
 pub struct Cadence {
     /// PTS in decoding order.
     recent: VecDeque<ClockTime>,
+    /// The same in output order.
+    sorted: Vec<ClockTime>,
+    /// Their distances, the shortest first.
+    distances: Vec<ClockTime>,
 }
 
 impl Cadence {
@@ -35,29 +39,38 @@ impl Cadence {
         if self.recent.len() > FRAMES {
             self.recent.pop_front();
         }
+        self.sorted.clear();
+        self.sorted.extend(&self.recent);
+        self.sorted.sort_unstable();
+        let pairs = self.sorted.windows(2);
+        let distances = pairs.map(|pair| pair[1].saturating_sub(pair[0]));
+        self.distances.clear();
+        self.distances
+            .extend(distances.filter(|distance| !distance.is_zero()));
+        self.distances.sort_unstable();
     }
 
     /// Forgets all frames: times of those that follow count from elsewhere.
     pub fn reset(&mut self) {
         self.recent.clear();
+        self.distances.clear();
     }
 
     /// Returns the median distance, the shorter one of two, as the other can be a hole.
     pub fn frame(&self) -> Option<ClockTime> {
-        let distances = self.distances();
-        let middle = distances.len().checked_sub(1)? / 2;
-        distances.get(middle).copied()
+        let middle = self.distances.len().checked_sub(1)? / 2;
+        self.distances.get(middle).copied()
     }
 
     /// Returns whether frames come in another rate than one that lasts `frame`.
     pub fn contradicts(&self, frame: ClockTime) -> bool {
-        self.distances().len() >= ENOUGH && self.multiple_of(frame) != Some(1)
+        self.distances.len() >= ENOUGH && self.multiple_of(frame) != Some(1)
     }
 
     /// Returns whether the distances are enough to believe or contradict a rate of such frames.
     pub fn can_judge(&self, frame: ClockTime) -> bool {
         let is_equal = |distance: ClockTime| distance.absdiff(frame) <= frame / STEADY;
-        self.distances().len() >= ENOUGH || self.frame().is_some_and(is_equal)
+        self.distances.len() >= ENOUGH || self.frame().is_some_and(is_equal)
     }
 
     /// Returns whether the distances are whole numbers of such frames, as far as they are known.
@@ -69,7 +82,7 @@ impl Cadence {
     /// Returns how many such frames the median distance is: within a fifth of one, as cameras jitter, but
     /// less where all distances are about the same.
     fn multiple_of(&self, frame: ClockTime) -> Option<u64> {
-        let distances = self.distances();
+        let distances = &self.distances;
         let (shortest, longest) = (distances.first()?, distances.last()?);
         let median = self.frame()?;
         let is_steady =
@@ -82,17 +95,6 @@ impl Cadence {
             false => frame / 5,
         };
         (difference <= tolerance).then_some(count)
-    }
-
-    /// Returns all distances, the shortest first.
-    fn distances(&self) -> Vec<ClockTime> {
-        let mut times: Vec<_> = self.recent.iter().copied().collect();
-        times.sort_unstable();
-        let pairs = times.windows(2);
-        let mut distances: Vec<_> = pairs.map(|pair| pair[1].saturating_sub(pair[0])).collect();
-        distances.retain(|distance| !distance.is_zero());
-        distances.sort_unstable();
-        distances
     }
 }
 

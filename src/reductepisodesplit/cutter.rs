@@ -787,9 +787,11 @@ impl Cutter {
             .collect();
         let ticks = shown.iter().map(|range| range.end - range.start).sum();
         episode.duration = scale.time(ticks);
+        let hides = episode.hidden > 0;
         let description = Description {
             shown,
-            hides: episode.hidden > 0,
+            hides,
+            media_duration: (!hides).then_some(ticks),
             configuration: self.formats.configuration(),
         };
         self.files.end(episode, description);

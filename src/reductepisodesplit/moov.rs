@@ -30,6 +30,9 @@ pub struct Description {
     pub hides: bool,
     /// The `AVCDecoderConfigurationRecord`, if it differs from that in the file.
     pub configuration: Option<Vec<u8>>,
+    /// How long all samples last, in ticks, if that is known better than the muxer knew it when the
+    /// last one came.
+    pub media_duration: Option<u64>,
 }
 
 /// Describes a file with one track. Returns `false` if something that is to be hidden is not, as there is
@@ -79,6 +82,7 @@ impl Description {
         let configuration = self.configuration.as_ref();
         Self {
             configuration: configuration.map(|record| record[..record.len().min(4)].to_vec()),
+            media_duration: None,
             ..self.clone()
         }
     }
@@ -131,7 +135,13 @@ fn described(moov: &[u8], description: &Description) -> Option<Vec<u8>> {
     let in_movie = |ticks: u64| scale(ticks, movie, media);
     let is_fragmented = child(contents, b"mvex").is_some();
     let stts = child(mdia, b"minf").and_then(|minf| child(child(minf, b"stbl")?, b"stts"));
-    let media_duration = total_duration(stts?)?;
+    let total = total_duration(stts?)?;
+    let last_duration = last_duration(stts?, total, description.media_duration);
+    let last_duration = last_duration.filter(|_| !is_fragmented);
+    let media_duration = match last_duration {
+        Some(_) => description.media_duration?,
+        None => total,
+    };
 
     let mut edits: Vec<_> = description
         .shown
@@ -157,6 +167,7 @@ fn described(moov: &[u8], description: &Description) -> Option<Vec<u8>> {
     let rewriting = Rewriting {
         durations,
         edits,
+        last_duration,
         configuration: description.configuration.as_deref(),
     };
     let mut new = Vec::with_capacity(moov.len() + rewriting.edits.len() * 20 + 64);
@@ -177,6 +188,8 @@ struct Rewriting<'a> {
     durations: Option<Durations>,
     /// None to leave the edit list.
     edits: Vec<Edit>,
+    /// Ticks of the last sample, if they change.
+    last_duration: Option<u32>,
     configuration: Option<&'a [u8]>,
 }
 
@@ -210,6 +223,13 @@ impl Rewriting<'_> {
                         put_box(new, &name, |new| self.put_sample_entry(new, entry))?;
                     }
                     Some(())
+                })?,
+                b"stts" => put_box(new, b"stts", |new| match self.last_duration {
+                    Some(ticks) => put_last_duration(new, inner, ticks),
+                    None => {
+                        new.extend(inner);
+                        Some(())
+                    }
                 })?,
                 b"avcC" => put_box(new, b"avcC", |new| {
                     self.put_configuration(new, inner);
@@ -247,6 +267,33 @@ fn total_duration(stts: &[u8]) -> Option<u64> {
     entries
         .map(|entry| Some(number(entry, 0..4)? * number(entry, 4..8)?))
         .try_fold(0u64, |sum, ticks| sum.checked_add(ticks?))
+}
+
+/// Returns how long the last sample has to last for all of them to last `wanted`, if it does not already.
+fn last_duration(stts: &[u8], total: u64, wanted: Option<u64>) -> Option<u32> {
+    let wanted = wanted.filter(|wanted| *wanted != total)?;
+    let last = number(stts.get(8..)?.chunks_exact(8).next_back()?, 4..8)?;
+    let before = total.checked_sub(last)?;
+    let ticks = wanted.checked_sub(before).filter(|ticks| *ticks > 0)?;
+    u32::try_from(ticks).ok()
+}
+
+/// Puts the durations of samples (8.6.1.2) with another one of the last sample.
+fn put_last_duration(new: &mut Vec<u8>, stts: &[u8], ticks: u32) -> Option<()> {
+    let (before, last) = stts.split_at_checked(stts.len().checked_sub(8)?)?;
+    let more = u32::try_from(number(last, 0..4)?).ok()?.checked_sub(1)?;
+    let entries = u32::try_from(number(before, 4..8)?).ok()?;
+    let begin = new.len();
+    new.extend(before);
+    if more > 0 {
+        new.get_mut(begin + 4..begin + 8)?
+            .copy_from_slice(&entries.checked_add(1)?.to_be_bytes());
+        new.extend(more.to_be_bytes());
+        new.extend(&last[4..]);
+    }
+    new.extend(1u32.to_be_bytes());
+    new.extend(ticks.to_be_bytes());
+    Some(())
 }
 
 fn put_edits(new: &mut Vec<u8>, edits: &[Edit]) -> Option<()> {
@@ -501,6 +548,39 @@ mod tests {
         assert_eq!(elst[0], 1);
         let edit = [number(elst, 8..16), number(elst, 16..24)];
         assert_eq!(edit, [Some(1000), Some(total)]);
+    }
+
+    #[test]
+    fn the_last_sample_makes_up_for_a_difference() {
+        let old = moov();
+        let path: [&[u8; 4]; 5] = [b"trak", b"mdia", b"minf", b"stbl", b"stts"];
+        for (wanted, entries) in [
+            (900_000, vec![1, 100, 9000]),
+            (895_500, vec![2, 99, 9000, 1, 4500]),
+            (909_000, vec![2, 99, 9000, 1, 18_000]),
+            // That would be none.
+            (891_000, vec![1, 100, 9000]),
+        ] {
+            let description = Description {
+                media_duration: Some(wanted),
+                ..Default::default()
+            };
+            let new = described(&old, &description).unwrap();
+            let stts = at(&new, &path)[4..].chunks(4);
+            let stts: Vec<_> = stts.map(|four| number(four, 0..4).unwrap()).collect();
+            assert_eq!(stts, entries, "{wanted}");
+            let expected = if entries.len() > 3 { wanted } else { 900_000 };
+            let mdhd = at(&new, &[b"trak", b"mdia", b"mdhd"]);
+            assert_eq!(number(mdhd, 16..20), Some(expected));
+            assert_eq!(number(&new, 0..4), Some(new.len() as u64));
+        }
+        let single = moov_of(100, [1, 9000], &[]);
+        let description = Description {
+            media_duration: Some(4500),
+            ..Default::default()
+        };
+        let new = described(&single, &description).unwrap();
+        assert_eq!(number(at(&new, &path), 8..16), Some(1 << 32 | 4500));
     }
 
     #[test]
