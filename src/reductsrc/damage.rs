@@ -23,6 +23,18 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// Whether it is told of together with another one. What was expected may be known only later.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::ContentType { found, .. }, Self::ContentType { found: other, .. }) => {
+                found == other
+            }
+            _ => self == other,
+        }
+    }
+}
+
 /// Records in a row with the same fault are told of once when they begin, and once when they end.
 /// Records of something else may lie between others: they are one row.
 #[derive(Debug, Default)]
@@ -48,7 +60,7 @@ impl FaultLog {
             _ => &mut self.damage,
         };
         if let (Some(row), Some(fault)) = (row.as_mut(), &fault)
-            && row.fault == *fault
+            && row.fault.is_like(fault)
         {
             row.last = time;
             row.more += 1;

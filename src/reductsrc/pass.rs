@@ -206,6 +206,10 @@ pub struct Pass {
     skipped: u64,
     has_told: bool,
     has_pushed: bool,
+    /// An access unit begins in a record.
+    has_begun: bool,
+    /// Intra pictures were left out, as they are no keyframes.
+    has_intra: bool,
     /// The records that access units begin in, beside `units`.
     begins: VecDeque<u64>,
     /// The first record after the last one with a picture.
@@ -316,6 +320,8 @@ impl Pass {
             skipped: 0,
             has_told: false,
             has_pushed: false,
+            has_begun: false,
+            has_intra: false,
             begins: VecDeque::new(),
             lead: None,
             known: None,
@@ -444,7 +450,7 @@ impl Pass {
             // A picture that is shown before the stop may come after it in decoding order.
             End::Exact => {
                 self.exit.is_some()
-                    && !self.entrance.is_waiting()
+                    && self.has_begun
                     && (self.reordering).may_be_open(self.common.access.follows())
             }
             End::Records => false,
@@ -706,6 +712,7 @@ impl Pass {
         if pushed.begun > 0 || pushed.continues {
             self.lead = None;
         }
+        self.has_begun |= pushed.begun > 0;
         let mut units = pushed.begun;
         if pushed.begun > 0 {
             // Where to read from for the first of them.
@@ -988,6 +995,11 @@ impl Pass {
                 "{skipped} access units at the beginning are left out: they cannot be decoded, as \
                  no keyframe precedes them"
             ),
+            false if self.has_intra => format!(
+                "None of {skipped} access units in the range is an IDR picture or has a recovery \
+                 point, but some have I slices only. With keyframe-mode=intra the range would begin \
+                 with the first of these"
+            ),
             false => format!(
                 "None of {skipped} access units in the range is a keyframe, and nothing else can \
                  be decoded without one. With start-mode=keyframe-before the one before the range \
@@ -1035,6 +1047,7 @@ impl Pass {
         let (is_idr, recovery) = (unit.idr, unit.recovery_point);
         let capture = slot.capture;
         if !self.entrance.is_open() {
+            self.has_intra |= unit.intra && !is_keyframe;
             let mut sets = unit.parameter_sets();
             if is_keyframe {
                 unit.complete_with(&self.left_out);

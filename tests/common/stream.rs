@@ -106,6 +106,14 @@ impl Stream {
         }
     }
 
+    /// The stream with another `time_scale` and `num_units_in_tick` in its VUI.
+    pub fn with_timing(&self, time_scale: u32, units_in_tick: u32) -> Self {
+        self.map_nals(|nal| match nal_type(nal) {
+            7 => with_timing(nal, self.fps, time_scale, units_in_tick),
+            _ => nal.to_vec(),
+        })
+    }
+
     /// A stream of any bytes; ffprobe finds its access units.
     pub fn from_bytes(bytes: &[u8], fps: (u32, u32)) -> Self {
         Self {
@@ -383,7 +391,24 @@ fn cut(bytes: &[u8], sizes: &[u8]) -> Vec<Vec<u8>> {
 
 /// An SPS whose VUI gives no frame rate: x264 always writes one, and no bitstream filter of ffmpeg
 /// removes it.
-fn without_timing(sps: &[u8], (num, den): (u32, u32)) -> Vec<u8> {
+fn without_timing(sps: &[u8], fps: (u32, u32)) -> Vec<u8> {
+    replace_timing(sps, fps, &[false])
+}
+
+/// An SPS with another `time_scale` and `num_units_in_tick`.
+fn with_timing(sps: &[u8], fps: (u32, u32), time_scale: u32, units_in_tick: u32) -> Vec<u8> {
+    let numbers = [units_in_tick, time_scale].into_iter().flat_map(bits_of);
+    let fixed_frame_rate_flag = [false];
+    let timing: Vec<_> = [true]
+        .into_iter()
+        .chain(numbers)
+        .chain(fixed_frame_rate_flag)
+        .collect();
+    replace_timing(sps, fps, &timing)
+}
+
+/// An SPS with other bits from `timing_info_present_flag` to `fixed_frame_rate_flag`.
+fn replace_timing(sps: &[u8], (num, den): (u32, u32), other: &[bool]) -> Vec<u8> {
     let mut bits: Vec<bool> = unescape(sps)
         .into_iter()
         .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1))
@@ -397,8 +422,7 @@ fn without_timing(sps: &[u8], (num, den): (u32, u32)) -> Vec<u8> {
         .windows(timing.len())
         .position(|window| window == timing)
         .expect("x264 writes the frame rate");
-    // fixed_frame_rate_flag goes too.
-    bits.splice(at..at + timing.len() + 1, [false]);
+    bits.splice(at..at + timing.len() + 1, other.iter().copied());
 
     let stop = bits
         .iter()
