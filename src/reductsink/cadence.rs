@@ -54,6 +54,12 @@ impl Cadence {
         }
     }
 
+    /// The mean of the recent distances, which jitter moves less than the median, and a pause more.
+    pub fn mean(&self) -> Option<u64> {
+        let sum: u64 = self.distances.iter().sum();
+        sum.checked_div(self.distances.len() as u64)
+    }
+
     /// The last `count` distances, the newest one first.
     pub fn newest(&self, count: usize) -> impl Iterator<Item = u64> {
         self.distances.iter().rev().take(count).copied()
@@ -102,7 +108,8 @@ mod tests {
             assert_eq!(cadence.is_known(), count == 3);
         }
         assert_eq!(cadence.newest(2).collect::<Vec<_>>(), [3, 2]);
+        assert_eq!(cadence.mean(), Some(2));
         cadence.reset();
-        assert_eq!(cadence.median(), None);
+        assert_eq!((cadence.median(), cadence.mean()), (None, None));
     }
 }

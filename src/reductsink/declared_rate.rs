@@ -38,7 +38,8 @@ pub struct DeclaredRate<T> {
     last: Option<(u64, u64)>,
     waiting: VecDeque<Timed<T>>,
     decided: VecDeque<Rated<T>>,
-    is_decided: bool,
+    /// Whether the cadence agrees with the declared rate, once that is decided.
+    agrees: Option<bool>,
 }
 
 impl<T> Default for DeclaredRate<T> {
@@ -49,7 +50,7 @@ impl<T> Default for DeclaredRate<T> {
             last: None,
             waiting: VecDeque::new(),
             decided: VecDeque::new(),
-            is_decided: false,
+            agrees: None,
         }
     }
 }
@@ -64,7 +65,7 @@ impl<T> DeclaredRate<T> {
         self.distance = distance;
         self.cadence.reset();
         self.last = None;
-        self.is_decided = false;
+        self.agrees = None;
     }
 
     /// Takes the next item, and how many frames it has.
@@ -80,7 +81,7 @@ impl<T> DeclaredRate<T> {
         let waited = frame.time.saturating_sub(first);
         self.waiting.push_back(frame);
         let is_clear = self.distance.is_none() || self.cadence.is_known() || waited >= PATIENCE;
-        if self.is_decided || is_clear {
+        if self.is_decided() || is_clear {
             self.end();
         }
     }
@@ -90,7 +91,7 @@ impl<T> DeclaredRate<T> {
         if self.waiting.is_empty() {
             return;
         }
-        self.is_decided = true;
+        self.agrees = Some(self.still_agrees());
         let agrees = self.agrees() && !self.has_just_changed();
         let waiting = self.waiting.drain(..);
         self.decided
@@ -104,15 +105,29 @@ impl<T> DeclaredRate<T> {
 
     /// Whether anything was decided about the declared rate.
     pub fn is_decided(&self) -> bool {
-        self.is_decided
+        self.agrees.is_some()
     }
 
-    /// Whether no time contradicts the declared rate: the cadence is within 20 % of it.
+    /// Whether no time contradicts the declared rate, as far as it is decided.
     pub fn agrees(&self) -> bool {
-        self.distance.is_some_and(|declared| {
-            let cadence = self.cadence.median();
+        self.agrees == Some(true)
+    }
+
+    /// Whether the cadence is within 20 % of the declared rate: the median of the recent distances. The mean has
+    /// to say the same before that changes, so that jitter does not change it back and forth.
+    fn still_agrees(&self) -> bool {
+        let Some(declared) = self.distance else {
+            return false;
+        };
+        let is_near = |cadence: Option<u64>| {
             cadence.is_none_or(|cadence| declared.abs_diff(cadence) <= cadence / TOLERANCE)
-        })
+        };
+        let (median, mean) = (is_near(self.cadence.median()), is_near(self.cadence.mean()));
+        match self.agrees {
+            None => median,
+            Some(true) => median || mean,
+            Some(false) => median && mean,
+        }
     }
 
     /// Whether the last two frames were too late or too early by half, which the median of eight does
@@ -203,6 +218,25 @@ mod tests {
         assert_eq!(run(Some(40_000), &[5]).0, [true]);
         assert_eq!(run(Some(40_000), &[5, 40_005]).0, [true; 2]);
         assert_eq!(run(Some(40_000), &[5, 80_005]).0, [false; 2]);
+    }
+
+    #[test]
+    fn jitter_does_not_change_the_label_back_and_forth() {
+        let jitter = |nth: u64| nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 30_000;
+        let times: Vec<_> = every(40_000, 300)
+            .iter()
+            .zip(0..)
+            .map(|(time, nth)| time + jitter(nth))
+            .collect();
+        let (agrees, _) = run(Some(40_000), &times);
+        let changes = agrees.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!(changes, 0);
+        // Pauses that make the mean of another cadence that of the declared rate.
+        let mut times = Vec::new();
+        for nth in 0..100 {
+            times.push(5_000_000 + 40_000 * nth + 80_000 * (nth / 8));
+        }
+        assert_eq!(run(Some(50_000), &times).0, [false; 100]);
     }
 
     #[test]
