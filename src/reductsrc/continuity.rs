@@ -18,7 +18,7 @@ use std::fmt;
 use gst::ClockTime;
 
 use super::OnLoss;
-use super::timeline::{SegmentStart, Slot, Spacing};
+use super::timeline::{Hole, SegmentStart, Slot, Spacing};
 use crate::capture_time;
 use crate::h264::{FrameNumber, FrameNumbering, Succession};
 
@@ -60,15 +60,6 @@ pub enum Output<T> {
     Dropped(T),
     /// Frames are missing.
     Loss(Loss),
-    /// Running time leaves out a hole, and what follows it is kept.
-    Pause(Hole),
-}
-
-/// From the capture time of the frame before a hole to that of the one after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hole {
-    pub from: ClockTime,
-    pub to: ClockTime,
 }
 
 impl fmt::Display for Hole {
@@ -323,7 +314,7 @@ impl<T> Continuity<T> {
                 let base = self.close();
                 self.begin_segment(slot, base);
                 slot.resumes = true;
-                self.outputs.push_back(Output::Pause(hole));
+                slot.hole = Some(hole);
             }
             Break::Loss { cause, is_gap } => {
                 let consequence = self.consequence(facts, cause, is_gap);
@@ -349,7 +340,7 @@ impl<T> Continuity<T> {
                     }));
                 }
                 if is_gap && consequence == Consequence::Corrupted {
-                    self.outputs.push_back(Output::Pause(hole));
+                    slot.hole = Some(hole);
                 }
             }
         }
@@ -507,6 +498,9 @@ mod tests {
                     slot,
                     is_corrupted,
                 } => {
+                    if slot.hole.is_some() {
+                        out.push('~');
+                    }
                     if slot.discont {
                         out.push('|');
                     } else if slot.segment.is_some() && !segments.is_empty() {
@@ -520,7 +514,6 @@ mod tests {
                 }
                 Output::Dropped(_) => out.push('-'),
                 Output::Loss(_) => out.push('!'),
-                Output::Pause(_) => out.push('~'),
             }
         }
         (out, segments, continuity.gaps())
@@ -536,6 +529,7 @@ mod tests {
             spacing,
             segment: None,
             resumes: false,
+            hole: None,
             discont: false,
             frame_rate: None,
         }

@@ -413,6 +413,7 @@ mod tests {
                 spacing: Spacing::Regular,
                 segment: mem::take(&mut after_hole).then_some(segment),
                 resumes: false,
+                hole: None,
                 discont: false,
                 frame_rate: None,
             };
@@ -531,6 +532,7 @@ mod tests {
                 before_pause: None,
                 spacing: Spacing::Regular,
                 resumes: false,
+                hole: None,
                 segment: None,
                 discont: false,
                 frame_rate: None,

@@ -81,13 +81,13 @@ use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
 
-use super::continuity::Hole;
 use super::downstream::{self, Taker};
 use super::episodes;
 use super::pass::Step;
 use super::settings::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, DEFAULT_POLL_INTERVAL_MS, Settings};
 use super::stats::Stats;
 use super::stream::{Seek, Stream};
+use super::timeline::Hole;
 use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::client::{Access, Flushed, Flushing, Limits};
 use crate::{connection, parameters, pause_event, uri};

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::bounds::{self, Asked};
-use super::continuity::{self, Continuity, Facts, Hole, Output};
+use super::continuity::{self, Continuity, Facts, Output};
 use super::damage::{self, Fault, FaultLog};
 use super::declared_rate::{self, Declarations, DeclaredRate};
 use super::entrance::{Arrival, Begin, Entrance, TooLate};
@@ -28,7 +28,7 @@ use super::reordering_watch::ReorderingWatch;
 use super::segments::{Segments, Show};
 use super::sift::Sift;
 use super::stats::Stats;
-use super::timeline::{self, Contradiction, NoFrameRate, Slot, Timeline};
+use super::timeline::{self, Contradiction, Hole, NoFrameRate, Slot, Timeline};
 use super::whole_records::WholeRecords;
 use super::{CAT, OnError, OnLoss};
 use crate::capture_time::{self, RECORD_TIME, UNIX_TIME};
@@ -963,7 +963,6 @@ impl Pass {
                 // What a condition leaves out is missing on purpose.
                 Output::Loss(loss) if self.common.is_filtered => gst::info!(CAT, "{loss}"),
                 Output::Loss(loss) => self.steps.push_back(Step::Warn(loss.to_string())),
-                Output::Pause(hole) => self.steps.push_back(Step::Pause(hole)),
             }
         }
     }
@@ -1163,6 +1162,7 @@ impl Pass {
             stamp.duration = stamp.duration.map(|duration| duration.min(room));
         }
         self.announce(caps(stamp.frame_rate));
+        self.steps.extend(stamp.hole.map(Step::Pause));
         if let Some(start) = stamp.segment {
             let segment = self.segments.next(start, stamp.pts);
             self.steps.push_back(Step::Segment(segment));

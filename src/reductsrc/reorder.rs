@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 
 use gst::ClockTime;
 
-use super::timeline::{SegmentStart, Slot};
+use super::timeline::{Hole, SegmentStart, Slot};
 use crate::h264::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
 
 /// The times of one access unit.
@@ -37,6 +37,8 @@ pub struct Stamp {
     pub duration: Option<ClockTime>,
     /// The segment that begins with this access unit.
     pub segment: Option<SegmentStart>,
+    /// The hole before it, if running time leaves that out and what follows is kept.
+    pub hole: Option<Hole>,
     /// There is a gap before this access unit.
     pub discont: bool,
     /// The frame rate from here on.
@@ -204,6 +206,7 @@ impl<T> Reorder<T> {
                     dts,
                     duration: shown.duration,
                     segment: slot.segment,
+                    hole: slot.hole,
                     discont: slot.discont,
                     frame_rate: slot.frame_rate,
                 };
@@ -345,6 +348,7 @@ mod tests {
                 base: ClockTime::ZERO,
             }),
             resumes: false,
+            hole: None,
             discont: false,
             frame_rate: None,
         }

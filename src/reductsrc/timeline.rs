@@ -72,6 +72,8 @@ pub struct Slot {
     pub segment: Option<SegmentStart>,
     /// The segment begins within a coded video sequence, after a pause.
     pub resumes: bool,
+    /// The hole before it, if running time leaves that out and what follows is kept.
+    pub hole: Option<Hole>,
     /// There is a gap before this slot.
     pub discont: bool,
     /// The declared frame rate from here on, unless record times contradict it.
@@ -92,6 +94,13 @@ pub enum Spacing {
     },
     /// After a gap by the rule of the gap tolerance.
     Gap,
+}
+
+/// From the capture time of the frame before a hole to that of the one after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    pub from: ClockTime,
+    pub to: ClockTime,
 }
 
 /// A segment, whose start and stream time are the time of its first slot.
@@ -388,6 +397,7 @@ impl Timeline {
                 spacing: std::mem::replace(&mut spacing, Spacing::Regular),
                 segment: None,
                 resumes: false,
+                hole: None,
                 discont: false,
                 frame_rate: frame_rate.map(|declared| declared.rate),
             });
