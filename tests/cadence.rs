@@ -138,10 +138,8 @@ fn groups_of_a_camera_that_slows_down_are_evenly_spaced() {
 
 #[test]
 fn a_rate_in_the_vui_that_no_camera_has_does_nothing() {
-    // Twice the ticks are a frame: 90000/1, 1/10, 1/1000000 and a rate that is twice the truth.
-    for (time_scale, units, warnings) in
-        [(180_000, 1, 0), (2, 10, 0), (2, 1_000_000, 0), (40, 1, 1)]
-    {
+    // Two ticks are a frame: 90000/1, 1/10, and twice the true rate.
+    for (time_scale, units, warnings) in [(180_000, 1, 0), (2, 10, 0), (40, 1, 1)] {
         for stream in streams() {
             let stream = stream.with_timing(time_scale, units);
             for layout in [Layout::AccessUnit, Layout::AccessUnits(3), Layout::Gop] {
