@@ -358,6 +358,7 @@ fn write<'a>(record: &mut Vec<u8>, sets: impl Iterator<Item = &'a Vec<u8>>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::h264::testing::pps;
 
     /// Ids 0 and 1 in Exp-Golomb code are `1` and `010`.
     const SPS: &[u8] = &[0x67, 66, 0, 30, 0b1010_0000];
@@ -423,5 +424,87 @@ mod tests {
         let none = ParameterSets::default();
         assert_eq!(ParameterSets::from_configuration(&[1, 66, 0]), none);
         assert_eq!(ParameterSets::from_configuration(&[]), none);
+    }
+
+    /// An SPS of High profile, 4:2:0, 8 bits, 64x64 pixels.
+    fn high_sps(id: u8, level: u8) -> Vec<u8> {
+        // ue(v) 0 is 1, 1 is 010, 2 is 011, 3 is 00100.
+        let id = ["1", "010", "011", "00100"][usize::from(id)];
+        let bits = [
+            id, "010", "1", "1", "0", "0", "1", "1", "1", "010", "0", "00100", "00100", "1", "1",
+            "0", "0", "1",
+        ];
+        let bits = bits.concat();
+        let bytes = bits.as_bytes().chunks(8).map(|bits| {
+            (0..8).fold(0, |byte, at| {
+                byte << 1 | u8::from(bits.get(at) == Some(&b'1'))
+            })
+        });
+        [0x67, 100, 0, level].into_iter().chain(bytes).collect()
+    }
+
+    #[test]
+    fn high_profiles_have_further_fields() {
+        let extension: &[u8] = &[0x6d, 0b1101_0000];
+        let all = sets(&[&high_sps(0, 30), extension, PPS_0]);
+        let record = all.to_configuration(0).unwrap();
+        let fields = [&[0xfd, 0xf8, 0xf8, 1, 0, 2][..], extension].concat();
+        assert!(record.ends_with(&fields), "{record:x?}");
+        assert_eq!(ParameterSets::from_configuration(&record), all);
+        // Without the extension, or without all of these fields.
+        for missing in [1, 5, 8] {
+            let cut = ParameterSets::from_configuration(&record[..record.len() - missing]);
+            assert_eq!(cut, sets(&[&high_sps(0, 30), PPS_0]));
+        }
+    }
+
+    #[test]
+    fn the_highest_level_is_that_of_the_record() {
+        let all = sets(&[&high_sps(0, 30), &high_sps(1, 41), PPS_0]);
+        assert_eq!(all.to_configuration(0).unwrap()[3], 41);
+        // Level 1b is between 1 and 1.1, and other profiles do not count.
+        let all = sets(&[&high_sps(0, 10), &high_sps(1, 9), SPS, PPS_0]);
+        assert_eq!(all.sps(0), Some(SPS));
+        assert_eq!(all.to_configuration(1).unwrap()[3], 9);
+    }
+
+    /// Another PPS of the same id: entropy_coding_mode_flag follows two ids.
+    fn other(pps: &[u8], flag: u8) -> Vec<u8> {
+        let mut other = pps.to_vec();
+        other[1] ^= flag;
+        other
+    }
+
+    #[test]
+    fn sets_are_compared_by_what_pictures_use() {
+        let (pps_0, pps_1) = (pps(0), pps(1));
+        let used = BTreeSet::from([0]);
+        let file = sets(&[&high_sps(0, 30), &pps_0]);
+        let difference = |nals: &[&[u8]], pps_id| file.difference(&used, &sets(nals), pps_id);
+        let (same, incompatible) = (SetsDifference::Compatible, SetsDifference::Incompatible);
+        let level = high_sps(0, 40);
+        assert_eq!(difference(&[&level, &pps_0], 0), same);
+        let reference = [&[0x28], &pps_0[1..], &[0, 0]].concat();
+        assert_eq!(difference(&[&level, &reference], 0), same);
+        // Another SPS that no picture refers to, and another PPS.
+        let more: [&[u8]; 4] = [&level, &pps_0, &high_sps(1, 30), &pps_1];
+        assert_eq!(difference(&more, 1), same);
+        let changed = other(&pps_0, 0x20);
+        assert_eq!(difference(&[&level, &changed], 0), incompatible);
+        assert_eq!(difference(&[SPS, &pps_0], 0), incompatible);
+    }
+
+    #[test]
+    fn a_file_takes_over_what_it_lacks() {
+        let (pps_0, pps_1) = (pps(0), pps(1));
+        let used = BTreeSet::from([0]);
+        let mut file = sets(&[&high_sps(0, 30), &pps_0, &pps_1]);
+        let (changed, unused) = (other(&pps_0, 0x20), other(&pps_1, 0x08));
+        let newer = sets(&[&high_sps(0, 40), &high_sps(2, 10), &changed, &unused]);
+        file.absorb(&used, &newer);
+        let expected = sets(&[&high_sps(0, 40), &high_sps(2, 10), &pps_0, &unused]);
+        assert_eq!(file, expected);
+        file.absorb(&used, &sets(&[&high_sps(0, 20)]));
+        assert_eq!(file, expected);
     }
 }
