@@ -163,10 +163,10 @@ mod tests {
     }
 
     /// Slices of type 1: an I slice and a P slice with the first macroblock, and with macroblock 1.
-    const I: &[u8] = &[0, 0, 1, 0x41, 0b1_011_0000];
-    const P: &[u8] = &[0, 0, 1, 0x41, 0b1_1_000000];
-    const FURTHER_I: &[u8] = &[0, 0, 1, 0x41, 0b010_011_00, 0x80];
-    const FURTHER_P: &[u8] = &[0, 0, 1, 0x41, 0b010_1_0000, 0x80];
+    const I: &[u8] = &[0, 0, 1, 0x41, 0b1011_0000];
+    const P: &[u8] = &[0, 0, 1, 0x41, 0b1100_0000];
+    const FURTHER_I: &[u8] = &[0, 0, 1, 0x41, 0b0100_1100, 0x80];
+    const FURTHER_P: &[u8] = &[0, 0, 1, 0x41, 0b0101_0000, 0x80];
 
     #[test]
     fn intra_pictures() {

@@ -24,7 +24,8 @@
  * video sequence in output order (by its picture order count, ITU-T H.264, 8.2.1) is shown in the
  * sequence's k-th slot. DTS always grows and is never after PTS.
  *
- * An entry whose first record is `video/mp4` holds episodes, as `reductepisodesplit` writes them. Each
+ * Records of other types are left out, counted and warned of (`on-error`). An entry whose first record
+ * of use is `video/mp4` holds episodes, as `reductepisodesplit` writes them. Each
  * is pushed as one list of buffers that are the file, with the caps `video/quicktime, variant=iso`.
  * The first buffer has DISCONT, the time of the record as capture time and, as the others, its place
  * in the file as offset. A demuxer directly behind the source plays several episodes one after another
@@ -32,7 +33,10 @@
  * file's edit list shows); other elements may be behind the demuxer, not before it. Such an entry
  * cannot be sought in.
  *
- * A range begins with its first keyframe, or as `start-mode` says, and ends as `stop-mode` says.
+ * A range has the frames with start ≤ capture time < stop, in whole µs. It begins with its first
+ * keyframe, or as `start-mode` says, and ends as `stop-mode` says; `keyframe-mode` says which pictures are
+ * keyframes. The label `keyframe` of a record is a hint: its content decides. A range without a frame,
+ * or outside of the entry, is a warning that has the times of both.
  * Several `ranges` are one stream whose running time has no holes. The element handles `reduct://`
  * and `reducts://` URIs, `reduct://host:8383/bucket/entry?start=…`, whose parameters are properties,
  * and seeks in stream time, with `TRICKMODE_KEY_UNITS` also at rates below 0.

@@ -30,11 +30,12 @@ impl LabelTrust {
             Some(label) => self.is_refuted |= label != is_keyframe,
             None => self.last = None,
         }
-        if is_keyframe && label.is_some() {
-            if let Some(last) = self.last.replace(time) {
-                let distance = time.saturating_sub(last);
-                self.shortest = Some(self.shortest.map_or(distance, |old| old.min(distance)));
-            }
+        if is_keyframe
+            && label.is_some()
+            && let Some(last) = self.last.replace(time)
+        {
+            let distance = time.saturating_sub(last);
+            self.shortest = Some(self.shortest.map_or(distance, |old| old.min(distance)));
         }
     }
 
