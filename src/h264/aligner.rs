@@ -182,7 +182,10 @@ impl<R: Clone> Aligner<R> {
                 open.extend(&data[..begin.unwrap_or(data.len())], &record);
             }
             State::Unknown | State::Ended { .. } if is_zeros => {
-                self.state = State::Open(Open::new(record, vec![data]));
+                self.state = State::Open(Open {
+                    has_nal_unit: false,
+                    ..Open::new(record, vec![data])
+                });
                 return;
             }
             State::Ended { .. } if is_plausible => {
@@ -223,6 +226,7 @@ impl<R: Clone> Aligner<R> {
             if zeros > 0 {
                 self.state = State::Open(Open {
                     is_left_out: true,
+                    has_nal_unit: false,
                     ..Open::new(record, vec![data.slice(data.len() - zeros..)])
                 });
             }
@@ -252,7 +256,10 @@ impl<R: Clone> Aligner<R> {
                 open.complete_last_nal_unit();
                 if let Some(owner) = owner {
                     self.close(false, None, aligned);
-                    self.state = State::Open(Open::new(owner, Vec::new()));
+                    self.state = State::Open(Open {
+                        has_nal_unit: false,
+                        ..Open::new(owner, Vec::new())
+                    });
                 }
                 if let State::Open(open) = &mut self.state {
                     open.pieces.push(Bytes::from_static(borrowed));
@@ -291,10 +298,10 @@ impl<R: Clone> Aligner<R> {
 }
 
 impl<R: Clone> Open<R> {
+    /// A record whose pieces begin with start codes.
     fn new(record: R, pieces: Vec<Bytes>) -> Self {
-        let last = pieces.last();
         Self {
-            has_nal_unit: last.is_some_and(|piece| memmem::find(piece, START_CODE).is_some()),
+            has_nal_unit: true,
             header: None,
             is_left_out: false,
             record,
