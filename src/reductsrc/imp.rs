@@ -43,17 +43,20 @@
  *
  * With `follow` it is a live source that goes on with what is written to the entry meanwhile, until
  * the stop or an EOS event. It waits for an entry that is not there yet. Running time begins at that of
- * the clock, also after a gap; the latency is as long as what comes late needs it.
+ * the clock, also after a gap; the latency is as long as late buffers need it, two seconds at most.
  *
  * What cannot be read in a record is left out, counted and warned of, or ends the stream
  * (`on-error`). The next buffer has the flag DISCONT if a reference picture is lost; a buffer that
  * lacks slices has the flag CORRUPTED. A range that begins without parameter sets gets the last ones
  * before it (`parameter-set-lookback`).
  *
- * Where more than one frame is missing, the next buffer has the flag DISCONT and begins a segment
- * whose running time goes on without the hole. This needs a frame rate: from the label `fps` of a
- * record, the attachment `$video` of the entry (`{"fps": 10}`), the property `fps` or the VUI of
- * the stream, the first of these that there is.
+ * Durations come from the times of records. A declared frame rate (the label `fps` of a record, the
+ * attachment `$video` of the entry, `{"fps": 10}`, the property `fps`, or the VUI of the stream) is a
+ * hint; one that record times contradict is not used, after a warning. Where frames are missing, by
+ * `frame_num` (ITU-T H.264, 7.4.3) or in front of an IDR picture by the cadence, the next buffer has
+ * the flag DISCONT and begins a segment whose running time continues without the hole; what refers to
+ * missing pictures is dropped until the next keyframe (`on-loss`). A lost picture without a pause makes
+ * the buffers up to the next keyframe CORRUPTED. A camera that was slow or paused is no gap.
  *
  * A range is read in windows over several `connections`, as far ahead as `prefetch-bytes` allows.
  * Each window has a query of its own. A `when` whose operators look at what came before (`$limit`,
