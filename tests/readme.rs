@@ -149,7 +149,8 @@ fn every_line_runs() {
         symlink(&plugin, plugins.path().join("libgstreduct.so")).expect("a link");
         let mut command = Command::new("timeout");
         command
-            .args(["60", "sh", "-c", &format!("exec {line}")])
+            // In the foreground: an interrupt comes to the line once, which ends at the second one.
+            .args(["--foreground", "60", "sh", "-c", &format!("exec {line}")])
             .current_dir(folder.path())
             .env("GST_PLUGIN_PATH", plugins.path())
             .env("GST_REGISTRY", plugins.path().join("registry"))

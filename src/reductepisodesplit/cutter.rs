@@ -65,6 +65,8 @@ pub struct Cutter {
     shown: Shown,
     /// A segment until its first access unit, which may be before what is shown.
     next_segment: Option<gst::Event>,
+    /// The segment follows a pause within an episode.
+    resumes: bool,
     /// By how much running time is later than upstream, for what is not shown.
     delay: gst::ClockTime,
     /// Counts segments, and refreshes that are pushed again.
@@ -183,6 +185,7 @@ impl Cutter {
             segment: gst::FormattedSegment::new(),
             shown: Shown::default(),
             next_segment: None,
+            resumes: false,
             delay: gst::ClockTime::ZERO,
             segment_number: 0,
             held_segment: None,
@@ -223,7 +226,10 @@ impl Cutter {
                 self.intake.set_caps(caps.caps());
                 self.formats.set_caps(caps.caps_owned());
             }
-            _ if is_pause => self.policy.note_pause(),
+            _ if is_pause => {
+                self.policy.note_pause();
+                self.resumes = true;
+            }
             gst::EventView::Segment(_) => self.next_segment = Some(event.clone()),
             gst::EventView::Gap(_) if !self.began => {}
             gst::EventView::Gap(_) => {
@@ -263,7 +269,12 @@ impl Cutter {
             return;
         };
         let start = segment.start().unwrap_or_default();
-        let begin = first.and_then(|first| first.pts().opt_min(first.dts()).or(first.pts()));
+        // Within a file, times must not move by the distance from DTS to PTS.
+        let resumes = std::mem::take(&mut self.resumes) && self.began;
+        let begin = first.and_then(|first| match resumes {
+            true => first.pts(),
+            false => first.pts().opt_min(first.dts()).or(first.pts()),
+        });
         let begin = begin.map_or(start, |begin| begin.min(start));
         self.shown = Shown {
             start,

@@ -114,7 +114,10 @@ impl Cadence {
         let estimate = self.estimate();
         let agree = |frame| self.recent.iter().all(|it| is_near(*it, frame));
         let pauses = self.history.iter().filter(|is_pause| **is_pause).count();
-        let is_steady = self.recent.len() > 1 && pauses < 2 && estimate.is_some_and(agree);
+        // The declared frame duration counts like a distance.
+        let declared = self.declared.filter(|declared| agree(*declared));
+        let distances = self.recent.len() + usize::from(declared.is_some());
+        let is_steady = distances > 1 && pauses < 2 && estimate.is_some_and(agree);
         Rhythm {
             frame: self.frame().or(estimate.filter(|_| is_steady)),
             is_steady,

@@ -368,7 +368,10 @@ impl Pass {
             match self.read(flushing) {
                 Ok(()) => {}
                 Err(ReadError::Flushed) => return Err(Flushed),
-                Err(ReadError::Failed(message)) => self.finish(Some(message)),
+                Err(ReadError::Failed(message)) => {
+                    self.split_rest();
+                    self.finish(Some(message));
+                }
             }
         }
     }
@@ -387,21 +390,15 @@ impl Pass {
         match &mut self.source {
             Source::Unread => self.begin_reading(self.scope.from)?,
             Source::PassingOver { .. } => self.find_known_type(flushing)?,
-            Source::Reading(reader) => match reader.next(flushing) {
-                Err(error) => {
-                    if matches!(error, ReadError::Failed(_)) {
-                        self.split_rest();
-                    }
-                    return Err(error);
-                }
-                Ok(None) => self.end_range()?,
-                Ok(Some(Event::Opened(opened))) => {
+            Source::Reading(reader) => match reader.next(flushing)? {
+                Some(Event::Opened(opened)) => {
                     self.set_attached_rate(opened.frame_rate.as_deref());
                     self.steps.extend(self.common.hear_of(opened.times));
                 }
-                Ok(Some(Event::Record(record))) => self.add(record).map_err(ReadError::Failed)?,
-                Ok(Some(Event::Retrying(text))) => self.steps.push_back(Step::Retry(text)),
-                Ok(Some(Event::Times(_))) => {}
+                Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
+                Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
+                Some(Event::Times(_)) => {}
+                None => self.end_range()?,
             },
             Source::LookingBack(_) => self.look_back(flushing)?,
             Source::Ended => {
@@ -981,9 +978,8 @@ impl Pass {
     }
 
     /// Tells of access units that nobody gets because no keyframe precedes them.
-    fn tell_of_skipped(&mut self) {
+    fn tell_of_skipped(&mut self, is_open: bool) {
         let skipped = self.entrance.skipped();
-        let is_open = self.entrance.is_open();
         // Where a range begins is somebody's choice.
         let is_of_interest = !self.scope.is_sought && (!is_open || self.scope.from.is_none());
         if skipped == 0 || !is_of_interest || mem::replace(&mut self.has_told, true) {
@@ -1029,6 +1025,11 @@ impl Pass {
                 self.drain();
                 return self.end_here();
             }
+            // No keyframe was before the stop.
+            (End::Exact, Some(stop)) if slot.capture >= stop && self.entrance.is_waiting() => {
+                self.drain();
+                return self.end_here();
+            }
             (End::Exact, Some(stop)) if slot.capture >= stop && self.exit.is_none() => return,
             (End::Keyframe, Some(stop)) if is_keyframe && slot.record >= stop => {
                 self.drain();
@@ -1069,7 +1070,9 @@ impl Pass {
         let taken = self.entrance.take(arrival, &mut entered);
         if let Some(first) = self.entrance.take_first_shown() {
             if self.scope.end == End::Exact && stop.is_some_and(|stop| capture >= stop) {
-                return self.end_here(); // There is no frame in the range.
+                // There is no keyframe in the range.
+                self.tell_of_skipped(false);
+                return self.end_here();
             }
             self.segments.show_from(first);
             self.shown_from = Some(first);
@@ -1077,7 +1080,7 @@ impl Pass {
         match taken {
             Ok(()) if entered.is_empty() => {}
             Ok(()) => {
-                self.tell_of_skipped();
+                self.tell_of_skipped(self.entrance.is_open());
                 self.enter(entered);
             }
             Err(TooLate) => {
@@ -1096,7 +1099,7 @@ impl Pass {
             return self.end_here();
         }
         self.entrance.finish(&mut entered);
-        self.tell_of_skipped();
+        self.tell_of_skipped(self.entrance.is_open());
         self.enter(entered);
         self.reorder.end_sequence();
     }

@@ -178,6 +178,12 @@ impl Record {
         self.declared.map(|declared| frames(1, declared.rate))
     }
 
+    /// The distance of its last frame to `next`, where its frames are `frame` apart.
+    fn last_distance(&self, next: ClockTime, frame: ClockTime) -> ClockTime {
+        let before = frame.saturating_mul(self.units.saturating_sub(1) as u64);
+        next.saturating_sub(self.time).saturating_sub(before)
+    }
+
     /// The distance of its frames, if they last until `next`.
     fn distance(&self, next: ClockTime) -> ClockTime {
         next.saturating_sub(self.time) / self.units.max(1) as u64
@@ -335,7 +341,8 @@ impl Timeline {
         let is_doubtful = first.units > 1
             && self.expected(first).is_some_and(|frame| {
                 let distance = first.distance(next.time);
-                distance > frame && !is_near(distance, frame)
+                let is_slow = distance > frame && !is_near(distance, frame);
+                is_slow || is_pause(first.last_distance(next.time, frame), frame)
             });
         has_cadence && (!is_doubtful || self.waiting.len() > 2)
     }
@@ -471,7 +478,7 @@ impl Timeline {
             });
         }
         Some(Division {
-            with_pause: Some(room.saturating_sub(frame.saturating_mul(units - 1))),
+            with_pause: Some(record.last_distance(next.time, frame)),
             ..known(frame)
         })
     }
@@ -479,6 +486,9 @@ impl Timeline {
     /// Whether the access units of a record share all the time until the next one: `distance` each,
     /// where `frame` is expected.
     fn shares_all(&self, record: &Record, distance: ClockTime, frame: ClockTime) -> bool {
+        if self.is_before_hole(record, frame) {
+            return false;
+        }
         if distance <= frame || is_near(distance, frame) {
             return true;
         }
@@ -491,12 +501,21 @@ impl Timeline {
             return true; // The camera has slowed down.
         }
         let last = self.cursor.map(|cursor| cursor.division.duration);
-        if last.is_some_and(|last| is_near(last, distance)) {
-            return true;
-        }
-        let returns = next.is_some_and(|next| is_near(next, frame));
-        let is_hole = record.rhythm.is_steady && returns && distance > frame + frame / 2;
-        !is_hole && distance <= frame.saturating_mul(3)
+        last.is_some_and(|last| is_near(last, distance)) || distance <= frame.saturating_mul(3)
+    }
+
+    /// Whether frames are missing between a group and the next record: the cadence was steady, and
+    /// returns to the frame. A group that was late would make the next one shorter.
+    fn is_before_hole(&self, record: &Record, frame: ClockTime) -> bool {
+        let (Some(next), Some(after)) = (self.waiting.front(), self.waiting.get(1)) else {
+            return false;
+        };
+        let is_declared = record.rhythm.frame.is_none() && record.declared_frame() == Some(frame);
+        let room = after.time.saturating_sub(next.time);
+        let returns = room.absdiff(frame.saturating_mul(next.units as u64)) <= frame;
+        (record.rhythm.is_steady || is_declared)
+            && returns
+            && is_pause(record.last_distance(next.time, frame), frame)
     }
 
     /// Divides a record by its declared frame rate.
