@@ -12,6 +12,7 @@
 
 use std::sync::LazyLock;
 
+use crate::client::utc;
 use crate::connection::invalid;
 
 const UNIX: &str = "timestamp/x-unix";
@@ -77,13 +78,7 @@ pub fn parse(property: &str, text: &str) -> Result<u64, String> {
 
 /// Returns a capture time as RFC 3339 in UTC with µs, such as `2025-06-13T08:50:53.273752Z`.
 pub fn format(time: gst::ClockTime) -> String {
-    let date = i64::try_from(time.useconds())
-        .ok()
-        .and_then(chrono::DateTime::from_timestamp_micros);
-    date.map_or_else(
-        || format!("{} µs", time.useconds()),
-        |date| date.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
-    )
+    utc(time.useconds())
 }
 
 #[cfg(test)]

@@ -617,7 +617,7 @@ mod tests {
             after_loss: true,
             ..Default::default()
         };
-        continuity.push(0, &facts, slot(0 * MS, Spacing::Regular));
+        continuity.push(0, &facts, slot(ClockTime::ZERO, Spacing::Regular));
         continuity.push(1, &facts, slot(100 * MS, Spacing::Regular));
         let outputs: Vec<_> = std::iter::from_fn(|| continuity.pop()).collect();
         assert!(outputs.iter().all(|output| matches!(
@@ -637,7 +637,7 @@ mod tests {
             is_keyframe: true,
             ..Default::default()
         };
-        continuity.push(0, &key, slot(0 * MS, Spacing::Regular));
+        continuity.push(0, &key, slot(ClockTime::ZERO, Spacing::Regular));
         continuity.push(1, &Facts::default(), slot(500 * MS, Spacing::Gap));
         continuity.push(2, &key, slot(600 * MS, Spacing::Regular));
         let outputs: Vec<_> = std::iter::from_fn(|| continuity.pop()).collect();
@@ -677,7 +677,7 @@ mod tests {
                 ..Default::default()
             };
             let length = length * MS;
-            continuity.push('a', &facts(0, true), before_pause(0 * MS, length));
+            continuity.push('a', &facts(0, true), before_pause(ClockTime::ZERO, length));
             assert_eq!(continuity.pop(), None);
             let spacing = Spacing::Pause {
                 length,

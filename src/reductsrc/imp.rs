@@ -90,7 +90,7 @@ use gst_base::subclass::prelude::*;
 
 use super::downstream::{self, Taker};
 use super::episodes;
-use super::pass::Step;
+use super::scope::Step;
 use super::settings::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, DEFAULT_POLL_INTERVAL_MS, Settings};
 use super::stats::Stats;
 use super::stream::{Seek, Stream};

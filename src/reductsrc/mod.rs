@@ -14,6 +14,7 @@ use gst::glib;
 use gst::prelude::*;
 
 mod bounds;
+mod buffers;
 mod cadence;
 mod continuity;
 mod damage;
@@ -34,6 +35,7 @@ mod pass;
 mod program;
 mod reorder;
 mod reordering_watch;
+mod scope;
 mod segments;
 mod settings;
 mod sift;
@@ -44,8 +46,8 @@ mod whole_records;
 
 /// What gives access units their times. Public for the benchmarks only.
 pub mod stamping {
+    pub use super::buffers::buffer;
     pub use super::declared_rate::{DeclaredRate, RateSource};
-    pub use super::pass::buffer;
     pub use super::reorder::Reorder;
     pub use super::timeline::{Config, Timeline};
 }

@@ -6,162 +6,42 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! One reading, from a keyframe to an end: from records to what the source pushes.
+//! One reading, from a keyframe to an end: from records to access units with slots.
+
+mod output;
 
 use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::bounds::{self, Asked};
-use super::continuity::{self, Continuity, Facts, Output};
+use super::buffers::clock_time;
+use super::continuity::{self, Continuity};
 use super::damage::{self, Fault, FaultLog};
 use super::declared_rate::{self, Declarations, DeclaredRate};
-use super::entrance::{Arrival, Begin, Entrance, TooLate};
+use super::entrance::Entrance;
 use super::episodes::{self, Episode};
 use super::exit::Exit;
 use super::kind::Kind;
 use super::lookback::Lookback;
 use super::reorder::{Reorder, Stamp};
 use super::reordering_watch::ReorderingWatch;
-use super::segments::{Segments, Show};
+use super::scope::{Common, End, Scope, Step};
+use super::segments::Segments;
 use super::sift::Sift;
-use super::stats::Stats;
-use super::timeline::{self, Contradiction, Hole, NoFrameRate, Slot, Timeline};
+use super::timeline::{self, Contradiction, NoFrameRate, Timeline};
 use super::whole_records::WholeRecords;
-use super::{CAT, OnError, OnLoss};
-use crate::capture_time::{self, RECORD_TIME, UNIX_TIME};
-use crate::client::{
-    Access, EntryTimes, Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View,
-};
+use super::{CAT, OnError};
+use crate::capture_time;
+use crate::client::{Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View};
 use crate::h264::{
-    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, EntryPoints, Integrity, Next,
-    ParameterSets, Pictures, Pushed, ReorderDepth, pictures,
+    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, Next, ParameterSets, Pictures,
+    Pushed, ReorderDepth, pictures,
 };
 
 /// How far beyond an exact stop pictures are looked for that are shown before it, in µs.
 const MOST_BEYOND: u64 = 10_000_000;
-
-/// What all readings of a run share.
-#[derive(Debug)]
-pub struct Common {
-    pub access: Arc<Access>,
-    /// What the first record holds, and what all have to hold.
-    pub kind: OnceLock<Kind>,
-    pub on_error: OnError,
-    /// The pictures that are keyframes.
-    pub entry_points: EntryPoints,
-    /// The ranges of the run, as they are given.
-    pub asked: Vec<Asked>,
-    /// Ranges that do not fit the entry were told of, or one without a frame.
-    pub has_told_of_bounds: AtomicBool,
-    pub has_told_of_nothing: AtomicBool,
-    /// How far to look back for parameter sets, in µs.
-    pub lookback: u64,
-    /// The property `fps`.
-    pub set_rate: Option<gst::Fraction>,
-    pub gap_detection: bool,
-    pub gap_tolerance: Option<gst::ClockTime>,
-    pub pause_limit: gst::ClockTime,
-    pub on_loss: OnLoss,
-    /// A condition leaves out records.
-    pub is_filtered: bool,
-    /// Bytes of access units that may be held.
-    pub most_held: usize,
-    /// What is known of the stream's reordering.
-    pub depth: Mutex<ReorderDepth>,
-    pub stats: Arc<Stats>,
-}
-
-impl Common {
-    /// Takes the times of the entry's records. Gives a warning if ranges do not fit them, once.
-    pub fn hear_of(&self, times: EntryTimes) -> Option<Step> {
-        self.stats.extent.hear_of(times);
-        if self.has_told_of_bounds.swap(true, Ordering::Relaxed) {
-            return None;
-        }
-        let entry = times.oldest..=times.newest;
-        bounds::misfits(&self.asked, &entry, self.access.follows()).map(Step::Warn)
-    }
-
-    /// Gives a warning about a range without a frame, once.
-    fn tell_of_nothing(&self, asked: usize) -> Option<Step> {
-        let extent = &self.stats.extent;
-        let (oldest, newest) = extent.oldest().zip(extent.newest())?;
-        let entry = oldest.useconds()..=newest.useconds();
-        let asked = self.asked.get(asked)?;
-        let text = asked.empty(&entry, self.access.follows())?;
-        let is_told = self.has_told_of_nothing.swap(true, Ordering::Relaxed);
-        (!is_told).then_some(Step::Warn(text))
-    }
-}
-
-/// What a reading is to show.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    /// Where to read from, in µs since the Unix epoch.
-    pub from: Option<u64>,
-    /// Nothing that may be shown is before that.
-    pub is_earliest: bool,
-    pub begin: Begin,
-    /// The capture time to begin with.
-    pub at: gst::ClockTime,
-    /// Time of the first record that does not belong to it, in µs since the Unix epoch.
-    pub stop: Option<u64>,
-    pub end: End,
-    /// Capture time that is 0 in the timeline; that of the first record if `None`.
-    pub origin: Option<gst::ClockTime>,
-    pub show: Show,
-    /// It begins where a seek asks for.
-    pub is_sought: bool,
-    /// Something else was shown before.
-    pub discont: bool,
-    /// Keyframes only.
-    pub keyframes_only: bool,
-    /// A label alone says that it begins with a keyframe.
-    pub is_hint: bool,
-    /// Those in force.
-    pub caps: Option<gst::Caps>,
-    /// The range of the run that it is, if it is a whole one.
-    pub asked: Option<usize>,
-}
-
-/// How a reading ends that has a stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// With the last frame that was captured before it.
-    Exact,
-    /// With the last frame of the group of pictures that was begun before it.
-    Keyframe,
-    /// With the last picture that is shown before it.
-    Shown,
-    /// With the last frame of the records before it.
-    Records,
-}
-
-/// What the source has to do next.
-#[derive(Debug)]
-pub enum Step {
-    /// The first caps, or other ones.
-    Caps(gst::Caps),
-    /// A segment begins with the next buffer.
-    Segment(gst::Segment),
-    /// Running time leaves out a hole, and what follows it is kept.
-    Pause(Hole),
-    /// Something is wrong, and reading goes on.
-    Warn(String),
-    /// Reading failed, and is tried again.
-    Retry(String),
-    /// One access unit.
-    Push(gst::Buffer),
-    /// All of an episode.
-    Episode(Box<Episode>),
-    /// All records are read.
-    End,
-    /// Nothing more can be read. What came before is pushed by now.
-    Fail(gst::ErrorMessage),
-}
 
 /// Reads records and makes them steps.
 #[derive(Debug)]
@@ -895,291 +775,6 @@ impl Pass {
             None => Step::End,
         }
     }
-
-    /// Goes on with what was read, an access unit at a time: a record may have very many. Gives
-    /// `false` if there is nothing to go on with.
-    fn make_steps(&mut self) -> bool {
-        self.count();
-        if !self.units.is_empty()
-            && let Some(slot) = self.timeline.pop()
-            && let Some(unit) = self.units.pop_front()
-        {
-            let begin = self.begins.pop_front();
-            let facts = facts(&unit, self.common.entry_points);
-            self.learn(&unit, begin.unwrap_or_default());
-            self.continuity.push(unit, &facts, slot);
-            self.order_all();
-        } else if matches!(self.source, Source::Ended) && !self.drained {
-            self.drained = true;
-            self.continuity.finish();
-            self.order_all();
-            self.drain();
-        } else {
-            return false;
-        }
-        while let Some((unit, stamp)) = self.reorder.pop() {
-            match &mut self.exit {
-                None => self.push(unit, stamp),
-                Some(exit) => {
-                    let capture = stamp.capture;
-                    for (unit, stamp) in exit.take((unit, stamp), capture) {
-                        self.push(unit, stamp);
-                    }
-                }
-            }
-        }
-        if self.exit.as_ref().is_some_and(Exit::is_complete) {
-            self.end_here();
-        }
-        true
-    }
-
-    /// Takes what the continuity puts out.
-    fn order_all(&mut self) {
-        while let Some(output) = self.continuity.pop() {
-            match output {
-                Output::Unit {
-                    item: mut unit,
-                    slot,
-                    is_corrupted,
-                } => {
-                    if is_corrupted {
-                        unit.integrity = Integrity::Corrupted;
-                    }
-                    if self.common.entry_points.include(&unit) {
-                        unit.complete_with(&mem::take(&mut self.dropped_sets));
-                    }
-                    self.order(unit, slot);
-                }
-                Output::Dropped(unit) => {
-                    self.common.stats.dropped.fetch_add(1, Ordering::Relaxed);
-                    let mut sets = unit.parameter_sets();
-                    sets.fill_from(mem::take(&mut self.dropped_sets));
-                    self.dropped_sets = sets;
-                }
-                // What a condition leaves out is missing on purpose.
-                Output::Loss(loss) if self.common.is_filtered => gst::info!(CAT, "{loss}"),
-                Output::Loss(loss) => self.steps.push_back(Step::Warn(loss.to_string())),
-            }
-        }
-    }
-
-    /// Counts what is new of gaps and of access units that are left out.
-    fn count(&mut self) {
-        let gaps = self.continuity.gaps();
-        let new = gaps - mem::replace(&mut self.gaps, gaps);
-        self.common.stats.gaps.fetch_add(new, Ordering::Relaxed);
-        if self.scope.is_sought {
-            return; // What a seek leaves out is not lost.
-        }
-        let skipped = self.entrance.skipped();
-        let new = skipped - mem::replace(&mut self.skipped, skipped);
-        self.common.stats.dropped.fetch_add(new, Ordering::Relaxed);
-    }
-
-    /// Tells of access units that nobody gets because no keyframe precedes them.
-    fn tell_of_skipped(&mut self, is_open: bool) {
-        let skipped = self.entrance.skipped();
-        // Where a range begins is somebody's choice.
-        let is_of_interest = !self.scope.is_sought && (!is_open || self.scope.from.is_none());
-        if skipped == 0 || !is_of_interest || mem::replace(&mut self.has_told, true) {
-            return;
-        }
-        let text = match is_open {
-            true => format!(
-                "{skipped} access units at the beginning are left out: they cannot be decoded, as \
-                 no keyframe precedes them"
-            ),
-            false if self.has_intra => format!(
-                "None of {skipped} access units in the range is an IDR picture or has a recovery \
-                 point, but some have I slices only. With keyframe-mode=intra the range would begin \
-                 with the first of these"
-            ),
-            false => format!(
-                "None of {skipped} access units in the range is a keyframe, and nothing else can \
-                 be decoded without one. With start-mode=keyframe-before the one before the range \
-                 is read, too"
-            ),
-        };
-        self.steps.push_back(Step::Warn(text));
-    }
-
-    /// Nothing that follows belongs to the reading.
-    fn end_here(&mut self) {
-        self.source = Source::Ended;
-        self.drained = true;
-        self.units.clear();
-        while self.continuity.pop().is_some() {}
-        self.exit = None;
-    }
-
-    /// Finds the place of an access unit in output order, or drops it if it has none, or no place
-    /// in the reading.
-    fn order(&mut self, mut unit: AccessUnit, slot: Slot) {
-        let is_keyframe = self.common.entry_points.include(&unit);
-        let stop = self.scope.stop.map(gst::ClockTime::from_useconds);
-        match (self.scope.end, stop) {
-            (End::Exact | End::Records, Some(stop))
-                if self.is_beyond && self.exit.is_none() && slot.record >= stop =>
-            {
-                self.drain();
-                return self.end_here();
-            }
-            // No keyframe was before the stop.
-            (End::Exact, Some(stop)) if slot.capture >= stop && self.entrance.is_waiting() => {
-                self.drain();
-                return self.end_here();
-            }
-            (End::Exact, Some(stop)) if slot.capture >= stop && self.exit.is_none() => return,
-            (End::Keyframe, Some(stop)) if is_keyframe && slot.record >= stop => {
-                self.drain();
-                return self.end_here();
-            }
-            _ => {}
-        }
-        if self.scope.keyframes_only && !is_keyframe {
-            return self.entrance.leave_out(&slot);
-        }
-        let Some(order) = unit.order else {
-            self.common.stats.dropped.fetch_add(1, Ordering::Relaxed);
-            return self.entrance.leave_out(&slot);
-        };
-        let (is_idr, recovery) = (unit.idr, unit.recovery_point);
-        let capture = slot.capture;
-        if !self.entrance.is_open() {
-            self.has_intra |= unit.intra && !is_keyframe;
-            let mut sets = unit.parameter_sets();
-            if is_keyframe {
-                unit.complete_with(&self.left_out);
-            }
-            sets.fill_from(mem::take(&mut self.left_out));
-            self.left_out = sets;
-        }
-        let bytes = unit.parts.iter().map(|part| part.len()).sum();
-        let arrival = Arrival {
-            item: unit,
-            slot,
-            is_keyframe,
-            is_clean: is_idr,
-            recovery: recovery.unwrap_or_default(),
-            count: order.count,
-            may_reorder: order.reordering.frames > 0 || !order.reordering.declared,
-            bytes,
-        };
-        let mut entered = Vec::new();
-        let taken = self.entrance.take(arrival, &mut entered);
-        if let Some(first) = self.entrance.take_first_shown() {
-            if self.scope.end == End::Exact && stop.is_some_and(|stop| capture >= stop) {
-                // There is no keyframe in the range.
-                self.tell_of_skipped(false);
-                return self.end_here();
-            }
-            self.segments.show_from(first);
-            self.shown_from = Some(first);
-        }
-        match taken {
-            Ok(()) if entered.is_empty() => {}
-            Ok(()) => {
-                self.tell_of_skipped(self.entrance.is_open());
-                self.enter(entered);
-            }
-            Err(TooLate) => {
-                self.is_too_late = true;
-                self.end_here();
-            }
-        }
-    }
-
-    /// Nothing comes any more that could change what is held.
-    fn drain(&mut self) {
-        let mut entered = Vec::new();
-        // The whole range has no keyframe where a label says that there is one.
-        if self.scope.is_hint && self.entrance.is_waiting() {
-            self.is_too_late = true;
-            return self.end_here();
-        }
-        self.entrance.finish(&mut entered);
-        self.tell_of_skipped(self.entrance.is_open());
-        self.enter(entered);
-        self.reorder.end_sequence();
-    }
-
-    fn enter(&mut self, entered: Vec<(AccessUnit, Slot)>) {
-        for (unit, slot) in entered {
-            let Some(order) = unit.order else { continue };
-            if unit.after_loss {
-                self.reorder.end_sequence();
-            }
-            self.reordering.note(&order);
-            if let Some(exit) = &mut self.exit {
-                exit.expect(slot.capture);
-                let until = exit.until();
-                if self.scope.end == End::Exact && self.reordering.is_likely() {
-                    // What others need may be pushed beyond the stop, and is not to be shown.
-                    let origin = self.origin().unwrap_or_default();
-                    self.segments.show_until(until.saturating_sub(origin));
-                }
-            }
-            let capture = slot.capture;
-            self.reorder.push(unit, order, slot);
-            if let Some(too_deep) = self.reorder.take_too_deep() {
-                let from = capture_time::format(capture);
-                self.steps
-                    .push_back(Step::Warn(format!("{too_deep}, {from}")));
-            }
-        }
-    }
-
-    /// Keeps in mind where keyframes are.
-    fn learn(&mut self, unit: &AccessUnit, time: u64) {
-        if unit.order.is_none() {
-            // It may be a keyframe, for who has parameter sets.
-            self.known = None;
-            self.keyframes.clear();
-            return;
-        }
-        let known = self.known.get_or_insert(time..time);
-        known.end = time;
-        if self.common.entry_points.include(unit) {
-            self.keyframes.push(time);
-        }
-    }
-
-    /// Has these caps in force for what follows.
-    fn announce(&mut self, caps: gst::Caps) {
-        if self.caps.as_ref() != Some(&caps) {
-            self.caps = Some(caps.clone());
-            self.steps.push_back(Step::Caps(caps));
-        }
-    }
-
-    fn push(&mut self, unit: AccessUnit, mut stamp: Stamp) {
-        self.has_pushed = true;
-        if unit.integrity == Integrity::Corrupted {
-            self.common.stats.corrupted.fetch_add(1, Ordering::Relaxed);
-        }
-        // A decoder shows all that lasts into the segment, be it a fraction of a µs.
-        if let Some(room) = (self.shown_from).and_then(|from| from.checked_sub(stamp.pts))
-            && !room.is_zero()
-        {
-            stamp.duration = stamp.duration.map(|duration| duration.min(room));
-        }
-        self.announce(caps(stamp.frame_rate));
-        self.steps.extend(stamp.hole.map(Step::Pause));
-        if let Some(start) = stamp.segment {
-            let segment = self.segments.next(start, stamp.pts);
-            self.steps.push_back(Step::Segment(segment));
-        }
-        let mut buffer = buffer(unit, &stamp);
-        if mem::take(&mut self.scope.discont) {
-            buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
-        }
-        self.steps.push_back(Step::Push(buffer));
-        self.common
-            .stats
-            .access_units
-            .fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 impl Drop for Pass {
@@ -1190,19 +785,6 @@ impl Drop for Pass {
 
 fn lock(depth: &Mutex<ReorderDepth>) -> MutexGuard<'_, ReorderDepth> {
     depth.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What decides how an access unit follows the one before it.
-fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> Facts {
-    Facts {
-        number: unit.frame_number.filter(|_| unit.order.is_some()),
-        is_keyframe: entry_points.include(unit) && unit.order.is_some(),
-        recovery_frames: match unit.idr {
-            true => 0,
-            false => unit.recovery_point.unwrap_or_default(),
-        },
-        after_loss: unit.after_loss,
-    }
 }
 
 fn no_frame_rate(error: &NoFrameRate) -> gst::ErrorMessage {
@@ -1216,52 +798,4 @@ fn no_frame_rate(error: &NoFrameRate) -> gst::ErrorMessage {
             error.units
         )
     )
-}
-
-/// The time of a record.
-fn clock_time(time: u64) -> Result<gst::ClockTime, gst::ErrorMessage> {
-    let nseconds = time.checked_mul(1000).filter(|time| *time < u64::MAX);
-    nseconds.map(gst::ClockTime::from_nseconds).ok_or_else(|| {
-        gst::error_msg!(
-            gst::StreamError::Format,
-            ("The record at {time} µs is beyond the time that GStreamer can count")
-        )
-    })
-}
-
-fn caps(frame_rate: Option<gst::Fraction>) -> gst::Caps {
-    gst::Caps::builder("video/x-h264")
-        .field("stream-format", "byte-stream")
-        .field("alignment", "au")
-        .field_if_some("framerate", frame_rate)
-        .build()
-}
-
-/// The access unit with its times, without a copy of its bytes.
-pub fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
-    let mut buffer = gst::Buffer::new();
-    let contents = buffer.make_mut();
-    if unit.parts.len() > gst::BufferRef::max_memory() {
-        // A buffer would copy again and again.
-        contents.append_memory(gst::Memory::from_slice(unit.parts.concat()));
-    } else {
-        for part in unit.parts {
-            contents.append_memory(gst::Memory::from_slice(part));
-        }
-    }
-    contents.set_pts(stamp.pts);
-    contents.set_dts(stamp.dts);
-    contents.set_duration(stamp.duration);
-    gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, stamp.capture, stamp.duration);
-    gst::ReferenceTimestampMeta::add(contents, &RECORD_TIME, stamp.record, None);
-    if !unit.idr {
-        contents.set_flags(gst::BufferFlags::DELTA_UNIT);
-    }
-    if stamp.discont || unit.after_loss {
-        contents.set_flags(gst::BufferFlags::DISCONT);
-    }
-    if unit.integrity == Integrity::Corrupted {
-        contents.set_flags(gst::BufferFlags::CORRUPTED);
-    }
-    buffer
 }

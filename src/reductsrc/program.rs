@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 
 use super::entrance::Begin;
-use super::pass::End;
+use super::scope::End;
 
 /// A range to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

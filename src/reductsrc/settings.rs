@@ -16,8 +16,8 @@ use reduct_rs::JsonValue;
 
 use super::bounds::{Asked, Bound};
 use super::entrance::Begin;
-use super::pass::End;
 use super::program::Piece;
+use super::scope::End;
 use super::{KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::client::{Connection, Limits, Records, depends_on_order};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};

@@ -20,8 +20,9 @@ use super::episodes::{Episode, Row};
 use super::keyframes::{Keyframes, Known, Search};
 use super::kind::Kind;
 use super::live::Live;
-use super::pass::{Common, End, Pass, Scope, Step};
+use super::pass::Pass;
 use super::program::{self, Piece};
+use super::scope::{Common, End, Scope, Step};
 use super::segments::{Show, ShownFrom};
 use super::settings::Checked;
 use super::stats::Stats;
@@ -129,7 +130,7 @@ enum State {
     /// The first record is asked for its time.
     FindingOrigin(RecordReader),
     Searching {
-        search: Search,
+        search: Box<Search>,
         window: Option<RecordReader>,
     },
     Reading {
@@ -612,7 +613,7 @@ impl Stream {
     fn look_before(&mut self, before: u64, floor: u64, takes_hint: bool) {
         let entry_points = self.common.entry_points;
         self.state = State::Searching {
-            search: Search::new(before, floor, entry_points, takes_hint),
+            search: Box::new(Search::new(before, floor, entry_points, takes_hint)),
             window: None,
         };
     }

@@ -1,0 +1,61 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! From access units with their times to caps and buffers.
+
+use super::reorder::Stamp;
+use crate::capture_time::{RECORD_TIME, UNIX_TIME};
+use crate::h264::{AccessUnit, Integrity};
+
+/// The time of a record.
+pub fn clock_time(time: u64) -> Result<gst::ClockTime, gst::ErrorMessage> {
+    let nseconds = time.checked_mul(1000).filter(|time| *time < u64::MAX);
+    nseconds.map(gst::ClockTime::from_nseconds).ok_or_else(|| {
+        gst::error_msg!(
+            gst::StreamError::Format,
+            ("The record at {time} µs is beyond the time that GStreamer can count")
+        )
+    })
+}
+
+pub fn caps(frame_rate: Option<gst::Fraction>) -> gst::Caps {
+    gst::Caps::builder("video/x-h264")
+        .field("stream-format", "byte-stream")
+        .field("alignment", "au")
+        .field_if_some("framerate", frame_rate)
+        .build()
+}
+
+/// The access unit with its times, without a copy of its bytes.
+pub fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
+    let mut buffer = gst::Buffer::new();
+    let contents = buffer.make_mut();
+    if unit.parts.len() > gst::BufferRef::max_memory() {
+        // A buffer would copy again and again.
+        contents.append_memory(gst::Memory::from_slice(unit.parts.concat()));
+    } else {
+        for part in unit.parts {
+            contents.append_memory(gst::Memory::from_slice(part));
+        }
+    }
+    contents.set_pts(stamp.pts);
+    contents.set_dts(stamp.dts);
+    contents.set_duration(stamp.duration);
+    gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, stamp.capture, stamp.duration);
+    gst::ReferenceTimestampMeta::add(contents, &RECORD_TIME, stamp.record, None);
+    if !unit.idr {
+        contents.set_flags(gst::BufferFlags::DELTA_UNIT);
+    }
+    if stamp.discont || unit.after_loss {
+        contents.set_flags(gst::BufferFlags::DISCONT);
+    }
+    if unit.integrity == Integrity::Corrupted {
+        contents.set_flags(gst::BufferFlags::CORRUPTED);
+    }
+    buffer
+}
