@@ -21,7 +21,7 @@ pub fn new(from: gst::ClockTime, to: gst::ClockTime) -> gst::Event {
     gst::event::CustomDownstream::builder(structure).build()
 }
 
-/// Whether an event is one.
+/// Returns whether an event is one.
 pub fn is_one(event: &gst::EventRef) -> bool {
     event.type_() == gst::EventType::CustomDownstream && event.has_name(NAME)
 }

@@ -265,7 +265,7 @@ impl AccessUnitSplitter {
         self.current.corrupted |= self.current.picture.is_some() && self.ahead.is_none();
     }
 
-    /// Whether NAL units have come of an access unit whose slices have not.
+    /// Returns whether NAL units have come of an access unit whose slices have not.
     fn has_next(&self) -> bool {
         self.ahead.is_some() || self.current.picture.is_none() && self.current.has_lead
     }

@@ -90,7 +90,7 @@ impl<R: Clone> Aligner<R> {
         }
     }
 
-    /// Whether a record ended within a NAL unit or a start code.
+    /// Returns whether a record ended within a NAL unit or a start code.
     pub fn cuts_nal_units(&self) -> bool {
         self.evidence.cuts
     }
@@ -386,7 +386,7 @@ impl<R: Clone> Open<R> {
     }
 }
 
-/// Where the first start code begins.
+/// Returns where the first start code begins.
 fn first_start(data: &[u8]) -> Option<usize> {
     let code = memmem::find(data, START_CODE)?;
     Some(start_code_begin(data, code))
@@ -451,7 +451,7 @@ mod tests {
         nals.collect()
     }
 
-    /// What `align` has to give: the start codes of `records` together, by where they begin.
+    /// Returns what `align` has to give: the start codes of `records` together, by where they begin.
     fn expected(records: &[&[u8]]) -> Vec<(usize, Vec<u8>)> {
         let all = records.concat();
         let owner = |at: usize| {

@@ -24,7 +24,7 @@ pub fn is_length_prefixed(data: &[u8]) -> bool {
     is_length_prefixed_with(1..=4, data)
 }
 
-/// Whether `data` consists of NAL units with lengths of one of these `sizes` before them.
+/// Returns whether `data` consists of NAL units with lengths of one of these `sizes` before them.
 pub fn is_length_prefixed_with(sizes: RangeInclusive<usize>, data: &[u8]) -> bool {
     // A length of four bytes from 256 to 511 is also a start code. The longer start code would be
     // the length of a unit without contents.

@@ -40,7 +40,7 @@ const LENGTHS: usize = 16;
 /// SOI and the begin of a marker.
 const JPEG: &[u8] = &[0xff, 0xd8, 0xff];
 
-/// Whether `data`, which does not begin with a start code, may continue a NAL unit with this header,
+/// Returns whether `data`, which does not begin with a start code, may continue a NAL unit with this header,
 /// as far as it is known.
 pub fn is_plausible(header: Option<u8>, data: &[u8], evidence: Evidence) -> bool {
     // User data in SEI may be anything, and often is text.
@@ -67,7 +67,7 @@ fn is_text(data: &[u8]) -> bool {
     data.iter().all(is_printable)
 }
 
-/// Whether there are bytes before the first start code that cannot be in a NAL unit (7.4.1): two
+/// Returns whether there are bytes before the first start code that cannot be in a NAL unit (7.4.1): two
 /// zeros before a byte less than 3. Zeros before a start code or at the end are none of it.
 fn lacks_emulation_prevention(data: &[u8]) -> bool {
     memmem::find_iter(data, &[0, 0])

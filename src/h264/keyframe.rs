@@ -110,7 +110,7 @@ pub fn continues_picture(pieces: &[Bytes]) -> bool {
     first.is_none_or(|(begins_picture, _)| !begins_picture)
 }
 
-/// Whether a slice has the first macroblock of a picture, and whether it is an I or SI slice
+/// Returns whether a slice has the first macroblock of a picture, and whether it is an I or SI slice
 /// (7.3.3, Table 7-6).
 fn slice(nal: &[u8]) -> Option<(bool, bool)> {
     let r = &mut bits(nal);

@@ -106,7 +106,7 @@ impl ReorderDepth {
         is_learnt.then_some(self.observed)
     }
 
-    /// How many pictures may wait.
+    /// Returns how many pictures may wait.
     fn bound(&self) -> usize {
         let said = self.said.filter(|said| !said.declared);
         // What comes later than the level allows is in no order anyway.
@@ -173,7 +173,7 @@ impl<T> OutputOrder<T> {
         order.begins_sequence || self.begins_anew(order.count)
     }
 
-    /// Whether counting was reset without an IDR picture, which is missing then. A picture that is as
+    /// Returns whether counting was reset without an IDR picture, which is missing then. A picture that is as
     /// much earlier than one that has its place cannot be of the same sequence.
     fn begins_anew(&self, count: i64) -> bool {
         let latest = COMMON_STEP * MAX_REORDERING as i64;
@@ -205,7 +205,7 @@ impl<T> OutputOrder<T> {
         self.take_first()
     }
 
-    /// Whether pictures may come that fill a gap before the first one that waits: they follow in
+    /// Returns whether pictures may come that fill a gap before the first one that waits: they follow in
     /// decoding order, before one comes that is later than all.
     fn may_be_filled(&self, bound: usize) -> bool {
         let latest = self.waiting.iter().map(|(count, _, _)| *count).max();
@@ -214,7 +214,7 @@ impl<T> OutputOrder<T> {
         self.waiting.len() <= MAX_REORDERING && (self.waiting.len() == bound + 1 || is_within)
     }
 
-    /// Whether there is room for a picture between the last one and the first one that waits.
+    /// Returns whether there is room for a picture between the last one and the first one that waits.
     fn is_after_gap(&self) -> bool {
         let first = self.waiting.iter().map(|(count, _, _)| *count).min();
         let step = self.depth.step.unwrap_or(COMMON_STEP);

@@ -273,12 +273,12 @@ impl ParameterSets {
     }
 }
 
-/// Whether an `AVCDecoderConfigurationRecord` of this profile says the chroma format and the bit depths.
+/// Returns whether an `AVCDecoderConfigurationRecord` of this profile says the chroma format and the bit depths.
 fn has_high_fields(profile_idc: u8) -> bool {
     !matches!(profile_idc, 66 | 77 | 88)
 }
 
-/// Whether `nal` is an SPS that means the same as `other`, with a higher level.
+/// Returns whether `nal` is an SPS that means the same as `other`, with a higher level.
 fn has_higher_level(nal: &[u8], other: &[u8]) -> bool {
     match (Sps::parse(nal), Sps::parse(other)) {
         (Ok(sps), Ok(other)) => {

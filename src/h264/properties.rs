@@ -746,7 +746,7 @@ proptest! {
     }
 }
 
-/// Whether the record of these sets, with the SPS 0, says the chroma format.
+/// Returns whether the record of these sets, with the SPS 0, says the chroma format.
 fn has_high_fields(sets: &ParameterSets) -> bool {
     sets.sps(0)
         .is_some_and(|sps| !matches!(sps[1], 66 | 77 | 88) && Sps::parse(sps).is_ok())

@@ -326,7 +326,7 @@ impl Sps {
 /// `constraint_set3_flag` among the flags that follow the profile.
 const CONSTRAINT_SET3: u8 = 0x10;
 
-/// Whether `constraint_set3_flag` makes level 1.1 level 1b (A.3.1).
+/// Returns whether `constraint_set3_flag` makes level 1.1 level 1b (A.3.1).
 fn has_level_1b_by_flag(profile_idc: u8) -> bool {
     matches!(profile_idc, 66 | 77 | 88)
 }

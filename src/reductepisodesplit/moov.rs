@@ -99,7 +99,7 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// Where the box `moov` is in a file.
+/// Returns where the box `moov` is in a file.
 fn find_moov(file: &mut (impl Read + Seek), length: u64) -> io::Result<Range<u64>> {
     let mut start = 0;
     while start < length {

@@ -327,7 +327,7 @@ impl Span {
         joined
     }
 
-    /// What is shown, without the hidden access units of one segment that come between.
+    /// Returns what is shown, without the hidden access units of one segment that come between.
     fn shown(&self) -> Vec<Range<ClockTime>> {
         let mut ranges: Vec<Range<ClockTime>> = Vec::new();
         let mut is_hidden_between = false;
@@ -364,7 +364,7 @@ impl Span {
         self.parts.iter().find_map(|part| part.shown)
     }
 
-    /// How long it is shown until `unit` begins.
+    /// Returns how long it is shown until `unit` begins.
     fn elapsed(&self, unit: &Unit) -> ClockTime {
         let shown = self.shown();
         let continues = self.parts.last().is_some_and(|part| {
@@ -599,7 +599,7 @@ impl Policy {
         }
     }
 
-    /// Whether a file that lasts until `end` would be longer than it can count.
+    /// Returns whether a file that lasts until `end` would be longer than it can count.
     fn is_too_long(&self, span: &Span, end: ClockTime) -> bool {
         let length = end.saturating_sub(span.decode_start);
         self.max_span.is_some_and(|limit| length > limit)

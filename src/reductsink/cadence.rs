@@ -35,7 +35,7 @@ impl Cadence {
         self.distances.clear();
     }
 
-    /// Whether there are enough distances to rely on the median.
+    /// Returns whether there are enough distances to rely on the median.
     pub fn is_known(&self) -> bool {
         self.distances.len() >= KNOWN
     }

@@ -103,17 +103,17 @@ impl<T> DeclaredRate<T> {
         self.decided.pop_front()
     }
 
-    /// Whether anything was decided about the declared rate.
+    /// Returns whether anything was decided about the declared rate.
     pub fn is_decided(&self) -> bool {
         self.agrees.is_some()
     }
 
-    /// Whether no time contradicts the declared rate, as far as it is decided.
+    /// Returns whether no time contradicts the declared rate, as far as it is decided.
     pub fn agrees(&self) -> bool {
         self.agrees == Some(true)
     }
 
-    /// Whether the cadence is within 20 % of the declared rate: the median of the recent distances. The mean has
+    /// Returns whether the cadence is within 20 % of the declared rate: the median of the recent distances. The mean has
     /// to say the same before that changes, so that jitter does not change it back and forth.
     fn still_agrees(&self) -> bool {
         let Some(declared) = self.distance else {
@@ -130,7 +130,7 @@ impl<T> DeclaredRate<T> {
         }
     }
 
-    /// Whether the last two frames were too late or too early by half, which the median of eight does
+    /// Returns whether the last two frames were too late or too early by half, which the median of eight does
     /// not know yet.
     fn has_just_changed(&self) -> bool {
         let Some(declared) = self.distance else {
@@ -147,7 +147,7 @@ impl<T> DeclaredRate<T> {
 mod tests {
     use super::*;
 
-    /// What agrees, and after how many frames it is decided.
+    /// Returns what agrees, and after how many frames it is decided.
     fn run(declared: Option<u64>, times: &[u64]) -> (Vec<bool>, Vec<usize>) {
         let mut rate = DeclaredRate::default();
         rate.set_distance(declared);

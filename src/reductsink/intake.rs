@@ -38,7 +38,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Whether `reductsrc` accepts it as a keyframe.
+    /// Returns whether `reductsrc` accepts it as a keyframe.
     pub fn is_keyframe(&self) -> bool {
         self.idr || self.has_recovery_point
     }

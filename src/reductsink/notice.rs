@@ -35,7 +35,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Whether recording ends with it.
+    /// Returns whether recording ends with it.
     pub fn is_error(&self) -> bool {
         matches!(
             self,
@@ -45,7 +45,7 @@ impl Notice {
         )
     }
 
-    /// How many steps of a clock it tells of.
+    /// Returns how many steps of a clock it tells of.
     pub fn clock_jumps(&self) -> u64 {
         match self {
             Self::Timestamps(Event::Step { .. } | Event::Excursion { .. })
@@ -54,7 +54,7 @@ impl Notice {
         }
     }
 
-    /// How many frames with a wrong capture time it tells of.
+    /// Returns how many frames with a wrong capture time it tells of.
     pub fn outliers(&self) -> u64 {
         match self {
             Self::Timestamps(Event::Excursion { frames, .. } | Event::Outliers { frames, .. }) => {
@@ -64,7 +64,7 @@ impl Notice {
         }
     }
 
-    /// What is wrong, when, and what to do.
+    /// Returns what is wrong, when, and what to do.
     pub fn text(&self) -> String {
         match *self {
             Self::Timestamps(event) => of_timestamps(event),

@@ -195,7 +195,7 @@ impl OutlierFilter {
         }
     }
 
-    /// Whether held times that do not agree are those of a slow or an irregular camera: the last three are
+    /// Returns whether held times that do not agree are those of a slow or an irregular camera: the last three are
     /// evenly apart, or many of them grow. Returns which.
     fn irregular_run(&self) -> Option<Vec<usize>> {
         let timed: Vec<_> = (0..self.held.len())
@@ -365,7 +365,7 @@ impl OutlierFilter {
         Some(begin.saturating_add(passed))
     }
 
-    /// Whether a stamp is where the anchor and the last picture predict it.
+    /// Returns whether a stamp is where the anchor and the last picture predict it.
     fn is_predicted(&self, stamp: &Stamp) -> bool {
         let (Some(anchor), Some(last)) = (&self.anchor, &self.last) else {
             return false;
@@ -380,7 +380,7 @@ impl OutlierFilter {
         is_confirmed || self.is_regular(time - last.time, frames, has_base)
     }
 
-    /// Which held stamps agree with one of them, and that one.
+    /// Returns which held stamps agree with one of them, and that one.
     fn agreeing_with(&self, newest: usize) -> Vec<usize> {
         let Some(stamp) = self.held.get(newest) else {
             return Vec::new();
@@ -410,7 +410,7 @@ impl OutlierFilter {
         .collect()
     }
 
-    /// Whether pictures so many frames apart may have capture times so far apart, by the cadence.
+    /// Returns whether pictures so many frames apart may have capture times so far apart, by the cadence.
     fn is_regular(&self, distance: i64, frames: u64, has_base: bool) -> bool {
         let Some(cadence) = self.distance().map(to_i64) else {
             return !has_base && distance > 0 && distance <= to_i64(frames).saturating_mul(SECOND);
@@ -454,20 +454,20 @@ impl OutlierFilter {
         self.follow_held();
     }
 
-    /// Whether two held stamps are a second apart.
+    /// Returns whether two held stamps are a second apart.
     fn lasts(&self, first: usize, newest: usize) -> bool {
         let time = |at: usize| self.held.get(at).and_then(|stamp| stamp.time);
         let times = time(first).zip(time(newest));
         times.is_some_and(|(first, newest)| newest - first >= SECOND)
     }
 
-    /// Whether a held stamp is later than the last picture.
+    /// Returns whether a held stamp is later than the last picture.
     fn is_later(&self, at: usize) -> bool {
         let time = self.held.get(at).and_then(|stamp| stamp.time);
         time > self.last.map(|last| last.time)
     }
 
-    /// Whether a held stamp may be that of an irregular camera, as no other time base says otherwise.
+    /// Returns whether a held stamp may be that of an irregular camera, as no other time base says otherwise.
     fn may_be_irregular(&self, at: usize) -> bool {
         let is_slow = self
             .distance()
@@ -576,7 +576,7 @@ impl OutlierFilter {
         }
     }
 
-    /// Whether frames of a second have no time and come last.
+    /// Returns whether frames of a second have no time and come last.
     fn is_second_without_time(&self) -> bool {
         let Some(distance) = self.distance() else {
             return false;
@@ -586,7 +586,7 @@ impl OutlierFilter {
         frames > 1 && frames.saturating_mul(distance) >= SECOND as u64
     }
 
-    /// How far apart frames are: the cadence, else the declared rate.
+    /// Returns how far apart frames are: the cadence, else the declared rate.
     fn distance(&self) -> Option<u64> {
         let measured = self.cadence.median();
         let declared = self
@@ -655,13 +655,13 @@ impl Last {
     }
 }
 
-/// How much later a stamp is than one with a capture time by PTS or running time, where the capture
+/// Returns how much later a stamp is than one with a capture time by PTS or running time, where the capture
 /// time does not come from these.
 fn passed(from: &Stamp, to: &Stamp) -> Option<i64> {
     by_stream(from, to).into_iter().flatten().next()
 }
 
-/// How much later a stamp is than one with a capture time by each other time base. Frames of a file all
+/// Returns how much later a stamp is than one with a capture time by each other time base. Frames of a file all
 /// arrive at once, so that the arrival only shows a pause.
 fn bases(from: &Stamp, to: &Stamp) -> impl Iterator<Item = i64> {
     let arrival = to.capture.arrival.saturating_sub(from.capture.arrival);

@@ -172,7 +172,7 @@ impl Recording {
         self.notices.pop_front()
     }
 
-    /// Whether there was an error that ended recording.
+    /// Returns whether there was an error that ended recording.
     pub fn has_failed(&self) -> bool {
         self.has_failed
     }

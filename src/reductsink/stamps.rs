@@ -66,7 +66,7 @@ impl Stamp {
         }
     }
 
-    /// What the capture time was taken from.
+    /// Returns what the capture time was taken from.
     pub fn source(&self) -> Option<Source> {
         self.time.and(self.capture.time).map(|(_, source)| source)
     }

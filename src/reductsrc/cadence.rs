@@ -125,13 +125,13 @@ impl Cadence {
     }
 }
 
-/// Whether `distance`, from the begin of a frame to that of the next one, is a pause.
+/// Returns whether `distance`, from the begin of a frame to that of the next one, is a pause.
 pub fn is_pause(distance: ClockTime, frame: ClockTime) -> bool {
     // More than 2.5 frames.
     distance.saturating_mul(2) > frame.saturating_mul(5)
 }
 
-/// Whether two distances are within 20 % of each other.
+/// Returns whether two distances are within 20 % of each other.
 pub fn is_near(distance: ClockTime, frame: ClockTime) -> bool {
     distance.absdiff(frame) <= frame / 5
 }

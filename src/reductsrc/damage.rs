@@ -24,7 +24,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether it is told of together with another one. What was expected may be known only later.
+    /// Returns whether it is told of together with another one. What was expected may be known only later.
     fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::ContentType { found, .. }, Self::ContentType { found: other, .. }) => {

@@ -89,14 +89,14 @@ impl Candidate {
         self.has_all_leading |= !leads;
     }
 
-    /// Whether what is shown in the slots from the one of number `end` on is right.
+    /// Returns whether what is shown in the slots from the one of number `end` on is right.
     fn is_right_from(&self, end: usize) -> bool {
         self.has_all_leading && end - self.index >= self.recovery.max(self.leading)
     }
 }
 
 impl<T> Arrival<T> {
-    /// Whether a decoder that begins with this keyframe gets all right that is shown from its time on.
+    /// Returns whether a decoder that begins with this keyframe gets all right that is shown from its time on.
     fn is_right_at_once(&self) -> bool {
         self.is_clean || self.recovery == 0 && !self.may_reorder
     }
@@ -167,7 +167,7 @@ impl<T> Entrance<T> {
         matches!(self.state, State::Open)
     }
 
-    /// Whether there was no keyframe to begin with.
+    /// Returns whether there was no keyframe to begin with.
     pub fn is_waiting(&self) -> bool {
         matches!(self.state, State::Waiting)
     }

@@ -226,7 +226,7 @@ impl Pass {
         Some((known, mem::take(&mut self.keyframes)))
     }
 
-    /// What it is to show.
+    /// Returns what it is to show.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }

@@ -310,7 +310,7 @@ impl Pass {
     }
 }
 
-/// What decides how an access unit follows the one before it.
+/// Returns what decides how an access unit follows the one before it.
 fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> Facts {
     Facts {
         number: unit.frame_number.filter(|_| unit.order.is_some()),
