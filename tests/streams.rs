@@ -1032,7 +1032,7 @@ fn check_uneven_and_warnings(
     };
     let times = laid.iter().enumerate().flat_map(|(index, record)| {
         let (time, units) = (record.record.time_us, record.frames.len());
-        // The last record goes on like the one before it.
+        // The last record continues like the one before it.
         let frame = distance(index).or_else(|| distance(index.checked_sub(1)?));
         let frame = frame.unwrap_or_else(|| frames_us(1, rate));
         (0..units).map(move |unit| time + frame * unit as u64)

@@ -200,7 +200,7 @@ impl<R: Clone> Aligner<R> {
                     is_before_loss: true,
                 });
             }
-            // The begin of that NAL unit is missing, as was told, or as no one expects it.
+            // The begin of that NAL unit is missing: already reported, or expected at the begin of a range.
             State::Unknown
                 if is_plausible && (begin.is_some() || self.joined || self.evidence.cuts) => {}
             _ => {
@@ -559,7 +559,7 @@ mod tests {
         let rest = [&P[5..], P].concat();
         let joined = texts(&mut aligner, &[&[0x9a, 3], &rest, P]);
         assert_eq!(joined, [(1, P.to_vec(), false), (2, P.to_vec(), false)]);
-        // Without a start code, it is told where the stream begins.
+        // Without a start code, it is reported where the stream begins.
         let begun = texts(&mut Aligner::new(false), &[&[0x9a, 3], P]);
         assert_eq!(begun[0], (0, vec![0x9a, 3], false));
     }

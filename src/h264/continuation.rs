@@ -17,7 +17,7 @@ use memchr::memmem;
 
 use super::{avc, nal_type, nal_unit_type};
 
-/// What the records before tell of the stream.
+/// Knowledge of the stream from earlier records.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Evidence {
     /// A record continued a NAL unit.

@@ -104,7 +104,7 @@ struct Opening {
     begin: Begin,
     /// The first access unit is hidden: the capture time is that of one to come.
     awaits_shown: bool,
-    /// Whether the declared rate is true tell the next access units.
+    /// The next access units decide whether the declared rate is true.
     awaits_distance: bool,
     /// What follows.
     orders: Vec<Order>,

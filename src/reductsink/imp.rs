@@ -289,7 +289,7 @@ impl ReductSink {
         let _ = self.obj().post_message(message.build()); // There may be no bus.
     }
 
-    /// Posts what the recording has to say. An error ends it.
+    /// Posts the notices of the recording. An error ends it.
     fn tell_of_notices(&self, recording: &mut Recording) -> Result<(), gst::FlowError> {
         while let Some(notice) = recording.pop_notice() {
             self.tell_of(&notice)?;

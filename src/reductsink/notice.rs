@@ -6,7 +6,7 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the sink has to say about the stream that it records.
+//! Warnings and errors about the stream that is recorded.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::outliers::Event;
 use crate::client::utc;
 use crate::h264::{Damage, TooDeep};
 
-/// How often to tell of wrong capture times: a camera may have one every second.
+/// Interval of warnings about wrong capture times: a camera may have one every second.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Something about the stream that users have to know.
@@ -45,7 +45,7 @@ impl Notice {
         )
     }
 
-    /// Returns how many steps of a clock it tells of.
+    /// Returns the number of clock steps in it.
     pub fn clock_jumps(&self) -> u64 {
         match self {
             Self::Timestamps(Event::Step { .. } | Event::Excursion { .. })
@@ -54,7 +54,7 @@ impl Notice {
         }
     }
 
-    /// Returns how many frames with a wrong capture time it tells of.
+    /// Returns the number of frames with a wrong capture time in it.
     pub fn outliers(&self) -> u64 {
         match self {
             Self::Timestamps(Event::Excursion { frames, .. } | Event::Outliers { frames, .. }) => {
@@ -163,7 +163,7 @@ fn duration(us: u64) -> String {
     }
 }
 
-/// Wrong capture times that are told of together.
+/// Wrong capture times that are reported together.
 #[derive(Debug, Default)]
 pub struct OutlierReport {
     untold: Option<(u64, u64, u64)>,
@@ -186,7 +186,7 @@ impl OutlierReport {
         None
     }
 
-    /// Returns what is to be told now; at the end, all that was not told.
+    /// Returns the report that is due now; at the end, everything unreported.
     pub fn take(&mut self, now: Instant, at_end: bool) -> Option<Event> {
         let is_due = at_end || self.told.is_none_or(|told| now - told >= INTERVAL);
         let (wrong, placed, frames) = self.untold.take_if(|_| is_due)?;

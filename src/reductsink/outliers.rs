@@ -20,7 +20,7 @@ use super::stamps::{Source, Stamp};
 /// Largest deviation from a prediction that is no outlier, and how long a step has to last until it is
 /// believed.
 const SECOND: i64 = 1_000_000;
-/// A step back by more than this and a frame is told.
+/// A step back by more than this and a frame is reported.
 const JITTER: i64 = 100_000;
 /// Without any other time base, frames of a slow camera may come so many distances late: one that is
 /// triggered has no cadence.

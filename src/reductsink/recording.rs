@@ -52,7 +52,7 @@ pub struct Recording {
     last_capture: Option<Capture>,
     losses: Losses,
     outliers: OutlierReport,
-    /// Why pictures could not be decoded, each told once.
+    /// Causes of undecodable pictures, each reported once.
     told_damage: Vec<Damage>,
     undecodable_frames: u64,
     has_decodable: bool,

@@ -25,7 +25,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Counts what a notice tells of.
+    /// Counts the steps and frames of a notice.
     pub fn count(&self, notice: &Notice) {
         self.clock_jumps
             .fetch_add(notice.clock_jumps(), Ordering::Relaxed);

@@ -16,7 +16,7 @@ use crate::capture_time::{MAX_TIME_US, parse};
 use crate::client::utc;
 
 /// How far a bound may be outside of the entry without a warning: the newest record may last for some
-/// time, and nobody knows the oldest one to the µs.
+/// time, and the time of the oldest one is seldom known to the µs.
 const MARGIN: u64 = 10_000_000;
 /// A number in another unit may be a time so far from the entry.
 const NEAR: u64 = 10 * 366 * 86_400_000_000;
@@ -166,7 +166,7 @@ impl Asked {
         )
     }
 
-    /// Returns what to tell of a range in which there was no frame; `None` if it was told before.
+    /// Returns a warning about a range without a frame; `None` if it was given before.
     pub fn empty(&self, entry: &RangeInclusive<u64>, follows: bool) -> Option<String> {
         let is_told = self.misfit(entry, follows).is_some();
         (!is_told).then(|| {
@@ -187,7 +187,7 @@ fn extent(entry: &RangeInclusive<u64>) -> String {
     )
 }
 
-/// Returns what to tell of ranges that do not fit an entry with records of these times. Where the
+/// Returns a warning about ranges that do not fit an entry with records of these times. Where the
 /// entry is followed, it may have later ones.
 pub fn misfits(asked: &[Asked], entry: &RangeInclusive<u64>, follows: bool) -> Option<String> {
     let mut misfits = asked

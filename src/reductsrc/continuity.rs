@@ -9,8 +9,8 @@
 //! Gaps: where frames are missing, what follows from that for access units, and where running time
 //! leaves out a hole.
 //!
-//! `frame_num` (ITU-T H.264, 7.4.3) tells missing reference pictures from a camera that was slow or
-//! paused. The times of records tell it where numbering restarts, before an IDR picture.
+//! `frame_num` (ITU-T H.264, 7.4.3) distinguishes missing reference pictures from a camera that was slow
+//! or paused. Where numbering restarts, before an IDR picture, the times of records do.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,7 +25,7 @@ use crate::h264::{FrameNumber, FrameNumbering, Succession};
 /// Settings of a [`Continuity`].
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
-    /// Longest pause in which running time goes on where no reference picture is missing.
+    /// Longest pause that stays in running time where no reference picture is missing.
     pub pause_limit: ClockTime,
     pub on_loss: OnLoss,
     /// Gaps are marked with DISCONT, and what they make undecodable is dropped.

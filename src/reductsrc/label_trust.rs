@@ -12,7 +12,7 @@
 //! none cannot be without reading it: it is believed if all labels were right where contents were
 //! read, and if no keyframe is missing in the rhythm of the others.
 
-/// What contents have told about labels. Times are in µs.
+/// Reliability of labels, as contents have shown it. Times are in µs.
 #[derive(Debug, Default)]
 pub struct LabelTrust {
     /// A label was wrong.

@@ -128,7 +128,7 @@ pub enum Step {
     Segment(gst::Segment),
     /// Running time leaves out a hole, and what follows it is kept.
     Pause(Hole),
-    /// Something is wrong, and reading goes on.
+    /// A warning; reading continues.
     Warn(String),
     /// Reading failed, and is tried again.
     Retry(String),

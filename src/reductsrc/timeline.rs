@@ -437,7 +437,7 @@ impl Timeline {
             frame: Some(frame),
         };
         if self.config.is_prompt || next.is_none() {
-            // At the end, a group goes on like the one before it.
+            // At the end, a group continues like the one before it.
             let last = self.cursor.filter(|last| {
                 let is_group = record.units > 1 && last.record.units > 1;
                 is_group && !self.config.is_prompt && last.division.with_pause.is_none()
@@ -568,7 +568,7 @@ impl Timeline {
             };
         }
         let length = record.time.saturating_sub(cursor.last_capture);
-        // Nothing but the next record tells a slow camera from a pause after a group of pictures.
+        // Only the next record distinguishes a slow camera from a pause after a group of pictures.
         let is_slow = self.config.is_prompt
             && cursor.record.units > 1
             && cursor.record.distance(record.time) <= frame.saturating_mul(3);

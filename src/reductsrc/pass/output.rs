@@ -105,10 +105,10 @@ impl Pass {
         self.common.stats.dropped.fetch_add(new, Ordering::Relaxed);
     }
 
-    /// Tells of access units that nobody gets because no keyframe precedes them.
+    /// Warns about access units that are left out because no keyframe precedes them.
     pub(super) fn tell_of_skipped(&mut self, is_open: bool) {
         let skipped = self.entrance.skipped();
-        // Where a range begins is somebody's choice.
+        // The begin of a range is the user's choice.
         let is_of_interest = !self.scope.is_sought && (!is_open || self.scope.from.is_none());
         if skipped == 0 || !is_of_interest || mem::replace(&mut self.has_told, true) {
             return;
