@@ -29,6 +29,9 @@ pub struct Cadence {
     recent: VecDeque<ClockTime>,
     /// Which of the last distances were pauses.
     history: VecDeque<bool>,
+    /// The median of `recent`, and the cadence that follows from it: both are asked for often.
+    estimate: Option<ClockTime>,
+    frame: Option<ClockTime>,
     /// Distances since the last one that was learnt: too long for the cadence so far.
     pauses: Vec<ClockTime>,
 }
@@ -71,6 +74,7 @@ impl Cadence {
             {
                 self.recent = [slow; MIN_DISTANCES].into();
                 self.history.clear();
+                self.update();
             }
             return;
         }
@@ -79,20 +83,25 @@ impl Cadence {
             self.recent.pop_front();
         }
         self.recent.push_back(distance);
+        self.update();
     }
 
     /// Returns the median of the last eight distances, once there are three. Before there are eight,
     /// it is the declared frame duration if one of them agrees with that.
     pub fn frame(&self) -> Option<ClockTime> {
+        self.frame
+    }
+
+    /// Takes over other distances.
+    fn update(&mut self) {
         let agrees = |declared: &ClockTime| self.recent.iter().any(|it| is_near(*it, *declared));
-        if self.recent.len() < WINDOW
-            && let Some(declared) = self.declared.filter(agrees)
-        {
-            return Some(declared);
-        }
-        (self.recent.len() >= MIN_DISTANCES)
-            .then(|| self.estimate())
-            .flatten()
+        let is_early = self.recent.len() < WINDOW;
+        let declared = self
+            .declared
+            .filter(|declared| is_early && agrees(declared));
+        self.estimate = median(self.recent.iter().copied());
+        let known = self.estimate.filter(|_| self.recent.len() >= MIN_DISTANCES);
+        self.frame = declared.or(known);
     }
 
     /// Returns the mean of the last eight distances.
@@ -106,7 +115,7 @@ impl Cadence {
 
     /// Returns the median of the distances that are known so far.
     pub fn estimate(&self) -> Option<ClockTime> {
-        median(self.recent.iter().copied())
+        self.estimate
     }
 
     /// Returns the present cadence. Two distances are enough if they agree.
@@ -137,9 +146,15 @@ pub fn is_near(distance: ClockTime, frame: ClockTime) -> bool {
 }
 
 fn median(distances: impl Iterator<Item = ClockTime>) -> Option<ClockTime> {
-    let mut sorted: Vec<_> = distances.collect();
+    let mut sorted = [ClockTime::ZERO; WINDOW];
+    let mut length = 0;
+    for (place, distance) in sorted.iter_mut().zip(distances) {
+        *place = distance;
+        length += 1;
+    }
+    let sorted = sorted.get_mut(..length)?;
     sorted.sort_unstable();
-    let middle = match sorted.len() {
+    let middle = match length {
         // One of them may be a hole.
         2 => 0,
         length => length / 2,
