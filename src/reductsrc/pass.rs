@@ -88,6 +88,8 @@ pub struct Pass {
     has_pushed: bool,
     /// An access unit begins in a record.
     has_begun: bool,
+    /// Slices were left out, with a warning, as their parameter sets never came.
+    lacks_sets: bool,
     /// Intra pictures were left out, as they are no keyframes.
     has_intra: bool,
     /// The records that access units begin in, beside `units`.
@@ -201,6 +203,7 @@ impl Pass {
             has_told: false,
             has_pushed: false,
             has_begun: false,
+            lacks_sets: false,
             has_intra: false,
             begins: VecDeque::new(),
             lead: None,
@@ -683,6 +686,7 @@ impl Pass {
         if let Some(damage) = damage {
             // A stream that is joined before its parameter sets is not broken.
             let is_broken = damage != Damage::NoParameterSets;
+            self.lacks_sets |= !is_broken;
             self.common
                 .stats
                 .damaged
@@ -751,7 +755,8 @@ impl Pass {
             return Step::End;
         }
         let has_delivered = self.common.stats.has_delivered();
-        let is_unexplained = !self.has_pushed && !self.has_told && self.only_damage.is_none();
+        let is_unexplained =
+            !self.has_pushed && !self.has_told && !self.lacks_sets && self.only_damage.is_none();
         if let Some(asked) = self.scope.asked.take_if(|_| is_unexplained)
             && let Some(step) = self.common.tell_of_nothing(asked)
         {

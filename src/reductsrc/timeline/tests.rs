@@ -8,6 +8,11 @@
 
 //! Tests of the timeline.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::OnLoss;
+use super::super::continuity::{self, Continuity, Facts, Output};
 use super::super::declared_rate::RateSource;
 use super::*;
 
@@ -434,4 +439,110 @@ fn ntsc_does_not_drift() {
     // 36 × 30000 frames are 36 × 1001 seconds, and the last one begins a frame earlier.
     let end = slots.last().unwrap().time + frames(1, gst::Fraction::new(30_000, 1001));
     assert!(end.absdiff(36 * 1001 * ClockTime::SECOND) <= ClockTime::from_nseconds(2));
+}
+
+/// Passes slots of a stream with one IDR picture, from which the pictures of `lost` are missing,
+/// through the continuity. Returns how many access units came, were dropped, and losses.
+fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<ClockTime>, usize, usize) {
+    let mut continuity = Continuity::new(continuity::Config {
+        pause_limit: 5 * ClockTime::SECOND,
+        on_loss: OnLoss::Auto,
+        gap_detection: true,
+        is_sparse: false,
+    });
+    let numbers = (0u32..).filter(|number| !lost.contains(&(*number as usize)));
+    for (slot, frame_num) in slots.into_iter().zip(numbers) {
+        let facts = Facts {
+            number: Some(crate::h264::FrameNumber {
+                frame_num: frame_num % 256,
+                modulus: 256,
+                idr: frame_num == 0,
+                reference: true,
+                resets: false,
+                gaps_allowed: false,
+            }),
+            is_keyframe: frame_num == 0,
+            ..Default::default()
+        };
+        continuity.push((), &facts, slot);
+    }
+    continuity.finish();
+    let (mut captures, mut dropped, mut losses) = (Vec::new(), 0, 0);
+    while let Some(output) = continuity.pop() {
+        match output {
+            Output::Unit { slot, .. } => captures.push(slot.capture),
+            Output::Dropped(()) => dropped += 1,
+            Output::Loss(_) => losses += 1,
+        }
+    }
+    (captures, dropped, losses)
+}
+
+proptest! {
+    /// Whatever the cadence, the layout and the declared rate: every access unit comes once, in
+    /// order, the first one of a record at the record's time and the others before the next record,
+    /// and without a lost picture there is neither a gap nor a drop.
+    #[test]
+    fn every_frame_comes_once(
+        records in vec((1u64..400_000, 1usize..6), 1..60),
+        pauses in vec((0usize..60, 0u64..100_000_000), 0..3),
+        fps in proptest::option::of(1i32..200),
+        is_prompt: bool,
+    ) {
+        let mut timeline = Timeline::new(Config { is_prompt, ..Default::default() });
+        let mut time = T;
+        let mut times = Vec::new();
+        for (index, (distance, units)) in records.iter().enumerate() {
+            timeline.push(time, *units, fps.and_then(rate));
+            times.push((time, *units));
+            time += ClockTime::from_useconds(*distance * *units as u64);
+            let pauses = pauses.iter().filter(|(before, _)| *before == index);
+            time += pauses.map(|(_, pause)| ClockTime::from_useconds(*pause)).sum::<ClockTime>();
+        }
+        let finished = timeline.finish();
+        let slots: Vec<_> = std::iter::from_fn(|| timeline.pop()).collect();
+        let expected: usize = times.iter().map(|(_, units)| units).sum();
+        prop_assume!(finished.is_ok());
+        prop_assert_eq!(slots.len(), expected);
+        prop_assert!(slots.is_sorted_by(|a, b| a.time < b.time));
+        let mut next = slots.iter();
+        for (index, (time, units)) in times.iter().enumerate() {
+            let of_record: Vec<_> = next.by_ref().take(*units).collect();
+            prop_assert_eq!(of_record[0].capture, *time);
+            prop_assert!(of_record.iter().all(|slot| slot.record == *time));
+            if let (Some((after, _)), false) = (times.get(index + 1), is_prompt) {
+                prop_assert!(of_record.iter().all(|slot| slot.capture < *after));
+            }
+        }
+        let captures: Vec<_> = slots.iter().map(|slot| slot.capture).collect();
+        let (found, dropped, losses) = follow(slots, &[]);
+        prop_assert_eq!((found, dropped, losses), (captures, 0, 0));
+    }
+
+    /// A lost reference picture is reported, and nothing else is dropped before it.
+    #[test]
+    fn losses_are_reported(
+        distances in vec(35u64..45, 20..120),
+        lost in 1usize..19,
+        count in 1usize..8,
+    ) {
+        let mut timeline = Timeline::default();
+        let mut time = T;
+        for (frame, distance) in distances.iter().enumerate() {
+            if !(lost..lost + count).contains(&frame) {
+                timeline.push(time, 1, rate(25));
+            }
+            time += *distance * MS;
+        }
+        timeline.finish().unwrap();
+        let slots: Vec<_> = std::iter::from_fn(|| timeline.pop()).collect();
+        let total = slots.len();
+        let lost: Vec<_> = (lost..lost + count).collect();
+        let (found, dropped, losses) = follow(slots, &lost);
+        prop_assert_eq!(found.len() + dropped, total);
+        let is_at_end = lost[0] + count >= distances.len();
+        prop_assert_eq!(losses, usize::from(!is_at_end));
+        prop_assert!(found.len() >= lost[0]);
+        prop_assert!(count > 1 || dropped == 0, "one lost picture is no gap");
+    }
 }
