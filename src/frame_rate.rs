@@ -48,7 +48,7 @@ pub fn parse(text: &str) -> Option<gst::Fraction> {
 
 /// Returns whether a rate is one that a camera may have: 1/3600 to 1000 frames a second.
 pub fn is_plausible(rate: &gst::Fraction) -> bool {
-    PLAUSIBLE.contains(&as_f64(*rate))
+    PLAUSIBLE.contains(&per_second(*rate))
 }
 
 /// A frame rate as a label: a decimal if that means it, as `29.97` does for 30000/1001.
@@ -68,10 +68,11 @@ pub fn label(rate: gst::Fraction) -> String {
 pub fn from_vui(rate: VuiFrameRate) -> Option<gst::Fraction> {
     let (numerator, denominator) = rate.reduced()?;
     let rate = gst::Fraction::new(numerator, denominator);
-    PLAUSIBLE_VUI.contains(&as_f64(rate)).then_some(rate)
+    PLAUSIBLE_VUI.contains(&per_second(rate)).then_some(rate)
 }
 
-fn as_f64(rate: gst::Fraction) -> f64 {
+/// Returns a frame rate in frames per second.
+pub fn per_second(rate: gst::Fraction) -> f64 {
     f64::from(rate.numer()) / f64::from(rate.denom())
 }
 

@@ -13,14 +13,7 @@ use std::fmt;
 use crate::frame_rate;
 use crate::h264::VuiFrameRate;
 
-/// The range of frame rates of labels, attachments and the property, in frames per second: from a
-/// frame an hour.
-const RANGE: std::ops::RangeInclusive<f64> = 1.0 / 3600.0..=1000.0;
-/// The range of frame rates of a VUI. `time_scale` and `num_units_in_tick` describe a clock (ITU-T
-/// H.264, E.2.1), and often nothing that a camera does.
-const VUI_RANGE: std::ops::RangeInclusive<f64> = 1.0..=240.0;
-
-/// What a readable frame rate is, for messages.
+/// Description of a frame rate of labels and attachments, for messages.
 pub const EXPECTED: &str = "a number or fraction from 1/3600 to 1000";
 
 /// Where a frame rate is declared.
@@ -65,11 +58,8 @@ pub struct Declarations {
 impl Declarations {
     /// Returns the first frame rate of label, attachment, property and VUI that is one.
     pub fn choose(&self, label: Option<&str>, vui: Option<VuiFrameRate>) -> Option<DeclaredRate> {
-        let label = label.and_then(parse);
-        let vui = || {
-            let rate = vui.and_then(frame_rate::from_vui)?;
-            VUI_RANGE.contains(&per_second(rate)).then_some(rate)
-        };
+        let label = label.and_then(frame_rate::parse);
+        let vui = || vui.and_then(frame_rate::from_vui);
         let from = |source| move |rate| DeclaredRate { rate, source };
         label
             .map(from(RateSource::Label))
@@ -79,19 +69,10 @@ impl Declarations {
     }
 }
 
-/// Reads the frame rate of a label or an attachment. `None` if it is none, or out of range.
-pub fn parse(text: &str) -> Option<gst::Fraction> {
-    frame_rate::parse(text).filter(|rate| RANGE.contains(&per_second(*rate)))
-}
-
-/// Frames per second.
-pub fn per_second(rate: gst::Fraction) -> f64 {
-    f64::from(rate.numer()) / f64::from(rate.denom())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame_rate::parse;
 
     fn fraction(numerator: i32, denominator: i32) -> gst::Fraction {
         gst::Fraction::new(numerator, denominator)

@@ -35,6 +35,7 @@ use super::whole_records::WholeRecords;
 use super::{CAT, OnError};
 use crate::capture_time;
 use crate::client::{Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View};
+use crate::frame_rate;
 use crate::h264::{
     AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, Next, ParameterSets, Pictures,
     Pushed, ReorderDepth, pictures,
@@ -640,7 +641,7 @@ impl Pass {
 
     /// Takes over the frame rate in the attachment `$video`, if it is one.
     fn set_attached_rate(&mut self, text: Option<&str>) {
-        self.declarations.attachment = text.and_then(declared_rate::parse);
+        self.declarations.attachment = text.and_then(frame_rate::parse);
         if let (Some(text), None) = (text, self.declarations.attachment)
             && self.common.stats.rates.is_first_unreadable()
         {
@@ -655,7 +656,7 @@ impl Pass {
     fn declared_rate(&mut self, record: &Record) -> Option<DeclaredRate> {
         let label = record.frame_rate.as_deref();
         if let Some(label) = label
-            && declared_rate::parse(label).is_none()
+            && frame_rate::parse(label).is_none()
             && self.common.stats.rates.is_first_unreadable()
         {
             let time = capture_time::format(gst::ClockTime::from_useconds(record.time));

@@ -11,9 +11,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::declared_rate::per_second;
 use super::extent::Extent;
 use crate::client::ReaderStats;
+use crate::frame_rate::per_second;
 
 /// Counters of one run, from READY to PAUSED on. Any thread may read them.
 #[derive(Debug, Default)]
