@@ -16,9 +16,10 @@ use std::collections::VecDeque;
 use std::mem;
 
 use bytes::Bytes;
-use memchr::memmem;
 
-use super::annexb::{START_CODE, begins_with_start_code, start_code_begin};
+use super::annexb::{
+    START_CODE, begins_with_start_code, find_last_start_code, find_start_code, start_code_begin,
+};
 use super::chunks::{between_nal_units, joined, last_start};
 use super::continuation::{self, Evidence};
 use super::damage::{Damage, MAX_BYTES};
@@ -138,9 +139,9 @@ impl<R: Clone> Aligner<R> {
 
     /// Takes a record that begins with a start code.
     fn begin(&mut self, record: R, mut pieces: Vec<Bytes>, aligned: &mut VecDeque<Aligned<R>>) {
-        if let State::Open(open) = &mut self.state
+        if pieces[0].starts_with(START_CODE)
+            && let State::Open(open) = &mut self.state
             && let zeros @ 1.. = open.trailing_zeros()
-            && pieces[0].starts_with(START_CODE)
         {
             // The zero_byte of the start code. More zeros are rather the end of the record.
             self.evidence.cuts |= zeros == 1;
@@ -323,7 +324,7 @@ impl<R: Clone> Open<R> {
         if self.header.is_none()
             && self.rest.is_empty()
             && let Some(last) = self.pieces.last()
-            && let Some(code) = memmem::rfind(last, START_CODE)
+            && let Some(code) = find_last_start_code(last)
         {
             self.header = last.get(code + START_CODE.len()).copied();
         }
@@ -388,7 +389,7 @@ impl<R: Clone> Open<R> {
 
 /// Returns where the first start code begins.
 fn first_start(data: &[u8]) -> Option<usize> {
-    let code = memmem::find(data, START_CODE)?;
+    let code = find_start_code(data)?;
     Some(start_code_begin(data, code))
 }
 

@@ -9,12 +9,27 @@
 //! NAL units of a byte stream (ITU-T H.264, Annex B).
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memmem::{Finder, FinderRev};
 
 /// `start_code_prefix_one_3bytes`. It cannot occur inside a NAL unit: the encoder inserts emulation
 /// prevention bytes.
 pub const START_CODE: &[u8] = &[0, 0, 1];
+
+/// Searches for start codes. Building one costs as much as a search in some hundred bytes.
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(START_CODE));
+static REVERSE_FINDER: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(START_CODE));
+
+/// Returns the place of the first `start_code_prefix_one_3bytes`.
+pub fn find_start_code(data: &[u8]) -> Option<usize> {
+    FINDER.find(data)
+}
+
+/// Returns the place of the last `start_code_prefix_one_3bytes`.
+pub fn find_last_start_code(data: &[u8]) -> Option<usize> {
+    REVERSE_FINDER.rfind(data)
+}
 
 /// Where a NAL unit lies in a byte stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +44,7 @@ pub struct NalUnit {
 ///
 /// Bytes before the first start code belong to no NAL unit: see [`begins_with_start_code`].
 pub fn nal_units(data: &[u8]) -> impl Iterator<Item = NalUnit> + '_ {
-    let mut codes = memmem::find_iter(data, START_CODE).peekable();
+    let mut codes = FINDER.find_iter(data).peekable();
 
     std::iter::from_fn(move || {
         loop {

@@ -11,9 +11,10 @@
 use std::mem;
 
 use bytes::Bytes;
-use memchr::memmem;
 
-use super::annexb::{START_CODE, begins_with_start_code, start_code_begin};
+use super::annexb::{
+    begins_with_start_code, find_last_start_code, find_start_code, start_code_begin,
+};
 
 /// The bytes of `chunks` in pieces, each of which but the first begins with a start code.
 ///
@@ -67,18 +68,18 @@ fn close(open: &mut Vec<Bytes>, pieces: &mut Vec<Bytes>) {
 /// Where the first start code begins that has nothing before `chunk`. One at its very begin may
 /// have its `zero_byte` there.
 fn first_start(chunk: &[u8]) -> Option<usize> {
-    let code = memmem::find(&chunk[1..], START_CODE)?;
+    let code = find_start_code(&chunk[1..])?;
     Some(start_code_begin(chunk, code + 1))
 }
 
 pub fn last_start(chunk: &[u8]) -> Option<usize> {
-    let code = memmem::rfind(chunk, START_CODE)?;
+    let code = find_last_start_code(chunk)?;
     Some(start_code_begin(chunk, code))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::annexb::nal_units;
+    use super::super::annexb::{START_CODE, nal_units};
     use super::*;
 
     /// Start codes of all kinds, two of them in a row, and zeros at both ends.

@@ -68,11 +68,30 @@ impl BufRead for Rbsp<'_> {
 
 impl Read for Rbsp<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let chunk = self.fill_buf()?;
-        let count = chunk.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&chunk[..count]);
-        self.consume(count);
+        let mut count = 0;
+        for (place, byte) in buffer.iter_mut().zip(self) {
+            *place = byte;
+            count += 1;
+        }
         Ok(count)
+    }
+}
+
+/// Bit readers take a byte at a time: no look-ahead for each of them.
+impl Iterator for Rbsp<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if self.zeros >= 2
+            && let [3, rest @ ..] = self.rest
+        {
+            self.rest = rest;
+            self.zeros = 0;
+        }
+        let (byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        self.zeros = if *byte == 0 { self.zeros + 1 } else { 0 };
+        Some(*byte)
     }
 }
 

@@ -8,8 +8,6 @@
 
 //! The cadence of a stream: how far apart its frames are, learnt from record times.
 
-use std::collections::VecDeque;
-
 use gst::ClockTime;
 
 /// Distances that the cadence is the median of.
@@ -25,13 +23,18 @@ const MIN_GROUP_PAUSES: usize = 2;
 pub struct Cadence {
     /// The declared frame duration. It counts at the beginning, if a distance agrees with it.
     declared: Option<ClockTime>,
-    /// The last frame distances without pauses, one for each record.
-    recent: VecDeque<ClockTime>,
-    /// Which of the last distances were pauses.
-    history: VecDeque<bool>,
-    /// The median of `recent`, and the cadence that follows from it: both are asked for often.
+    /// The last frame distances without pauses, one for each record, in no order.
+    recent: [ClockTime; WINDOW],
+    /// How many of them there are.
+    length: usize,
+    /// The place of the oldest one, once all are there.
+    oldest: usize,
+    /// One bit for each of the last distances, set for a pause.
+    history: u8,
+    /// The median of `recent`, and what follows from it, for all that use them between two records.
     estimate: Option<ClockTime>,
     frame: Option<ClockTime>,
+    rhythm: Rhythm,
     /// Distances since the last one that was learnt: too long for the cadence so far.
     pauses: Vec<ClockTime>,
 }
@@ -58,10 +61,7 @@ impl Cadence {
     /// unless it repeats: then the camera has slowed down.
     pub fn learn(&mut self, distance: ClockTime, units: usize) {
         let is_pause = self.frame().is_some_and(|frame| is_pause(distance, frame));
-        if self.history.len() == WINDOW {
-            self.history.pop_front();
-        }
-        self.history.push_back(is_pause);
+        self.history = self.history << 1 | u8::from(is_pause);
         if is_pause {
             self.pauses.retain(|pause| is_near(*pause, distance));
             self.pauses.push(distance);
@@ -70,19 +70,24 @@ impl Cadence {
                 _ => MIN_GROUP_PAUSES,
             };
             if self.pauses.len() >= needed
-                && let Some(slow) = median(self.pauses.drain(..))
+                && let Some(slow) = median(&self.pauses)
             {
-                self.recent = [slow; MIN_DISTANCES].into();
-                self.history.clear();
-                self.update();
+                self.pauses.clear();
+                self.recent = [slow; WINDOW];
+                self.length = MIN_DISTANCES;
+                self.oldest = 0;
+                self.history = 0;
             }
-            return;
+            return self.update();
         }
         self.pauses.clear();
-        if self.recent.len() == WINDOW {
-            self.recent.pop_front();
+        if self.length < WINDOW {
+            self.recent[self.length] = distance;
+            self.length += 1;
+        } else {
+            self.recent[self.oldest] = distance;
+            self.oldest = (self.oldest + 1) % WINDOW;
         }
-        self.recent.push_back(distance);
         self.update();
     }
 
@@ -94,22 +99,33 @@ impl Cadence {
 
     /// Takes over other distances.
     fn update(&mut self) {
-        let agrees = |declared: &ClockTime| self.recent.iter().any(|it| is_near(*it, *declared));
-        let is_early = self.recent.len() < WINDOW;
+        let recent = &self.recent[..self.length];
+        let all = |frame: ClockTime| recent.iter().all(|it| is_near(*it, frame));
+        let agrees = |declared: &ClockTime| recent.iter().any(|it| is_near(*it, *declared));
+        let estimate = median(recent);
+        let known = estimate.filter(|_| self.length >= MIN_DISTANCES);
+        let is_early = self.length < WINDOW;
         let declared = self
             .declared
             .filter(|declared| is_early && agrees(declared));
-        self.estimate = median(self.recent.iter().copied());
-        let known = self.estimate.filter(|_| self.recent.len() >= MIN_DISTANCES);
+        // The declared frame duration counts like a distance.
+        let is_enough = self.length > 1 || self.length == 1 && self.declared.is_some_and(all);
+        let is_steady = is_enough && self.history.count_ones() < 2 && estimate.is_some_and(all);
+        self.estimate = estimate;
         self.frame = declared.or(known);
+        self.rhythm = Rhythm {
+            frame: self.frame.or(estimate.filter(|_| is_steady)),
+            is_steady,
+        };
     }
 
     /// Returns the mean of the last eight distances.
     pub fn mean(&self) -> Option<ClockTime> {
-        let sum = self.recent.iter().fold(0, |sum: u128, distance| {
+        let recent = &self.recent[..self.length];
+        let sum = recent.iter().fold(0, |sum: u128, distance| {
             sum + u128::from(distance.nseconds())
         });
-        let mean = sum.checked_div(self.recent.len() as u128)?;
+        let mean = sum.checked_div(recent.len() as u128)?;
         u64::try_from(mean).ok().map(ClockTime::from_nseconds)
     }
 
@@ -120,17 +136,7 @@ impl Cadence {
 
     /// Returns the present cadence. Two distances are enough if they agree.
     pub fn rhythm(&self) -> Rhythm {
-        let estimate = self.estimate();
-        let agree = |frame| self.recent.iter().all(|it| is_near(*it, frame));
-        let pauses = self.history.iter().filter(|is_pause| **is_pause).count();
-        // The declared frame duration counts like a distance.
-        let declared = self.declared.filter(|declared| agree(*declared));
-        let distances = self.recent.len() + usize::from(declared.is_some());
-        let is_steady = distances > 1 && pauses < 2 && estimate.is_some_and(agree);
-        Rhythm {
-            frame: self.frame().or(estimate.filter(|_| is_steady)),
-            is_steady,
-        }
+        self.rhythm
     }
 }
 
@@ -145,16 +151,12 @@ pub fn is_near(distance: ClockTime, frame: ClockTime) -> bool {
     distance.absdiff(frame) <= frame / 5
 }
 
-fn median(distances: impl Iterator<Item = ClockTime>) -> Option<ClockTime> {
+fn median(distances: &[ClockTime]) -> Option<ClockTime> {
     let mut sorted = [ClockTime::ZERO; WINDOW];
-    let mut length = 0;
-    for (place, distance) in sorted.iter_mut().zip(distances) {
-        *place = distance;
-        length += 1;
-    }
-    let sorted = sorted.get_mut(..length)?;
+    let sorted = sorted.get_mut(..distances.len())?;
+    sorted.copy_from_slice(distances);
     sorted.sort_unstable();
-    let middle = match length {
+    let middle = match sorted.len() {
         // One of them may be a hole.
         2 => 0,
         length => length / 2,
