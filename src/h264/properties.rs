@@ -597,11 +597,12 @@ proptest! {
     ) {
         let (mut stream, _) = stream_of(spec, &frames, codes, zeros);
         for (at, header, mut payload) in others {
+            let header = header.max(1);
             // What a slice without contents was part of is told by its record.
             if matches!(super::nal_unit_type(header), 1 | 2 | 5) {
                 payload.push(0x80);
             }
-            stream.insert(at, [vec![header.max(1)], payload].concat());
+            stream.insert(at, [vec![header], payload].concat());
         }
         let stream = stream.bytes();
         let whole = [Bytes::from(stream.clone())];
