@@ -420,3 +420,35 @@ fn before_a_keyframe_the_rhythm_tells_missing_frames() {
     let bucket = write(&stream, &times, Layout::AccessUnit, &[], 0..0);
     assert_eq!(line::export(&bucket, "", "").summary(), [(60, "eos")]);
 }
+
+#[test]
+fn wherever_a_range_begins_its_groups_have_the_same_times() {
+    let slow_end = |frame| if frame < 30 { 40 } else { 200 };
+    let fast_end = |frame| if frame < 30 { 200 } else { 40 };
+    let constant = |_| 133;
+    let rhythms: [fn(usize) -> u64; 3] = [constant, slow_end, fast_end];
+    for stream in streams() {
+        for (rhythm, layout) in [
+            (0, Layout::Gop),
+            (0, Layout::AccessUnits(3)),
+            (1, Layout::AccessUnits(5)),
+            (2, Layout::AccessUnits(4)),
+        ] {
+            let times = times(rhythms[rhythm]);
+            for labels in [&[("fps", "25")][..], &[]] {
+                let bucket = write(&stream, &times, layout, labels, 60..60);
+                let whole = capture_times(&line::read(&bucket, ""));
+                assert_eq!(whole.len(), 60);
+                for frame in [2, 19, 21, 41, 47, 59] {
+                    let at = whole[frame] - 1;
+                    let before = line::read(&bucket, &format!("stop={at} stop-mode=exact"));
+                    let after = line::read(&bucket, &format!("start={at} start-mode=exact"));
+                    let (before, after) = (capture_times(&before), capture_times(&after));
+                    let case = format!("{rhythm} {layout:?} {labels:?} {frame}");
+                    assert_eq!(before, whole[..frame], "{case}");
+                    assert_eq!(after, whole[frame..], "{case}");
+                }
+            }
+        }
+    }
+}

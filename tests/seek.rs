@@ -662,3 +662,21 @@ fn a_seek_waits_for_a_server_that_is_away() {
     server.restart();
     assert_eq!(frame_of(&stream, &player.first().unwrap()), 30);
 }
+
+#[test]
+fn the_last_group_lasts_as_long_as_its_frames() {
+    // A frame a second, and 25 by the label.
+    let stream = Stream::make(StreamSpec {
+        fps: (1, 1),
+        ..Default::default()
+    });
+    let recording = Recording {
+        labels: &[("fps", "25")],
+        ..Default::default()
+    };
+    let bucket = line::record(&recording, &stream);
+    let player = Player::stopped(&bucket, "");
+    player.set_state(gst::State::Paused);
+    let duration = player.source().query_duration::<gst::ClockTime>();
+    assert_eq!(duration, Some(gst::ClockTime::from_seconds(60)));
+}

@@ -276,6 +276,15 @@ impl AccessUnitSplitter {
         let _ = self.sets.put(nal);
     }
 
+    /// Returns a splitter of another part of the stream, with the parameter sets of this one.
+    pub fn with_same_sets(&self) -> Self {
+        Self {
+            sets: self.sets.clone(),
+            has_sets: self.has_sets,
+            ..Default::default()
+        }
+    }
+
     /// A piece of the stream is missing.
     pub fn lose(&mut self) {
         self.lost = true;

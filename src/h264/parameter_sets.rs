@@ -297,7 +297,7 @@ pub fn referred_pps(nal: &[u8]) -> Option<u8> {
 }
 
 /// The contents of parameter sets, as far as slices need them, by their ids.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Decoded {
     sequence: BTreeMap<u8, Sps>,
     picture: BTreeMap<u8, Pps>,

@@ -32,6 +32,7 @@ mod live;
 mod lookback;
 mod mp4;
 mod pass;
+mod preceding;
 mod program;
 mod reorder;
 mod reordering_watch;

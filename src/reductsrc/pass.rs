@@ -8,6 +8,7 @@
 
 //! One reading, from a keyframe to an end: from records to access units with slots.
 
+mod history;
 mod output;
 
 use std::collections::VecDeque;
@@ -16,6 +17,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::history::History;
 use super::buffers::clock_time;
 use super::continuity::{self, Continuity};
 use super::damage::{self, Fault, FaultLog};
@@ -119,6 +121,8 @@ enum Source {
     },
     /// The first record lacks parameter sets.
     LookingBack(Box<LookingBack>),
+    /// The times of the first group depend on those before it.
+    History(Box<History>),
     Ended,
 }
 
@@ -157,6 +161,7 @@ impl Pass {
             is_prompt: common.access.follows(),
             is_sparse: scope.keyframes_only,
             is_filtered: common.is_filtered,
+            awaits_history: scope.from.is_some() && !common.access.depends_on_order(),
         };
         let continuity = continuity::Config {
             pause_limit: common.pause_limit,
@@ -285,6 +290,7 @@ impl Pass {
                 None => self.end_range()?,
             },
             Source::LookingBack(_) => self.look_back(flushing)?,
+            Source::History(_) => self.read_history(flushing)?,
             Source::Ended => {
                 let last = self.last_step();
                 self.steps.push_back(last);
@@ -336,8 +342,10 @@ impl Pass {
             }
             End::Records => false,
         };
+        // The times of the last group depend on what follows it.
+        let ends_with_group = self.scope.end == End::Exact && self.timeline.ends_with_group();
         // The last access unit may continue beyond the stop.
-        let goes_beyond = goes_beyond || self.whole.are_disproved();
+        let goes_beyond = goes_beyond || ends_with_group || self.whole.are_disproved();
         let has_groups = self.common.kind.get() != Some(&Kind::Episode);
         let is_beyond = goes_beyond && has_groups && !self.common.access.is_over();
         let beyond = self.scope.stop.filter(|_| is_beyond);
@@ -346,7 +354,7 @@ impl Pass {
                 let is_exact = self.scope.end == End::Exact;
                 let reader = self.reader(Query {
                     start: Some(stop),
-                    stop: is_exact.then(|| stop.saturating_add(MOST_BEYOND)),
+                    stop: (is_exact && !ends_with_group).then(|| stop.saturating_add(MOST_BEYOND)),
                     follow: self.common.access.follows(),
                     ..Query::default()
                 })?;
@@ -355,6 +363,9 @@ impl Pass {
             _ => {
                 self.aligner.end(false, &mut self.aligned);
                 if self.aligned.is_empty() {
+                    self.look_for_history(true);
+                }
+                if self.aligned.is_empty() && matches!(self.source, Source::Reading(_)) {
                     self.finish(None);
                 }
             }
@@ -625,18 +636,26 @@ impl Pass {
     fn place(&mut self, record: Record, units: usize) -> Result<(), gst::ErrorMessage> {
         let clock_time = clock_time(record.time)?;
         let declared = self.declared_rate(&record);
-        if let Some(declared) = declared {
-            let length = timeline::frames(units, declared.rate);
+        self.timeline.push(clock_time, units, declared);
+        let (declared, observed) = self.timeline.rates();
+        let frame = observed.or(declared.map(|declared| timeline::frames(1, declared.rate)));
+        if let Some(frame) = frame {
+            let length = frame.saturating_mul(units as u64);
             self.common.stats.extent.hear_of_record(length);
         }
-        self.timeline.push(clock_time, units, declared);
+        self.tell_of_rates();
+        self.look_for_history(false);
+        Ok(())
+    }
+
+    /// Updates the rates in `stats`, and warns of a declared one that times contradict.
+    fn tell_of_rates(&mut self) {
         let (declared, observed) = self.timeline.rates();
         let declared = declared.map(|declared| declared.rate);
         self.common.stats.rates.set(declared, observed);
         if let Some(contradiction) = self.timeline.take_contradiction() {
-            self.warn_of_contradiction(clock_time, &contradiction);
+            self.warn_of_contradiction(&contradiction);
         }
-        Ok(())
     }
 
     /// Takes over the frame rate in the attachment `$video`, if it is one.
@@ -671,8 +690,8 @@ impl Pass {
     }
 
     /// Warns once of a declared frame rate that record times contradict.
-    fn warn_of_contradiction(&mut self, time: gst::ClockTime, contradiction: &Contradiction) {
-        let time = capture_time::format(time);
+    fn warn_of_contradiction(&mut self, contradiction: &Contradiction) {
+        let time = capture_time::format(contradiction.time);
         let text = format!("At {time} {contradiction}");
         // What a condition leaves out is no contradiction.
         if self.common.is_filtered || !self.common.stats.rates.is_first_contradiction() {

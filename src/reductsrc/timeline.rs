@@ -21,6 +21,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 
 use gst::ClockTime;
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub is_sparse: bool,
     /// Records are left out on purpose: what they leave is no slow camera.
     pub is_filtered: bool,
+    /// Records before the first one can be read: it waits for them if its frames have no evident times.
+    pub awaits_history: bool,
     /// How much more than one frame duration has to be missing for a gap; `None` is automatic.
     pub gap_tolerance: Option<ClockTime>,
 }
@@ -120,9 +123,20 @@ pub struct NoFrameRate {
     pub units: usize,
 }
 
+/// The access units of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Time of the record.
+    pub time: ClockTime,
+    pub units: usize,
+    pub declared: Option<DeclaredRate>,
+}
+
 /// A declared frame rate that record times contradict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contradiction {
+    /// Time of the record that showed it.
+    pub time: ClockTime,
     pub declared: DeclaredRate,
     /// The observed distance of two frames.
     pub frame: ClockTime,
@@ -130,7 +144,9 @@ pub struct Contradiction {
 
 impl fmt::Display for Contradiction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { declared, frame } = self;
+        let Self {
+            declared, frame, ..
+        } = self;
         let observed = format!("{:.2}", 1e9 / frame.nseconds().max(1) as f64);
         let observed = observed.trim_end_matches('0').trim_end_matches('.');
         write!(
@@ -150,6 +166,8 @@ pub struct Timeline {
     config: Config,
     /// Records whose slots still depend on later ones.
     waiting: VecDeque<Record>,
+    /// How many of the first of them are before the range.
+    history: usize,
     cadence: Cadence,
     /// The last record that came.
     last: Option<Record>,
@@ -195,7 +213,7 @@ impl Record {
 struct Cursor {
     origin: ClockTime,
     record: Record,
-    last_time: ClockTime,
+    last_time: Option<ClockTime>,
     /// Capture time at which the record's last access unit begins.
     last_capture: ClockTime,
     division: Division,
@@ -256,13 +274,54 @@ impl Timeline {
             self.is_contradicted = false;
             self.declared = declared;
         }
-        self.check_declaration();
         self.last = Some(record);
+        self.check_declaration();
         self.waiting.push_back(record);
         while self.is_first_ready() {
             // Only the last record of all can lack a frame rate.
             let _ = self.place_first();
         }
+    }
+
+    /// Returns the first group, if its times depend on records before it and it waits for these.
+    /// Nothing follows the last record if it `is_last`.
+    pub fn lacks_history(&self, is_last: bool) -> Option<Group> {
+        let first = self
+            .waiting
+            .front()
+            .filter(|_| self.config.awaits_history)?;
+        let lacks = !self.is_first_evident().unwrap_or(!is_last);
+        lacks.then_some(Group {
+            time: first.time,
+            units: first.units,
+            declared: first.declared,
+        })
+    }
+
+    /// Takes the records before the first one, in order.
+    pub fn begin_after(&mut self, history: Vec<Group>) {
+        self.config.awaits_history = false;
+        let waiting = mem::take(&mut self.waiting);
+        let Some(first) = waiting.front() else { return };
+        let last_of_all = self.config.clone();
+        *self = Self {
+            history: history.len(),
+            ..Self::new(Config {
+                origin: last_of_all.origin.or(Some(first.time)),
+                ..last_of_all
+            })
+        };
+        for group in history {
+            self.push(group.time, group.units, group.declared);
+        }
+        for record in waiting {
+            self.push(record.time, record.units, record.declared);
+        }
+    }
+
+    /// Returns whether the last record has several access units, whose times depend on what follows.
+    pub fn ends_with_group(&self) -> bool {
+        self.waiting.back().is_some_and(|last| last.units > 1) && !self.is_literal()
     }
 
     /// Ends the timeline: nothing comes after the last record.
@@ -317,7 +376,29 @@ impl Timeline {
             return;
         }
         self.is_contradicted = true;
-        self.contradiction = Some(Contradiction { declared, frame });
+        let time = self.last.map(|last| last.time).unwrap_or_default();
+        self.contradiction = Some(Contradiction {
+            time,
+            declared,
+            frame,
+        });
+    }
+
+    /// Returns whether the distances of the first records are evidence enough of where the frames of
+    /// the first one are; `None` as long as the next ones decide.
+    fn is_first_evident(&self) -> Option<bool> {
+        let first = self.waiting.front()?;
+        if first.units == 1 || self.is_literal() || self.config.is_prompt || self.config.is_filtered
+        {
+            return Some(true);
+        }
+        let next = self.waiting.get(1)?;
+        let distance = first.distance(next.time);
+        if let Some(declared) = first.declared_frame() {
+            return Some(is_near(distance, declared));
+        }
+        let after = self.waiting.get(2)?;
+        Some(is_near(next.distance(after.time), distance))
     }
 
     /// Returns whether the slots of the first record that waits can be known by now.
@@ -325,6 +406,9 @@ impl Timeline {
         let Some(first) = self.waiting.front() else {
             return false;
         };
+        if self.config.awaits_history && self.is_first_evident() != Some(true) {
+            return false;
+        }
         let next = self.waiting.get(1);
         if self.is_literal() {
             let is_known = first.declared.is_some() && (first.units == 1 || self.config.is_prompt);
@@ -381,9 +465,17 @@ impl Timeline {
         };
         let is_trusted = !(self.is_contradicted && record.declared == self.declared);
         let frame_rate = record.declared.filter(|_| is_trusted);
-        let mut last_time = self.cursor.map(|cursor| cursor.last_time);
+        let mut last_time = self.cursor.and_then(|cursor| cursor.last_time);
         let mut last_capture = record.time;
-        for unit in 0..record.units {
+        let is_history = self.history > 0;
+        self.history = self.history.saturating_sub(1);
+        if is_history {
+            let before_last = record.units.saturating_sub(1);
+            last_capture =
+                last_capture.saturating_add(share(division.extent, before_last, record.units));
+        }
+        self.config.awaits_history = false;
+        for unit in 0..if is_history { 0 } else { record.units } {
             let capture = record
                 .time
                 .saturating_add(share(division.extent, unit, record.units));
@@ -401,7 +493,7 @@ impl Timeline {
                 time,
                 duration: Some(with_pause.unwrap_or(division.duration)),
                 before_pause: with_pause.map(|_| division.duration),
-                spacing: std::mem::replace(&mut spacing, Spacing::Regular),
+                spacing: mem::replace(&mut spacing, Spacing::Regular),
                 segment: None,
                 resumes: false,
                 hole: None,
@@ -412,7 +504,7 @@ impl Timeline {
         self.cursor = Some(Cursor {
             origin,
             record,
-            last_time: last_time.unwrap_or_default(),
+            last_time,
             last_capture,
             division,
         });
@@ -510,7 +602,10 @@ impl Timeline {
         let (Some(next), Some(after)) = (self.waiting.front(), self.waiting.get(1)) else {
             return false;
         };
-        let is_declared = record.rhythm.frame.is_none() && record.declared_frame() == Some(frame);
+        let last = self.cursor.map(|cursor| cursor.division.duration);
+        let is_declared = record.rhythm.frame.is_none()
+            && record.declared_frame() == Some(frame)
+            && last.is_none_or(|last| is_near(last, frame));
         let room = after.time.saturating_sub(next.time);
         let returns = room.absdiff(frame.saturating_mul(next.units as u64)) <= frame;
         (record.rhythm.is_steady || is_declared)
