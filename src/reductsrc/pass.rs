@@ -365,7 +365,7 @@ impl Pass {
                 if self.aligned.is_empty() {
                     self.look_for_history(true);
                 }
-                if self.aligned.is_empty() && matches!(self.source, Source::Reading(_)) {
+                if self.aligned.is_empty() && !matches!(self.source, Source::History(_)) {
                     self.finish(None);
                 }
             }
