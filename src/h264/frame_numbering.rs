@@ -6,8 +6,11 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Lost reference pictures, found by gaps in `frame_num` (ITU-T H.264, 7.4.3).
+//! Lost reference pictures, found by gaps in `frame_num` (ITU-T H.264, 7.4.3), and lost IDR pictures,
+//! found by `frame_num` or by the picture order count.
 
+use super::output_order::MAX_REORDERING;
+use super::picture_order::PictureOrder;
 use super::slice::SliceHeader;
 use super::sps::Sps;
 
@@ -49,36 +52,53 @@ pub enum Succession {
     Restart,
     /// No reference picture is missing.
     Contiguous,
-    /// `frame_num` did not advance. Some encoders number like that; it can also be a loss of as many
-    /// pictures as `frame_num` can count.
+    /// `frame_num` did not advance in a stream of which too little is known: either the encoder numbers
+    /// like that, or pictures are missing as with [`LostCycle`](Self::LostCycle).
     Repeated,
     /// So many reference pictures are missing, or more by a multiple of `MaxFrameNum`.
     Lost(u32),
+    /// `frame_num` did not advance, as it did before: missing are an IDR picture or a multiple of
+    /// `MaxFrameNum` reference pictures.
+    LostCycle,
+    /// The picture order count fell much further than pictures were out of order before: an IDR picture is
+    /// missing, after as many reference pictures as `frame_num` can count.
+    LostIdr,
 }
 
-/// Follows `frame_num` from access unit to access unit.
+/// Contiguous pictures after which a first repeated `frame_num` is a loss.
+const CLEAN_AT_FIRST: u32 = 4;
+/// Contiguous pictures after a repeated `frame_num` with which another one is no habit of the encoder.
+const CLEAN_AGAIN: u32 = 8;
+
+/// Follows `frame_num` and the picture order count from access unit to access unit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FrameNumbering {
     /// `PrevRefFrameNum`, once there was a picture.
     previous: Option<u32>,
+    /// Repeated `frame_num`s so far.
+    repeats: u32,
+    /// Contiguous pictures since the last one of them.
+    clean: u32,
+    counts: Counts,
 }
 
 impl FrameNumbering {
-    /// Takes the next access unit in decoding order.
-    pub fn next(&mut self, number: &FrameNumber) -> Succession {
+    /// Takes the next access unit in decoding order. `order` is its place in output order, if known.
+    pub fn next(&mut self, number: &FrameNumber, order: Option<&PictureOrder>) -> Succession {
         let modulus = number.modulus.max(1);
         let previous = self.previous.filter(|_| !number.idr);
-        let succession = match previous {
+        let advance = previous.map(|it| number.frame_num.wrapping_sub(it) & (modulus - 1));
+        let turn = order.map_or(Turn::Unclear, |order| self.counts.next(order, number));
+        let succession = match advance {
             None => Succession::Restart,
-            Some(previous) => {
-                let advance = number.frame_num.wrapping_sub(previous) & (modulus - 1);
-                match advance {
-                    _ if number.gaps_allowed => Succession::Contiguous,
-                    0 => Succession::Repeated,
-                    1 => Succession::Contiguous,
-                    _ => Succession::Lost(advance - 1),
-                }
+            Some(_) if number.gaps_allowed => Succession::Contiguous,
+            Some(0) => self.repeated(turn),
+            Some(1) if turn == Turn::Fall => Succession::LostIdr,
+            Some(1) => {
+                self.clean = self.clean.saturating_add(1);
+                Succession::Contiguous
             }
+            Some(advance) => Succession::Lost(advance - 1),
         };
         self.previous = Some(if number.resets {
             0
@@ -90,12 +110,107 @@ impl FrameNumbering {
         });
         succession
     }
+
+    /// Returns what a `frame_num` that did not advance means.
+    fn repeated(&mut self, turn: Turn) -> Succession {
+        let needed = match self.repeats {
+            0 => CLEAN_AT_FIRST,
+            _ => CLEAN_AGAIN,
+        };
+        let is_after_clean = std::mem::take(&mut self.clean) >= needed;
+        self.repeats = self.repeats.saturating_add(1);
+        match turn {
+            Turn::Fall => Succession::LostCycle,
+            Turn::UsualStep => Succession::Contiguous,
+            Turn::Unclear if is_after_clean => Succession::LostCycle,
+            // The encoder has done so before.
+            Turn::Unclear if self.repeats > 2 => Succession::Contiguous,
+            Turn::Unclear => Succession::Repeated,
+        }
+    }
+}
+
+/// What the picture order count says of a picture's distance from those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Reference pictures have been this far apart all the time. Where `frame_num` repeats after a loss the
+    /// count cannot do so, too: both count modulo powers of two.
+    UsualStep,
+    /// It falls much further than pictures were out of order before.
+    Fall,
+    Unclear,
+}
+
+/// Pictures before which a picture is output if counting began anew, more than ever before.
+const MORE_THAN_BEFORE: usize = 4;
+/// Pictures that show how far those of the stream are out of order.
+const ENOUGH: u32 = 16;
+
+/// Follows the picture order count.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    /// Those of the last pictures since an IDR picture, and how many these are.
+    recent: [i64; MAX_REORDERING],
+    pictures: usize,
+    /// Pictures in all, up to enough.
+    seen: u32,
+    /// The most of these that preceded a picture and are output after it.
+    depth: usize,
+    /// The count of the last reference picture.
+    reference: Option<i64>,
+    /// The last distance of two reference pictures, and whether that before was the same.
+    step: Option<(i64, bool)>,
+}
+
+impl Counts {
+    fn next(&mut self, order: &PictureOrder, number: &FrameNumber) -> Turn {
+        let count = order.count;
+        if order.begins_sequence || number.idr {
+            self.restart();
+        }
+        let recent = self.recent.iter().take(self.pictures);
+        let later = recent.filter(|other| **other > count).count();
+        let is_fall = self.seen >= ENOUGH && later >= self.depth + MORE_THAN_BEFORE;
+        if is_fall {
+            self.restart();
+        } else {
+            self.depth = self.depth.max(later);
+        }
+        self.recent.rotate_right(1);
+        self.recent[0] = count;
+        self.pictures = self.pictures.saturating_add(1);
+        self.seen = self.seen.saturating_add(1).min(ENOUGH);
+        let step = number.reference.then(|| self.step_to(count)).flatten();
+        let usual = (self.step).and_then(|(step, twice)| (twice && step > 0).then_some(step));
+        if let Some(step) = step {
+            let is_same = self.step.is_some_and(|(last, _)| last == step);
+            self.step = Some((step, is_same));
+        }
+        match step {
+            _ if is_fall => Turn::Fall,
+            Some(step) if usual == Some(step) => Turn::UsualStep,
+            _ => Turn::Unclear,
+        }
+    }
+
+    /// Begins another sequence.
+    fn restart(&mut self) {
+        self.pictures = 0;
+        self.reference = None;
+    }
+
+    /// Returns the distance of a reference picture from the one before it.
+    fn step_to(&mut self, count: i64) -> Option<i64> {
+        let before = self.reference.replace(count);
+        before.map(|before| count.saturating_sub(before))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Succession::{Contiguous, Lost, Repeated, Restart};
+    use super::Succession::{Contiguous, Lost, LostCycle, LostIdr, Repeated, Restart};
     use super::*;
+    use crate::h264::Reordering;
 
     const MODULUS: u32 = 16;
 
@@ -126,7 +241,7 @@ mod tests {
 
     fn successions(numbers: &[FrameNumber]) -> Vec<Succession> {
         let mut numbering = FrameNumbering::default();
-        numbers.iter().map(|it| numbering.next(it)).collect()
+        numbers.iter().map(|it| numbering.next(it, None)).collect()
     }
 
     #[test]
@@ -189,6 +304,132 @@ mod tests {
     #[test]
     fn numbers_that_do_not_advance() {
         assert_eq!(successions(&[picture(3), picture(3)]), [Restart, Repeated]);
+    }
+
+    /// What follows from numbers, each with a picture order count.
+    fn with_counts(numbers: &[(FrameNumber, i64)]) -> Vec<Succession> {
+        let mut numbering = FrameNumbering::default();
+        let successions = numbers.iter().map(|(number, count)| {
+            let order = PictureOrder {
+                count: *count,
+                begins_sequence: number.idr || number.resets,
+                reordering: Reordering {
+                    frames: 2,
+                    declared: true,
+                },
+            };
+            numbering.next(number, Some(&order))
+        });
+        successions.collect()
+    }
+
+    /// Groups of so many reference pictures, without the IDR pictures of the `lost` ones.
+    fn groups(length: u32, count: usize, lost: &[usize]) -> Vec<FrameNumber> {
+        let groups = (0..count).flat_map(|group| {
+            let first = u32::from(lost.contains(&group));
+            (first..length).map(|it| if it == 0 { idr() } else { picture(it) })
+        });
+        groups.collect()
+    }
+
+    #[test]
+    fn a_number_that_repeats_after_many_that_do_not_is_a_loss() {
+        for length in [18, 34, 50] {
+            let found = successions(&groups(length, 4, &[1, 2]));
+            let losses = found.iter().filter(|it| **it == LostCycle).count();
+            assert_eq!(losses, 2, "{length}");
+            assert_eq!(found[length as usize], LostCycle);
+        }
+        assert_eq!(
+            successions(&groups(2, 5, &[4])).last(),
+            Some(&LostCycle),
+            "groups of two"
+        );
+        for missing in [16, 32] {
+            let numbers: Vec<_> = (0..5).chain(5 + missing - 1..60).map(picture).collect();
+            assert_eq!(successions(&numbers)[5], LostCycle);
+        }
+    }
+
+    #[test]
+    fn a_number_that_repeats_after_a_disposable_picture_is_a_loss() {
+        let mut numbers = vec![idr()];
+        for number in 1..18 {
+            numbers.extend([picture(number), disposable(number + 1)]);
+        }
+        numbers.extend([picture(1), disposable(2), picture(2)]);
+        let found = successions(&numbers);
+        assert_eq!(found[35..], [LostCycle, Contiguous, Contiguous]);
+        assert!(found[1..35].iter().all(|it| *it == Contiguous));
+    }
+
+    #[test]
+    fn an_encoder_that_repeats_numbers_loses_nothing() {
+        for period in 1..=4 {
+            let numbers: Vec<_> = (0..100).map(|it| picture(it - it / period)).collect();
+            let found = successions(&numbers);
+            assert!(!found.contains(&LostCycle), "{period}");
+        }
+        // Picture order tells after how long a time so ever.
+        for period in [5, 16, 17, 40] {
+            let numbers: Vec<_> = (0..200)
+                .map(|it| (picture(it - it / period), i64::from(it) * 2))
+                .collect();
+            let found = with_counts(&numbers);
+            assert!(found[1..].iter().all(|it| *it == Contiguous), "{period}");
+        }
+    }
+
+    #[test]
+    fn picture_order_does_not_hide_a_loss() {
+        // 6 bits of picture order count, 4 of frame_num, and steps of 1 to 4 pictures.
+        for step in [2, 4, 6, 8] {
+            let whole: Vec<_> = (0..18u32).map(|it| i64::from(it) * step).collect();
+            let mut numbers: Vec<_> = (whole.iter().zip(0..))
+                .map(|(count, it)| (if it == 0 { idr() } else { picture(it) }, *count))
+                .collect();
+            let (last, next) = (whole[17], step);
+            let behind = (next - last).rem_euclid(64);
+            let wrapped = if behind > 32 { behind - 64 } else { behind };
+            numbers.push((picture(1), last + wrapped));
+            let found = *with_counts(&numbers).last().unwrap();
+            assert!(matches!(found, LostCycle | LostIdr), "{step}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_picture_order_that_falls_is_a_lost_idr_picture() {
+        for length in [18, 19, 33, 34, 49, 50] {
+            let numbers: Vec<_> = groups(length, 3, &[1])
+                .into_iter()
+                .scan(0, |count, number| {
+                    *count = match number {
+                        _ if number.idr => 0,
+                        _ if *count == 2 * i64::from(length - 1) => 2,
+                        _ => *count + 2,
+                    };
+                    Some((number, *count))
+                })
+                .collect();
+            let found = with_counts(&numbers);
+            let losses = found
+                .iter()
+                .filter(|it| !matches!(it, Contiguous | Restart))
+                .count();
+            assert_eq!(losses, 1, "{length}: {found:?}");
+        }
+        // Out of order as far as pictures can be.
+        for step in [1, 2, 4] {
+            let counts =
+                [0, 16, 8, 4, 2, 1, 3, 6, 5, 7, 12, 10, 9, 11, 14, 13, 15].map(|it| it * step);
+            let numbers: Vec<_> = counts
+                .iter()
+                .zip(0..)
+                .map(|(count, it)| (if it == 0 { idr() } else { picture(it) }, *count))
+                .collect();
+            let found = with_counts(&numbers);
+            assert!(found[1..].iter().all(|it| *it == Contiguous), "{found:?}");
+        }
     }
 
     #[test]

@@ -226,6 +226,14 @@ impl<T> OutputOrder<T> {
         self.too_deep.take()
     }
 
+    /// Forgets the news that more frames are out of order than expected: another cause was reported. The
+    /// next time is news again.
+    pub fn forget_too_deep(&mut self) {
+        if self.too_deep.take().is_some() {
+            self.depth.is_told = false;
+        }
+    }
+
     /// The next picture in output order, if none is to come before it; after the last one the
     /// sequence is over.
     pub fn end(&mut self) -> Option<T> {

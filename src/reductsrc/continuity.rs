@@ -20,7 +20,7 @@ use gst::ClockTime;
 use super::OnLoss;
 use super::timeline::{Hole, SegmentStart, Slot, Spacing};
 use crate::capture_time;
-use crate::h264::{FrameNumber, FrameNumbering, Succession};
+use crate::h264::{FrameNumber, FrameNumbering, PictureOrder, Succession};
 
 /// Settings of a [`Continuity`].
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,7 @@ pub struct Config {
 pub struct Facts {
     /// `None` if it cannot be decoded.
     pub number: Option<FrameNumber>,
+    pub order: Option<PictureOrder>,
     /// Decoding can start here.
     pub is_keyframe: bool,
     /// `recovery_frame_cnt` of a keyframe that is no IDR picture.
@@ -87,6 +88,10 @@ pub enum Cause {
     FrameNum(u32),
     /// `frame_num` does not advance after a pause.
     Repeated,
+    /// `frame_num` does not advance, as it always did before.
+    FrameNumCycle,
+    /// The picture order count begins anew without an IDR picture.
+    PictureOrder,
     /// A loss that was reported already.
     Reported,
     /// A pause longer than the property `pause-limit`.
@@ -120,6 +125,15 @@ impl fmt::Display for Loss {
             Cause::Repeated => write!(
                 f,
                 "Frames are missing {hole}: frame_num does not advance after a pause"
+            ),
+            Cause::FrameNumCycle => write!(
+                f,
+                "Frames are missing {hole}: an IDR picture, or as many reference pictures as \
+                 frame_num can count, as frame_num does not advance"
+            ),
+            Cause::PictureOrder => write!(
+                f,
+                "An IDR picture is missing {hole}: the picture order count begins anew without one"
             ),
             Cause::Reported => write!(f, "Frames are lost {hole}"),
             Cause::LongPause => write!(
@@ -218,7 +232,7 @@ impl<T> Continuity<T> {
     /// Takes the next access unit in decoding order.
     pub fn push(&mut self, item: T, facts: &Facts, mut slot: Slot) {
         let succession = match &facts.number {
-            Some(number) => self.numbering.next(number),
+            Some(number) => self.numbering.next(number, facts.order.as_ref()),
             None => Succession::Contiguous,
         };
         match self.last_capture.replace(slot.capture) {
@@ -271,6 +285,8 @@ impl<T> Continuity<T> {
         let loss = match succession {
             _ if facts.after_loss => Some(Cause::Reported),
             Succession::Lost(count) => Some(Cause::FrameNum(count)),
+            Succession::LostCycle => Some(Cause::FrameNumCycle),
+            Succession::LostIdr => Some(Cause::PictureOrder),
             _ => None,
         };
         let gap = |cause| Break::Loss {
@@ -440,8 +456,8 @@ mod tests {
     };
 
     /// `I` an IDR picture, `p` the next reference picture, `b` one that is no reference, `R` a
-    /// recovery point after two more reference pictures, `?` what cannot be decoded, `x` a reference picture that is missing, as `.`
-    /// any other; `!` a pause of 300 ms, `~` one of a minute.
+    /// recovery point after two more reference pictures, `?` what cannot be decoded, `x` a reference
+    /// picture that is missing, as `i` an IDR picture and `.` any other; `!` a pause of 300 ms, `~` one of a minute.
     fn feed(config: Config, stream: &str, breaks_rhythm: bool) -> (String, Vec<SegmentStart>, u64) {
         let mut continuity = Continuity::new(config);
         let mut time = ClockTime::ZERO;
@@ -455,7 +471,7 @@ mod tests {
                     time += length - 100 * MS;
                     continue;
                 }
-                'I' => frame_num = 0,
+                'I' | 'i' => frame_num = 0,
                 'p' | 'b' | 'R' | 'x' => frame_num += 1,
                 _ => {}
             }
@@ -470,9 +486,10 @@ mod tests {
             if item == 'b' {
                 frame_num -= 1;
             }
-            if item != 'x' && item != '.' {
+            if !matches!(item, 'x' | 'i' | '.') {
                 let facts = Facts {
                     number: (item != '?').then_some(number),
+                    order: None,
                     is_keyframe: matches!(item, 'I' | 'R'),
                     recovery_frames: if item == 'R' { 2 } else { 0 },
                     after_loss: false,
@@ -581,6 +598,19 @@ mod tests {
         assert_eq!(run_with(OnLoss::Drop, true, "IpxppIp"), "Ip!--|Ip");
         assert_eq!(run_with(OnLoss::Keep, true, "Ipx!ppIp"), "Ip!~|p*p*Ip");
         assert_eq!(run_with(OnLoss::Auto, false, "Ipx!ppIp"), "Ip!~/p*p*Ip");
+    }
+
+    #[test]
+    fn a_lost_idr_picture_after_which_numbers_repeat_makes_corrupted_ones() {
+        let group = format!("I{}", "p".repeat(17));
+        let rest = "p*".repeat(17);
+        let without_idr = &group[1..];
+        // The stream counts from 0 again where the IDR picture is lost.
+        let stream = format!("{group}i{without_idr}{group}");
+        assert_eq!(run(&stream), format!("{group}!{rest}{group}"));
+        let (out, _, gaps) = feed(CONFIG, &format!("{group}i!{without_idr}{group}"), true);
+        let dropped = "-".repeat(17);
+        assert_eq!((out, gaps), (format!("{group}!{dropped}|{group}"), 1));
     }
 
     #[test]

@@ -121,6 +121,11 @@ impl<T> Reorder<T> {
         self.unplaced.take_too_deep()
     }
 
+    /// Forgets the news that more frames are out of order than expected.
+    pub fn forget_too_deep(&mut self) {
+        self.unplaced.forget_too_deep();
+    }
+
     /// Takes the next access unit in decoding order.
     pub fn push(&mut self, item: T, order: PictureOrder, slot: Slot) {
         let begins_segment = slot.segment.is_some() && !slot.resumes;

@@ -249,7 +249,12 @@ impl Pass {
                 }
             }
             let capture = slot.capture;
+            let is_corrupted = unit.integrity == Integrity::Corrupted;
             self.reorder.push(unit, order, slot);
+            if is_corrupted {
+                // The order of pictures after lost ones is no fault of the encoder.
+                self.reorder.forget_too_deep();
+            }
             if let Some(too_deep) = self.reorder.take_too_deep() {
                 let from = capture_time::format(capture);
                 self.steps
@@ -314,6 +319,7 @@ impl Pass {
 fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> Facts {
     Facts {
         number: unit.frame_number.filter(|_| unit.order.is_some()),
+        order: unit.order,
         is_keyframe: entry_points.include(unit) && unit.order.is_some(),
         recovery_frames: match unit.idr {
             true => 0,
