@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn only_sets_that_a_picture_refers_to_are_repeated() {
         let (sps, pps): (_, Vec<_>) = (sps(SPS), (0..200).map(pps).collect());
-        let all = [&[sps.clone()], &pps[..]].concat();
+        let all = [std::slice::from_ref(&sps), &pps[..]].concat();
         let all: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
         let slice_of = |pps, header| slice(Header { pps, ..header });
         let slices = [
