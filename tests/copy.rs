@@ -14,7 +14,7 @@ use common::SERVER;
 use common::recorder::{Recorded, Recorder, copy_of, label};
 use common::recording::{Layout, Recording};
 use common::server::{Record, Server};
-use common::stream::Stream;
+use common::stream::{Stream, escape, is_idr, nal_type, nal_units};
 
 /// Copies entry `e`, with further properties of both elements.
 fn copy(from: &str, to: &Server, bucket: &str, source: &str, sink: &str) -> Recorded {
@@ -165,5 +165,74 @@ fn records_of_any_whole_frames_are_copied_as_they_are() {
             assert_eq!(again.stat("existing"), original.len() as u64);
             assert_eq!(again.stat("records"), 0);
         }
+    }
+}
+
+/// A PPS as another one, with this id instead of 0.
+fn with_id(pps: &[u8], id: u32) -> Vec<u8> {
+    let bits = |byte: &u8| {
+        (0..8)
+            .rev()
+            .map(move |at| byte_bit(*byte, at))
+            .collect::<Vec<_>>()
+    };
+    let mut after_id: Vec<bool> = pps[1..].iter().flat_map(bits).skip(1).collect();
+    // Up to the stop bit.
+    while after_id.last() == Some(&false) {
+        after_id.pop();
+    }
+    let code = format!("{:b}", id + 1);
+    let zeros = vec![false; code.len() - 1];
+    let code = code.bytes().map(|digit| digit == b'1');
+    let all: Vec<bool> = zeros.into_iter().chain(code).chain(after_id).collect();
+    let bytes = all.chunks(8).map(|bits| {
+        (0..8).fold(0, |byte, at| {
+            byte << 1 | u8::from(bits.get(at) == Some(&true))
+        })
+    });
+    [&[0, 0, 0, 1, pps[0]], &escape(bytes)[..]].concat()
+}
+
+fn byte_bit(byte: u8, at: u32) -> bool {
+    byte >> at & 1 == 1
+}
+
+#[test]
+fn an_idr_picture_gets_no_set_that_it_does_not_refer_to() {
+    let once = Stream::example().headers_once();
+    let sets: Vec<_> = nal_units(&once.units[0])
+        .into_iter()
+        .filter(|nal| matches!(nal_type(nal), 7 | 8))
+        .map(<[u8]>::to_vec)
+        .collect();
+    let others: Vec<u8> = (1..=255).flat_map(|id| with_id(&sets[1], id)).collect();
+    assert!(others.len() > 255 * 6);
+    let stream = once.map_units(|frame, unit| match frame {
+        0 => [&others, unit].concat(),
+        _ => unit.to_vec(),
+    });
+    let recording = Recording {
+        layout: Layout::AccessUnit,
+        ..Default::default()
+    };
+    let from = SERVER.new_bucket();
+    recording.write(&SERVER, &from, "e", &stream);
+    let to = SERVER.new_bucket();
+    let recorder = Recorder::new(&SERVER.url(), &to, &copy_of(&SERVER, &from, ""), "");
+    recorder.run().clean();
+    let copies = SERVER.read(&to, "e");
+    assert_eq!(copies.len(), 60);
+    assert_eq!(copies[0].bytes, stream.units[0]);
+    for (copy, unit) in copies.iter().zip(&stream.units).skip(1) {
+        let found = nal_units(&copy.bytes);
+        let mut expected = nal_units(unit);
+        if is_idr(unit) {
+            let at = expected
+                .iter()
+                .position(|nal| nal_type(nal) != 9)
+                .expect("a slice");
+            expected.splice(at..at, sets.iter().map(Vec::as_slice));
+        }
+        assert_eq!(found, expected);
     }
 }

@@ -12,7 +12,7 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::slice;
@@ -381,6 +381,111 @@ fn muxer_properties_that_mp4mux_has_not_are_an_error() {
     }
 }
 
+/// Runs the writer, whose first file meets an obstacle. Gives the error.
+#[track_caller]
+fn assert_in_the_way(folder: &Path, obstacle: &Path) -> String {
+    let outcome = writer(&folder.join("%d.mp4")).run();
+    let text = assert_error(&outcome, gst::ResourceError::OpenWrite);
+    assert!(text.contains(obstacle.to_str().unwrap()), "{text}");
+    assert!(!outcome.eos && outcome.episodes().is_empty());
+    text
+}
+
+#[test]
+fn a_part_that_is_a_link_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let precious = folder.path().join("precious");
+    for target in [
+        &precious,
+        Path::new("/dev/full"),
+        &folder.path().join("nothing"),
+    ] {
+        fs::write(&precious, "precious").unwrap();
+        symlink(target, folder.path().join("0.mp4.part")).unwrap();
+        let outcome = writer(&folder.path().join("%d.mp4")).run().clean();
+        assert_eq!(outcome.episodes().len(), 3);
+        let whole = ["0.mp4", "1.mp4", "2.mp4"];
+        assert_eq!(names(folder.path())[..3], whole);
+        assert_eq!(fs::read(&precious).unwrap(), b"precious");
+        assert!(!folder.path().join("nothing").exists());
+        for name in whole {
+            let file = folder.path().join(name);
+            assert!(fs::symlink_metadata(&file).unwrap().is_file());
+            assert_eq!(mp4::probe(&file).frames, 20);
+            fs::remove_file(file).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_part_that_a_crash_has_left_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = folder.path().join("1.mp4.part");
+    // It may be longer than the new one, and not writable.
+    fs::write(&part, vec![7; 1 << 20]).unwrap();
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o400)).unwrap();
+    writer(&folder.path().join("%d.mp4")).run().clean();
+    assert_eq!(names(folder.path()), ["0.mp4", "1.mp4", "2.mp4"]);
+    assert_eq!(mp4::probe(&folder.path().join("1.mp4")).frames, 20);
+}
+
+#[test]
+fn what_is_no_file_is_in_the_way() {
+    for name in ["0.mp4.part", "0.mp4"] {
+        let folder = tempfile::tempdir().unwrap();
+        let obstacle = folder.path().join(name);
+        fs::create_dir(&obstacle).unwrap();
+        assert!(assert_in_the_way(folder.path(), &obstacle).contains("a folder"));
+        fs::remove_dir(&obstacle).unwrap();
+        let made = Command::new("mkfifo").arg(&obstacle).status().unwrap();
+        assert!(made.success());
+        assert!(assert_in_the_way(folder.path(), &obstacle).contains("a named pipe"));
+        assert_eq!(names(folder.path()), [name]);
+    }
+}
+
+/// The first episode is complete when the second one meets the obstacle.
+#[test]
+fn an_obstacle_leaves_the_files_before() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("1.mp4.part")).unwrap();
+    let outcome = writer(&folder.path().join("%d.mp4")).run();
+    assert_error(&outcome, gst::ResourceError::OpenWrite);
+    let told: Vec<_> = outcome
+        .episodes()
+        .into_iter()
+        .map(|it| it.location)
+        .collect();
+    assert_eq!(told, [folder.path().join("0.mp4")]);
+    assert_eq!(mp4::probe(&told[0]).frames, 20);
+}
+
+/// Puts something else in the place of the file that is being written.
+#[test]
+fn what_is_put_in_the_place_of_a_part_is_not_taken_for_the_episode() {
+    let folder = tempfile::tempdir().unwrap();
+    let precious = folder.path().join("precious");
+    fs::write(&precious, "precious").unwrap();
+    let pipeline = writer(&folder.path().join("%d.mp4"));
+    let (part, target) = (folder.path().join("0.mp4.part"), precious.clone());
+    pipeline.bus().unwrap().set_sync_handler(move |_, message| {
+        let name = message.structure().map(|s| s.name().as_str());
+        if name == Some("splitmuxsink-fragment-opened") && part.exists() {
+            fs::remove_file(&part).unwrap();
+            symlink(&target, &part).unwrap();
+        }
+        gst::BusSyncReply::Pass
+    });
+    let outcome = pipeline.run();
+    let text = assert_error(&outcome, gst::ResourceError::Write);
+    assert!(
+        text.contains("0.mp4.part") && text.contains("another process"),
+        "{text}"
+    );
+    assert_eq!(fs::read(&precious).unwrap(), b"precious");
+    assert!(!folder.path().join("0.mp4").exists());
+}
+
 /// A file system that is soon full; `None`, with a word why, where none may be mounted.
 struct Tmpfs(TempDir);
 
@@ -417,7 +522,9 @@ fn fill(bytes: u64) -> Option<usize> {
         assert_eq!(mp4::probe(file).frames, 20);
         assert_eq!(mp4::frame_checksums(file).len(), 20);
     }
-    assert_error(&outcome, gst::ResourceError::NoSpaceLeft);
+    let text = assert_error(&outcome, gst::ResourceError::NoSpaceLeft);
+    let part = disk.0.path().join(format!("{}.mp4.part", whole.len()));
+    assert!(text.contains(part.to_str().unwrap()), "{text}");
     Some(whole.len())
 }
 

@@ -12,6 +12,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -731,6 +732,76 @@ fn a_flush_ends_waits() {
     let (error, _) = outcome.error();
     assert!(error.matches(gst::StreamError::Mux), "{error}");
     take_files(&files(&warnings(&outcome).concat()), 0);
+}
+
+/// Exports with a temporary folder of this name, in a process of its own. Gives the modes of the folder
+/// and of the files in it, as they were while it exported.
+fn modes_of_files_in(test: &str, name: &str) -> Option<Vec<u32>> {
+    if let Ok(seen) = std::env::var("TEST_SEEN") {
+        let bucket = example();
+        let location = address(&SERVER.url(), &bucket, "");
+        let pipeline = exporter(&bucket, &location, TWO_SECONDS);
+        let mut modes = Vec::new();
+        pipeline.play();
+        pipeline.wait(&mut Vec::new(), |message| {
+            message
+                .structure()
+                .is_some_and(|it| it.name() == "splitmuxsink-fragment-opened")
+        });
+        for folder in fs::read_dir(std::env::temp_dir()).unwrap() {
+            let folder = folder.unwrap();
+            if folder
+                .file_name()
+                .to_str()
+                .unwrap()
+                .starts_with("reductepisodesplit-")
+            {
+                let mode = |data: fs::Metadata| data.permissions().mode() & 0o777;
+                modes.push(mode(folder.metadata().unwrap()).to_string());
+                for file in fs::read_dir(folder.path()).unwrap().flatten() {
+                    modes.extend(file.metadata().ok().map(|data| mode(data).to_string()));
+                }
+            }
+        }
+        fs::write(seen, modes.join(" ")).unwrap();
+        pipeline.finish(pipeline.wait_for_end()).clean();
+        assert_eq!(episodes(&bucket).len(), 3);
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let temporary = folder.path().join(name);
+    fs::create_dir(&temporary).unwrap();
+    let seen = folder.path().join("seen");
+    let variables = [
+        ("TMPDIR", temporary.to_str().unwrap()),
+        ("TEST_SEEN", seen.to_str().unwrap()),
+    ];
+    child::again(test, &variables)?;
+    let left = fs::read_dir(&temporary).unwrap().flatten();
+    let left = left.filter(|it| {
+        it.file_name()
+            .to_string_lossy()
+            .starts_with("reductepisodesplit-")
+    });
+    assert_eq!(left.count(), 0, "the folder stays");
+    let modes = fs::read_to_string(seen).unwrap();
+    Some(modes.split(' ').map(|mode| mode.parse().unwrap()).collect())
+}
+
+#[test]
+fn the_name_of_the_temporary_folder_is_no_pattern() {
+    let test = "the_name_of_the_temporary_folder_is_no_pattern";
+    let _ = modes_of_files_in(test, "a {start} %d %% {start-us} b");
+}
+
+#[test]
+fn files_on_their_way_are_for_their_owner() {
+    let test = "files_on_their_way_are_for_their_owner";
+    if let Some(modes) = modes_of_files_in(test, "tmp") {
+        assert!(modes.len() > 1, "{modes:?}");
+        assert_eq!(modes[0], 0o700);
+        assert!(modes[1..].iter().all(|mode| *mode == 0o600), "{modes:?}");
+    }
 }
 
 #[test]

@@ -385,6 +385,49 @@ fn other_records_are_left_out() {
     assert_eq!(stat(&source.element("source"), "episodes"), 3);
 }
 
+/// Files with a time scale of 0 and of nothing but boxes, among whole ones. Neither is an end.
+#[test]
+fn files_that_cannot_be_are_left_out() {
+    let (_, records) = example();
+    let scale_of_0 = |header: &[u8; 4]| {
+        let mut file = records[0].bytes.to_vec();
+        let at = file.windows(4).position(|kind| kind == header).unwrap();
+        file[at + 16..at + 20].fill(0);
+        file
+    };
+    let boxes = b"\0\0\0\x08free".repeat(300_000);
+    let in_moov = [&(boxes.len() as u32 + 8).to_be_bytes(), b"moov", &boxes[..]].concat();
+    let without_size = [&[0, 0, 0, 0], b"moov", &boxes[..]].concat();
+    let damaged = [
+        scale_of_0(b"mvhd"),
+        scale_of_0(b"mdhd"),
+        boxes,
+        in_moov,
+        without_size,
+        b"\0\0\0\x01moov\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(),
+    ];
+    let bucket = SERVER.new_bucket();
+    let times = START_US..;
+    let count = damaged.len() as u64;
+    SERVER.write_all(&bucket, "episodes", [&records[0]]);
+    for (time, content) in times.skip(1).zip(damaged) {
+        SERVER.write(&bucket, "episodes", time, "video/mp4", &[], content);
+    }
+    SERVER.write_all(&bucket, "episodes", &records[1..]);
+    let pipeline = pipeline(
+        &bucket,
+        "",
+        "qtdemux ! h264parse ! avdec_h264 ! appsink name=out",
+    );
+    let samples = pipeline.collect("out");
+    let begin = std::time::Instant::now();
+    pipeline.run().clean();
+    assert!(begin.elapsed() < std::time::Duration::from_secs(20));
+    assert_eq!(samples.get().len(), 60);
+    assert_eq!(stat(&pipeline.element("source"), "damaged"), count);
+    assert_eq!(stat(&pipeline.element("source"), "episodes"), 3);
+}
+
 #[test]
 fn an_episode_among_access_units_is_left_out() {
     let (_, records) = example();

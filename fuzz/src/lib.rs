@@ -13,6 +13,8 @@
 
 #[path = "../../src/h264/mod.rs"]
 pub mod h264;
+#[path = "../../src/reductsrc/mp4.rs"]
+pub mod mp4;
 
 use std::collections::VecDeque;
 

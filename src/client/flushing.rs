@@ -41,6 +41,12 @@ impl Flushing {
         self.0.send_replace(false);
     }
 
+    /// Returns whether waits end at once.
+    #[cfg(test)]
+    pub fn is_started(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Runs `future` until it is done or flushing starts.
     ///
     /// For streaming threads only: it blocks, and an application's thread may be a worker of a

@@ -143,6 +143,27 @@ impl ParameterSets {
         missing
     }
 
+    /// The PPSs `ids`, as far as they are there, and the SPSs that they refer to.
+    pub fn referred(&self, ids: &BTreeSet<u8>) -> Self {
+        let mut referred = Self::default();
+        for id in ids.iter().copied().map(u32::from) {
+            let Some(picture) = self.picture.get(&id) else {
+                continue;
+            };
+            referred.picture.insert(id, picture.clone());
+            let Some(sps_id) = referred_sps(picture) else {
+                continue;
+            };
+            if let Some(sequence) = self.sequence.get(&sps_id) {
+                referred.sequence.insert(sps_id, sequence.clone());
+            }
+            if let Some(extension) = self.extension.get(&sps_id) {
+                referred.extension.insert(sps_id, extension.clone());
+            }
+        }
+        referred
+    }
+
     /// All sets.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let sequence = self.sequence.values().chain(self.extension.values());
@@ -294,6 +315,13 @@ pub fn referred_pps(nal: &[u8]) -> Option<u8> {
     r.read_ue("first_mb_in_slice").ok()?;
     r.read_ue("slice_type").ok()?;
     u8::try_from(r.read_ue("pic_parameter_set_id").ok()?).ok()
+}
+
+/// Returns the id of the SPS that a PPS refers to.
+fn referred_sps(pps: &[u8]) -> Option<u32> {
+    let r = &mut bits(pps);
+    r.read_ue("pic_parameter_set_id").ok()?;
+    r.read_ue("seq_parameter_set_id").ok()
 }
 
 /// The contents of parameter sets, as far as slices need them, by their ids.

@@ -16,6 +16,7 @@ use gst::prelude::*;
 use super::cadence::Cadence;
 use super::files::Files;
 use super::format::Formats;
+use super::gate;
 use super::intake::{Intake, Unit};
 use super::location::{LocationError, Pattern};
 use super::moov::Description;
@@ -56,6 +57,7 @@ pub const PART_OF_GROUP: gst::BufferFlags = gst::BufferFlags::NON_DROPPABLE;
 #[derive(Debug)]
 pub struct Cutter {
     pub files: Files,
+    pub entry: gate::Entry,
     intake: Intake,
     policy: Policy,
     formats: Formats,
@@ -75,6 +77,7 @@ pub struct Cutter {
     /// comes after the caps that are sent then.
     held_segment: Option<gst::Event>,
     began: bool,
+    has_ended: bool,
     cadence: Cadence,
     last_running_time: gst::ClockTime,
     /// Ticks of the running file, and the ones that the user has set.
@@ -179,6 +182,7 @@ impl Cutter {
             parts_groups: config.mode == SplitMode::NextKeyframe,
             group_bytes: 0,
             files: Files::new(pattern),
+            entry: gate::Entry::default(),
             intake: Intake::default(),
             policy: Policy::new(config),
             formats: Formats::default(),
@@ -190,6 +194,7 @@ impl Cutter {
             segment_number: 0,
             held_segment: None,
             began: false,
+            has_ended: false,
             cadence: Cadence::default(),
             last_running_time: gst::ClockTime::ZERO,
             timescale: Timescale::default(),
@@ -334,6 +339,7 @@ impl Cutter {
 
     /// Ends the stream. Gives the number of access units that were dropped since the last keyframe.
     pub fn finish(&mut self, orders: &mut Vec<Order>) -> Result<u64, LocationError> {
+        self.has_ended = true;
         self.intake.end_run();
         self.access_units(orders)?;
         self.release(None, orders);
@@ -662,6 +668,11 @@ impl Cutter {
     /// Whether there was a keyframe, so that there is an episode.
     pub fn has_episodes(&self) -> bool {
         self.began
+    }
+
+    /// Returns whether splitmuxsink has got something that a flush would break: an access unit, or the end.
+    pub fn is_committed(&self) -> bool {
+        self.began || self.has_ended
     }
 
     /// Returns the number of access units that no episode has, because they could not be decoded.

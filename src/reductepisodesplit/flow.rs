@@ -6,25 +6,21 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the bin does with the stream on its way from pad to file: it lets it in, gives it to the
-//! cutter, carries out the cutter's orders, and names the files.
+//! What the bin does with the stream on its way from pad to file: it gives it to the cutter, and carries out the cutter's orders.
 
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
-use std::{fs, io};
 
-use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::address;
-use super::children::{Children, NO_FILE};
+use super::children::Children;
 use super::cutter::{Cutter, Order};
-use super::files::{Files, Finished, Target};
+use super::files::Files;
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, LocationError, Pattern};
-use super::moov::{self, Description};
-use super::policy::{Config, Episode};
+use super::policy::Config;
 use super::ticks::Timescale;
 use super::{CAT, KeyframeMode, SplitMode};
 
@@ -35,7 +31,7 @@ impl ReductEpisodeSplit {
     }
 
     /// Something of the files of this run.
-    fn files<T>(&self, ask: impl FnOnce(&mut Files) -> Option<T>) -> Option<T> {
+    pub(super) fn files<T>(&self, ask: impl FnOnce(&mut Files) -> Option<T>) -> Option<T> {
         ask(&mut self.cutter().as_mut()?.files)
     }
 
@@ -87,25 +83,18 @@ impl ReductEpisodeSplit {
         }
     }
 
-    fn name_files_of(&self, children: &Children) {
-        let weak = self.downgrade();
-        children
-            .splitter
-            .connect_closure("format-location-full", false, {
-                glib::closure!(move |_: &gst::Element, _index: u32, sample: &gst::Sample| {
-                    let imp = weak.upgrade();
-                    imp.map_or_else(|| NO_FILE.into(), |imp| imp.file_to_open(sample))
-                })
-            });
-    }
-
     /// The pad's chain function.
     pub(super) fn take_buffer(
         &self,
         pad: &gst::GhostPad,
         buffer: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        drop(self.wait_at_gate().map_err(|_| gst::FlowError::Flushing)?);
         self.wait_for_uploads()?;
+        // Nothing of what follows an error would be in a file.
+        if self.has_failed() {
+            return Err(gst::FlowError::Flushing);
+        }
         let flow = self.cut(pad, |cutter, orders| cutter.buffer(buffer, orders));
         match flow {
             // After an error that was posted here a source upstream shall post none of its own.
@@ -119,8 +108,10 @@ impl ReductEpisodeSplit {
         match event.view() {
             gst::EventView::FlushStart(_) => {
                 self.refuse_flush();
+                self.note_flush(true);
             }
             gst::EventView::FlushStop(_) => {
+                self.note_flush(false);
                 // What was on its way is gone.
                 if let Some(cutter) = self.cutter().as_mut() {
                     cutter.flush();
@@ -130,6 +121,7 @@ impl ReductEpisodeSplit {
                     return true;
                 }
             }
+            _ if event.is_serialized() && self.wait_at_gate().is_err() => return false,
             gst::EventView::Eos(_) => {
                 let finished = self.finish(pad);
                 if finished.is_err() && self.has_failed() {
@@ -139,6 +131,16 @@ impl ReductEpisodeSplit {
             _ if event.is_serialized() => {
                 if event.type_() == gst::EventType::StreamStart {
                     self.let_muxer_queue(pad);
+                }
+                if let gst::EventView::Segment(segment) = event.view()
+                    && segment.segment().rate() <= 0.0
+                {
+                    self.fail(gst::error_msg!(
+                        gst::StreamError::Mux,
+                        ("The stream is played backwards, and a file has its frames in order. Seek \
+                          with a rate above 0")
+                    ));
+                    return false;
                 }
                 let flow = self.cut(pad, |cutter, orders| cutter.event(&event, orders));
                 return flow.is_ok();
@@ -178,9 +180,12 @@ impl ReductEpisodeSplit {
         look: impl FnOnce(&mut Cutter, &mut Vec<Order>) -> Result<(), LocationError>,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         let mut orders = Vec::new();
-        let looked = match self.cutter().as_mut() {
-            Some(cutter) => look(cutter, &mut orders),
-            None => return Err(gst::FlowError::Flushing),
+        let looked = {
+            let mut cutter = (self.wait_at_gate()).map_err(|_| gst::FlowError::Flushing)?;
+            match cutter.as_mut() {
+                Some(cutter) => look(cutter, &mut orders),
+                None => return Err(gst::FlowError::Flushing),
+            }
         };
         let flow = self.carry_out(orders, pad);
         if let Err(error) = looked {
@@ -205,17 +210,17 @@ impl ReductEpisodeSplit {
     }
 
     /// Once an episode has begun a flush is an error: splitmuxsink throws away whole groups, and would
-    /// write files without keyframes. Tells whether it is one.
+    /// write files without keyframes. So is one after the end. Returns whether it is one.
     fn refuse_flush(&self) -> bool {
-        let has_episodes = self.cutter().as_ref().is_some_and(Cutter::has_episodes);
-        if has_episodes {
+        let is_committed = self.cutter().as_ref().is_some_and(Cutter::is_committed);
+        if is_committed {
             self.fail(gst::error_msg!(
                 gst::StreamError::Mux,
-                ("The stream was flushed, as by a seek, after its first episode had begun: files \
-                  would lack access units")
+                ("The stream was flushed, as by a seek, after its first episode had begun, or after \
+                  its end: files would lack access units")
             ));
         }
-        has_episodes
+        is_committed
     }
 
     /// The end of the stream: the last episode is settled, and what nobody got is told.
@@ -324,91 +329,6 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// The file that splitmuxsink asks for, in its output thread.
-    fn file_to_open(&self, sample: &gst::Sample) -> String {
-        let target = self.files(Files::open);
-        match target {
-            Some(Target::File(name)) => location::part(&name),
-            Some(Target::Nowhere) => NO_FILE.into(),
-            // Without a buffer the stream has ended, and splitmuxsink writes a file all the same.
-            None => {
-                if sample.buffer().is_some() {
-                    self.fail(gst::error_msg!(
-                        gst::CoreError::Failed,
-                        ("splitmuxsink begins a file that no episode belongs to")
-                    ));
-                }
-                NO_FILE.into()
-            }
-        }
-    }
-
-    /// splitmuxsink has closed a file: it gets its name, and `closed`, the message about it, goes
-    /// on with that.
-    pub(super) fn complete_file(&self, closed: &gst::Message) {
-        // It also says so of a file that it could not write to the end.
-        if self.has_failed() {
-            return;
-        }
-        let finished = self.files(Files::close);
-        let Some(finished) = finished else {
-            return;
-        };
-        let uploads = self.uploads();
-        let Finished { name, episode, .. } = &finished;
-        let written = finish(name, &finished.description, uploads.is_none());
-        let (bytes, hides) = match written {
-            Ok(written) => written,
-            Err(err) => {
-                self.fail(gst::error_msg!(
-                    gst::ResourceError::Write,
-                    ("Could not finish {} as {name}: {err}", location::part(name))
-                ));
-                return;
-            }
-        };
-        if !hides && !self.has_shown_hidden.swap(true, Ordering::SeqCst) {
-            gst::element_imp_warning!(
-                self,
-                gst::StreamError::Mux,
-                (
-                    "{name} also shows what only a decoder needs, {} access units: with these \
-                     muxer-properties it has no room for an edit list. So may later files, as the \
-                     field hidden of their messages says",
-                    episode.hidden
-                )
-            );
-        }
-        gst::info!(CAT, imp = self, "{name} is complete: {episode:?}");
-        if let Some(structure) = closed.structure() {
-            let mut structure = structure.to_owned();
-            if uploads.is_none() {
-                structure.set("location", name);
-            }
-            self.post(structure, closed.src());
-        }
-        match uploads {
-            Some(uploads) => self.queue_upload(&uploads, finished, bytes),
-            None => {
-                self.count_complete(episode);
-                let obj = self.obj();
-                self.post(message(name, episode, bytes), Some(obj.upcast_ref()));
-            }
-        }
-
-        let failure = self.files(Files::take_failure);
-        if let Some(error) = failure {
-            self.fail(self.location_error(&error));
-        }
-    }
-
-    /// An episode is where it is to be.
-    pub(super) fn count_complete(&self, episode: &Episode) {
-        if let Some(cutter) = self.cutter().as_mut() {
-            cutter.files.count(episode);
-        }
-    }
-
     pub(super) fn post(&self, structure: gst::Structure, src: Option<&gst::Object>) {
         let message = gst::message::Element::builder(structure)
             .src_if_some(src)
@@ -452,7 +372,7 @@ impl ReductEpisodeSplit {
         );
     }
 
-    fn location_error(&self, error: &LocationError) -> gst::ErrorMessage {
+    pub(super) fn location_error(&self, error: &LocationError) -> gst::ErrorMessage {
         let location = self.settings.lock().unwrap().location.clone();
         if address::is_address(&location) && *error == LocationError::NoCaptureTime {
             return gst::error_msg!(
@@ -481,29 +401,6 @@ impl ReductEpisodeSplit {
         )
     }
 
-    /// From now on nothing that is in order of the stream enters the bin.
-    pub(super) fn close_gate(&self) {
-        self.open_gate();
-        let mask = gst::PadProbeType::BLOCK
-            | gst::PadProbeType::BUFFER
-            | gst::PadProbeType::BUFFER_LIST
-            | gst::PadProbeType::EVENT_DOWNSTREAM;
-        let id = self.sink_pad.add_probe(mask, |_, info| match &info.data {
-            Some(gst::PadProbeData::Event(event)) if !event.is_serialized() => {
-                gst::PadProbeReturn::Pass
-            }
-            _ => gst::PadProbeReturn::Ok,
-        });
-        *self.gate.lock().unwrap() = id;
-    }
-
-    pub(super) fn open_gate(&self) {
-        let id = self.gate.lock().unwrap().take();
-        if let Some(id) = id {
-            self.sink_pad.remove_probe(id);
-        }
-    }
-
     /// Sets the state of splitmuxsink, which is locked, before that of the other children.
     pub(super) fn change_splitter_state(
         &self,
@@ -513,14 +410,7 @@ impl ReductEpisodeSplit {
             return Ok(());
         };
         match transition {
-            gst::StateChange::ReadyToPaused => {
-                self.close_gate();
-                children.start_splitter()
-            }
-            gst::StateChange::PlayingToPaused => {
-                self.close_gate();
-                Ok(())
-            }
+            gst::StateChange::ReadyToPaused => children.start_splitter(),
             gst::StateChange::PausedToReady | gst::StateChange::ReadyToNull => {
                 // On the way down nothing stops the other children.
                 if let Err(err) = children.stop_splitter(transition.next()) {
@@ -600,8 +490,8 @@ impl ReductEpisodeSplit {
     }
 
     pub(super) fn end_run(&self) {
-        self.open_gate();
         self.has_run.store(true, Ordering::SeqCst);
+        *self.part.lock().unwrap() = None;
         let open = self.files(|files| files.open_name().map(location::part));
         let is_uploaded = self.uploads().is_some();
         let rest = self.end_uploads(open.as_deref());
@@ -631,32 +521,4 @@ fn named(mode: KeyframeMode) -> (&'static str, &'static str) {
         KeyframeMode::RecoveryPoint => ("recovery points", "recovery-point"),
         KeyframeMode::Intra => ("pictures with only I slices", "intra"),
     }
-}
-
-/// Completes the header of a file, and gives it its name, if it is `named` now. Returns its size, and
-/// whether all is hidden that is to be.
-fn finish(name: &str, description: &Description, named: bool) -> io::Result<(u64, bool)> {
-    let part = location::part(name);
-    let hides = moov::describe(part.as_ref(), description)?;
-    let bytes = fs::metadata(&part)?.len();
-    if named {
-        fs::rename(&part, name)?;
-    }
-    Ok((bytes, hides))
-}
-
-/// The message `reduct-episode` about an episode that is where it is to be.
-pub(super) fn message(name: &str, episode: &Episode, bytes: u64) -> gst::Structure {
-    gst::Structure::builder("reduct-episode")
-        .field("index", episode.index)
-        .field("location", name)
-        .field_if_some("start", episode.capture.map(|time| time.useconds()))
-        .field("duration", episode.duration)
-        .field("frames", episode.frames)
-        .field("hidden", episode.hidden)
-        .field("corrupted", episode.corrupted)
-        .field("dropped", episode.dropped)
-        .field("bytes", bytes)
-        .field("reason", episode.reason.name())
-        .build()
 }

@@ -79,7 +79,10 @@
  * synchronous handler of these messages must not call into it.
  *
  * Behind a demuxer or a tee the bin needs a queue, as any sink does: it lets nothing in before
- * PLAYING. A flushing seek after the first episode has begun is an error.
+ * PLAYING. A seek at the bin, or at a pipeline with it, goes upstream if it flushes, plays forward at rate
+ * 1.0 and comes before the first episode has begun, as in PAUSED; the export begins there. Any other is
+ * refused, and the export goes on. A flush that comes from upstream after the first episode has begun, as of
+ * a seek at the source, is an error.
  *
  * ## Example launch line
  *
@@ -88,7 +91,7 @@
  * ```
  */
 use std::sync::atomic::AtomicBool;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Condvar, LazyLock, Mutex};
 
 use gst::glib;
 use gst::prelude::*;
@@ -97,6 +100,8 @@ use gst::subclass::prelude::*;
 use super::address;
 use super::children::{Children, NO_FILE};
 use super::cutter::Cutter;
+use super::gate::Gate;
+use super::part::PartFile;
 use super::uploads::Running;
 use super::{CAT, KeyframeMode, SplitMode};
 use crate::client::Token;
@@ -136,13 +141,15 @@ impl Default for Settings {
 /// No two of the mutexes are ever held at once.
 pub struct ReductEpisodeSplit {
     pub(super) sink_pad: gst::GhostPad,
-    /// Closed in PAUSED: splitmuxsink itself is always in PLAYING.
-    pub(super) gate: Mutex<Option<gst::PadProbeId>>,
     pub(super) settings: Mutex<Settings>,
     pub(super) children: Mutex<Option<Children>>,
     pub(super) cutter: Mutex<Option<Cutter>>,
+    /// With `cutter`: its gate has changed.
+    pub(super) gate_changed: Condvar,
     /// For episodes that become records.
     pub(super) uploads: Mutex<Option<Running>>,
+    /// The file that splitmuxsink writes.
+    pub(super) part: Mutex<Option<PartFile>>,
     /// EOS of splitmuxsink, which GstBin forgets in PAUSED.
     pub(super) eos: Mutex<Option<gst::Message>>,
     /// There was an error in this run.
@@ -195,11 +202,12 @@ impl ObjectSubclass for ReductEpisodeSplit {
                     Self::catch_panic_pad_function(parent, || false, |imp| imp.answer(pad, query))
                 })
                 .build(),
-            gate: Default::default(),
             settings: Default::default(),
             children: Default::default(),
             cutter: Default::default(),
+            gate_changed: Default::default(),
             uploads: Default::default(),
+            part: Default::default(),
             eos: Default::default(),
             failed: Default::default(),
             has_shown_hidden: Default::default(),
@@ -415,6 +423,12 @@ impl ElementImpl for ReductEpisodeSplit {
             self.post_error_message(message);
             gst::StateChangeError
         })?;
+        match transition {
+            gst::StateChange::PlayingToPaused => self.set_gate(Gate::Closed),
+            // The pad waits for the stream.
+            gst::StateChange::PausedToReady => self.set_gate(Gate::Stopped),
+            _ => {}
+        }
         if transition == gst::StateChange::PausedToReady {
             // Whoever waits for an upload is a thread that splitmuxsink or the pad waits for.
             self.stop_uploads();
@@ -425,7 +439,7 @@ impl ElementImpl for ReductEpisodeSplit {
         match transition {
             gst::StateChange::ReadyToPaused if changed.is_err() => self.end_run(),
             gst::StateChange::PausedToPlaying => {
-                self.open_gate();
+                self.set_gate(Gate::Open);
                 self.repeat_eos();
             }
             gst::StateChange::PausedToReady => self.end_run(),
@@ -433,6 +447,31 @@ impl ElementImpl for ReductEpisodeSplit {
             _ => {}
         }
         changed
+    }
+
+    fn send_event(&self, event: gst::Event) -> bool {
+        match event.type_() {
+            gst::EventType::Seek => self.seek(event),
+            // Frames that the sink of a file steps over would be missing in it.
+            gst::EventType::Step => {
+                gst::info!(CAT, imp = self, "No step: files have all frames");
+                false
+            }
+            // They come with the stream. GstBin would have its pad wait for the stream, or flush only
+            // what is behind that.
+            gst::EventType::FlushStart | gst::EventType::FlushStop => {
+                gst::info!(CAT, imp = self, "No flush but that of the stream");
+                false
+            }
+            _ => self.parent_send_event(event),
+        }
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        match query.type_() {
+            gst::QueryType::Seeking => self.answer_seeking(query),
+            _ => ElementImplExt::parent_query(self, query),
+        }
     }
 }
 
@@ -449,12 +488,14 @@ impl BinImpl for ReductEpisodeSplit {
                 match structure.map(|structure| structure.name().as_str()) {
                     Some(name)
                         if name.starts_with("splitmuxsink-") && location == Some(NO_FILE) => {}
+                    Some("splitmuxsink-fragment-opened") => self.tell_of_opened(&message),
                     Some("splitmuxsink-fragment-closed") => self.complete_file(&message),
                     _ => self.parent_handle_message(message),
                 }
             }
             gst::MessageView::Error(error) => {
                 if self.begin_to_fail() {
+                    let message = self.with_file_name(message.clone());
                     self.parent_handle_message(message);
                 } else {
                     gst::debug!(CAT, imp = self, "Follows of an error: {}", error.error());

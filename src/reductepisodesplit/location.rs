@@ -17,6 +17,8 @@ const PART_SUFFIX: &str = ".part";
 /// for the capture time of the first frame.
 #[derive(Debug, Clone)]
 pub struct Pattern {
+    /// What all names begin with, as it is.
+    folder: String,
     text: String,
     /// The text has a printf form for the index.
     numbered: bool,
@@ -46,8 +48,17 @@ impl Pattern {
             (None, None) => return Err(LocationError::BadFormat),
         };
         Ok(Self {
+            folder: String::new(),
             text: text.to_owned(),
             numbered,
+        })
+    }
+
+    /// Checks a pattern of names in a folder, whose own name is no pattern.
+    pub fn within(folder: &str, text: &str) -> Result<Self, LocationError> {
+        Ok(Self {
+            folder: format!("{folder}/"),
+            ..Self::new(text)?
         })
     }
 
@@ -72,7 +83,9 @@ impl Pattern {
         } else {
             print(&text, &[])
         };
-        printed.ok_or(LocationError::BadFormat)
+        let folder = &self.folder;
+        let name = printed.map(|name| format!("{folder}{name}"));
+        name.ok_or(LocationError::BadFormat)
     }
 }
 
@@ -133,6 +146,14 @@ mod tests {
         for (pattern, expected) in cases {
             assert_eq!(name(pattern, 7).as_deref(), Ok(expected), "{pattern}");
         }
+    }
+
+    #[test]
+    fn the_name_of_a_folder_is_no_pattern() {
+        let folder = "/tmp/{start}%d%%{start-us}";
+        let pattern = Pattern::within(folder, "%d_{start-us}").unwrap();
+        let expected = format!("{folder}/7_{}", CAPTURE.useconds());
+        assert_eq!(pattern.name(7, Some(CAPTURE)), Ok(expected));
     }
 
     #[test]

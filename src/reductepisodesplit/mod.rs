@@ -21,14 +21,17 @@ mod cutter;
 mod files;
 mod flow;
 mod format;
+mod gate;
 mod imp;
 mod intake;
 mod location;
 mod moov;
+mod part;
 mod policy;
 mod refresh;
 mod ticks;
 mod uploads;
+mod writing;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(

@@ -9,10 +9,9 @@
 //! The box `moov` of a file that mp4mux has written (ISO/IEC 14496-12, 8.2.1), completed: an edit list
 //! of what is shown, durations of any length, and all parameter sets.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::path::Path;
 
 use super::ticks::scale;
 
@@ -42,10 +41,9 @@ pub struct Description {
 ///
 /// Those of the file, and `InvalidData` if it is not as mp4mux writes it, or if it is longer than its box
 /// `moov` can say.
-pub fn describe(file: &Path, description: &Description) -> io::Result<bool> {
-    let mut file = OpenOptions::new().read(true).write(true).open(file)?;
+pub fn describe(file: &mut File, description: &Description) -> io::Result<bool> {
     let length = file.seek(SeekFrom::End(0))?;
-    let moov = find_moov(&mut file, length)?;
+    let moov = find_moov(file, length)?;
     let mut old = vec![0; usize::try_from(moov.end - moov.start).map_err(invalid)?];
     file.seek(SeekFrom::Start(moov.start))?;
     file.read_exact(&mut old)?;

@@ -9,7 +9,8 @@
 //! What the bin does with episodes that become records: a thread uploads them one after another,
 //! and the end of the stream comes after the last one.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,9 +26,9 @@ use super::CAT;
 use super::address::Address;
 use super::backlog::Backlog;
 use super::files::Finished;
-use super::flow::message;
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, Pattern};
+use super::writing::message;
 use crate::client::{Failure, Flushing, Upload, UploadError, Uploaded, Uploader};
 use crate::frame_rate;
 
@@ -83,6 +84,7 @@ impl Uploads {
     fn new(address: Address) -> Result<Self, gst::ErrorMessage> {
         let folder = tempfile::Builder::new()
             .prefix("reductepisodesplit-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(|err| {
                 gst::error_msg!(
@@ -105,8 +107,7 @@ impl Uploads {
     /// Names for the files in the folder.
     fn pattern(&self) -> Option<Pattern> {
         let folder = self.folder.lock().unwrap();
-        let path = folder.as_ref()?.path().to_str()?.replace('%', "%%");
-        Pattern::new(&format!("{path}/{NAMES}")).ok()
+        Pattern::within(folder.as_ref()?.path().to_str()?, NAMES).ok()
     }
 
     fn stop(&self) {

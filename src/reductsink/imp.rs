@@ -319,9 +319,11 @@ impl ReductSink {
         let start = *self.start.lock().unwrap();
         let segment = self.obj().segment().downcast::<gst::ClockTime>().ok();
         // DTS says when a picture is decoded, and parsers make it up.
-        let running_time = buffer
-            .pts()
-            .and_then(|pts| segment?.to_running_time_full(pts));
+        let running_time = buffer.pts().and_then(|pts| {
+            // Backwards, running time counts from the segment's end.
+            let segment = segment.filter(|it| it.rate() > 0.0 || it.stop().is_some())?;
+            segment.to_running_time_full(pts)
+        });
         let meta = capture_time::of(buffer).map(|time| (time, Source::Meta));
         let time = meta.or_else(|| {
             let running_time = running_time?;

@@ -8,7 +8,7 @@
 
 //! What comes into the sink, as frames: their bytes as they came, and what is known of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::stamps::Capture;
 use crate::h264::{
     AccessUnit, AccessUnitSplitter, Damage, ParameterSets, PictureOrder, Sps, VuiFrameRate,
-    insert_parameter_sets, nal_type, nal_unit_type, nal_units,
+    insert_parameter_sets, nal_type, nal_unit_type, nal_units, referred_pps,
 };
 
 /// A frame to be recorded, or what could not be read as one.
@@ -70,6 +70,8 @@ pub struct Intake {
     leading: Vec<Bytes>,
     /// The parameter sets of all that came.
     sets: ParameterSets,
+    /// Those that the frames since the last IDR picture have, with its own; `None` before the first one.
+    since_idr: Option<ParameterSets>,
     /// Width and height in the last SPS that came.
     size: Option<(u32, u32)>,
 }
@@ -156,25 +158,41 @@ impl Intake {
         }
     }
 
+    /// Gives a frame the parameter sets that it refers to and that a reader which begins with the IDR
+    /// picture before it, or with itself, would lack. Others stay away: there may be hundreds.
     fn complete(&mut self, mut frame: Frame) {
         let mut own = ParameterSets::default();
+        let mut referred = BTreeSet::new();
         for part in &frame.content {
             for nal in nal_units(part) {
                 let nal = &part[nal.bytes];
                 match nal_unit_type(nal[0]) {
-                    nal_type::SLICE_IDR => frame.idr = true,
+                    nal_type::SLICE_IDR => {
+                        frame.idr = true;
+                        referred.extend(referred_pps(nal));
+                    }
+                    nal_type::SLICE | nal_type::SLICE_PARTITION_A => {
+                        referred.extend(referred_pps(nal))
+                    }
                     nal_type::SPS => {
                         own.put(nal);
                         let sps = Sps::parse(nal).ok();
                         self.size = sps.map(|sps| (sps.width, sps.height)).or(self.size);
                     }
-                    nal_type::PPS => own.put(nal),
+                    nal_type::PPS | nal_type::SPS_EXTENSION => own.put(nal),
                     _ => {}
                 }
             }
         }
         if frame.idr {
-            insert_parameter_sets(&mut frame.content, &self.sets.missing_in(&own));
+            self.since_idr = Some(ParameterSets::default());
+        }
+        if let Some(since_idr) = &mut self.since_idr {
+            let missing = self.sets.referred(&referred).missing_in(&own);
+            let missing = missing.missing_in(since_idr);
+            insert_parameter_sets(&mut frame.content, &missing);
+            since_idr.fill_from(missing);
+            since_idr.fill_from(own.clone());
         }
         if !own.is_empty() {
             own.fill_from(mem::take(&mut self.sets));
@@ -257,6 +275,50 @@ mod tests {
         assert_eq!(contents[1], record(&[DELIMITER, &sps, &pps, &idr()]));
         assert_eq!(contents[2], record(&[&sps, &pps, &idr()]));
         assert_eq!(contents[3], record(&[&pps, &sps, &idr()]));
+    }
+
+    #[test]
+    fn only_sets_that_a_picture_refers_to_are_repeated() {
+        let (sps, pps): (_, Vec<_>) = (sps(SPS), (0..200).map(pps).collect());
+        let all = [std::slice::from_ref(&sps), &pps[..]].concat();
+        let all: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
+        let slice_of = |pps, header| slice(Header { pps, ..header });
+        let slices = [
+            (7, IDR),
+            (150, IDR),
+            (7, P),
+            (9, P),
+            (9, P),
+            (150, IDR),
+            (9, P),
+        ];
+        let mut buffers = vec![record(&all)];
+        buffers.extend(slices.map(|(pps, header)| record(&[&slice_of(pps, header)])));
+        let frames = run(&buffers);
+        let inserted = |frame: usize, sets: &[&[u8]]| {
+            let (pps, header) = slices[frame];
+            let expected = record(&[sets, &[&slice_of(pps, header)[..]]].concat());
+            let found = frames.iter().flatten().nth(frame).unwrap();
+            assert_eq!(found.content.concat(), expected, "{frame}");
+        };
+        let first = frames.iter().flatten().next().unwrap();
+        assert_eq!(first.content.concat(), buffers[..2].concat());
+        inserted(1, &[&sps, &pps[150]]);
+        // A reader that begins with that IDR picture would lack these, once.
+        inserted(2, &[&pps[7]]);
+        inserted(3, &[&pps[9]]);
+        inserted(4, &[]);
+        inserted(5, &[&sps, &pps[150]]);
+        inserted(6, &[&pps[9]]);
+    }
+
+    #[test]
+    fn pictures_before_the_first_idr_stay_as_they_are() {
+        let (sps, pps) = (sps(SPS), pps(0));
+        let buffers = [record(&[&sps, &pps, &other(0)]), record(&[&other(1)])];
+        let frames: Vec<_> = run(&buffers).into_iter().flatten().collect();
+        let contents: Vec<_> = frames.iter().map(|frame| frame.content.concat()).collect();
+        assert_eq!(contents, buffers);
     }
 
     #[test]

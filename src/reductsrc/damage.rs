@@ -103,7 +103,8 @@ pub fn describe(time: u64, fault: &Fault) -> String {
         ),
         Fault::Damage(damage) => format!("The record at {time} µs is damaged: {damage}"),
         Fault::NoMp4 => format!(
-            "The record at {time} µs is damaged: it has no box 'moov', and is no MP4 file then"
+            "The record at {time} µs is damaged: it is no MP4 file with a box 'moov' \
+             that can be read"
         ),
         Fault::ContentType { found, expected } => format!(
             "The record at {time} µs is '{found}', not {expected}. An entry with other records \

@@ -43,9 +43,10 @@ impl Episode {
             contents.set_offset(place);
             contents.set_offset_end(place + length);
             if place == 0 {
-                contents.set_pts(movie.start);
+                let length = movie.length.map(ClockTime::from_nseconds);
+                contents.set_pts(ClockTime::from_nseconds(movie.start));
                 contents.set_flags(gst::BufferFlags::DISCONT);
-                gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, capture, movie.length);
+                gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, capture, length);
             }
             place += length;
             file.make_mut().add(buffer);
@@ -99,6 +100,8 @@ impl Row {
             length,
             is_cut,
         } = episode.movie;
+        let start = ClockTime::from_nseconds(start);
+        let length = length.map(ClockTime::from_nseconds);
         let mut segment = gst::FormattedSegment::new();
         segment.set_start(start);
         let stop = length.map(|length| start.saturating_add(length));
@@ -125,8 +128,8 @@ mod tests {
         Episode {
             capture: capture * SECOND,
             movie: Movie {
-                start: start * SECOND,
-                length: length.map(|length| length * SECOND),
+                start: start * SECOND.nseconds(),
+                length: length.map(|length| length * SECOND.nseconds()),
                 is_cut: start > 0,
             },
             file: gst::BufferList::new(),

@@ -90,13 +90,16 @@ use gst_base::subclass::prelude::*;
 
 use super::downstream::{self, Taker};
 use super::episodes;
+use super::interrupt::Interrupt;
 use super::scope::Step;
+use super::seeks::{Seeks, Span};
 use super::settings::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, DEFAULT_POLL_INTERVAL_MS, Settings};
 use super::stats::Stats;
 use super::stream::{Seek, Stream};
 use super::timeline::Hole;
+use super::unpushed::{self, Unpushed};
 use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode};
-use crate::client::{Access, Flushed, Flushing, Limits};
+use crate::client::{Access, Flushed, Limits};
 use crate::{connection, parameters, pause_event, uri};
 
 /// No two of the mutexes are ever held at once.
@@ -106,14 +109,18 @@ pub struct ReductSrc {
     stats: Mutex<Arc<Stats>>,
     /// The streaming thread takes it out while it works with it, so that nothing is locked then.
     stream: Mutex<Option<Stream>>,
-    flushing: Flushing,
-    /// The last seek event, until it is carried out.
-    seek: Mutex<Option<gst::Event>>,
+    interrupt: Interrupt,
+    seeks: Seeks,
+    /// What the last seek asked for.
+    sought: Mutex<Span>,
+    unpushed: Unpushed,
     /// That of the last seek that was carried out. All its segments have it.
     seqnum: Mutex<Option<gst::Seqnum>>,
     /// Stream time at which the last segment begins.
     segment_time: Mutex<Option<gst::ClockTime>>,
     is_seekable: AtomicBool,
+    /// There was an error in this run, after which nothing more comes.
+    failed: AtomicBool,
     /// What is followed, to end that.
     following: Mutex<Option<Arc<Access>>>,
     /// What is followed may come so much later than its running time.
@@ -124,7 +131,7 @@ impl ReductSrc {
     /// Does what the stream says until there is something to push.
     fn next_buffer(&self, stream: &mut Stream) -> Result<CreateSuccess, gst::FlowError> {
         loop {
-            match stream.next(&self.flushing) {
+            match stream.next(self.interrupt.flushing()) {
                 Ok(Step::Push(buffer)) => {
                     self.tell_of_duration();
                     let now = self.obj().current_running_time();
@@ -139,7 +146,10 @@ impl ReductSrc {
                 }
                 Ok(Step::Episode(episode)) => {
                     if stream.has_pushed_episode() {
-                        self.begin_stream_again().inspect_err(|_| stream.fail())?;
+                        self.begin_stream_again().inspect_err(|_| {
+                            stream.fail();
+                            self.failed.store(true, Ordering::SeqCst);
+                        })?;
                     }
                     let now = self.obj().current_running_time();
                     self.begin_segment(&stream.place_episode(&episode, now))?;
@@ -186,6 +196,7 @@ impl ReductSrc {
                     return Err(gst::FlowError::Flushing);
                 }
                 Ok(Step::Fail(message)) => {
+                    self.failed.store(true, Ordering::SeqCst);
                     gst::error!(CAT, imp = self, "{message}");
                     self.post_error_message(message);
                     // Not an error: GstBaseSrc would post a second message, and send EOS, upon
@@ -245,6 +256,9 @@ impl ReductSrc {
             .store(checked.is_seekable(), Ordering::SeqCst);
         *self.seqnum.lock().unwrap() = None;
         *self.segment_time.lock().unwrap() = None;
+        self.failed.store(false, Ordering::SeqCst);
+        self.interrupt.reset();
+        self.unpushed.forget();
 
         let stats = Arc::new(Stats::default());
         if let Some(stop) = checked.program.last().and_then(|last| last.stop) {
@@ -285,25 +299,25 @@ impl ReductSrc {
         let _ = self.obj().post_message(message.build());
     }
 
-    /// Keeps a seek in mind, if it can be carried out.
+    /// Returns what a seek asks for if it can be carried out, and the event with which GstBaseSrc does so.
     ///
     /// Refused before anything is flushed: GstBaseSrc sends no segment after a seek that fails.
-    fn accept_seek(&self, event: &gst::Event) -> bool {
+    fn accept_seek(&self, event: &gst::Event) -> Option<(Span, gst::Event)> {
         let gst::EventView::Seek(seek) = event.view() else {
-            return false;
+            return None;
         };
-        let (rate, flags, start_type, start, _, stop) = seek.get();
+        let (rate, flags, start_type, start, ..) = seek.get();
         let stats = self.stats.lock().unwrap().clone();
+        let duration = stats.extent.duration();
         // Backwards there are keyframes only, from a known end.
-        let backwards = flags.contains(gst::SeekFlags::TRICKMODE_KEY_UNITS)
-            && stats.extent.duration().is_some();
+        let backwards = flags.contains(gst::SeekFlags::TRICKMODE_KEY_UNITS) && duration.is_some();
         let may_be = rate > 0.0 || rate < 0.0 && backwards;
-        if stop.format() != gst::Format::Time || !may_be || !self.may_seek() {
+        if !may_be || !self.may_seek() {
             gst::info!(CAT, imp = self, "Cannot seek like that: {event:?}");
-            return false;
+            return None;
         }
         if let (gst::SeekType::Set, gst::GenericFormattedValue::Time(Some(start)), Some(end)) =
-            (start_type, start, stats.extent.duration())
+            (start_type, start, duration)
             && start > end
         {
             gst::info!(
@@ -311,17 +325,24 @@ impl ReductSrc {
                 imp = self,
                 "Cannot seek to {start}, the end is at {end}"
             );
-            return false;
+            return None;
         }
-        *self.seek.lock().unwrap() = Some(event.clone());
-        true
+        let sought = *self.sought.lock().unwrap();
+        let accepted = sought.follow(event, duration);
+        if accepted.is_none() {
+            gst::info!(CAT, imp = self, "Cannot seek like that: {event:?}");
+        }
+        accepted
     }
 
     /// Has GstBaseSrc carry out a seek, if it can be.
     fn pass_seek(&self, event: gst::Event, seek: impl FnOnce(gst::Event) -> bool) -> bool {
-        let done = self.accept_seek(&event) && seek(event);
-        if !done {
-            *self.seek.lock().unwrap() = None;
+        let Some((span, event)) = self.accept_seek(&event) else {
+            return false;
+        };
+        let done = self.seeks.pass(event, seek);
+        if done {
+            *self.sought.lock().unwrap() = span;
         }
         done
     }
@@ -562,6 +583,12 @@ impl ObjectImpl for ReductSrc {
         obj.set_format(gst::Format::Time);
         // By that of GstBaseSrc pictures would be missing that come later in decoding order.
         obj.set_automatic_eos(false);
+        let this = self.downgrade();
+        unpushed::watch(obj.src_pad(), move || {
+            if let Some(this) = this.upgrade() {
+                this.unpushed.forget();
+            }
+        });
         // GstBaseSrc gives segments that it did not make itself a number of their own.
         let this = self.downgrade();
         let events = gst::PadProbeType::EVENT_DOWNSTREAM;
@@ -656,6 +683,9 @@ impl ElementImpl for ReductSrc {
                 gst::StateChangeError
             })?;
         }
+        if transition == gst::StateChange::PlayingToPaused {
+            return (self.interrupt).while_pausing(|| self.parent_change_state(transition));
+        }
         self.parent_change_state(transition)
     }
 
@@ -664,6 +694,17 @@ impl ElementImpl for ReductSrc {
             gst::EventType::Seek => self.pass_seek(event, |event| self.parent_send_event(event)),
             // That of GstBaseSrc would lose what is not pushed yet.
             gst::EventType::Eos if self.stop_following() => true,
+            gst::EventType::Eos if !self.is_stopped() && !self.failed.load(Ordering::SeqCst) => {
+                self.interrupt.end_stream();
+                true
+            }
+            // There is nothing to flush. GstBaseSrc would be flushed in the next run.
+            gst::EventType::FlushStart | gst::EventType::FlushStop if self.is_stopped() => false,
+            // GstBaseSrc waits for the streaming thread, which flush-start has not interrupted.
+            gst::EventType::FlushStop if !self.interrupt.is_flushed() => false,
+            gst::EventType::FlushStart | gst::EventType::FlushStop => self
+                .interrupt
+                .while_sending_flush(|| self.parent_send_event(event)),
             _ => self.parent_send_event(event),
         }
     }
@@ -693,9 +734,11 @@ impl BaseSrcImpl for ReductSrc {
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         let stream = self.stream.lock().unwrap().take();
         drop(stream);
-        *self.seek.lock().unwrap() = None;
+        self.seeks.forget();
+        self.unpushed.forget();
         *self.following.lock().unwrap() = None;
         *self.latency.lock().unwrap() = None;
+        *self.sought.lock().unwrap() = Span::default();
         Ok(())
     }
 
@@ -723,7 +766,7 @@ impl BaseSrcImpl for ReductSrc {
             return false;
         };
         // There is none at the beginning of a run.
-        let Some(event) = self.seek.lock().unwrap().take() else {
+        let Some(event) = self.seeks.take() else {
             return true;
         };
         let gst::EventView::Seek(seek) = event.view() else {
@@ -740,6 +783,9 @@ impl BaseSrcImpl for ReductSrc {
             segment.set_position(segment.stop());
         }
         stream.seek(Seek::new(segment, seek.get().1));
+        self.unpushed.forget();
+        self.interrupt.continue_stream();
+        self.failed.store(false, Ordering::SeqCst);
         let zero = stream.zero();
         let in_timeline = |time: gst::ClockTime| time.saturating_add(zero);
         segment.set_start(segment.start().map(in_timeline));
@@ -790,12 +836,12 @@ impl BaseSrcImpl for ReductSrc {
     }
 
     fn unlock(&self) -> Result<(), gst::ErrorMessage> {
-        self.flushing.start();
+        self.interrupt.start();
         Ok(())
     }
 
     fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
-        self.flushing.stop();
+        self.interrupt.stop();
         Ok(())
     }
 }
@@ -808,7 +854,21 @@ impl PushSrcImpl for ReductSrc {
         let stream = self.stream.lock().unwrap().take();
         let mut stream = stream.ok_or(gst::FlowError::Flushing)?;
         stream.come_back();
-        let created = self.next_buffer(&mut stream);
+        let created = match self.unpushed.again() {
+            Some(created) => Ok(created),
+            None if self.interrupt.is_at_end() => Err(gst::FlowError::Eos),
+            None => self.next_buffer(&mut stream),
+        };
+        let has_failed = self.failed.load(Ordering::SeqCst);
+        let created = match created {
+            Err(gst::FlowError::Flushing) if self.interrupt.is_at_end() && !has_failed => {
+                Err(gst::FlowError::Eos)
+            }
+            created => created,
+        };
+        if let Ok(created) = &created {
+            self.unpushed.keep(created);
+        }
         stream.leave();
         *self.stream.lock().unwrap() = Some(stream);
         created

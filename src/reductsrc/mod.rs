@@ -25,6 +25,7 @@ mod episodes;
 mod exit;
 mod extent;
 mod imp;
+mod interrupt;
 mod keyframes;
 mod kind;
 mod label_trust;
@@ -37,12 +38,14 @@ mod program;
 mod reorder;
 mod reordering_watch;
 mod scope;
+mod seeks;
 mod segments;
 mod settings;
 mod sift;
 mod stats;
 mod stream;
 mod timeline;
+mod unpushed;
 mod whole_records;
 
 /// What gives access units their times. Public for the benchmarks only.

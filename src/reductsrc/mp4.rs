@@ -6,160 +6,289 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! What an MP4 file says of its time (ISO/IEC 14496-12): how long it is, and what of it is shown.
+//! The times of an MP4 file (ISO/IEC 14496-12): how long it is, and what of it is shown.
+//!
+//! The file comes from outside: it is read where it lies, each box once, and what exceeds a limit is
+//! refused.
+
+use std::cell::Cell;
+use std::ops::Range;
 
 use bytes::Bytes;
-use gst::ClockTime;
-use gst::prelude::*;
 
-/// What a file says of itself. Times are those of its samples.
+/// Boxes that are looked at before a file is given up.
+const MAX_BOXES: u32 = 100_000;
+/// Bytes of an edit list: more edits than any program writes.
+const MAX_EDIT_LIST: u64 = 1 << 20;
+/// The longest time that is believed, in ns: 146 years. Sums of two of them do not overflow.
+const MAX_TIME: u64 = i64::MAX as u64 / 2;
+
+/// The times of a file, in ns of its samples' times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Movie {
-    /// From when on it is shown.
-    pub start: ClockTime,
-    /// How long it is shown; `None` if only its fragments tell.
-    pub length: Option<ClockTime>,
-    /// It ends before its last sample does, perhaps.
+    /// Time from which on it is shown.
+    pub start: u64,
+    /// Duration of what is shown; `None` if only its fragments tell.
+    pub length: Option<u64>,
+    /// Whether it may end before its last sample does.
     pub is_cut: bool,
 }
 
-/// Reads the box `moov` of a file that comes in pieces. `None` if there is none.
-pub fn movie(file: &[Bytes]) -> Option<Movie> {
-    let moov = moov(file)?;
-    let (scale, duration) = header(child(&moov, b"mvhd")?)?;
+/// Reads the box `moov` of a file that comes in pieces. Returns `None` if there is none, or if a demuxer
+/// would refuse it.
+pub fn movie(pieces: &[Bytes]) -> Option<Movie> {
+    let file = File::new(pieces);
+    let moov = file.child(0..file.length, b"moov")?;
+    let mut header_of_movie = None;
+    let mut shown = None;
+    let mut has_video = false;
+    for child in file.children(moov) {
+        match &child.kind {
+            b"mvhd" if header_of_movie.is_none() => {
+                header_of_movie = Some(file.header(child.contents)?);
+            }
+            b"trak" => {
+                let track = file.track(child.contents)?;
+                if track.is_video && !has_video {
+                    has_video = true;
+                    shown = track.shown;
+                }
+            }
+            _ => {}
+        }
+    }
+    let movie = header_of_movie?;
+    let length = movie.time(movie.duration)?;
     let whole = Movie {
-        start: ClockTime::ZERO,
-        length: time(duration, scale).filter(|length| !length.is_zero()),
+        start: 0,
+        length: Some(length).filter(|length| *length > 0),
         is_cut: false,
     };
-    let mut tracks = children(&moov).filter(|(kind, _)| kind == b"trak");
-    let track = tracks.find_map(|(_, track)| is_video(track).then_some(track));
-    let edited = track.and_then(|track| edited(track, scale));
-    Some(edited.unwrap_or(whole))
+    match shown {
+        Some(shown) => shown.in_movie(movie),
+        None => Some(whole),
+    }
 }
 
-fn is_video(track: &[u8]) -> bool {
-    let handler = child(track, b"mdia").and_then(|media| child(media, b"hdlr"));
-    handler.is_some_and(|handler| handler.get(8..12) == Some(b"vide".as_slice()))
+/// Units per second of a box `mvhd` or `mdhd`, and a duration in them.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    scale: u64,
+    /// 0 if it is unknown.
+    duration: u64,
 }
 
-/// What the edit list of a track leaves: from its first edit to the end of its last one.
-fn edited(track: &[u8], movie_scale: u64) -> Option<Movie> {
-    let (media_scale, _) = header(child(child(track, b"mdia")?, b"mdhd")?)?;
-    let list = child(child(track, b"edts")?, b"elst")?;
-    let is_long = *list.first()? == 1;
-    let entries = list.get(8..)?.chunks_exact(if is_long { 20 } else { 12 });
-    let entries = entries.map(|entry| match is_long {
-        true => (number(&entry[..8]), number(&entry[8..16])),
-        // The media time has a sign, and none is -1.
-        false => match (number(&entry[..4]), number(&entry[4..8])) {
-            (duration, 0xffff_ffff) => (duration, u64::MAX),
-            entry => entry,
-        },
-    });
-    let mut shown = entries.filter(|(_, media_time)| *media_time != u64::MAX);
-    let first = shown.next()?;
-    let last = shown.next_back().unwrap_or(first);
-    let start = time(first.1, media_scale)?;
-    let last_start = time(last.1, media_scale)?;
-    let end = time(last.0, movie_scale)
-        .filter(|length| !length.is_zero())
-        .map(|length| last_start.saturating_add(length));
-    Some(Movie {
-        start,
-        length: end.map(|end| end.saturating_sub(start)),
-        is_cut: end.is_some(),
-    })
+impl Header {
+    /// Converts ticks to ns, rounded down as qtdemux does it: a picture may not be before its segment.
+    fn time(self, ticks: u64) -> Option<u64> {
+        let ns = u128::from(ticks) * 1_000_000_000 / u128::from(self.scale);
+        u64::try_from(ns).ok().filter(|ns| *ns <= MAX_TIME)
+    }
 }
 
-/// Time scale and duration of a box `mvhd` or `mdhd`.
-fn header(contents: &[u8]) -> Option<(u64, u64)> {
-    let (scale, duration) = match contents.first()? {
-        1 => (contents.get(20..24)?, contents.get(24..32)?),
-        _ => (contents.get(12..16)?, contents.get(16..20)?),
-    };
-    // All ones are a duration that nobody knows.
-    let is_known = duration.iter().any(|byte| *byte != 0xff);
-    let duration = if is_known { number(duration) } else { 0 };
-    Some((number(scale), duration))
+/// A track, as far as its times are of interest.
+#[derive(Debug)]
+struct Track {
+    is_video: bool,
+    shown: Option<Shown>,
 }
 
-fn time(ticks: u64, scale: u64) -> Option<ClockTime> {
-    // As qtdemux does it: a picture may not be before its segment.
-    ClockTime::SECOND.mul_div_floor(ticks, scale)
+/// What an edit list shows, from its first edit to the end of its last one.
+#[derive(Debug)]
+struct Shown {
+    media: Header,
+    /// Media time of the first edit, in units of the media.
+    first: u64,
+    last: u64,
+    /// Duration of the last edit, in units of the movie.
+    last_duration: u64,
 }
 
-fn number(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+impl Shown {
+    fn in_movie(&self, movie: Header) -> Option<Movie> {
+        let start = self.media.time(self.first)?;
+        let last_start = self.media.time(self.last)?;
+        let last_length = movie.time(self.last_duration)?;
+        let end = Some(last_start + last_length).filter(|_| last_length > 0);
+        Some(Movie {
+            start,
+            length: end.map(|end| end.saturating_sub(start)),
+            is_cut: end.is_some(),
+        })
+    }
 }
 
-/// The contents of a box of a kind in the contents of another one.
-fn child<'a>(contents: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
-    let mut children = children(contents);
-    children.find_map(|(found, contents)| (found == kind).then_some(contents))
+/// A box: its kind, and where its contents are.
+#[derive(Debug)]
+struct Mp4Box {
+    kind: [u8; 4],
+    contents: Range<u64>,
 }
 
-/// Kinds and contents of the boxes in another one's contents.
-fn children(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    std::iter::from_fn(move || {
-        let size = number(rest.get(..4)?);
-        let kind = rest.get(4..8)?;
-        let (begin, end) = match size {
-            0 => (8, rest.len()),
-            1 => (16, usize::try_from(number(rest.get(8..16)?)).ok()?),
-            size => (8, usize::try_from(size).ok()?),
+/// A file in pieces.
+#[derive(Debug)]
+struct File<'a> {
+    pieces: &'a [Bytes],
+    /// Where each piece ends.
+    ends: Vec<u64>,
+    length: u64,
+    boxes_left: Cell<u32>,
+}
+
+impl<'a> File<'a> {
+    fn new(pieces: &'a [Bytes]) -> Self {
+        let mut length = 0;
+        let ends = pieces.iter().map(|piece| {
+            length += piece.len() as u64;
+            length
+        });
+        Self {
+            pieces,
+            ends: ends.collect(),
+            length,
+            boxes_left: Cell::new(MAX_BOXES),
+        }
+    }
+
+    /// Copies the bytes from `place` on to all of `bytes`.
+    fn read(&self, place: u64, bytes: &mut [u8]) -> Option<()> {
+        let mut piece = self.ends.partition_point(|end| *end <= place);
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let (data, end) = (self.pieces.get(piece)?, self.ends[piece]);
+            let left = end - (place + filled as u64);
+            let data = &data[data.len() - usize::try_from(left).ok()?..];
+            let part = &data[..data.len().min(bytes.len() - filled)];
+            bytes[filled..filled + part.len()].copy_from_slice(part);
+            filled += part.len();
+            piece += 1;
+        }
+        Some(())
+    }
+
+    /// Reads a number that `size` bytes hold, the highest first.
+    fn number(&self, place: u64, size: usize) -> Option<u64> {
+        let mut bytes = [0; 8];
+        self.read(place, bytes.get_mut(8usize.checked_sub(size)?..)?)?;
+        Some(u64::from_be_bytes(bytes))
+    }
+
+    /// Reads the box that begins at `range`, which has to hold all of it.
+    fn read_box(&self, range: &Range<u64>) -> Option<Mp4Box> {
+        self.boxes_left.set(self.boxes_left.get().checked_sub(1)?);
+        let header = |size: u64| range.start.checked_add(size).filter(|at| *at <= range.end);
+        header(8)?;
+        let size = self.number(range.start, 4)?;
+        let mut kind = [0; 4];
+        self.read(range.start + 4, &mut kind)?;
+        let (contents, end) = match size {
+            0 => (header(8)?, range.end), // It lasts to the end.
+            1 => (header(16)?, header(self.number(range.start + 8, 8)?)?),
+            size => (header(8)?, header(size)?),
         };
-        let contents = rest.get(begin..end)?;
-        rest = &rest[end..];
-        Some((kind, contents))
-    })
-}
+        (contents <= end).then_some(Mp4Box {
+            kind,
+            contents: contents..end,
+        })
+    }
 
-/// The contents of the file's box `moov`.
-fn moov(file: &[Bytes]) -> Option<Vec<u8>> {
-    let length = file.iter().map(|piece| piece.len() as u64).sum::<u64>();
-    let mut place = 0;
-    while place < length {
-        let size = number(&read(file, place, 4)?);
-        let kind = read(file, place + 4, 4)?;
-        let (begin, size) = match size {
-            0 => (8, length - place),
-            1 => (16, number(&read(file, place + 8, 8)?)),
-            size => (8, size),
-        };
-        let end = place.checked_add(size).filter(|end| *end <= length)?;
-        let contents = place + begin..end;
-        if contents.is_empty() && size < begin {
+    /// Returns the boxes in a row, up to the first that is broken.
+    fn children(&self, mut range: Range<u64>) -> impl Iterator<Item = Mp4Box> {
+        std::iter::from_fn(move || {
+            let found = self.read_box(&range)?;
+            range.start = found.contents.end;
+            Some(found)
+        })
+    }
+
+    /// Returns where the contents of the first box of a kind are.
+    fn child(&self, range: Range<u64>, kind: &[u8; 4]) -> Option<Range<u64>> {
+        let mut children = self.children(range);
+        let found = children.find(|child| child.kind == *kind);
+        found.map(|child| child.contents)
+    }
+
+    /// Reads a box `mvhd` or `mdhd` (8.2.2, 8.4.2). Returns `None` if its time scale is 0.
+    fn header(&self, contents: Range<u64>) -> Option<Header> {
+        let version = self.number(contents.start, 1)?;
+        let (scale_at, size) = if version == 1 { (20, 8) } else { (12, 4) };
+        let duration_at = contents.start.checked_add(scale_at + 4)?;
+        if duration_at.checked_add(size as u64)? > contents.end {
             return None;
         }
-        if kind == b"moov" {
-            return read(file, contents.start, usize::try_from(size - begin).ok()?);
-        }
-        place = end;
+        let scale = self.number(contents.start + scale_at, 4)?;
+        let duration = self.number(duration_at, size)?;
+        // All ones are an unknown duration.
+        let is_known = duration != u64::MAX >> (64 - 8 * size);
+        (scale > 0).then_some(Header {
+            scale,
+            duration: if is_known { duration } else { 0 },
+        })
     }
-    None
-}
 
-/// Some bytes of a file that comes in pieces.
-fn read(file: &[Bytes], mut place: u64, length: usize) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(length);
-    for piece in file {
-        let Some(piece) = usize::try_from(place)
-            .ok()
-            .and_then(|place| piece.get(place..))
-        else {
-            place -= piece.len() as u64;
-            continue;
-        };
-        place = 0;
-        bytes.extend_from_slice(&piece[..piece.len().min(length - bytes.len())]);
-        if bytes.len() == length {
-            return Some(bytes);
+    /// Reads a box `trak`. Returns `None` if one of its times cannot be.
+    fn track(&self, contents: Range<u64>) -> Option<Track> {
+        let mut edits = None;
+        let mut media = None;
+        let mut is_video = false;
+        for child in self.children(contents) {
+            match &child.kind {
+                b"edts" if edits.is_none() => edits = self.child(child.contents, b"elst"),
+                b"mdia" if media.is_none() => {
+                    for child in self.children(child.contents) {
+                        match &child.kind {
+                            b"mdhd" if media.is_none() => {
+                                media = Some(self.header(child.contents)?);
+                            }
+                            b"hdlr" => {
+                                let mut handler = [0; 4];
+                                let at = child.contents.start.checked_add(8)?;
+                                let fits = at.checked_add(4)? <= child.contents.end;
+                                is_video |= fits
+                                    && self.read(at, &mut handler).is_some()
+                                    && handler == *b"vide";
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
         }
+        let shown = match (edits, media) {
+            (Some(edits), Some(media)) if is_video => self.shown(edits, media)?,
+            _ => None,
+        };
+        Some(Track { is_video, shown })
     }
-    None
+
+    /// Reads a box `elst` (8.6.6). Returns `Some(None)` if it shows nothing of the media.
+    fn shown(&self, contents: Range<u64>, media: Header) -> Option<Option<Shown>> {
+        let length = contents.end - contents.start;
+        if length > MAX_EDIT_LIST {
+            return None;
+        }
+        let mut list = vec![0; usize::try_from(length).ok()?];
+        self.read(contents.start, &mut list)?;
+        let size = if list.first() == Some(&1) { 8 } else { 4 };
+        let entries = list.get(8..)?.chunks_exact(2 * size + 4);
+        let entries = entries.map(|entry| {
+            let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+            (number(&entry[..size]), number(&entry[size..2 * size]))
+        });
+        // The media time has a sign, and is -1 where nothing is shown.
+        let nothing = u64::MAX >> (64 - 8 * size);
+        let mut shown = entries.filter(|(_, media_time)| *media_time != nothing);
+        Some(shown.next().map(|first| {
+            let last = shown.next_back().unwrap_or(first);
+            Shown {
+                media,
+                first: first.1,
+                last: last.1,
+                last_duration: last.0,
+            }
+        }))
+    }
 }
 
 #[cfg(test)]
@@ -168,7 +297,7 @@ mod tests {
 
     use super::*;
 
-    const MS: ClockTime = ClockTime::MSECOND;
+    const MS: u64 = 1_000_000;
 
     fn boxed(kind: &[u8; 4], contents: &[&[u8]]) -> Vec<u8> {
         let contents = contents.concat();
@@ -214,7 +343,7 @@ mod tests {
     #[test]
     fn a_file_without_edits() {
         let expected = Movie {
-            start: ClockTime::ZERO,
+            start: 0,
             length: Some(2000 * MS),
             is_cut: false,
         };
@@ -258,6 +387,97 @@ mod tests {
         ] {
             assert_eq!(movie_of(bytes.into()), None, "{bytes:?}");
         }
+    }
+
+    /// A file whose time scales are these.
+    fn scaled(movie_scale: u32, media_scale: u32, edits: &[u8]) -> Vec<u8> {
+        let handler = boxed(b"hdlr", &[&[0; 8], b"vide", &[0; 12]]);
+        let media = boxed(b"mdia", &[&header_box(b"mdhd", media_scale, 200), &handler]);
+        let edits = boxed(b"edts", &[&boxed(b"elst", &[edits])]);
+        let track = boxed(b"trak", &[&edits, &media]);
+        boxed(b"moov", &[&header_box(b"mvhd", movie_scale, 2), &track])
+    }
+
+    #[test]
+    fn a_time_scale_of_0_is_refused() {
+        let edit = [&[0; 8][..], &[0, 0, 0, 1], &[0, 0, 0, 9], &[0, 1, 0, 0]].concat();
+        for edits in [&edit[..], &[]] {
+            assert_eq!(movie_of(scaled(0, 1, edits)), None);
+            assert_eq!(movie_of(scaled(1, 0, edits)), None);
+        }
+        assert!(movie_of(scaled(1, 1, &edit)).is_some());
+        // Also that of another track: a demuxer refuses it as well.
+        let sound = boxed(b"trak", &[&boxed(b"mdia", &[&header_box(b"mdhd", 0, 1)])]);
+        let header = header_box(b"mvhd", 1, 1);
+        assert_eq!(movie_of(boxed(b"moov", &[&header, &sound])), None);
+    }
+
+    #[test]
+    fn times_beyond_all_counting_are_refused() {
+        let long = |duration: u64, time: u64| {
+            let times = [duration, time].map(u64::to_be_bytes).concat();
+            scaled(
+                1,
+                1,
+                &[&[1, 0, 0, 0, 0, 0, 0, 1], &times[..], &[0, 1, 0, 0]].concat(),
+            )
+        };
+        let most = MAX_TIME / 1_000_000_000;
+        assert!(movie_of(long(most, most)).is_some());
+        for (duration, time) in [
+            (most + 1, 0),
+            (0, most + 1),
+            (u64::MAX, 0),
+            (0, u64::MAX - 1),
+        ] {
+            assert_eq!(movie_of(long(duration, time)), None, "{duration} {time}");
+        }
+    }
+
+    #[test]
+    fn boxes_and_edits_have_a_limit() {
+        let many = |boxes: usize, rest: Vec<u8>| {
+            movie_of([boxed(b"free", &[]).repeat(boxes), rest].concat())
+        };
+        assert!(many(MAX_BOXES as usize - 20, file(&[])).is_some());
+        assert_eq!(many(MAX_BOXES as usize, file(&[])), None);
+        let edits = |count: usize| {
+            [
+                &[0; 8][..],
+                &[0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0].repeat(count),
+            ]
+            .concat()
+        };
+        let fits = (MAX_EDIT_LIST as usize - 8) / 12;
+        assert!(movie_of(scaled(1, 1, &edits(fits))).is_some());
+        assert_eq!(movie_of(scaled(1, 1, &edits(fits + 1))), None);
+    }
+
+    /// Boxes times pieces would take minutes.
+    #[test]
+    fn each_box_is_looked_for_once() {
+        let boxes = boxed(b"free", &[]).repeat(MAX_BOXES as usize - 20);
+        let bytes = Bytes::from([boxes, file(&[(2000, 20)])].concat());
+        let pieces: Vec<_> = (0..bytes.len())
+            .step_by(3)
+            .map(|at| bytes.slice(at..bytes.len().min(at + 3)))
+            .collect();
+        let begin = std::time::Instant::now();
+        assert!(movie(&pieces).is_some());
+        assert!(begin.elapsed() < std::time::Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_box_that_lasts_to_the_end_is_the_last_one() {
+        let mut bytes = file(&[(2000, 20)]);
+        let at = bytes.windows(4).position(|four| four == b"moov").unwrap() - 4;
+        bytes[at..at + 4].fill(0);
+        assert!(movie_of(bytes.clone()).is_some());
+        // Within another box, too, and around and around.
+        let nested = (0..10_000).fold(Vec::new(), |inner, _| {
+            [&[0, 0, 0, 0], b"trak", &inner[..]].concat()
+        });
+        assert_eq!(movie_of(boxed(b"moov", &[&nested])), None);
     }
 
     proptest! {

@@ -1,0 +1,67 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The last buffer that GstBaseSrc was given, until it has pushed it.
+//!
+//! GstBaseSrc does not push all that it is given: from 1.24 on it drops what comes while a live source
+//! is being paused, and any version drops what comes while it is flushed. What it dropped is given to it
+//! again.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gst::prelude::*;
+use gst_base::subclass::base_src::CreateSuccess;
+
+/// What is given to GstBaseSrc and not pushed yet.
+#[derive(Debug, Default)]
+pub struct Unpushed(Mutex<Option<Given>>);
+
+#[derive(Debug)]
+enum Given {
+    Buffer(gst::Buffer),
+    List(gst::BufferList),
+}
+
+impl Unpushed {
+    /// Keeps what `create` returns.
+    pub fn keep(&self, created: &CreateSuccess) {
+        *self.given() = match created {
+            CreateSuccess::NewBuffer(buffer) => Some(Given::Buffer(buffer.clone())),
+            CreateSuccess::NewBufferList(list) => Some(Given::List(list.clone())),
+            CreateSuccess::FilledBuffer => None,
+        };
+    }
+
+    /// Forgets it: it is pushed, or not wanted any more.
+    pub fn forget(&self) {
+        let given = self.given().take();
+        drop(given);
+    }
+
+    /// Returns what was given and not pushed, to be returned by `create` again.
+    pub fn again(&self) -> Option<CreateSuccess> {
+        match &*self.given() {
+            Some(Given::Buffer(buffer)) => Some(CreateSuccess::NewBuffer(buffer.clone())),
+            Some(Given::List(list)) => Some(CreateSuccess::NewBufferList(list.clone())),
+            None => None,
+        }
+    }
+
+    fn given(&self) -> MutexGuard<'_, Option<Given>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Calls `pushed` for all that a source pad pushes, before it goes downstream.
+pub fn watch(pad: &gst::Pad, pushed: impl Fn() + Send + Sync + 'static) {
+    let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+    pad.add_probe(mask, move |_, _| {
+        pushed();
+        gst::PadProbeReturn::Ok
+    });
+}
