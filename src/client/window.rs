@@ -46,6 +46,10 @@ const WHOLE_BATCH_RECORDS: u64 = 128;
 const NO_LIMIT: u64 = u32::MAX as u64;
 /// A query that was not asked anything for this long may have another server before it.
 const RESTART: Duration = Duration::from_millis(100);
+/// When in a second of its age a query is compared with the server's uptime, and how often that is
+/// tried.
+const UPTIME_PHASE: Duration = Duration::from_millis(950);
+const UPTIME_ROUNDS: u32 = 3;
 /// Bytes that go to the streaming thread together: each time may be a wake-up.
 const CHUNK_BYTES: usize = 256 << 10;
 /// How often in a row a query may be made anew because the answer came on another connection. The
@@ -255,9 +259,19 @@ impl Source {
     /// Fails unless the server has run for longer than there has been the query. A proxy may keep
     /// its connection over a restart, after which the id may be that of somebody else's query.
     async fn check_uptime(&self, query: &Query<'_>) -> Result<(), Error> {
-        let uptime = self.entry.server_uptime().await?;
-        if uptime.as_secs() > query.age().as_secs() {
-            return Ok(());
+        for round in 0..UPTIME_ROUNDS {
+            let uptime = self.entry.server_uptime().await?.as_secs();
+            let age = query.age();
+            if uptime > age.as_secs() {
+                return Ok(());
+            }
+            if uptime < age.as_secs() || round + 1 == UPTIME_ROUNDS {
+                break;
+            }
+            // It tells whole seconds: one that is hardly older than the query shows that shortly
+            // before the query's age is a whole number of them.
+            let wait = UPTIME_PHASE.saturating_sub(Duration::from_nanos(age.subsec_nanos().into()));
+            tokio::time::sleep(wait).await;
         }
         let text = "the server was restarted while a query was being read";
         Err(Error::new(Cause::QueryLost, text))
