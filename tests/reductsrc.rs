@@ -20,7 +20,7 @@ use common::SERVER;
 use common::await_that;
 use common::child;
 use common::pipeline::{Outcome, Pipeline, Samples, capture_us};
-use common::recording::{LAYOUTS, Laid, Layout, Recording, capture_times_us};
+use common::recording::{LAYOUTS, Laid, Layout, Recording, capture_times_us, laid_out_as};
 use common::server::Server;
 use common::stream::{Content, Stream, StreamSpec, is_idr, nal_ranges};
 use gst::prelude::*;
@@ -241,13 +241,6 @@ fn example_without_timing() -> Stream {
 fn bulky() -> Stream {
     let filler = [&[0, 0, 0, 1, 12][..], &[0xff; 1_000_000], &[0x80]].concat();
     Stream::example().map_units(|_, unit| [unit, &filler].concat())
-}
-
-fn laid_out_as(layout: Layout) -> Recording {
-    Recording {
-        layout,
-        ..Default::default()
-    }
 }
 
 /// Records a stream in a bucket of its own.
