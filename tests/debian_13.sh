@@ -25,11 +25,11 @@ make_root() {
 
 # Of the working tree: what git knows, and what is new. Dates stay, so that cargo builds again what has changed only.
 copy_sources() {
-  rm -rf "$root/src"
-  mkdir -p "$root/src"
+  rm -rf "$root/gst-plugin-reduct"
+  mkdir -p "$root/gst-plugin-reduct"
   git -C "$top" ls-files -z --cached --others --exclude-standard |
     tar --directory "$top" --null --files-from - --ignore-failed-read --create |
-    tar --directory "$root/src" --extract
+    tar --directory "$root/gst-plugin-reduct" --extract
   cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 }
 
@@ -52,7 +52,7 @@ inside() {
     PATH="$CARGO_HOME/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
     CARGO_HOME="$CARGO_HOME" RUSTUP_HOME="$RUSTUP_HOME" CARGO_TARGET_DIR=/target \
     CARGO_BUILD_JOBS="${CARGO_BUILD_JOBS:-$(nproc)}" REDUCTSTORE_BIN="$REDUCTSTORE_BIN" ${media:+REDUCT_TEST_MEDIA="$media"} \
-    /src/tests/run.sh "$@"
+    /gst-plugin-reduct/tests/run.sh "$@"
 }
 
 if [[ ${1:-} == --inside ]]; then
