@@ -14,22 +14,10 @@ mod common;
 use common::line::{self, Read};
 use common::mp4;
 use common::pipeline::{Pipeline, capture_us};
-use common::recording::{Laid, Layout, Recording};
+use common::recording::{Laid, Layout, Recording, at, laid_out_as};
 use common::stream::{self, Content, Stream, StreamSpec, is_idr};
 use common::{SERVER, line::record};
 use gst::prelude::*;
-
-fn laid_out_as(layout: Layout) -> Recording {
-    Recording {
-        layout,
-        ..Default::default()
-    }
-}
-
-/// When a frame of a recording without holes was captured.
-fn at(frame: usize) -> u64 {
-    Recording::default().frame_us(frame, (10, 1))
-}
 
 /// The frames that are shown of what was read, in output order, by their capture times.
 fn shown(bucket: &str, properties: &str) -> Vec<usize> {

@@ -13,23 +13,11 @@ mod common;
 use common::line::{self, Read};
 use common::mp4;
 use common::pipeline::{Pipeline, capture_us};
-use common::recording::{LAYOUTS, Layout, Recording};
+use common::recording::{LAYOUTS, Layout, at, laid_out_as};
 use common::stream::Stream;
 use common::{SERVER, line::record};
 
 const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(100);
-
-fn laid_out_as(layout: Layout) -> Recording {
-    Recording {
-        layout,
-        ..Default::default()
-    }
-}
-
-/// When a frame of a recording without holes was captured.
-fn at(frame: usize) -> u64 {
-    Recording::default().frame_us(frame, (10, 1))
-}
 
 fn captures(read: &Read) -> Vec<u64> {
     let capture = |buffer: &gst::Buffer| capture_us(buffer).expect("a capture time");

@@ -20,7 +20,7 @@ use common::SERVER;
 use common::await_that;
 use common::child;
 use common::pipeline::{Outcome, Pipeline, Samples, capture_us};
-use common::recording::{LAYOUTS, Laid, Layout, Recording, capture_times_us};
+use common::recording::{LAYOUTS, Laid, Layout, Recording, capture_times_us, laid_out_as};
 use common::server::Server;
 use common::stream::{Content, Stream, StreamSpec, is_idr, nal_ranges};
 use gst::prelude::*;
@@ -241,13 +241,6 @@ fn example_without_timing() -> Stream {
 fn bulky() -> Stream {
     let filler = [&[0, 0, 0, 1, 12][..], &[0xff; 1_000_000], &[0x80]].concat();
     Stream::example().map_units(|_, unit| [unit, &filler].concat())
-}
-
-fn laid_out_as(layout: Layout) -> Recording {
-    Recording {
-        layout,
-        ..Default::default()
-    }
 }
 
 /// Records a stream in a bucket of its own.
@@ -1362,22 +1355,22 @@ fn url_and_token_come_from_the_environment() {
 
 #[test]
 fn caps_that_come_while_it_stops_are_no_error() {
+    // A log function is called for all of a process, and cannot be removed safely while others log.
+    if child::again("caps_that_come_while_it_stops_are_no_error", &[]).is_some() {
+        return;
+    }
     let (bucket, _) = record(&Recording::default(), &Stream::example());
     let pipeline = pipeline(&SERVER, &bucket);
     let source = pipeline.element("src");
     let pad = source.static_pad("src").expect("a pad");
     let (sender, caps) = mpsc::channel();
-    let own = source.as_ptr() as usize;
     // Between the record and its caps the source only logs.
     gst::log::set_threshold_for_name("reductsrc", gst::DebugLevel::Debug);
-    gst::log::add_log_function(move |_, _, _, _, _, object, message| {
-        let own = object.is_some_and(|object| object.as_ptr() as usize == own);
-        if own
-            && message
-                .get()
-                .is_some_and(|text| text.starts_with("Setting caps"))
-        {
-            sender.send(()).expect("somebody waits");
+    gst::log::add_log_function(move |_, _, _, _, _, _, message| {
+        let text = message.get();
+        if text.is_some_and(|text| text.starts_with("Setting caps")) {
+            // A panic would not pass through GStreamer; without this, the test fails by itself.
+            let _ = sender.send(());
             let flushing = || pad.pad_flags().contains(gst::PadFlags::FLUSHING);
             await_that("the pad does not stop", flushing);
         }

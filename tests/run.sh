@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# Sets up what is missing and runs every check. Arguments go to the test runner.
+# Sets up what is missing and runs every check. Arguments go to the test runner; --debian-13 before them runs all that in
+# Debian 13, see tests/debian_13.sh.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 # shellcheck source=../pipelines/lib/setup.sh
 source "$top/pipelines/lib/setup.sh"
+
+if [[ ${1:-} == --debian-13 ]]; then
+  exec "$top/tests/debian_13.sh" "${@:2}"
+fi
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target} # one for all, the meson build included
 unset REDUCT_URL REDUCT_API_TOKEN # the tests start servers of their own
@@ -31,13 +36,15 @@ check() {
 
 # The colours would stand between the log and whoever searches it.
 all_tests() {
+  local status=0
   export CARGO_TERM_COLOR=never
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked "$@" 2>&1 | tee "$scratch/tests.log"
-    cargo test --locked --doc # nextest leaves these out
+    cargo nextest run --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/tests.log" || status=$?
+    cargo test --locked --doc 2>&1 | tee -a "$scratch/tests.log" || status=$? # nextest leaves these out
   else
-    cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/tests.log"
+    cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/tests.log" || status=$?
   fi
+  return "$status"
 }
 
 meson_install() {
@@ -87,11 +94,11 @@ benchmark_tools() {
   cargo test --locked --manifest-path "$manifest"
 }
 
-# The runner's own closing lines come last.
 summary() {
   printf '\n=== Result\n'
+  awk -f tests/results.awk "$scratch/tests.log" || true
+  printf '\n'
   printf '%s\n' "${results[@]}"
-  sed -n '/^ *Summary \[/,$p; /^test result: /p' "$scratch/tests.log"
 }
 
 cd "$top"
@@ -111,5 +118,6 @@ check "pipelines' smoke test" tests/smoke.sh
 check 'benchmark tools' benchmark_tools
 check 'meson build and install' meson_install
 check 'equal version numbers' same_version
+check "the test results' own test" tests/results_selftest.sh
 summary
 ((failed == 0))

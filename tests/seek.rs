@@ -17,7 +17,7 @@ use common::line;
 use common::mp4;
 use common::pipeline::{Pipeline, own, stat};
 use common::proxy::{Fate, Kind, Proxy};
-use common::recording::{LAYOUTS, Layout, Recording};
+use common::recording::{LAYOUTS, Layout, Recording, laid_out_as};
 use common::server::Server;
 use common::stream::{Stream, StreamSpec, is_idr};
 use common::{SERVER, await_that};
@@ -136,13 +136,6 @@ impl Player {
 /// Time of a frame of a recording without holes.
 fn time(frame: usize) -> gst::ClockTime {
     FRAME * frame as u64
-}
-
-fn laid_out_as(layout: Layout) -> Recording {
-    Recording {
-        layout,
-        ..Default::default()
-    }
 }
 
 /// The frame of which a buffer has the bytes, perhaps with parameter sets before them.

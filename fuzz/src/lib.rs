@@ -15,11 +15,12 @@
 pub mod h264;
 #[path = "../../src/reductsrc/mp4.rs"]
 pub mod mp4;
-
-use std::collections::VecDeque;
+#[path = "../../src/h264/splitting.rs"]
+mod splitting;
 
 use bytes::Bytes;
 use h264::{AccessUnit, AccessUnitSplitter, Aligner, Damage, nal_units};
+pub use splitting::{Split, split, split_cut};
 
 /// Where an input is cut into records.
 const CUT: &[u8] = b"CUT!";
@@ -47,49 +48,4 @@ pub fn each_nal_unit(stream: &Bytes) -> Vec<Bytes> {
     starts.push(stream.len());
     let spans = starts.windows(2);
     spans.map(|span| stream.slice(span[0]..span[1])).collect()
-}
-
-/// What a splitter makes of records.
-#[derive(Default)]
-pub struct Split {
-    pub units: VecDeque<AccessUnit>,
-    pub begun: usize,
-    /// Bytes that belong to no access unit.
-    pub rest: usize,
-    pub damages: Vec<Damage>,
-}
-
-/// Splits `records`, each of which ends an access unit if `end_each`.
-pub fn split(records: &[Bytes], end_each: bool) -> Split {
-    let mut splitter = AccessUnitSplitter::default();
-    let mut split = Split::default();
-    for record in records {
-        let pushed = splitter.push(record, &mut split.units);
-        split.begun += pushed.begun;
-        split.damages.extend(pushed.damage);
-        if end_each {
-            splitter.end_access_unit(&mut split.units);
-        }
-    }
-    split.rest = splitter.finish(&mut split.units);
-    split
-}
-
-/// Splits `records`, which end anywhere.
-pub fn split_cut(records: &[Bytes]) -> Split {
-    let mut aligner = Aligner::new(false);
-    let mut aligned = VecDeque::new();
-    for record in records {
-        aligner.push((), vec![record.clone()], &mut aligned);
-    }
-    aligner.end(false, &mut aligned);
-    let mut splitter = AccessUnitSplitter::default();
-    let mut split = Split::default();
-    for record in aligned {
-        let pushed = splitter.push_record(&record.pieces, &mut split.units);
-        split.begun += pushed.begun;
-        split.damages.extend(record.damage.or(pushed.damage));
-    }
-    split.rest = splitter.finish(&mut split.units);
-    split
 }

@@ -171,6 +171,8 @@ impl Error {
         match self.cause {
             Cause::Connect | Cause::Tls => open,
             Cause::Foreign | Cause::Status(404) => gst::ResourceError::NotFound,
+            // The server says so of a bucket or an entry that it is removing.
+            Cause::Status(409) if purpose == Purpose::Read => gst::ResourceError::NotFound,
             Cause::Status(401 | 403) => gst::ResourceError::NotAuthorized,
             Cause::Settings | Cause::Status(400 | 422) => gst::ResourceError::Settings,
             Cause::Status(507) => gst::ResourceError::NoSpaceLeft,
@@ -288,6 +290,14 @@ mod tests {
             assert_eq!(error.resource_error(Purpose::Write), written, "{cause:?}");
             assert_eq!(error.is_transient(), transient, "{cause:?}");
         }
+    }
+
+    #[test]
+    fn what_is_being_removed_is_not_there_for_readers() {
+        let error = Error::new(Cause::Status(409), "Bucket 'b' is being deleted");
+        let posted = [Purpose::Read, Purpose::Write].map(|purpose| error.resource_error(purpose));
+        let expected = [gst::ResourceError::NotFound, gst::ResourceError::Write];
+        assert_eq!(posted, expected);
     }
 
     #[test]

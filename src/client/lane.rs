@@ -28,11 +28,9 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::batch::{RecordHeader, record_headers};
+use super::distance::Distance;
 use super::error::{Cause, Error, Purpose};
 use super::{Connection, without_blocking};
-
-/// A server is far if its answer takes this long.
-const FAR: Duration = Duration::from_millis(10);
 
 /// How long opening a connection beforehand may keep it from its use.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -47,6 +45,7 @@ pub struct Lanes {
     room: Semaphore,
     limit: usize,
     purpose: Purpose,
+    distance: Distance,
     is_warm: AtomicBool,
     in_use: Arc<AtomicU64>,
 }
@@ -69,6 +68,7 @@ impl Lanes {
             room: Semaphore::new(limit),
             limit,
             purpose,
+            distance: Distance::default(),
             is_warm: AtomicBool::new(false),
             in_use,
         })
@@ -102,9 +102,14 @@ impl Lanes {
         });
     }
 
-    /// Whether the server took its time to answer.
+    /// Returns whether the way to the server is long.
     pub fn is_far(&self) -> bool {
-        self.is_warm.load(Ordering::Relaxed)
+        self.distance.is_far()
+    }
+
+    /// Returns how long a query may wait after it was made.
+    pub fn max_wait(&self) -> Duration {
+        self.distance.max_wait()
     }
 
     /// A lane of one's own, as soon as there is one.
@@ -181,7 +186,8 @@ impl Lane<'_> {
         let begin = Instant::now();
         let response = self.client.post(url).json(query).send().await?;
         let response = accepted(response).await?;
-        if begin.elapsed() > FAR {
+        self.lanes.distance.note(begin.elapsed());
+        if self.lanes.is_far() {
             self.lanes.warm_up();
         }
         let line = Line::of(&response);
@@ -246,6 +252,7 @@ impl Query<'_> {
             request = request.header(CONNECTION, "close");
         }
         let response = request.send().await?;
+        self.lane.lanes.distance.note(self.asked.elapsed());
         let line = Line::of(&response);
         let route = mem::replace(&mut self.line, line).route_to(&self.line);
         let response = accepted(response)
@@ -272,6 +279,13 @@ impl Query<'_> {
     /// For how long the query has existed, at most.
     pub fn age(&self) -> Duration {
         self.made.elapsed()
+    }
+
+    /// Returns how long ago the server may have looked for the first records: the age without the
+    /// way there and back.
+    pub fn waited(&self) -> Duration {
+        let way = self.lane.lanes.distance.shortest();
+        self.made.elapsed().saturating_sub(way)
     }
 
     /// For how long nothing was asked of the query.

@@ -19,6 +19,7 @@ mod batch;
 mod condition;
 mod connection;
 mod delivery;
+mod distance;
 mod entry;
 mod error;
 mod eviction;

@@ -44,11 +44,12 @@ const TTL_OF_WHOLE: Duration = Duration::from_secs(300);
 const WHOLE_BATCH_RECORDS: u64 = 128;
 /// What a batch of headers may count as: they say how long the contents are, which do not come.
 const NO_LIMIT: u64 = u32::MAX as u64;
-/// How long a window's query may wait to be asked. The server has records of it ready by their
-/// places on disk, and sends other bytes from there if one before them is removed meanwhile.
-const MOST_IDLE: Duration = Duration::from_millis(500);
 /// A query that was not asked anything for this long may have another server before it.
 const RESTART: Duration = Duration::from_millis(100);
+/// When in a second of its age a query is compared with the server's uptime, and how often that is
+/// tried.
+const UPTIME_PHASE: Duration = Duration::from_millis(950);
+const UPTIME_ROUNDS: u32 = 3;
 /// Bytes that go to the streaming thread together: each time may be a wake-up.
 const CHUNK_BYTES: usize = 256 << 10;
 /// How often in a row a query may be made anew because the answer came on another connection. The
@@ -113,8 +114,13 @@ impl Source {
         {
             let lane = self.lanes.take().await?;
             let made = lane.query(&query).await?;
-            match timeout(MOST_IDLE, &mut room).await {
+            match timeout(self.lanes.max_wait(), &mut room).await {
                 Ok(Ok(room)) => {
+                    // The timer is late on a busy machine, and the server may have turned out to be near.
+                    let made = match made.waited() > self.lanes.max_wait() {
+                        true => lane.query(&query).await?,
+                        false => made,
+                    };
                     return self
                         .read_made(made, &lane, &query, &window, &room, pieces)
                         .await;
@@ -253,9 +259,19 @@ impl Source {
     /// Fails unless the server has run for longer than there has been the query. A proxy may keep
     /// its connection over a restart, after which the id may be that of somebody else's query.
     async fn check_uptime(&self, query: &Query<'_>) -> Result<(), Error> {
-        let uptime = self.entry.server_uptime().await?;
-        if uptime.as_secs() > query.age().as_secs() {
-            return Ok(());
+        for round in 0..UPTIME_ROUNDS {
+            let uptime = self.entry.server_uptime().await?.as_secs();
+            let age = query.age();
+            if uptime > age.as_secs() {
+                return Ok(());
+            }
+            if uptime < age.as_secs() || round + 1 == UPTIME_ROUNDS {
+                break;
+            }
+            // It tells whole seconds: one that is hardly older than the query shows that shortly
+            // before the query's age is a whole number of them.
+            let wait = UPTIME_PHASE.saturating_sub(Duration::from_nanos(age.subsec_nanos().into()));
+            tokio::time::sleep(wait).await;
         }
         let text = "the server was restarted while a query was being read";
         Err(Error::new(Cause::QueryLost, text))

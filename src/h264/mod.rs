@@ -30,6 +30,8 @@ mod properties;
 mod rbsp;
 mod sei;
 mod slice;
+#[cfg(test)]
+mod splitting;
 mod sps;
 #[cfg(test)]
 pub(crate) mod testing;

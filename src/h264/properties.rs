@@ -16,13 +16,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::splitting::{Split, split, split_cut};
 use super::testing::{
     AUD, END_OF_SEQUENCE, FILLER, Header, Order, P, PREFIX, SEI, SPS, SpsSpec, pps, recovery_point,
     slice, sps,
 };
 use super::{
-    AccessUnit, AccessUnitSplitter, Aligner, Damage, Integrity, ParameterSets, PictureOrder, Sps,
-    avc, between_nal_units, nal_units,
+    AccessUnit, AccessUnitSplitter, Integrity, ParameterSets, PictureOrder, Sps, avc,
+    between_nal_units, nal_units,
 };
 
 /// A frame, or a pair of fields, and what goes with it.
@@ -330,57 +331,10 @@ impl From<AccessUnit> for Facts {
     }
 }
 
-#[derive(Debug, Default)]
-struct Split {
-    units: Vec<AccessUnit>,
-    begun: usize,
-    /// The bytes after the last access unit.
-    rest: usize,
-    damages: Vec<Damage>,
-}
-
 impl Split {
     fn facts(self) -> Vec<Facts> {
         self.units.into_iter().map(Facts::from).collect()
     }
-}
-
-fn split(records: &[Bytes], end_each: bool) -> Split {
-    let mut splitter = AccessUnitSplitter::default();
-    let mut units = VecDeque::new();
-    let mut split = Split::default();
-    for record in records {
-        let pushed = splitter.push(record, &mut units);
-        split.begun += pushed.begun;
-        split.damages.extend(pushed.damage);
-        if end_each {
-            splitter.end_access_unit(&mut units);
-        }
-    }
-    split.rest = splitter.finish(&mut units);
-    split.units = units.into();
-    split
-}
-
-/// Splits records that end anywhere.
-fn split_cut(records: &[Bytes]) -> Split {
-    let mut aligner = Aligner::new(false);
-    let mut aligned = VecDeque::new();
-    for record in records {
-        aligner.push((), vec![record.clone()], &mut aligned);
-    }
-    aligner.end(false, &mut aligned);
-    let mut splitter = AccessUnitSplitter::default();
-    let mut units = VecDeque::new();
-    let mut split = Split::default();
-    for record in aligned {
-        let pushed = splitter.push_record(&record.pieces, &mut units);
-        split.begun += pushed.begun;
-        split.damages.extend(record.damage.or(pushed.damage));
-    }
-    split.rest = splitter.finish(&mut units);
-    split.units = units.into();
-    split
 }
 
 /// Each record makes the same in chunks as in one piece.

@@ -285,10 +285,9 @@ fn decode_with(input: &[&str], stdin: &[u8]) -> Decoded {
     let hash = [
         "-map",
         "0:v:0",
-        "-vsync",
-        "0",
-        "-autoscale",
-        "0",
+        "-fps_mode",
+        "passthrough",
+        "-noautoscale",
         "-enc_time_base",
         "-1",
         "-f",

@@ -190,3 +190,16 @@ fn nals(frame: usize, time_us: u64, unit: &[u8]) -> Vec<(Range<usize>, u64, Vec<
         })
         .collect()
 }
+
+/// A recording that has its records so, and is the default one otherwise.
+pub fn laid_out_as(layout: Layout) -> Recording {
+    Recording {
+        layout,
+        ..Default::default()
+    }
+}
+
+/// When a frame of a default recording of 10 fps was captured, µs since the Unix epoch.
+pub fn at(frame: usize) -> u64 {
+    Recording::default().frame_us(frame, (10, 1))
+}

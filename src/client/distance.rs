@@ -1,0 +1,93 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! How far away a server is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A server is far if its answers take at least this long.
+const FAR: Duration = Duration::from_millis(10);
+
+/// The longest time that a query may wait after it was made, in ways there and back: what the wait
+/// saves is one of them.
+const WAIT_WAYS: u32 = 10;
+
+/// Limits of that time. The server has records of an open query ready by their places on disk, and
+/// sends other bytes from there if one before them is removed meanwhile.
+const MIN_WAIT: Duration = Duration::from_millis(10);
+const MAX_WAIT: Duration = Duration::from_millis(500);
+
+/// No answer was measured yet.
+const UNKNOWN: u64 = u64::MAX;
+
+/// The shortest time that a server took for an answer. A busy machine makes some answers late, but
+/// none arrives before it has travelled.
+#[derive(Debug)]
+pub struct Distance(AtomicU64);
+
+impl Default for Distance {
+    fn default() -> Self {
+        Self(AtomicU64::new(UNKNOWN))
+    }
+}
+
+impl Distance {
+    /// Takes the time from a request to its answer.
+    pub fn note(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(UNKNOWN);
+        self.0.fetch_min(nanos, Ordering::Relaxed);
+    }
+
+    /// Returns the shortest time so far, or zero if there was no answer.
+    pub fn shortest(&self) -> Duration {
+        match self.0.load(Ordering::Relaxed) {
+            UNKNOWN => Duration::ZERO,
+            nanos => Duration::from_nanos(nanos),
+        }
+    }
+
+    /// Returns how long a query may wait after it was made.
+    pub fn max_wait(&self) -> Duration {
+        let wait = self.shortest().saturating_mul(WAIT_WAYS);
+        wait.clamp(MIN_WAIT, MAX_WAIT)
+    }
+
+    /// Returns whether all answers so far took long.
+    pub fn is_far(&self) -> bool {
+        self.shortest() > FAR
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_quick_answer_outweighs_late_ones() {
+        let distance = Distance::default();
+        assert!(!distance.is_far());
+        assert_eq!(distance.shortest(), Duration::ZERO);
+        distance.note(2 * FAR);
+        assert!(distance.is_far());
+        distance.note(FAR);
+        assert!(!distance.is_far());
+        distance.note(5 * FAR);
+        assert_eq!(distance.shortest(), FAR);
+    }
+
+    #[test]
+    fn a_query_waits_in_proportion_to_what_it_saves() {
+        let distance = Distance::default();
+        assert_eq!(distance.max_wait(), MIN_WAIT);
+        for (way_us, wait_ms) in [(3_000_000, 500), (50_001, 500), (20_000, 200), (100, 10)] {
+            distance.note(Duration::from_micros(way_us));
+            assert_eq!(distance.max_wait(), Duration::from_millis(wait_ms));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Records as access units, as properties and fuzz targets look at them.
+//!
+//! The fuzz targets take this file in beside the module `h264`.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::{AccessUnit, AccessUnitSplitter, Aligner, Damage};
+
+/// Access units of records.
+#[derive(Debug, Default)]
+pub struct Split {
+    pub units: VecDeque<AccessUnit>,
+    /// Access units that began, by what the splitter returned.
+    pub begun: usize,
+    /// Bytes after the last access unit.
+    pub rest: usize,
+    pub damages: Vec<Damage>,
+}
+
+/// Splits records, each of which ends an access unit if `end_each`.
+pub fn split(records: &[Bytes], end_each: bool) -> Split {
+    let mut splitter = AccessUnitSplitter::default();
+    let mut split = Split::default();
+    for record in records {
+        let pushed = splitter.push(record, &mut split.units);
+        split.begun += pushed.begun;
+        split.damages.extend(pushed.damage);
+        if end_each {
+            splitter.end_access_unit(&mut split.units);
+        }
+    }
+    split.rest = splitter.finish(&mut split.units);
+    split
+}
+
+/// Splits records that end anywhere.
+pub fn split_cut(records: &[Bytes]) -> Split {
+    let mut aligner = Aligner::new(false);
+    let mut aligned = VecDeque::new();
+    for record in records {
+        aligner.push((), vec![record.clone()], &mut aligned);
+    }
+    aligner.end(false, &mut aligned);
+    let mut splitter = AccessUnitSplitter::default();
+    let mut split = Split::default();
+    for record in aligned {
+        let pushed = splitter.push_record(&record.pieces, &mut split.units);
+        split.begun += pushed.begun;
+        split.damages.extend(record.damage.or(pushed.damage));
+    }
+    split.rest = splitter.finish(&mut split.units);
+    split
+}
