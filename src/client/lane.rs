@@ -21,12 +21,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reduct_base::msg::entry_api::{QueryEntry, QueryInfo};
-use reqwest::header::{CONNECTION, HeaderMap, LOCATION};
+use reqwest::header::{CONNECTION, HeaderMap};
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::Url;
 
+use super::answer::redirect;
 use super::batch::{RecordHeader, record_headers};
 use super::error::{Cause, Error, Purpose};
 use super::{Connection, without_blocking};
@@ -358,9 +359,7 @@ pub(super) async fn accepted(response: Response) -> Result<Response, Error> {
         return Ok(response);
     }
     if status.is_redirection() {
-        let to = header(response.headers(), LOCATION.as_str()).unwrap_or("elsewhere");
-        let text = format!("it redirects to {to}, which is for the property url to say");
-        return Err(Error::new(Cause::Settings, text));
+        return Err(redirect(&response));
     }
     let text = header(response.headers(), "x-reduct-error").map(str::to_owned);
     let cause = match &text {

@@ -14,8 +14,10 @@
 
 mod access;
 mod ahead;
+mod answer;
 mod attempts;
 mod batch;
+mod certificates;
 mod condition;
 mod connection;
 mod delivery;

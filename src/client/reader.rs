@@ -20,7 +20,7 @@ use futures_util::future::select;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::entry::EntryTimes;
+use super::entry::{EntryTimes, FrameRate};
 use super::error::Error;
 use super::queue::{Chunk, ReaderStats};
 use super::session::{Delivery, Session};
@@ -99,8 +99,7 @@ pub enum Event {
 /// What is known of an entry before its records.
 #[derive(Debug)]
 pub struct Opened {
-    /// Frame rate in the `$video` attachment.
-    pub frame_rate: Option<String>,
+    pub frame_rate: FrameRate,
     pub times: EntryTimes,
 }
 
