@@ -29,8 +29,9 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier as SystemVerifier;
 use x509_cert::der::Decode;
-use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::der::oid::db::rfc5280::ID_KP_SERVER_AUTH;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectAltName};
 use x509_cert::{Certificate, Version};
 
 /// Largest file of certificates, in bytes: the system's own bundle has a quarter of a megabyte.
@@ -376,16 +377,33 @@ fn refusal(
              that name in {}",
             file.as_deref().unwrap_or("the system")
         ),
-        CertificateError::Other(other) => format!("its certificate is not valid: {other}{note}"),
+        _ if leaf.is_some_and(is_for_others) => {
+            format!("its certificate is not meant for servers (extended key usage){note}")
+        }
         other => format!("its certificate is not valid: {other}{note}"),
     }
+}
+
+/// Whether a certificate is limited to other uses than that of a server.
+fn is_for_others(leaf: &x509_cert::TbsCertificate) -> bool {
+    let usage = leaf.get_extension::<ExtendedKeyUsage>();
+    usage.is_ok_and(|usage| usage.is_some_and(|(_, usage)| !usage.0.contains(&ID_KP_SERVER_AUTH)))
 }
 
 /// Returns the names that a certificate is valid for, as a part of a sentence.
 fn names(leaf: Option<&x509_cert::TbsCertificate>) -> String {
     let names = leaf.map(|leaf| leaf.get_extension::<SubjectAltName>());
     let Some(Ok(Some((_, SubjectAltName(names))))) = names else {
-        return "and has no subjectAltName with any name".into();
+        let name = leaf.and_then(|leaf| leaf.subject().common_name().ok().flatten());
+        return name.map_or_else(
+            || "and has no subjectAltName with any name".into(),
+            |name| {
+                format!(
+                    "and has no subjectAltName, only the common name '{}'",
+                    shown(&name.value())
+                )
+            },
+        );
     };
     let shown: Vec<_> = names.iter().filter_map(general_name).collect();
     match shown.len() {

@@ -14,10 +14,11 @@ use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use reduct_base::batch::parse_batched_header;
 use reduct_base::msg::bucket_api::{BucketSettings, FullBucketInfo, QuotaType};
 use reduct_base::msg::entry_api::{QueryEntry, QueryInfo, QueryType};
 use reduct_base::msg::server_api::ServerInfo;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as JsonValue, json};
@@ -25,8 +26,9 @@ use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
 use super::answer::{body, json};
+use super::batch::TIME_HEADER;
 use super::error::{Cause, Error, Purpose};
-use super::lane::accepted;
+use super::lane::{accepted, header};
 use super::progress::within;
 use super::{Connection, without_blocking};
 
@@ -36,6 +38,8 @@ const VIDEO_ATTACHMENT: &str = "$video";
 const VIDEO_KEY: &str = "$$video";
 /// Entry below an entry whose records are its attachments, by the label `key`.
 const ATTACHMENTS: &str = "$meta";
+/// Attachments that are passed over, without their contents, to find the description of the video.
+const MAX_OTHERS: usize = 100;
 /// Largest description of a video, in bytes.
 const MAX_VIDEO: usize = 64 << 10;
 /// Largest list of the entries of a bucket, in bytes: an entry takes about 200.
@@ -139,18 +143,28 @@ impl Entry {
                 "$has": "key",
                 "&key": {"$eq": VIDEO_KEY},
                 "#select_labels": ["key"],
+                "#batch_records": 1,
             })),
             ..Default::default()
         };
         let request = client.post(self.attachments_url("/q")?).json(&query);
         let QueryInfo { id } = json(ask(request).await?, MAX_INFO).await?;
-        let mut url = self.attachments_url("")?;
+        let mut url = self.attachments_url("/batch")?;
         url.query_pairs_mut().append_pair("q", &id.to_string());
-        let answer = ask(client.get(url)).await?;
-        if answer.status() == StatusCode::NO_CONTENT {
-            return Ok(None);
+        // There is one at most, unless the server does not know the condition.
+        for _ in 0..MAX_OTHERS {
+            let answer = ask(client.get(url.clone())).await?;
+            if answer.status() == StatusCode::NO_CONTENT {
+                break;
+            }
+            if let Some(length) = length_of_video(answer.headers())? {
+                return limited_to(answer, length).await.map(Some);
+            }
+            if header(answer.headers(), "x-reduct-last") == Some("true") {
+                break;
+            }
         }
-        body(answer, MAX_VIDEO).await.map(Some)
+        Ok(None)
     }
 
     /// Attaches a description of the video, unless it is there.
@@ -263,6 +277,38 @@ impl Entry {
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         within(self.connection.timeout(), request).await
+    }
+}
+
+/// Returns the length of the only record of a batch, in bytes, if that is the description of a video.
+fn length_of_video(headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    let mut records = headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with(TIME_HEADER));
+    let (Some((_, record)), None) = (records.next(), records.next()) else {
+        let text = "an answer has not the one record that is asked for";
+        return Err(Error::new(Cause::Malformed, text));
+    };
+    let record = record.to_str().ok();
+    // Labels that cannot be read are those of another attachment.
+    let record = record.and_then(|record| parse_batched_header(record).ok());
+    let video = record.filter(|record| {
+        let key = record.labels.get("key");
+        key.is_some_and(|key| key == VIDEO_ATTACHMENT)
+    });
+    Ok(video.map(|video| video.content_length))
+}
+
+/// Reads the description of a video, of which the header gives the length.
+async fn limited_to(answer: Response, length: u64) -> Result<Vec<u8>, Error> {
+    if length > MAX_VIDEO as u64 {
+        let text = format!("it has {length} bytes, and at most {MAX_VIDEO} are read");
+        return Err(Error::new(Cause::Malformed, text));
+    }
+    let content = body(answer, MAX_VIDEO).await?;
+    match content.len() as u64 == length {
+        true => Ok(content),
+        false => Err(Error::new(Cause::Broken, "an answer ends early")),
     }
 }
 
