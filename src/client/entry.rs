@@ -14,6 +14,7 @@ use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures_util::future::join;
 use reduct_base::batch::parse_batched_header;
 use reduct_base::msg::bucket_api::{BucketSettings, FullBucketInfo, QuotaType};
 use reduct_base::msg::entry_api::{QueryEntry, QueryInfo, QueryType};
@@ -61,6 +62,7 @@ pub struct Entry {
     bucket_name: String,
     name: String,
     client: OnceCell<Client>,
+    has_bucket: OnceCell<()>,
     frame_rate: OnceCell<FrameRate>,
     first_oldest: OnceLock<u64>,
     recent: Mutex<Option<EntryTimes>>,
@@ -91,6 +93,7 @@ impl Entry {
             bucket_name: bucket.into(),
             name: name.into(),
             client: OnceCell::new(),
+            has_bucket: OnceCell::new(),
             frame_rate: OnceCell::new(),
             first_oldest: OnceLock::new(),
             recent: Mutex::default(),
@@ -193,7 +196,12 @@ impl Entry {
     pub async fn times(&self) -> Result<EntryTimes, Error> {
         let asked = Instant::now();
         let request = self.client().await?.get(self.bucket_url()?);
-        let bucket: FullBucketInfo = self.json(request, MAX_LIST).await?;
+        let list = self.json(request, MAX_LIST);
+        // The first time beside a check that takes no body, so that no long list hides an error.
+        let check = self.has_bucket.get_or_try_init(|| self.check_bucket());
+        let (checked, list) = join(check, list).await;
+        checked?;
+        let bucket: FullBucketInfo = list?;
         let entry = (bucket.entries.into_iter())
             .find(|entry| entry.name == self.name)
             .ok_or_else(|| Error::new(Cause::Status(404), "the entry was removed"))?;

@@ -51,6 +51,8 @@ pub struct Error {
     pub cause: Cause,
     /// What the server, the HTTP client or the operating system says.
     pub text: String,
+    /// Whether ReductStore itself reports it, and not a proxy or another server in its place.
+    pub is_of_server: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,8 +83,11 @@ pub enum Cause {
 
 impl Error {
     pub fn new(cause: Cause, text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { cause, text }
+        Self {
+            cause,
+            text: text.into(),
+            is_of_server: false,
+        }
     }
 
     /// An answer, or something that reads it, went wrong in a way that has no name.
@@ -185,13 +190,14 @@ impl Error {
         }
     }
 
-    /// Whether the status is that of a proxy, a load balancer or another kind of server:
-    /// ReductStore's own errors come with a text, in place of which others have the status line.
+    /// Whether the status is that of a proxy, a load balancer or another kind of server, which comes
+    /// with nothing but its status line.
     fn is_of_another_server(&self) -> bool {
         let Cause::Status(status) = self.cause else {
             return false;
         };
-        StatusCode::from_u16(status).is_ok_and(|status| status.to_string() == self.text)
+        let line = StatusCode::from_u16(status).map(|status| status.to_string());
+        !self.is_of_server && line.is_ok_and(|line| line == self.text)
     }
 
     /// What may help, as a sentence after the message.
@@ -274,7 +280,7 @@ impl From<reqwest::Error> for Error {
         } else {
             Cause::Broken
         };
-        Self { cause, text }
+        Self::new(cause, text)
     }
 }
 

@@ -361,15 +361,18 @@ pub(super) async fn accepted(response: Response) -> Result<Response, Error> {
     if status.is_redirection() {
         return Err(redirect(&response));
     }
-    let text = header(response.headers(), "x-reduct-error").map(str::to_owned);
+    let text = response.headers().get("x-reduct-error");
+    let text = text.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
     let cause = match &text {
         None if status.is_success() || status == StatusCode::NOT_FOUND => Cause::Foreign,
         _ => Cause::Status(status.as_u16()),
     };
-    Err(Error::new(
-        cause,
-        text.unwrap_or_else(|| status.to_string()),
-    ))
+    let is_of_server = of_reductstore || text.is_some();
+    let text = text.unwrap_or_else(|| status.to_string());
+    Err(Error {
+        is_of_server,
+        ..Error::new(cause, text)
+    })
 }
 
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -83,6 +83,7 @@ fn runtime() -> Result<&'static Runtime, gst::ErrorMessage> {
         Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("gst-reduct-runtime")
+            .on_thread_start(block_broken_pipe)
             .enable_all()
             .build()
             .map_err(|err| {
@@ -92,4 +93,18 @@ fn runtime() -> Result<&'static Runtime, gst::ErrorMessage> {
                 )
             })
     })
+}
+
+/// Keeps SIGPIPE from the calling thread. A socket that is written to after the server closed it
+/// raises that in the thread that writes, and it would end the process: `gst-launch-1.0` and most
+/// applications in C do not ignore it.
+fn block_broken_pipe() {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::{SigSet, Signal};
+
+        let signals = SigSet::from_iter([Signal::SIGPIPE]);
+        // It only fails for arguments that are none.
+        let _ = signals.thread_block();
+    }
 }
