@@ -443,3 +443,33 @@ fn date(time: UnixTime) -> String {
         |time| time.to_rfc3339_opts(SecondsFormat::Secs, true),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn dates() {
+        let at = |seconds| date(UnixTime::since_unix_epoch(Duration::from_secs(seconds)));
+        assert_eq!(at(1_609_459_200), "2021-01-01T00:00:00Z");
+        assert_eq!(at(u64::MAX), "a date out of range");
+    }
+
+    #[test]
+    fn names_are_shown_on_a_line_of_limited_length() {
+        assert_eq!(shown("CN=a\nb\u{7}"), "CN=ab");
+        assert_eq!(shown(&"\u{e9}".repeat(1000)).chars().count(), MAX_NAME);
+    }
+
+    #[test]
+    fn problems_of_tls_are_told_in_words() {
+        let error = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
+        assert!(tls_problem(&error).contains("http://"));
+        let refusal = Refusal("its certificate is odd".into());
+        let error = CertificateError::Other(OtherError(Arc::new(refusal)));
+        let error = rustls::Error::InvalidCertificate(error);
+        assert_eq!(tls_problem(&error), "its certificate is odd");
+    }
+}

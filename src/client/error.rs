@@ -92,7 +92,7 @@ impl Error {
 
     /// An answer, or something that reads it, went wrong in a way that has no name.
     pub fn makes_no_sense() -> Self {
-        Self::new(Cause::Malformed, "the server's answer makes no sense")
+        Self::new(Cause::Malformed, "unexpected response from the server")
     }
 
     /// Whether the same request may succeed later.
@@ -325,5 +325,46 @@ mod tests {
             assert_eq!(error.resource_error(Purpose::Write), written, "{cause:?}");
             assert_eq!(error.is_transient(), transient, "{cause:?}");
         }
+    }
+
+    fn explain(url: &str, error: Error) -> String {
+        let token = Default::default();
+        let connection = Connection::new(url, token, None, true, None).unwrap();
+        error.explain(Target {
+            connection: &connection,
+            bucket: "b",
+            entry: "e",
+            purpose: Purpose::Read,
+        })
+    }
+
+    #[test]
+    fn a_status_of_another_server_is_not_taken_for_reductstores() {
+        let url = "http://h";
+        let text = explain(url, Error::new(Cause::Status(403), "403 Forbidden"));
+        assert!(
+            text.contains("403 Forbidden, which is not an answer"),
+            "{text}"
+        );
+        let text = explain(url, Error::new(Cause::Status(403), "Token 'x' doesn't"));
+        assert!(text.contains("does not allow to read bucket 'b'"), "{text}");
+        let of_server = Error {
+            is_of_server: true,
+            ..Error::new(Cause::Status(503), "503 Service Unavailable")
+        };
+        let text = explain(url, of_server);
+        assert!(!text.contains("not an answer"), "{text}");
+    }
+
+    #[test]
+    fn the_other_scheme_is_suggested_where_it_may_be_meant() {
+        let tls = Error::new(Cause::Broken, NOT_HTTP);
+        let nginx = Error::new(Cause::Status(400), "400 Bad Request");
+        for error in [tls, nginx] {
+            assert!(explain("http://h", error.clone()).contains("https://"));
+            assert!(!explain("https://h", error).contains("http://"));
+        }
+        let refused = Error::new(Cause::Status(400), "bad timestamp");
+        assert!(!explain("http://h", refused).contains("https://"));
     }
 }

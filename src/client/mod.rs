@@ -52,7 +52,11 @@ pub use reader::{Event, Query, ReadError, Record, RecordReader, View};
 pub use upload::{Failure, Upload, UploadError, Uploaded, Uploader};
 pub use writer::{Left, Overflow, PushError, RecordWriter, Tell, Told, WriterStats};
 
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
 use error::{Cause, Error};
+use futures_util::FutureExt;
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -73,6 +77,16 @@ async fn without_blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(run).await;
     done.unwrap_or_else(|err| Err(Error::new(Cause::Settings, err.to_string())))
+}
+
+/// Runs a future that someone waits for, who would wait for ever if it panicked.
+///
+/// # Errors
+///
+/// [`Cause::Malformed`] after a panic: data from outside is the likeliest reason.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, Error> {
+    let done = AssertUnwindSafe(future).catch_unwind().await;
+    done.map_err(|_| Error::new(Cause::Malformed, "internal error: a panic, see the log"))
 }
 
 /// The runtime that all elements share.
