@@ -12,6 +12,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -421,8 +422,8 @@ fn general_name(name: &GeneralName) -> Option<String> {
         GeneralName::DnsName(name) => Some(shown(name.as_str())),
         GeneralName::IpAddress(bytes) => {
             let bytes = bytes.as_bytes();
-            let v4 = <[u8; 4]>::try_from(bytes).map(|bytes| std::net::IpAddr::from(bytes));
-            let any = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from));
+            let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+            let any = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
             any.ok().map(|address| address.to_string())
         }
         _ => None,

@@ -316,7 +316,10 @@ async fn limited_to(answer: Response, length: u64) -> Result<Vec<u8>, Error> {
     let content = body(answer, MAX_VIDEO).await?;
     match content.len() as u64 == length {
         true => Ok(content),
-        false => Err(Error::new(Cause::Broken, "an answer ends early")),
+        false => Err(Error::new(
+            Cause::Broken,
+            "an attachment has another length than its header says",
+        )),
     }
 }
 
