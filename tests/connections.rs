@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::await_that;
 use common::child;
 use common::pipeline::{Outcome, Pipeline};
 use common::recorder::{Recorder, camera};
@@ -407,6 +408,11 @@ impl Liar {
         server: Option<&Server>,
         lie: impl FnMut(&Request) -> Option<Answer> + Send + 'static,
     ) -> Self {
+        if let Some(server) = server {
+            // With a connection for each answer it is the server's uptime that tells that it is still
+            // the one that the query was made on.
+            await_that("the server stays young", || uptime(server) >= 2);
+        }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let liar = Self {
             url: format!("http://{}", listener.local_addr().expect("an address")),
@@ -442,6 +448,18 @@ impl Liar {
     fn seen(&self) -> Vec<Request> {
         self.seen.lock().expect("no panic").clone()
     }
+}
+
+/// How long a server has been running, in seconds.
+fn uptime(server: &Server) -> u64 {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
+    let request = "GET /api/v1/info HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (_, uptime) = answer.split_once("\"uptime\":").expect("an uptime");
+    let end = uptime.find(|c: char| !c.is_ascii_digit());
+    uptime[..end.expect("an end")].parse().expect("a number")
 }
 
 /// The head of a request, and what came of its body.
