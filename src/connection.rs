@@ -142,7 +142,8 @@ pub fn properties() -> Vec<glib::ParamSpec> {
         text(
             "ca-cert",
             "CA certificate",
-            "Path of a PEM file with CA certificates to trust besides the system's",
+            "Path of a PEM file with certificates to trust besides the system's: of CAs, or the \
+             server's own",
         )
         .build(),
         glib::ParamSpecBoolean::builder("verify-ssl")

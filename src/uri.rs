@@ -66,36 +66,52 @@ impl FromStr for EntryUri {
         let port = uri.port().unwrap_or(DEFAULT_PORT);
 
         let names = uri.path().strip_prefix('/').unwrap_or_default();
-        let names = percent_decode_str(names).decode_utf8();
-        let names = names.map_err(|_| bad("The path of the URI is not UTF-8"))?;
+        // Split first: a slash that is encoded is none that separates.
         let (bucket, entry) = (names.split_once('/'))
             .filter(|(bucket, entry)| !bucket.is_empty() && !entry.is_empty())
             .ok_or_else(|| {
                 bad("The URI has no bucket and entry: reduct://host:8383/bucket/entry")
             })?;
+        let (bucket, entry) = (decode(bucket)?, decode(entry)?);
+        if bucket.contains('/') {
+            return Err(bad(&format!(
+                "The bucket of the URI is '{bucket}', but a bucket has no slash in its name"
+            )));
+        }
 
         let query = uri.query().unwrap_or_default().replace('+', "%2B");
         let mut parameters = Vec::<(String, String)>::new();
-        let mut base_path = String::new();
+        let mut base_path = None;
         for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
-            if parameters.iter().any(|(other, _)| *other == name) {
-                return Err(bad(&format!("The parameter '{name}' is there twice")));
+            let is_base_path = name == BASE_PATH;
+            let is_known = match is_base_path {
+                true => base_path.is_some(),
+                false => parameters.iter().any(|(other, _)| *other == name),
+            };
+            if is_known {
+                return Err(bad(&format!("The parameter '{name}' is given twice")));
             }
-            match name.as_str() {
-                BASE_PATH => base_path = value,
-                _ => parameters.push((name, value)),
+            match is_base_path {
+                true => base_path = Some(value),
+                false => parameters.push((name, value)),
             }
         }
         let mut server = Url::parse(&format!("{scheme}://{host}:{port}"))
             .map_err(|err| bad(&format!("The server of the URI is not one: {err}")))?;
-        server.set_path(&base_path);
+        server.set_path(&base_path.unwrap_or_default());
         Ok(Self {
             server,
-            bucket: bucket.into(),
-            entry: entry.into(),
+            bucket,
+            entry,
             parameters,
         })
     }
+}
+
+fn decode(name: &str) -> Result<String, glib::Error> {
+    let name = percent_decode_str(name).decode_utf8();
+    let name = name.map_err(|_| bad("The path of the URI is not UTF-8"))?;
+    Ok(name.into_owned())
 }
 
 impl fmt::Display for EntryUri {
@@ -177,6 +193,12 @@ mod tests {
     }
 
     #[test]
+    fn names_may_be_encoded() {
+        let uri = parse("reduct://host/b%2D1/arm%2Fcam/%24meta");
+        assert_eq!((&*uri.bucket, &*uri.entry), ("b-1", "arm/cam/$meta"));
+    }
+
+    #[test]
     fn a_plus_sign_is_one() {
         let uri = parse("reduct://h/b/e?start=2025-06-13T10:50:53+02:00");
         assert_eq!(uri.parameters[0].1, "2025-06-13T10:50:53+02:00");
@@ -196,6 +218,12 @@ mod tests {
             ("reduct://host//e", "no bucket and entry"),
             ("reduct://host/b/e#there", "fragment"),
             ("reduct://host/b/e?stop=1&stop=2", "twice"),
+            ("reduct://host/b/e?base-path=/a&base-path=/b", "twice"),
+            ("reduct://host/b/e?base-path=&stop=1&base-path=", "twice"),
+            ("reduct://host/b%2Fc/e", "'b/c'"),
+            ("reduct://host/%2F/e", "'/'"),
+            ("reduct://host/b%2fe", "no bucket and entry"),
+            ("reduct://host/b%FF/e", "not UTF-8"),
             ("reduct://host:99999/b/e", "no URI"),
             ("reduct://ho st/b/e", "no URI"),
         ] {

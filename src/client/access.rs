@@ -12,7 +12,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reduct_rs::JsonValue;
+use serde_json::Value as JsonValue;
 use tokio::sync::watch;
 
 use super::condition::depends_on_order;

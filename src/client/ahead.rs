@@ -12,20 +12,18 @@
 use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::ops::Range;
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 
-use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::Task;
 use super::entry::EntryTimes;
 use super::error::Error;
 use super::plan::Plan;
 use super::queue::{Chunk, Room};
 use super::window::{End, Piece, Pieces, Source};
+use super::{Task, catch_panic};
 
 /// A range that is being read.
 pub enum Ahead {
@@ -374,9 +372,7 @@ impl Windows {
     {
         let news = self.news_sender.clone();
         self.asking = Some(Task(tokio::spawn(async move {
-            // reduct-rs panics on some answers.
-            let times = AssertUnwindSafe(ask).catch_unwind().await;
-            let times = times.unwrap_or_else(|_| Err(Error::makes_no_sense()));
+            let times = catch_panic(ask).await.and_then(|times| times);
             let _ = news.send(News::Times(times));
         })));
     }

@@ -10,7 +10,7 @@
 //!
 //! The language: <https://www.reduct.store/docs/conditional-query>.
 
-use reduct_rs::JsonValue;
+use serde_json::Value as JsonValue;
 
 use super::batch::{FPS_LABEL, KEYFRAME_LABEL};
 

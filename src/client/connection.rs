@@ -10,19 +10,21 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reduct_rs::ReductClient;
+use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+use once_cell::sync::OnceCell;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Certificate, redirect};
+use reqwest::redirect;
+use rustls::ClientConfig;
 use url::Url;
 
+use super::certificates::{GivenCertificates, client_config};
 use super::error::{Cause, Error, Purpose};
 use super::plan::WINDOW_RECORDS;
 
-/// reduct-rs limits the time of a whole request, however fast it goes on. Ours is a limit without
-/// progress, so theirs is out of reach.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
 /// Headers of an answer that are not of records, with a margin.
 const OTHER_HEADERS: usize = 100;
 
@@ -53,6 +55,11 @@ pub struct Connection {
     ca_cert: Option<PathBuf>,
     verify_ssl: bool,
     timeout: Option<Duration>,
+    /// Proxy of the environment, without its credentials.
+    proxy: Option<String>,
+    /// Made once, as reading the system's certificates takes longer than many a query. TLS sessions
+    /// are resumed by all connections, too.
+    tls: Arc<OnceCell<ClientConfig>>,
 }
 
 impl Connection {
@@ -88,20 +95,25 @@ impl Connection {
             ));
         }
         let mut base = parsed.clone();
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", parsed.path()));
-        }
+        base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
         let api = base
             .join("api/v1/")
             .map_err(|err| format!("The url property has no place for an API path: {err}"))?;
         Ok(Self {
+            proxy: proxy_for(&parsed),
             url: parsed,
             api,
             token,
             ca_cert,
             verify_ssl,
             timeout,
+            tls: Arc::default(),
         })
+    }
+
+    /// The URL of the proxy that the environment sets for the server, without its credentials.
+    pub fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
     }
 
     /// The server's URL, without any secret.
@@ -120,22 +132,6 @@ impl Connection {
         url.map_err(|err| Error::new(Cause::Settings, err.to_string()))
     }
 
-    /// A client of reduct-rs. Reads the CA certificate, so it may block.
-    pub(super) fn client(&self) -> Result<ReductClient, Error> {
-        let mut builder = ReductClient::builder()
-            .url(self.url.as_str())
-            .timeout(REQUEST_TIMEOUT)
-            .verify_ssl(self.verify_ssl);
-        if let Some(token) = &self.token.0 {
-            builder = builder.api_token(token);
-        }
-        if let Some(path) = &self.ca_cert {
-            builder = builder.ca_cert_path(&path.to_string_lossy());
-        }
-        let client = builder.try_build();
-        client.map_err(|err| Error::new(Cause::Settings, err.message))
-    }
-
     /// A client for one connection at a time. Reads the CA certificate, so it may block.
     ///
     /// Its time-out is for who reads: it takes no account of what is sent.
@@ -148,8 +144,7 @@ impl Connection {
             // What may be asked again, and how often, is the reader's to decide.
             .retry(reqwest::retry::never())
             .redirect(redirect::Policy::none())
-            .cookie_store(true) // a load balancer's, to find the same server again
-            .tls_danger_accept_invalid_certs(!self.verify_ssl);
+            .cookie_store(true); // a load balancer's, to find the same server again
         if let Some(timeout) = self.timeout {
             builder = builder.connect_timeout(timeout);
             if purpose == Purpose::Read {
@@ -163,20 +158,30 @@ impl Connection {
             value.set_sensitive(true);
             builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]));
         }
-        if let Some(path) = &self.ca_cert {
-            let what = |err: &dyn fmt::Display| {
-                settings(&format_args!("CA certificate '{}': {err}", path.display()))
-            };
-            let pem = std::fs::read(path).map_err(|err| what(&err))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|err| what(&err))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        if self.url.scheme() == "http" {
-            // To read the system's certificates takes longer than many a query.
-            builder = builder.tls_certs_only([]);
-        }
+        let tls = self.tls.get_or_try_init(|| self.tls());
+        let tls = tls.map_err(|err| settings(&err))?;
+        builder = match self.verify_ssl {
+            true => builder.tls_backend_preconfigured(tls.clone()),
+            false => builder.tls_danger_accept_invalid_certs(true),
+        };
         builder.build().map_err(Error::from)
     }
+
+    /// Settings of TLS. Blocks.
+    fn tls(&self) -> Result<ClientConfig, String> {
+        let given = self.ca_cert.as_deref().map(GivenCertificates::read);
+        // An http URL needs none, unless its proxy does.
+        let is_needed = self.verify_ssl && self.url.scheme() == "https";
+        client_config(given.transpose()?, is_needed)
+    }
+}
+
+/// Returns the proxy that the HTTP client finds in the environment for a URL.
+fn proxy_for(url: &Url) -> Option<String> {
+    let uri: Uri = url.as_str().parse().ok()?;
+    let proxy = Matcher::from_env().intercept(&uri)?;
+    let proxy = proxy.uri();
+    Some(format!("{}://{}", proxy.scheme_str()?, proxy.authority()?))
 }
 
 /// A URL as it may be shown: without the parts that can hold a token, which [`Connection::new`]
@@ -249,5 +254,19 @@ mod tests {
         }
         let harmless = "https://store.example:8383/base";
         assert_eq!(without_secrets(harmless), harmless);
+    }
+
+    #[test]
+    fn slashes_at_the_end_have_no_meaning() {
+        for (url, api) in [
+            ("http://h", "http://h/api/v1/info"),
+            ("http://h/", "http://h/api/v1/info"),
+            ("http://h//", "http://h/api/v1/info"),
+            ("http://h/base", "http://h/base/api/v1/info"),
+            ("http://h/a/b///", "http://h/a/b/api/v1/info"),
+        ] {
+            let url = connection(url).unwrap().api_url("info").unwrap();
+            assert_eq!(url.as_str(), api);
+        }
     }
 }

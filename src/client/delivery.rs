@@ -445,11 +445,11 @@ impl Delivery {
         };
         drop(lane);
         let entry = Entry::new(connection, bucket, entry);
-        match entry.bucket().await {
+        match entry.check_bucket().await {
             Err(error) if error.cause == Cause::Status(404) && self.to.create_bucket => {
                 entry.create_bucket(self.to.quota_size).await?;
             }
-            bucket => drop(bucket?),
+            checked => checked?,
         }
         Ok(Open {
             lanes,

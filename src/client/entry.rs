@@ -6,34 +6,64 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! What reduct-rs tells of an entry: its attachments and the times of its records.
+//! Errors of ReductStore and of the way to it, by cause.
+//! Calls about an entry as a whole: its bucket, its times and the description of its video.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use reduct_rs::{Bucket, JsonValue, QuotaType, ReductClient, ReductError};
+use futures_util::future::join;
+use reduct_base::batch::parse_batched_header;
+use reduct_base::msg::bucket_api::{BucketSettings, FullBucketInfo, QuotaType};
+use reduct_base::msg::entry_api::{QueryEntry, QueryInfo, QueryType};
+use reduct_base::msg::server_api::ServerInfo;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value as JsonValue, json};
 use tokio::sync::{Mutex, OnceCell};
+use url::Url;
 
-use super::error::{Cause, Error};
+use super::answer::{body, json};
+use super::batch::TIME_HEADER;
+use super::error::{Cause, Error, Purpose};
+use super::lane::{accepted, header};
+use super::progress::within;
 use super::{Connection, without_blocking};
 
 /// Attachment of an entry that describes its video.
 const VIDEO_ATTACHMENT: &str = "$video";
+/// The same in a condition, where a dollar sign begins an operator.
+const VIDEO_KEY: &str = "$$video";
+/// Entry below an entry whose records are its attachments, by the label `key`.
+const ATTACHMENTS: &str = "$meta";
+/// Attachments that are passed over, without their contents, to find the description of the video.
+const MAX_OTHERS: usize = 100;
+/// Largest description of a video, in bytes.
+const MAX_VIDEO: usize = 64 << 10;
+/// Largest list of the entries of a bucket, in bytes: an entry takes about 200.
+const MAX_LIST: usize = 32 << 20;
+/// Largest answer of another kind, in bytes.
+const MAX_INFO: usize = 1 << 20;
+/// How long the server keeps a query for an attachment, in seconds.
+const TTL_SECONDS: u64 = 10;
 
 /// For how long times are recent.
 const RECENT: Duration = Duration::from_secs(1);
+
+/// Frame rate of a `$video` attachment as it is written there, or what is wrong with the attachment.
+pub type FrameRate = Result<Option<String>, String>;
 
 /// An entry of a server.
 pub struct Entry {
     connection: Connection,
     bucket_name: String,
     name: String,
-    client: OnceCell<ReductClient>,
-    bucket: OnceCell<Bucket>,
-    frame_rate: OnceCell<Option<String>>,
+    client: OnceCell<Client>,
+    has_bucket: OnceCell<()>,
+    frame_rate: OnceCell<FrameRate>,
     first_oldest: OnceLock<u64>,
     recent: Mutex<Option<EntryTimes>>,
 }
@@ -63,43 +93,116 @@ impl Entry {
             bucket_name: bucket.into(),
             name: name.into(),
             client: OnceCell::new(),
-            bucket: OnceCell::new(),
+            has_bucket: OnceCell::new(),
             frame_rate: OnceCell::new(),
             first_oldest: OnceLock::new(),
             recent: Mutex::default(),
         }
     }
 
-    /// The frame rate of the `$video` attachment, which is read once.
-    pub async fn frame_rate(&self) -> Result<Option<String>, Error> {
+    /// Returns the frame rate of the `$video` attachment, which is read once.
+    pub async fn frame_rate(&self) -> Result<FrameRate, Error> {
         let read = || self.read_frame_rate();
         self.frame_rate.get_or_try_init(read).await.cloned()
     }
 
-    async fn read_frame_rate(&self) -> Result<Option<String>, Error> {
-        let bucket = self.bucket().await?;
-        let attachments = self.within_timeout(bucket.read_attachments(&self.name));
-        let attachments = match attachments.await {
-            Ok(attachments) => attachments,
-            // An entry without attachments, or no entry: the query will tell.
-            Err(err) if err.cause == Cause::Status(404) => return Ok(None),
-            Err(err) => return Err(err),
-        };
-        let fps = attachments
-            .get(VIDEO_ATTACHMENT)
-            .and_then(|video| video.get("fps"));
-        Ok(fps.map(|fps| match fps {
-            JsonValue::String(text) => text.clone(),
-            other => other.to_string(),
-        }))
+    async fn read_frame_rate(&self) -> Result<FrameRate, Error> {
+        Ok(match self.read_video().await? {
+            Err(fault) => Err(fault),
+            Ok(None) => Ok(None),
+            Ok(Some(JsonValue::Object(video))) => Ok(video.get("fps").map(|fps| match fps {
+                JsonValue::String(text) => text.clone(),
+                other => other.to_string(),
+            })),
+            Ok(Some(_)) => Err("it is not a JSON object".into()),
+        })
     }
 
-    /// The times of the oldest and the newest record.
+    /// Reads the `$video` attachment and no other, as others may be of any type and size. Returns what
+    /// is wrong with it where the server is not to blame.
+    async fn read_video(&self) -> Result<Result<Option<JsonValue>, String>, Error> {
+        let read = self.within_timeout(self.read_video_record()).await;
+        let content = match read {
+            Ok(Some(content)) => content,
+            // Without attachments, or without the entry, of which the records' query tells.
+            Ok(None) => return Ok(Ok(None)),
+            Err(error) if error.cause == Cause::Status(404) => return Ok(Ok(None)),
+            // An older server may not know the condition.
+            Err(error) if matches!(error.cause, Cause::Malformed | Cause::Status(422)) => {
+                return Ok(Err(error.text));
+            }
+            Err(error) => return Err(error),
+        };
+        let video = serde_json::from_slice(&content);
+        Ok(video.map_err(|err| format!("it is not JSON: {err}")))
+    }
+
+    async fn read_video_record(&self) -> Result<Option<Vec<u8>>, Error> {
+        let client = self.client().await?;
+        let query = QueryEntry {
+            query_type: QueryType::Query,
+            ttl: Some(TTL_SECONDS),
+            when: Some(json!({
+                "$has": "key",
+                "&key": {"$eq": VIDEO_KEY},
+                "#select_labels": ["key"],
+                "#batch_records": 1,
+            })),
+            ..Default::default()
+        };
+        let request = client.post(self.attachments_url("/q")?).json(&query);
+        let QueryInfo { id } = json(ask(request).await?, MAX_INFO).await?;
+        let mut url = self.attachments_url("/batch")?;
+        url.query_pairs_mut().append_pair("q", &id.to_string());
+        // There is one at most, unless the server does not know the condition.
+        for _ in 0..MAX_OTHERS {
+            let answer = ask(client.get(url.clone())).await?;
+            if answer.status() == StatusCode::NO_CONTENT {
+                break;
+            }
+            if let Some(length) = length_of_video(answer.headers())? {
+                return limited_to(answer, length).await.map(Some);
+            }
+            if header(answer.headers(), "x-reduct-last") == Some("true") {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Attaches a description of the video, unless it is there.
+    pub async fn describe(&self, video: &JsonValue) -> Result<(), Error> {
+        // A token may allow to write only.
+        if let Ok(Ok(Some(there))) = self.read_video().await
+            && there == *video
+        {
+            return Ok(());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_micros();
+        let mut url = self.attachments_url("")?;
+        url.query_pairs_mut().append_pair("ts", &now.to_string());
+        let content = video.to_string();
+        let request = self.client().await?.post(url);
+        let request = request
+            .header("x-reduct-label-key", VIDEO_ATTACHMENT)
+            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_LENGTH, content.len())
+            .body(content);
+        self.within_timeout(ask(request)).await.map(drop)
+    }
+
+    /// Asks for the times of the oldest and the newest record.
     pub async fn times(&self) -> Result<EntryTimes, Error> {
         let asked = Instant::now();
-        let entries = self.within_timeout(self.bucket().await?.entries()).await?;
-        let entry = entries
-            .into_iter()
+        let request = self.client().await?.get(self.bucket_url()?);
+        let list = self.json(request, MAX_LIST);
+        // The first time beside a check that takes no body, so that no long list hides an error.
+        let check = self.has_bucket.get_or_try_init(|| self.check_bucket());
+        let (checked, list) = join(check, list).await;
+        checked?;
+        let bucket: FullBucketInfo = list?;
+        let entry = (bucket.entries.into_iter())
             .find(|entry| entry.name == self.name)
             .ok_or_else(|| Error::new(Cause::Status(404), "the entry was removed"))?;
         Ok(EntryTimes {
@@ -110,7 +213,7 @@ impl Entry {
         })
     }
 
-    /// The same as it was heard a moment ago; who asks at the same time asks once.
+    /// Cached for one second; concurrent calls share one request.
     pub async fn recent_times(&self) -> Result<EntryTimes, Error> {
         let mut recent = self.recent.lock().await;
         if let Some(times) = *recent
@@ -121,63 +224,105 @@ impl Entry {
         Ok(*recent.insert(self.times().await?))
     }
 
-    /// Makes the bucket. From `quota_size` bytes on it loses its oldest records.
+    /// Checks that the bucket is there and that the token is good for it.
+    pub async fn check_bucket(&self) -> Result<(), Error> {
+        let client = self.client().await?;
+        let request = client.request(Method::HEAD, self.bucket_url()?);
+        self.within_timeout(ask(request)).await.map(drop)
+    }
+
+    /// Makes the bucket, unless it is there. From `quota_size` bytes on it loses its oldest records.
     pub async fn create_bucket(&self, quota_size: Option<u64>) -> Result<(), Error> {
-        let mut bucket = self.client().await?.create_bucket(&self.bucket_name);
-        bucket = bucket.exist_ok(true);
-        if let Some(size) = quota_size {
-            bucket = bucket.quota_type(QuotaType::FIFO).quota_size(size);
+        let settings = BucketSettings {
+            quota_type: quota_size.map(|_| QuotaType::FIFO),
+            quota_size,
+            ..Default::default()
+        };
+        let request = self.client().await?.post(self.bucket_url()?);
+        match self.within_timeout(ask(request.json(&settings))).await {
+            Err(error) if error.cause == Cause::Status(409) => Ok(()),
+            made => made.map(drop),
         }
-        self.within_timeout(bucket.send()).await.map(drop)
     }
 
-    /// Attaches a description of the video, unless it is there.
-    pub async fn describe(&self, video: &JsonValue) -> Result<(), Error> {
-        let bucket = self.bucket().await?;
-        let there = self.within_timeout(bucket.read_attachments(&self.name));
-        // A token may allow to write only.
-        if let Ok(there) = there.await
-            && there.get(VIDEO_ATTACHMENT) == Some(video)
-        {
-            return Ok(());
-        }
-        let attachment = HashMap::from([(VIDEO_ATTACHMENT.into(), video.clone())]);
-        self.within_timeout(bucket.write_attachments(&self.name, attachment))
-            .await
-    }
-
-    /// For how long the server has been running, in whole seconds.
+    /// Asks how long the server has been running, in whole seconds.
     pub async fn server_uptime(&self) -> Result<Duration, Error> {
-        let info = self.within_timeout(self.client().await?.server_info());
-        Ok(Duration::from_secs(info.await?.uptime))
+        let url = self.connection.api_url("info")?;
+        let request = self.client().await?.get(url);
+        let info: ServerInfo = self.json(request, MAX_INFO).await?;
+        Ok(Duration::from_secs(info.uptime))
     }
 
-    async fn client(&self) -> Result<&ReductClient, Error> {
+    async fn json<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        limit: usize,
+    ) -> Result<T, Error> {
+        let answer = async { json(ask(request).await?, limit).await };
+        self.within_timeout(answer).await
+    }
+
+    fn bucket_url(&self) -> Result<Url, Error> {
+        self.connection.api_url(&format!("b/{}", self.bucket_name))
+    }
+
+    fn attachments_url(&self, method: &str) -> Result<Url, Error> {
+        let (bucket, name) = (&self.bucket_name, &self.name);
+        let path = format!("b/{bucket}/{name}/{ATTACHMENTS}{method}");
+        self.connection.api_url(&path)
+    }
+
+    async fn client(&self) -> Result<&Client, Error> {
         let client = async || {
             let connection = self.connection.clone();
-            without_blocking(move || connection.client()).await
+            without_blocking(move || connection.http_client(Purpose::Read)).await
         };
         self.client.get_or_try_init(client).await
     }
 
-    /// The bucket, if it is there.
-    pub async fn bucket(&self) -> Result<&Bucket, Error> {
-        let client = self.client().await?;
-        let bucket = async || {
-            let bucket = client.get_bucket(&self.bucket_name);
-            self.within_timeout(bucket).await
-        };
-        self.bucket.get_or_try_init(bucket).await
-    }
-
     async fn within_timeout<T>(
         &self,
-        request: impl Future<Output = Result<T, ReductError>>,
+        request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let timeout = self.connection.timeout().unwrap_or(Duration::MAX);
-        match tokio::time::timeout(timeout, request).await {
-            Ok(result) => result.map_err(Error::from),
-            Err(_) => Err(Error::new(Cause::Timeout, "no answer")),
-        }
+        within(self.connection.timeout(), request).await
     }
+}
+
+/// Returns the length of the only record of a batch, in bytes, if that is the description of a video.
+fn length_of_video(headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    let mut records = headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with(TIME_HEADER));
+    let (Some((_, record)), None) = (records.next(), records.next()) else {
+        let text = "an answer has not the one record that is asked for";
+        return Err(Error::new(Cause::Malformed, text));
+    };
+    let record = record.to_str().ok();
+    // Labels that cannot be read are those of another attachment.
+    let record = record.and_then(|record| parse_batched_header(record).ok());
+    let video = record.filter(|record| {
+        let key = record.labels.get("key");
+        key.is_some_and(|key| key == VIDEO_ATTACHMENT)
+    });
+    Ok(video.map(|video| video.content_length))
+}
+
+/// Reads the description of a video, of which the header gives the length.
+async fn limited_to(answer: Response, length: u64) -> Result<Vec<u8>, Error> {
+    if length > MAX_VIDEO as u64 {
+        let text = format!("it has {length} bytes, and at most {MAX_VIDEO} are read");
+        return Err(Error::new(Cause::Malformed, text));
+    }
+    let content = body(answer, MAX_VIDEO).await?;
+    match content.len() as u64 == length {
+        true => Ok(content),
+        false => Err(Error::new(
+            Cause::Broken,
+            "an attachment has another length than its header says",
+        )),
+    }
+}
+
+async fn ask(request: RequestBuilder) -> Result<Response, Error> {
+    accepted(request.send().await?).await
 }

@@ -12,9 +12,13 @@ use std::error::Error as _;
 use std::fmt;
 use std::io;
 
-use reduct_rs::{ErrorCode, ReductError};
+use http::StatusCode;
 
 use super::Connection;
+use super::certificates::tls_problem;
+
+/// What the HTTP client says of an answer that is none of HTTP.
+const NOT_HTTP: &str = "invalid HTTP version parsed";
 
 /// What was asked for, for error texts.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +51,8 @@ pub struct Error {
     pub cause: Cause,
     /// What the server, the HTTP client or the operating system says.
     pub text: String,
+    /// Whether ReductStore itself reports it, and not a proxy or another server in its place.
+    pub is_of_server: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,13 +83,16 @@ pub enum Cause {
 
 impl Error {
     pub fn new(cause: Cause, text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { cause, text }
+        Self {
+            cause,
+            text: text.into(),
+            is_of_server: false,
+        }
     }
 
     /// An answer, or something that reads it, went wrong in a way that has no name.
     pub fn makes_no_sense() -> Self {
-        Self::new(Cause::Malformed, "the server's answer makes no sense")
+        Self::new(Cause::Malformed, "unexpected response from the server")
     }
 
     /// Whether the same request may succeed later.
@@ -121,26 +130,46 @@ impl Error {
 
     /// What is wrong and what to do.
     pub fn explain(&self, target: Target) -> String {
-        let url = target.connection.url();
-        let Target { bucket, entry, .. } = target;
+        let Target {
+            connection,
+            bucket,
+            entry,
+            ..
+        } = target;
+        let url = connection.url();
         let verb = target.purpose.verb();
         let text = &self.text;
+        let way = match connection.proxy() {
+            None => url.to_string(),
+            Some(proxy) => format!("{url} through the proxy {proxy} of the environment"),
+        };
+        let hint = self.hint(connection);
         match self.cause {
             Cause::Settings => format!("Could not set up the connection to {url}: {text}"),
-            Cause::Connect => format!(
-                "Could not connect to ReductStore at {url}, which is not running or has another URL"
-            ),
-            Cause::Tls => format!(
-                "Could not connect to ReductStore at {url}: {text}. The property ca-cert names \
-                 further certificates to trust"
-            ),
-            Cause::Timeout => format!(
-                "Could not {verb} '{bucket}/{entry}': nothing came from ReductStore at {url} for {} ms",
-                target.connection.timeout().unwrap_or_default().as_millis()
-            ),
-            Cause::Foreign => {
-                format!("The server at {url} is no ReductStore, or its API has another base path")
+            Cause::Connect => {
+                format!(
+                    "Could not connect to ReductStore at {way}: {text}. Check that it is running and \
+                     that the URL is right{hint}"
+                )
             }
+            Cause::Tls => format!("Could not connect to ReductStore at {way}: {text}{hint}"),
+            Cause::Timeout => format!(
+                "Could not {verb} '{bucket}/{entry}': nothing came from ReductStore at {way} for {} \
+                 ms{hint}",
+                connection.timeout().unwrap_or_default().as_millis()
+            ),
+            Cause::Foreign => format!(
+                "The server at {way} is no ReductStore, or its API has another base path{hint}"
+            ),
+            Cause::Status(status) if self.is_of_another_server() => format!(
+                "Could not {verb} '{bucket}/{entry}' of ReductStore at {way}: {text}, which is not \
+                 an answer of ReductStore{}{hint}",
+                match status {
+                    407 =>
+                        ". The proxy wants a user and a password, as in http://user:password@host:port",
+                    _ => "",
+                }
+            ),
             Cause::Status(401) => format!(
                 "ReductStore at {url} does not accept the API token: {text}. Set it by the \
                  environment variable REDUCT_API_TOKEN or the property api-token"
@@ -152,13 +181,39 @@ impl Error {
                 format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
             }
             Cause::Content => format!("Could not {verb} '{bucket}/{entry}': {text}"),
-            Cause::Broken
-            | Cause::Malformed
-            | Cause::QueryLost
-            | Cause::OutOfOrder
-            | Cause::Status(_) => {
+            Cause::Broken | Cause::Malformed => {
+                format!("Could not {verb} '{bucket}/{entry}' of ReductStore at {way}: {text}{hint}")
+            }
+            Cause::QueryLost | Cause::OutOfOrder | Cause::Status(_) => {
                 format!("Could not {verb} '{bucket}/{entry}' of ReductStore at {url}: {text}")
             }
+        }
+    }
+
+    /// Whether the status is that of a proxy, a load balancer or another kind of server, which comes
+    /// with nothing but its status line.
+    fn is_of_another_server(&self) -> bool {
+        let Cause::Status(status) = self.cause else {
+            return false;
+        };
+        let line = StatusCode::from_u16(status).map(|status| status.to_string());
+        !self.is_of_server && line.is_ok_and(|line| line == self.text)
+    }
+
+    /// What may help, as a sentence after the message.
+    fn hint(&self, connection: &Connection) -> &'static str {
+        let is_plain = connection.url().scheme() == "http";
+        // A TLS server answers with an alert, and nginx with this status.
+        let is_of_tls = self.text == NOT_HTTP
+            || self.cause == Cause::Status(400) && self.is_of_another_server();
+        if is_plain && is_of_tls {
+            ". If that port is for TLS, url begins with https:// instead of http://"
+        } else if connection.proxy().is_none() {
+            ""
+        } else if is_plain {
+            ". HTTP_PROXY or ALL_PROXY sets the proxy; NO_PROXY lists hosts to reach without it"
+        } else {
+            ". HTTPS_PROXY or ALL_PROXY sets the proxy; NO_PROXY lists hosts to reach without it"
         }
     }
 
@@ -173,7 +228,7 @@ impl Error {
             Cause::Foreign | Cause::Status(404) => gst::ResourceError::NotFound,
             // The server says so of a bucket or an entry that it is removing.
             Cause::Status(409) if purpose == Purpose::Read => gst::ResourceError::NotFound,
-            Cause::Status(401 | 403) => gst::ResourceError::NotAuthorized,
+            Cause::Status(401 | 403 | 407) => gst::ResourceError::NotAuthorized,
             Cause::Settings | Cause::Status(400 | 422) => gst::ResourceError::Settings,
             Cause::Status(507) => gst::ResourceError::NoSpaceLeft,
             Cause::Status(429 | 503) => gst::ResourceError::Busy,
@@ -202,22 +257,23 @@ impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
         // The innermost cause says it best: "Connection refused (os error 111)".
         let mut text = error.to_string();
-        let mut refused_certificate = false;
+        let mut is_tls = false;
         let mut source = error.source();
         while let Some(inner) = source {
+            if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+                is_tls = true;
+                text = tls_problem(tls);
+                break;
+            }
             text = inner.to_string();
             source = match inner.downcast_ref::<io::Error>() {
-                Some(inner) => {
-                    // What rustls says of a handshake comes as this kind.
-                    refused_certificate |= inner.kind() == io::ErrorKind::InvalidData;
-                    inner.get_ref().map(|inner| inner as _)
-                }
+                Some(inner) => inner.get_ref().map(|inner| inner as _),
                 None => inner.source(),
             };
         }
         let cause = if error.is_timeout() {
             Cause::Timeout
-        } else if error.is_connect() && refused_certificate {
+        } else if error.is_connect() && is_tls {
             Cause::Tls
         } else if error.is_connect() {
             Cause::Connect
@@ -226,26 +282,7 @@ impl From<reqwest::Error> for Error {
         } else {
             Cause::Broken
         };
-        Self { cause, text }
-    }
-}
-
-impl From<ReductError> for Error {
-    fn from(error: ReductError) -> Self {
-        let cause = match error.status {
-            ErrorCode::ConnectionError => Cause::Connect,
-            ErrorCode::Timeout => Cause::Timeout,
-            ErrorCode::InvalidRequest | ErrorCode::UrlParseError => Cause::Settings,
-            // Without an error text it was no ReductStore that answered.
-            ErrorCode::NotFound if error.message == "Unknown" => Cause::Foreign,
-            ErrorCode::Unknown if error.message.contains("x-reduct-api") => Cause::Foreign,
-            ErrorCode::Unknown if error.message.contains("API version") => Cause::Malformed,
-            status => u16::try_from(status as i16).map_or(Cause::Broken, Cause::Status),
-        };
-        Self {
-            cause,
-            text: error.message,
-        }
+        Self::new(cause, text)
     }
 }
 
@@ -292,6 +329,17 @@ mod tests {
         }
     }
 
+    fn explain(url: &str, error: Error) -> String {
+        let token = Default::default();
+        let connection = Connection::new(url, token, None, true, None).unwrap();
+        error.explain(Target {
+            connection: &connection,
+            bucket: "b",
+            entry: "e",
+            purpose: Purpose::Read,
+        })
+    }
+
     #[test]
     fn what_is_being_removed_is_not_there_for_readers() {
         let error = Error::new(Cause::Status(409), "Bucket 'b' is being deleted");
@@ -301,22 +349,32 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_client_library() {
-        let cases = [
-            (ErrorCode::ConnectionError, "text", Cause::Connect),
-            (ErrorCode::Timeout, "text", Cause::Timeout),
-            (ErrorCode::Unknown, "error decoding", Cause::Broken),
-            (
-                ErrorCode::Unknown,
-                "Missing x-reduct-api header",
-                Cause::Foreign,
-            ),
-            (ErrorCode::NotFound, "Unknown", Cause::Foreign),
-            (ErrorCode::NotFound, "no such entry", Cause::Status(404)),
-            (ErrorCode::Unauthorized, "text", Cause::Status(401)),
-        ];
-        for (status, text, cause) in cases {
-            assert_eq!(Error::from(ReductError::new(status, text)).cause, cause);
+    fn a_status_of_another_server_is_not_taken_for_reductstores() {
+        let url = "http://h";
+        let text = explain(url, Error::new(Cause::Status(403), "403 Forbidden"));
+        assert!(
+            text.contains("403 Forbidden, which is not an answer"),
+            "{text}"
+        );
+        let text = explain(url, Error::new(Cause::Status(403), "Token 'x' doesn't"));
+        assert!(text.contains("does not allow to read bucket 'b'"), "{text}");
+        let of_server = Error {
+            is_of_server: true,
+            ..Error::new(Cause::Status(503), "503 Service Unavailable")
+        };
+        let text = explain(url, of_server);
+        assert!(!text.contains("not an answer"), "{text}");
+    }
+
+    #[test]
+    fn the_other_scheme_is_suggested_where_it_may_be_meant() {
+        let tls = Error::new(Cause::Broken, NOT_HTTP);
+        let nginx = Error::new(Cause::Status(400), "400 Bad Request");
+        for error in [tls, nginx] {
+            assert!(explain("http://h", error.clone()).contains("https://"));
+            assert!(!explain("https://h", error).contains("http://"));
         }
+        let refused = Error::new(Cause::Status(400), "bad timestamp");
+        assert!(!explain("http://h", refused).contains("https://"));
     }
 }

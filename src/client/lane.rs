@@ -21,12 +21,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reduct_base::msg::entry_api::{QueryEntry, QueryInfo};
-use reqwest::header::{CONNECTION, HeaderMap, LOCATION};
+use reqwest::header::{CONNECTION, HeaderMap};
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::Url;
 
+use super::answer::redirect;
 use super::batch::{RecordHeader, record_headers};
 use super::distance::Distance;
 use super::error::{Cause, Error, Purpose};
@@ -372,19 +373,20 @@ pub(super) async fn accepted(response: Response) -> Result<Response, Error> {
         return Ok(response);
     }
     if status.is_redirection() {
-        let to = header(response.headers(), LOCATION.as_str()).unwrap_or("elsewhere");
-        let text = format!("it redirects to {to}, which is for the property url to say");
-        return Err(Error::new(Cause::Settings, text));
+        return Err(redirect(&response));
     }
-    let text = header(response.headers(), "x-reduct-error").map(str::to_owned);
+    let text = response.headers().get("x-reduct-error");
+    let text = text.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
     let cause = match &text {
         None if status.is_success() || status == StatusCode::NOT_FOUND => Cause::Foreign,
         _ => Cause::Status(status.as_u16()),
     };
-    Err(Error::new(
-        cause,
-        text.unwrap_or_else(|| status.to_string()),
-    ))
+    let is_of_server = of_reductstore || text.is_some();
+    let text = text.unwrap_or_else(|| status.to_string());
+    Err(Error {
+        is_of_server,
+        ..Error::new(cause, text)
+    })
 }
 
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

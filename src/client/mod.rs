@@ -14,8 +14,10 @@
 
 mod access;
 mod ahead;
+mod answer;
 mod attempts;
 mod batch;
+mod certificates;
 mod condition;
 mod connection;
 mod delivery;
@@ -51,7 +53,11 @@ pub use reader::{Event, Query, ReadError, Record, RecordReader, View};
 pub use upload::{Failure, Upload, UploadError, Uploaded, Uploader};
 pub use writer::{Left, Overflow, PushError, RecordWriter, Tell, Told, WriterStats};
 
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
 use error::{Cause, Error};
+use futures_util::FutureExt;
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -74,6 +80,16 @@ async fn without_blocking<T: Send + 'static>(
     done.unwrap_or_else(|err| Err(Error::new(Cause::Settings, err.to_string())))
 }
 
+/// Runs a future that someone waits for, who would wait for ever if it panicked.
+///
+/// # Errors
+///
+/// [`Cause::Malformed`] after a panic: data from outside is the likeliest reason.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, Error> {
+    let done = AssertUnwindSafe(future).catch_unwind().await;
+    done.map_err(|_| Error::new(Cause::Malformed, "internal error: a panic, see the log"))
+}
+
 /// The runtime that all elements share.
 fn runtime() -> Result<&'static Runtime, gst::ErrorMessage> {
     static RUNTIME: OnceCell<Runtime> = OnceCell::new();
@@ -82,6 +98,7 @@ fn runtime() -> Result<&'static Runtime, gst::ErrorMessage> {
         Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("gst-reduct-runtime")
+            .on_thread_start(block_broken_pipe)
             .enable_all()
             .build()
             .map_err(|err| {
@@ -91,4 +108,18 @@ fn runtime() -> Result<&'static Runtime, gst::ErrorMessage> {
                 )
             })
     })
+}
+
+/// Keeps SIGPIPE from the calling thread. A socket that is written to after the server closed it
+/// raises that in the thread that writes, and it would end the process: `gst-launch-1.0` and most
+/// applications in C do not ignore it.
+fn block_broken_pipe() {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::{SigSet, Signal};
+
+        let signals = SigSet::from_iter([Signal::SIGPIPE]);
+        // It only fails for arguments that are none.
+        let _ = signals.thread_block();
+    }
 }

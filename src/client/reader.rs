@@ -8,23 +8,20 @@
 
 //! The records of an entry, in the order of their times, for a streaming thread.
 
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use futures_util::future::select;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::entry::EntryTimes;
-use super::error::Error;
+use super::entry::{EntryTimes, FrameRate};
 use super::queue::{Chunk, ReaderStats};
 use super::session::{Delivery, Session};
-use super::{Access, Flushed, Flushing, Task, runtime};
+use super::{Access, Flushed, Flushing, Task, catch_panic, runtime};
 
 /// Chunks between the network and the streaming thread, besides those that wait for their turn.
 const CHUNKS: usize = 4;
@@ -99,8 +96,7 @@ pub enum Event {
 /// What is known of an entry before its records.
 #[derive(Debug)]
 pub struct Opened {
-    /// Frame rate in the `$video` attachment.
-    pub frame_rate: Option<String>,
+    pub frame_rate: FrameRate,
     pub times: EntryTimes,
 }
 
@@ -132,7 +128,7 @@ impl RecordReader {
             View::Range => access.stats.clone(),
             _ => Arc::default(),
         };
-        let panicked = Error::makes_no_sense().message(access.target());
+        let target = access.clone();
         let follows = access.follows().then(|| access.clone());
         let session = Session::new(access.clone(), query, stats.clone(), sender.clone());
         let task = runtime.spawn(async move {
@@ -144,9 +140,9 @@ impl RecordReader {
                     None => session.run().await,
                 }
             };
-            // reduct-rs panics on some answers; a streaming thread that waits must learn of it.
-            if AssertUnwindSafe(session).catch_unwind().await.is_err() {
-                let _ = sender.send(Delivery::Failed(panicked)).await;
+            if let Err(error) = catch_panic(session).await {
+                let message = error.message(target.target());
+                let _ = sender.send(Delivery::Failed(message)).await;
             }
         });
         Ok(Self {

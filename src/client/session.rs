@@ -331,7 +331,7 @@ impl Session {
         let (first, known) = {
             let next = pin!(ahead.next());
             match select(about.as_mut(), next).await {
-                // Of two errors that of the query says more: reduct-rs does not tell causes apart.
+                // Of two errors that of the query says more.
                 Either::Left((about, next)) => (next.await?, Some(about?)),
                 Either::Right((first, _)) => (first?, None),
             }

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reduct_rs::JsonValue;
+use serde_json::Value as JsonValue;
 
 use super::outbox::{Content, Outgoing};
 

@@ -31,7 +31,7 @@ use super::attempts::Attempts;
 use super::error::{Cause, Error, Purpose, Target};
 use super::lane::{accepted, header};
 use super::progress::{Progress, within};
-use super::{Connection, Flushed, Flushing, runtime, without_blocking};
+use super::{Connection, Flushed, Flushing, block_broken_pipe, runtime, without_blocking};
 
 /// Bytes of a file in memory at once.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -178,6 +178,7 @@ impl Uploader {
     }
 
     fn runtime(&self) -> Result<&'static tokio::runtime::Runtime, UploadError> {
+        block_broken_pipe(); // The calling thread is the one that makes TLS handshakes.
         runtime().map_err(|error| {
             UploadError::Failed(Failure {
                 kind: gst::ResourceError::NoSpaceLeft,

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use reduct_base::msg::entry_api::{QueryEntry, QueryType};
-use reduct_rs::JsonValue;
 use reqwest::Method;
+use serde_json::Value as JsonValue;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 

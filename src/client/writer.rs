@@ -10,22 +10,19 @@
 
 use std::fmt;
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::FutureExt;
-use reduct_rs::JsonValue;
+use serde_json::Value as JsonValue;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::attempts::Retries;
 use super::delivery::{Delivery, Destination};
-use super::error::Error;
 use super::outbox::{Dropped, Outbox, Outgoing};
 use super::spool::Spool;
-use super::{Flushed, Flushing, runtime};
+use super::{Flushed, Flushing, catch_panic, runtime};
 
 /// What happens when there is no room for a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,17 +199,15 @@ impl RecordWriter {
             stats,
             tell,
         });
-        let panicked = Error::makes_no_sense().message(destination.target());
+        let target = destination.clone();
         let delivery = Delivery::new(destination, shared.clone());
         let guard = shared.clone();
         let task = runtime.spawn(async move {
             if let Some(Left(Some(before))) = after {
                 let _ = before.await; // A panic of it was told.
             }
-            // reduct-rs panics on some answers; who waits must learn of it.
-            let delivery = AssertUnwindSafe(delivery.run()).catch_unwind();
-            if delivery.await.is_err() {
-                fail(&guard, panicked).await;
+            if let Err(error) = catch_panic(delivery.run()).await {
+                fail(&guard, error.message(target.target())).await;
             }
         });
         Ok(Self {

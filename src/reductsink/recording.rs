@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reduct_rs::JsonValue;
+use serde_json::Value as JsonValue;
 
 use super::declared_rate::DeclaredRate;
 use super::intake::{Frame, Intake};

@@ -45,6 +45,8 @@ use crate::h264::{
 
 /// How far beyond an exact stop pictures are looked for that are shown before it, in µs.
 const MOST_BEYOND: u64 = 10_000_000;
+/// Characters of text from outside that a message repeats.
+const MAX_SHOWN: usize = 100;
 
 /// Reads records and makes them steps.
 #[derive(Debug)]
@@ -281,7 +283,7 @@ impl Pass {
             Source::PassingOver { .. } => self.find_known_type(flushing)?,
             Source::Reading(reader) => match reader.next(flushing)? {
                 Some(Event::Opened(opened)) => {
-                    self.set_attached_rate(opened.frame_rate.as_deref());
+                    self.set_attached_rate(&opened.frame_rate);
                     self.steps.extend(self.common.hear_of(opened.times));
                 }
                 Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
@@ -660,16 +662,26 @@ impl Pass {
         }
     }
 
-    /// Takes over the frame rate in the attachment `$video`, if it is one.
-    fn set_attached_rate(&mut self, text: Option<&str>) {
-        self.declarations.attachment = text.and_then(frame_rate::parse);
-        if let (Some(text), None) = (text, self.declarations.attachment)
-            && self.common.stats.rates.is_first_unreadable()
-        {
-            self.steps.push_back(Step::Warn(format!(
-                "fps in the attachment $video is no frame rate, {}: {text:?}",
-                declared_rate::EXPECTED
-            )));
+    /// Takes over the frame rate in the attachment `$video`, if it has one.
+    fn set_attached_rate(&mut self, attached: &Result<Option<String>, String>) {
+        let fault = match attached {
+            Ok(None) => return,
+            Ok(Some(text)) => match frame_rate::parse(text) {
+                Some(rate) => {
+                    self.declarations.attachment = Some(rate);
+                    return;
+                }
+                None => {
+                    let text: String = text.chars().take(MAX_SHOWN).collect();
+                    let expected = declared_rate::EXPECTED;
+                    format!("fps in the attachment $video is no frame rate, {expected}: {text:?}")
+                }
+            },
+            Err(fault) => format!("The attachment $video is not used: {fault}"),
+        };
+        self.declarations.attachment = None;
+        if self.common.stats.rates.is_first_unreadable() {
+            self.steps.push_back(Step::Warn(fault));
         }
     }
 

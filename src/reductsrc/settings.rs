@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use gst::glib;
 use gst::prelude::*;
-use reduct_rs::JsonValue;
+use serde_json::Value as JsonValue;
 
 use super::bounds::{Asked, Bound};
 use super::entrance::Begin;
