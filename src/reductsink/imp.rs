@@ -96,7 +96,7 @@ use super::recording::Recording;
 use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
 use super::stamps::{Capture, Source};
 use super::stats::Stats;
-use super::{CAT, Existing, OnError, Overflow, RecordUnit};
+use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync};
 use crate::client::{self, Flushing, Left, PushError, Tell, Told};
 use crate::{capture_time, connection, parameters, uri};
 
@@ -155,6 +155,9 @@ impl ReductSink {
             match told {
                 Told::Retrying(text) | Told::Warning(text) => {
                     gst::element_imp_warning!(sink, gst::ResourceError::Write, ("{text}"));
+                }
+                Told::Damaged(text) => {
+                    gst::element_imp_warning!(sink, gst::ResourceError::Read, ("{text}"));
                 }
                 Told::Failed(message) => {
                     gst::error!(CAT, imp = sink, "{message}");
@@ -505,12 +508,23 @@ impl ObjectImpl for ReductSink {
                     )
                     .mutable_ready()
                     .build(),
+                glib::ParamSpecEnum::builder_with_default("spool-sync", SpoolSync::default())
+                    .nick("Spool sync")
+                    .blurb(
+                        "When records in spool-dir are synced to the disk, so that they survive a loss \
+                         of power",
+                    )
+                    .mutable_ready()
+                    .build(),
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                     .nick("Statistics")
                     .blurb(
                         "Counts of this run: records, frames and bytes that the server has, batches \
                          (requests that wrote them), existing (records that it had before), \
-                         dropped-records and dropped-frames (for lack of room), clock-jumps (how often \
+                         dropped-records and dropped-frames (for lack of room, or because the entry has \
+                         later ones than those of spool-dir, or damaged), damaged-records and \
+                         damaged-frames (those of them that were damaged in spool-dir, at least so \
+                         many), clock-jumps (how often \
                          the clock of the capture times or the system clock was set), outliers (frames \
                          with wrong capture times, placed between their neighbours), retries, queue-records and queue-bytes (that wait); all uint64. last-retry \
                          (string, if there was one): its reason",
