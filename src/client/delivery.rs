@@ -171,15 +171,20 @@ impl Delivery {
 
     /// Tells that nothing more is written.
     async fn give_up(&self, error: &Error) {
-        let (is_left, lost) = {
+        let (is_left, waiting, in_memory) = {
             let state = self.shared.lock();
-            (state.is_left, state.outbox.len() - self.done)
+            let waiting = state.outbox.len() - self.done;
+            let in_memory = state.outbox.records_in_memory().min(waiting);
+            (state.is_left, waiting, in_memory)
         };
-        let fate = match self.to.spool_folder {
-            Some(_) => "not written, and stay in spool-dir",
-            None => "lost",
+        let lost = match (&self.to.spool_folder, waiting - in_memory, in_memory) {
+            (None, ..) => format!("{waiting} records are lost"),
+            (_, kept, 0) => format!("{kept} records are not written, and stay in spool-dir"),
+            (_, kept, lost) => format!(
+                "{kept} records are not written, and stay in spool-dir, and {lost} records that it \
+                 did not take are lost"
+            ),
         };
-        let lost = format!("{lost} records are {fate}");
         if is_left {
             let why = error.explain(self.to.target());
             let text = format!("{lost} after the stop. {why}");

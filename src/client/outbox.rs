@@ -191,6 +191,12 @@ impl Outbox {
         }
     }
 
+    /// Returns how many of the records that wait are in memory.
+    pub fn records_in_memory(&self) -> usize {
+        let waiting = self.waiting.iter().map(|(record, _)| record);
+        waiting.filter(|record| record.is_in_memory()).count()
+    }
+
     /// Returns the records that wait in memory and are not on their way.
     pub fn in_memory(&self) -> Vec<Outgoing> {
         let waiting = self.waiting.iter().skip(self.in_flight);

@@ -346,6 +346,11 @@ impl Spool {
         Ok(())
     }
 
+    /// Ends the file that is appended to, which is removed if all of its records are written.
+    pub fn close(&mut self) {
+        self.current = None;
+    }
+
     /// Syncs what was appended, or notes that it has to be.
     fn sync_appended(&mut self, current: &Current) -> io::Result<()> {
         match self.sync {
@@ -577,8 +582,9 @@ fn store(segment: &Segment, placement: Placement, sync: SpoolSync) -> io::Result
         Ok(())
     };
     match stored() {
-        // All of its records are written.
+        // All of its records are written, or what becomes of them shows when they are read.
         Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(OpenError::Refused(_)) => Ok(()),
         stored => stored.map_err(|error| error.named(&segment.path())),
     }
 }

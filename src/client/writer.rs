@@ -441,13 +441,18 @@ impl RecordWriter {
                     return Err(PushError::Failed);
                 }
                 if state.outbox.is_empty() {
-                    return Ok(());
+                    break;
                 }
                 state.is_draining = true;
             }
             self.shared.work.notify_one();
             self.wait(flushing)?;
         }
+        // The process may end before the delivery does.
+        if let Keeping::Files(files) = &mut *self.shared.spool() {
+            files.spool.close();
+        }
+        Ok(())
     }
 
     /// Leaves what is not written yet to itself.

@@ -132,7 +132,13 @@ fn a_file_goes_with_its_last_record() {
     // More may come into this one.
     forget(&third);
     assert_eq!(files(folder.path()).len(), 1);
-    drop(spool);
+    spool.close();
+    assert!(files(folder.path()).is_empty());
+    let mut fourth = record(4, b"fourth");
+    spool.append(&mut fourth).unwrap();
+    spool.close();
+    assert_eq!(files(folder.path()).len(), 1);
+    forget(&fourth);
     assert!(files(folder.path()).is_empty());
 }
 
