@@ -63,7 +63,10 @@
  *
  * With `spool-dir` records wait in files instead of in memory. What a process leaves there when it
  * crashes or is stopped is written at the next start, before anything else; the server is asked what of
- * it it has. Nothing is synced to the disk: a loss of power may cost the last records.
+ * it it has. Each record has a checksum: damage costs the records that are hit, with a warning, and the
+ * file is kept with the suffix `.damaged`. `spool-sync` says what a loss of power may cost. Folders and
+ * files can be read by this user only, and symbolic links and FIFOs in their place are an error. While a
+ * spool cannot be written, as on a full disk, 256 MiB wait in memory at most.
  *
  * EOS is done when all is written; before it there is an element message `reduct-recording` with the
  * fields of `stats`. A pipeline that is stopped without EOS goes on to write in the
