@@ -83,3 +83,58 @@ impl Files {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::super::outbox::Content;
+    use super::super::spool::SpoolSync;
+    use super::*;
+
+    fn record(time: u64) -> Outgoing {
+        Outgoing {
+            time,
+            content: Content::Memory(vec![Bytes::from_static(b"content")]),
+            frame_rate: None,
+            keyframe: true,
+            is_entry_point: true,
+            labels: Arc::default(),
+            frames: 1,
+            has_fixed_time: false,
+            is_recovered: false,
+            unsent_run: None,
+        }
+    }
+
+    #[test]
+    fn a_spool_that_cannot_be_written_is_tried_again_and_reported_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Spool::open(folder.path(), "b", "e", SpoolSync::None);
+        let mut files = Files::new(open().unwrap().0);
+        std::fs::remove_dir_all(folder.path().join("b")).unwrap();
+        let warning = files.keep(&mut record(1)).unwrap();
+        assert!(warning.contains("0000000000.spool"), "{warning}");
+        let mut second = record(2);
+        assert_eq!(files.keep(&mut second), None);
+        assert!(second.is_in_memory());
+        files.spool = open().unwrap().0;
+        // Not at once.
+        assert_eq!(files.keep(&mut second), None);
+        assert!(second.is_in_memory());
+        files.failed = files
+            .failed
+            .and_then(|failed| failed.checked_sub(RETRY_AFTER));
+        assert_eq!(files.keep(&mut second), None);
+        assert!(!second.is_in_memory());
+        // Soon after it is the same cause.
+        assert_eq!(files.fail(&io::Error::other("full")), None);
+        files.failed = files
+            .failed
+            .and_then(|failed| failed.checked_sub(WARN_AGAIN_AFTER));
+        files.is_failing = false;
+        assert!(files.fail(&io::Error::other("full")).is_some());
+    }
+}

@@ -487,3 +487,142 @@ pub async fn tell(shared: &Arc<Shared>, told: Told) {
     // A panic in there is caught where GStreamer calls.
     let _ = tokio::task::spawn_blocking(move || tell(told)).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bytes::Bytes;
+
+    use super::super::outbox::{BatchLimits, Content};
+    use super::*;
+
+    fn record(time: u64, length: usize, keyframe: bool) -> Outgoing {
+        Outgoing {
+            time,
+            content: Content::Memory(vec![Bytes::from(vec![0; length])]),
+            frame_rate: None,
+            keyframe,
+            is_entry_point: keyframe,
+            labels: Arc::default(),
+            frames: 1,
+            has_fixed_time: false,
+            is_recovered: false,
+            unsent_run: None,
+        }
+    }
+
+    /// A writer whose records nothing delivers.
+    fn writer(keeping: Keeping, max_memory: u64) -> RecordWriter {
+        let shared = Shared {
+            state: Mutex::default(),
+            work: Notify::new(),
+            progress: Notify::new(),
+            spool: Mutex::new(keeping),
+            stats: Arc::default(),
+            tell: Arc::new(|_| {}),
+        };
+        RecordWriter {
+            runtime: runtime().unwrap(),
+            shared: Arc::new(shared),
+            task: None,
+            max_memory,
+        }
+    }
+
+    fn open(folder: &Path) -> (Spool, Vec<Outgoing>) {
+        let (spool, recovery) = Spool::open(folder, "b", "e", SpoolSync::None).unwrap();
+        (spool, recovery.records)
+    }
+
+    fn push(writer: &RecordWriter, record: Outgoing, overflow: Overflow) -> Result<u64, PushError> {
+        let mut record = record;
+        let flushing = Flushing::default();
+        let dropped = writer.push(&mut record, u64::MAX, overflow, &flushing)?;
+        Ok(dropped.records)
+    }
+
+    fn times(records: &[Outgoing]) -> Vec<u64> {
+        records.iter().map(|record| record.time).collect()
+    }
+
+    /// Times of the records that wait, and how many of them are in memory.
+    fn waiting(writer: &RecordWriter) -> (Vec<u64>, usize) {
+        let mut state = writer.shared.lock();
+        let limits = BatchLimits {
+            records: usize::MAX,
+            bytes: u64::MAX,
+        };
+        let in_memory = state.outbox.records_in_memory();
+        (times(&state.outbox.take_batch(limits)), in_memory)
+    }
+
+    #[test]
+    fn records_that_come_while_files_are_opened_get_there_in_order() {
+        const COUNT: u64 = 3000;
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(Keeping::Opening, u64::MAX);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for time in 0..COUNT {
+                    let pushed = push(&writer, record(time, 5000, true), Overflow::Block);
+                    assert_eq!(pushed, Ok(0));
+                }
+            });
+            // It is the delivery that opens them, at any time.
+            while writer.shared.lock().outbox.len() < 500 {
+                std::thread::yield_now();
+            }
+            let (spool, left) = open(folder.path());
+            assert!(left.is_empty());
+            assert_eq!(writer.shared.begin_to_keep(spool, left), None);
+        });
+        let expected: Vec<_> = (0..COUNT).collect();
+        assert_eq!(waiting(&writer), (expected.clone(), 0));
+        // As after a crash.
+        drop(writer);
+        assert_eq!(times(&open(folder.path()).1), expected);
+    }
+
+    #[test]
+    fn what_was_left_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut spool, _) = open(folder.path());
+        spool.append(&mut record(1, 10, true)).unwrap();
+        drop(spool);
+        let writer = writer(Keeping::Opening, u64::MAX);
+        push(&writer, record(2, 10, true), Overflow::Block).unwrap();
+        let (spool, left) = open(folder.path());
+        assert_eq!(left[0].unsent_run.is_some(), left[0].is_recovered);
+        writer.shared.begin_to_keep(spool, left);
+        push(&writer, record(3, 10, true), Overflow::Block).unwrap();
+        assert!(writer.push_at_once(record(4, 10, true)));
+        // The first one is of a run of its own.
+        assert_eq!(waiting(&writer), (vec![1], 0));
+        writer.shared.lock().outbox.acknowledge();
+        assert_eq!(waiting(&writer), (vec![2, 3, 4], 0));
+    }
+
+    #[test]
+    fn memory_has_a_limit_where_files_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, left) = open(folder.path());
+        let writer = writer(Keeping::Opening, 25);
+        writer.shared.begin_to_keep(spool, left);
+        push(&writer, record(1, 10, true), Overflow::Refuse).unwrap();
+        // Another file cannot be made then.
+        if let Keeping::Files(files) = &mut *writer.shared.spool() {
+            files.spool.close();
+        }
+        std::fs::remove_dir_all(folder.path().join("b")).unwrap();
+        for time in [2, 3] {
+            push(&writer, record(time, 10, true), Overflow::Refuse).unwrap();
+        }
+        let refused = push(&writer, record(4, 10, true), Overflow::Refuse);
+        assert_eq!(refused, Err(PushError::Full));
+        // What is in files stays.
+        let dropped = push(&writer, record(5, 10, true), Overflow::DropGroups);
+        assert_eq!(dropped, Ok(1));
+        assert_eq!(waiting(&writer), (vec![1, 3, 5], 2));
+    }
+}
