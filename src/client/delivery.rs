@@ -695,7 +695,8 @@ impl Delivery {
     }
 }
 
-/// Whether a record's time may still have to be moved behind those that the entry has.
+/// Returns whether a record's time may have to be moved behind those that the entry has: nothing of its
+/// run was sent before this process.
 fn has_no_place(record: &Outgoing) -> bool {
     !record.is_recovered || record.unsent_run.is_some()
 }

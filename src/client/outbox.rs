@@ -207,8 +207,8 @@ impl Outbox {
             .collect()
     }
 
-    /// Has records that were [in memory](Self::in_memory) be in the files that they are in now. Those that
-    /// do not wait any more are not kept there.
+    /// Replaces contents [in memory](Self::in_memory) by those in files. Files are released where the
+    /// records no longer wait.
     pub fn put_in_files(&mut self, records: Vec<Outgoing>) {
         // Both are in the order of their times.
         let waiting = self.waiting.iter_mut().map(|(record, _)| record);
@@ -231,13 +231,14 @@ impl Outbox {
         self.drop_group(self.in_flight)
     }
 
-    /// The same of those that are in memory.
+    /// Drops the oldest group of pictures of those in memory that are not on their way.
     pub fn drop_oldest_group_in_memory(&mut self) -> Dropped {
         let waiting = self.waiting.iter().skip(self.in_flight);
         let in_files = waiting.take_while(|(record, _)| !record.is_in_memory());
         self.drop_group(self.in_flight + in_files.count())
     }
 
+    /// Drops a group of pictures, from an index up to the next entry point.
     fn drop_group(&mut self, begin: usize) -> Dropped {
         let rest = self.waiting.iter().skip(begin + 1);
         let next = rest

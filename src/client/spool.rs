@@ -252,7 +252,7 @@ impl Loaded {
     }
 }
 
-/// Whether an error is for lack of something that may be there later.
+/// Returns whether an error is a shortage of descriptors or memory, which may pass.
 fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
 

@@ -199,7 +199,11 @@ impl Shared {
                 return Ok(None);
             };
             match &mut *shared.spool() {
-                Keeping::Files(files) => Ok(files.fail(&error)),
+                Keeping::Files(files) => {
+                    // Another sync of the same file might succeed although what it had is gone.
+                    files.spool.close();
+                    Ok(files.fail(&error))
+                }
                 Keeping::Memory | Keeping::Opening => Ok(None),
             }
         });
