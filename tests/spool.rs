@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use common::await_that;
 use common::pipeline::stat;
-use common::recorder::{Recorded, Recorder, Sent, camera};
+use common::recorder::{Recorded, Recorder, START_US, Sent, camera};
 use common::server::{Record, Server};
 use gst::prelude::*;
 
@@ -427,6 +427,28 @@ fn frames_that_were_never_sent_are_moved_behind_what_the_entry_has() {
         steps.iter().all(|step| (33_332..33_336).contains(step)),
         "{steps:?}"
     );
+}
+
+#[test]
+fn frames_with_capture_times_of_their_own_are_not_moved() {
+    let scene = Scene::new();
+    let labels = [("keyframe", "true")];
+    let later = START_US + HOUR_US;
+    (scene.server).write("b", "e", later, "video/h264", &labels, "later");
+    scene.server.kill();
+    let recorder = scene.recorder(&camera(30, "tune=zerolatency"), PATIENT);
+    let left = recorder.capture(|time| START_US + time).run();
+    assert_eq!(left.sent.len(), 30);
+    let recorded = scene.drain();
+    assert_eq!(recorded.stat("dropped-records"), 30);
+    assert_eq!(recorded.stat("damaged-records"), 0);
+    let warnings = recorded.warnings();
+    let dropped = |text: &&String| text.contains("Dropped 30 frames of spool-dir");
+    assert_eq!(warnings.iter().filter(dropped).count(), 1, "{warnings:?}");
+    let records = scene.records();
+    assert_eq!(records.len(), 4);
+    assert_eq!(records[0].time_us, later);
+    assert!(scene.names().is_empty());
 }
 
 #[test]
