@@ -27,8 +27,8 @@ use super::attempts::Attempts;
 use super::entry::Entry;
 use super::error::{Cause, Error, Purpose, Target};
 use super::lane::{Lane, Lanes, Newest};
-use super::outbox::{BatchLimits, Content, Dropped, Due, Outgoing};
-use super::spool::Spool;
+use super::outbox::{BatchLimits, Dropped, Due, Outgoing};
+use super::spool::{Loaded, Spool, SpoolSync, load};
 use super::writer::{Shared, Told, fail, tell};
 use super::writing::{MOST_BYTES, MOST_RECORDS};
 use super::{Connection, without_blocking};
@@ -72,6 +72,8 @@ pub struct Destination {
     pub existing: Existing,
     /// Folder where records are kept until they are written, so that they survive the process.
     pub spool_folder: Option<PathBuf>,
+    /// When what is in it is synced to the disk.
+    pub spool_sync: SpoolSync,
 }
 
 /// What becomes of records that the entry may have already.
@@ -119,6 +121,10 @@ pub struct Delivery {
     done: usize,
     /// By how much later than they say records are written, in µs.
     moved_by: u64,
+    /// Run that the last two are about: one that was left unsent, else this one.
+    run: Option<u64>,
+    /// That is stored in the spool.
+    is_placement_stored: bool,
 }
 
 struct Open {
@@ -144,6 +150,8 @@ impl Delivery {
             looked: None,
             done: 0,
             moved_by: 0,
+            run: None,
+            is_placement_stored: false,
         }
     }
 
@@ -163,15 +171,20 @@ impl Delivery {
 
     /// Tells that nothing more is written.
     async fn give_up(&self, error: &Error) {
-        let (is_left, lost) = {
+        let (is_left, waiting, in_memory) = {
             let state = self.shared.lock();
-            (state.is_left, state.outbox.len() - self.done)
+            let waiting = state.outbox.len() - self.done;
+            let in_memory = state.outbox.records_in_memory().min(waiting);
+            (state.is_left, waiting, in_memory)
         };
-        let fate = match self.to.spool_folder {
-            Some(_) => "not written, and stay in spool-dir",
-            None => "lost",
+        let lost = match (&self.to.spool_folder, waiting - in_memory, in_memory) {
+            (None, ..) => format!("{waiting} records are lost"),
+            (_, kept, 0) => format!("{kept} records are not written, and stay in spool-dir"),
+            (_, kept, lost) => format!(
+                "{kept} records are not written, and stay in spool-dir, and {lost} records that it \
+                 did not take are lost"
+            ),
         };
-        let lost = format!("{lost} records are {fate}");
         if is_left {
             let why = error.explain(self.to.target());
             let text = format!("{lost} after the stop. {why}");
@@ -188,14 +201,17 @@ impl Delivery {
             return Ok(());
         };
         let begin = Instant::now();
-        let count = loop {
+        let (count, warning, recovery) = loop {
             let shared = self.shared.clone();
             let (folder, shown) = (folder.clone(), folder.display().to_string());
             let (bucket, entry) = (self.to.bucket.clone(), self.to.entry.clone());
+            let sync = self.to.spool_sync;
             let opened = without_blocking(move || {
-                let opened = Spool::open(&folder, &bucket, &entry).and_then(|(spool, left)| {
+                let opened = Spool::open(&folder, &bucket, &entry, sync);
+                let opened = opened.map(|(spool, mut recovery)| {
+                    let left = std::mem::take(&mut recovery.records);
                     let count = left.len();
-                    shared.begin_to_keep(spool, left).map(|()| count)
+                    (count, shared.begin_to_keep(spool, left), recovery)
                 });
                 match opened {
                     Err(err) if err.kind() == ErrorKind::WouldBlock => Ok(None),
@@ -205,7 +221,7 @@ impl Delivery {
                 }
             });
             match opened.await? {
-                Some(count) => break count,
+                Some(opened) => break opened,
                 // A sink that was stopped may still write what it has there.
                 None if begin.elapsed() < SPOOL_PATIENCE => sleep(SPOOL_AGAIN).await,
                 None => {
@@ -216,6 +232,13 @@ impl Delivery {
         };
         if count > 0 {
             let text = format!("{count} records that were not written are found in spool-dir");
+            tell(&self.shared, Told::Warning(text)).await;
+        }
+        self.shared.count_damaged(recovery.lost());
+        for text in recovery.warnings() {
+            tell(&self.shared, Told::Damaged(text)).await;
+        }
+        if let Some(text) = warning {
             tell(&self.shared, Told::Warning(text)).await;
         }
         Ok(())
@@ -249,8 +272,16 @@ impl Delivery {
     /// Writes a batch, however often that has to be tried.
     async fn deliver(&mut self, batch: Vec<Outgoing>) -> Result<(), Error> {
         self.done = 0;
-        let mut batch = load(batch).await?;
-        for record in batch.iter_mut().filter(|record| !record.is_recovered) {
+        let mut batch = self.load(batch).await?;
+        if let Some(first) = batch.first().filter(|first| has_no_place(first))
+            && first.unsent_run != self.run
+        {
+            self.run = first.unsent_run;
+            self.moved_by = 0;
+            self.has_place = false;
+            self.is_placement_stored = false;
+        }
+        for record in batch.iter_mut().filter(|record| has_no_place(record)) {
             record.time = record.time.saturating_add(self.moved_by);
         }
         let mut progress = Progress {
@@ -270,6 +301,25 @@ impl Delivery {
         }
         self.shared.progress.notify_one();
         Ok(())
+    }
+
+    /// Reads what of a batch is in files. What cannot be read there is lost.
+    async fn load(&mut self, batch: Vec<Outgoing>) -> Result<Vec<Outgoing>, Error> {
+        if batch.iter().all(Outgoing::is_in_memory) {
+            return Ok(batch);
+        }
+        let loaded = without_blocking(move || {
+            load(batch).map_err(|err| Error::new(Cause::Content, format!("spool-dir: {err}")))
+        });
+        let Loaded { records, lost } = loaded.await?;
+        for lost in lost {
+            self.done += usize::try_from(lost.lost.records).unwrap_or(0);
+            self.shared.count_damaged(lost.lost);
+            if let Some(text) = lost.warning(utc) {
+                tell(&self.shared, Told::Damaged(text)).await;
+            }
+        }
+        Ok(records)
     }
 
     /// Waits until it is time to try again what failed, if that may help.
@@ -335,6 +385,11 @@ impl Delivery {
             if progress.is_in_doubt || self.may_have(&progress.left) {
                 self.leave_out_complete(&lane, progress).await?;
             }
+        }
+        let has_no_place = progress.left.first().is_some_and(has_no_place);
+        if has_no_place && !self.is_placement_stored {
+            self.shared.set_placement(self.run, self.moved_by).await;
+            self.is_placement_stored = true;
         }
         // Whoever left it may have begun to write it.
         progress.is_in_doubt |= progress.left.iter().any(|record| record.is_recovered);
@@ -477,10 +532,10 @@ impl Delivery {
 
     /// Makes sure, once, that records come after those that are there.
     async fn find_place(&mut self, left: &mut [Outgoing]) -> Result<(), Error> {
-        let Some(first) = left.first().filter(|first| !first.is_recovered) else {
+        let Some(first) = left.first().filter(|first| has_no_place(first)) else {
             return Ok(());
         };
-        let first = first.time;
+        let (first, is_recovered) = (first.time, first.is_recovered);
         let was_found = std::mem::replace(&mut self.has_place, true);
         let (Some(newest), Existing::Refuse) = (self.newest, self.to.existing) else {
             return Ok(());
@@ -489,6 +544,9 @@ impl Delivery {
             return Ok(());
         }
         if left.iter().any(|record| record.has_fixed_time) {
+            if is_recovered {
+                return Ok(()); // Those that the entry does not have are dropped.
+            }
             let text = format!(
                 "its newest record is of {}, and the first one to be written of {}. Records that \
                  are late make ReductStore slow",
@@ -502,11 +560,15 @@ impl Delivery {
             record.time = record.time.saturating_add(self.moved_by);
         }
         let text = format!(
-            "'{}/{}' has records up to {}, which is after the clock's time. All that is recorded is \
-             {:.3} s later than it says",
+            "'{}/{}' has records up to {}, which is after the clock's time. {} {:.3} s later than it \
+             says",
             self.to.bucket,
             self.to.entry,
             utc(newest),
+            match is_recovered {
+                true => "What was found in spool-dir is",
+                false => "All that is recorded is",
+            },
             Duration::from_micros(self.moved_by).as_secs_f64()
         );
         tell(&self.shared, Told::Warning(text)).await;
@@ -633,19 +695,10 @@ impl Delivery {
     }
 }
 
-/// Reads what of a batch is in files.
-async fn load(mut batch: Vec<Outgoing>) -> Result<Vec<Outgoing>, Error> {
-    let is_in_files = |record: &Outgoing| matches!(record.content, Content::Spooled(_));
-    if !batch.iter().any(is_in_files) {
-        return Ok(batch);
-    }
-    without_blocking(move || {
-        let mut records = batch.iter_mut();
-        let loaded = records.try_for_each(Outgoing::load);
-        loaded.map_err(|err| Error::new(Cause::Settings, format!("spool-dir: {err}")))?;
-        Ok(batch)
-    })
-    .await
+/// Returns whether a record's time may have to be moved behind those that the entry has: nothing of its
+/// run was sent before this process.
+fn has_no_place(record: &Outgoing) -> bool {
+    !record.is_recovered || record.unsent_run.is_some()
 }
 
 /// How far a batch is.

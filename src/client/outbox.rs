@@ -11,7 +11,6 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,6 +42,8 @@ pub struct Outgoing {
     pub has_fixed_time: bool,
     /// It was left by a process that ended before it was written, as far as that process knew.
     pub is_recovered: bool,
+    /// Run that left it, if that had not sent any of its records yet.
+    pub unsent_run: Option<u64>,
 }
 
 /// What a record holds.
@@ -63,12 +64,9 @@ impl Outgoing {
         }
     }
 
-    /// Reads the content if it is in a file, so it may block.
-    pub fn load(&mut self) -> io::Result<()> {
-        if let Content::Spooled(spooled) = &self.content {
-            self.content = Content::Memory(vec![spooled.read()?]);
-        }
-        Ok(())
+    /// Returns whether the content is in memory.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.content, Content::Memory(_))
     }
 
     /// It is written, or given up: no file has to keep it.
@@ -99,6 +97,19 @@ impl Outgoing {
     }
 }
 
+/// Returns whether a further label may have this name: names are parts of HTTP headers, which are in
+/// lower case.
+pub fn is_label_name(name: &str) -> bool {
+    let may_be = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    !name.is_empty() && name.chars().all(may_be) && ![FPS_LABEL, KEYFRAME_LABEL].contains(&name)
+}
+
+/// Returns whether a label may have this value.
+pub fn is_label_value(value: &str) -> bool {
+    let may_be = |c: char| c == ' ' || c.is_ascii_graphic() && c != '"';
+    value.chars().all(may_be)
+}
+
 /// What was given up for lack of room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
@@ -121,6 +132,8 @@ pub struct BatchLimits {
 pub struct Outbox {
     waiting: VecDeque<(Outgoing, Instant)>,
     bytes: u64,
+    /// Bytes of contents in memory.
+    memory_bytes: u64,
     /// So many of the first ones are on their way.
     in_flight: usize,
     /// What follows this time is of no use, up to the next keyframe.
@@ -131,6 +144,11 @@ impl Outbox {
     /// How many bytes wait.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Returns how many bytes of contents are in memory.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 
     /// How many records wait.
@@ -160,31 +178,68 @@ impl Outbox {
                 return Some(Dropped::default().with(&record));
             }
         }
-        self.bytes += record.length();
+        self.count(&record);
         self.waiting.push_back((record, Instant::now()));
         None
     }
 
-    /// Adds records before all that wait, and has these treated as `keep` does.
-    pub fn put_before(
-        &mut self,
-        records: Vec<Outgoing>,
-        mut keep: impl FnMut(&mut Outgoing) -> io::Result<()>,
-    ) -> io::Result<()> {
-        for (record, _) in &mut self.waiting {
-            keep(record)?;
-        }
+    /// Adds records before all that wait.
+    pub fn put_before(&mut self, records: Vec<Outgoing>) {
         for record in records.into_iter().rev() {
-            self.bytes += record.length();
+            self.count(&record);
             self.waiting.push_front((record, Instant::now()));
         }
-        Ok(())
+    }
+
+    /// Returns how many of the records that wait are in memory.
+    pub fn records_in_memory(&self) -> usize {
+        let waiting = self.waiting.iter().map(|(record, _)| record);
+        waiting.filter(|record| record.is_in_memory()).count()
+    }
+
+    /// Returns the records that wait in memory and are not on their way.
+    pub fn in_memory(&self) -> Vec<Outgoing> {
+        let waiting = self.waiting.iter().skip(self.in_flight);
+        let waiting = waiting.map(|(record, _)| record);
+        waiting
+            .filter(|record| record.is_in_memory())
+            .cloned()
+            .collect()
+    }
+
+    /// Replaces contents [in memory](Self::in_memory) by those in files. Files are released where the
+    /// records no longer wait.
+    pub fn put_in_files(&mut self, records: Vec<Outgoing>) {
+        // Both are in the order of their times.
+        let waiting = self.waiting.iter_mut().map(|(record, _)| record);
+        let mut waiting = waiting.filter(|record| record.is_in_memory()).peekable();
+        for kept in records.into_iter().filter(|record| !record.is_in_memory()) {
+            while waiting.next_if(|waits| waits.time < kept.time).is_some() {}
+            match waiting.next_if(|waits| waits.time == kept.time) {
+                Some(waits) => {
+                    self.memory_bytes -= waits.length();
+                    waits.content = kept.content;
+                }
+                None => kept.forget(),
+            }
+        }
     }
 
     /// Drops the oldest group of pictures that is not on its way, or what is left of it. If it may go
     /// on, what follows is dropped as well.
     pub fn drop_oldest_group(&mut self) -> Dropped {
-        let begin = self.in_flight;
+        self.drop_group(self.in_flight)
+    }
+
+    /// Drops the oldest group of pictures of those in memory that are not on their way.
+    pub fn drop_oldest_group_in_memory(&mut self) -> Dropped {
+        let waiting = self.waiting.iter().skip(self.in_flight);
+        let in_files = waiting.take_while(|(record, _)| !record.is_in_memory());
+        self.drop_group(self.in_flight + in_files.count())
+    }
+
+    /// Drops a group of pictures, from an index up to the next entry point.
+    fn drop_group(&mut self, begin: usize) -> Dropped {
         let rest = self.waiting.iter().skip(begin + 1);
         let next = rest
             .map(|(record, _)| record)
@@ -194,12 +249,29 @@ impl Outbox {
             self.dropping_since = self.dropping_since.or(Some(last.unwrap_or(0)));
         }
         let end = next.map_or(self.waiting.len(), |next| begin + 1 + next);
-        let group = self.waiting.drain(begin.min(end)..end);
-        group.fold(Dropped::default(), |dropped, (record, _)| {
-            record.forget();
-            self.bytes -= record.length();
+        let group: Vec<_> = self.waiting.drain(begin.min(end)..end).collect();
+        let group = group.into_iter().map(|(record, _)| record);
+        group.fold(Dropped::default(), |dropped, record| {
+            self.release(&record);
             dropped.with(&record)
         })
+    }
+
+    /// Counts a record that waits.
+    fn count(&mut self, record: &Outgoing) {
+        self.bytes += record.length();
+        if record.is_in_memory() {
+            self.memory_bytes += record.length();
+        }
+    }
+
+    /// Counts a record no more, and lets its file go.
+    fn release(&mut self, record: &Outgoing) {
+        self.bytes -= record.length();
+        if record.is_in_memory() {
+            self.memory_bytes -= record.length();
+        }
+        record.forget();
     }
 
     /// Whether the first records that wait are to be sent: there is a full batch, or the oldest one
@@ -218,17 +290,21 @@ impl Outbox {
         }
     }
 
-    /// The next batch, of recovered records or of others. It is on its way until it is [acknowledged](Self::acknowledge).
+    /// The next batch, of records of one run. It is on its way until it is [acknowledged](Self::acknowledge).
     pub fn take_batch(&mut self, limits: BatchLimits) -> Vec<Outgoing> {
         let mut bytes = 0;
         let batch = self.waiting.iter().map(|(record, _)| record);
-        let is_recovered = batch.clone().next().is_some_and(|first| first.is_recovered);
+        let first = batch.clone().next();
+        let origin = first.map_or((false, None), |first| {
+            (first.is_recovered, first.unsent_run)
+        });
         let batch: Vec<_> = batch
             .take(limits.records)
             .take_while(|record| {
                 let is_first = bytes == 0;
                 bytes += record.length();
-                (is_first || bytes <= limits.bytes) && record.is_recovered == is_recovered
+                (is_first || bytes <= limits.bytes)
+                    && (record.is_recovered, record.unsent_run) == origin
             })
             .cloned()
             .collect();
@@ -238,9 +314,9 @@ impl Outbox {
 
     /// The batch is written.
     pub fn acknowledge(&mut self) {
-        for (record, _) in self.waiting.drain(..self.in_flight) {
-            record.forget();
-            self.bytes -= record.length();
+        let written: Vec<_> = self.waiting.drain(..self.in_flight).collect();
+        for (record, _) in &written {
+            self.release(record);
         }
         self.in_flight = 0;
     }
@@ -276,6 +352,7 @@ pub enum Due {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spool::{Spool, SpoolSync};
     use super::*;
 
     const LIMITS: BatchLimits = BatchLimits {
@@ -294,6 +371,7 @@ mod tests {
             frames: 1,
             has_fixed_time: false,
             is_recovered: false,
+            unsent_run: None,
         }
     }
 
@@ -446,15 +524,89 @@ mod tests {
     fn what_was_left_comes_before_what_waits() {
         let mut outbox = groups(&[2]);
         let left = vec![record(100, 10, true), record(101, 10, false)];
-        let mut kept = Vec::new();
-        let keep = |record: &mut Outgoing| {
-            kept.push(record.time);
-            Ok(())
-        };
-        outbox.put_before(left, keep).unwrap();
-        assert_eq!(kept, [0, 1]);
+        outbox.put_before(left);
         assert_eq!(times(&outbox), [100, 101, 0, 1]);
         assert_eq!(outbox.bytes(), 40);
+    }
+
+    /// Moves records to a file.
+    fn spool(records: &mut [Outgoing]) -> (tempfile::TempDir, Spool) {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut spool, _) = Spool::open(folder.path(), "b", "e", SpoolSync::None).unwrap();
+        for record in records {
+            spool.append(record).unwrap();
+        }
+        (folder, spool)
+    }
+
+    fn in_memory(outbox: &Outbox) -> Vec<u64> {
+        let records = outbox.in_memory().into_iter();
+        records.map(|record| record.time).collect()
+    }
+
+    #[test]
+    fn records_are_put_in_files_while_others_come_and_go() {
+        let mut outbox = groups(&[2, 4]);
+        let mut records = outbox.in_memory();
+        let (folder, spool) = spool(&mut records[..5]);
+        // Meanwhile the first group was dropped, and another record came.
+        outbox.drop_oldest_group();
+        outbox.push(record(6, 10, true));
+        outbox.put_in_files(records);
+        assert_eq!(in_memory(&outbox), [5, 6]);
+        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (50, 20));
+        drop(spool);
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("b/e"))
+                .unwrap()
+                .count(),
+            2
+        );
+        outbox.take_batch(LIMITS);
+        outbox.acknowledge();
+        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (20, 20));
+        // Only the lock is left.
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("b/e"))
+                .unwrap()
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn what_is_in_files_stays_where_memory_is_short() {
+        let mut outbox = groups(&[2, 3, 2]);
+        let mut records = outbox.in_memory();
+        let _spool = spool(&mut records[..3]);
+        outbox.put_in_files(records);
+        let dropped = outbox.drop_oldest_group_in_memory();
+        assert_eq!((dropped.records, dropped.from), (2, Some(3)));
+        assert_eq!(times(&outbox), [0, 1, 2, 5, 6]);
+        assert_eq!(outbox.drop_oldest_group_in_memory().from, Some(5));
+        assert_eq!(outbox.drop_oldest_group_in_memory().records, 0);
+        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (30, 0));
+        assert_eq!(times(&outbox), [0, 1, 2]);
+    }
+
+    #[test]
+    fn batches_have_records_of_one_run() {
+        let mut outbox = Outbox::default();
+        let left = |time, unsent_run| Outgoing {
+            is_recovered: true,
+            unsent_run,
+            ..record(time, 10, true)
+        };
+        outbox.put_before(vec![
+            left(0, None),
+            left(1, Some(7)),
+            left(2, Some(8)),
+            left(3, Some(8)),
+        ]);
+        for expected in [&[0][..], &[1], &[2, 3]] {
+            assert_eq!(batch(&mut outbox), expected);
+            outbox.acknowledge();
+        }
     }
 
     #[test]

@@ -8,403 +8,618 @@
 
 //! Records that wait, in files: they survive the process, and need no memory.
 //!
-//! A file holds records one after the other: a length of four bytes (little-endian), so many bytes of
-//! JSON that describe the record, and its content. What a process left behind at its end is cut off
-//! where the last record is not whole. A file goes when all of its records are written.
+//! A file is removed when all of its records are written. One in which something is damaged is kept
+//! aside under another name instead.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value as JsonValue;
 
 use super::outbox::{Content, Outgoing};
+use super::spool_folder::{Access, OpenError, PrivateFolder, named};
+use super::spool_format::{self as format, FILE_HEADER, PLACEMENTS, Placement, RecordIndex};
+use super::spool_report::{LostRecords, Recovery};
+use super::spool_scan::{self as scan, Scan, Span};
 
-/// From this size on the next file is begun.
+/// Length from which on the next file is begun.
 const FILE_BYTES: u64 = 32 << 20;
-const SUFFIX: &str = "spool";
+const SUFFIX: &str = ".spool";
+/// Suffix of a file that is kept aside.
+const ASIDE: &str = "damaged";
 const LOCK: &str = "lock";
-/// Of the length before a description.
-const LENGTH_BYTES: u64 = size_of::<u32>() as u64;
-/// What is encoded in names of folders.
+/// Number from which on a file gets another name: there have to be further ones after it.
+const MAX_NUMBER: u64 = 1_000_000_000_000;
+/// Largest record that is copied so that one call writes it.
+const COPIED: u64 = 64 << 10;
+/// Characters that are encoded in names of folders.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
+/// When records are synced to the disk, so that they survive a loss of power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpoolSync {
+    /// When the operating system does so.
+    None,
+    /// Once a second.
+    Interval,
+    /// Each before it is taken.
+    Record,
+}
 
 /// A folder of files with records of an entry.
 #[derive(Debug)]
 pub struct Spool {
-    folder: PathBuf,
+    folder: Arc<PrivateFolder>,
     /// Held as long as the folder is in use.
     _lock: File,
-    /// The file that is written, and its length.
-    current: Option<(Open, u64)>,
+    sync: SpoolSync,
+    /// Random number of this run.
+    run: u64,
+    placement: Placement,
+    /// File that records are appended to.
+    current: Option<Current>,
     next_number: u64,
+    /// All files whose placement may still be decided.
+    segments: Vec<Weak<Segment>>,
+    unsynced: Vec<Arc<Segment>>,
+    is_folder_synced: bool,
 }
 
-/// A file that more may come into.
+/// A file that records are appended to.
 #[derive(Debug)]
-struct Open(Arc<Segment>);
+struct Current {
+    segment: InUse,
+    file: File,
+    length: u64,
+    next: RecordIndex,
+}
 
-impl Drop for Open {
+/// Keeps a file while more records may come into it or out of it.
+#[derive(Debug)]
+struct InUse(Arc<Segment>);
+
+impl Drop for InUse {
     fn drop(&mut self) {
         self.0.release();
     }
 }
 
-/// A file.
+/// A file. It is opened only when it is read.
 #[derive(Debug)]
 struct Segment {
-    path: PathBuf,
-    file: File,
-    /// Records in it that are not written, and one more while others may come.
+    folder: Arc<PrivateFolder>,
+    name: String,
+    /// Run that wrote it, if it is known.
+    run: Option<u64>,
+    /// Records in it that are not written, and one more while it is in use.
     needed: AtomicUsize,
+    /// It is kept aside instead of removed.
+    is_damaged: AtomicBool,
+    /// A loss was reported when a content was read.
+    is_reported: AtomicBool,
 }
 
 impl Segment {
+    fn new(folder: &Arc<PrivateFolder>, name: String, run: Option<u64>) -> Arc<Self> {
+        Arc::new(Self {
+            folder: folder.clone(),
+            name,
+            run,
+            needed: AtomicUsize::new(1),
+            is_damaged: AtomicBool::new(false),
+            is_reported: AtomicBool::new(false),
+        })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path(&self.name)
+    }
+
+    fn open(&self, access: Access) -> Result<File, OpenError> {
+        self.folder.file(&self.name, access)
+    }
+
     fn release(&self) {
-        if self.needed.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // Where that fails, it is recovered once more and found to be written.
-            let _ = fs::remove_file(&self.path);
+        if self.needed.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        // Where that fails, it is recovered once more and its records are found to be written.
+        let _ = match self.is_damaged.load(Ordering::Acquire) {
+            true => keep_aside(&self.folder, &self.name).map(drop),
+            false => self.folder.remove(&self.name),
+        };
+    }
+}
+
+/// Gives a file a name under which it is not recovered, and returns its path.
+fn keep_aside(folder: &PrivateFolder, name: &str) -> io::Result<PathBuf> {
+    let mut aside = format!("{name}.{ASIDE}");
+    for number in 1.. {
+        match folder.rename(name, &aside) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                aside = format!("{name}.{ASIDE}.{number}");
+            }
+            renamed => return renamed.map(|()| folder.path(&aside)),
         }
     }
+    Err(ErrorKind::AlreadyExists.into())
 }
 
 /// A record's content in a file.
 #[derive(Debug, Clone)]
 pub struct Spooled {
     segment: Arc<Segment>,
-    offset: u64,
-    length: u64,
+    span: Span,
 }
 
 impl Spooled {
-    /// Bytes of the content.
+    /// Returns the bytes of the content.
     pub fn length(&self) -> u64 {
-        self.length
+        self.span.length
     }
 
-    /// Reads the content. Blocks.
-    pub fn read(&self) -> io::Result<Bytes> {
-        let length = usize::try_from(self.length).map_err(io::Error::other)?;
-        let mut content = vec![0; length];
-        self.segment.file.read_exact_at(&mut content, self.offset)?;
-        Ok(content.into())
-    }
-
-    /// The file need not keep it any more. To be called once.
+    /// Lets the file go without this record. To be called once.
     pub fn forget(&self) {
         self.segment.release();
     }
+
+    fn read(&self, file: &File) -> io::Result<Bytes> {
+        let length = usize::try_from(self.span.length).map_err(io::Error::other)?;
+        // The file may have become shorter than it was.
+        if file.metadata()?.len() < self.span.offset.saturating_add(self.span.length) {
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, "it is too short"));
+        }
+        let mut content = vec![0; length];
+        file.read_exact_at(&mut content, self.span.offset)?;
+        match self.span.checksum {
+            Some(checksum) if checksum != crc32fast::hash(&content) => Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "the checksum is wrong",
+            )),
+            _ => Ok(content.into()),
+        }
+    }
+}
+
+/// A batch whose contents are in memory.
+#[derive(Debug)]
+pub struct Loaded {
+    pub records: Vec<Outgoing>,
+    /// Records that could not be read.
+    pub lost: Vec<LostRecords>,
+}
+
+/// Reads those contents of a batch that are in files. Blocks.
+///
+/// # Errors
+///
+/// One that is not the fault of a file, such as too many open ones.
+pub fn load(batch: Vec<Outgoing>) -> io::Result<Loaded> {
+    let mut loaded = Loaded {
+        records: Vec::with_capacity(batch.len()),
+        lost: Vec::new(),
+    };
+    let mut opened: Option<(Arc<Segment>, File)> = None;
+    for mut record in batch {
+        let Content::Spooled(spooled) = &record.content else {
+            loaded.records.push(record);
+            continue;
+        };
+        let segment = &spooled.segment;
+        if !(opened.as_ref()).is_some_and(|(opened, _)| Arc::ptr_eq(opened, segment)) {
+            opened = None;
+            match segment.open(Access::Read) {
+                Ok(file) => opened = Some((segment.clone(), file)),
+                Err(OpenError::Io(error)) if is_shortage(&error) => {
+                    return Err(named(&segment.path(), &error));
+                }
+                Err(OpenError::Io(error)) => loaded.lose(segment, &record, &error.to_string()),
+                Err(OpenError::Refused(text)) => loaded.lose(segment, &record, &text),
+            }
+        }
+        let Some((_, file)) = &opened else {
+            continue;
+        };
+        match spooled.read(file) {
+            Ok(content) => {
+                record.content = Content::Memory(vec![content]);
+                loaded.records.push(record);
+            }
+            Err(error) if is_shortage(&error) => return Err(named(&segment.path(), &error)),
+            Err(error) => loaded.lose(segment, &record, &error.to_string()),
+        }
+    }
+    Ok(loaded)
+}
+
+impl Loaded {
+    fn lose(&mut self, segment: &Segment, record: &Outgoing, why: &str) {
+        segment.is_damaged.store(true, Ordering::Release);
+        let is_new = !segment.is_reported.swap(true, Ordering::AcqRel);
+        let path = segment.path();
+        let of_file = self.lost.iter_mut().find(|lost| lost.path == path);
+        match of_file {
+            Some(lost) => lost.add(record),
+            None => self.lost.push(LostRecords::new(path, record, why, is_new)),
+        }
+    }
+}
+
+/// Returns whether an error is a shortage of descriptors or memory, which may pass.
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| {
+        [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR].contains(&errno)
+    })
 }
 
 impl Spool {
-    /// Opens the spool of an entry in a folder, which is made if it is not there, and gives the records
-    /// that were left in it. Blocks.
+    /// Opens the spool of an entry in a folder, which is made if it is not there, and returns what was
+    /// left in it. Blocks.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if somebody else has it open.
-    pub fn open(folder: &Path, bucket: &str, entry: &str) -> io::Result<(Self, Vec<Outgoing>)> {
-        let encoded = |name| utf8_percent_encode(name, NAME).to_string();
-        let folder = folder.join(encoded(bucket)).join(encoded(entry));
-        fs::create_dir_all(&folder)?;
-        let lock = File::create(folder.join(LOCK))?;
+    /// `WouldBlock` if another process or sink has it open. The texts have paths.
+    pub fn open(
+        folder: &Path,
+        bucket: &str,
+        entry: &str,
+        sync: SpoolSync,
+    ) -> io::Result<(Self, Recovery)> {
+        let [bucket, entry] = [bucket, entry].map(|name| utf8_percent_encode(name, NAME));
+        let names = [bucket.to_string(), entry.to_string()];
+        let folder = PrivateFolder::open(folder, [&names[0], &names[1]])?;
+        let lock = folder.file(LOCK, Access::Create);
+        let lock = lock.map_err(|error| error.named(&folder.path(LOCK)))?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::Error(error) => error,
+            TryLockError::Error(error) => named(&folder.path(LOCK), &error),
             TryLockError::WouldBlock => ErrorKind::WouldBlock.into(),
         })?;
-        let mut numbers = Vec::new();
-        for file in fs::read_dir(&folder)? {
-            let path = file?.path();
-            let is_spool = path.extension().is_some_and(|suffix| suffix == SUFFIX);
-            let number = path
-                .file_stem()
-                .and_then(|stem| stem.to_str()?.parse::<u64>().ok());
-            numbers.extend(number.filter(|_| is_spool));
-        }
-        numbers.sort_unstable();
-        let spool = Self {
-            next_number: numbers.last().map_or(0, |last: &u64| last + 1),
-            folder,
+        let mut spool = Self {
+            folder: Arc::new(folder),
             _lock: lock,
+            sync,
+            run: RandomState::new().build_hasher().finish(),
+            placement: Placement::Pending,
             current: None,
+            next_number: 0,
+            segments: Vec::new(),
+            unsynced: Vec::new(),
+            is_folder_synced: sync == SpoolSync::None,
         };
-        let mut records = Vec::new();
-        for number in numbers {
-            spool.recover(number, &mut records)?;
-        }
-        Ok((spool, records))
+        let recovery = spool.recover()?;
+        Ok((spool, recovery))
     }
 
     /// Takes a record's content over into a file. Blocks as files do.
+    ///
+    /// # Errors
+    ///
+    /// The record stays as it is, and another attempt may succeed. The text has the path.
     pub fn append(&mut self, record: &mut Outgoing) -> io::Result<()> {
         let Content::Memory(parts) = &record.content else {
             return Ok(());
         };
-        let description = describe(record).to_string().into_bytes();
-        let prefix = u32::try_from(description.len()).map_err(io::Error::other)?;
-        // One that fails is not gone on with: nobody would read what is behind a broken record.
-        let (segment, begin) = self.take_current()?;
-        let mut file = &segment.0.file;
-        file.write_all(&prefix.to_le_bytes())?;
-        file.write_all(&description)?;
-        for part in parts {
-            file.write_all(part)?;
-        }
-        let spooled = Spooled {
-            offset: begin + LENGTH_BYTES + u64::from(prefix),
-            length: record.length(),
-            segment: segment.0.clone(),
+        let mut current = self.take_current()?;
+        let path = current.segment.0.path();
+        let index = current.next;
+        let Some((header, checksum)) = format::encode(self.run, index, record, parts) else {
+            self.current = Some(current);
+            let text = "the labels are too long";
+            return Err(named(&path, &io::Error::new(ErrorKind::InvalidInput, text)));
         };
-        segment.0.needed.fetch_add(1, Ordering::AcqRel);
-        self.current = Some((segment, spooled.offset + spooled.length));
-        record.content = Content::Spooled(spooled);
-        Ok(())
-    }
-
-    /// The file to write to, and where.
-    fn take_current(&mut self) -> io::Result<(Open, u64)> {
-        match self.current.take() {
-            Some((segment, length)) if length < FILE_BYTES => Ok((segment, length)),
-            _ => Ok((self.new_segment()?, 0)),
-        }
-    }
-
-    fn new_segment(&mut self) -> io::Result<Open> {
-        let path = self
-            .folder
-            .join(format!("{:010}.{SUFFIX}", self.next_number));
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
-        self.next_number += 1;
-        Ok(Open(Arc::new(Segment {
-            path,
-            file,
-            needed: AtomicUsize::new(1),
-        })))
-    }
-
-    /// Adds the records of a file that was left.
-    fn recover(&self, number: u64, records: &mut Vec<Outgoing>) -> io::Result<()> {
-        let path = self.folder.join(format!("{number:010}.{SUFFIX}"));
-        let file = File::open(&path)?;
-        let end = file.metadata()?.len();
-        let segment = Open(Arc::new(Segment {
-            path,
-            file,
-            needed: AtomicUsize::new(1),
-        }));
-        let mut begin = 0;
-        while let Some(record) = read(&segment.0, begin, end)? {
-            if let Content::Spooled(spooled) = &record.content {
-                begin = spooled.offset + spooled.length;
+        let span = Span {
+            offset: current.length + header.len() as u64,
+            length: record.length(),
+            checksum: Some(checksum),
+        };
+        if let Err(error) = write(&current.file, current.length, header, parts, span.length) {
+            // There must be nothing behind the last whole record.
+            if current.file.set_len(current.length).is_ok() {
+                self.current = Some(current);
             }
-            segment.0.needed.fetch_add(1, Ordering::AcqRel);
-            records.push(record);
+            return Err(named(&path, &error));
         }
+        if let Err(error) = self.sync_appended(&current) {
+            // What was to be synced may be gone, and a second attempt would not say so.
+            let _ = current.file.set_len(current.length);
+            return Err(named(&path, &error));
+        }
+        current.length = span.offset + span.length;
+        current.next = RecordIndex {
+            records: index.records + 1,
+            frames: index.frames + u64::from(format::frames(record)),
+        };
+        let segment = current.segment.0.clone();
+        self.current = Some(current);
+        segment.needed.fetch_add(1, Ordering::AcqRel);
+        record.content = Content::Spooled(Spooled { segment, span });
         Ok(())
     }
+
+    /// Ends the file that is appended to, which is removed if all of its records are written.
+    pub fn close(&mut self) {
+        self.current = None;
+    }
+
+    /// Syncs what was appended, or notes that it has to be.
+    fn sync_appended(&mut self, current: &Current) -> io::Result<()> {
+        match self.sync {
+            SpoolSync::None => Ok(()),
+            SpoolSync::Interval => {
+                let segment = &current.segment.0;
+                let last = self.unsynced.last();
+                if !last.is_some_and(|last| Arc::ptr_eq(last, segment)) {
+                    self.unsynced.push(segment.clone());
+                }
+                Ok(())
+            }
+            SpoolSync::Record => {
+                current.file.sync_data()?;
+                if !self.is_folder_synced {
+                    self.folder.sync()?;
+                    self.is_folder_synced = true;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the file to append to.
+    fn take_current(&mut self) -> io::Result<Current> {
+        match self.current.take() {
+            Some(current) if current.length < FILE_BYTES => Ok(current),
+            _ => self.new_file(),
+        }
+    }
+
+    fn new_file(&mut self) -> io::Result<Current> {
+        let name = file_name(self.next_number);
+        let path = self.folder.path(&name);
+        // It is not used again, whatever is wrong with it.
+        self.next_number += 1;
+        let file = self.folder.file(&name, Access::CreateNew);
+        let file = file.map_err(|error| error.named(&path))?;
+        // From here on the file is removed where there is an error.
+        let segment = InUse(Segment::new(&self.folder, name, Some(self.run)));
+        let header = format::file_header(self.run, self.placement);
+        file.write_all_at(&header, 0)
+            .map_err(|error| named(&path, &error))?;
+        self.is_folder_synced = self.sync == SpoolSync::None;
+        self.segments.retain(|segment| segment.strong_count() > 0);
+        self.segments.push(Arc::downgrade(&segment.0));
+        Ok(Current {
+            segment,
+            file,
+            length: FILE_HEADER as u64,
+            next: RecordIndex {
+                records: 0,
+                frames: 0,
+            },
+        })
+    }
+
+    /// Stores by how much later than they say the records of this run, or of one that was left, are
+    /// written. To be called before the first of them is sent.
+    ///
+    /// # Errors
+    ///
+    /// The text has the path of the first file where that failed.
+    pub fn set_placement(&mut self, left: Option<u64>, moved_by: u64) -> io::Result<()> {
+        let placement = Placement::Moved(moved_by);
+        let run = left.unwrap_or(self.run);
+        if left.is_none() {
+            self.placement = placement;
+        }
+        let segments = self.segments.iter().filter_map(Weak::upgrade);
+        let mut result = Ok(());
+        for segment in segments.filter(|segment| segment.run == Some(run)) {
+            let stored = store(&segment, placement, self.sync);
+            // The others may still be right.
+            result = result.and(stored);
+        }
+        result
+    }
+
+    /// Returns what has to be synced, if there is anything.
+    pub fn take_unsynced(&mut self) -> Option<Unsynced> {
+        if self.sync != SpoolSync::Interval || self.unsynced.is_empty() {
+            return None;
+        }
+        let is_folder_synced = std::mem::replace(&mut self.is_folder_synced, true);
+        Some(Unsynced {
+            files: std::mem::take(&mut self.unsynced),
+            folder: (!is_folder_synced).then(|| self.folder.clone()),
+        })
+    }
+
+    /// Returns what other runs left.
+    fn recover(&mut self) -> io::Result<Recovery> {
+        let mut recovery = Recovery::default();
+        let mut left = Vec::new();
+        let mut placements = HashMap::new();
+        for name in self.files_that_were_left()? {
+            let path = self.folder.path(&name);
+            match self.scan(&name) {
+                Ok(scan) => {
+                    let placement = placements.entry(scan.run).or_insert(Placement::Unknown);
+                    *placement = placement.or(scan.placement);
+                    left.push((name, scan));
+                }
+                Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => {}
+                Err(OpenError::Io(error)) if !is_shortage(&error) => {
+                    let aside = keep_aside(&self.folder, &name);
+                    recovery.add_unreadable(path, &error, aside.ok());
+                }
+                Err(error) => return Err(error.named(&path)),
+            }
+        }
+        for (name, scan) in left {
+            let placement = placements.get(&scan.run).copied();
+            self.adopt(name, scan, placement, &mut recovery);
+        }
+        Ok(recovery)
+    }
+
+    fn scan(&self, name: &str) -> Result<Scan, OpenError> {
+        let file = self.folder.file(name, Access::Read)?;
+        let length = file.metadata().map_err(OpenError::Io)?.len();
+        let scan = scan::scan(&file, length);
+        match scan.error {
+            Some(error) if is_shortage(&error) => Err(OpenError::Io(error)),
+            _ => Ok(scan),
+        }
+    }
+
+    /// Takes the records of a file over.
+    fn adopt(
+        &mut self,
+        name: String,
+        scan: Scan,
+        placement: Option<Placement>,
+        recovery: &mut Recovery,
+    ) {
+        let segment = InUse(Segment::new(&self.folder, name, scan.run));
+        let segment = &segment.0;
+        segment.is_damaged.store(scan.is_damaged, Ordering::Release);
+        recovery.add_damage(segment.path(), &scan);
+        segment
+            .needed
+            .fetch_add(scan.records.len(), Ordering::AcqRel);
+        let unsent_run = scan.run.filter(|_| placement == Some(Placement::Pending));
+        let records = scan.records.into_iter().map(|(mut record, span)| {
+            if let Some(Placement::Moved(by)) = placement {
+                record.time = record.time.saturating_add(by);
+            }
+            record.unsent_run = unsent_run;
+            record.content = Content::Spooled(Spooled {
+                segment: segment.clone(),
+                span,
+            });
+            record
+        });
+        recovery.records.extend(records);
+        self.segments.push(Arc::downgrade(segment));
+    }
+
+    /// Returns the names of the files that were left, in the order of their numbers.
+    fn files_that_were_left(&mut self) -> io::Result<Vec<String>> {
+        let names = self.folder.names();
+        let names = names.map_err(|error| named(&self.folder.path(""), &error))?;
+        let mut files: Vec<_> = names
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .filter_map(|name| Some((file_number(&name)?, name)))
+            .collect();
+        files.sort();
+        for (number, name) in &mut files {
+            if *number < MAX_NUMBER {
+                self.next_number = *number + 1;
+                continue;
+            }
+            let renamed = file_name(self.next_number);
+            if self.folder.rename(name, &renamed).is_ok() {
+                self.next_number += 1;
+                *name = renamed;
+            }
+        }
+        Ok(files.into_iter().map(|(_, name)| name).collect())
+    }
 }
 
-/// The record that begins somewhere in a file, if it is whole.
-fn read(segment: &Arc<Segment>, begin: u64, end: u64) -> io::Result<Option<Outgoing>> {
-    let mut prefix = [0; LENGTH_BYTES as usize];
-    if begin + LENGTH_BYTES > end {
-        return Ok(None);
+fn file_name(number: u64) -> String {
+    format!("{number:010}{SUFFIX}")
+}
+
+/// Returns the number in the name of a file of a spool; one with too many digits counts as the largest.
+fn file_number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(SUFFIX)?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
+/// Writes a record at an offset.
+fn write(
+    file: &File,
+    offset: u64,
+    mut header: Vec<u8>,
+    parts: &[Bytes],
+    length: u64,
+) -> io::Result<()> {
+    if length <= COPIED {
+        parts.iter().for_each(|part| header.extend_from_slice(part));
+        return file.write_all_at(&header, offset);
     }
-    segment.file.read_exact_at(&mut prefix, begin)?;
-    let prefix = u32::from_le_bytes(prefix);
-    let offset = begin + LENGTH_BYTES + u64::from(prefix);
-    if offset > end {
-        return Ok(None);
+    file.write_all_at(&header, offset)?;
+    let mut offset = offset + header.len() as u64;
+    for part in parts {
+        file.write_all_at(part, offset)?;
+        offset += part.len() as u64;
     }
-    let mut description = vec![0; prefix as usize];
-    segment
-        .file
-        .read_exact_at(&mut description, begin + LENGTH_BYTES)?;
-    let description = str::from_utf8(&description).ok();
-    let description = description.and_then(|text| text.parse::<JsonValue>().ok());
-    let length = description
-        .as_ref()
-        .and_then(|description| description["length"].as_u64())
-        .filter(|length| offset.saturating_add(*length) <= end);
-    let (Some(description), Some(length)) = (description, length) else {
-        return Ok(None);
+    Ok(())
+}
+
+/// Stores a placement in a file.
+fn store(segment: &Segment, placement: Placement, sync: SpoolSync) -> io::Result<()> {
+    let stored = || -> Result<(), OpenError> {
+        let file = segment.open(Access::Write)?;
+        for offset in PLACEMENTS {
+            let written = file.write_all_at(&placement.encode(), offset as u64);
+            written.map_err(OpenError::Io)?;
+        }
+        if sync != SpoolSync::None {
+            file.sync_data().map_err(OpenError::Io)?;
+        }
+        Ok(())
     };
-    Ok(described(&description).map(|record| Outgoing {
-        content: Content::Spooled(Spooled {
-            segment: segment.clone(),
-            offset,
-            length,
-        }),
-        ..record
-    }))
-}
-
-fn describe(record: &Outgoing) -> JsonValue {
-    let mut description = JsonValue::Object(Default::default());
-    description["time"] = record.time.into();
-    description["length"] = record.length().into();
-    description["fps"] = record.frame_rate.as_deref().into();
-    description["keyframe"] = record.keyframe.into();
-    description["entry-point"] = record.is_entry_point.into();
-    description["frames"] = record.frames.into();
-    description["fixed"] = record.has_fixed_time.into();
-    for (key, value) in &*record.labels {
-        description["labels"][key.as_str()] = value.as_str().into();
+    match stored() {
+        // All of its records are written, or what becomes of them shows when they are read.
+        Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(OpenError::Refused(_)) => Ok(()),
+        stored => stored.map_err(|error| error.named(&segment.path())),
     }
-    description
 }
 
-fn described(description: &JsonValue) -> Option<Outgoing> {
-    let labels = description["labels"].as_object().into_iter().flatten();
-    let labels = labels.map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-    Some(Outgoing {
-        time: description["time"].as_u64()?,
-        content: Content::Memory(Vec::new()),
-        frame_rate: description["fps"].as_str().map(Into::into),
-        keyframe: description["keyframe"].as_bool()?,
-        is_entry_point: description["entry-point"].as_bool()?,
-        labels: labels.collect::<Option<_>>()?,
-        frames: description["frames"].as_u64()?,
-        has_fixed_time: description["fixed"].as_bool()?,
-        is_recovered: true,
-    })
+/// Files that have to be synced.
+#[derive(Debug)]
+pub struct Unsynced {
+    files: Vec<Arc<Segment>>,
+    folder: Option<Arc<PrivateFolder>>,
+}
+
+impl Unsynced {
+    /// Syncs all. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The text has the path of the file.
+    pub fn sync(self) -> io::Result<()> {
+        for segment in &self.files {
+            // Another descriptor serves as well, so that none has to be kept for this.
+            let synced = match segment.open(Access::Read) {
+                Ok(file) => file.sync_data(),
+                Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.named(&segment.path())),
+            };
+            synced.map_err(|error| named(&segment.path(), &error))?;
+        }
+        match self.folder {
+            Some(folder) => folder
+                .sync()
+                .map_err(|error| named(&folder.path(""), &error)),
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(time: u64, content: &[u8]) -> Outgoing {
-        let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        Outgoing {
-            time,
-            content: Content::Memory(vec![Bytes::copy_from_slice(content), Bytes::new()]),
-            frame_rate: Some("29.97".into()),
-            keyframe: time == 1,
-            is_entry_point: time == 1,
-            labels: [label("camera", "front, left"), label("site", "3")].into(),
-            frames: 1,
-            has_fixed_time: true,
-            is_recovered: false,
-        }
-    }
-
-    fn files(folder: &Path) -> usize {
-        let files = fs::read_dir(folder.join("b/robot%2Fcam")).unwrap();
-        let spools = files.filter(|file| {
-            let path = file.as_ref().unwrap().path();
-            path.extension().is_some_and(|suffix| suffix == SUFFIX)
-        });
-        spools.count()
-    }
-
-    fn open(folder: &Path) -> (Spool, Vec<Outgoing>) {
-        Spool::open(folder, "b", "robot/cam").unwrap()
-    }
-
-    /// Spools records, and ends without having written any.
-    fn leave(folder: &Path, contents: &[&[u8]]) {
-        let (mut spool, _) = open(folder);
-        for (time, content) in (1..).zip(contents) {
-            spool.append(&mut record(time, content)).unwrap();
-        }
-    }
-
-    /// Headers and contents.
-    fn essence(records: &mut [Outgoing]) -> Vec<(u64, String, Vec<u8>)> {
-        let essence = records.iter_mut().map(|record| {
-            let header = record.header();
-            record.load().unwrap();
-            let Content::Memory(parts) = &record.content else {
-                panic!("it is loaded");
-            };
-            (record.time, header, parts.concat())
-        });
-        essence.collect()
-    }
-
-    #[test]
-    fn what_is_left_is_recovered() {
-        let folder = tempfile::tempdir().unwrap();
-        let contents = [&b"first"[..], b"", b"third"];
-        leave(folder.path(), &contents);
-        let mut expected: Vec<_> = (1..)
-            .zip(contents)
-            .map(|(time, it)| record(time, it))
-            .collect();
-        let (_spool, mut records) = open(folder.path());
-        assert!(records.iter().all(|record| record.is_recovered));
-        assert_eq!(essence(&mut records), essence(&mut expected));
-    }
-
-    #[test]
-    fn a_record_that_is_not_whole_is_cut_off() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("b/robot%2Fcam/0000000000.spool");
-        leave(folder.path(), &[b"first"]);
-        let first_length = fs::read(&path).unwrap().len();
-        fs::remove_file(&path).unwrap();
-        leave(folder.path(), &[b"first", b"second"]);
-        let whole = fs::read(&path).unwrap();
-        let first = (0..whole.len()).filter(|&end| {
-            fs::write(&path, &whole[..end]).unwrap();
-            let (spool, records) = open(folder.path());
-            drop(spool);
-            assert!(records.len() < 2, "{end}");
-            records.len() == 1
-        });
-        assert_eq!(first.count(), whole.len() - first_length);
-    }
-
-    #[test]
-    fn a_file_goes_with_its_last_record() {
-        let folder = tempfile::tempdir().unwrap();
-        leave(folder.path(), &[b"first", b"second"]);
-        let (mut spool, records) = open(folder.path());
-        let mut third = record(3, b"third");
-        spool.append(&mut third).unwrap();
-        assert_eq!(files(folder.path()), 2);
-        let forget = |record: &Outgoing| match &record.content {
-            Content::Spooled(spooled) => spooled.forget(),
-            Content::Memory(_) => panic!("it is spooled"),
-        };
-        records.iter().for_each(forget);
-        assert_eq!(files(folder.path()), 1);
-        // More may come into this one.
-        forget(&third);
-        assert_eq!(files(folder.path()), 1);
-        drop(spool);
-        assert_eq!(files(folder.path()), 0);
-    }
-
-    #[test]
-    fn a_large_file_is_not_gone_on_with() {
-        let folder = tempfile::tempdir().unwrap();
-        let large = vec![0; FILE_BYTES as usize];
-        leave(folder.path(), &[&large, b"next"]);
-        assert_eq!(files(folder.path()), 2);
-        let (_spool, records) = open(folder.path());
-        let times: Vec<_> = records.iter().map(|record| record.time).collect();
-        assert_eq!(times, [1, 2]);
-    }
-
-    #[test]
-    fn a_spool_has_one_user() {
-        let folder = tempfile::tempdir().unwrap();
-        let (spool, _) = open(folder.path());
-        let second = Spool::open(folder.path(), "b", "robot/cam");
-        assert_eq!(second.unwrap_err().kind(), ErrorKind::WouldBlock);
-        assert!(Spool::open(folder.path(), "b", "other").is_ok());
-        drop(spool);
-        open(folder.path());
-    }
-}
+mod tests;

@@ -63,7 +63,10 @@
  *
  * With `spool-dir` records wait in files instead of in memory. What a process leaves there when it
  * crashes or is stopped is written at the next start, before anything else; the server is asked what of
- * it it has. Nothing is synced to the disk: a loss of power may cost the last records.
+ * it it has. Each record has a checksum: damage costs the records that are hit, with a warning, and the
+ * file is kept with the suffix `.damaged`. `spool-sync` says what a loss of power may cost. Folders and
+ * files can be read by this user only, and symbolic links and FIFOs in their place are an error. While a
+ * spool cannot be written, as on a full disk, 256 MiB wait in memory at most.
  *
  * EOS is done when all is written; before it there is an element message `reduct-recording` with the
  * fields of `stats`. A pipeline that is stopped without EOS goes on to write in the
@@ -96,7 +99,7 @@ use super::recording::Recording;
 use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
 use super::stamps::{Capture, Source};
 use super::stats::Stats;
-use super::{CAT, Existing, OnError, Overflow, RecordUnit};
+use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync};
 use crate::client::{self, Flushing, Left, PushError, Tell, Told};
 use crate::{capture_time, connection, parameters, uri};
 
@@ -155,6 +158,9 @@ impl ReductSink {
             match told {
                 Told::Retrying(text) | Told::Warning(text) => {
                     gst::element_imp_warning!(sink, gst::ResourceError::Write, ("{text}"));
+                }
+                Told::Damaged(text) => {
+                    gst::element_imp_warning!(sink, gst::ResourceError::Read, ("{text}"));
                 }
                 Told::Failed(message) => {
                     gst::error!(CAT, imp = sink, "{message}");
@@ -507,12 +513,23 @@ impl ObjectImpl for ReductSink {
                     )
                     .mutable_ready()
                     .build(),
+                glib::ParamSpecEnum::builder_with_default("spool-sync", SpoolSync::default())
+                    .nick("Spool sync")
+                    .blurb(
+                        "When records in spool-dir are synced to the disk, so that they survive a loss \
+                         of power",
+                    )
+                    .mutable_ready()
+                    .build(),
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                     .nick("Statistics")
                     .blurb(
                         "Counts of this run: records, frames and bytes that the server has, batches \
                          (requests that wrote them), existing (records that it had before), \
-                         dropped-records and dropped-frames (for lack of room), clock-jumps (how often \
+                         dropped-records and dropped-frames (for lack of room, or because the entry has \
+                         later ones than those of spool-dir, or damaged), damaged-records and \
+                         damaged-frames (those of them that were damaged in spool-dir, at least so \
+                         many), clock-jumps (how often \
                          the clock of the capture times or the system clock was set), outliers (frames \
                          with wrong capture times, placed between their neighbours), retries, queue-records and queue-bytes (that wait); all uint64. last-retry \
                          (string, if there was one): its reason",

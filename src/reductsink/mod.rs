@@ -120,6 +120,32 @@ pub enum OnError {
     Stop,
 }
 
+/// When records in `spool-dir` are synced to the disk.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductSinkSpoolSync")]
+pub enum SpoolSync {
+    /// They are not: they survive the process, and not a loss of power.
+    #[enum_value(
+        name = "Never: records survive the process, but not a loss of power",
+        nick = "none"
+    )]
+    None,
+    /// Once a second, while the stream goes on.
+    #[default]
+    #[enum_value(
+        name = "Once a second in the background: a loss of power costs the last second",
+        nick = "interval"
+    )]
+    Interval,
+    /// Each record before the next frame is taken.
+    #[enum_value(
+        name = "Each record, for which the stream waits: a loss of power costs nothing that was taken",
+        nick = "record"
+    )]
+    Record,
+}
+
 glib::wrapper! {
     /// The element `reductsink`.
     pub struct ReductSink(ObjectSubclass<imp::ReductSink>)
@@ -135,6 +161,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         Overflow::static_type(),
         Existing::static_type(),
         OnError::static_type(),
+        SpoolSync::static_type(),
     ] {
         enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }

@@ -86,6 +86,7 @@ impl Records {
             frames: frame.item.count,
             has_fixed_time: frame.is_fixed,
             is_recovered: false,
+            unsent_run: None,
         }));
         if alone {
             complete.extend(self.open.take());

@@ -14,9 +14,9 @@ use std::time::Duration;
 use gst::glib;
 use gst::prelude::*;
 
-use super::{Existing, OnError, Overflow, RecordUnit};
+use super::{Existing, OnError, Overflow, RecordUnit, SpoolSync};
 use crate::capture_time;
-use crate::client::{self, Destination, Token};
+use crate::client::{self, Destination, Token, is_label_name, is_label_value};
 use crate::connection::{ConnectionSettings, get, invalid};
 use crate::frame_rate;
 
@@ -41,6 +41,7 @@ pub struct Settings {
     pub existing: Existing,
     pub retries: u32,
     pub spool_dir: Option<String>,
+    pub spool_sync: SpoolSync,
 }
 
 impl Default for Settings {
@@ -65,6 +66,7 @@ impl Default for Settings {
             existing: Existing::default(),
             retries: DEFAULT_RETRIES,
             spool_dir: None,
+            spool_sync: SpoolSync::default(),
         }
     }
 }
@@ -104,6 +106,7 @@ impl Settings {
             "existing" => self.existing = get(value),
             "retries" => self.retries = get(value),
             "spool-dir" => self.spool_dir = get(value),
+            "spool-sync" => self.spool_sync = get(value),
             _ => unimplemented!(),
         }
     }
@@ -135,6 +138,7 @@ impl Settings {
             "existing" => self.existing.to_value(),
             "retries" => self.retries.to_value(),
             "spool-dir" => self.spool_dir.to_value(),
+            "spool-sync" => self.spool_sync.to_value(),
             _ => unimplemented!(),
         }
     }
@@ -170,6 +174,11 @@ impl Settings {
                     Existing::Skip => client::Existing::Skip,
                 },
                 spool_folder: self.spool_dir.as_ref().map(Into::into),
+                spool_sync: match self.spool_sync {
+                    SpoolSync::None => client::SpoolSync::None,
+                    SpoolSync::Interval => client::SpoolSync::Interval,
+                    SpoolSync::Record => client::SpoolSync::Record,
+                },
             },
             record_unit: self.record_unit,
             labels: labels.unwrap_or_default().into(),
@@ -186,15 +195,13 @@ impl Settings {
 fn labels(structure: &gst::StructureRef) -> Result<Vec<(String, String)>, String> {
     let label = |(name, value): (&glib::GStr, &glib::SendValue)| {
         let wrong = |expected| format!("The property labels has '{name}', which is not {expected}");
-        // Labels are parts of HTTP headers, whose names are in lower case.
-        let may_be = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-        if !name.chars().all(may_be) {
+        if ["fps", "keyframe"].contains(&name.as_str()) {
+            return Err(wrong("for the property to say: the stream does"));
+        }
+        if !is_label_name(name) {
             return Err(wrong(
                 "a name of a label, made of lower case letters, digits, '-' and '_'",
             ));
-        }
-        if ["fps", "keyframe"].contains(&name.as_str()) {
-            return Err(wrong("for the property to say: the stream does"));
         }
         let text = match value.type_() {
             glib::Type::STRING => value.get::<Option<String>>().ok().flatten(),
@@ -206,10 +213,7 @@ fn labels(structure: &gst::StructureRef) -> Result<Vec<(String, String)>, String
             | glib::Type::F64 => value.serialize().ok().map(Into::into),
             _ => None,
         };
-        let text = text.filter(|text| {
-            let mut chars = text.chars();
-            chars.all(|c| c == ' ' || c.is_ascii_graphic() && c != '"')
-        });
+        let text = text.filter(|text| is_label_value(text));
         let text =
             text.ok_or_else(|| wrong("a label with a number or a text in ASCII without quotes"))?;
         Ok((name.to_string(), text))

@@ -45,6 +45,8 @@ impl Stats {
             .field("existing", count(&writer.existing))
             .field("dropped-records", count(&writer.dropped_records))
             .field("dropped-frames", count(&writer.dropped_frames))
+            .field("damaged-records", count(&writer.damaged_records))
+            .field("damaged-frames", count(&writer.damaged_frames))
             .field("clock-jumps", count(&self.clock_jumps))
             .field("outliers", count(&self.outliers))
             .field("retries", writer.retries.count())
