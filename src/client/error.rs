@@ -47,6 +47,8 @@ pub struct Error {
     pub cause: Cause,
     /// What the server, the HTTP client or the operating system says.
     pub text: String,
+    /// Whether ReductStore itself reports it, and not a proxy or another server in its place.
+    pub is_of_server: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,10 +61,16 @@ pub enum Cause {
     Tls,
     /// Nothing came within the time-out.
     Timeout,
+    /// The answer comes too slowly.
+    Slow,
     /// The answer ends early.
     Broken,
     /// The answer makes no sense.
     Malformed,
+    /// The answer has nothing that was not there before.
+    NothingNew,
+    /// A record is larger than allowed.
+    TooLarge,
     /// The server does not know the query that it gave an id.
     QueryLost,
     /// Something answers that is no ReductStore.
@@ -77,8 +85,11 @@ pub enum Cause {
 
 impl Error {
     pub fn new(cause: Cause, text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { cause, text }
+        Self {
+            cause,
+            text: text.into(),
+            is_of_server: false,
+        }
     }
 
     /// An answer, or something that reads it, went wrong in a way that has no name.
@@ -89,10 +100,16 @@ impl Error {
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self.cause {
-            Cause::Connect | Cause::Timeout | Cause::Broken | Cause::QueryLost => true,
+            Cause::Connect
+            | Cause::Timeout
+            | Cause::Slow
+            | Cause::Broken
+            | Cause::NothingNew
+            | Cause::QueryLost => true,
             Cause::Settings
             | Cause::Tls
             | Cause::Malformed
+            | Cause::TooLarge
             | Cause::Foreign
             | Cause::OutOfOrder
             | Cause::Content => false,
@@ -152,8 +169,11 @@ impl Error {
                 format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
             }
             Cause::Content => format!("Could not {verb} '{bucket}/{entry}': {text}"),
-            Cause::Broken
+            Cause::Slow
+            | Cause::Broken
             | Cause::Malformed
+            | Cause::NothingNew
+            | Cause::TooLarge
             | Cause::QueryLost
             | Cause::OutOfOrder
             | Cause::Status(_) => {
@@ -177,8 +197,11 @@ impl Error {
             Cause::Status(429 | 503) => gst::ResourceError::Busy,
             Cause::Content => gst::ResourceError::Read,
             Cause::Timeout
+            | Cause::Slow
             | Cause::Broken
             | Cause::Malformed
+            | Cause::NothingNew
+            | Cause::TooLarge
             | Cause::QueryLost
             | Cause::OutOfOrder
             | Cause::Status(_) => go_on,
@@ -224,7 +247,7 @@ impl From<reqwest::Error> for Error {
         } else {
             Cause::Broken
         };
-        Self { cause, text }
+        Self::new(cause, text)
     }
 }
 
@@ -241,8 +264,9 @@ impl From<ReductError> for Error {
             status => u16::try_from(status as i16).map_or(Cause::Broken, Cause::Status),
         };
         Self {
-            cause,
-            text: error.message,
+            // Its text is that of the header `x-reduct-error`.
+            is_of_server: matches!(cause, Cause::Status(_)) && error.message != "Unknown",
+            ..Self::new(cause, error.message)
         }
     }
 }
@@ -259,7 +283,10 @@ mod tests {
             (Cause::Connect, Posted::OpenRead, true),
             (Cause::Tls, Posted::OpenRead, false),
             (Cause::Timeout, Posted::Read, true),
+            (Cause::Slow, Posted::Read, true),
             (Cause::Broken, Posted::Read, true),
+            (Cause::NothingNew, Posted::Read, true),
+            (Cause::TooLarge, Posted::Read, false),
             (Cause::Malformed, Posted::Read, false),
             (Cause::QueryLost, Posted::Read, true),
             (Cause::Foreign, Posted::NotFound, false),

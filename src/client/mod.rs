@@ -16,6 +16,7 @@ mod access;
 mod ahead;
 mod attempts;
 mod batch;
+mod batch_size;
 mod condition;
 mod connection;
 mod delivery;

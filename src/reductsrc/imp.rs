@@ -476,6 +476,13 @@ impl ObjectImpl for ReductSrc {
                     .default_value(Limits::default().prefetch_bytes)
                     .mutable_ready()
                     .build(),
+                glib::ParamSpecUInt64::builder("max-record-bytes")
+                    .nick("Max record bytes")
+                    .blurb("Bytes of a record at most; a larger one is an error")
+                    .minimum(1)
+                    .default_value(Limits::default().max_record_bytes)
+                    .mutable_ready()
+                    .build(),
                 glib::ParamSpecBoolean::builder("follow")
                     .nick("Follow")
                     .blurb(

@@ -1,0 +1,340 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! The number of records that one answer may have, as what is between here and the server lets it
+//! pass.
+//!
+//! The head of an answer has a line for each of its records, and proxies limit heads: nginx to a
+//! memory page where nothing else is configured, others by the number of lines. An answer that was
+//! refused is asked for again with half as many records. What passes is kept; a search between it
+//! and what was refused takes a few answers, after which larger ones are tried more and more
+//! rarely.
+
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
+use super::error::Error;
+use super::plan::WINDOW_RECORDS;
+
+/// Answers that have to pass before a size is tried again that was refused.
+const FIRST_PATIENCE: u32 = 4;
+const LAST_PATIENCE: u32 = 4096;
+/// The search ends when the sizes that pass and that do not differ by this part of the former.
+const PRECISION: u64 = 8;
+
+/// The largest number of records to ask for at once. Shared by all readers of an entry.
+#[derive(Debug)]
+pub struct BatchSize(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// `None` before anything was refused.
+    limit: Option<u64>,
+    /// The smallest size that was refused since it passed last.
+    refused: Option<u64>,
+    /// The largest size that passed since it was refused last; 0 if none did.
+    passed: u64,
+    /// A size that had passed before was refused once: that may have another cause.
+    is_doubted: bool,
+    /// The last answer broke off before or within its head.
+    is_broken: bool,
+    /// Full answers to go before a larger size is tried.
+    wait: u32,
+    /// The same after the next time that a larger size is refused.
+    patience: u32,
+    /// What is to be posted of refusals, once.
+    notice: Notice,
+}
+
+#[derive(Debug)]
+enum Notice {
+    None,
+    /// A refusal with its size and its reason, until a smaller size has passed.
+    Refused(u64, String),
+    Ready(String),
+    Posted,
+}
+
+impl Default for BatchSize {
+    fn default() -> Self {
+        Self(Mutex::new(State {
+            limit: None,
+            refused: None,
+            passed: 0,
+            is_doubted: false,
+            is_broken: false,
+            wait: 0,
+            patience: FIRST_PATIENCE,
+            notice: Notice::None,
+        }))
+    }
+}
+
+impl BatchSize {
+    /// Returns how many of `wanted` records to ask for at once.
+    pub fn of(&self, wanted: u64) -> u64 {
+        self.with(|state| state.limit.map_or(wanted, |limit| limit.min(wanted)))
+    }
+
+    /// Notes an answer that has passed with `count` records.
+    pub fn pass(&self, count: u64) {
+        self.with(|state| state.pass(count));
+    }
+
+    /// Notes that an answer with up to `asked` records was refused. Returns whether to ask again,
+    /// for as many as [`of`](Self::of) says then.
+    pub fn refuse(&self, asked: u64, error: &Error) -> bool {
+        self.with(|state| state.refuse(asked, Some(error)))
+    }
+
+    /// Notes that the connection ended before the head of an answer with up to `asked` records was
+    /// complete. The first time that is a fault of the connection. Returns whether it is to be
+    /// taken for a refusal, because it happens again and again.
+    pub fn break_off(&self, asked: u64) -> bool {
+        self.with(|state| {
+            if !mem::replace(&mut state.is_broken, true) {
+                return false;
+            }
+            // It was reported as a fault by then, and has happened twice.
+            state.is_doubted = true;
+            state.refuse(asked, None)
+        })
+    }
+
+    /// Returns a text about what was found, once.
+    pub fn take_notice(&self) -> Option<String> {
+        self.with(|state| match &mut state.notice {
+            Notice::Ready(text) => {
+                let text = mem::take(text);
+                state.notice = Notice::Posted;
+                Some(text)
+            }
+            _ => None,
+        })
+    }
+
+    fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
+        run(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn pass(&mut self, count: u64) {
+        self.is_doubted = false;
+        self.is_broken = false;
+        if let Notice::Refused(asked, reason) = &self.notice
+            && count < *asked
+        {
+            self.notice = Notice::Ready(format!(
+                "An answer with up to {asked} records was refused ({reason}), one with {count} was \
+                 not. Fewer records are asked for at a time, which may be slower. A proxy in front \
+                 of ReductStore may limit the heads of answers, as nginx does by proxy_buffer_size"
+            ));
+        }
+        self.passed = self.passed.max(count);
+        let Some(limit) = self.limit else {
+            return;
+        };
+        if self.refused.is_some_and(|refused| refused <= count) {
+            self.refused = None;
+            self.patience = FIRST_PATIENCE;
+        }
+        if count < limit {
+            return;
+        }
+        self.wait = self.wait.saturating_sub(1);
+        if self.wait == 0 {
+            self.grow(limit);
+        }
+    }
+
+    /// Allows more after the present limit was used to the full.
+    fn grow(&mut self, limit: u64) {
+        let grown = match self.refused {
+            Some(refused) if refused - limit.min(refused) > (limit / PRECISION).max(1) => {
+                limit.midpoint(refused)
+            }
+            // What was in the way may not be there any more.
+            Some(refused) => refused,
+            None => limit.saturating_mul(2),
+        };
+        self.limit = Some(grown).filter(|limit| *limit <= WINDOW_RECORDS);
+    }
+
+    fn refuse(&mut self, asked: u64, error: Option<&Error>) -> bool {
+        if asked <= 1 {
+            return false;
+        }
+        // Answers that were asked for at the same time say the same.
+        if self.limit.is_some_and(|limit| asked > limit) {
+            return true;
+        }
+        if let (Some(error), Notice::None) = (error, &self.notice) {
+            self.notice = Notice::Refused(asked, error.text.clone());
+        }
+        if asked <= self.passed {
+            if !mem::replace(&mut self.is_doubted, true) {
+                return true;
+            }
+            self.passed = 0;
+        }
+        self.is_doubted = false;
+        let is_known = self.refused == Some(asked);
+        self.refused = Some(asked);
+        let limit = self.passed.max(asked / 2);
+        self.limit = Some(limit);
+        let is_near = asked - limit <= (limit / PRECISION).max(1);
+        self.wait = match is_near {
+            true => self.patience,
+            false => 1,
+        };
+        if is_known && is_near {
+            self.patience = self.patience.saturating_mul(2).min(LAST_PATIENCE);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::Cause;
+    use super::*;
+
+    fn refusal() -> Error {
+        Error::new(Cause::Status(502), "502 Bad Gateway")
+    }
+
+    /// Asks for answers of `wanted` records from a server whose answers pass with up to `most`.
+    /// Returns how many were refused.
+    fn read(size: &BatchSize, answers: u32, wanted: u64, most: u64) -> u32 {
+        let mut refused = 0;
+        for _ in 0..answers {
+            loop {
+                let asked = size.of(wanted);
+                if asked <= most {
+                    size.pass(asked);
+                    break;
+                }
+                refused += 1;
+                assert!(size.refuse(asked, &refusal()), "{asked} of {most}");
+            }
+        }
+        refused
+    }
+
+    #[test]
+    fn nothing_is_limited_without_a_refusal() {
+        let size = BatchSize::default();
+        assert_eq!(read(&size, 100, 4000, u64::MAX), 0);
+        assert_eq!(size.of(u64::MAX), u64::MAX);
+        assert_eq!(size.take_notice(), None);
+    }
+
+    #[test]
+    fn what_passes_is_found_with_few_refusals() {
+        for most in [1, 2, 3, 7, 31, 60, 64, 100, 1000, 3999] {
+            let size = BatchSize::default();
+            assert!(read(&size, 20, 4000, most) <= 16, "{most}");
+            let limit = size.of(4000);
+            assert!(
+                limit <= most && limit + limit / 7 + 1 >= most,
+                "{most}: {limit}"
+            );
+            // From then on a refusal is an exception.
+            let refused = read(&size, 1000, 4000, most);
+            assert!(refused <= 10, "{most}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_goes_is_forgotten() {
+        let size = BatchSize::default();
+        read(&size, 20, 4000, 60);
+        read(&size, 4 * FIRST_PATIENCE + 20, 4000, u64::MAX);
+        assert_eq!(size.of(4000), 4000);
+    }
+
+    #[test]
+    fn a_limit_that_becomes_smaller_is_found() {
+        let size = BatchSize::default();
+        read(&size, 200, 4000, 1000);
+        assert!(read(&size, 20, 4000, 3) <= 20);
+        assert!((2..=3).contains(&size.of(4000)));
+    }
+
+    #[test]
+    fn refusals_now_and_then_are_no_limit() {
+        let size = BatchSize::default();
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut sum = 0;
+        for _ in 0..4000 {
+            let asked = size.of(512);
+            match rng.u8(..4) {
+                0 => assert!(size.refuse(asked, &refusal())),
+                _ => {
+                    sum += asked;
+                    size.pass(asked);
+                }
+            }
+        }
+        assert!(sum / 3000 > 128, "{}", sum / 3000);
+    }
+
+    #[test]
+    fn answers_that_are_under_way_together_count_once() {
+        let size = BatchSize::default();
+        for _ in 0..8 {
+            assert!(size.refuse(512, &refusal()));
+        }
+        assert_eq!(size.of(4000), 256);
+    }
+
+    #[test]
+    fn a_single_record_cannot_be_halved() {
+        let size = BatchSize::default();
+        assert!(!size.refuse(1, &refusal()));
+        assert!(size.refuse(2, &refusal()));
+        assert_eq!(size.of(9), 1);
+        assert!(!size.refuse(1, &refusal()));
+    }
+
+    #[test]
+    fn short_answers_say_nothing_of_longer_ones() {
+        let size = BatchSize::default();
+        assert!(size.refuse(512, &refusal()));
+        for _ in 0..1000 {
+            size.pass(3);
+        }
+        assert_eq!(size.of(512), 256);
+    }
+
+    #[test]
+    fn one_notice_that_names_what_was_refused() {
+        let size = BatchSize::default();
+        read(&size, 1, 100, 30);
+        let notice = size.take_notice().unwrap();
+        for part in ["up to 100 records", "502 Bad Gateway", "one with 25"] {
+            assert!(notice.contains(part), "{notice}");
+        }
+        read(&size, 500, 100, 3);
+        assert_eq!(size.take_notice(), None);
+    }
+
+    #[test]
+    fn a_connection_that_breaks_once_says_nothing() {
+        let size = BatchSize::default();
+        assert!(!size.break_off(512));
+        size.pass(512);
+        assert!(!size.break_off(512));
+        assert!(size.break_off(512));
+        assert_eq!(size.of(512), 256);
+        // It was reported as what it was the first time.
+        size.pass(256);
+        assert_eq!(size.take_notice(), None);
+    }
+}
