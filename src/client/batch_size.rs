@@ -11,9 +11,9 @@
 //!
 //! The head of an answer has a line for each of its records, and proxies limit heads: nginx to a
 //! memory page where nothing else is configured, others by the number of lines. An answer that was
-//! refused is asked for again with half as many records. What passes is kept; a search between it
-//! and what was refused takes a few answers, after which larger ones are tried more and more
-//! rarely.
+//! refused is asked for again with fewer records: as many as have passed before, else half as many.
+//! What passes is kept. One answer at a time tries a size between that and what was refused, until
+//! the two are close; from then on larger ones are tried more and more rarely.
 
 use std::mem;
 use std::sync::{Mutex, PoisonError};
@@ -43,12 +43,21 @@ struct State {
     is_doubted: bool,
     /// The last answer broke off before or within its head.
     is_broken: bool,
-    /// Full answers to go before a larger size is tried.
+    /// A larger size to try.
+    trial: Option<Trial>,
+    /// Full answers to go before a larger size is tried, or tried by another answer.
     wait: u32,
     /// The same after the next time that a larger size is refused.
     patience: u32,
     /// What is to be posted of refusals, once.
     notice: Notice,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Trial {
+    size: u64,
+    /// An answer of this size is on its way, or was given up.
+    is_asked: bool,
 }
 
 #[derive(Debug)]
@@ -68,6 +77,7 @@ impl Default for BatchSize {
             passed: 0,
             is_doubted: false,
             is_broken: false,
+            trial: None,
             wait: 0,
             patience: FIRST_PATIENCE,
             notice: Notice::None,
@@ -78,7 +88,15 @@ impl Default for BatchSize {
 impl BatchSize {
     /// Returns how many of `wanted` records to ask for at once.
     pub fn of(&self, wanted: u64) -> u64 {
-        self.with(|state| state.limit.map_or(wanted, |limit| limit.min(wanted)))
+        self.with(|state| state.size_of(wanted))
+    }
+
+    /// Returns whether an answer with up to `asked` records would be refused, as others were.
+    pub fn is_hopeless(&self, asked: u64) -> bool {
+        self.with(|state| {
+            let is_refused = state.refused.is_some_and(|refused| asked >= refused);
+            is_refused && state.trial.is_none_or(|trial| asked > trial.size)
+        })
     }
 
     /// Notes an answer that has passed with `count` records.
@@ -124,6 +142,20 @@ impl BatchSize {
 }
 
 impl State {
+    fn size_of(&mut self, wanted: u64) -> u64 {
+        let Some(limit) = self.limit.filter(|limit| *limit < wanted) else {
+            return wanted;
+        };
+        match &mut self.trial {
+            // One answer at a time: others would be refused with it.
+            Some(trial) if !trial.is_asked => {
+                trial.is_asked = true;
+                trial.size.min(wanted)
+            }
+            _ => limit,
+        }
+    }
+
     fn pass(&mut self, count: u64) {
         self.is_doubted = false;
         self.is_broken = false;
@@ -144,38 +176,50 @@ impl State {
             self.refused = None;
             self.patience = FIRST_PATIENCE;
         }
-        if count < limit {
-            return;
-        }
-        self.wait = self.wait.saturating_sub(1);
-        if self.wait == 0 {
-            self.grow(limit);
+        if count > limit {
+            self.limit = Some(count).filter(|count| *count < WINDOW_RECORDS);
+            self.grow();
+        } else if count == limit {
+            self.wait = self.wait.saturating_sub(1);
+            if self.wait == 0 {
+                self.grow();
+            }
         }
     }
 
-    /// Allows more after the present limit was used to the full.
-    fn grow(&mut self, limit: u64) {
-        let grown = match self.refused {
-            Some(refused) if refused - limit.min(refused) > (limit / PRECISION).max(1) => {
-                limit.midpoint(refused)
+    /// Has one answer try more than the present limit.
+    fn grow(&mut self) {
+        let Some(limit) = self.limit else {
+            self.trial = None;
+            return;
+        };
+        let size = match self.refused {
+            Some(refused) if !is_near(limit, refused) => {
+                // In the middle of the ratio, as the two may be far apart.
+                limit.saturating_mul(refused).isqrt().max(limit + 1)
             }
             // What was in the way may not be there any more.
             Some(refused) => refused,
             None => limit.saturating_mul(2),
         };
-        self.limit = Some(grown).filter(|limit| *limit <= WINDOW_RECORDS);
+        self.trial = Some(Trial {
+            size,
+            is_asked: false,
+        });
+        self.wait = FIRST_PATIENCE;
     }
 
     fn refuse(&mut self, asked: u64, error: Option<&Error>) -> bool {
         if asked <= 1 {
             return false;
         }
-        // Answers that were asked for at the same time say the same.
-        if self.limit.is_some_and(|limit| asked > limit) {
-            return true;
-        }
         if let (Some(error), Notice::None) = (error, &self.notice) {
             self.notice = Notice::Refused(asked, error.text.clone());
+        }
+        let is_trial = self.trial.is_some_and(|trial| asked <= trial.size);
+        // Answers that were asked for at the same time say the same.
+        if self.limit.is_some_and(|limit| asked > limit) && !is_trial {
+            return true;
         }
         if asked <= self.passed {
             if !mem::replace(&mut self.is_doubted, true) {
@@ -184,20 +228,29 @@ impl State {
             self.passed = 0;
         }
         self.is_doubted = false;
+        self.trial = None;
         let is_known = self.refused == Some(asked);
         self.refused = Some(asked);
-        let limit = self.passed.max(asked / 2);
+        let limit = match (self.limit, self.passed) {
+            (Some(limit), _) if limit < asked => limit,
+            (_, 0) => asked / 2,
+            (_, passed) => passed,
+        };
         self.limit = Some(limit);
-        let is_near = asked - limit <= (limit / PRECISION).max(1);
-        self.wait = match is_near {
+        self.wait = match is_near(limit, asked) {
             true => self.patience,
             false => 1,
         };
-        if is_known && is_near {
+        if is_known && is_near(limit, asked) {
             self.patience = self.patience.saturating_mul(2).min(LAST_PATIENCE);
         }
         true
     }
+}
+
+/// Returns whether a search between what passes and what is refused has come to its end.
+fn is_near(limit: u64, refused: u64) -> bool {
+    refused.saturating_sub(limit) <= (limit / PRECISION).max(1)
 }
 
 #[cfg(test)]
@@ -292,6 +345,27 @@ mod tests {
             assert!(size.refuse(512, &refusal()));
         }
         assert_eq!(size.of(4000), 256);
+        assert!(size.is_hopeless(512) && !size.is_hopeless(256));
+    }
+
+    #[test]
+    fn one_answer_at_a_time_tries_more() {
+        let size = BatchSize::default();
+        size.pass(32);
+        assert!(size.refuse(512, &refusal()));
+        assert_eq!(size.of(512), 32);
+        size.pass(32);
+        assert_eq!([size.of(512), size.of(512)], [128, 32]);
+        assert!(size.refuse(128, &refusal()));
+        size.pass(32);
+        assert_eq!([size.of(512), size.of(512)], [64, 32]);
+        size.pass(64);
+        assert_eq!([size.of(512), size.of(512)], [90, 64]);
+        // The answer that tries more may be given up.
+        for _ in 0..FIRST_PATIENCE {
+            size.pass(64);
+        }
+        assert_eq!([size.of(512), size.of(512)], [90, 64]);
     }
 
     #[test]

@@ -183,7 +183,8 @@ impl Source {
                 }
             };
             // On a busy machine it may have waited longer than it seemed.
-            if made.query.idle() > MOST_IDLE {
+            let is_old = made.query.idle() > MOST_IDLE;
+            if is_old || self.batch_size.is_hopeless(made.asked) {
                 continue;
             }
             let Some(answer) = self.ask(&mut made).await? else {
