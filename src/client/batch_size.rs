@@ -41,8 +41,8 @@ struct State {
     passed: u64,
     /// A size that had passed before was refused once: that may have another cause.
     is_doubted: bool,
-    /// The last answer broke off before or within its head.
-    is_broken: bool,
+    /// The size of an answer that broke off before or within its head, until one like it passes.
+    broken: Option<u64>,
     /// A larger size to try.
     trial: Option<Trial>,
     /// Full answers to go before a larger size is tried, or tried by another answer.
@@ -76,7 +76,7 @@ impl Default for BatchSize {
             refused: None,
             passed: 0,
             is_doubted: false,
-            is_broken: false,
+            broken: None,
             trial: None,
             wait: 0,
             patience: FIRST_PATIENCE,
@@ -115,7 +115,7 @@ impl BatchSize {
     /// taken for a refusal, because it happens again and again.
     pub fn break_off(&self, asked: u64) -> bool {
         self.with(|state| {
-            if !mem::replace(&mut state.is_broken, true) {
+            if state.broken.replace(asked).is_none() {
                 return false;
             }
             // It was reported as a fault by then, and has happened twice.
@@ -157,8 +157,12 @@ impl State {
     }
 
     fn pass(&mut self, count: u64) {
-        self.is_doubted = false;
-        self.is_broken = false;
+        if self.limit.is_none_or(|limit| count >= limit / 2) {
+            self.is_doubted = false;
+        }
+        if self.broken.is_some_and(|broken| count >= broken / 2) {
+            self.broken = None;
+        }
         if let Notice::Refused(asked, reason) = &self.notice
             && count < *asked
         {
@@ -211,7 +215,9 @@ impl State {
 
     fn refuse(&mut self, asked: u64, error: Option<&Error>) -> bool {
         if asked <= 1 {
-            return false;
+            // Once more, as for any size that should pass.
+            self.is_doubted = !self.is_doubted;
+            return self.is_doubted;
         }
         if let (Some(error), Notice::None) = (error, &self.notice) {
             self.notice = Notice::Refused(asked, error.text.clone());
@@ -371,10 +377,12 @@ mod tests {
     #[test]
     fn a_single_record_cannot_be_halved() {
         let size = BatchSize::default();
-        assert!(!size.refuse(1, &refusal()));
+        for _ in 0..2 {
+            assert!(size.refuse(1, &refusal()));
+            assert!(!size.refuse(1, &refusal()));
+        }
         assert!(size.refuse(2, &refusal()));
         assert_eq!(size.of(9), 1);
-        assert!(!size.refuse(1, &refusal()));
     }
 
     #[test]
@@ -405,6 +413,8 @@ mod tests {
         assert!(!size.break_off(512));
         size.pass(512);
         assert!(!size.break_off(512));
+        // That a short answer passes says nothing.
+        size.pass(3);
         assert!(size.break_off(512));
         assert_eq!(size.of(512), 256);
         // It was reported as what it was the first time.

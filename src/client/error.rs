@@ -97,6 +97,11 @@ impl Error {
         Self::new(Cause::Malformed, "the server's answer makes no sense")
     }
 
+    /// Whether a proxy says that it has no answer of a server.
+    pub fn is_of_proxy(&self) -> bool {
+        matches!(self.cause, Cause::Status(502 | 503)) && !self.is_of_server
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self.cause {

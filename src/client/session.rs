@@ -136,7 +136,7 @@ impl Session {
                 let _ = self.deliver(Delivery::Failed(message)).await;
                 return;
             };
-            self.stats.retries.note(&error);
+            self.access.stats.retries.note(&error);
             let text = format!(
                 "{}. Trying again in {:.1} s, attempt {} of {}",
                 error.explain(self.access.target()),
@@ -348,7 +348,10 @@ impl Session {
         };
         let Records { bucket, entry, .. } = &self.access.records;
         let text = format!("Reading '{bucket}/{entry}': {text}");
-        self.stats.retries.note(&Error::new(Cause::Broken, &text));
+        self.access
+            .stats
+            .retries
+            .note(&Error::new(Cause::Broken, &text));
         self.deliver(Delivery::Retrying(text)).await
     }
 

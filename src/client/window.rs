@@ -55,6 +55,8 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// How often in a row a query may be made anew because the answer came on another connection. The
 /// HTTP client may open one without need.
 const REROUTED: u32 = 3;
+/// How often in a row a query is made anew at once because a proxy has answered instead.
+const REPEATS: u32 = 2;
 /// Records so many times as large as expected are planned for before they are read.
 const SURPRISE: u64 = 4;
 
@@ -153,7 +155,7 @@ impl Source {
             batch_records: self.batch_size.of(window.records + 1),
         };
         Ok(Made {
-            query: lane.query(&self.query(range, bounds, self.ttl())).await?,
+            query: make(lane, &self.query(range, bounds, self.ttl())).await?,
             asked: bounds.batch_records.min(window.records),
         })
     }
@@ -263,7 +265,7 @@ impl Source {
             };
             let query = self.query(&(start..range.end), bounds, ttl);
             let made = Made {
-                query: lane.query(&query).await?,
+                query: make(&lane, &query).await?,
                 asked: bounds.batch_records,
             };
             let end = self
@@ -517,6 +519,18 @@ impl Memory {
         let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
         Ok(Arc::new((self.room.clone(), permit)))
     }
+}
+
+/// Makes a query. A proxy that answers instead of the server may do so now and then, by turns of
+/// several servers: it is asked again at once, and what was read meanwhile is not lost.
+async fn make<'a>(lane: &'a Lane<'a>, query: &QueryEntry) -> Result<Query<'a>, Error> {
+    for _ in 0..REPEATS {
+        match lane.query(query).await {
+            Err(error) if error.is_of_proxy() => {}
+            made => return made,
+        }
+    }
+    lane.query(query).await
 }
 
 /// Returns whether a batch has a record within a range.
