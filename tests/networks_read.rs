@@ -478,12 +478,14 @@ fn the_warning_says_what_was_refused_and_what_passes() {
 #[test]
 fn a_head_of_one_record_that_is_refused_is_an_error() {
     for (status, retries) in [(431, 0), (502, 2)] {
-        let middle = Middle::changing(Kind::Batch, move |_, _| {
-            Fate::Send(Answer::of_proxy(status))
-        });
-        let read = middle.read("retries=2");
-        assert_fails(&read, retries, &[&status.to_string()]);
-        assert!(middle.count(Kind::Batch) < 40);
+        for properties in ways() {
+            let middle = Middle::changing(Kind::Batch, move |_, _| {
+                Fate::Send(Answer::of_proxy(status))
+            });
+            let read = middle.read(&format!("retries=2 {properties}"));
+            assert_fails(&read, retries, &[&status.to_string()]);
+            assert!(middle.count(Kind::Batch) < 40, "{properties}");
+        }
     }
 }
 
@@ -581,13 +583,13 @@ fn a_newest_record_that_no_query_finds() {
 
 #[test]
 fn a_server_that_has_nothing_new_and_fails_now_and_then() {
-    let newest = Mutex::new(0);
+    let newest = Mutex::new(0_usize);
     let middle = Middle::start(move |request, ask| {
         let mut newest = newest.lock().expect("no panic while locked");
         *newest += usize::from(request.kind == Kind::Newest);
         match request.kind {
             // Not the first one, after which all that there is is read.
-            Kind::Newest if *newest % 3 == 0 => Fate::Send(Answer::of_proxy(503)),
+            Kind::Newest if newest.is_multiple_of(3) => Fate::Send(Answer::of_proxy(503)),
             _ => Fate::Send(ask()),
         }
     });

@@ -524,7 +524,7 @@ pub(super) async fn accepted(response: Response) -> Result<Response, Error> {
         None if status.is_success() || !of_reductstore && is_foreign(status) => Cause::Foreign,
         _ => Cause::Status(status.as_u16()),
     };
-    let is_of_server = of_reductstore || text.is_some();
+    let is_of_server = text.is_some();
     let text = text.unwrap_or_else(|| status.to_string());
     Err(Error {
         is_of_server,
