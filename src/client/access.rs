@@ -9,12 +9,14 @@
 //! What all readings of an entry share.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value as JsonValue;
 use tokio::sync::watch;
 
+use super::batch_size::BatchSize;
 use super::condition::depends_on_order;
 use super::entry::Entry;
 use super::error::{Error, Purpose, Target};
@@ -30,6 +32,8 @@ pub struct Limits {
     pub prefetch_bytes: u64,
     /// Attempts in a row without progress before an error.
     pub retries: u32,
+    /// Largest content of a record, in bytes. A larger one is an error.
+    pub max_record_bytes: u64,
 }
 
 impl Default for Limits {
@@ -38,6 +42,7 @@ impl Default for Limits {
             connections: 8,
             prefetch_bytes: 64 << 20,
             retries: 10,
+            max_record_bytes: 1 << 30,
         }
     }
 }
@@ -61,6 +66,10 @@ pub struct Access {
     pub(super) records: Records,
     pub(super) entry: Arc<Entry>,
     pub(super) stats: Arc<ReaderStats>,
+    /// What passes between here and the server. It outlives connections.
+    pub(super) batch_size: Arc<BatchSize>,
+    /// Whether the server has answered as a ReductStore does, ever.
+    has_worked: AtomicBool,
     lanes: Mutex<Option<Arc<Lanes>>>,
     aside: Mutex<Option<Arc<Lanes>>>,
     /// Nothing more is followed.
@@ -79,6 +88,8 @@ impl Access {
             entry: Arc::new(entry),
             records,
             stats,
+            batch_size: Arc::default(),
+            has_worked: AtomicBool::new(false),
             lanes: Mutex::default(),
             aside: Mutex::default(),
             is_over: watch::Sender::new(false),
@@ -88,6 +99,17 @@ impl Access {
     /// Whether readings go on with what is written meanwhile.
     pub fn follows(&self) -> bool {
         self.records.poll_interval.is_some()
+    }
+
+    /// Notes that the server has answered as a ReductStore does.
+    pub(super) fn note_answer(&self) {
+        self.has_worked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server has answered as a ReductStore does, ever.
+    pub(super) fn has_worked(&self) -> bool {
+        let is_known = self.has_worked.load(Ordering::Relaxed);
+        is_known || [&self.lanes, &self.aside].into_iter().any(has_answered)
     }
 
     /// Ends readings that follow with what they have.
@@ -143,6 +165,9 @@ impl Access {
     /// Has the next readings open connections of their own: these may be broken.
     pub(super) fn leave_lanes(&self) {
         for lanes in [&self.lanes, &self.aside] {
+            if has_answered(lanes) {
+                self.note_answer();
+            }
             *lanes.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
@@ -156,4 +181,9 @@ impl Access {
             purpose: Purpose::Read,
         }
     }
+}
+
+fn has_answered(lanes: &Mutex<Option<Arc<Lanes>>>) -> bool {
+    let lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
+    lanes.as_ref().is_some_and(|lanes| lanes.have_answered())
 }

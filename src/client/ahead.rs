@@ -407,6 +407,8 @@ mod tests {
             when: None,
             view: View::Range,
             is_urgent: std::sync::atomic::AtomicBool::default(),
+            batch_size: Arc::default(),
+            max_record_bytes: u64::MAX,
             stats: Arc::default(),
         };
         let mut plan = Plan::new(8, 1_000_000);

@@ -19,6 +19,8 @@ use super::error::Error;
 /// Back-off between attempts: a jitter of up to its length comes to each.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(5);
+/// For how long a server is tried that has never answered: more likely its address is wrong.
+const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Attempts in a row without progress.
 #[derive(Debug)]
@@ -48,6 +50,13 @@ impl Attempts {
         (self.made < self.most)
             .then(|| self.another_delay())
             .flatten()
+    }
+
+    /// How long to wait before the next one at the very beginning, `elapsed` after which nothing has
+    /// worked yet; `None` if it should have by then, or if there are no more.
+    pub fn next_first_delay(&mut self, elapsed: Duration) -> Option<Duration> {
+        let delay = self.next_delay()?;
+        (elapsed + delay <= FIRST_PATIENCE).then_some(delay)
     }
 
     /// How long to wait before the next one, however many there were.
@@ -101,6 +110,20 @@ impl Retries {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_never_worked_is_tried_for_seconds() {
+        let mut attempts = Attempts::new(10);
+        let mut elapsed = Duration::ZERO;
+        while let Some(delay) = attempts.next_first_delay(elapsed) {
+            elapsed += delay;
+        }
+        assert!(elapsed <= FIRST_PATIENCE && elapsed >= FIRST_PATIENCE / 4);
+        assert!((3..=5).contains(&attempts.made()), "{}", attempts.made());
+        // A server that took long to refuse is not asked again.
+        assert_eq!(Attempts::new(10).next_first_delay(FIRST_PATIENCE), None);
+        assert_eq!(Attempts::new(0).next_first_delay(Duration::ZERO), None);
+    }
 
     #[test]
     fn delays_grow_to_a_limit() {

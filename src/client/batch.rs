@@ -12,7 +12,7 @@
 use std::mem;
 use std::vec;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use reduct_base::batch::parse_batched_header;
 use reqwest::header::HeaderMap;
 
@@ -27,6 +27,13 @@ pub const H264: &str = "video/h264";
 pub const FPS_LABEL: &str = "fps";
 /// Label that says whether a record begins with a keyframe.
 pub const KEYFRAME_LABEL: &str = "keyframe";
+
+/// Bytes of a record header from which on its labels are not read.
+const MAX_LABEL_BYTES: usize = 16 << 10;
+/// Chunks of a record from which on small ones are gathered, and how small they are.
+const MANY_CHUNKS: usize = 64;
+const SMALL_CHUNK: usize = 4 << 10;
+const MAX_GATHERED: usize = 1 << 20;
 
 /// What the header of a record says.
 #[derive(Debug, PartialEq)]
@@ -50,32 +57,49 @@ impl RecordHeader {
 }
 
 /// The records of a batch in the order of their times.
+///
+/// A header that came twice, as some proxies send it, counts once. Two different ones for one time
+/// are an error: the body could not be cut.
 pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
+    let malformed = |text: String| Error::new(Cause::Malformed, text);
     let mut records = headers
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().strip_prefix(TIME_HEADER)?, value)))
-        .map(|(time, value)| {
-            let time = time.parse().ok()?;
-            let value = value.to_str().ok()?;
-            // Labels that cannot be read are no reason to lose a record.
-            let header = parse_batched_header(value)
-                .or_else(|_| parse_batched_header(without_labels(value)));
-            let header = header.ok()?;
-            let mut labels = header.labels;
-            Some(RecordHeader {
-                time,
-                length: header.content_length.try_into().ok()?,
-                content_type: header.content_type,
-                frame_rate: labels.remove(FPS_LABEL),
-                keyframe: labels
-                    .get(KEYFRAME_LABEL)
-                    .and_then(|text| text.parse().ok()),
-            })
-        })
+        .map(|(time, value)| record_header(time, value.as_bytes()))
         .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| Error::new(Cause::Malformed, "a record header cannot be read"))?;
+        .ok_or_else(|| malformed("a record header cannot be read".into()))?;
     records.sort_by_key(|record| record.time);
-    Ok(records)
+    records.dedup();
+    let twice = (records.windows(2)).find(|pair| pair[0].time == pair[1].time);
+    match twice {
+        Some(pair) => Err(malformed(format!(
+            "an answer has two different headers for the record at {} µs",
+            pair[0].time
+        ))),
+        None => Ok(records),
+    }
+}
+
+/// Parses the header of a record. Labels that cannot be read are no reason to lose it.
+fn record_header(time: &str, value: &[u8]) -> Option<RecordHeader> {
+    // Labels are ASCII; other bytes are replaced and spoil the label that has them.
+    let value = String::from_utf8_lossy(value);
+    let header = match value.len() {
+        // The time that parsing takes is quadratic.
+        MAX_LABEL_BYTES.. => parse_batched_header(without_labels(&value)),
+        _ => parse_batched_header(&value).or_else(|_| parse_batched_header(without_labels(&value))),
+    };
+    let header = header.ok()?;
+    let mut labels = header.labels;
+    Some(RecordHeader {
+        time: time.parse().ok()?,
+        length: header.content_length.try_into().ok()?,
+        content_type: header.content_type,
+        frame_rate: labels.remove(FPS_LABEL),
+        keyframe: labels
+            .get(KEYFRAME_LABEL)
+            .and_then(|text| text.parse().ok()),
+    })
 }
 
 /// The length and the content type.
@@ -98,7 +122,31 @@ pub struct Slicer {
 struct Begun {
     header: RecordHeader,
     chunks: Vec<Bytes>,
+    /// The end of a record that comes in very many small chunks, each of which would cost more than
+    /// its bytes.
+    gathered: BytesMut,
     missing: usize,
+}
+
+impl Begun {
+    fn push(&mut self, chunk: Bytes) {
+        self.missing -= chunk.len();
+        if self.chunks.len() >= MANY_CHUNKS && chunk.len() < SMALL_CHUNK {
+            self.gathered.extend_from_slice(&chunk);
+            if self.gathered.len() >= MAX_GATHERED {
+                self.flush();
+            }
+            return;
+        }
+        self.flush();
+        self.chunks.push(chunk);
+    }
+
+    fn flush(&mut self) {
+        if !self.gathered.is_empty() {
+            self.chunks.push(self.gathered.split().freeze());
+        }
+    }
 }
 
 impl Slicer {
@@ -115,14 +163,13 @@ impl Slicer {
     pub fn push(&mut self, mut chunk: Bytes, records: &mut Vec<Record>) {
         loop {
             if let Some(begun) = &mut self.begun {
-                let taken = chunk.split_to(begun.missing.min(chunk.len()));
-                begun.missing -= taken.len();
-                begun.chunks.push(taken);
+                begun.push(chunk.split_to(begun.missing.min(chunk.len())));
                 if begun.missing > 0 {
                     break;
                 }
-                if let Some(Begun { header, chunks, .. }) = mem::take(&mut self.begun) {
-                    records.push(record(header, chunks));
+                if let Some(mut begun) = mem::take(&mut self.begun) {
+                    begun.flush();
+                    records.push(record(begun.header, begun.chunks));
                 }
             }
             // An empty record ends where it begins, with or without a chunk.
@@ -144,9 +191,15 @@ impl Slicer {
             self.begun = Some(Begun {
                 header,
                 chunks: Vec::new(),
+                gathered: BytesMut::new(),
                 missing: length,
             });
         }
+    }
+
+    /// Returns whether all records are complete.
+    pub fn is_complete(&self) -> bool {
+        self.begun.is_none() && self.headers.as_slice().is_empty()
     }
 
     /// Checks that the body had each record in full and nothing else.
@@ -243,6 +296,53 @@ mod tests {
     fn labels_that_cannot_be_read() {
         let parsed = record_headers(&headers(&[("x-reduct-time-3", "5,video/h264,fps=\"30")]));
         assert_eq!(parsed.unwrap(), [header(3, 5)]);
+    }
+
+    #[test]
+    fn bytes_that_no_label_has_cost_that_label_at_most() {
+        let name = HeaderName::from_static("x-reduct-time-3");
+        let value = HeaderValue::from_bytes(b"5,video/h264,a=caf\xe9,fps=30").unwrap();
+        let parsed = record_headers(&HeaderMap::from_iter([(name, value)])).unwrap();
+        let with_rate = RecordHeader {
+            frame_rate: Some("30".into()),
+            ..header(3, 5)
+        };
+        assert_eq!(parsed, [with_rate]);
+    }
+
+    #[test]
+    fn labels_without_end_take_no_time() {
+        let value = format!("5,video/h264{}", ",a=b".repeat(100_000));
+        let begin = std::time::Instant::now();
+        let parsed = record_headers(&headers(&[("x-reduct-time-3", &value)]));
+        assert_eq!(parsed.unwrap(), [header(3, 5)]);
+        assert!(begin.elapsed().as_millis() < 500);
+    }
+
+    #[test]
+    fn headers_that_come_twice() {
+        let twice = |second: &'static str| {
+            let mut map = headers(&[("x-reduct-time-3", "5,video/h264")]);
+            map.append("x-reduct-time-3", HeaderValue::from_static(second));
+            record_headers(&map)
+        };
+        assert_eq!(twice("5,video/h264").unwrap(), [header(3, 5)]);
+        let error = twice("6,video/h264").unwrap_err();
+        assert_eq!(error.cause, Cause::Malformed);
+        assert!(error.text.contains("at 3 µs"), "{}", error.text);
+    }
+
+    #[test]
+    fn very_many_small_chunks_become_few() {
+        let body: Vec<_> = (0..20_000).map(|i| i as u8).collect();
+        let mut slicer = Slicer::new(vec![header(1, body.len())]);
+        let mut records = Vec::new();
+        for byte in &body {
+            slicer.push(Bytes::copy_from_slice(&[*byte]), &mut records);
+        }
+        assert_eq!(records[0].chunks.len(), MANY_CHUNKS + 1);
+        assert_eq!(records[0].chunks.concat(), body);
+        slicer.finish().unwrap();
     }
 
     #[test]

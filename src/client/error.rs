@@ -65,10 +65,16 @@ pub enum Cause {
     Tls,
     /// Nothing came within the time-out.
     Timeout,
+    /// The answer comes too slowly.
+    Slow,
     /// The answer ends early.
     Broken,
     /// The answer makes no sense.
     Malformed,
+    /// The answer has nothing that was not there before.
+    NothingNew,
+    /// A record is larger than allowed.
+    TooLarge,
     /// The server does not know the query that it gave an id.
     QueryLost,
     /// Something answers that is no ReductStore.
@@ -95,13 +101,24 @@ impl Error {
         Self::new(Cause::Malformed, "unexpected response from the server")
     }
 
+    /// Whether a proxy says that it has no answer of a server.
+    pub fn is_of_proxy(&self) -> bool {
+        matches!(self.cause, Cause::Status(502 | 503)) && !self.is_of_server
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self.cause {
-            Cause::Connect | Cause::Timeout | Cause::Broken | Cause::QueryLost => true,
+            Cause::Connect
+            | Cause::Timeout
+            | Cause::Slow
+            | Cause::Broken
+            | Cause::NothingNew
+            | Cause::QueryLost => true,
             Cause::Settings
             | Cause::Tls
             | Cause::Malformed
+            | Cause::TooLarge
             | Cause::Foreign
             | Cause::OutOfOrder
             | Cause::Content => false,
@@ -181,7 +198,11 @@ impl Error {
                 format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
             }
             Cause::Content => format!("Could not {verb} '{bucket}/{entry}': {text}"),
-            Cause::Broken | Cause::Malformed => {
+            Cause::Slow
+            | Cause::Broken
+            | Cause::Malformed
+            | Cause::NothingNew
+            | Cause::TooLarge => {
                 format!("Could not {verb} '{bucket}/{entry}' of ReductStore at {way}: {text}{hint}")
             }
             Cause::QueryLost | Cause::OutOfOrder | Cause::Status(_) => {
@@ -234,8 +255,11 @@ impl Error {
             Cause::Status(429 | 503) => gst::ResourceError::Busy,
             Cause::Content => gst::ResourceError::Read,
             Cause::Timeout
+            | Cause::Slow
             | Cause::Broken
             | Cause::Malformed
+            | Cause::NothingNew
+            | Cause::TooLarge
             | Cause::QueryLost
             | Cause::OutOfOrder
             | Cause::Status(_) => go_on,
@@ -298,7 +322,10 @@ mod tests {
             (Cause::Connect, Posted::OpenRead, true),
             (Cause::Tls, Posted::OpenRead, false),
             (Cause::Timeout, Posted::Read, true),
+            (Cause::Slow, Posted::Read, true),
             (Cause::Broken, Posted::Read, true),
+            (Cause::NothingNew, Posted::Read, true),
+            (Cause::TooLarge, Posted::Read, false),
             (Cause::Malformed, Posted::Read, false),
             (Cause::QueryLost, Posted::Read, true),
             (Cause::Foreign, Posted::NotFound, false),

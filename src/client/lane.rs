@@ -12,6 +12,8 @@
 //! of somebody else's query. A restart also ends all connections. So a query is read on the
 //! connection that it was made on, or it counts as lost.
 
+use std::error::Error as _;
+use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper_util::client::legacy::connect::HttpInfo;
-use reduct_base::msg::entry_api::{QueryEntry, QueryInfo};
-use reqwest::header::{CONNECTION, HeaderMap};
+use reduct_base::msg::entry_api::QueryEntry;
+use reqwest::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -32,6 +34,12 @@ use super::batch::{RecordHeader, record_headers};
 use super::distance::Distance;
 use super::error::{Cause, Error, Purpose};
 use super::{Connection, without_blocking};
+
+/// Bytes of an answer in JSON at most. What it says takes a few dozen.
+const MAX_JSON_BYTES: usize = 64 << 10;
+
+/// Bytes per second that a body has to come at, over each time-out.
+const MIN_BODY_RATE: u64 = 100;
 
 /// How long opening a connection beforehand may keep it from its use.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -48,6 +56,7 @@ pub struct Lanes {
     purpose: Purpose,
     distance: Distance,
     is_warm: AtomicBool,
+    has_answered: AtomicBool,
     in_use: Arc<AtomicU64>,
 }
 
@@ -71,6 +80,7 @@ impl Lanes {
             purpose,
             distance: Distance::default(),
             is_warm: AtomicBool::new(false),
+            has_answered: AtomicBool::new(false),
             in_use,
         })
     }
@@ -111,6 +121,15 @@ impl Lanes {
     /// Returns how long a query may wait after it was made.
     pub fn max_wait(&self) -> Duration {
         self.distance.max_wait()
+    }
+
+    /// Whether a ReductStore has answered.
+    pub fn have_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
+    }
+
+    fn note_answer(&self) {
+        self.has_answered.store(true, Ordering::Relaxed);
     }
 
     /// A lane of one's own, as soon as there is one.
@@ -177,6 +196,7 @@ impl Lane<'_> {
             }
             accepted => accepted?,
         };
+        self.lanes.note_answer();
         let time = header(response.headers(), "x-reduct-time").and_then(|time| time.parse().ok());
         time.map(Newest::Time).ok_or_else(Error::makes_no_sense)
     }
@@ -192,7 +212,8 @@ impl Lane<'_> {
             self.lanes.warm_up();
         }
         let line = Line::of(&response);
-        let QueryInfo { id } = response.json().await?;
+        let id = query_id(Body::new(response, self.lanes.timeout())).await?;
+        self.lanes.note_answer();
         let mut url = self.lanes.url("batch")?;
         url.query_pairs_mut().append_pair("q", &id.to_string());
         Ok(Query {
@@ -242,7 +263,7 @@ pub struct Query<'a> {
 impl Query<'_> {
     /// The next records, or with HEAD what their headers say. After an error the server may have counted records as sent that never
     /// came, so that the query is of no use any more.
-    pub async fn ask(&mut self, asking: Asking) -> Result<Answer, Error> {
+    pub async fn ask(&mut self, asking: Asking) -> Result<Answer, AskError> {
         // The HTTP client's task has to put the connection back, or it opens another one.
         tokio::task::yield_now().await;
         self.asked = Instant::now();
@@ -252,24 +273,21 @@ impl Query<'_> {
             // acknowledgement, but not before the end of the connection.
             request = request.header(CONNECTION, "close");
         }
-        let response = request.send().await?;
+        let response = request.send().await.map_err(AskError::of_request)?;
         self.lane.lanes.distance.note(self.asked.elapsed());
         let line = Line::of(&response);
         let route = mem::replace(&mut self.line, line).route_to(&self.line);
-        let response = accepted(response)
-            .await
-            .map_err(|error| match error.cause {
-                // The query is forgotten, or what it looks for is gone.
-                Cause::Status(404) => Error::new(Cause::QueryLost, error.text),
-                _ => error,
-            })?;
+        let response = accepted(response).await.map_err(AskError::of_answer)?;
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(Answer { batch: None, route });
         }
+        let headers = response.headers();
+        let records = record_headers(headers).map_err(AskError::Head)?;
+        check_length(&records, headers).map_err(AskError::Head)?;
         let batch = Batch {
-            records: record_headers(response.headers())?,
-            is_last: header(response.headers(), "x-reduct-last") == Some("true"),
-            body: response,
+            records,
+            is_last: header(headers, "x-reduct-last") == Some("true"),
+            body: Body::new(response, self.lane.lanes.timeout()),
         };
         Ok(Answer {
             batch: Some(batch),
@@ -292,6 +310,61 @@ impl Query<'_> {
     /// For how long nothing was asked of the query.
     pub fn idle(&self) -> Duration {
         self.asked.elapsed()
+    }
+}
+
+/// Reason why a query has no answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// The head of the answer did not pass. One with fewer records may.
+    Head(Error),
+    /// The connection ended before the head of the answer was complete.
+    BrokenOff(Error),
+    /// Anything that has nothing to do with the number of records.
+    Other(Error),
+}
+
+impl AskError {
+    /// Tells apart why a request failed.
+    fn of_request(error: reqwest::Error) -> Self {
+        let mut source = error.source();
+        while let Some(inner) = source {
+            if let Some(inner) = inner.downcast_ref::<hyper::Error>() {
+                // With too many lines, too long, or with bytes that a head cannot have.
+                if inner.is_parse() {
+                    return Self::Head(error.into());
+                }
+                if inner.is_incomplete_message() {
+                    return Self::BrokenOff(error.into());
+                }
+            }
+            if let Some(inner) = inner.downcast_ref::<io::Error>()
+                && inner.kind() == io::ErrorKind::ConnectionReset
+            {
+                return Self::BrokenOff(error.into());
+            }
+            source = inner.source();
+        }
+        Self::Other(error.into())
+    }
+
+    /// Tells apart what an answer says that has no records.
+    fn of_answer(error: Error) -> Self {
+        match error.cause {
+            // The query is forgotten, or what it looks for is gone.
+            Cause::Status(404) => Self::Other(Error::new(Cause::QueryLost, error.text)),
+            // Proxies answer so if they cannot take a head; ReductStore never does without a reason.
+            Cause::Status(431 | 500 | 502 | 503) if !error.is_of_server => Self::Head(error),
+            _ => Self::Other(error),
+        }
+    }
+}
+
+impl From<AskError> for Error {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Head(error) | AskError::BrokenOff(error) | AskError::Other(error) => error,
+        }
     }
 }
 
@@ -328,13 +401,88 @@ pub struct Batch {
     pub records: Vec<RecordHeader>,
     /// The query ends with this batch.
     pub is_last: bool,
-    body: Response,
+    body: Body,
 }
 
 impl Batch {
     /// The next bytes of the contents.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        Ok(self.body.chunk().await?)
+        self.body.chunk().await
+    }
+}
+
+/// The body of an answer, which has to come at a least rate.
+#[derive(Debug)]
+struct Body {
+    response: Response,
+    timeout: Option<Duration>,
+    /// How long was waited for the last `bytes`.
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Body {
+    fn new(response: Response, timeout: Option<Duration>) -> Self {
+        Self {
+            response,
+            timeout,
+            waited: Duration::ZERO,
+            bytes: 0,
+        }
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let begin = Instant::now();
+        let chunk = self.response.chunk().await?;
+        // Only what was waited for counts: whoever takes the bytes may pause.
+        self.waited += begin.elapsed();
+        self.bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if chunk.is_some()
+            && let Some(timeout) = self.timeout
+            && self.waited >= timeout
+        {
+            let (waited, bytes) = (self.waited.as_millis(), self.bytes);
+            if u128::from(bytes) * 1000 < waited * u128::from(MIN_BODY_RATE) {
+                let text = format!(
+                    "only {bytes} bytes of an answer came in {waited} ms, less than {MIN_BODY_RATE} \
+                     bytes a second over the property timeout"
+                );
+                return Err(Error::new(Cause::Slow, text));
+            }
+            self.waited = Duration::ZERO;
+            self.bytes = 0;
+        }
+        Ok(chunk)
+    }
+}
+
+/// Returns the id in the answer to a query.
+async fn query_id(mut body: Body) -> Result<u64, Error> {
+    let mut text = Vec::new();
+    while let Some(chunk) = body.chunk().await? {
+        if text.len() + chunk.len() > MAX_JSON_BYTES {
+            let text = format!("the answer to a query has more than {MAX_JSON_BYTES} bytes");
+            return Err(Error::new(Cause::Malformed, text));
+        }
+        text.extend_from_slice(&chunk);
+    }
+    let json = str::from_utf8(&text).ok();
+    let json = json.and_then(|text| text.parse::<serde_json::Value>().ok());
+    let id = json.and_then(|json| json.get("id")?.as_u64());
+    id.ok_or_else(|| Error::new(Cause::Broken, "the answer to a query has no id"))
+}
+
+/// Fails if a body is longer than its records: then some of their headers are missing.
+fn check_length(records: &[RecordHeader], headers: &HeaderMap) -> Result<(), Error> {
+    let length = header(headers, CONTENT_LENGTH.as_str());
+    let length = length.and_then(|length| length.parse::<u64>().ok());
+    let expected = (records.iter()).fold(0, |sum: u64, record| sum.saturating_add(record.length()));
+    match length {
+        Some(length) if length > expected => {
+            let text = format!("an answer has {length} bytes, and its headers name {expected}");
+            Err(Error::new(Cause::Malformed, text))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -370,6 +518,14 @@ pub(super) async fn accepted(response: Response) -> Result<Response, Error> {
     let status = response.status();
     let of_reductstore = response.headers().contains_key("x-reduct-api");
     if status.is_success() && of_reductstore {
+        let encoding = header(response.headers(), CONTENT_ENCODING.as_str());
+        if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
+            let text = format!(
+                "the answer has the content-encoding '{encoding}', which was not asked for. A proxy \
+                 in front of ReductStore has to pass answers as they are"
+            );
+            return Err(Error::new(Cause::Malformed, text));
+        }
         return Ok(response);
     }
     if status.is_redirection() {
@@ -378,15 +534,26 @@ pub(super) async fn accepted(response: Response) -> Result<Response, Error> {
     let text = response.headers().get("x-reduct-error");
     let text = text.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
     let cause = match &text {
-        None if status.is_success() || status == StatusCode::NOT_FOUND => Cause::Foreign,
+        None if status.is_success() || !of_reductstore && is_foreign(status) => Cause::Foreign,
         _ => Cause::Status(status.as_u16()),
     };
-    let is_of_server = of_reductstore || text.is_some();
+    let is_of_server = text.is_some();
     let text = text.unwrap_or_else(|| status.to_string());
     Err(Error {
         is_of_server,
         ..Error::new(cause, text)
     })
+}
+
+/// Returns whether only a server without the methods of ReductStore's API answers so.
+fn is_foreign(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::NOT_IMPLEMENTED
+            | StatusCode::HTTP_VERSION_NOT_SUPPORTED
+    )
 }
 
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

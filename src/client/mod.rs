@@ -17,6 +17,7 @@ mod ahead;
 mod answer;
 mod attempts;
 mod batch;
+mod batch_size;
 mod certificates;
 mod condition;
 mod connection;

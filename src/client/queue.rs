@@ -22,7 +22,7 @@ use super::attempts::Retries;
 pub struct ReaderStats {
     /// Records read and not yet taken.
     pub queue_records: AtomicU64,
-    /// Their bytes.
+    /// The bytes that they take in memory.
     pub queue_bytes: AtomicU64,
     /// Records that the server sent twice or that are outside the range.
     pub skipped: AtomicU64,
@@ -87,10 +87,10 @@ impl Chunk {
         self.records.len() as u64
     }
 
-    /// How many bytes they have.
+    /// How many bytes they take in memory.
     pub fn bytes(&self) -> u64 {
-        let lengths = self.records.as_slice().iter();
-        lengths.map(Record::length).sum()
+        let costs = self.records.as_slice().iter();
+        costs.map(Record::cost).sum()
     }
 
     /// Drops the records before a time.
@@ -113,7 +113,7 @@ impl Iterator for Chunk {
 
     fn next(&mut self) -> Option<Record> {
         let record = self.records.next()?;
-        let bytes = record.length();
+        let bytes = record.cost();
         self.stats.queue_records.fetch_sub(1, Ordering::Relaxed);
         self.stats.queue_bytes.fetch_sub(bytes, Ordering::Relaxed);
         Some(record)

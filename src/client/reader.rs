@@ -26,6 +26,9 @@ use super::{Access, Flushed, Flushing, Task, catch_panic, runtime};
 /// Chunks between the network and the streaming thread, besides those that wait for their turn.
 const CHUNKS: usize = 4;
 
+/// Bytes that a chunk of a record takes besides its own.
+const CHUNK_COST: usize = size_of::<Bytes>() + 32;
+
 /// What to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
@@ -78,6 +81,13 @@ impl Record {
     /// Bytes of the content.
     pub fn length(&self) -> u64 {
         self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+    }
+
+    /// Returns the bytes that the record takes in memory, its content and what is known of it.
+    pub fn cost(&self) -> u64 {
+        let texts = self.content_type.len() + self.frame_rate.as_ref().map_or(0, String::len);
+        let chunks = self.chunks.len() * CHUNK_COST;
+        self.length() + (size_of::<Self>() + texts + chunks) as u64
     }
 }
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
@@ -30,7 +30,7 @@ use super::plan::Plan;
 use super::queue::{Chunk, ReaderStats};
 use super::reader::Opened;
 use super::window::Source;
-use super::{Query, View};
+use super::{Query, View, utc};
 
 /// How often a record may be found unfinished until what is before it is read.
 const PATIENCE: u32 = 5;
@@ -38,6 +38,13 @@ const PATIENCE: u32 = 5;
 const SETTLED: Duration = Duration::from_millis(20);
 /// News of so many µs are read by one query.
 const MOST_NEWS: u64 = 10_000_000;
+/// How often in a row the newest record may be there and not be found: for a moment a record that
+/// was just written is neither missing nor complete.
+const MAX_MISSED: u32 = 6;
+/// Wait after the first time. It doubles.
+const MISSED_DELAY: Duration = Duration::from_millis(20);
+/// A server that has answered for so long, and has nothing more to read, has recovered.
+const CALM: Duration = Duration::from_secs(30);
 
 /// What a session has for the reader.
 #[derive(Debug)]
@@ -85,6 +92,11 @@ pub struct Session {
     /// For a range that is followed.
     pace: Option<Pace>,
     attempts: Attempts,
+    began: Instant,
+    /// How often in a row the newest record was not found.
+    missed: u32,
+    /// Since when everything is read that is there, and no request failed.
+    calm_since: Option<Instant>,
     evictions: EvictionWatch,
 }
 
@@ -104,6 +116,9 @@ impl Session {
             end: query.stop.unwrap_or(u64::MAX),
             pace: (access.records.poll_interval.filter(|_| query.follow)).map(Pace::new),
             attempts: Attempts::new(access.records.limits.retries),
+            began: Instant::now(),
+            missed: 0,
+            calm_since: None,
             evictions: EvictionWatch::new(query.start),
             access,
             query,
@@ -115,15 +130,13 @@ impl Session {
     /// Delivers everything, or an error at the end.
     pub async fn run(mut self) {
         while let Err(Stop::Failed(error)) = self.read().await {
-            // A proxy may answer for a server that is away.
-            let may_pass = error.is_transient() || self.is_open && error.cause == Cause::Foreign;
-            let delay = self.attempts.next_delay();
-            let Some(delay) = delay.filter(|_| may_pass) else {
+            self.calm_since = None;
+            let Some(delay) = self.delay_after(&error) else {
                 let message = error.message(self.access.target());
                 let _ = self.deliver(Delivery::Failed(message)).await;
                 return;
             };
-            self.stats.retries.note(&error);
+            self.access.stats.retries.note(&error);
             let text = format!(
                 "{}. Trying again in {:.1} s, attempt {} of {}",
                 error.explain(self.access.target()),
@@ -139,6 +152,20 @@ impl Session {
         }
     }
 
+    /// Returns how long to wait before another attempt after an error, or `None` if there is none.
+    fn delay_after(&mut self, error: &Error) -> Option<Duration> {
+        // A proxy may answer for a server that is away.
+        let may_pass = error.is_transient() || self.is_open && error.cause == Cause::Foreign;
+        if !may_pass {
+            return None;
+        }
+        let is_answer = error.is_of_server || error.cause == Cause::Timeout;
+        match is_answer || self.access.has_worked() || self.access.follows() {
+            true => self.attempts.next_delay(),
+            false => self.attempts.next_first_delay(self.began.elapsed()),
+        }
+    }
+
     /// Reads what is left of the range, and what comes to it if it is followed.
     async fn read(&mut self) -> Result<(), Stop> {
         if self.query.view == View::Times {
@@ -146,6 +173,7 @@ impl Session {
                 Err(error) if error.cause == Cause::Status(404) => None,
                 times => Some(times?),
             };
+            self.access.note_answer();
             return self.deliver(Delivery::Times(times)).await;
         }
         if self.pace.is_none() {
@@ -175,12 +203,39 @@ impl Session {
                 self.settle(newest).await?
             }
         };
+        let begin = self.next;
         if let Some(last) = last {
             let until = self.end.min(last.saturating_add(1));
             self.read_until(until).await?;
-            self.next = until; // A condition may have left out the last one.
+            // A condition may have left out the last one, or all of them, and so may the stop.
+            if self.next > begin || self.is_filtered() || last >= self.end {
+                self.next = until;
+            }
         }
-        Ok(())
+        match newest {
+            Some(newest) if self.next == begin => self.miss(newest).await,
+            _ => {
+                self.missed = 0;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether records are left out that are there.
+    fn is_filtered(&self) -> bool {
+        self.query.keyframes || self.access.records.when.is_some()
+    }
+
+    /// Waits for a record that the server has told the time of, and that no query finds.
+    async fn miss(&mut self, newest: u64) -> Result<(), Stop> {
+        if self.missed < MAX_MISSED {
+            tokio::time::sleep(MISSED_DELAY * 2u32.pow(self.missed)).await;
+            self.missed += 1;
+            return Ok(());
+        }
+        let time = utc(newest);
+        let text = format!("no query finds the newest record, which has the time {time}");
+        Err(Error::new(Cause::NothingNew, text).into())
     }
 
     /// Waits for records after what was read, and gives the time of the newest one as far as it is
@@ -194,15 +249,16 @@ impl Session {
         {
             pace.wait().await;
             let newest = lanes.take().await?.newest().await?;
-            self.attempts.reset();
             match newest {
-                Newest::Time(time) if time >= self.next => {
-                    pace.reset();
-                    return Ok(Some(Some(time)));
-                }
+                Newest::Time(time) if time >= self.next => return Ok(Some(Some(time))),
                 Newest::Time(_) => {}
                 Newest::Nothing => missing += 1,
                 Newest::Unfinished => unfinished += 1,
+            }
+            // Only a record is progress, but there may be none for days.
+            let calm_since = *self.calm_since.get_or_insert_with(Instant::now);
+            if calm_since.elapsed() > CALM {
+                self.attempts.reset();
             }
             // There may be others before it.
             if unfinished == PATIENCE {
@@ -252,6 +308,8 @@ impl Session {
             when: None,
             view,
             is_urgent: AtomicBool::new(false),
+            batch_size: self.access.batch_size.clone(),
+            max_record_bytes: self.access.records.limits.max_record_bytes,
             stats: Arc::default(),
         };
         let mut ahead = Ahead::whole(Arc::new(source), range, u64::MAX);
@@ -276,10 +334,25 @@ impl Session {
             self.open(&mut ahead).await?
         };
         while let Some(chunk) = next {
+            self.tell_of_batch_size().await?;
             self.forward(chunk, &mut ahead).await?;
             next = ahead.next().await?;
         }
-        Ok(())
+        self.tell_of_batch_size().await
+    }
+
+    /// Warns, once, that not as many records can be read at a time as would be best.
+    async fn tell_of_batch_size(&self) -> Result<(), Stop> {
+        let Some(text) = self.access.batch_size.take_notice() else {
+            return Ok(());
+        };
+        let Records { bucket, entry, .. } = &self.access.records;
+        let text = format!("Reading '{bucket}/{entry}': {text}");
+        self.access
+            .stats
+            .retries
+            .note(&Error::new(Cause::Broken, &text));
+        self.deliver(Delivery::Retrying(text)).await
     }
 
     fn ahead(&self, end: u64) -> Result<Ahead, Error> {
@@ -300,6 +373,8 @@ impl Session {
             view,
             // Once: what is followed would open a connection for each record.
             is_urgent: AtomicBool::new(self.query.is_urgent && !self.is_open),
+            batch_size: self.access.batch_size.clone(),
+            max_record_bytes: limits.max_record_bytes,
             stats: self.stats.clone(),
         });
         let prefetch_bytes = limits.prefetch_bytes;

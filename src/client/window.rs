@@ -24,14 +24,15 @@ use serde_json::Value as JsonValue;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::batch::{Slicer, record};
-use super::condition::{Bounds, condition};
+use super::batch::{RecordHeader, Slicer, record};
+use super::batch_size::BatchSize;
+use super::condition::{Bounds, condition, depends_on_order};
 use super::entry::Entry;
 use super::error::{Cause, Error};
-use super::lane::{Answer, Asking, Batch, Lane, Lanes, Query, Route};
+use super::lane::{Answer, AskError, Asking, Batch, Lane, Lanes, Query, Route};
 use super::plan::{WINDOW_RECORDS, Window, Yield};
 use super::queue::{Chunk, ReaderStats, Room};
-use super::{Record, View};
+use super::{Record, View, utc};
 
 /// How long the server keeps a query of a window that nothing is asked of; it keeps a finished one,
 /// too.
@@ -55,8 +56,17 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// How often in a row a query may be made anew because the answer came on another connection. The
 /// HTTP client may open one without need.
 const REROUTED: u32 = 3;
+/// How often in a row a query is made anew at once because a proxy has answered instead.
+const REPEATS: u32 = 2;
 /// Records so many times as large as expected are planned for before they are read.
 const SURPRISE: u64 = 4;
+
+/// An empty answer that takes so long is one of a server that is busy with looking.
+const SLOW_ANSWER: Duration = Duration::from_secs(2);
+/// Empty answers of this kind in a row: more than a minute.
+const MAX_SLOW_ANSWERS: u32 = 30;
+const MEMORY_UNIT: u64 = 4 << 10;
+const MAX_MEMORY_UNITS: u64 = u32::MAX as u64 >> 4;
 
 /// What comes of a window, in this order.
 #[derive(Debug)]
@@ -91,7 +101,16 @@ pub struct Source {
     pub view: View,
     /// The first answer is waited for.
     pub is_urgent: AtomicBool,
+    pub batch_size: Arc<BatchSize>,
+    /// Largest content of a record, in bytes.
+    pub max_record_bytes: u64,
     pub stats: Arc<ReaderStats>,
+}
+
+/// A query and how many records its answers have at most.
+struct Made<'a> {
+    query: Query<'a>,
+    asked: u64,
 }
 
 impl Source {
@@ -103,27 +122,13 @@ impl Source {
         mut room: oneshot::Receiver<Room>,
         pieces: &Pieces,
     ) -> Result<End, Error> {
-        let bounds = Bounds {
-            records: Some(window.records),
-            // The last record may go beyond it.
-            batch_bytes: window.bytes.saturating_sub(window.record).max(1),
-            // One more, so that the server sees the end with the last record.
-            batch_records: window.records + 1,
-        };
-        let query = self.query(&window.range, bounds, self.ttl());
         {
             let lane = self.lanes.take().await?;
-            let made = lane.query(&query).await?;
+            let made = self.make_for(&window, &window.range, &lane).await?;
             match timeout(self.lanes.max_wait(), &mut room).await {
                 Ok(Ok(room)) => {
-                    // The timer is late on a busy machine, and the server may have turned out to be near.
-                    let made = match made.waited() > self.lanes.max_wait() {
-                        true => lane.query(&query).await?,
-                        false => made,
-                    };
-                    return self
-                        .read_made(made, &lane, &query, &window, &room, pieces)
-                        .await;
+                    let made = Some(made);
+                    return self.read_parts(made, &lane, &window, &room, pieces).await;
                 }
                 Ok(Err(_)) => return pending().await, // Until this is ended.
                 Err(_) => {}                          // It was made in vain.
@@ -133,48 +138,104 @@ impl Source {
             return pending().await;
         };
         let lane = self.lanes.take().await?;
-        let made = lane.query(&query).await?;
-        self.read_made(made, &lane, &query, &window, &room, pieces)
-            .await
+        self.read_parts(None, &lane, &window, &room, pieces).await
     }
 
-    /// Reads a window by a query that is just made.
-    async fn read_made<'a>(
+    /// Makes a query for what a window has in a part of its range.
+    async fn make_for<'a>(
         &self,
-        mut made: Query<'a>,
+        window: &Window,
+        range: &Range<u64>,
         lane: &'a Lane<'a>,
-        query: &QueryEntry,
+    ) -> Result<Made<'a>, Error> {
+        let bounds = Bounds {
+            records: Some(window.records),
+            // The last record may go beyond it.
+            batch_bytes: window.bytes.saturating_sub(window.record).max(1),
+            // One more, so that the server sees the end with the last record.
+            batch_records: self.batch_size.of(window.records + 1),
+        };
+        Ok(Made {
+            query: make(lane, &self.query(range, bounds, self.ttl())).await?,
+            asked: bounds.batch_records.min(window.records),
+        })
+    }
+
+    /// Reads a window, by a query that is just made if there is one. It takes one answer, or several
+    /// where answers may not have so many records.
+    async fn read_parts<'a>(
+        &self,
+        mut next: Option<Made<'a>>,
+        lane: &'a Lane<'a>,
         window: &Window,
         room: &Room,
         pieces: &Pieces,
     ) -> Result<End, Error> {
-        let mut rerouted = 0;
-        let answer = loop {
-            let answer = self.ask(&mut made).await?;
-            if answer.route == Route::Same {
-                break answer;
-            }
-            if answer.route == Route::Unknown || rerouted == REROUTED {
-                self.check_uptime(&made).await?;
-                break answer;
-            }
-            rerouted += 1;
-            made = lane.query(query).await?;
-        };
+        let begin = Instant::now();
+        let begin = (next.as_ref()).map_or(begin, |made| begin - made.query.age());
         let mut progress = Progress::new(&window.range);
-        let Some(batch) = answer.batch else {
-            return Ok(progress.end(window, made.age()));
-        };
-        let is_last = batch.is_last;
-        if let Some(found) = surprise(&batch, window) {
-            return Ok(progress.put_off(found, &batch, made.age()));
+        let memory = Memory::new(room, window.bytes);
+        let (mut rerouted, mut empty) = (0, 0);
+        let mut has_parts = false;
+        loop {
+            let (mut made, is_new) = match next.take() {
+                Some(made) => (made, false),
+                None => {
+                    let range = progress.next..window.range.end;
+                    (self.make_for(window, &range, lane).await?, true)
+                }
+            };
+            // On a busy machine it may have waited longer than it seemed, and the server may have
+            // turned out to be near. A query that is older may send other bytes where records are
+            // removed.
+            let is_old = !is_new && made.query.waited() > self.lanes.max_wait();
+            if is_old || self.batch_size.is_hopeless(made.asked) {
+                continue;
+            }
+            let Some(answer) = self.ask(&mut made).await? else {
+                continue;
+            };
+            if answer.route != Route::Same {
+                if answer.route == Route::Other && rerouted < REROUTED {
+                    rerouted += 1;
+                    continue;
+                }
+                self.check_uptime(&made.query).await?;
+            }
+            let Some(batch) = answer.batch else {
+                return Ok(progress.end(window, begin.elapsed()));
+            };
+            let is_last = batch.is_last;
+            if batch.records.is_empty() && is_last {
+                return Ok(progress.end(window, begin.elapsed()));
+            }
+            if !has_record_in(&batch, &(progress.next..window.range.end)) {
+                check_fruitless(&batch, &made.query, &mut empty)?;
+                next = Some(made);
+                continue;
+            }
+            let found = found(&batch);
+            if !has_parts && is_surprise(found, window) {
+                return Ok(progress.put_off(found, &batch, begin.elapsed()));
+            }
+            if has_parts && found.bytes.saturating_add(progress.found.bytes) > 2 * window.bytes {
+                return Ok(progress.leave(begin.elapsed()));
+            }
+            has_parts = true;
+            self.read_batch(batch, &mut progress, &memory, pieces)
+                .await?;
+            if is_last {
+                return Ok(progress.end(window, begin.elapsed()));
+            }
+            // The rest is better asked for anew: what the plan knows by now fits it better.
+            if found.records < made.asked
+                || progress.found.records >= window.records
+                || progress.found.bytes.saturating_add(found.bytes) > window.bytes
+            {
+                return Ok(progress.leave(begin.elapsed()));
+            }
+            next = Some(made);
         }
-        self.read_batch(batch, &mut progress, room, pieces).await?;
-        // The rest is better asked for anew: by now it would not be one batch, and the query waited.
-        Ok(match is_last {
-            true => progress.end(window, made.age()),
-            false => progress.leave(made.age()),
-        })
     }
 
     /// Reads all of a range by one query, in batches of `batch_bytes` as there is `room` for them.
@@ -190,31 +251,76 @@ impl Source {
             View::Aside | View::News => (batch_bytes, WINDOW_RECORDS, self.ttl()),
             View::Headers | View::Times => (NO_LIMIT, WINDOW_RECORDS, self.ttl()),
         };
-        let bounds = Bounds {
-            records: None,
-            batch_bytes,
-            batch_records,
-        };
-        let query = self.query(&range, bounds, ttl);
+        // Other records would be chosen from another beginning.
+        let is_whole = self.when.as_ref().is_some_and(depends_on_order);
         let lane = self.lanes.take().await?;
         let mut progress = Progress::new(&range);
-        let mut made = lane.query(&query).await?;
+        loop {
+            let start = match is_whole {
+                true => range.start,
+                false => progress.next,
+            };
+            let bounds = Bounds {
+                records: None,
+                batch_bytes,
+                batch_records: self.batch_size.of(batch_records),
+            };
+            let query = self.query(&(start..range.end), bounds, ttl);
+            let made = Made {
+                query: make(&lane, &query).await?,
+                asked: bounds.batch_records,
+            };
+            let end = self
+                .read_query(made, start, &mut progress, batch_bytes, &room, pieces)
+                .await?;
+            if end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a query to its end, from `start` on. Returns whether it came to that: if not, another
+    /// one is to ask for fewer records at a time.
+    async fn read_query(
+        &self,
+        mut made: Made<'_>,
+        start: u64,
+        progress: &mut Progress,
+        batch_bytes: u64,
+        room: &Arc<Semaphore>,
+        pieces: &Pieces,
+    ) -> Result<bool, Error> {
+        // How far this query is: what it begins with may have been read by the one before it.
+        let mut position = start;
+        let mut empty = 0;
         loop {
             let permit = room.clone().acquire_owned().await;
             let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
-            let idle = made.idle();
-            let answer = self.ask(&mut made).await?;
+            let idle = made.query.idle();
+            let Some(answer) = self.ask(&mut made).await? else {
+                return Ok(false);
+            };
             if answer.route != Route::Same || idle > RESTART {
-                self.check_uptime(&made).await?;
+                self.check_uptime(&made.query).await?;
             }
             let Some(batch) = answer.batch else {
-                return Ok(());
+                return Ok(true);
             };
             let is_last = batch.is_last;
+            if batch.records.is_empty() && is_last {
+                return Ok(true);
+            }
+            if !has_record_in(&batch, &(position..progress.end)) {
+                check_fruitless(&batch, &made.query, &mut empty)?;
+                continue;
+            }
+            let last = batch.records.last().map(|record| record.time());
+            position = position.max(last.unwrap_or(0).saturating_add(1));
             let room: Room = Arc::new(permit);
-            self.read_batch(batch, &mut progress, &room, pieces).await?;
+            let memory = Memory::new(&room, batch_bytes);
+            self.read_batch(batch, progress, &memory, pieces).await?;
             if is_last {
-                return Ok(());
+                return Ok(true);
             }
         }
     }
@@ -237,7 +343,9 @@ impl Source {
         }
     }
 
-    async fn ask(&self, query: &mut Query<'_>) -> Result<Answer, Error> {
+    /// Asks a query for its next records. Returns `None` if the answer did not pass, and another
+    /// query is to be made, for fewer records at a time.
+    async fn ask(&self, made: &mut Made<'_>) -> Result<Option<Answer>, Error> {
         let asking = Asking {
             method: match self.view {
                 View::Range | View::Aside | View::News => Method::GET,
@@ -246,14 +354,24 @@ impl Source {
             is_little: matches!(self.view, View::Aside | View::Headers)
                 || self.is_urgent.swap(false, Ordering::Relaxed),
         };
-        let answer = query.ask(asking).await;
-        if let Err(err) = &answer
-            && err.cause == Cause::QueryLost
-        {
+        let (is_to_repeat, error) = match made.query.ask(asking).await {
+            Ok(answer) => {
+                let records = answer.batch.as_ref().map(|batch| batch.records.len());
+                self.batch_size.pass(records.unwrap_or(0) as u64);
+                return Ok(Some(answer));
+            }
+            Err(AskError::Head(error)) => (self.batch_size.refuse(made.asked, &error), error),
+            Err(AskError::BrokenOff(error)) => (self.batch_size.break_off(made.asked), error),
+            Err(AskError::Other(error)) => (false, error),
+        };
+        if is_to_repeat {
+            return Ok(None);
+        }
+        if error.cause == Cause::QueryLost {
             // It may be lost with the entry, which no retry brings back.
             self.entry.times().await?;
         }
-        answer
+        Err(error)
     }
 
     /// Fails unless the server has run for longer than there has been the query. A proxy may keep
@@ -282,38 +400,44 @@ impl Source {
         &self,
         mut batch: Batch,
         progress: &mut Progress,
-        room: &Room,
+        memory: &Memory,
         pieces: &Pieces,
     ) -> Result<(), Error> {
         let received = Instant::now();
-        let headers = mem::take(&mut batch.records);
-        let mut records = Vec::new();
-        let mut gathered = 0;
-        let mut send = |records: &mut Vec<Record>| {
-            let all = records.len();
-            progress.came += all as u64;
-            records.retain(|record| progress.take(record));
-            let skipped = (all - records.len()) as u64;
-            self.stats.skipped.fetch_add(skipped, Ordering::Relaxed);
-            if !records.is_empty() {
-                let chunk = Chunk::new(mem::take(records), received, &self.stats, room);
-                // Nobody is there to care if this fails.
-                let _ = pieces.send(Ok(Piece::Records(chunk)));
-            }
+        let mut headers = mem::take(&mut batch.records);
+        let mut output = Output {
+            records: Vec::new(),
+            received,
+            memory,
+            pieces,
+            stats: &self.stats,
         };
         if self.view == View::Headers {
-            records.extend(headers.into_iter().map(|header| record(header, Vec::new())));
-            send(&mut records);
-            return Ok(());
+            let records = headers.into_iter().map(|header| record(header, Vec::new()));
+            output.records.extend(records);
+            return output.send(progress).await;
         }
+        let too_large = (headers.iter()).position(|it| it.length() > self.max_record_bytes);
+        let too_large = too_large.map(|index| {
+            let error = self.too_large(&headers[index]);
+            headers.truncate(index);
+            error
+        });
+        let mut gathered = 0;
         let mut slicer = Slicer::new(headers);
         let mut bytes = Some(Bytes::new()); // for records that have none
         while let Some(some) = bytes {
             gathered += some.len();
-            slicer.push(some, &mut records);
+            slicer.push(some, &mut output.records);
+            if let Some(error) = &too_large
+                && slicer.is_complete()
+            {
+                output.send(progress).await?;
+                return Err(error.clone());
+            }
             if gathered >= CHUNK_BYTES {
                 gathered = 0;
-                send(&mut records);
+                output.send(progress).await?;
             }
             let next = {
                 let mut next = pin!(batch.chunk());
@@ -321,7 +445,7 @@ impl Source {
                     Some(next) => next,
                     None => {
                         // The rest may be long in coming.
-                        send(&mut records);
+                        output.send(progress).await?;
                         next.await
                     }
                 }
@@ -329,28 +453,134 @@ impl Source {
             bytes = match next {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    send(&mut records); // What is complete counts.
+                    output.send(progress).await?; // What is complete counts.
                     return Err(error);
                 }
             };
         }
-        send(&mut records);
+        output.send(progress).await?;
         slicer.finish()
+    }
+
+    fn too_large(&self, header: &RecordHeader) -> Error {
+        let text = format!(
+            "the record at {} ({} µs) has {} bytes, and the property max-record-bytes allows {}",
+            utc(header.time()),
+            header.time(),
+            header.length(),
+            self.max_record_bytes
+        );
+        Error::new(Cause::TooLarge, text)
     }
 }
 
-/// What a batch has, if that is far more than was expected.
-fn surprise(batch: &Batch, window: &Window) -> Option<Yield> {
-    let found = Yield {
+/// Records of a batch on their way to the reader.
+struct Output<'a> {
+    records: Vec<Record>,
+    received: Instant,
+    memory: &'a Memory,
+    pieces: &'a Pieces,
+    stats: &'a Arc<ReaderStats>,
+}
+
+impl Output<'_> {
+    /// Sends the records that belong to the range, as soon as there is memory for them.
+    async fn send(&mut self, progress: &mut Progress) -> Result<(), Error> {
+        let mut records = mem::take(&mut self.records);
+        let all = records.len();
+        progress.came += all as u64;
+        records.retain(|record| progress.take(record));
+        let skipped = (all - records.len()) as u64;
+        self.stats.skipped.fetch_add(skipped, Ordering::Relaxed);
+        if !records.is_empty() {
+            let room = self.memory.take(&records).await?;
+            let chunk = Chunk::new(records, self.received, self.stats, &room);
+            // The receiver may already be dropped.
+            let _ = self.pieces.send(Ok(Piece::Records(chunk)));
+        }
+        Ok(())
+    }
+}
+
+/// Memory for the records of a window or batch, beyond which its body is not read on. More than
+/// expected comes only from servers that send more than they were asked for.
+struct Memory {
+    room: Room,
+    /// In units of [`MEMORY_UNIT`].
+    units: Arc<Semaphore>,
+    total: u32,
+}
+
+impl Memory {
+    /// Memory for twice as many bytes as are expected.
+    fn new(room: &Room, expected: u64) -> Self {
+        let units = expected.saturating_mul(2) / MEMORY_UNIT + 1;
+        let total = units.min(MAX_MEMORY_UNITS) as u32;
+        Self {
+            room: room.clone(),
+            units: Arc::new(Semaphore::new(total as usize)),
+            total,
+        }
+    }
+
+    /// Takes room for records, or all of it if they need more.
+    async fn take(&self, records: &[Record]) -> Result<Room, Error> {
+        let bytes = records.iter().map(Record::cost).sum::<u64>();
+        let units = (bytes / MEMORY_UNIT + 1).min(self.total.into()) as u32;
+        let permit = self.units.clone().acquire_many_owned(units).await;
+        let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
+        Ok(Arc::new((self.room.clone(), permit)))
+    }
+}
+
+/// Makes a query. A proxy that answers instead of the server may do so now and then, by turns of
+/// several servers: it is asked again at once, and what was read meanwhile is not lost.
+async fn make<'a>(lane: &'a Lane<'a>, query: &QueryEntry) -> Result<Query<'a>, Error> {
+    for _ in 0..REPEATS {
+        match lane.query(query).await {
+            Err(error) if error.is_of_proxy() => {}
+            made => return made,
+        }
+    }
+    lane.query(query).await
+}
+
+/// Returns whether a batch has a record within a range.
+fn has_record_in(batch: &Batch, range: &Range<u64>) -> bool {
+    (batch.records.iter()).any(|record| range.contains(&record.time()))
+}
+
+/// Fails if a batch brings nothing new, unless the server took its time to find nothing, as where it
+/// looks through very many records for a few.
+fn check_fruitless(batch: &Batch, query: &Query<'_>, empty: &mut u32) -> Result<(), Error> {
+    let count = batch.records.len();
+    let is_slow = count == 0 && query.idle() >= SLOW_ANSWER;
+    if is_slow && *empty < MAX_SLOW_ANSWERS {
+        *empty += 1;
+        return Ok(());
+    }
+    let text = match count {
+        0 => "an answer of the server has neither records nor an end".into(),
+        _ => format!("an answer of the server has {count} records that were not asked for"),
+    };
+    Err(Error::new(Cause::NothingNew, text))
+}
+
+/// Returns what a batch has, by its headers.
+fn found(batch: &Batch) -> Yield {
+    Yield {
         first: batch.records.first().map(|record| record.time()),
         records: batch.records.len() as u64,
         bytes: (batch.records.iter()).fold(0, |sum, record| record.length().saturating_add(sum)),
-    };
-    let is_more = found.records > 0
+    }
+}
+
+/// Returns whether that is far more than was expected.
+fn is_surprise(found: Yield, window: &Window) -> bool {
+    found.records > 0
         && window.record > 0
         && found.bytes > window.bytes.saturating_mul(2)
-        && found.bytes / found.records > window.record.saturating_mul(SURPRISE);
-    is_more.then_some(found)
+        && found.bytes / found.records > window.record.saturating_mul(SURPRISE)
 }
 
 /// How far a range is read.
@@ -380,7 +610,7 @@ impl Progress {
         self.next = record.time + 1;
         self.found.first.get_or_insert(record.time);
         self.found.records += 1;
-        self.found.bytes += record.length();
+        self.found.bytes += record.cost();
         true
     }
 

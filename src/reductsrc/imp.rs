@@ -65,8 +65,10 @@
  * What fails for a cause that may pass is tried again from the last record on, with a warning: a
  * server that is away, does not answer within `timeout` or was restarted, a broken connection, a
  * short answer, a query that the server forgot, the statuses 408, 425, 429 and 5xx. After `retries`
- * attempts in a row without progress it is an error. The statuses 401, 403 and 422 and a missing
- * bucket or entry are errors at once. Where the server evicted what was still to be read, the next
+ * attempts in a row without a further record it is an error; a server that has never answered is one
+ * after two seconds, unless it is followed. The statuses 401, 403 and 422, a missing bucket or entry
+ * and a record of more than `max-record-bytes` are errors at once. Where a proxy refuses the heads of
+ * large answers, fewer records are asked for at a time, with one warning. Where the server evicted what was still to be read, the next
  * buffer has the flag DISCONT.
  *
  * The API token is best given by the environment variable `REDUCT_API_TOKEN`: command lines can be
@@ -495,6 +497,13 @@ impl ObjectImpl for ReductSrc {
                     .blurb("Bytes of records to read ahead at most; a larger record passes alone")
                     .minimum(1)
                     .default_value(Limits::default().prefetch_bytes)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("max-record-bytes")
+                    .nick("Max record bytes")
+                    .blurb("Bytes of a record at most; a larger one is an error")
+                    .minimum(1)
+                    .default_value(Limits::default().max_record_bytes)
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecBoolean::builder("follow")
