@@ -186,7 +186,7 @@ impl Source {
             };
             // On a busy machine it may have waited longer than it seemed.
             let is_old = made.query.idle() > MOST_IDLE;
-            if is_old || self.batch_size.is_hopeless(made.asked) {
+            if is_old || self.batch_size.is_too_large(made.asked) {
                 continue;
             }
             let Some(answer) = self.ask(&mut made).await? else {
