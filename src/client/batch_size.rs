@@ -92,7 +92,7 @@ impl BatchSize {
     }
 
     /// Returns whether an answer with up to `asked` records would be refused, as others were.
-    pub fn is_hopeless(&self, asked: u64) -> bool {
+    pub fn is_too_large(&self, asked: u64) -> bool {
         self.with(|state| {
             let is_refused = state.refused.is_some_and(|refused| asked >= refused);
             is_refused && state.trial.is_none_or(|trial| asked > trial.size)
@@ -351,7 +351,7 @@ mod tests {
             assert!(size.refuse(512, &refusal()));
         }
         assert_eq!(size.of(4000), 256);
-        assert!(size.is_hopeless(512) && !size.is_hopeless(256));
+        assert!(size.is_too_large(512) && !size.is_too_large(256));
     }
 
     #[test]

@@ -334,15 +334,15 @@ impl Session {
             self.open(&mut ahead).await?
         };
         while let Some(chunk) = next {
-            self.tell_of_batch_size().await?;
+            self.report_batch_size().await?;
             self.forward(chunk, &mut ahead).await?;
             next = ahead.next().await?;
         }
-        self.tell_of_batch_size().await
+        self.report_batch_size().await
     }
 
     /// Warns, once, that not as many records can be read at a time as would be best.
-    async fn tell_of_batch_size(&self) -> Result<(), Stop> {
+    async fn report_batch_size(&self) -> Result<(), Stop> {
         let Some(text) = self.access.batch_size.take_notice() else {
             return Ok(());
         };

@@ -189,7 +189,7 @@ impl Source {
             // turned out to be near. A query that is older may send other bytes where records are
             // removed.
             let is_old = !is_new && made.query.waited() > self.lanes.max_wait();
-            if is_old || self.batch_size.is_hopeless(made.asked) {
+            if is_old || self.batch_size.is_too_large(made.asked) {
                 continue;
             }
             let Some(answer) = self.ask(&mut made).await? else {
