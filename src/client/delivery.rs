@@ -24,13 +24,15 @@ use chrono::{DateTime, SecondsFormat};
 use tokio::time::{sleep, timeout};
 
 use super::attempts::Attempts;
+use super::batch_size::{BatchSize, Excess};
 use super::entry::Entry;
 use super::error::{Cause, Error, Purpose, Target};
 use super::lane::{Lane, Lanes, Newest};
 use super::outbox::{BatchLimits, Content, Dropped, Due, Outgoing};
+use super::pending::{Pending, check_answer};
 use super::spool::Spool;
 use super::writer::{Shared, Told, fail, tell};
-use super::writing::{MOST_BYTES, MOST_RECORDS};
+use super::writing::{MOST_BYTES, MOST_RECORDS, excess};
 use super::{Connection, without_blocking};
 
 const LIMITS: BatchLimits = BatchLimits {
@@ -53,6 +55,15 @@ const SPOOL_AGAIN: Duration = Duration::from_millis(100);
 const ROUNDS: u32 = 3;
 /// How much later, in µs, than what an entry has records go on if they cannot be where they belong.
 const MOVED_BY: u64 = 100_000;
+
+/// Requests in a row without an answer after which fewer records are sent at once.
+const UNCLEAR_REQUESTS: u32 = 3;
+/// Records to ask for at once at first. Each is a line of about 60 bytes in a head, of which proxies
+/// may take 4 KB.
+const LOOKS_AT: u64 = 32;
+/// The last time, in µs, after which records can be written for a year and read: GStreamer counts
+/// nanoseconds.
+const LAST_TIME: u64 = u64::MAX / 1000 - 365 * 24 * 3600 * 1_000_000;
 
 /// Where records go.
 #[derive(Debug, Clone)]
@@ -119,13 +130,19 @@ pub struct Delivery {
     done: usize,
     /// By how much later than they say records are written, in µs.
     moved_by: u64,
+    /// Size of the next request.
+    size: BatchSize,
+    /// What requests were too large for, of which each is warned of once.
+    told_excesses: Vec<Excess>,
+    /// Requests in a row that wrote records and had no answer of the server.
+    unclear: u32,
 }
 
 struct Open {
     lanes: Arc<Lanes>,
-    entry: Entry,
-    /// The token allows to see what the entry has.
-    can_look: bool,
+    entry: Arc<Entry>,
+    /// The newest record then, if the token allows to see what the entry has.
+    newest: Option<Newest>,
 }
 
 impl Delivery {
@@ -144,6 +161,9 @@ impl Delivery {
             looked: None,
             done: 0,
             moved_by: 0,
+            size: BatchSize::new(LIMITS.records, LIMITS.bytes),
+            told_excesses: Vec::new(),
+            unclear: 0,
         }
     }
 
@@ -253,15 +273,13 @@ impl Delivery {
         for record in batch.iter_mut().filter(|record| !record.is_recovered) {
             record.time = record.time.saturating_add(self.moved_by);
         }
-        let mut progress = Progress {
-            left: batch,
-            is_in_doubt: false,
-        };
-        while let Err(error) = self.attempt(&mut progress).await {
-            self.wait_after(error).await?;
+        let mut pending = Pending::new(batch);
+        while !pending.left.is_empty() {
+            if let Err(error) = self.write_some(&mut pending).await {
+                self.wait_after(error).await?;
+            }
         }
-        self.attempts.reset();
-        self.is_ending = false;
+        self.describe().await?;
         {
             let mut state = self.shared.lock();
             state.outbox.acknowledge();
@@ -270,6 +288,21 @@ impl Delivery {
         }
         self.shared.progress.notify_one();
         Ok(())
+    }
+
+    /// Sends a request that changes nothing, or the same however often it is sent, until it is answered.
+    ///
+    /// What failed is repeated by itself: where each fourth request fails, five in a row never succeed.
+    async fn persist<T, F>(&mut self, request: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        loop {
+            match request().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.wait_after(error).await?,
+            }
+        }
     }
 
     /// Waits until it is time to try again what failed, if that may help.
@@ -281,17 +314,17 @@ impl Delivery {
             _ => false,
         };
         let may_pass = error.is_transient() || self.was_reached && was_there;
-        let (is_left, is_draining) = {
+        let is_ending = {
             let state = self.shared.lock();
-            (state.is_left, state.is_draining)
+            state.is_draining || state.is_left
         };
         // What was tried before the stream ended was not for the rest of it.
-        if is_draining && !std::mem::replace(&mut self.is_ending, is_draining) {
+        if is_ending && !std::mem::replace(&mut self.is_ending, is_ending) {
             self.attempts.reset();
         }
-        let delay = if !may_pass || is_left {
+        let delay = if !may_pass {
             None
-        } else if self.was_reached && !is_draining {
+        } else if self.was_reached && !is_ending {
             self.attempts.another_delay()
         } else {
             self.attempts.next_delay()
@@ -299,7 +332,9 @@ impl Delivery {
         let Some(delay) = delay else {
             return Err(error);
         };
-        self.open = None;
+        if error.cause == Cause::Status(404) {
+            self.open = None;
+        }
         self.shared.stats.retries.note(&error);
         let text = format!(
             "{}. Trying again in {:.1} s, attempt {}",
@@ -312,72 +347,64 @@ impl Delivery {
         Ok(())
     }
 
-    /// Writes what is left of a batch.
-    async fn attempt(&mut self, progress: &mut Progress) -> Result<(), Error> {
-        if self.open.is_none() {
-            self.open = Some(self.open().await?);
-            self.was_reached = true;
-        }
-        let Some(open) = self.open.as_ref() else {
-            return Err(Error::makes_no_sense());
-        };
-        let (lanes, can_look) = (open.lanes.clone(), open.can_look);
+    /// Writes the first of the records that are left, as many as fit in a request, after finding out
+    /// what has to be known before that.
+    async fn write_some(&mut self, pending: &mut Pending) -> Result<(), Error> {
+        let lanes = self.open().await?;
         let lane = lanes.take().await?;
-        if can_look && !progress.left.is_empty() {
+        if self.can_look() {
             if self.first_newest.is_none() {
-                self.begin(&lane, &progress.left).await?;
-            } else if !progress.is_in_doubt {
+                self.begin(&lane, &pending.left).await?;
+            } else if !pending.is_in_doubt {
                 self.assert_only_writer(&lane).await?;
             }
-            if !progress.is_in_doubt {
-                self.find_place(&mut progress.left).await?;
+            if !pending.is_in_doubt {
+                self.find_place(&mut pending.left).await?;
             }
-            if progress.is_in_doubt || self.may_have(&progress.left) {
-                self.leave_out_complete(&lane, progress).await?;
+            if pending.may_be_complete || self.may_have(&pending.left) {
+                self.leave_out_complete(&lane, pending).await?;
             }
         }
-        // Whoever left it may have begun to write it.
-        progress.is_in_doubt |= progress.left.iter().any(|record| record.is_recovered);
-        for _ in 0..ROUNDS {
-            if progress.left.is_empty() {
-                progress.is_in_doubt = false;
-                return self.describe().await;
-            }
-            self.write_once(&lane, can_look, progress).await?;
+        if pending.left.is_empty() {
+            return Ok(());
         }
-        let text = "it has records that are begun and neither completed nor removed";
-        Err(Error::new(Cause::Broken, text))
+        self.write_once(&lane, pending).await
     }
 
-    /// Writes what is left of a batch by one request. What is refused because it was begun before is
-    /// removed.
-    async fn write_once(
-        &mut self,
-        lane: &Lane<'_>,
-        can_look: bool,
-        progress: &mut Progress,
-    ) -> Result<(), Error> {
-        let was_in_doubt = progress.is_in_doubt;
-        let refused = match lane.write(&progress.left).await {
+    /// Writes what fits in one request. What is refused because it was begun before is removed.
+    async fn write_once(&mut self, lane: &Lane<'_>, pending: &mut Pending) -> Result<(), Error> {
+        let lengths = pending.lengths();
+        let count = self.size.fit(lengths.iter().copied());
+        let sent = &pending.left[..count];
+        let refused = match lane.write(sent).await {
             Ok(refused) => refused,
             Err(error) => {
-                // What it has begun then cannot be told by a token that may not read. A server that
-                // is busy has begun nothing.
-                progress.is_in_doubt |= can_look || !is_refusal(&error);
-                return Err(error);
+                let shrunk = self.shrink(&error, sent).await;
+                // A server that is busy has begun nothing; a token that may not read cannot tell.
+                if self.can_look() || !is_refusal(&error) {
+                    pending.set_in_doubt(count);
+                }
+                return if shrunk? { Ok(()) } else { Err(error) };
             }
         };
+        self.unclear = 0;
+        if let Err(error) = check_answer(sent, &refused) {
+            pending.set_in_doubt(count);
+            return Err(error);
+        }
+        self.size.accept(&lengths[..count], &lengths);
         self.shared.stats.batches.fetch_add(1, Ordering::Relaxed);
-        let Some((time, _)) = refused.first_key_value() else {
-            return self.make_sure(lane, can_look, progress).await;
-        };
-        progress.is_in_doubt = true;
-        let batch = std::mem::take(&mut progress.left).into_iter();
-        let (left, written): (Vec<_>, Vec<_>) =
-            batch.partition(|record| refused.contains_key(&record.time));
+        if refused.is_empty() {
+            return self.make_sure(lane, pending, count).await;
+        }
+        let was_begun = pending.may_be_begun(refused.keys());
+        pending.set_in_doubt(count);
+        let written = pending.take_accepted(count, &refused);
         self.count(&written);
-        progress.left = left;
-        if !was_in_doubt && refused.values().all(is_taken) {
+        if let Some((time, _)) = refused.first_key_value()
+            && !was_begun
+            && refused.values().all(is_taken)
+        {
             let text = format!("it has a record at {} already", utc(*time));
             return Err(Error::new(Cause::OutOfOrder, text));
         }
@@ -386,81 +413,157 @@ impl Delivery {
         }
         // The server may still be busy with what it was sent before.
         sleep(ABANDONED).await;
-        if can_look {
-            self.leave_out_complete(lane, progress).await?;
+        if self.can_look() {
+            self.leave_out_complete(lane, pending).await?;
         }
-        if progress.left.is_empty() {
-            return Ok(());
+        // As many lines of a head as were taken a moment ago.
+        for times in pending.begun().chunks(count) {
+            self.persist(|| lane.remove(times)).await?;
         }
-        lane.remove(progress.left.iter().map(|record| record.time))
-            .await
+        note_rewrite(pending)
+    }
+
+    /// Has fewer records be written at once, if the request was too large. Returns whether it was.
+    ///
+    /// # Errors
+    ///
+    /// A single record is too large.
+    async fn shrink(&mut self, error: &Error, sent: &[Outgoing]) -> Result<bool, Error> {
+        let lengths: Vec<_> = sent.iter().map(Outgoing::length).collect();
+        let Some(excess) = excess(error) else {
+            self.unclear += match error.cause {
+                Cause::Broken | Cause::Timeout | Cause::Status(504) => 1,
+                // The head of an answer about each record may be what a proxy does not take.
+                Cause::Status(502) => UNCLEAR_REQUESTS,
+                _ => 0,
+            };
+            if self.unclear >= UNCLEAR_REQUESTS {
+                self.size.refuse(&lengths, Excess::Unknown);
+            }
+            return Ok(false);
+        };
+        if !self.size.refuse(&lengths, excess) {
+            return Err(too_large(error, sent));
+        }
+        self.shared.stats.retries.note(error);
+        if !self.told_excesses.contains(&excess) {
+            self.told_excesses.push(excess);
+            let text = format!(
+                "'{}/{}': ReductStore at {}, or a proxy before it, does not take a request with {} records of \
+                 {} bytes in all: {}. Smaller requests are sent from now on, which is slower",
+                self.to.bucket,
+                self.to.entry,
+                self.to.connection.url(),
+                sent.len(),
+                lengths.iter().sum::<u64>(),
+                error.text,
+            );
+            tell(&self.shared, Told::Warning(text)).await;
+        }
+        Ok(true)
     }
 
     /// Counts what was written, if it is there: the server says so, too, where its disk was full.
     async fn make_sure(
         &mut self,
         lane: &Lane<'_>,
-        can_look: bool,
-        progress: &mut Progress,
+        pending: &mut Pending,
+        count: usize,
     ) -> Result<(), Error> {
-        let last = progress.left.last().map(|record| record.time);
-        // Without an answer it is ours that may be the newest one.
-        progress.is_in_doubt = can_look;
-        let is_there = !can_look
-            || match lane.within_timeout(lane.newest()).await? {
+        if self.can_look() {
+            let last = pending.left.get(..count).and_then(|sent| sent.last());
+            let last = last.map(|record| record.time);
+            let newest = self.persist(|| lane.within_timeout(lane.newest())).await?;
+            let is_there = match newest {
                 Newest::Time(newest) => Some(newest) >= last,
                 Newest::Nothing | Newest::Unfinished => false,
             };
-        progress.is_in_doubt = !is_there;
-        if !is_there {
-            return self.leave_out_complete(lane, progress).await;
+            if !is_there {
+                pending.set_in_doubt(count);
+                return note_rewrite(pending);
+            }
+            self.looked = Some(Instant::now());
         }
-        self.looked = Some(Instant::now());
-        self.count(&std::mem::take(&mut progress.left));
+        pending.rewrites = 0;
+        let written = pending.take_first(count);
+        self.count(&written);
         Ok(())
     }
 
-    /// Makes sure of the bucket, and finds out what the token allows.
-    async fn open(&self) -> Result<Open, Error> {
+    /// Makes sure of the bucket, and finds out what the token allows, once.
+    async fn open(&mut self) -> Result<Arc<Lanes>, Error> {
+        if let Some(open) = &self.open {
+            return Ok(open.lanes.clone());
+        }
         let Destination {
             connection,
             bucket,
             entry,
+            create_bucket,
+            quota_size,
             ..
-        } = &self.to;
+        } = self.to.clone();
         let purpose = Purpose::Write;
         let lanes = Lanes::new(
             connection.clone(),
-            bucket,
-            entry,
+            &bucket,
+            &entry,
             1,
             purpose,
             Arc::default(),
         )?;
         let lanes = Arc::new(lanes);
         let lane = lanes.take().await?;
-        let can_look = match lane.within_timeout(lane.newest()).await {
-            Err(error) if error.cause == Cause::Status(403) => false,
-            newest => newest.map(|_| true)?,
+        let newest = || lane.within_timeout(lane.newest());
+        let newest = match self.persist(newest).await {
+            Err(error) if error.cause == Cause::Status(403) => None,
+            newest => Some(newest?),
         };
         drop(lane);
-        let entry = Entry::new(connection, bucket, entry);
-        match entry.bucket().await {
-            Err(error) if error.cause == Cause::Status(404) && self.to.create_bucket => {
-                entry.create_bucket(self.to.quota_size).await?;
-            }
-            bucket => drop(bucket?),
+        self.was_reached = true;
+        let entry = Arc::new(Entry::new(&connection, &bucket, &entry));
+        // A bucket that has a record need not be looked for.
+        if !matches!(newest, Some(Newest::Time(_))) {
+            let make = async || match entry.bucket().await {
+                Err(error) if error.cause == Cause::Status(404) && create_bucket => {
+                    entry.create_bucket(quota_size).await
+                }
+                bucket => bucket.map(drop),
+            };
+            self.persist(make).await?;
         }
-        Ok(Open {
-            lanes,
+        self.open = Some(Open {
+            lanes: lanes.clone(),
             entry,
-            can_look,
-        })
+            newest,
+        });
+        Ok(lanes)
+    }
+
+    /// Whether the token allows to see what the entry has.
+    fn can_look(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.newest.is_some())
     }
 
     /// Looks for what is there before the first records are written.
     async fn begin(&mut self, lane: &Lane<'_>, left: &[Outgoing]) -> Result<(), Error> {
-        let newest = self.look(lane).await?;
+        // That was asked a moment ago.
+        let newest = match self.open.as_ref().and_then(|open| open.newest) {
+            Some(Newest::Time(time)) => Some(time),
+            Some(Newest::Nothing) => None,
+            Some(Newest::Unfinished) | None => self.look(lane).await?,
+        };
+        if let Some(newest) = newest.filter(|newest| *newest > LAST_TIME) {
+            let text = format!(
+                "its newest record is at {newest} µs, which is {}. Nothing can be recorded after it. Remove \
+                 that record, or set another entry",
+                match newest > u64::MAX / 1000 {
+                    true => "beyond the time that GStreamer can count",
+                    false => "about where the time that GStreamer can count ends",
+                }
+            );
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
         let first = left.first().map_or(0, |record| record.time);
         if newest.is_some_and(|newest| newest.saturating_add(RECENT) >= first) {
             sleep(WATCH).await;
@@ -514,7 +617,7 @@ impl Delivery {
     }
 
     /// Fails if there is a record after ours.
-    async fn assert_only_writer(&self, lane: &Lane<'_>) -> Result<(), Error> {
+    async fn assert_only_writer(&mut self, lane: &Lane<'_>) -> Result<(), Error> {
         if self
             .looked
             .is_some_and(|looked| looked.elapsed() < JUST_NOW)
@@ -528,11 +631,18 @@ impl Delivery {
     }
 
     /// The time of the newest record.
-    async fn look(&self, lane: &Lane<'_>) -> Result<Option<u64>, Error> {
-        match (lane.within_timeout(lane.newest()).await?, &self.open) {
-            (Newest::Time(time), _) => Ok(Some(time)),
-            (Newest::Unfinished, Some(open)) => Ok(Some(open.entry.times().await?.newest)),
-            (Newest::Nothing | Newest::Unfinished, _) => Ok(None),
+    async fn look(&mut self, lane: &Lane<'_>) -> Result<Option<u64>, Error> {
+        let newest = || lane.within_timeout(lane.newest());
+        match self.persist(newest).await? {
+            Newest::Time(time) => Ok(Some(time)),
+            Newest::Nothing => Ok(None),
+            Newest::Unfinished => {
+                let Some(entry) = self.open.as_ref().map(|open| open.entry.clone()) else {
+                    return Ok(None);
+                };
+                let times = self.persist(|| entry.times()).await?;
+                Ok(Some(times.newest))
+            }
         }
     }
 
@@ -546,36 +656,34 @@ impl Delivery {
     async fn leave_out_complete(
         &mut self,
         lane: &Lane<'_>,
-        progress: &mut Progress,
+        pending: &mut Pending,
     ) -> Result<(), Error> {
-        let (Some(first), Some(last)) = (progress.left.first(), progress.left.last()) else {
+        let (Some(first), Some(last)) = (pending.left.first(), pending.left.last()) else {
             return Ok(());
         };
-        let complete = match lane.complete(first.time..=last.time).await {
-            Err(error) if error.cause == Cause::Status(404) => BTreeMap::new(),
-            complete => complete?,
-        };
-        let batch = std::mem::take(&mut progress.left).into_iter();
-        let (there, left): (Vec<_>, Vec<_>) =
-            batch.partition(|record| complete.get(&record.time) == Some(&record.length()));
-        progress.left = left;
-        if progress.is_in_doubt {
+        let complete = self.find_complete(lane, first.time, last.time).await?;
+        pending.may_be_complete = false;
+        let there = pending.take_complete(&complete);
+        if !there.is_empty() {
+            pending.rewrites = 0;
+        }
+        if pending.is_in_doubt {
             self.count(&there);
         } else {
             self.done += there.len();
             let existing = &self.shared.stats.existing;
             existing.fetch_add(there.len() as u64, Ordering::Relaxed);
         }
-        if let Some(other) = (progress.left.iter()).find(|it| complete.contains_key(&it.time)) {
-            let text = format!("it has another record at {}", utc(other.time));
+        if let Some(time) = pending.conflict(&complete) {
+            let text = format!("it has another record at {}", utc(time));
             return Err(Error::new(Cause::OutOfOrder, text));
         }
-        if progress.is_in_doubt {
+        if pending.is_in_doubt {
             return Ok(());
         }
         let is_late = |record: &Outgoing| self.may_have(std::slice::from_ref(record));
-        let late = progress.left.partition_point(is_late);
-        let Some(first) = progress.left.first().filter(|_| late > 0) else {
+        let late = pending.left.partition_point(is_late);
+        let Some(first) = pending.left.first().filter(|_| late > 0) else {
             return Ok(());
         };
         let first_time = utc(first.time);
@@ -586,8 +694,9 @@ impl Delivery {
         }
         // They were given up before, or removed.
         self.done += late;
-        let late = progress.left.drain(..late);
-        let dropped = late.fold(Dropped::default(), |dropped, record| dropped.with(&record));
+        let late = pending.take_first(late);
+        let dropped =
+            (late.iter()).fold(Dropped::default(), |dropped, record| dropped.with(record));
         self.shared.count_dropped(dropped);
         let text = format!(
             "Dropped {} frames of spool-dir, the first of {first_time}: '{}/{}' has later ones",
@@ -597,8 +706,41 @@ impl Delivery {
         Ok(())
     }
 
+    /// The times and lengths of the records that the entry has in a range of time.
+    async fn find_complete(
+        &mut self,
+        lane: &Lane<'_>,
+        first: u64,
+        last: u64,
+    ) -> Result<BTreeMap<u64, u64>, Error> {
+        let mut complete = BTreeMap::new();
+        let mut at_once = LOOKS_AT;
+        loop {
+            let known = complete.len();
+            let found = lane.find_complete(first..=last, at_once, &mut complete);
+            match found.await {
+                Err(error) if error.cause == Cause::Status(404) => return Ok(complete),
+                Err(error) => {
+                    if complete.len() == known {
+                        // The head of the answer may be too long.
+                        at_once = (at_once / 2).max(1);
+                    }
+                    self.wait_after(error).await?;
+                }
+                Ok(()) => return Ok(complete),
+            }
+        }
+    }
+
     /// Counts records that are written.
     fn count(&mut self, written: &[Outgoing]) {
+        if written.is_empty() {
+            return;
+        }
+        // Nothing else is progress.
+        self.attempts.reset();
+        self.is_ending = false;
+        self.unclear = 0;
         let stats = &self.shared.stats;
         let add = |counter: &AtomicU64, count| counter.fetch_add(count, Ordering::Relaxed);
         add(&stats.records, written.len() as u64);
@@ -611,19 +753,19 @@ impl Delivery {
     /// Has the entry get the attachment that it is to have.
     async fn describe(&mut self) -> Result<(), Error> {
         let video = self.shared.lock().video.clone();
-        let (Some(video), Some(open)) = (video, &self.open) else {
+        let entry = self.open.as_ref().map(|open| open.entry.clone());
+        let (Some(video), Some(entry)) = (video, entry) else {
             return Ok(());
         };
-        match open.entry.describe(&video).await {
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => {
-                let text = format!(
-                    "Could not attach {video} to '{}/{}' as $video: {error}",
-                    self.to.bucket, self.to.entry
-                );
-                tell(&self.shared, Told::Warning(text)).await;
+        if let Err(error) = self.persist(|| entry.describe(&video)).await {
+            if error.is_transient() {
+                return Err(error);
             }
-            Ok(()) => {}
+            let text = format!(
+                "Could not attach {video} to '{}/{}' as $video: {error}",
+                self.to.bucket, self.to.entry
+            );
+            tell(&self.shared, Told::Warning(text)).await;
         }
         let mut state = self.shared.lock();
         if state.video.as_ref() == Some(&video) {
@@ -648,11 +790,30 @@ async fn load(mut batch: Vec<Outgoing>) -> Result<Vec<Outgoing>, Error> {
     .await
 }
 
-/// How far a batch is.
-struct Progress {
-    left: Vec<Outgoing>,
-    /// Some of what is left may be there, in whole or in part.
-    is_in_doubt: bool,
+/// Fails if records have been written several times in a row and are not there.
+fn note_rewrite(pending: &mut Pending) -> Result<(), Error> {
+    pending.rewrites += 1;
+    if pending.rewrites < ROUNDS || pending.left.is_empty() {
+        return Ok(());
+    }
+    pending.rewrites = 0;
+    let text = "it has records that are begun and neither completed nor removed";
+    Err(Error::new(Cause::Broken, text))
+}
+
+/// The error for a single record that is too large for a request.
+fn too_large(error: &Error, sent: &[Outgoing]) -> Error {
+    let (time, length, head) = sent.first().map_or((0, 0, 0), |record| {
+        (record.time, record.length(), record.header().len())
+    });
+    let text = format!(
+        "{}: the record of {} has {length} bytes, and {head} bytes of labels and the like, which is too much \
+         for a request to the server or to a proxy before it. Raise the limit there \
+         (client_max_body_size or large_client_header_buffers of nginx)",
+        error.text,
+        utc(time)
+    );
+    Error::new(error.cause, text)
 }
 
 /// Whether the server refused a request before it did anything.
