@@ -27,6 +27,7 @@ use super::attempts::Attempts;
 use super::batch_size::{BatchSize, Excess};
 use super::entry::Entry;
 use super::error::{Cause, Error, Purpose, Target};
+use super::first_contact::{MAX_ATTEMPTS, is_wrong_address};
 use super::lane::{Lane, Lanes, Newest};
 use super::outbox::{BatchLimits, Content, Dropped, Due, Outgoing};
 use super::pending::{Pending, check_answer};
@@ -77,8 +78,8 @@ pub struct Destination {
     pub quota_size: Option<u64>,
     /// How long a record may wait for others to be written with it.
     pub max_latency: Duration,
-    /// Attempts in a row before an error: at a server that was never reached, and when nothing
-    /// follows. Otherwise there is no end to them.
+    /// Attempts in a row before an error: at a server that was never reached, and when nothing follows, at
+    /// the end of the stream or after a stop. Otherwise there is no end to them.
     pub retries: u32,
     pub existing: Existing,
     /// Folder where records are kept until they are written, so that they survive the process.
@@ -195,7 +196,7 @@ impl Delivery {
         if is_left {
             let why = error.explain(self.to.target());
             let text = format!("{lost} after the stop. {why}");
-            tell(&self.shared, Told::Warning(text)).await;
+            tell(&self.shared, Told::Abandoned(text)).await;
         } else {
             let message = error.message_with(self.to.target(), &lost);
             fail(&self.shared, message).await;
@@ -322,7 +323,8 @@ impl Delivery {
         if is_ending && !std::mem::replace(&mut self.is_ending, is_ending) {
             self.attempts.reset();
         }
-        let delay = if !may_pass {
+        let is_wrong = !self.was_reached && is_wrong_address(&error);
+        let delay = if !may_pass || is_wrong && self.attempts.made() >= MAX_ATTEMPTS {
             None
         } else if self.was_reached && !is_ending {
             self.attempts.another_delay()

@@ -23,6 +23,7 @@ mod delivery;
 mod entry;
 mod error;
 mod eviction;
+mod first_contact;
 mod flushing;
 mod following;
 mod lane;

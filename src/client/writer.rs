@@ -58,6 +58,9 @@ pub enum Told {
     Warning(String),
     /// Nothing is written any more.
     Failed(gst::ErrorMessage),
+    /// The same after the stream was stopped, when an element may have neither a bus nor a life. The text has
+    /// what is lost.
+    Abandoned(String),
 }
 
 /// Takes what a writer tells. It may block.

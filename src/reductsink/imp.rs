@@ -149,11 +149,14 @@ impl ReductSink {
     fn tell(&self) -> Tell {
         let sink = self.downgrade();
         Arc::new(move |told| {
+            if let Told::Abandoned(text) = &told {
+                gst::error!(CAT, "{text}");
+            }
             let Some(sink) = sink.upgrade() else {
                 return;
             };
             match told {
-                Told::Retrying(text) | Told::Warning(text) => {
+                Told::Retrying(text) | Told::Warning(text) | Told::Abandoned(text) => {
                     gst::element_imp_warning!(sink, gst::ResourceError::Write, ("{text}"));
                 }
                 Told::Failed(message) => {
