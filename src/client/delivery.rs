@@ -15,6 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,6 +63,8 @@ const UNCLEAR_REQUESTS: u32 = 3;
 /// Records to ask for at once at first. Each is a line of about 60 bytes in a head, of which proxies
 /// may take 4 KB.
 const LOOKS_AT: u64 = 32;
+/// Attempts to look for what is complete where a write would tell as well.
+const MAX_FAILED_LOOKS: u32 = 2;
 /// The last time, in µs, after which records can be written for a year and read: GStreamer counts
 /// nanoseconds.
 const LAST_TIME: u64 = u64::MAX / 1000 - 365 * 24 * 3600 * 1_000_000;
@@ -189,10 +192,14 @@ impl Delivery {
             (state.is_left, state.outbox.len() - self.done)
         };
         let fate = match self.to.spool_folder {
+            Some(_) if lost == 1 => "not written, and stays in spool-dir",
             Some(_) => "not written, and stay in spool-dir",
             None => "lost",
         };
-        let lost = format!("{lost} records are {fate}");
+        let lost = match lost {
+            1 => format!("1 record is {fate}"),
+            _ => format!("{lost} records are {fate}"),
+        };
         if is_left {
             let why = error.explain(self.to.target());
             let text = format!("{lost} after the stop. {why}");
@@ -364,7 +371,8 @@ impl Delivery {
                 self.find_place(&mut pending.left).await?;
             }
             if pending.may_be_complete || self.may_have(&pending.left) {
-                self.leave_out_complete(&lane, pending).await?;
+                let most = pending.is_in_doubt.then_some(MAX_FAILED_LOOKS);
+                self.leave_out_complete(&lane, pending, most).await?;
             }
         }
         if pending.left.is_empty() {
@@ -382,9 +390,11 @@ impl Delivery {
             Ok(refused) => refused,
             Err(error) => {
                 let shrunk = self.shrink(&error, sent).await;
-                // A server that is busy has begun nothing; a token that may not read cannot tell.
-                if self.can_look() || !is_refusal(&error) {
-                    pending.set_in_doubt(count);
+                match is_refusal(&error) {
+                    false => pending.set_in_doubt(count),
+                    true if self.can_look() => pending.set_refused(count),
+                    // A server that is busy has begun nothing; a token that may not read cannot tell.
+                    true => {}
                 }
                 return if shrunk? { Ok(()) } else { Err(error) };
             }
@@ -416,7 +426,7 @@ impl Delivery {
         // The server may still be busy with what it was sent before.
         sleep(ABANDONED).await;
         if self.can_look() {
-            self.leave_out_complete(lane, pending).await?;
+            self.leave_out_complete(lane, pending, None).await?;
         }
         // As many lines of a head as were taken a moment ago.
         for times in pending.begun().chunks(count) {
@@ -654,21 +664,19 @@ impl Delivery {
         first <= self.first_newest.flatten()
     }
 
-    /// Leaves out of a batch what the entry has.
+    /// Leaves out of a batch what the entry has, as far as it is known after so many attempts.
     async fn leave_out_complete(
         &mut self,
         lane: &Lane<'_>,
         pending: &mut Pending,
+        max_failures: Option<u32>,
     ) -> Result<(), Error> {
         let (Some(first), Some(last)) = (pending.left.first(), pending.left.last()) else {
             return Ok(());
         };
-        let complete = self.find_complete(lane, first.time, last.time).await?;
-        pending.may_be_complete = false;
+        let times = first.time..=last.time;
+        let complete = self.find_complete(lane, times, max_failures).await?;
         let there = pending.take_complete(&complete);
-        if !there.is_empty() {
-            pending.rewrites = 0;
-        }
         if pending.is_in_doubt {
             self.count(&there);
         } else {
@@ -708,18 +716,20 @@ impl Delivery {
         Ok(())
     }
 
-    /// The times and lengths of the records that the entry has in a range of time.
+    /// Returns the times and lengths of the records that the entry has in a range of time, or of those that
+    /// were found when so many attempts have failed.
     async fn find_complete(
         &mut self,
         lane: &Lane<'_>,
-        first: u64,
-        last: u64,
+        times: RangeInclusive<u64>,
+        max_failures: Option<u32>,
     ) -> Result<BTreeMap<u64, u64>, Error> {
         let mut complete = BTreeMap::new();
         let mut at_once = LOOKS_AT;
+        let mut failures = 0;
         loop {
             let known = complete.len();
-            let found = lane.find_complete(first..=last, at_once, &mut complete);
+            let found = lane.find_complete(times.clone(), at_once, &mut complete);
             match found.await {
                 Err(error) if error.cause == Cause::Status(404) => return Ok(complete),
                 Err(error) => {
@@ -728,6 +738,10 @@ impl Delivery {
                         at_once = (at_once / 2).max(1);
                     }
                     self.wait_after(error).await?;
+                    failures += 1;
+                    if max_failures.is_some_and(|most| failures >= most) {
+                        return Ok(complete);
+                    }
                 }
                 Ok(()) => return Ok(complete),
             }

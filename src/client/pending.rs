@@ -21,6 +21,8 @@ pub struct Pending {
     pub is_in_doubt: bool,
     /// The server has to be asked which of them are complete before they are written.
     pub may_be_complete: bool,
+    /// The server was asked, and none of them was complete.
+    looked_in_vain: bool,
     /// Time of the last one that may be begun on the server. The times of such records are taken until they
     /// are removed.
     begun_until: Option<u64>,
@@ -35,6 +37,7 @@ impl Pending {
         Self {
             is_in_doubt: false,
             may_be_complete: false,
+            looked_in_vain: false,
             begun_until: recovered.map(|record| record.time),
             left: batch,
             rewrites: 0,
@@ -42,9 +45,19 @@ impl Pending {
     }
 
     /// Takes over that a request may have written the first records, or begun to.
+    ///
+    /// The server is asked about them before the next request, but not each time in vain: those that it has
+    /// it refuses. Behind a proxy that fails at a fixed interval it could otherwise be the request after the
+    /// question that always fails.
     pub fn set_in_doubt(&mut self, count: usize) {
+        self.set_refused(count);
+        self.may_be_complete = !std::mem::take(&mut self.looked_in_vain);
+    }
+
+    /// Takes over that the server, or a proxy before it, refused a request for the first records. Most likely
+    /// it has not begun to write them.
+    pub fn set_refused(&mut self, count: usize) {
         self.is_in_doubt = true;
-        self.may_be_complete = true;
         let sent = self.left.get(..count).and_then(|sent| sent.last());
         self.begun_until = self.begun_until.max(sent.map(|record| record.time));
     }
@@ -86,6 +99,11 @@ impl Pending {
         let (complete, left) = (std::mem::take(&mut self.left).into_iter())
             .partition(|record| complete.get(&record.time) == Some(&record.length()));
         self.left = left;
+        self.may_be_complete = false;
+        self.looked_in_vain = complete.is_empty();
+        if !complete.is_empty() {
+            self.rewrites = 0;
+        }
         complete
     }
 
@@ -181,11 +199,31 @@ mod tests {
         pending.set_in_doubt(1);
         assert_eq!(pending.begun(), [2]);
         assert!(pending.may_be_begun(&[1, 2]) && !pending.may_be_begun(&[2, 3]));
+        pending.set_refused(3);
+        assert_eq!(pending.begun(), [2, 3, 4]);
         // An earlier process may have sent it.
         batch[2].is_recovered = true;
         let pending = Pending::new(batch);
         assert_eq!(pending.begun(), [1, 2, 3]);
         assert!(!pending.is_in_doubt && !pending.may_be_complete);
+    }
+
+    #[test]
+    fn the_server_is_not_asked_in_vain_twice_in_a_row() {
+        let mut pending = Pending::new(records(4));
+        pending.set_refused(2);
+        assert!(pending.is_in_doubt && !pending.may_be_complete);
+        pending.set_in_doubt(4);
+        assert!(pending.may_be_complete);
+        pending.take_complete(&BTreeMap::new());
+        assert!(!pending.may_be_complete);
+        pending.set_in_doubt(4);
+        assert!(!pending.may_be_complete);
+        pending.set_in_doubt(4);
+        assert!(pending.may_be_complete);
+        pending.take_complete(&BTreeMap::from([(1, 1)]));
+        pending.set_in_doubt(3);
+        assert!(pending.may_be_complete);
     }
 
     #[test]
