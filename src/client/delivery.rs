@@ -598,15 +598,21 @@ fn note_rewrite(pending: &mut Pending) -> Result<(), Error> {
 
 /// The error for a single record that is too large for a request.
 fn too_large(error: &Error, sent: &[Outgoing]) -> Error {
-    let (time, length, head) = sent.first().map_or((0, 0, 0), |record| {
-        (record.time, record.length(), record.header().len())
-    });
+    let Some(record) = sent.first() else {
+        return error.clone();
+    };
     let text = format!(
-        "{}: the record of {} has {length} bytes, and {head} bytes of labels and the like, which is too much \
-         for a request to the server or to a proxy before it. Raise the limit there \
-         (client_max_body_size or large_client_header_buffers of nginx)",
+        "{}: the record of {} has {} bytes, and {} bytes of labels and the like, which is too much for a request \
+         to the server or to a proxy before it. Raise the limit there (client_max_body_size or \
+         large_client_header_buffers of nginx){}",
         error.text,
-        utc(time)
+        utc(record.time),
+        record.length(),
+        record.header().len(),
+        match record.frames > 1 {
+            true => ", or set record-unit=access-unit",
+            false => "",
+        }
     );
     Error::new(error.cause, text)
 }

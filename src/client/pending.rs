@@ -109,8 +109,8 @@ impl Pending {
 
     /// Returns the time of the first record in whose place the server has another one.
     pub fn conflict(&self, complete: &BTreeMap<u64, u64>) -> Option<u64> {
-        let times = self.left.iter().map(|record| record.time);
-        times.filter(|time| complete.contains_key(time)).next()
+        let mut times = self.left.iter().map(|record| record.time);
+        times.find(|time| complete.contains_key(time))
     }
 }
 
