@@ -25,13 +25,13 @@ use chrono::{DateTime, SecondsFormat};
 use tokio::time::{sleep, timeout};
 
 use super::attempts::Attempts;
-use super::batch_size::{BatchSize, Excess};
 use super::entry::Entry;
 use super::error::{Cause, Error, Purpose, Target};
 use super::first_contact::{MAX_ATTEMPTS, is_wrong_address};
 use super::lane::{Lane, Lanes, Newest};
 use super::outbox::{BatchLimits, Content, Due, Outgoing};
 use super::pending::{Pending, check_answer};
+use super::request_size::{Excess, RequestSize};
 use super::spool::Spool;
 use super::writer::{Shared, Told, fail, tell};
 use super::writing::{MOST_BYTES, MOST_RECORDS, excess};
@@ -122,7 +122,7 @@ pub struct Delivery {
     /// By how much later than they say records are written, in µs.
     moved_by: u64,
     /// Size of the next request.
-    size: BatchSize,
+    size: RequestSize,
     /// What requests were too large for, of which each is warned of once.
     told_excesses: Vec<Excess>,
     /// Requests in a row that wrote records and had no answer of the server.
@@ -152,7 +152,7 @@ impl Delivery {
             looked: None,
             done: 0,
             moved_by: 0,
-            size: BatchSize::new(LIMITS.records, LIMITS.bytes),
+            size: RequestSize::new(LIMITS.records, LIMITS.bytes),
             told_excesses: Vec::new(),
             unclear: 0,
         }

@@ -22,11 +22,11 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, RequestBuilder, Response};
 
 use super::batch::{FPS_LABEL, TIME_HEADER};
-use super::batch_size::Excess;
 use super::error::{Cause, Error};
 use super::lane::{Asking, Lane};
 use super::outbox::{Content, Outgoing};
 use super::progress::{Progress, within};
+use super::request_size::Excess;
 
 /// What a batch may hold: ReductStore takes 15 headers more than records of a batch, of which it
 /// allows 85.

@@ -28,12 +28,12 @@ pub enum Excess {
 
 /// Upper limits of a request, as far as they are known.
 #[derive(Debug)]
-pub struct BatchSize {
+pub struct RequestSize {
     records: Limit,
     bytes: Limit,
 }
 
-impl BatchSize {
+impl RequestSize {
     /// At most so many records and bytes. A larger record is a request of its own.
     pub fn new(records: usize, bytes: u64) -> Self {
         Self {
@@ -177,7 +177,7 @@ mod tests {
     /// Writes records of these lengths to a server with limits. Returns the sizes of the requests that were
     /// accepted, and how many were refused.
     fn write(
-        size: &mut BatchSize,
+        size: &mut RequestSize,
         lengths: &[u64],
         excess: Excess,
         accepts: impl Fn(&[u64]) -> bool,
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn nothing_is_smaller_than_it_need_be() {
-        let mut size = BatchSize::new(RECORDS, BYTES);
+        let mut size = RequestSize::new(RECORDS, BYTES);
         assert_eq!(size.fit([10; 200]), RECORDS);
         assert_eq!(size.fit([400_000; 24]), 10);
         assert_eq!(size.fit([5_000_000, 1]), 1);
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_a_body_is_found() {
-        let mut size = BatchSize::new(RECORDS, BYTES);
+        let mut size = RequestSize::new(RECORDS, BYTES);
         let limit = |now: &[u64]| sum(now) <= 1 << 20;
         let (accepted, refused) = write(&mut size, &[400_000; 24], Excess::Body, limit);
         assert!(accepted.iter().all(|count| *count <= 2));
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_limit_of_a_head_is_found_and_rarely_met_again() {
         for limit in [1, 2, 5, 31, 40, 41, 79] {
-            let mut size = BatchSize::new(RECORDS, BYTES);
+            let mut size = RequestSize::new(RECORDS, BYTES);
             let accepts = |now: &[u64]| now.len() <= limit;
             let (accepted, refused) = write(&mut size, &[300; 20_000], Excess::Head, accepts);
             let most = 12 + accepted.len() / FORGET_AFTER as usize * 8;
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_goes_away_is_forgotten() {
-        let mut size = BatchSize::new(RECORDS, BYTES);
+        let mut size = RequestSize::new(RECORDS, BYTES);
         write(&mut size, &[300; 2000], Excess::Head, |now| now.len() <= 7);
         write(&mut size, &[300; 20_000], Excess::Head, |_| true);
         assert_eq!(size.fit([300; 200]), RECORDS);
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_may_have_another_reason_grows_soon() {
-        let mut size = BatchSize::new(RECORDS, BYTES);
+        let mut size = RequestSize::new(RECORDS, BYTES);
         for _ in 0..10 {
             let count = size.fit([300; 200]);
             size.refuse(&vec![300; count], Excess::Unknown);
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_single_record_cannot_be_smaller() {
-        let mut size = BatchSize::new(RECORDS, BYTES);
+        let mut size = RequestSize::new(RECORDS, BYTES);
         for excess in [Excess::Body, Excess::Head, Excess::Unknown] {
             assert!(!size.refuse(&[1_500_000], excess));
         }
@@ -273,7 +273,7 @@ mod tests {
             bytes in 700_000_u64..8_000_000,
             is_head in any::<bool>(),
         ) {
-            let mut size = BatchSize::new(RECORDS, BYTES);
+            let mut size = RequestSize::new(RECORDS, BYTES);
             let excess = if is_head { Excess::Head } else { Excess::Body };
             let accepts = |now: &[u64]| now.len() == 1 || now.len() <= records && sum(now) <= bytes;
             let (accepted, refused) = write(&mut size, &lengths, excess, accepts);
