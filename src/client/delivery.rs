@@ -53,6 +53,8 @@ const MOVED_BY: u64 = 100_000;
 
 /// Requests in a row without an answer after which fewer records are sent at once.
 const UNCLEAR_REQUESTS: u32 = 3;
+/// Retries to attach the description of the video while records wait.
+const DESCRIPTION_RETRIES: u32 = 4;
 /// Attempts to look for what is complete where a write would tell as well.
 const MAX_FAILED_LOOKS: u32 = 2;
 
@@ -104,7 +106,7 @@ pub struct Delivery {
     shared: Arc<Shared>,
     attempts: Attempts,
     /// They are for what is left at the end of the stream.
-    is_ending: bool,
+    are_last: bool,
     /// The bucket is there, and it is known what the entry has.
     open: Option<Open>,
     /// The server answered once.
@@ -127,6 +129,8 @@ pub struct Delivery {
     told_excesses: Vec<Excess>,
     /// Requests in a row that wrote records and had no answer of the server.
     unclear: u32,
+    /// The description of the video could not be attached.
+    is_undescribed: bool,
 }
 
 struct Open {
@@ -141,7 +145,7 @@ impl Delivery {
     pub fn new(to: Destination, shared: Arc<Shared>) -> Self {
         Self {
             attempts: Attempts::new(to.retries),
-            is_ending: false,
+            are_last: false,
             to,
             shared,
             open: None,
@@ -155,6 +159,7 @@ impl Delivery {
             size: RequestSize::new(LIMITS.records, LIMITS.bytes),
             told_excesses: Vec::new(),
             unclear: 0,
+            is_undescribed: false,
         }
     }
 
@@ -274,7 +279,7 @@ impl Delivery {
                 self.wait_after(error).await?;
             }
         }
-        self.describe().await?;
+        self.describe().await;
         {
             let mut state = self.shared.lock();
             state.outbox.acknowledge();
@@ -287,7 +292,8 @@ impl Delivery {
 
     /// Sends a request that changes nothing, or the same however often it is sent, until it is answered.
     ///
-    /// What failed is repeated by itself: where each fourth request fails, five in a row never succeed.
+    /// What failed is repeated by itself: where each fourth request fails, five in a row never succeed. What
+    /// is missing is for the caller to make again.
     async fn persist<T, F>(&mut self, request: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
@@ -295,6 +301,7 @@ impl Delivery {
         loop {
             match request().await {
                 Ok(answer) => return Ok(answer),
+                Err(error) if error.cause == Cause::Status(404) => return Err(error),
                 Err(error) => self.wait_after(error).await?,
             }
         }
@@ -309,12 +316,9 @@ impl Delivery {
             _ => false,
         };
         let may_pass = error.is_transient() || self.was_reached && was_there;
-        let is_ending = {
-            let state = self.shared.lock();
-            state.is_draining || state.is_left
-        };
+        let is_ending = self.is_ending();
         // What was tried before the stream ended was not for the rest of it.
-        if is_ending && !std::mem::replace(&mut self.is_ending, is_ending) {
+        if is_ending && !std::mem::replace(&mut self.are_last, true) {
             self.attempts.reset();
         }
         let is_wrong = !self.was_reached && is_wrong_address(&error);
@@ -534,7 +538,7 @@ impl Delivery {
         }
         // Nothing else is progress.
         self.attempts.reset();
-        self.is_ending = false;
+        self.are_last = false;
         self.unclear = 0;
         let stats = &self.shared.stats;
         let add = |counter: &AtomicU64, count| counter.fetch_add(count, Ordering::Relaxed);
@@ -545,28 +549,55 @@ impl Delivery {
         self.newest = self.newest.max(written.last().map(|last| last.time));
     }
 
-    /// Has the entry get the attachment that it is to have.
-    async fn describe(&mut self) -> Result<(), Error> {
+    /// Attaches the description of the video to the entry, if there is one to attach. Where that does not
+    /// succeed, records are written all the same.
+    async fn describe(&mut self) {
         let video = self.shared.lock().video.clone();
         let entry = self.open.as_ref().map(|open| open.entry.clone());
         let (Some(video), Some(entry)) = (video, entry) else {
-            return Ok(());
+            return;
         };
-        if let Err(error) = self.persist(|| entry.describe(&video)).await {
-            if error.is_transient() {
-                return Err(error);
+        // Once that has failed, records no longer wait for it.
+        let patience = match self.is_undescribed {
+            true => 0,
+            false => DESCRIPTION_RETRIES,
+        };
+        let mut retries = 0;
+        while let Err(error) = entry.describe(&video).await {
+            let (may_pass, is_ending) = (error.is_transient(), self.is_ending());
+            let error = match may_pass && (retries < patience || is_ending) {
+                true => match self.wait_after(error).await {
+                    Ok(()) => {
+                        retries += 1;
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                false => error,
+            };
+            let is_told = std::mem::replace(&mut self.is_undescribed, true);
+            if !is_told || is_ending {
+                let text = format!(
+                    "Could not attach {video} to '{}/{}' as $video: {error}",
+                    self.to.bucket, self.to.entry
+                );
+                tell(&self.shared, Told::Warning(text)).await;
             }
-            let text = format!(
-                "Could not attach {video} to '{}/{}' as $video: {error}",
-                self.to.bucket, self.to.entry
-            );
-            tell(&self.shared, Told::Warning(text)).await;
+            if may_pass && !is_ending {
+                return; // It is tried again with the next batch.
+            }
+            break;
         }
         let mut state = self.shared.lock();
         if state.video.as_ref() == Some(&video) {
             state.video = None;
         }
-        Ok(())
+    }
+
+    /// Whether only the rest of the stream is to be written.
+    fn is_ending(&self) -> bool {
+        let state = self.shared.lock();
+        state.is_draining || state.is_left
     }
 }
 
