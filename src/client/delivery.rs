@@ -588,6 +588,7 @@ impl Delivery {
             }
             break;
         }
+        self.is_undescribed = false;
         let mut state = self.shared.lock();
         if state.video.as_ref() == Some(&video) {
             state.video = None;
