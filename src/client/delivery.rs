@@ -184,14 +184,10 @@ impl Delivery {
             (state.is_left, state.outbox.len() - self.done)
         };
         let fate = match self.to.spool_folder {
-            Some(_) if lost == 1 => "not written, and stays in spool-dir",
             Some(_) => "not written, and stay in spool-dir",
             None => "lost",
         };
-        let lost = match lost {
-            1 => format!("1 record is {fate}"),
-            _ => format!("{lost} records are {fate}"),
-        };
+        let lost = format!("{lost} records are {fate}");
         if is_left {
             let why = error.explain(self.to.target());
             let text = format!("{lost} after the stop. {why}");
