@@ -13,7 +13,8 @@
 //! times are taken (409). So after anything but an answer it is asked what is complete, and what is
 //! not, but begun, is removed and written anew.
 
-use std::collections::BTreeMap;
+mod lookup;
+
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,11 +27,14 @@ use tokio::time::{sleep, timeout};
 use super::attempts::Attempts;
 use super::entry::Entry;
 use super::error::{Cause, Error, Purpose, Target};
+use super::first_contact::{MAX_ATTEMPTS, is_wrong_address};
 use super::lane::{Lane, Lanes, Newest};
-use super::outbox::{BatchLimits, Dropped, Due, Outgoing};
+use super::outbox::{BatchLimits, Due, Outgoing};
+use super::pending::{Pending, check_answer};
+use super::request_size::{Excess, RequestSize};
 use super::spool::{Loaded, Spool, SpoolSync, load};
 use super::writer::{Shared, Told, fail, tell};
-use super::writing::{MOST_BYTES, MOST_RECORDS};
+use super::writing::{MOST_BYTES, MOST_RECORDS, excess};
 use super::{Connection, without_blocking};
 
 const LIMITS: BatchLimits = BatchLimits {
@@ -39,13 +43,6 @@ const LIMITS: BatchLimits = BatchLimits {
 };
 /// A record that was begun and is not complete for so long never will be.
 const ABANDONED: Duration = Duration::from_secs(1);
-/// An entry whose newest record is so little older, in µs, than the first one to be written may have
-/// another writer.
-const RECENT: u64 = 10_000_000;
-/// For how long the entry is watched then.
-const WATCH: Duration = Duration::from_secs(1);
-/// For how long a look at the newest record is good.
-const JUST_NOW: Duration = Duration::from_millis(20);
 /// For how long to wait for a spool that somebody uses, and how often to look.
 const SPOOL_PATIENCE: Duration = Duration::from_secs(30);
 const SPOOL_AGAIN: Duration = Duration::from_millis(100);
@@ -53,6 +50,13 @@ const SPOOL_AGAIN: Duration = Duration::from_millis(100);
 const ROUNDS: u32 = 3;
 /// How much later, in µs, than what an entry has records go on if they cannot be where they belong.
 const MOVED_BY: u64 = 100_000;
+
+/// Requests in a row without an answer after which fewer records are sent at once.
+const UNCLEAR_REQUESTS: u32 = 3;
+/// Retries to attach the description of the video while records wait.
+const DESCRIPTION_RETRIES: u32 = 4;
+/// Attempts to look for what is complete where a write would tell as well.
+const MAX_FAILED_LOOKS: u32 = 2;
 
 /// Where records go.
 #[derive(Debug, Clone)]
@@ -66,8 +70,8 @@ pub struct Destination {
     pub quota_size: Option<u64>,
     /// How long a record may wait for others to be written with it.
     pub max_latency: Duration,
-    /// Attempts in a row before an error: at a server that was never reached, and when nothing
-    /// follows. Otherwise there is no end to them.
+    /// Attempts in a row before an error: at a server that was never reached, and when nothing follows, at
+    /// the end of the stream or after a stop. Otherwise there is no end to them.
     pub retries: u32,
     pub existing: Existing,
     /// Folder where records are kept until they are written, so that they survive the process.
@@ -104,7 +108,7 @@ pub struct Delivery {
     shared: Arc<Shared>,
     attempts: Attempts,
     /// They are for what is left at the end of the stream.
-    is_ending: bool,
+    are_last: bool,
     /// The bucket is there, and it is known what the entry has.
     open: Option<Open>,
     /// The server answered once.
@@ -125,13 +129,21 @@ pub struct Delivery {
     run: Option<u64>,
     /// That is stored in the spool.
     is_placement_stored: bool,
+    /// Size of the next request.
+    size: RequestSize,
+    /// What requests were too large for, of which each is warned of once.
+    told_excesses: Vec<Excess>,
+    /// Requests in a row that wrote records and had no answer of the server.
+    unclear: u32,
+    /// The description of the video could not be attached.
+    is_undescribed: bool,
 }
 
 struct Open {
     lanes: Arc<Lanes>,
-    entry: Entry,
-    /// The token allows to see what the entry has.
-    can_look: bool,
+    entry: Arc<Entry>,
+    /// The newest record then, if the token allows to see what the entry has.
+    newest: Option<Newest>,
 }
 
 impl Delivery {
@@ -139,7 +151,7 @@ impl Delivery {
     pub fn new(to: Destination, shared: Arc<Shared>) -> Self {
         Self {
             attempts: Attempts::new(to.retries),
-            is_ending: false,
+            are_last: false,
             to,
             shared,
             open: None,
@@ -152,6 +164,10 @@ impl Delivery {
             moved_by: 0,
             run: None,
             is_placement_stored: false,
+            size: RequestSize::new(LIMITS.records, LIMITS.bytes),
+            told_excesses: Vec::new(),
+            unclear: 0,
+            is_undescribed: false,
         }
     }
 
@@ -188,7 +204,7 @@ impl Delivery {
         if is_left {
             let why = error.explain(self.to.target());
             let text = format!("{lost} after the stop. {why}");
-            tell(&self.shared, Told::Warning(text)).await;
+            tell(&self.shared, Told::Abandoned(text)).await;
         } else {
             let message = error.message_with(self.to.target(), &lost);
             fail(&self.shared, message).await;
@@ -284,15 +300,13 @@ impl Delivery {
         for record in batch.iter_mut().filter(|record| has_no_place(record)) {
             record.time = record.time.saturating_add(self.moved_by);
         }
-        let mut progress = Progress {
-            left: batch,
-            is_in_doubt: false,
-        };
-        while let Err(error) = self.attempt(&mut progress).await {
-            self.wait_after(error).await?;
+        let mut pending = Pending::new(batch);
+        while !pending.left.is_empty() {
+            if let Err(error) = self.write_some(&mut pending).await {
+                self.wait_after(error).await?;
+            }
         }
-        self.attempts.reset();
-        self.is_ending = false;
+        self.describe().await;
         {
             let mut state = self.shared.lock();
             state.outbox.acknowledge();
@@ -322,6 +336,23 @@ impl Delivery {
         Ok(records)
     }
 
+    /// Sends a request that changes nothing, or the same however often it is sent, until it is answered.
+    ///
+    /// What failed is repeated by itself: where each fourth request fails, five in a row never succeed. What
+    /// is missing is for the caller to make again.
+    async fn persist<T, F>(&mut self, request: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        loop {
+            match request().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.cause == Cause::Status(404) => return Err(error),
+                Err(error) => self.wait_after(error).await?,
+            }
+        }
+    }
+
     /// Waits until it is time to try again what failed, if that may help.
     async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
         // A proxy may answer for a server that is away, and a bucket may be made again.
@@ -331,17 +362,15 @@ impl Delivery {
             _ => false,
         };
         let may_pass = error.is_transient() || self.was_reached && was_there;
-        let (is_left, is_draining) = {
-            let state = self.shared.lock();
-            (state.is_left, state.is_draining)
-        };
+        let is_ending = self.is_ending();
         // What was tried before the stream ended was not for the rest of it.
-        if is_draining && !std::mem::replace(&mut self.is_ending, is_draining) {
+        if is_ending && !std::mem::replace(&mut self.are_last, true) {
             self.attempts.reset();
         }
-        let delay = if !may_pass || is_left {
+        let is_wrong = !self.was_reached && is_wrong_address(&error);
+        let delay = if !may_pass || is_wrong && self.attempts.made() >= MAX_ATTEMPTS {
             None
-        } else if self.was_reached && !is_draining {
+        } else if self.was_reached && !is_ending {
             self.attempts.another_delay()
         } else {
             self.attempts.next_delay()
@@ -349,7 +378,9 @@ impl Delivery {
         let Some(delay) = delay else {
             return Err(error);
         };
-        self.open = None;
+        if error.cause == Cause::Status(404) {
+            self.open = None;
+        }
         self.shared.stats.retries.note(&error);
         let text = format!(
             "{}. Trying again in {:.1} s, attempt {}",
@@ -362,77 +393,72 @@ impl Delivery {
         Ok(())
     }
 
-    /// Writes what is left of a batch.
-    async fn attempt(&mut self, progress: &mut Progress) -> Result<(), Error> {
-        if self.open.is_none() {
-            self.open = Some(self.open().await?);
-            self.was_reached = true;
-        }
-        let Some(open) = self.open.as_ref() else {
-            return Err(Error::makes_no_sense());
-        };
-        let (lanes, can_look) = (open.lanes.clone(), open.can_look);
+    /// Writes the first of the records that are left, as many as fit in a request, after finding out
+    /// what has to be known before that.
+    async fn write_some(&mut self, pending: &mut Pending) -> Result<(), Error> {
+        let lanes = self.open().await?;
         let lane = lanes.take().await?;
-        if can_look && !progress.left.is_empty() {
+        if self.can_look() {
             if self.first_newest.is_none() {
-                self.begin(&lane, &progress.left).await?;
-            } else if !progress.is_in_doubt {
+                self.begin(&lane, &pending.left).await?;
+            } else if !pending.is_in_doubt {
                 self.assert_only_writer(&lane).await?;
             }
-            if !progress.is_in_doubt {
-                self.find_place(&mut progress.left).await?;
+            if !pending.is_in_doubt {
+                self.find_place(&mut pending.left).await?;
             }
-            if progress.is_in_doubt || self.may_have(&progress.left) {
-                self.leave_out_complete(&lane, progress).await?;
+            if pending.may_be_complete || self.may_have(&pending.left) {
+                let most = pending.is_in_doubt.then_some(MAX_FAILED_LOOKS);
+                self.leave_out_complete(&lane, pending, most).await?;
             }
         }
-        let has_no_place = progress.left.first().is_some_and(has_no_place);
+        if pending.left.is_empty() {
+            return Ok(());
+        }
+        let has_no_place = pending.left.first().is_some_and(has_no_place);
         if has_no_place && !self.is_placement_stored {
             self.shared.set_placement(self.run, self.moved_by).await;
             self.is_placement_stored = true;
         }
-        // Whoever left it may have begun to write it.
-        progress.is_in_doubt |= progress.left.iter().any(|record| record.is_recovered);
-        for _ in 0..ROUNDS {
-            if progress.left.is_empty() {
-                progress.is_in_doubt = false;
-                return self.describe().await;
-            }
-            self.write_once(&lane, can_look, progress).await?;
-        }
-        let text = "it has records that are begun and neither completed nor removed";
-        Err(Error::new(Cause::Broken, text))
+        self.write_once(&lane, pending).await
     }
 
-    /// Writes what is left of a batch by one request. What is refused because it was begun before is
-    /// removed.
-    async fn write_once(
-        &mut self,
-        lane: &Lane<'_>,
-        can_look: bool,
-        progress: &mut Progress,
-    ) -> Result<(), Error> {
-        let was_in_doubt = progress.is_in_doubt;
-        let refused = match lane.write(&progress.left).await {
+    /// Writes what fits in one request. What is refused because it was begun before is removed.
+    async fn write_once(&mut self, lane: &Lane<'_>, pending: &mut Pending) -> Result<(), Error> {
+        let lengths = pending.lengths();
+        let count = self.size.fit(lengths.iter().copied());
+        let sent = &pending.left[..count];
+        let refused = match lane.write(sent).await {
             Ok(refused) => refused,
             Err(error) => {
-                // What it has begun then cannot be told by a token that may not read. A server that
-                // is busy has begun nothing.
-                progress.is_in_doubt |= can_look || !is_refusal(&error);
-                return Err(error);
+                let shrunk = self.shrink(&error, sent).await;
+                match is_refusal(&error) {
+                    false => pending.set_in_doubt(count),
+                    true if self.can_look() => pending.set_refused(count),
+                    // A server that is busy has begun nothing; a token that may not read cannot tell.
+                    true => {}
+                }
+                return if shrunk? { Ok(()) } else { Err(error) };
             }
         };
+        self.unclear = 0;
+        if let Err(error) = check_answer(sent, &refused) {
+            pending.set_in_doubt(count);
+            return Err(error);
+        }
+        self.size.accept(&lengths[..count], &lengths);
         self.shared.stats.batches.fetch_add(1, Ordering::Relaxed);
-        let Some((time, _)) = refused.first_key_value() else {
-            return self.make_sure(lane, can_look, progress).await;
-        };
-        progress.is_in_doubt = true;
-        let batch = std::mem::take(&mut progress.left).into_iter();
-        let (left, written): (Vec<_>, Vec<_>) =
-            batch.partition(|record| refused.contains_key(&record.time));
+        if refused.is_empty() {
+            return self.make_sure(lane, pending, count).await;
+        }
+        let was_begun = pending.may_be_begun(refused.keys());
+        pending.set_in_doubt(count);
+        let written = pending.take_accepted(count, &refused);
         self.count(&written);
-        progress.left = left;
-        if !was_in_doubt && refused.values().all(is_taken) {
+        if let Some((time, _)) = refused.first_key_value()
+            && !was_begun
+            && refused.values().all(is_taken)
+        {
             let text = format!("it has a record at {} already", utc(*time));
             return Err(Error::new(Cause::OutOfOrder, text));
         }
@@ -441,92 +467,80 @@ impl Delivery {
         }
         // The server may still be busy with what it was sent before.
         sleep(ABANDONED).await;
-        if can_look {
-            self.leave_out_complete(lane, progress).await?;
+        if self.can_look() {
+            self.leave_out_complete(lane, pending, None).await?;
         }
-        if progress.left.is_empty() {
-            return Ok(());
+        // As many lines of a head as were taken a moment ago.
+        for times in pending.begun().chunks(count) {
+            self.persist(|| lane.remove(times)).await?;
         }
-        lane.remove(progress.left.iter().map(|record| record.time))
-            .await
+        note_rewrite(pending)
+    }
+
+    /// Has fewer records be written at once, if the request was too large. Returns whether it was.
+    ///
+    /// # Errors
+    ///
+    /// A single record is too large.
+    async fn shrink(&mut self, error: &Error, sent: &[Outgoing]) -> Result<bool, Error> {
+        let lengths: Vec<_> = sent.iter().map(Outgoing::length).collect();
+        let Some(excess) = excess(error) else {
+            self.unclear += match error.cause {
+                Cause::Broken | Cause::Timeout | Cause::Status(504) => 1,
+                // The head of an answer about each record may be what a proxy does not take.
+                Cause::Status(502) => UNCLEAR_REQUESTS,
+                _ => 0,
+            };
+            if self.unclear >= UNCLEAR_REQUESTS {
+                self.size.refuse(&lengths, Excess::Unknown);
+            }
+            return Ok(false);
+        };
+        if !self.size.refuse(&lengths, excess) {
+            return Err(too_large(error, sent));
+        }
+        self.shared.stats.retries.note(error);
+        if !self.told_excesses.contains(&excess) {
+            self.told_excesses.push(excess);
+            let text = format!(
+                "'{}/{}': ReductStore at {}, or a proxy before it, does not take a request with {} records of \
+                 {} bytes in all: {}. Smaller requests are sent from now on, which is slower",
+                self.to.bucket,
+                self.to.entry,
+                self.to.connection.url(),
+                sent.len(),
+                lengths.iter().sum::<u64>(),
+                error.text,
+            );
+            tell(&self.shared, Told::Warning(text)).await;
+        }
+        Ok(true)
     }
 
     /// Counts what was written, if it is there: the server says so, too, where its disk was full.
     async fn make_sure(
         &mut self,
         lane: &Lane<'_>,
-        can_look: bool,
-        progress: &mut Progress,
+        pending: &mut Pending,
+        count: usize,
     ) -> Result<(), Error> {
-        let last = progress.left.last().map(|record| record.time);
-        // Without an answer it is ours that may be the newest one.
-        progress.is_in_doubt = can_look;
-        let is_there = !can_look
-            || match lane.within_timeout(lane.newest()).await? {
+        if self.can_look() {
+            let last = pending.left.get(..count).and_then(|sent| sent.last());
+            let last = last.map(|record| record.time);
+            let newest = self.persist(|| lane.within_timeout(lane.newest())).await?;
+            let is_there = match newest {
                 Newest::Time(newest) => Some(newest) >= last,
                 Newest::Nothing | Newest::Unfinished => false,
             };
-        progress.is_in_doubt = !is_there;
-        if !is_there {
-            return self.leave_out_complete(lane, progress).await;
-        }
-        self.looked = Some(Instant::now());
-        self.count(&std::mem::take(&mut progress.left));
-        Ok(())
-    }
-
-    /// Makes sure of the bucket, and finds out what the token allows.
-    async fn open(&self) -> Result<Open, Error> {
-        let Destination {
-            connection,
-            bucket,
-            entry,
-            ..
-        } = &self.to;
-        let purpose = Purpose::Write;
-        let lanes = Lanes::new(
-            connection.clone(),
-            bucket,
-            entry,
-            1,
-            purpose,
-            Arc::default(),
-        )?;
-        let lanes = Arc::new(lanes);
-        let lane = lanes.take().await?;
-        let can_look = match lane.within_timeout(lane.newest()).await {
-            Err(error) if error.cause == Cause::Status(403) => false,
-            newest => newest.map(|_| true)?,
-        };
-        drop(lane);
-        let entry = Entry::new(connection, bucket, entry);
-        match entry.check_bucket().await {
-            Err(error) if error.cause == Cause::Status(404) && self.to.create_bucket => {
-                entry.create_bucket(self.to.quota_size).await?;
+            if !is_there {
+                pending.set_in_doubt(count);
+                return note_rewrite(pending);
             }
-            checked => checked?,
+            self.looked = Some(Instant::now());
         }
-        Ok(Open {
-            lanes,
-            entry,
-            can_look,
-        })
-    }
-
-    /// Looks for what is there before the first records are written.
-    async fn begin(&mut self, lane: &Lane<'_>, left: &[Outgoing]) -> Result<(), Error> {
-        let newest = self.look(lane).await?;
-        let first = left.first().map_or(0, |record| record.time);
-        if newest.is_some_and(|newest| newest.saturating_add(RECENT) >= first) {
-            sleep(WATCH).await;
-            if let Some(other) = self.look(lane).await?
-                && newest != Some(other)
-            {
-                return Err(other_writer(other));
-            }
-        }
-        self.newest = newest;
-        self.first_newest = Some(newest);
+        pending.rewrites = 0;
+        let written = pending.take_first(count);
+        self.count(&written);
         Ok(())
     }
 
@@ -575,92 +589,15 @@ impl Delivery {
         Ok(())
     }
 
-    /// Fails if there is a record after ours.
-    async fn assert_only_writer(&self, lane: &Lane<'_>) -> Result<(), Error> {
-        if self
-            .looked
-            .is_some_and(|looked| looked.elapsed() < JUST_NOW)
-        {
-            return Ok(());
-        }
-        match self.look(lane).await? {
-            Some(newest) if Some(newest) > self.newest => Err(other_writer(newest)),
-            _ => Ok(()),
-        }
-    }
-
-    /// The time of the newest record.
-    async fn look(&self, lane: &Lane<'_>) -> Result<Option<u64>, Error> {
-        match (lane.within_timeout(lane.newest()).await?, &self.open) {
-            (Newest::Time(time), _) => Ok(Some(time)),
-            (Newest::Unfinished, Some(open)) => Ok(Some(open.entry.times().await?.newest)),
-            (Newest::Nothing | Newest::Unfinished, _) => Ok(None),
-        }
-    }
-
-    /// Whether the entry had some of these records before anything was written.
-    fn may_have(&self, left: &[Outgoing]) -> bool {
-        let first = left.first().map(|record| record.time);
-        first <= self.first_newest.flatten()
-    }
-
-    /// Leaves out of a batch what the entry has.
-    async fn leave_out_complete(
-        &mut self,
-        lane: &Lane<'_>,
-        progress: &mut Progress,
-    ) -> Result<(), Error> {
-        let (Some(first), Some(last)) = (progress.left.first(), progress.left.last()) else {
-            return Ok(());
-        };
-        let complete = match lane.complete(first.time..=last.time).await {
-            Err(error) if error.cause == Cause::Status(404) => BTreeMap::new(),
-            complete => complete?,
-        };
-        let batch = std::mem::take(&mut progress.left).into_iter();
-        let (there, left): (Vec<_>, Vec<_>) =
-            batch.partition(|record| complete.get(&record.time) == Some(&record.length()));
-        progress.left = left;
-        if progress.is_in_doubt {
-            self.count(&there);
-        } else {
-            self.done += there.len();
-            let existing = &self.shared.stats.existing;
-            existing.fetch_add(there.len() as u64, Ordering::Relaxed);
-        }
-        if let Some(other) = (progress.left.iter()).find(|it| complete.contains_key(&it.time)) {
-            let text = format!("it has another record at {}", utc(other.time));
-            return Err(Error::new(Cause::OutOfOrder, text));
-        }
-        if progress.is_in_doubt {
-            return Ok(());
-        }
-        let is_late = |record: &Outgoing| self.may_have(std::slice::from_ref(record));
-        let late = progress.left.partition_point(is_late);
-        let Some(first) = progress.left.first().filter(|_| late > 0) else {
-            return Ok(());
-        };
-        let first_time = utc(first.time);
-        if !first.is_recovered {
-            let text =
-                format!("it has records after {first_time}, and the one of that time is missing");
-            return Err(Error::new(Cause::OutOfOrder, text));
-        }
-        // They were given up before, or removed.
-        self.done += late;
-        let late = progress.left.drain(..late);
-        let dropped = late.fold(Dropped::default(), |dropped, record| dropped.with(&record));
-        self.shared.count_dropped(dropped);
-        let text = format!(
-            "Dropped {} frames of spool-dir, the first of {first_time}: '{}/{}' has later ones",
-            dropped.frames, self.to.bucket, self.to.entry
-        );
-        tell(&self.shared, Told::Warning(text)).await;
-        Ok(())
-    }
-
     /// Counts records that are written.
     fn count(&mut self, written: &[Outgoing]) {
+        if written.is_empty() {
+            return;
+        }
+        // Nothing else is progress.
+        self.attempts.reset();
+        self.are_last = false;
+        self.unclear = 0;
         let stats = &self.shared.stats;
         let add = |counter: &AtomicU64, count| counter.fetch_add(count, Ordering::Relaxed);
         add(&stats.records, written.len() as u64);
@@ -670,28 +607,56 @@ impl Delivery {
         self.newest = self.newest.max(written.last().map(|last| last.time));
     }
 
-    /// Has the entry get the attachment that it is to have.
-    async fn describe(&mut self) -> Result<(), Error> {
+    /// Attaches the description of the video to the entry, if there is one to attach. Where that does not
+    /// succeed, records are written all the same.
+    async fn describe(&mut self) {
         let video = self.shared.lock().video.clone();
-        let (Some(video), Some(open)) = (video, &self.open) else {
-            return Ok(());
+        let entry = self.open.as_ref().map(|open| open.entry.clone());
+        let (Some(video), Some(entry)) = (video, entry) else {
+            return;
         };
-        match open.entry.describe(&video).await {
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => {
+        // Once that has failed, records no longer wait for it.
+        let patience = match self.is_undescribed {
+            true => 0,
+            false => DESCRIPTION_RETRIES,
+        };
+        let mut retries = 0;
+        while let Err(error) = entry.describe(&video).await {
+            let (may_pass, is_ending) = (error.is_transient(), self.is_ending());
+            let error = match may_pass && (retries < patience || is_ending) {
+                true => match self.wait_after(error).await {
+                    Ok(()) => {
+                        retries += 1;
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                false => error,
+            };
+            let is_told = std::mem::replace(&mut self.is_undescribed, true);
+            if !is_told || is_ending {
                 let text = format!(
                     "Could not attach {video} to '{}/{}' as $video: {error}",
                     self.to.bucket, self.to.entry
                 );
                 tell(&self.shared, Told::Warning(text)).await;
             }
-            Ok(()) => {}
+            if may_pass && !is_ending {
+                return; // It is tried again with the next batch.
+            }
+            break;
         }
+        self.is_undescribed = false;
         let mut state = self.shared.lock();
         if state.video.as_ref() == Some(&video) {
             state.video = None;
         }
-        Ok(())
+    }
+
+    /// Whether only the rest of the stream is to be written.
+    fn is_ending(&self) -> bool {
+        let state = self.shared.lock();
+        state.is_draining || state.is_left
     }
 }
 
@@ -701,11 +666,36 @@ fn has_no_place(record: &Outgoing) -> bool {
     !record.is_recovered || record.unsent_run.is_some()
 }
 
-/// How far a batch is.
-struct Progress {
-    left: Vec<Outgoing>,
-    /// Some of what is left may be there, in whole or in part.
-    is_in_doubt: bool,
+/// Fails if records have been written several times in a row and are not there.
+fn note_rewrite(pending: &mut Pending) -> Result<(), Error> {
+    pending.rewrites += 1;
+    if pending.rewrites < ROUNDS || pending.left.is_empty() {
+        return Ok(());
+    }
+    pending.rewrites = 0;
+    let text = "it has records that are begun and neither completed nor removed";
+    Err(Error::new(Cause::Broken, text))
+}
+
+/// The error for a single record that is too large for a request.
+fn too_large(error: &Error, sent: &[Outgoing]) -> Error {
+    let Some(record) = sent.first() else {
+        return error.clone();
+    };
+    let text = format!(
+        "{}: the record of {} has {} bytes, and {} bytes of labels and the like, which is too much for a request \
+         to the server or to a proxy before it. Raise the limit there (client_max_body_size or \
+         large_client_header_buffers of nginx){}",
+        error.text,
+        utc(record.time),
+        record.length(),
+        record.header().len(),
+        match record.frames > 1 {
+            true => ", or set record-unit=access-unit",
+            false => "",
+        }
+    );
+    Error::new(error.cause, text)
 }
 
 /// Whether the server refused a request before it did anything.
@@ -719,14 +709,6 @@ fn is_refusal(error: &Error) -> bool {
 /// Whether a record was refused because there is one at its time.
 fn is_taken(error: &Error) -> bool {
     error.cause == Cause::Status(409)
-}
-
-fn other_writer(newest: u64) -> Error {
-    let text = format!(
-        "something else writes to it, last at {}. An entry has one writer",
-        utc(newest)
-    );
-    Error::new(Cause::OutOfOrder, text)
 }
 
 /// A time in µs since the Unix epoch, for a person.

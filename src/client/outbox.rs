@@ -22,6 +22,12 @@ use super::spool::Spooled;
 /// After so many µs without a keyframe whatever comes is of use.
 const MOST_DROPPED_US: u64 = 10_000_000;
 
+/// Bytes of a place in the queue, of which a ring buffer has up to twice as many as it needs.
+const PLACE_BYTES: usize = 3 * size_of::<Waiting>() / 2;
+/// Bytes of a part of a content besides those in it: the reference to it, what its allocation is shared by,
+/// and what the allocator keeps.
+const PART_BYTES: usize = size_of::<Bytes>() + 80;
+
 /// A record to be written.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
@@ -67,6 +73,21 @@ impl Outgoing {
     /// Returns whether the content is in memory.
     pub fn is_in_memory(&self) -> bool {
         matches!(self.content, Content::Memory(_))
+    }
+
+    /// Returns the bytes that it takes while it waits: its content, its labels, and what is needed to keep
+    /// track of it, which for small records is most of it.
+    fn cost(&self) -> u64 {
+        let parts = match &self.content {
+            Content::Memory(parts) => parts.len(),
+            Content::Spooled(_) => 1,
+        };
+        let labels = self
+            .labels
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
+        let rest = PLACE_BYTES + parts * PART_BYTES + labels.sum::<usize>();
+        self.length().saturating_add(rest as u64)
     }
 
     /// It is written, or given up: no file has to keep it.
@@ -127,11 +148,33 @@ pub struct BatchLimits {
     pub bytes: u64,
 }
 
+/// A record that waits.
+#[derive(Debug)]
+struct Waiting {
+    record: Outgoing,
+    since: Instant,
+    /// Bytes that it was counted with.
+    cost: u64,
+}
+
+impl Waiting {
+    fn new(record: Outgoing) -> Self {
+        Self {
+            cost: record.cost(),
+            since: Instant::now(),
+            record,
+        }
+    }
+}
+
 /// Records that wait, in the order of their times.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    waiting: VecDeque<(Outgoing, Instant)>,
-    bytes: u64,
+    waiting: VecDeque<Waiting>,
+    /// Bytes that the records take.
+    cost: u64,
+    /// Bytes of the records' contents.
+    length: u64,
     /// Bytes of contents in memory.
     memory_bytes: u64,
     /// So many of the first ones are on their way.
@@ -141,9 +184,9 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// How many bytes wait.
+    /// How many bytes wait, with what it takes to keep them.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.cost
     }
 
     /// Returns how many bytes of contents are in memory.
@@ -163,7 +206,7 @@ impl Outbox {
 
     /// Whether a record fits in `limit` bytes. One always does.
     pub fn has_room_for(&self, record: &Outgoing, limit: u64) -> bool {
-        self.is_empty() || self.bytes.saturating_add(record.length()) <= limit
+        self.is_empty() || self.cost.saturating_add(record.cost()) <= limit
     }
 
     /// Adds a record, or tells what was dropped if it is of no use any more.
@@ -178,29 +221,31 @@ impl Outbox {
                 return Some(Dropped::default().with(&record));
             }
         }
-        self.count(&record);
-        self.waiting.push_back((record, Instant::now()));
+        let waiting = Waiting::new(record);
+        self.add(&waiting);
+        self.waiting.push_back(waiting);
         None
     }
 
     /// Adds records before all that wait.
     pub fn put_before(&mut self, records: Vec<Outgoing>) {
         for record in records.into_iter().rev() {
-            self.count(&record);
-            self.waiting.push_front((record, Instant::now()));
+            let waiting = Waiting::new(record);
+            self.add(&waiting);
+            self.waiting.push_front(waiting);
         }
     }
 
     /// Returns how many of the records that wait are in memory.
     pub fn records_in_memory(&self) -> usize {
-        let waiting = self.waiting.iter().map(|(record, _)| record);
+        let waiting = self.waiting.iter().map(|waiting| &waiting.record);
         waiting.filter(|record| record.is_in_memory()).count()
     }
 
     /// Returns the records that wait in memory and are not on their way.
     pub fn in_memory(&self) -> Vec<Outgoing> {
         let waiting = self.waiting.iter().skip(self.in_flight);
-        let waiting = waiting.map(|(record, _)| record);
+        let waiting = waiting.map(|waiting| &waiting.record);
         waiting
             .filter(|record| record.is_in_memory())
             .cloned()
@@ -211,7 +256,7 @@ impl Outbox {
     /// records no longer wait.
     pub fn put_in_files(&mut self, records: Vec<Outgoing>) {
         // Both are in the order of their times.
-        let waiting = self.waiting.iter_mut().map(|(record, _)| record);
+        let waiting = self.waiting.iter_mut().map(|waiting| &mut waiting.record);
         let mut waiting = waiting.filter(|record| record.is_in_memory()).peekable();
         for kept in records.into_iter().filter(|record| !record.is_in_memory()) {
             while waiting.next_if(|waits| waits.time < kept.time).is_some() {}
@@ -225,6 +270,24 @@ impl Outbox {
         }
     }
 
+    fn add(&mut self, waiting: &Waiting) {
+        self.cost = self.cost.saturating_add(waiting.cost);
+        self.length = self.length.saturating_add(waiting.record.length());
+        if waiting.record.is_in_memory() {
+            self.memory_bytes = self.memory_bytes.saturating_add(waiting.record.length());
+        }
+    }
+
+    /// Takes over that a record waits no more: no file has to keep it.
+    fn remove(&mut self, waiting: &Waiting) {
+        waiting.record.forget();
+        self.cost = self.cost.saturating_sub(waiting.cost);
+        self.length = self.length.saturating_sub(waiting.record.length());
+        if waiting.record.is_in_memory() {
+            self.memory_bytes = self.memory_bytes.saturating_sub(waiting.record.length());
+        }
+    }
+
     /// Drops the oldest group of pictures that is not on its way, or what is left of it. If it may go
     /// on, what follows is dropped as well.
     pub fn drop_oldest_group(&mut self) -> Dropped {
@@ -234,7 +297,7 @@ impl Outbox {
     /// Drops the oldest group of pictures of those in memory that are not on their way.
     pub fn drop_oldest_group_in_memory(&mut self) -> Dropped {
         let waiting = self.waiting.iter().skip(self.in_flight);
-        let in_files = waiting.take_while(|(record, _)| !record.is_in_memory());
+        let in_files = waiting.take_while(|waiting| !waiting.record.is_in_memory());
         self.drop_group(self.in_flight + in_files.count())
     }
 
@@ -242,48 +305,30 @@ impl Outbox {
     fn drop_group(&mut self, begin: usize) -> Dropped {
         let rest = self.waiting.iter().skip(begin + 1);
         let next = rest
-            .map(|(record, _)| record)
+            .map(|waiting| &waiting.record)
             .position(|record| record.is_entry_point);
         if next.is_none() {
-            let last = self.waiting.back().map(|(record, _)| record.time);
+            let last = self.waiting.back().map(|waiting| waiting.record.time);
             self.dropping_since = self.dropping_since.or(Some(last.unwrap_or(0)));
         }
         let end = next.map_or(self.waiting.len(), |next| begin + 1 + next);
         let group: Vec<_> = self.waiting.drain(begin.min(end)..end).collect();
-        let group = group.into_iter().map(|(record, _)| record);
-        group.fold(Dropped::default(), |dropped, record| {
-            self.release(&record);
-            dropped.with(&record)
+        group.iter().fold(Dropped::default(), |dropped, waiting| {
+            self.remove(waiting);
+            dropped.with(&waiting.record)
         })
-    }
-
-    /// Counts a record that waits.
-    fn count(&mut self, record: &Outgoing) {
-        self.bytes += record.length();
-        if record.is_in_memory() {
-            self.memory_bytes += record.length();
-        }
-    }
-
-    /// Counts a record no more, and lets its file go.
-    fn release(&mut self, record: &Outgoing) {
-        self.bytes -= record.length();
-        if record.is_in_memory() {
-            self.memory_bytes -= record.length();
-        }
-        record.forget();
     }
 
     /// Whether the first records that wait are to be sent: there is a full batch, or the oldest one
     /// has waited for long enough. Otherwise, when it will have.
     pub fn due(&self, limits: BatchLimits, max_wait: Duration) -> Due {
-        let Some((_, since)) = self.waiting.front() else {
+        let Some(first) = self.waiting.front() else {
             return Due::Never;
         };
-        if self.waiting.len() >= limits.records || self.bytes >= limits.bytes {
+        if self.waiting.len() >= limits.records || self.length >= limits.bytes {
             return Due::Now;
         }
-        let wait = max_wait.saturating_sub(since.elapsed());
+        let wait = max_wait.saturating_sub(first.since.elapsed());
         match wait.is_zero() {
             true => Due::Now,
             false => Due::In(wait),
@@ -292,21 +337,21 @@ impl Outbox {
 
     /// The next batch, of records of one run. It is on its way until it is [acknowledged](Self::acknowledge).
     pub fn take_batch(&mut self, limits: BatchLimits) -> Vec<Outgoing> {
-        let mut bytes = 0;
-        let batch = self.waiting.iter().map(|(record, _)| record);
+        let mut bytes = 0_u64;
+        let batch = self.waiting.iter().map(|waiting| &waiting.record);
         let first = batch.clone().next();
         let origin = first.map_or((false, None), |first| {
             (first.is_recovered, first.unsent_run)
         });
         let batch: Vec<_> = batch
             .take(limits.records)
-            .take_while(|record| {
-                let is_first = bytes == 0;
-                bytes += record.length();
-                (is_first || bytes <= limits.bytes)
+            .enumerate()
+            .take_while(|(index, record)| {
+                bytes = bytes.saturating_add(record.length());
+                (*index == 0 || bytes <= limits.bytes)
                     && (record.is_recovered, record.unsent_run) == origin
             })
-            .cloned()
+            .map(|(_, record)| record.clone())
             .collect();
         self.in_flight = batch.len();
         batch
@@ -315,8 +360,8 @@ impl Outbox {
     /// The batch is written.
     pub fn acknowledge(&mut self) {
         let written: Vec<_> = self.waiting.drain(..self.in_flight).collect();
-        for (record, _) in &written {
-            self.release(record);
+        for waiting in &written {
+            self.remove(waiting);
         }
         self.in_flight = 0;
     }
@@ -388,11 +433,16 @@ mod tests {
         outbox
     }
 
+    /// What a record of a content in one part is counted with.
+    fn cost(length: usize) -> u64 {
+        record(0, length, true).cost()
+    }
+
     fn times(outbox: &Outbox) -> Vec<u64> {
         outbox
             .waiting
             .iter()
-            .map(|(record, _)| record.time)
+            .map(|waiting| waiting.record.time)
             .collect()
     }
 
@@ -423,7 +473,7 @@ mod tests {
         // It failed.
         assert_eq!(batch(&mut outbox), [0, 1, 2]);
         outbox.acknowledge();
-        assert_eq!((outbox.len(), outbox.bytes()), (2, 20));
+        assert_eq!((outbox.len(), outbox.bytes()), (2, 2 * cost(10)));
         assert_eq!(batch(&mut outbox), [3, 4]);
         outbox.acknowledge();
         assert!(outbox.is_empty());
@@ -434,10 +484,12 @@ mod tests {
     #[test]
     fn a_batch_has_no_more_bytes_than_it_may() {
         let mut outbox = Outbox::default();
-        for (time, length) in [(0, 200), (1, 60), (2, 40), (3, 1), (4, 0)] {
+        let lengths = [200, 0, 101, 60, 40, 1, 0];
+        for (time, length) in (0..).zip(lengths) {
             outbox.push(record(time, length, true));
         }
-        for expected in [&[0][..], &[1, 2], &[3, 4]] {
+        // An empty record is the first one of its batch like any other.
+        for expected in [&[0][..], &[1], &[2], &[3, 4], &[5, 6]] {
             assert_eq!(batch(&mut outbox), expected);
             outbox.acknowledge();
         }
@@ -483,7 +535,7 @@ mod tests {
         };
         assert_eq!(dropped, expected);
         assert_eq!(times(&outbox), [2, 3, 4, 5, 6]);
-        assert_eq!(outbox.bytes(), 50);
+        assert_eq!(outbox.bytes(), 5 * cost(10));
         assert_eq!(outbox.drop_oldest_group().records, 3);
         assert_eq!(times(&outbox), [5, 6]);
     }
@@ -526,7 +578,7 @@ mod tests {
         let left = vec![record(100, 10, true), record(101, 10, false)];
         outbox.put_before(left);
         assert_eq!(times(&outbox), [100, 101, 0, 1]);
-        assert_eq!(outbox.bytes(), 40);
+        assert_eq!(outbox.bytes(), 4 * cost(10));
     }
 
     /// Moves records to a file.
@@ -614,7 +666,30 @@ mod tests {
         let mut outbox = Outbox::default();
         assert!(outbox.has_room_for(&record(0, 100, true), 50));
         outbox.push(record(0, 30, true));
-        assert!(outbox.has_room_for(&record(1, 20, true), 50));
-        assert!(!outbox.has_room_for(&record(1, 21, true), 50));
+        let limit = cost(30) + cost(20);
+        assert!(outbox.has_room_for(&record(1, 20, true), limit));
+        assert!(!outbox.has_room_for(&record(1, 21, true), limit));
+    }
+
+    #[test]
+    fn records_without_content_need_room() {
+        let mut outbox = Outbox::default();
+        let limit = 100_000;
+        while outbox.has_room_for(&record(0, 0, true), limit) {
+            outbox.push(record(0, 0, true));
+        }
+        assert!((100..1000).contains(&outbox.len()), "{}", outbox.len());
+        // A record with labels takes more, and so does one of several parts.
+        let labels = [("camera".to_owned(), "x".repeat(1000))];
+        let labeled = Outgoing {
+            labels: labels.into(),
+            ..record(0, 0, true)
+        };
+        assert!(labeled.cost() > cost(1000));
+        let parts = Outgoing {
+            content: Content::Memory(vec![Bytes::new(); 10]),
+            ..record(0, 0, true)
+        };
+        assert!(parts.cost() > cost(0) + 9 * size_of::<Bytes>() as u64);
     }
 }

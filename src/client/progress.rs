@@ -20,6 +20,9 @@ use tokio::time::{sleep_until, timeout};
 use super::error::{Cause, Error};
 use super::lane::accepted;
 
+/// Header of each answer of ReductStore that is an error.
+const ERROR_HEADER: &str = "x-reduct-error";
+
 /// When something of a body was last wanted.
 #[derive(Debug)]
 pub struct Progress(Mutex<Instant>);
@@ -44,10 +47,12 @@ impl Progress {
         limit: Option<Duration>,
     ) -> Result<Response, Error> {
         let answer = async {
-            let answer = accepted(request.send().await?).await;
-            answer.map_err(|error| match error.cause {
+            let response = request.send().await?;
+            // A proxy that cannot handle the request answers 400 as well.
+            let is_of_reductstore = response.headers().contains_key(ERROR_HEADER);
+            accepted(response).await.map_err(|error| match error.cause {
                 // That is what the server says where a body did not come for a while.
-                Cause::Status(400) => Error::new(Cause::Broken, error.text),
+                Cause::Status(400) if is_of_reductstore => Error::new(Cause::Broken, error.text),
                 _ => error,
             })
         };

@@ -29,9 +29,10 @@ use url::Url;
 
 use super::attempts::Attempts;
 use super::error::{Cause, Error, Purpose, Target};
+use super::first_contact::is_wrong_address;
 use super::lane::{accepted, header};
 use super::progress::{Progress, within};
-use super::{Connection, Flushed, Flushing, block_broken_pipe, runtime, without_blocking};
+use super::{Connection, Flushed, Flushing, block_broken_pipe, runtime, utc, without_blocking};
 
 /// Bytes of a file in memory at once.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -59,6 +60,9 @@ pub struct Upload {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uploaded {
     Written,
+    /// The answer to an earlier attempt was lost, and the token does not allow to see what became of it: the
+    /// server has a record of that time, which is taken for this one.
+    Presumed,
     /// The entry had a record of the same time, type and length before.
     WasThere,
 }
@@ -117,7 +121,7 @@ enum Found {
 /// What became of a file so far.
 #[derive(Debug, Default)]
 struct Past {
-    /// Some of it was sent.
+    /// Some of it was sent, and there was no answer.
     is_begun: bool,
     /// A ReductStore has answered.
     has_answer: bool,
@@ -140,7 +144,9 @@ impl Uploader {
     pub fn look(&self, flushing: &Flushing) -> Result<(), UploadError> {
         let runtime = self.runtime()?;
         match flushing.wait(runtime, self.look_at_bucket())? {
-            Err(error) if !error.is_transient() => Err(self.failed(&error)),
+            Err(error) if !error.is_transient() || is_wrong_address(&error) => {
+                Err(self.failed(&error))
+            }
             _ => Ok(()),
         }
     }
@@ -245,6 +251,21 @@ impl Uploader {
                 Found::Abandoned => self.remove(client, upload.time).await?,
                 // Only one of the same size can be written over.
                 Found::Broken if is_refused => self.remove(client, upload.time).await?,
+                // One that was cut could be written over: this one is complete, and of this upload.
+                Found::Hidden if is_refused && past.is_begun && length >= SMALL => {
+                    return Ok(Uploaded::Presumed);
+                }
+                // A small one may be unfinished for ever.
+                Found::Hidden if is_refused && past.is_begun => {
+                    sleep(PATIENCE_IF_SMALL).await;
+                    match self.remove(client, upload.time).await {
+                        Ok(()) => past.is_begun = false,
+                        Err(error) if error.cause == Cause::Status(403) => {
+                            return Ok(Uploaded::Presumed);
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
                 Found::Hidden if is_refused => {
                     return Err(conflict(format!(
                         "it has a record at {} µs already, and the API token does not allow to see \
@@ -254,12 +275,18 @@ impl Uploader {
                 }
                 _ => {}
             }
-            past.is_begun = true;
             match self.write(client, upload, length).await {
                 Err(error)
                     if error.cause == Cause::Status(409)
                         && !mem::replace(&mut is_refused, true) => {}
-                written => return written.map(|()| Uploaded::Written),
+                Err(error) => {
+                    past.is_begun |= !matches!(error.cause, Cause::Connect | Cause::Content);
+                    return Err(match error.cause {
+                        Cause::Status(413) => too_large(&error, upload, length),
+                        _ => error,
+                    });
+                }
+                Ok(()) => return Ok(Uploaded::Written),
             }
         }
     }
@@ -362,6 +389,18 @@ impl Uploader {
 
 fn conflict(text: String) -> Error {
     Error::new(Cause::Status(409), text)
+}
+
+/// The error for a file that is too large for a request.
+fn too_large(error: &Error, upload: &Upload, length: u64) -> Error {
+    let text = format!(
+        "{}: the episode of {} has {length} bytes, which is too much for a request to the server or to a \
+         proxy before it. Raise the limit there (client_max_body_size of nginx), or set a smaller size or \
+         duration",
+        error.text,
+        utc(upload.time)
+    );
+    Error::new(error.cause, text)
 }
 
 fn unreadable(file: &Path, error: &io::Error) -> Error {

@@ -66,6 +66,9 @@ pub enum Told {
     Damaged(String),
     /// Nothing is written any more.
     Failed(gst::ErrorMessage),
+    /// The same after the stream was stopped, when an element may have neither a bus nor a life. The text has
+    /// what is lost.
+    Abandoned(String),
 }
 
 /// Takes what a writer tells. It may block.

@@ -17,14 +17,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream;
 use reduct_base::msg::entry_api::{QueryEntry, QueryType};
+use serde_json::Value as JsonValue;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, RequestBuilder, Response};
 
-use super::batch::TIME_HEADER;
+use super::batch::{FPS_LABEL, TIME_HEADER};
 use super::error::{Cause, Error};
 use super::lane::{Asking, Lane};
 use super::outbox::{Content, Outgoing};
 use super::progress::{Progress, within};
+use super::request_size::Excess;
 
 /// What a batch may hold: ReductStore takes 15 headers more than records of a batch, of which it
 /// allows 85.
@@ -58,18 +60,35 @@ impl Lane<'_> {
         refused(response.headers())
     }
 
-    /// The times and lengths of records that are written and complete.
-    pub async fn complete(&self, times: RangeInclusive<u64>) -> Result<BTreeMap<u64, u64>, Error> {
+    /// Adds the times and lengths of records that are written and complete to those that are known,
+    /// asking for so many at once: each is a line in the head of an answer.
+    ///
+    /// After an error it can be called again to continue behind the last one that was found.
+    pub async fn find_complete(
+        &self,
+        times: RangeInclusive<u64>,
+        at_once: u64,
+        complete: &mut BTreeMap<u64, u64>,
+    ) -> Result<(), Error> {
+        let known = complete.last_key_value();
+        let start = known.map_or(*times.start(), |(last, _)| last.saturating_add(1));
+        if start > *times.end() {
+            return Ok(());
+        }
+        let mut when = JsonValue::Object(Default::default());
+        when["#batch_records"] = at_once.into();
+        // Selecting none is not possible.
+        when["#select_labels"] = vec![FPS_LABEL].into();
         let query = QueryEntry {
             query_type: QueryType::Query,
-            start: Some(*times.start()),
+            start: Some(start),
             stop: Some(times.end().saturating_add(1)),
             ttl: Some(TTL_SECONDS),
             only_metadata: Some(true),
+            when: Some(when),
             ..Default::default()
         };
         self.within_timeout(async {
-            let mut complete = BTreeMap::new();
             let mut query = self.query(&query).await?;
             let asking = || Asking {
                 method: Method::HEAD,
@@ -82,15 +101,15 @@ impl Lane<'_> {
                     break;
                 }
             }
-            Ok(complete)
+            Ok(())
         })
         .await
     }
 
     /// Removes records, whether they are complete or not. Those that there are not are no error.
-    pub async fn remove(&self, times: impl Iterator<Item = u64>) -> Result<(), Error> {
+    pub async fn remove(&self, times: &[u64]) -> Result<(), Error> {
         let mut headers = HeaderMap::new();
-        for time in times {
+        for &time in times {
             headers.insert(time_header(time)?, HeaderValue::from_static("0,"));
         }
         headers.insert(CONTENT_LENGTH, 0.into());
@@ -117,6 +136,16 @@ impl Lane<'_> {
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         within(self.lanes().timeout(), request).await
+    }
+}
+
+/// Returns what about a request of several records was too large, if it was refused for that.
+pub fn excess(error: &Error) -> Option<Excess> {
+    match error.cause {
+        Cause::Status(413) => Some(Excess::Body),
+        // RFC 6585; nginx has 494 for itself, and answers 400, as others do.
+        Cause::Status(400 | 431 | 494) => Some(Excess::Head),
+        _ => None,
     }
 }
 
@@ -150,7 +179,8 @@ fn refused(headers: &HeaderMap) -> Result<BTreeMap<u64, Error>, Error> {
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().strip_prefix(ERROR_HEADER)?, value)))
         .map(|(time, value)| {
-            let (status, text) = value.to_str().ok()?.split_once(',')?;
+            let value = String::from_utf8_lossy(value.as_bytes());
+            let (status, text) = value.split_once(',')?;
             let status = status.trim().parse().ok()?;
             let error = Error::new(Cause::Status(status), text.trim());
             Some((time.parse().ok()?, error))

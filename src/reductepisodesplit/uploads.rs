@@ -308,12 +308,18 @@ impl ReductEpisodeSplit {
             gst::warning!(CAT, imp = self, "{} stays: {err}", upload.file.display());
         }
         let address = uploads.address.of_record(upload.time);
-        if uploaded == Uploaded::WasThere {
-            gst::element_imp_warning!(
-                self,
-                gst::ResourceError::Write,
-                ("{address} is there already, with the same length, and is not written again")
-            );
+        let remark = match uploaded {
+            Uploaded::Written => None,
+            Uploaded::WasThere => {
+                Some("is there already, with the same length, and is not written again")
+            }
+            Uploaded::Presumed => Some(
+                "is taken for written: the answer to its upload was lost, there is a record of its time, \
+                 and the API token does not allow to look at it",
+            ),
+        };
+        if let Some(remark) = remark {
+            gst::element_imp_warning!(self, gst::ResourceError::Write, ("{address} {remark}"));
         }
         gst::info!(
             CAT,

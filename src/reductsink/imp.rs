@@ -55,8 +55,12 @@
  * Records wait in memory and are written in batches of up to 80 records or 4 MB, after `max-latency` at
  * the latest. What fails for a cause that may pass is tried again, with a warning: a server that is
  * away or full, broken connections, the statuses 408, 425, 429 and 5xx. It has no end while the
- * stream goes on, but for a server that was never reached and at the end of the stream, where
- * `retries` attempts in a row are an error. If `queue-bytes` wait, `overflow` says what happens.
+ * stream goes on, but for a server that was never reached, and for the rest at the end of the stream or
+ * after a stop, where `retries` attempts in a row without an acknowledged record are an error. If
+ * `queue-bytes` wait, `overflow` says what happens. A request that is too large for the server or a proxy
+ * (413, 431, 494, 400) is repeated with fewer records, down to one; a single record that is refused is an
+ * error.
+ *
  * After a connection that broke the server is asked what it has, so that nothing is lost or doubled.
  * Where the token does not allow to read, records that are in doubt are removed and written again, and
  * neither late frames nor other writers are noticed; `existing=skip` needs one that may.
@@ -69,8 +73,8 @@
  * spool cannot be written, as on a full disk, 256 MiB wait in memory at most.
  *
  * EOS is done when all is written; before it there is an element message `reduct-recording` with the
- * fields of `stats`. A pipeline that is stopped without EOS goes on to write in the
- * background what waits, as long as the process runs and nothing fails; with `gst-launch-1.0 -e` an
+ * fields of `stats`. A pipeline that is stopped without EOS writes what waits in the background, with
+ * `retries` attempts, as long as the process runs, and logs what is lost; with `gst-launch-1.0 -e` an
  * interrupted stream ends properly.
  *
  * The API token is best given by the environment variable `REDUCT_API_TOKEN`: command lines can be
@@ -152,11 +156,14 @@ impl ReductSink {
     fn tell(&self) -> Tell {
         let sink = self.downgrade();
         Arc::new(move |told| {
+            if let Told::Abandoned(text) = &told {
+                gst::error!(CAT, "{text}");
+            }
             let Some(sink) = sink.upgrade() else {
                 return;
             };
             match told {
-                Told::Retrying(text) | Told::Warning(text) => {
+                Told::Retrying(text) | Told::Warning(text) | Told::Abandoned(text) => {
                     gst::element_imp_warning!(sink, gst::ResourceError::Write, ("{text}"));
                 }
                 Told::Damaged(text) => {
@@ -477,8 +484,9 @@ impl ObjectImpl for ReductSink {
                 glib::ParamSpecUInt64::builder("queue-bytes")
                     .nick("Queue bytes")
                     .blurb(
-                        "Bytes of records that may wait for the server, in memory or in spool-dir; \
-                         a larger record waits alone",
+                        "Bytes that records may take while they wait for the server, in memory or in \
+                         spool-dir: contents, labels and what is needed to keep track of them. A \
+                         larger record waits alone",
                     )
                     .minimum(1)
                     .default_value(DEFAULT_QUEUE_BYTES)
@@ -497,9 +505,9 @@ impl ObjectImpl for ReductSink {
                 glib::ParamSpecUInt::builder("retries")
                     .nick("Retries")
                     .blurb(
-                        "Attempts in a row, after the first one, before an error: to reach the \
-                         server at all, and to write the rest at the end of the stream. In between \
-                         there is no end to them",
+                        "Attempts in a row without an acknowledged record, after the first one, before \
+                         an error: to reach the server at all, and to write the rest at the end of \
+                         the stream or after a stop. In between there is no end to them",
                     )
                     .default_value(DEFAULT_RETRIES)
                     .mutable_ready()
