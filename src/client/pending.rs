@@ -154,6 +154,7 @@ mod tests {
             frames: 1,
             has_fixed_time: false,
             is_recovered: false,
+            unsent_run: None,
         };
         (1..=count).map(record).collect()
     }
