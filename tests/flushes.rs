@@ -531,6 +531,9 @@ fn nothing_waits_whatever_threads_do() {
         });
         while Instant::now() < end {
             for line in &lines {
+                if Instant::now() >= end {
+                    break;
+                }
                 eprintln!("{line}");
                 let pipeline = Pipeline::launch(line);
                 let next = Instant::now() + Duration::from_millis(1200);
