@@ -33,6 +33,7 @@ mod live;
 mod lookback;
 mod mp4;
 mod pass;
+mod probes;
 mod program;
 mod reorder;
 mod reordering_watch;
