@@ -437,8 +437,8 @@ fn act(pipeline: &gst::Pipeline, random: &mut fastrand::Rng) {
         let what = format!("{event:?}");
         soon(&what, || pipeline.send_event(event));
     };
-    // A source that is no element of ours waits for its streaming thread, which waits for a pipeline that
-    // the same event keeps from playing.
+    // Another source waits for its streaming thread, which may wait for the clock, or for a pipeline
+    // that the same event keeps from playing.
     let mut sources = pipeline.iterate_sources().into_iter().flatten();
     let is_ours = sources.all(|source| source.factory().is_some_and(|it| it.name() == "reductsrc"));
     match random.u8(0..16) {
@@ -446,7 +446,7 @@ fn act(pipeline: &gst::Pipeline, random: &mut fastrand::Rng) {
         4..=5 => state(gst::State::Paused),
         6 => state(gst::State::Ready),
         7 => state(gst::State::Null),
-        8..=12 => {
+        8..=12 if is_ours => {
             let flags = *random
                 .choice(
                     &[
@@ -460,12 +460,9 @@ fn act(pipeline: &gst::Pipeline, random: &mut fastrand::Rng) {
             let rate = *random.choice(&[1.0, 1.0, 1.0, 2.0, -1.0]).expect("some");
             // Where the source cannot seek, qtdemux tries to, and finds it critical to go beyond the
             // end of its segment.
-            let demuxes = pipeline.by_name("qtdemux0").is_some();
-            // Others do so where a stream without an end is to play backwards.
-            let (rate, seconds) = match demuxes {
-                true => (1.0, random.u64(0..2)),
-                false if !is_ours => (1.0, random.u64(0..7)),
-                false => (rate, random.u64(0..7)),
+            let (rate, seconds) = match pipeline.by_name("qtdemux0") {
+                Some(_) => (1.0, random.u64(0..2)),
+                None => (rate, random.u64(0..7)),
             };
             send(seek(rate, flags, seconds));
         }
@@ -531,6 +528,9 @@ fn nothing_waits_whatever_threads_do() {
         });
         while Instant::now() < end {
             for line in &lines {
+                if Instant::now() >= end {
+                    break;
+                }
                 eprintln!("{line}");
                 let pipeline = Pipeline::launch(line);
                 let next = Instant::now() + Duration::from_millis(1200);

@@ -93,6 +93,7 @@ use gst_base::subclass::prelude::*;
 use super::downstream::{self, Taker};
 use super::episodes;
 use super::interrupt::Interrupt;
+use super::probes;
 use super::scope::Step;
 use super::seeks::{Seeks, Span};
 use super::settings::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, DEFAULT_POLL_INTERVAL_MS, Settings};
@@ -610,39 +611,8 @@ impl ObjectImpl for ReductSrc {
             }
             gst::PadProbeReturn::Ok
         });
-        // Buffers are what came over the network, and from nobody's pool. A queue may not answer once
-        // who is behind it is at its end (1.22).
-        let queries = gst::PadProbeType::QUERY_DOWNSTREAM | gst::PadProbeType::PUSH;
-        obj.src_pad()
-            .add_probe(queries, |_, info| match info.query() {
-                Some(query) if query.type_() == gst::QueryType::Allocation => {
-                    gst::PadProbeReturn::Drop
-                }
-                _ => gst::PadProbeReturn::Ok,
-            });
-        // A demuxer is at its end with each file. There may be more of them.
-        let lists = gst::PadProbeType::BUFFER_LIST;
-        obj.src_pad().add_probe(lists, |pad, info| {
-            let taken = match info.data.take() {
-                Some(gst::PadProbeData::BufferList(file)) => Ok(file),
-                other => Err(other),
-            };
-            let file = match taken {
-                Ok(file) => file,
-                Err(other) => {
-                    info.data = other;
-                    return gst::PadProbeReturn::Ok;
-                }
-            };
-            let peer = pad.peer().ok_or(gst::FlowError::NotLinked);
-            info.flow_res = match peer.and_then(|peer| peer.chain_list(file)) {
-                Err(gst::FlowError::Eos) if downstream::taker(pad) == Taker::Demuxer => {
-                    Ok(gst::FlowSuccess::Ok)
-                }
-                flow => flow,
-            };
-            gst::PadProbeReturn::Handled
-        });
+        probes::refuse_pools(obj.src_pad());
+        probes::pass_files(obj.src_pad());
     }
 }
 

@@ -34,6 +34,7 @@ mod lookback;
 mod mp4;
 mod pass;
 mod preceding;
+mod probes;
 mod program;
 mod reorder;
 mod reordering_watch;
