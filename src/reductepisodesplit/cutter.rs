@@ -502,7 +502,8 @@ impl Cutter {
             segment: self.segment_number,
             visibility: visible.unwrap_or(Visibility::Shown),
             corrupted: buffer.flags().contains(gst::BufferFlags::CORRUPTED),
-            duration: self.duration(buffer),
+            // Rounded to ticks, a shorter one could be none, and the last picture of a file not shown.
+            duration: self.duration(buffer).max(self.timescale.tick()),
             bytes: buffer.size() as u64,
             capture: capture_time::of(buffer),
         }

@@ -59,6 +59,11 @@ impl Timescale {
         ClockTime::try_from(nanoseconds).unwrap_or(ClockTime::MAX)
     }
 
+    /// Returns a tick, rounded up: what lasts as long never ends in the tick that it begins in.
+    pub fn tick(self) -> ClockTime {
+        self.time(1) + ClockTime::NSECOND
+    }
+
     /// Returns the longest time that 32 bits can count.
     pub fn max_time(self) -> ClockTime {
         self.time(u32::MAX.into())
@@ -101,6 +106,16 @@ mod tests {
         let fine = gst::Fraction::new(10_000_000, 333_333);
         assert_eq!(Timescale::for_rate(fine), Timescale::default());
         assert_eq!(Timescale::new(0), None);
+    }
+
+    #[test]
+    fn what_lasts_a_tick_ends_in_a_later_one() {
+        for units in [600, 20_000, 20_010, 30_000, 90_000, 1_000_000] {
+            let scale = Timescale::new(units).unwrap();
+            for time in (0..100_000).step_by(37).map(ClockTime::from_nseconds) {
+                assert!(scale.ticks(time + scale.tick()) > scale.ticks(time));
+            }
+        }
     }
 
     #[test]
