@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# Runs every check in Debian 13, in a chroot that is made with the first run and kept: about 3 GB, and 20 minutes for that
-# run. As root, with a Rust toolchain of rustup. Arguments go to run.sh. DEBIAN_13_ROOT is the folder of the chroot.
+# Runs every check in Debian 13, in a chroot that is made with the first run and kept, with what is built there: about
+# 10 GB. As root, with a Rust toolchain of rustup. Arguments go to run.sh. DEBIAN_13_ROOT is the folder of the chroot.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
@@ -50,7 +50,7 @@ inside() {
   [[ -z $media ]] || share ro "$media"
   exec chroot "$root" /usr/bin/env -i HOME=/root TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 \
     PATH="$CARGO_HOME/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
-    CARGO_HOME="$CARGO_HOME" RUSTUP_HOME="$RUSTUP_HOME" CARGO_TARGET_DIR=/target \
+    CARGO_HOME="$CARGO_HOME" RUSTUP_HOME="$RUSTUP_HOME" CARGO_TARGET_DIR=/target CARGO_INCREMENTAL=0 \
     CARGO_BUILD_JOBS="${CARGO_BUILD_JOBS:-$(nproc)}" REDUCTSTORE_BIN="$REDUCTSTORE_BIN" ${media:+REDUCT_TEST_MEDIA="$media"} \
     /gst-plugin-reduct/tests/run.sh "$@"
 }
