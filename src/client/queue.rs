@@ -129,3 +129,31 @@ impl Drop for Chunk {
         self.stats.queue_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_records_count_as_what_they_take_in_memory() {
+        let stats = Arc::new(ReaderStats::default());
+        let record = Record {
+            time: 1,
+            content_type: "video/h264".into(),
+            frame_rate: Some("30".into()),
+            keyframe: None,
+            after_eviction: false,
+            chunks: vec![vec![0; 17].into()],
+        };
+        let cost = record.cost();
+        assert!(cost >= 100 + record.length(), "{cost}");
+        let room: Room = Arc::new(());
+        let mut chunk = Chunk::new(vec![record; 10], Instant::now(), &stats, &room);
+        let queued = || stats.queue_bytes.load(Ordering::Relaxed);
+        assert_eq!(queued(), 10 * cost);
+        chunk.next();
+        assert_eq!(queued(), 9 * cost);
+        drop(chunk);
+        assert_eq!(queued(), 0);
+    }
+}
