@@ -17,9 +17,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream;
 use reduct_base::msg::entry_api::{QueryEntry, QueryType};
-use serde_json::Value as JsonValue;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, RequestBuilder, Response};
+use serde_json::Value as JsonValue;
 
 use super::batch::{FPS_LABEL, TIME_HEADER};
 use super::error::{Cause, Error};
