@@ -606,7 +606,7 @@ mod tests {
         outbox.push(record(6, 10, true));
         outbox.put_in_files(records);
         assert_eq!(in_memory(&outbox), [5, 6]);
-        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (50, 20));
+        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (5 * cost(10), 20));
         drop(spool);
         assert_eq!(
             std::fs::read_dir(folder.path().join("b/e"))
@@ -616,7 +616,7 @@ mod tests {
         );
         outbox.take_batch(LIMITS);
         outbox.acknowledge();
-        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (20, 20));
+        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (2 * cost(10), 20));
         // Only the lock is left.
         assert_eq!(
             std::fs::read_dir(folder.path().join("b/e"))
@@ -637,7 +637,7 @@ mod tests {
         assert_eq!(times(&outbox), [0, 1, 2, 5, 6]);
         assert_eq!(outbox.drop_oldest_group_in_memory().from, Some(5));
         assert_eq!(outbox.drop_oldest_group_in_memory().records, 0);
-        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (30, 0));
+        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (3 * cost(10), 0));
         assert_eq!(times(&outbox), [0, 1, 2]);
     }
 

@@ -52,6 +52,11 @@ impl<T> Exit<T> {
         }
     }
 
+    /// Returns whether there was a slot after the end.
+    pub fn is_past(&self) -> bool {
+        self.is_past
+    }
+
     /// Takes the next access unit with the time at which it is shown. Gives it and those before it that
     /// it may need, if that is before the end.
     pub fn take(&mut self, item: T, time: ClockTime) -> Vec<T> {

@@ -87,16 +87,26 @@ impl Pass {
                 }
                 // What a condition leaves out is missing on purpose.
                 Output::Loss(loss) if self.common.is_filtered => gst::info!(CAT, "{loss}"),
+                Output::Loss(loss) if self.is_after_exit(loss.hole.to) => {
+                    gst::debug!(CAT, "After the range: {loss}");
+                }
                 Output::Loss(loss) => self.steps.push_back(Step::Warn(loss.to_string())),
             }
         }
+    }
+
+    /// Returns whether a capture time is after the range: what is there is only read to end it right.
+    fn is_after_exit(&self, capture: gst::ClockTime) -> bool {
+        self.exit.as_ref().is_some_and(|exit| capture >= exit.until())
     }
 
     /// Counts what is new of gaps and of access units that are left out.
     pub(super) fn count(&mut self) {
         let gaps = self.continuity.gaps();
         let new = gaps - mem::replace(&mut self.gaps, gaps);
-        self.common.stats.gaps.fetch_add(new, Ordering::Relaxed);
+        if !self.exit.as_ref().is_some_and(Exit::is_past) {
+            self.common.stats.gaps.fetch_add(new, Ordering::Relaxed);
+        }
         if self.scope.is_sought {
             return; // What a seek leaves out is not lost.
         }
