@@ -96,7 +96,7 @@ impl Access {
         }
     }
 
-    /// Whether readings go on with what is written meanwhile.
+    /// Returns whether readings go on with what is written meanwhile.
     pub fn follows(&self) -> bool {
         self.records.poll_interval.is_some()
     }
@@ -106,7 +106,7 @@ impl Access {
         self.has_worked.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the server has answered as a ReductStore does, ever.
+    /// Returns whether the server has answered as a ReductStore does, ever.
     pub(super) fn has_worked(&self) -> bool {
         let is_known = self.has_worked.load(Ordering::Relaxed);
         is_known || [&self.lanes, &self.aside].into_iter().any(has_answered)
@@ -117,7 +117,7 @@ impl Access {
         self.is_over.send_replace(true);
     }
 
-    /// Whether [`stop_following`](Self::stop_following) was called.
+    /// Returns whether [`stop_following`](Self::stop_following) was called.
     pub fn is_over(&self) -> bool {
         *self.is_over.borrow()
     }
@@ -130,7 +130,7 @@ impl Access {
         }
     }
 
-    /// Whether records are chosen by what came before them, so that a range cannot be read in pieces,
+    /// Returns whether records are chosen by what came before them, so that a range cannot be read in pieces,
     /// nor begun at any time.
     pub fn depends_on_order(&self) -> bool {
         self.records.when.as_ref().is_some_and(depends_on_order)

@@ -147,7 +147,7 @@ impl Part {
         matches!(self, Self::Window(_))
     }
 
-    /// Whether it is a window that may not read yet.
+    /// Returns whether it is a window that may not read yet.
     fn waits(&self) -> bool {
         matches!(self, Self::Window(begun) if begun.go.is_some())
     }

@@ -45,28 +45,28 @@ impl Attempts {
         }
     }
 
-    /// How long to wait before the next one; `None` if there are no more.
+    /// Returns how long to wait before the next one; `None` if there are no more.
     pub fn next_delay(&mut self) -> Option<Duration> {
         (self.made < self.most)
             .then(|| self.another_delay())
             .flatten()
     }
 
-    /// How long to wait before the next one at the very beginning, `elapsed` after which nothing has
+    /// Returns how long to wait before the next one at the very beginning, `elapsed` after which nothing has
     /// worked yet; `None` if it should have by then, or if there are no more.
     pub fn next_first_delay(&mut self, elapsed: Duration) -> Option<Duration> {
         let delay = self.next_delay()?;
         (elapsed + delay <= FIRST_PATIENCE).then_some(delay)
     }
 
-    /// How long to wait before the next one, however many there were.
+    /// Returns how long to wait before the next one, however many there were.
     pub fn another_delay(&mut self) -> Option<Duration> {
         let delay = self.delays.next()?;
         self.made = self.made.saturating_add(1);
         Some(delay)
     }
 
-    /// How many there were.
+    /// Returns how many there were.
     pub fn made(&self) -> u32 {
         self.made
     }
@@ -93,7 +93,7 @@ impl Retries {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
     }
 
-    /// How often.
+    /// Returns how often.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }

@@ -289,7 +289,7 @@ fn check_dates(leaf: &Certificate, now: UnixTime) -> Result<(), CertificateError
     Ok(())
 }
 
-/// Whether there is no subjectAltName, so that the common name is that of the host, as it was before
+/// Returns whether there is no subjectAltName, so that the common name is that of the host, as it was before
 /// RFC 2818. `openssl req -x509 -subj /CN=host` makes such certificates, and curl accepts them.
 fn is_without_names(leaf: &Certificate) -> bool {
     let names = leaf.tbs_certificate().get_extension::<SubjectAltName>();
@@ -385,7 +385,7 @@ fn refusal(
     }
 }
 
-/// Whether a certificate is limited to other uses than that of a server.
+/// Returns whether a certificate is limited to other uses than that of a server.
 fn is_for_others(leaf: &x509_cert::TbsCertificate) -> bool {
     let usage = leaf.get_extension::<ExtendedKeyUsage>();
     usage.is_ok_and(|usage| usage.is_some_and(|(_, usage)| !usage.0.contains(&ID_KP_SERVER_AUTH)))

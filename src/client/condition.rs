@@ -82,7 +82,7 @@ pub struct Bounds {
     pub batch_records: u64,
 }
 
-/// Whether records are chosen by what came before them: a range cannot be read in pieces then.
+/// Returns whether records are chosen by what came before them: a range cannot be read in pieces then.
 ///
 /// What is not known counts as such.
 pub fn depends_on_order(when: &JsonValue) -> bool {

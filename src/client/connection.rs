@@ -121,7 +121,7 @@ impl Connection {
         &self.url
     }
 
-    /// How long to wait without any progress; `None` is for ever.
+    /// Returns how long to wait without any progress; `None` is for ever.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
     }

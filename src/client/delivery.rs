@@ -653,7 +653,7 @@ impl Delivery {
         }
     }
 
-    /// Whether only the rest of the stream is to be written.
+    /// Returns whether only the rest of the stream is to be written.
     fn is_ending(&self) -> bool {
         let state = self.shared.lock();
         state.is_draining || state.is_left
@@ -698,7 +698,7 @@ fn too_large(error: &Error, sent: &[Outgoing]) -> Error {
     Error::new(error.cause, text)
 }
 
-/// Whether the server refused a request before it did anything.
+/// Returns whether the server refused a request before it did anything.
 fn is_refusal(error: &Error) -> bool {
     matches!(
         error.cause,
@@ -706,7 +706,7 @@ fn is_refusal(error: &Error) -> bool {
     )
 }
 
-/// Whether a record was refused because there is one at its time.
+/// Returns whether a record was refused because there is one at its time.
 fn is_taken(error: &Error) -> bool {
     error.cause == Cause::Status(409)
 }

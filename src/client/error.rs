@@ -101,12 +101,12 @@ impl Error {
         Self::new(Cause::Malformed, "unexpected response from the server")
     }
 
-    /// Whether a proxy says that it has no answer of a server.
+    /// Returns whether a proxy says that it has no answer of a server.
     pub fn is_of_proxy(&self) -> bool {
         matches!(self.cause, Cause::Status(502 | 503)) && !self.is_of_server
     }
 
-    /// Whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self.cause {
             Cause::Connect
@@ -211,7 +211,7 @@ impl Error {
         }
     }
 
-    /// Whether the status is that of a proxy, a load balancer or another kind of server, which comes
+    /// Returns whether the status is that of a proxy, a load balancer or another kind of server, which comes
     /// with nothing but its status line.
     fn is_of_another_server(&self) -> bool {
         let Cause::Status(status) = self.cause else {

@@ -48,7 +48,7 @@ impl EvictionWatch {
         self.times = Some(times);
     }
 
-    /// Whether [`hear_of`](Self::hear_of) has to come before these records, which the server had
+    /// Returns whether [`hear_of`](Self::hear_of) has to come before these records, which the server had
     /// listed at a time.
     pub fn must_hear_of_oldest(&self, records: &[Record], listed: Instant) -> bool {
         let is_known = self.times.is_some_and(|times| times.asked >= listed);
@@ -69,7 +69,7 @@ impl EvictionWatch {
         found.is_some()
     }
 
-    /// Whether a record at a time is the next one, as records usually come.
+    /// Returns whether a record at a time is the next one, as records usually come.
     pub fn is_due(&self, time: u64) -> bool {
         let gap = self.last.map(|last| time.saturating_sub(last));
         gap.is_some_and(|gap| gap <= self.spacing.saturating_add(self.spacing / 2))

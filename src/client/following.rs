@@ -59,7 +59,7 @@ fn wait(interval: Duration, silence: Duration) -> Duration {
     (silence / PART_OF_SILENCE).clamp(interval, longest)
 }
 
-/// Whether it is later than a time in µs since the Unix epoch.
+/// Returns whether it is later than a time in µs since the Unix epoch.
 pub fn is_past(time: u64) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.is_ok_and(|now| now.as_micros() > time.into())

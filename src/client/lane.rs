@@ -123,7 +123,7 @@ impl Lanes {
         self.distance.max_wait()
     }
 
-    /// Whether a ReductStore has answered.
+    /// Returns whether a ReductStore has answered.
     pub fn have_answered(&self) -> bool {
         self.has_answered.load(Ordering::Relaxed)
     }
@@ -227,7 +227,7 @@ impl Lane<'_> {
 }
 
 impl Lanes {
-    /// How long to wait without any progress; `None` is for ever.
+    /// Returns how long to wait without any progress; `None` is for ever.
     pub(super) fn timeout(&self) -> Option<Duration> {
         self.connection.timeout()
     }

@@ -184,7 +184,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// How many bytes wait, with what it takes to keep them.
+    /// Returns how many bytes wait, with what it takes to keep them.
     pub fn bytes(&self) -> u64 {
         self.cost
     }
@@ -194,17 +194,17 @@ impl Outbox {
         self.memory_bytes
     }
 
-    /// How many records wait.
+    /// Returns how many records wait.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Whether a record fits in `limit` bytes. One always does.
+    /// Returns whether a record fits in `limit` bytes. One always does.
     pub fn has_room_for(&self, record: &Outgoing, limit: u64) -> bool {
         self.is_empty() || self.cost.saturating_add(record.cost()) <= limit
     }
@@ -319,7 +319,7 @@ impl Outbox {
         })
     }
 
-    /// Whether the first records that wait are to be sent: there is a full batch, or the oldest one
+    /// Returns whether the first records that wait are to be sent: there is a full batch, or the oldest one
     /// has waited for long enough. Otherwise, when it will have.
     pub fn due(&self, limits: BatchLimits, max_wait: Duration) -> Due {
         let Some(first) = self.waiting.front() else {

@@ -93,13 +93,13 @@ impl Plan {
         }
     }
 
-    /// How many windows may be in memory, read or being read.
+    /// Returns how many windows may be in memory, read or being read.
     pub fn windows(&self) -> usize {
         let fitting = self.prefetch_bytes / self.window_bytes().max(self.record_bytes());
         fitting.clamp(1, self.shares()) as usize
     }
 
-    /// How many windows may be begun: those in memory, and if the server is far, queries made for
+    /// Returns how many windows may be begun: those in memory, and if the server is far, queries made for
     /// further ones. So the way to the server and back for a query costs no time.
     pub fn queries(&self, is_far: bool) -> usize {
         match (self.density, is_far) {
@@ -110,7 +110,7 @@ impl Plan {
         }
     }
 
-    /// Whether windows at `time` can be cut only after [`hear_of`](Self::hear_of).
+    /// Returns whether windows at `time` can be cut only after [`hear_of`](Self::hear_of).
     pub fn must_hear_of_newest(&self, time: u64) -> bool {
         self.density.is_some() && self.newest.is_none_or(|newest| newest < time)
     }
@@ -222,7 +222,7 @@ impl Plan {
         share.max(two.min(self.prefetch_bytes))
     }
 
-    /// How many windows share the memory. Two are more than half of the connections: one that is
+    /// Returns how many windows share the memory. Two are more than half of the connections: one that is
     /// being taken, and one for it to be followed by.
     fn shares(&self) -> u64 {
         self.connections / 2 + 2

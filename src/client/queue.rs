@@ -82,12 +82,12 @@ impl Chunk {
         self.records.as_mut_slice()
     }
 
-    /// How many records are left.
+    /// Returns how many records are left.
     pub fn len(&self) -> u64 {
         self.records.len() as u64
     }
 
-    /// How many bytes they take in memory.
+    /// Returns how many bytes they take in memory.
     pub fn bytes(&self) -> u64 {
         let costs = self.records.as_slice().iter();
         costs.map(Record::cost).sum()

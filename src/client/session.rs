@@ -67,7 +67,7 @@ enum Stop {
 }
 
 impl Stop {
-    /// Whether there is no such entry, or no such bucket.
+    /// Returns whether there is no such entry, or no such bucket.
     fn is_missing(&self) -> bool {
         matches!(self, Self::Failed(error) if error.cause == Cause::Status(404))
     }
@@ -221,7 +221,7 @@ impl Session {
         }
     }
 
-    /// Whether records are left out that are there.
+    /// Returns whether records are left out that are there.
     fn is_filtered(&self) -> bool {
         self.query.keyframes || self.access.records.when.is_some()
     }
@@ -299,7 +299,7 @@ impl Session {
         Ok(from.checked_sub(1).filter(|before| *before >= self.next))
     }
 
-    /// How many records a range has, and the time of the last one.
+    /// Returns how many records a range has, and the time of the last one.
     async fn look(&self, range: Range<u64>) -> Result<(u64, Option<u64>), Error> {
         let view = View::Headers;
         let source = Source {

@@ -602,7 +602,7 @@ impl Progress {
         }
     }
 
-    /// Whether a record is one of the range, and comes after those before it.
+    /// Returns whether a record is one of the range, and comes after those before it.
     fn take(&mut self, record: &Record) -> bool {
         if record.time < self.next || record.time >= self.end {
             return false;

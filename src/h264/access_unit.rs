@@ -324,7 +324,7 @@ impl AccessUnitSplitter {
         rest.iter().map(Bytes::len).sum()
     }
 
-    /// Whether a slice in the record comes before any parameter sets.
+    /// Returns whether a slice in the record comes before any parameter sets.
     pub fn lacks_parameter_sets(&self, pieces: &[Bytes]) -> bool {
         let mut headers = pieces
             .iter()
@@ -356,7 +356,7 @@ impl AccessUnitSplitter {
         self.vui_frame_rate
     }
 
-    /// Whether the record is a byte stream, if there is anything in it.
+    /// Returns whether the record is a byte stream, if there is anything in it.
     fn format_damage(&self, pieces: &[Bytes]) -> Option<Damage> {
         let begins = annexb::begins_with_start_code(pieces.iter().flatten());
         // Where a byte stream goes on, what may be a length is a start code.

@@ -65,7 +65,7 @@ pub fn nal_units(data: &[u8]) -> impl Iterator<Item = NalUnit> + '_ {
     })
 }
 
-/// Whether `data` begins with a start code, after any number of `leading_zero_8bits`.
+/// Returns whether `data` begins with a start code, after any number of `leading_zero_8bits`.
 pub fn begins_with_start_code<'a>(data: impl IntoIterator<Item = &'a u8>) -> bool {
     let other = data.into_iter().enumerate().find(|(_, byte)| **byte != 0);
     other.is_some_and(|(zeros, byte)| zeros >= 2 && *byte == 1)

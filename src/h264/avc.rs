@@ -19,7 +19,7 @@ pub fn length_size(codec_data: &[u8]) -> Option<usize> {
     codec_data.get(4).map(|byte| usize::from(byte & 3) + 1)
 }
 
-/// Whether `data` consists of NAL units with their lengths before them.
+/// Returns whether `data` consists of NAL units with their lengths before them.
 pub fn is_length_prefixed(data: &[u8]) -> bool {
     is_length_prefixed_with(1..=4, data)
 }
@@ -39,7 +39,7 @@ pub fn is_length_prefixed_with(sizes: RangeInclusive<usize>, data: &[u8]) -> boo
     })
 }
 
-/// Whether `nal` begins with the header of a NAL unit that exists, and has no start code in it.
+/// Returns whether `nal` begins with the header of a NAL unit that exists, and has no start code in it.
 fn is_plausible(nal: &[u8]) -> bool {
     nal.first().is_some_and(|header| {
         header & 0x80 == 0 && matches!(nal_unit_type(*header), 1..=15 | 19..=21)

@@ -168,7 +168,7 @@ impl<T> OutputOrder<T> {
         self.depth
     }
 
-    /// Whether all that wait come before a picture with this order.
+    /// Returns whether all that wait come before a picture with this order.
     pub fn is_ended_by(&self, order: &PictureOrder) -> bool {
         order.begins_sequence || self.begins_anew(order.count)
     }

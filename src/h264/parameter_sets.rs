@@ -102,12 +102,12 @@ impl ParameterSets {
         }
     }
 
-    /// Whether there is no set.
+    /// Returns whether there is no set.
     pub fn is_empty(&self) -> bool {
         self.sequence.is_empty() && self.extension.is_empty() && self.picture.is_empty()
     }
 
-    /// Whether there is a PPS and the SPS that it refers to.
+    /// Returns whether there is a PPS and the SPS that it refers to.
     pub fn has_active(&self) -> bool {
         let mut decoded = Decoded::default();
         // A broken set is as good as none.
@@ -354,7 +354,7 @@ impl Decoded {
         Some((self.sequence.get(&pps.sps_id)?, pps))
     }
 
-    /// Whether there is a PPS and the SPS that it refers to.
+    /// Returns whether there is a PPS and the SPS that it refers to.
     pub fn has_active(&self) -> bool {
         self.picture
             .values()

@@ -86,13 +86,13 @@ impl Picture {
         self.idr
     }
 
-    /// Whether the picture is a field of a frame.
+    /// Returns whether the picture is a field of a frame.
     pub fn is_field(&self) -> bool {
         let header = self.header.as_ref();
         header.is_some_and(|header| header.structure != Structure::Frame)
     }
 
-    /// Whether `slice` begins the second field of a frame whose first field this picture is: a
+    /// Returns whether `slice` begins the second field of a frame whose first field this picture is: a
     /// complementary field pair (clause 3).
     pub fn is_completed_by(&self, slice: &Slice) -> bool {
         let (Some(first), Ok(second)) = (&self.header, &slice.header) else {

@@ -145,7 +145,7 @@ mod tests {
     use super::super::AccessUnitSplitter;
     use super::super::testing::{Header, IDR, Order, P, SPS, SpsSpec, pps, record, slice, sps};
 
-    /// Whether each unit of a stream begins a sequence, and its count.
+    /// Returns whether each unit of a stream begins a sequence, and its count.
     fn orders(spec: SpsSpec, headers: &[Header]) -> Vec<(bool, i64)> {
         let headers = headers.iter().map(|header| Header {
             sps: spec,

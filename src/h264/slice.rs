@@ -46,7 +46,7 @@ pub enum Structure {
 }
 
 impl Structure {
-    /// Whether both are fields, and not of the same parity.
+    /// Returns whether both are fields, and not of the same parity.
     pub fn is_opposite_field(self, other: Self) -> bool {
         matches!(
             (self, other),

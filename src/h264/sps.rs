@@ -276,7 +276,7 @@ impl Sps {
         }
     }
 
-    /// How far pictures may be out of output order: `max_num_reorder_frames`, or what E.2.1 has
+    /// Returns how far pictures may be out of output order: `max_num_reorder_frames`, or what E.2.1 has
     /// where it is missing.
     pub fn reordering(&self) -> Reordering {
         let declared = |frames| Reordering {

@@ -96,7 +96,7 @@ impl Address {
     }
 }
 
-/// Whether a location is meant as the address of an entry.
+/// Returns whether a location is meant as the address of an entry.
 pub fn is_address(location: &str) -> bool {
     let scheme = location.split_once("://").map(|(scheme, _)| scheme);
     scheme.is_some_and(|scheme| {

@@ -104,7 +104,7 @@ impl<T> Backlog<T> {
         self.state().waiting.drain(..).collect()
     }
 
-    /// How much waits.
+    /// Returns how much waits.
     pub fn len(&self) -> usize {
         self.state().waiting.len()
     }

@@ -126,7 +126,7 @@ impl Children {
         self.splitter.set_state(state).map(|_| ())
     }
 
-    /// Whether the muxer may take more than one buffer before it writes. With one, two threads wait for
+    /// Returns whether the muxer may take more than one buffer before it writes. With one, two threads wait for
     /// each other at every buffer, which takes longer than the work they do.
     pub fn let_muxer_queue(&self, allowed: bool) {
         let queue = if allowed {

@@ -666,7 +666,7 @@ impl Cutter {
         self.order(Order::Push(buffer), orders);
     }
 
-    /// Whether there was a keyframe, so that there is an episode.
+    /// Returns whether there was a keyframe, so that there is an episode.
     pub fn has_episodes(&self) -> bool {
         self.began
     }

@@ -358,7 +358,7 @@ impl ReductEpisodeSplit {
         is_first
     }
 
-    /// Whether there was an error in this run.
+    /// Returns whether there was an error in this run.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::SeqCst)
     }

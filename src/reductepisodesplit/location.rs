@@ -99,7 +99,7 @@ fn expand(text: &str, utc: &str, microseconds: &str) -> String {
         .replace("{start-us}", microseconds)
 }
 
-/// Whether a printf form would print more than any file name has.
+/// Returns whether a printf form would print more than any file name has.
 fn has_absurd_width(text: &str) -> bool {
     let text = text.replace("%%", "");
     let mut forms = text.split('%').skip(1);

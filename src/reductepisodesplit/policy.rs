@@ -390,7 +390,7 @@ impl Span {
     }
 }
 
-/// How long parts are together.
+/// Returns how long parts are together.
 fn duration(parts: &[Range<ClockTime>]) -> ClockTime {
     parts.iter().fold(ClockTime::ZERO, |sum, part| {
         sum.saturating_add(part.end.saturating_sub(part.start))

@@ -99,7 +99,7 @@ impl Records {
     }
 }
 
-/// Whether a frame goes on with a record: it has the time that it would have there.
+/// Returns whether a frame goes on with a record: it has the time that it would have there.
 fn belongs(
     record: &Outgoing,
     frame: &Timed<Frame>,

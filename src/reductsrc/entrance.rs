@@ -162,7 +162,7 @@ impl<T> Entrance<T> {
         self.skipped
     }
 
-    /// Whether there was one to begin with.
+    /// Returns whether there was one to begin with.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }

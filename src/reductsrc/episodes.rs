@@ -76,7 +76,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether there was an episode.
+    /// Returns whether there was an episode.
     pub fn has_begun(&self) -> bool {
         self.has_begun
     }

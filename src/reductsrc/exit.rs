@@ -68,7 +68,7 @@ impl<T> Exit<T> {
         std::mem::take(&mut self.held)
     }
 
-    /// Whether all that is to be shown has been taken.
+    /// Returns whether all that is to be shown has been taken.
     pub fn is_complete(&self) -> bool {
         self.is_past && self.shown >= self.slots
     }

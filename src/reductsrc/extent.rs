@@ -68,7 +68,7 @@ impl Extent {
         known.record = known.record.max(duration);
     }
 
-    /// How long a record lasts at most, as far as it is known.
+    /// Returns how long a record lasts at most, as far as it is known.
     pub fn record(&self) -> ClockTime {
         self.known().record
     }
@@ -88,7 +88,7 @@ impl Extent {
         self.known().duration()
     }
 
-    /// Whether applications should learn of another duration.
+    /// Returns whether applications should learn of another duration.
     pub fn take_growth(&self) -> bool {
         let mut known = self.known();
         let Some(duration) = known.duration() else {

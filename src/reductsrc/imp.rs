@@ -350,7 +350,7 @@ impl ReductSrc {
         done
     }
 
-    /// Whether a run can be sought in, or the next one may be.
+    /// Returns whether a run can be sought in, or the next one may be.
     fn may_seek(&self) -> bool {
         self.is_stopped() || self.is_seekable.load(Ordering::SeqCst)
     }

@@ -242,7 +242,7 @@ impl Pass {
         &self.scope
     }
 
-    /// Whether it should have begun earlier. It ends without a buffer then.
+    /// Returns whether it should have begun earlier. It ends without a buffer then.
     pub fn is_too_late(&self) -> bool {
         self.is_too_late
     }

@@ -98,7 +98,7 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Whether reading can begin anywhere: other records would be chosen by what comes before them.
+    /// Returns whether reading can begin anywhere: other records would be chosen by what comes before them.
     pub fn is_seekable(&self) -> bool {
         !self.records.when.as_ref().is_some_and(depends_on_order)
     }
@@ -232,7 +232,7 @@ impl Settings {
         Ok(())
     }
 
-    /// How often to ask for new records.
+    /// Returns how often to ask for new records.
     pub fn poll_interval(&self) -> Duration {
         Duration::from_millis(self.poll_interval_ms.into())
     }

@@ -63,7 +63,7 @@ impl Rates {
 }
 
 impl Stats {
-    /// Whether any record could be used.
+    /// Returns whether any record could be used.
     pub fn has_delivered(&self) -> bool {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         count(&self.access_units) + count(&self.episodes) > 0

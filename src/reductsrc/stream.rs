@@ -243,7 +243,7 @@ impl Stream {
         self.state = State::Next;
     }
 
-    /// Whether there was an episode before the one that is next.
+    /// Returns whether there was an episode before the one that is next.
     pub fn has_pushed_episode(&self) -> bool {
         self.row.has_begun()
     }
@@ -258,7 +258,7 @@ impl Stream {
         &self.common.access
     }
 
-    /// How far stream time 0 is from PTS 0, as far as it is known.
+    /// Returns how far stream time 0 is from PTS 0, as far as it is known.
     pub fn zero(&self) -> ClockTime {
         let zero = |zeros: Zeros| zeros.stream.saturating_sub(zeros.timeline);
         self.zeros.map_or(ClockTime::ZERO, zero)
@@ -311,7 +311,7 @@ impl Stream {
         self.place(segment.upcast(), now)
     }
 
-    /// How much later than its running time a buffer may come, if the recording is followed.
+    /// Returns how much later than its running time a buffer may come, if the recording is followed.
     pub fn latency(&self) -> Option<ClockTime> {
         self.live.map(|live| live.latency())
     }
@@ -655,7 +655,7 @@ impl Stream {
         Ok(None)
     }
 
-    /// Whether a piece is not as in the program.
+    /// Returns whether a piece is not as in the program.
     fn is_sought(&self, piece: &Piece) -> bool {
         self.seek.is_some() && !self.program.contains(piece)
     }

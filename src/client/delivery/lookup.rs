@@ -90,7 +90,7 @@ impl Delivery {
         Ok(lanes)
     }
 
-    /// Whether the token allows to see what the entry has.
+    /// Returns whether the token allows to see what the entry has.
     pub(super) fn can_look(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.newest.is_some())
     }
@@ -158,7 +158,7 @@ impl Delivery {
         }
     }
 
-    /// Whether the entry had some of these records before anything was written.
+    /// Returns whether the entry had some of these records before anything was written.
     pub(super) fn may_have(&self, left: &[Outgoing]) -> bool {
         let first = left.first().map(|record| record.time);
         first <= self.first_newest.flatten()
