@@ -97,7 +97,9 @@ impl Pass {
 
     /// Returns whether a capture time is after the range: what is there is only read to end it right.
     fn is_after_exit(&self, capture: gst::ClockTime) -> bool {
-        self.exit.as_ref().is_some_and(|exit| capture >= exit.until())
+        self.exit
+            .as_ref()
+            .is_some_and(|exit| capture >= exit.until())
     }
 
     /// Counts what is new of gaps and of access units that are left out.
