@@ -41,7 +41,7 @@ struct State {
     passed: u64,
     /// A size that had passed before was refused once: that may have another cause.
     is_doubted: bool,
-    /// The size of an answer that broke off before or within its head, until one like it passes.
+    /// The size of an answer that broke off before or within its head, until one as large passes.
     broken: Option<u64>,
     /// A larger size to try.
     trial: Option<Trial>,
@@ -160,7 +160,8 @@ impl State {
         if self.limit.is_none_or(|limit| count >= limit / 2) {
             self.is_doubted = false;
         }
-        if self.broken.is_some_and(|broken| count >= broken / 2) {
+        // Smaller ones pass also where the size is what breaks it off.
+        if self.broken.is_some_and(|broken| count >= broken) {
             self.broken = None;
         }
         if let Notice::Refused(asked, reason) = &self.notice
