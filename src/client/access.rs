@@ -66,9 +66,9 @@ pub struct Access {
     pub(super) records: Records,
     pub(super) entry: Arc<Entry>,
     pub(super) stats: Arc<ReaderStats>,
-    /// What passes between here and the server. It outlives connections.
+    /// Records per answer that proxies on the way to the server accept. Kept over reconnects.
     pub(super) batch_size: Arc<BatchSize>,
-    /// Whether the server has answered as a ReductStore does, ever.
+    /// A ReductStore has answered at least once.
     has_worked: AtomicBool,
     lanes: Mutex<Option<Arc<Lanes>>>,
     aside: Mutex<Option<Arc<Lanes>>>,
@@ -96,7 +96,7 @@ impl Access {
         }
     }
 
-    /// Returns whether readings go on with what is written meanwhile.
+    /// Returns whether records that are written while reading are read as well.
     pub fn follows(&self) -> bool {
         self.records.poll_interval.is_some()
     }

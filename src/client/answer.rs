@@ -49,7 +49,7 @@ pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Error
 ///
 /// # Errors
 ///
-/// As [`body`]; [`Cause::Broken`] for JSON that ends early, [`Cause::Malformed`] for what is none.
+/// As [`body`]; [`Cause::Broken`] if the JSON is truncated, [`Cause::Malformed`] if it is invalid.
 pub async fn json<T: DeserializeOwned>(response: Response, limit: usize) -> Result<T, Error> {
     let bytes = body(response, limit).await?;
     serde_json::from_slice(&bytes).map_err(|err| {

@@ -6,13 +6,13 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! The number of records that one answer may have, as what is between here and the server lets it
+//! The number of records that one answer may have, as proxies on the way to the server let it
 //! pass.
 //!
 //! The head of an answer has a line for each of its records, and proxies limit heads: nginx to a
 //! memory page where nothing else is configured, others by the number of lines. An answer that was
 //! refused is asked for again with fewer records: as many as have passed before, else half as many.
-//! What passes is kept. One answer at a time tries a size between that and what was refused, until
+//! The size that passes is kept. One answer at a time tries a size between that and what was refused, until
 //! the two are close; from then on larger ones are tried more and more rarely.
 
 use std::mem;
@@ -49,7 +49,7 @@ struct State {
     wait: u32,
     /// The same after the next time that a larger size is refused.
     patience: u32,
-    /// What is to be posted of refusals, once.
+    /// Warning about refusals, posted once.
     notice: Notice,
 }
 
@@ -124,7 +124,7 @@ impl BatchSize {
         })
     }
 
-    /// Returns a text about what was found, once.
+    /// Returns the warning about refused and accepted sizes, once.
     pub fn take_notice(&self) -> Option<String> {
         self.with(|state| match &mut state.notice {
             Notice::Ready(text) => {
@@ -203,7 +203,7 @@ impl State {
                 // In the middle of the ratio, as the two may be far apart.
                 limit.saturating_mul(refused).isqrt().max(limit + 1)
             }
-            // What was in the way may not be there any more.
+            // The limit may have been raised or removed since.
             Some(refused) => refused,
             None => limit.saturating_mul(2),
         };

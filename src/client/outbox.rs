@@ -395,6 +395,23 @@ pub enum Due {
     Never,
 }
 
+/// Returns a record of zeros.
+#[cfg(test)]
+pub fn record(time: u64, length: usize, keyframe: bool) -> Outgoing {
+    Outgoing {
+        time,
+        content: Content::Memory(vec![Bytes::from(vec![0; length])]),
+        frame_rate: None,
+        keyframe,
+        is_entry_point: keyframe,
+        labels: Arc::default(),
+        frames: 1,
+        has_fixed_time: false,
+        is_recovered: false,
+        unsent_run: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::spool::{Spool, SpoolSync};
@@ -404,21 +421,6 @@ mod tests {
         records: 3,
         bytes: 100,
     };
-
-    fn record(time: u64, length: usize, keyframe: bool) -> Outgoing {
-        Outgoing {
-            time,
-            content: Content::Memory(vec![Bytes::from(vec![0; length])]),
-            frame_rate: None,
-            keyframe,
-            is_entry_point: keyframe,
-            labels: Arc::default(),
-            frames: 1,
-            has_fixed_time: false,
-            is_recovered: false,
-            unsent_run: None,
-        }
-    }
 
     /// Groups of pictures of these lengths, each record with ten bytes and a time one later.
     fn groups(lengths: &[u64]) -> Outbox {

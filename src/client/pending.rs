@@ -135,28 +135,15 @@ pub fn check_answer(sent: &[Outgoing], refused: &BTreeMap<u64, Error>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
-    use bytes::Bytes;
-
-    use super::super::outbox::Content;
+    use super::super::outbox::record;
     use super::*;
 
     /// Records at 1, 2, 3…, as long as their times.
     fn records(count: u64) -> Vec<Outgoing> {
-        let record = |time| Outgoing {
-            time,
-            content: Content::Memory(vec![Bytes::from(vec![0; time as usize])]),
-            frame_rate: None,
-            keyframe: false,
-            is_entry_point: false,
-            labels: Arc::default(),
-            frames: 1,
-            has_fixed_time: false,
-            is_recovered: false,
-            unsent_run: None,
-        };
-        (1..=count).map(record).collect()
+        (1..=count)
+            .map(|time| record(time, time as usize, false))
+            .collect()
     }
 
     fn times(records: &[Outgoing]) -> Vec<u64> {

@@ -494,25 +494,8 @@ pub async fn tell(shared: &Arc<Shared>, told: Told) {
 mod tests {
     use std::path::Path;
 
-    use bytes::Bytes;
-
-    use super::super::outbox::{BatchLimits, Content};
+    use super::super::outbox::{BatchLimits, record};
     use super::*;
-
-    fn record(time: u64, length: usize, keyframe: bool) -> Outgoing {
-        Outgoing {
-            time,
-            content: Content::Memory(vec![Bytes::from(vec![0; length])]),
-            frame_rate: None,
-            keyframe,
-            is_entry_point: keyframe,
-            labels: Arc::default(),
-            frames: 1,
-            has_fixed_time: false,
-            is_recovered: false,
-            unsent_run: None,
-        }
-    }
 
     /// A writer whose records nothing delivers.
     fn writer(keeping: Keeping, max_memory: u64) -> RecordWriter {

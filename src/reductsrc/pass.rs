@@ -332,6 +332,16 @@ impl Pass {
         RecordReader::new(&self.common.access, query).map_err(ReadError::Failed)
     }
 
+    /// Returns a reader of the few records of a window, beside those of the range.
+    fn reader_aside(&self, window: Range<u64>) -> Result<RecordReader, ReadError> {
+        self.reader(Query {
+            start: Some(window.start),
+            stop: Some(window.end),
+            view: View::Aside,
+            ..Query::default()
+        })
+    }
+
     /// All records before the stop are read. Some ends are after it.
     fn end_range(&mut self) -> Result<(), ReadError> {
         let goes_beyond = match self.scope.end {
@@ -554,12 +564,7 @@ impl Pass {
             return Ok(());
         }
         if let Some(window) = looking.search.next_window() {
-            let reader = self.reader(Query {
-                start: Some(window.start),
-                stop: Some(window.end),
-                view: View::Aside,
-                ..Query::default()
-            })?;
+            let reader = self.reader_aside(window)?;
             if let Source::LookingBack(looking) = &mut self.source {
                 looking.window = Some(reader);
             }

@@ -300,17 +300,14 @@ impl Timeline {
 
     /// Takes the records before the first one, in order.
     pub fn begin_after(&mut self, history: Vec<Group>) {
-        self.config.awaits_history = false;
         let waiting = mem::take(&mut self.waiting);
-        let Some(first) = waiting.front() else { return };
-        let last_of_all = self.config.clone();
-        *self = Self {
-            history: history.len(),
-            ..Self::new(Config {
-                origin: last_of_all.origin.or(Some(first.time)),
-                ..last_of_all
-            })
-        };
+        let first = waiting.front().map(|first| first.time);
+        let mut config = self.config.clone();
+        config.awaits_history = false;
+        config.origin = config.origin.or(first);
+        // The cadence is learnt anew, from the history on.
+        *self = Self::new(config);
+        self.history = history.len();
         for group in history {
             self.push(group.time, group.units, group.declared);
         }

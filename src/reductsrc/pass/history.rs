@@ -16,7 +16,7 @@ use super::super::kind::Kind;
 use super::super::preceding::{self, Preceding};
 use super::super::timeline::Group;
 use super::{CAT, Pass, Records, Source};
-use crate::client::{Event, Flushing, Query, ReadError, Record, RecordReader, View};
+use crate::client::{Event, Flushing, ReadError, Record, RecordReader};
 use crate::h264::{AccessUnitSplitter, Aligned, Aligner};
 
 /// A search for the groups before a range.
@@ -79,12 +79,7 @@ impl Pass {
         let oldest = self.common.stats.extent.oldest();
         let oldest = oldest.map_or(0, gst::ClockTime::useconds);
         if let Some(window) = history.search.next_window(oldest) {
-            let reader = self.reader(Query {
-                start: Some(window.start),
-                stop: Some(window.end),
-                view: View::Aside,
-                ..Query::default()
-            })?;
+            let reader = self.reader_aside(window)?;
             if let Source::History(history) = &mut self.source {
                 history.window = Some(reader);
             }
