@@ -14,6 +14,9 @@ use super::location::{LocationError, Pattern};
 use super::moov::Description;
 use super::policy::Episode;
 
+/// Names that are compared with a new one: a recording of years has bounded memory.
+const LATEST: usize = 1024;
+
 /// Where splitmuxsink writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -37,6 +40,8 @@ pub struct Finished {
 #[derive(Debug)]
 pub struct Files {
     pattern: Pattern,
+    /// The latest names, [`LATEST`] at most.
+    names: VecDeque<String>,
     /// What splitmuxsink will open.
     to_open: VecDeque<Target>,
     /// The file that splitmuxsink writes.
@@ -65,6 +70,7 @@ impl Files {
     pub fn new(pattern: Pattern) -> Self {
         Self {
             pattern,
+            names: VecDeque::new(),
             to_open: VecDeque::new(),
             open: None,
             frame_rates: VecDeque::new(),
@@ -87,7 +93,9 @@ impl Files {
         frame_rate: Option<gst::Fraction>,
     ) -> Result<(), LocationError> {
         self.frame_rates.push_back(frame_rate);
-        match self.pattern.name(index, capture) {
+        let name = self.pattern.name(index, capture);
+        let name = name.and_then(|name| self.claim(name));
+        match name {
             Ok(name) => self.to_open.push_back(Target::File(name)),
             Err(error) if index == 0 => return Err(error),
             Err(error) => {
@@ -96,6 +104,19 @@ impl Files {
             }
         }
         Ok(())
+    }
+
+    /// Returns a name that no other of the latest files has. Episodes with the same capture time could have the
+    /// same one.
+    fn claim(&mut self, name: String) -> Result<String, LocationError> {
+        if self.names.contains(&name) {
+            return Err(LocationError::SameName);
+        }
+        self.names.push_back(name.clone());
+        if self.names.len() > LATEST {
+            self.names.pop_front();
+        }
+        Ok(name)
     }
 
     /// An episode has all its access units.
@@ -245,5 +266,21 @@ mod tests {
         assert_eq!(files.take_failure(), None);
         assert_eq!(files.open(), Some(Target::Nowhere));
         assert_eq!(files.open_name(), None);
+    }
+
+    #[test]
+    fn episodes_of_one_time_have_no_common_file() {
+        let time = |seconds| Some(gst::ClockTime::from_seconds(seconds));
+        let mut named_by_time = files("{start-us}.mp4");
+        for (index, seconds) in [7, 8, 7].into_iter().enumerate() {
+            let index = u32::try_from(index).unwrap();
+            named_by_time.begin(index, time(seconds), None).unwrap();
+        }
+        assert_eq!(named_by_time.take_failure(), Some(LocationError::SameName));
+        let mut numbered = files("{start-us}_%d.mp4");
+        for index in 0..3 {
+            numbered.begin(index, time(7), None).unwrap();
+        }
+        assert_eq!(numbered.take_failure(), None);
     }
 }
