@@ -15,7 +15,6 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::slice;
 use std::sync::{Arc, Mutex};
 
 use common::child;
@@ -217,16 +216,17 @@ fn a_stream_without_times_is_an_error() {
     assert_eq!(names(folder.path()), ["0.mp4.part", "stream.h264"]);
 }
 
-/// What there is at a message about an episode.
+/// A message about a file, and what the folder has at that moment.
 #[derive(Debug, PartialEq)]
 struct Seen {
     message: String,
     location: PathBuf,
+    /// Names that begin with that of the complete file.
     names: Vec<String>,
     frames: Option<u64>,
 }
 
-/// Looks at the folder at each message about an episode, while the stream waits.
+/// Looks at the folder at each message about an episode, while the thread that posts it waits.
 fn watch(pipeline: &Pipeline, folder: &Path) -> Arc<Mutex<Vec<Seen>>> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (list, folder) = (Arc::clone(&seen), folder.to_owned());
@@ -234,9 +234,13 @@ fn watch(pipeline: &Pipeline, folder: &Path) -> Arc<Mutex<Vec<Seen>>> {
         let structure = message.structure();
         if let Some(structure) = structure.filter(|s| s.has_field("location")) {
             let location: PathBuf = structure.get::<String>("location").unwrap().into();
+            let file = location.file_name().unwrap().to_str().unwrap();
+            let whole = file.trim_end_matches(".part");
+            let names = names(&folder);
+            let names = names.into_iter().filter(|name| name.starts_with(whole));
             list.lock().unwrap().push(Seen {
                 message: structure.name().to_string(),
-                names: names(&folder),
+                names: names.collect(),
                 frames: (structure.name() == "reduct-episode")
                     .then(|| mp4::probe(&location).frames),
                 location,
@@ -253,24 +257,57 @@ fn a_file_is_a_part_until_it_is_complete() {
     let pipeline = writer(&folder.path().join("%d.mp4"));
     let seen = watch(&pipeline, folder.path());
     pipeline.run().clean();
-    let expected = (0..3).flat_map(|index| {
-        let whole: Vec<String> = (0..=index).map(|index| format!("{index}.mp4")).collect();
-        let part = format!("{index}.mp4.part");
-        let seen = |message: &str, name: &str, names: &[String], frames| Seen {
+    assert_eq!(names(folder.path()), ["0.mp4", "1.mp4", "2.mp4"]);
+    let seen = seen.lock().unwrap();
+    let of = |file: &str| -> Vec<&Seen> {
+        let is_of = |seen: &&Seen| seen.location.to_str().unwrap().contains(file);
+        seen.iter().filter(is_of).collect()
+    };
+    for index in 0..3 {
+        let whole = format!("{index}.mp4");
+        let part = format!("{whole}.part");
+        let seen = |message: &str, name: &str, frames| Seen {
             message: message.into(),
             location: folder.path().join(name),
-            names: names.to_vec(),
+            names: vec![name.into()],
             frames,
         };
-        let writing = [&whole[..index], slice::from_ref(&part)].concat();
-        let name = &whole[index];
-        [
-            seen("splitmuxsink-fragment-opened", &part, &writing, None),
-            seen("splitmuxsink-fragment-closed", name, &whole, None),
-            seen("reduct-episode", name, &whole, Some(20)),
-        ]
-    });
-    assert_eq!(*seen.lock().unwrap(), expected.collect::<Vec<_>>());
+        let expected = [
+            seen("splitmuxsink-fragment-opened", &part, None),
+            seen("splitmuxsink-fragment-closed", &whole, None),
+            seen("reduct-episode", &whole, Some(20)),
+        ];
+        assert_eq!(of(&whole), expected.iter().collect::<Vec<_>>());
+    }
+    let episodes = seen.iter().filter(|seen| seen.frames.is_some());
+    let order: Vec<_> = episodes.map(|seen| seen.names[0].as_str()).collect();
+    assert_eq!(order, ["0.mp4", "1.mp4", "2.mp4"]);
+}
+
+#[test]
+fn a_stop_publishes_what_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = Pipeline::launch(&format!(
+        "videotestsrc is-live=true ! video/x-raw,width=64,height=64,framerate=100/1 ! \
+         x264enc tune=zerolatency key-int-max=5 ! reductepisodesplit duration=50000000 location={}/%03d.mp4",
+        folder.path().display()
+    ));
+    pipeline.play();
+    let mut messages = Vec::new();
+    for _ in 0..20 {
+        pipeline.wait(&mut messages, |message| {
+            let structure = message.structure();
+            structure.is_some_and(|s| s.name() == "splitmuxsink-fragment-opened")
+        });
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+    let names = names(folder.path());
+    let (parts, whole): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.ends_with(".part"));
+    assert!(parts.len() <= 1, "{names:?}");
+    assert!(whole.len() >= 18, "{names:?}");
+    for name in whole {
+        assert_eq!(mp4::probe(&folder.path().join(name)).frames, 5, "{name}");
+    }
 }
 
 #[test]

@@ -6,13 +6,12 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! What waits for the thread that uploads, in order. There is room for so much; who brings more
-//! waits before that.
+//! A bounded queue of jobs for a thread of the bin.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A queue between the streaming thread and the one that uploads.
+/// A queue between the streaming thread and the one that does the jobs, in order.
 #[derive(Debug)]
 pub struct Backlog<T> {
     room: usize,
@@ -25,7 +24,9 @@ struct State<T> {
     waiting: VecDeque<T>,
     /// Nothing is taken any more.
     is_stopped: bool,
-    /// Nobody waits for room any more.
+    /// What waits is still taken, and nothing comes after it.
+    is_finished: bool,
+    /// No thread waits for room any more.
     is_given_up: bool,
 }
 
@@ -37,6 +38,7 @@ impl<T> Backlog<T> {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
                 is_stopped: false,
+                is_finished: false,
                 is_given_up: false,
             }),
             changed: Condvar::new(),
@@ -66,7 +68,7 @@ impl<T> Backlog<T> {
         self.state().waiting.push_front(item);
     }
 
-    /// Waits for the next one. Gives `None` once it is stopped.
+    /// Waits for the next one. Returns `None` once it is stopped, or finished and empty.
     pub fn take(&self) -> Option<T> {
         let mut state = self.state();
         loop {
@@ -76,6 +78,9 @@ impl<T> Backlog<T> {
             if let Some(item) = state.waiting.pop_front() {
                 self.changed.notify_all();
                 return Some(item);
+            }
+            if state.is_finished {
+                return None;
             }
             state = self
                 .changed
@@ -87,6 +92,15 @@ impl<T> Backlog<T> {
     /// Ends waits for room.
     pub fn give_up(&self) {
         self.state().is_given_up = true;
+        self.changed.notify_all();
+    }
+
+    /// Ends the queue behind what waits.
+    pub fn finish(&self) {
+        let mut state = self.state();
+        state.is_finished = true;
+        state.is_given_up = true;
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -166,6 +180,25 @@ mod tests {
         assert!(!backlog.wait_for_room());
         assert_eq!(backlog.take(), None);
         assert_eq!(backlog.drain(), [1]);
+    }
+
+    #[test]
+    fn a_finished_queue_is_emptied() {
+        let backlog = Arc::new(Backlog::new(1));
+        backlog.push(1);
+        backlog.push(2);
+        backlog.finish();
+        assert!(!backlog.wait_for_room());
+        assert_eq!(backlog.take(), Some(1));
+        assert_eq!(backlog.take(), Some(2));
+        assert_eq!(backlog.take(), None);
+        let empty = Arc::new(Backlog::<u32>::new(1));
+        let taker = thread::spawn({
+            let empty = empty.clone();
+            move || empty.take()
+        });
+        empty.finish();
+        assert_eq!(taker.join().unwrap(), None);
     }
 
     #[test]

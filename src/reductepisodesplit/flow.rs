@@ -90,21 +90,22 @@ impl ReductEpisodeSplit {
         buffer: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         drop(self.wait_at_gate().map_err(|_| gst::FlowError::Flushing)?);
-        self.wait_for_uploads()?;
+        self.wait_for_room()?;
         // Nothing of what follows an error would be in a file.
         if self.has_failed() {
             return Err(gst::FlowError::Flushing);
         }
         let flow = self.cut(pad, |cutter, orders| cutter.buffer(buffer, orders));
-        match flow {
-            // After an error that was posted here a source upstream shall post none of its own.
-            Err(gst::FlowError::Error) if self.has_failed() => Err(gst::FlowError::Flushing),
-            flow => flow,
-        }
+        self.flow_after_errors(flow)
     }
 
-    /// The pad's event function.
-    pub(super) fn take_event(&self, pad: &gst::GhostPad, event: gst::Event) -> bool {
+    /// The pad's event function. What does not enter is flushing: a refused CAPS event would make the source
+    /// post an error of its own.
+    pub(super) fn take_event(
+        &self,
+        pad: &gst::GhostPad,
+        event: gst::Event,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
         match event.view() {
             gst::EventView::FlushStart(_) => {
                 self.refuse_flush();
@@ -118,14 +119,16 @@ impl ReductEpisodeSplit {
                 }
                 // Nothing follows an error: the streaming threads stay stopped.
                 if self.refuse_flush() {
-                    return true;
+                    return Ok(gst::FlowSuccess::Ok);
                 }
             }
-            _ if event.is_serialized() && self.wait_at_gate().is_err() => return false,
+            _ if event.is_serialized() && self.wait_at_gate().is_err() => {
+                return Err(gst::FlowError::Flushing);
+            }
             gst::EventView::Eos(_) => {
                 let finished = self.finish(pad);
                 if finished.is_err() && self.has_failed() {
-                    return false;
+                    return Err(gst::FlowError::Flushing);
                 }
             }
             _ if event.is_serialized() => {
@@ -140,14 +143,29 @@ impl ReductEpisodeSplit {
                         ("The stream is played backwards, and a file has its frames in order. Seek \
                           with a rate above 0")
                     ));
-                    return false;
+                    return Err(gst::FlowError::Flushing);
                 }
                 let flow = self.cut(pad, |cutter, orders| cutter.event(&event, orders));
-                return flow.is_ok();
+                return self.flow_after_errors(flow);
             }
             _ => {}
         }
-        gst::Pad::event_default(pad, Some(&*self.obj()), event)
+        match gst::Pad::event_default(pad, Some(&*self.obj()), event) {
+            true => Ok(gst::FlowSuccess::Ok),
+            false => self.flow_after_errors(Err(gst::FlowError::Error)),
+        }
+    }
+
+    /// Returns what a source upstream sees of a flow: after an error that was posted here it shall post none
+    /// of its own.
+    fn flow_after_errors(
+        &self,
+        flow: Result<gst::FlowSuccess, gst::FlowError>,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        match flow {
+            Err(gst::FlowError::Error) if self.has_failed() => Err(gst::FlowError::Flushing),
+            flow => flow,
+        }
     }
 
     /// The pad's query function. splitmuxsink would ask for the format that it gets.
@@ -355,6 +373,7 @@ impl ReductEpisodeSplit {
         if let Some(uploads) = self.uploads() {
             uploads.give_up();
         }
+        self.give_up_publishing();
         is_first
     }
 
@@ -391,8 +410,7 @@ impl ReductEpisodeSplit {
                  caps timestamp/x-unix)"
             }
             LocationError::SameName => {
-                "gives all episodes one name, and the second would overwrite the first: add %05d \
-                 or {start}"
+                "gives two episodes one name, and the second would overwrite the first: add %05d"
             }
         };
         gst::error_msg!(
@@ -474,7 +492,10 @@ impl ReductEpisodeSplit {
         let pattern = match address::is_address(&settings.location) {
             true => self.begin_uploads(&settings.location)?,
             false => {
-                Pattern::new(&settings.location).map_err(|error| self.location_error(&error))?
+                let pattern = Pattern::new(&settings.location);
+                let pattern = pattern.map_err(|error| self.location_error(&error))?;
+                self.begin_publishing()?;
+                pattern
             }
         };
         let timescale = settings.muxer_properties.as_ref().and_then(|properties| {
@@ -492,6 +513,7 @@ impl ReductEpisodeSplit {
     pub(super) fn end_run(&self) {
         self.has_run.store(true, Ordering::SeqCst);
         *self.part.lock().unwrap() = None;
+        self.end_publishing();
         let open = self.files(|files| files.open_name().map(location::part));
         let is_uploaded = self.uploads().is_some();
         let rest = self.end_uploads(open.as_deref());

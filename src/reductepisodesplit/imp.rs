@@ -52,7 +52,8 @@
  * when the element stops, names it. The API token is best given by the environment variable
  * `REDUCT_API_TOKEN`.
  *
- * A file is called `NAME.part` until it is complete. Pipelines that are stopped before the end of
+ * A file is called `NAME.part` until it is complete: a thread syncs and renames files beside the stream, in
+ * order, and EOS comes after the last one. Pipelines that are stopped before the end of
  * the stream leave such a file; with `gst-launch-1.0 -e` an interrupted stream ends properly.
  *
  * After each episode, in a file that is complete or a record that the server has acknowledged, there is
@@ -102,6 +103,7 @@ use super::children::{Children, NO_FILE};
 use super::cutter::Cutter;
 use super::gate::Gate;
 use super::part::PartFile;
+use super::publishing::Publishing;
 use super::uploads::Running;
 use super::{CAT, KeyframeMode, SplitMode};
 use crate::client::Token;
@@ -148,6 +150,8 @@ pub struct ReductEpisodeSplit {
     pub(super) gate_changed: Condvar,
     /// For episodes that become records.
     pub(super) uploads: Mutex<Option<Running>>,
+    /// For episodes that are files.
+    pub(super) publishing: Mutex<Option<Publishing>>,
     /// The file that splitmuxsink writes.
     pub(super) part: Mutex<Option<PartFile>>,
     /// EOS of splitmuxsink, which GstBin forgets in PAUSED.
@@ -191,10 +195,10 @@ impl ObjectSubclass for ReductEpisodeSplit {
                         },
                     )
                 })
-                .event_function(|pad, parent, event| {
+                .event_full_function(|pad, parent, event| {
                     Self::catch_panic_pad_function(
                         parent,
-                        || false,
+                        || Err(gst::FlowError::Error),
                         |imp| imp.take_event(pad, event),
                     )
                 })
@@ -207,6 +211,7 @@ impl ObjectSubclass for ReductEpisodeSplit {
             cutter: Default::default(),
             gate_changed: Default::default(),
             uploads: Default::default(),
+            publishing: Default::default(),
             part: Default::default(),
             eos: Default::default(),
             failed: Default::default(),
@@ -432,6 +437,7 @@ impl ElementImpl for ReductEpisodeSplit {
         if transition == gst::StateChange::PausedToReady {
             // Whoever waits for an upload is a thread that splitmuxsink or the pad waits for.
             self.stop_uploads();
+            self.give_up_publishing();
         }
         let changed = self
             .change_splitter_state(transition)
@@ -489,7 +495,7 @@ impl BinImpl for ReductEpisodeSplit {
                     Some(name)
                         if name.starts_with("splitmuxsink-") && location == Some(NO_FILE) => {}
                     Some("splitmuxsink-fragment-opened") => self.tell_of_opened(&message),
-                    Some("splitmuxsink-fragment-closed") => self.complete_file(&message),
+                    Some("splitmuxsink-fragment-closed") => self.take_closed(&message),
                     _ => self.parent_handle_message(message),
                 }
             }

@@ -28,9 +28,11 @@ mod location;
 mod moov;
 mod part;
 mod policy;
+mod publishing;
 mod refresh;
 mod ticks;
 mod uploads;
+mod worker;
 mod writing;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {

@@ -11,11 +11,10 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use gst::glib;
 use gst::prelude::*;
@@ -121,7 +120,17 @@ impl Uploads {
         (waiting, self.retries.load(Ordering::Relaxed))
     }
 
-    /// Nobody waits for uploads any more.
+    /// Waits until there is room for another episode. Returns `false` if there will be none.
+    pub fn wait_for_room(&self) -> bool {
+        self.backlog.wait_for_room()
+    }
+
+    /// Passes EOS of splitmuxsink after the last record.
+    pub fn end(&self, eos: gst::Message) {
+        self.backlog.push(Job::End(eos));
+    }
+
+    /// Ends waits for room.
     pub fn give_up(&self) {
         self.backlog.give_up();
     }
@@ -189,26 +198,9 @@ impl ReductEpisodeSplit {
                 ("The folder for temporary files, which TMPDIR names, is no UTF-8")
             )
         })?;
-        let thread = thread::Builder::new().name("reduct-upload".into()).spawn({
+        let thread = self.start_worker("reduct-upload", "uploads", {
             let (uploads, weak) = (uploads.clone(), self.downgrade());
-            move || {
-                let upload_all = AssertUnwindSafe(|| upload_all(&uploads, &weak));
-                // Who waits for the end must learn of it.
-                if panic::catch_unwind(upload_all).is_err()
-                    && let Some(imp) = weak.upgrade()
-                {
-                    imp.fail(gst::error_msg!(
-                        gst::CoreError::Failed,
-                        ("Uploads ended in a way that they should not: a panic")
-                    ));
-                }
-            }
-        });
-        let thread = thread.map_err(|err| {
-            gst::error_msg!(
-                gst::ResourceError::NoSpaceLeft,
-                ("Could not start the thread for uploads: {err}")
-            )
+            move || upload_all(&uploads, &weak)
         })?;
         *self.uploads.lock().unwrap() = Some(Running {
             uploads,
@@ -227,11 +219,8 @@ impl ReductEpisodeSplit {
             running.uploads.stop();
             running.thread.take()
         };
-        if let Some(thread) = thread
-            && thread.thread().id() != thread::current().id()
-            && thread.join().is_err()
-        {
-            gst::warning!(CAT, imp = self, "The thread for uploads panicked");
+        if let Some(thread) = thread {
+            self.join_worker(thread);
         }
     }
 
@@ -250,14 +239,6 @@ impl ReductEpisodeSplit {
             let _ = fs::remove_file(open);
         }
         not_uploaded(&kept)
-    }
-
-    /// Waits as long as too many episodes wait. Nothing may be locked.
-    pub(super) fn wait_for_uploads(&self) -> Result<(), gst::FlowError> {
-        match self.uploads() {
-            Some(uploads) if !uploads.backlog.wait_for_room() => Err(gst::FlowError::Flushing),
-            _ => Ok(()),
-        }
     }
 
     /// An episode's file is complete.
@@ -287,14 +268,6 @@ impl ReductEpisodeSplit {
             upload,
             bytes,
         })));
-    }
-
-    /// Has EOS of splitmuxsink wait for what is before it.
-    pub(super) fn take_eos(&self, message: gst::Message) {
-        match self.uploads() {
-            Some(uploads) => uploads.backlog.push(Job::End(message)),
-            None => self.pass_eos(message),
-        }
     }
 
     /// The server has the record.

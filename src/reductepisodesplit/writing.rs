@@ -16,14 +16,14 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use super::CAT;
 use super::children::{Children, NO_FILE};
 use super::files::{Files, Finished, Target};
 use super::imp::ReductEpisodeSplit;
 use super::location;
-use super::moov::{self, Description};
+use super::moov;
 use super::part::{Access, PartFile};
 use super::policy::Episode;
+use super::publishing::Closed;
 
 impl ReductEpisodeSplit {
     /// Has splitmuxsink ask for each file.
@@ -93,67 +93,94 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// splitmuxsink has closed a file: it gets its name, and `closed`, the message about it, goes
-    /// on with that.
-    pub(super) fn complete_file(&self, closed: &gst::Message) {
-        // It also says so of a file that it could not write to the end.
+    /// Takes over a file that splitmuxsink has closed. The message about it, `closed`, is posted when the file
+    /// has its name, or waits for its upload.
+    pub(super) fn take_closed(&self, closed: &gst::Message) {
+        // splitmuxsink also closes a file that it could not write to the end.
         if self.has_failed() {
             return;
         }
         let finished = self.files(Files::close);
         let part = self.part.lock().unwrap().take();
-        let (Some(finished), Some(part)) = (finished, part) else {
+        let (Some(finished), Some(mut part)) = (finished, part) else {
             return;
         };
-        let uploads = self.uploads();
-        let Finished { name, episode, .. } = &finished;
-        let written = finish(part, &finished.description, uploads.is_none());
-        let (bytes, hides) = match written {
-            Ok(written) => written,
-            Err(err) => {
-                let code = code(&err, gst::ResourceError::Write);
-                let part = location::part(name);
-                self.fail(gst::error_msg!(
-                    code,
-                    ("Could not finish {part} as {name}: {err}")
-                ));
-                return;
+        match self.uploads() {
+            Some(uploads) => match self.complete(&mut part, &finished) {
+                Ok(bytes) => {
+                    self.tell_of_closed(closed, &location::part(&finished.name));
+                    self.queue_upload(&uploads, finished, bytes);
+                }
+                Err(err) => self.fail_to_finish(&finished.name, &err),
+            },
+            None => self.publish(Closed {
+                part,
+                finished,
+                message: closed.clone(),
+            }),
+        }
+        if let Some(error) = self.files(Files::take_failure) {
+            match self.uploads() {
+                Some(_) => {
+                    self.fail(self.location_error(&error));
+                }
+                None => self.fail_after_files(error),
             }
+        }
+    }
+
+    /// Waits until there is room for another complete file. Nothing may be locked.
+    pub(super) fn wait_for_room(&self) -> Result<(), gst::FlowError> {
+        let has_room = match self.uploads() {
+            Some(uploads) => uploads.wait_for_room(),
+            None => self.has_room_to_publish(),
         };
+        has_room.then_some(()).ok_or(gst::FlowError::Flushing)
+    }
+
+    /// Passes EOS of splitmuxsink as soon as all episodes are where they belong.
+    pub(super) fn take_eos(&self, eos: gst::Message) {
+        match self.uploads() {
+            Some(uploads) => uploads.end(eos),
+            None => self.end_after_files(eos),
+        }
+    }
+
+    /// Completes the header of a file. Returns its size in bytes.
+    pub(super) fn complete(&self, part: &mut PartFile, finished: &Finished) -> io::Result<u64> {
+        let hides = moov::describe(part.file(), &finished.description)?;
         if !hides && !self.has_shown_hidden.swap(true, Ordering::SeqCst) {
             gst::element_imp_warning!(
                 self,
                 gst::StreamError::Mux,
                 (
-                    "{name} also shows what only a decoder needs, {} access units: with these \
+                    "{} also shows what only a decoder needs, {} access units: with these \
                      muxer-properties it has no room for an edit list. So may later files, as the \
                      field hidden of their messages says",
-                    episode.hidden
+                    finished.name,
+                    finished.episode.hidden
                 )
             );
         }
-        gst::info!(CAT, imp = self, "{name} is complete: {episode:?}");
+        part.size()
+    }
+
+    /// Posts that a file could not be completed.
+    pub(super) fn fail_to_finish(&self, name: &str, error: &io::Error) {
+        let code = code(error, gst::ResourceError::Write);
+        let part = location::part(name);
+        self.fail(gst::error_msg!(
+            code,
+            ("Could not finish {part} as {name}: {error}")
+        ));
+    }
+
+    /// Posts the message of splitmuxsink about a file that it has closed, with the name that the file has now.
+    pub(super) fn tell_of_closed(&self, closed: &gst::Message, name: &str) {
         if let Some(structure) = closed.structure() {
             let mut structure = structure.to_owned();
-            let location = match &uploads {
-                None => name.clone(),
-                Some(_) => location::part(name),
-            };
-            structure.set("location", location);
+            structure.set("location", name);
             self.post(structure, closed.src());
-        }
-        match uploads {
-            Some(uploads) => self.queue_upload(&uploads, finished, bytes),
-            None => {
-                self.count_complete(episode);
-                let obj = self.obj();
-                self.post(message(name, episode, bytes), Some(obj.upcast_ref()));
-            }
-        }
-
-        let failure = self.files(Files::take_failure);
-        if let Some(error) = failure {
-            self.fail(self.location_error(&error));
         }
     }
 
@@ -193,17 +220,6 @@ fn code(error: &io::Error, other: gst::ResourceError) -> gst::ResourceError {
         }
         _ => other,
     }
-}
-
-/// Completes the header of a file, and gives it its name, if it is `named` now. Returns its size, and
-/// whether all is hidden that is to be.
-fn finish(mut part: PartFile, description: &Description, named: bool) -> io::Result<(u64, bool)> {
-    let hides = moov::describe(part.file(), description)?;
-    let bytes = part.size()?;
-    if named {
-        part.publish()?;
-    }
-    Ok((bytes, hides))
 }
 
 /// The message `reduct-episode` about an episode that is where it is to be.

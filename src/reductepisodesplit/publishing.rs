@@ -1,0 +1,167 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+//
+// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
+// If a copy of the MPL was not distributed with this file, You can obtain one at
+// <https://mozilla.org/MPL/2.0/>.
+//
+// SPDX-License-Identifier: MPL-2.0
+
+//! Publishes episodes that are files: a thread completes, syncs and renames them in order, as the stream
+//! would otherwise wait for the disk at each cut.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use super::CAT;
+use super::backlog::Backlog;
+use super::files::Finished;
+use super::imp::ReductEpisodeSplit;
+use super::location::LocationError;
+use super::part::PartFile;
+use super::writing::message;
+
+/// Files that may wait, besides those that the thread works on, before the stream waits.
+const ROOM: usize = 8;
+
+/// A file that splitmuxsink has closed.
+#[derive(Debug)]
+pub struct Closed {
+    pub part: PartFile,
+    pub finished: Finished,
+    /// The message of splitmuxsink about it.
+    pub message: gst::Message,
+}
+
+/// What the thread does next.
+#[derive(Debug)]
+enum Job {
+    Publish(Box<Closed>),
+    /// Reports why the episode after the files before has no name.
+    Fail(LocationError),
+    /// Passes EOS of splitmuxsink.
+    End(gst::Message),
+}
+
+/// The queue of a run and its thread, which ends with this value.
+#[derive(Debug)]
+pub struct Publishing {
+    backlog: Arc<Backlog<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        self.backlog.finish();
+    }
+}
+
+impl ReductEpisodeSplit {
+    /// Starts the thread.
+    pub(super) fn begin_publishing(&self) -> Result<(), gst::ErrorMessage> {
+        let backlog = Arc::new(Backlog::new(ROOM));
+        let thread = self.start_worker("reduct-files", "files", {
+            let (backlog, weak) = (backlog.clone(), self.downgrade());
+            move || publish_all(&backlog, &weak)
+        })?;
+        *self.publishing.lock().unwrap() = Some(Publishing {
+            backlog,
+            thread: Some(thread),
+        });
+        Ok(())
+    }
+
+    /// Waits until all files are published, and ends the thread.
+    pub(super) fn end_publishing(&self) {
+        let publishing = self.publishing.lock().unwrap().take();
+        if let Some(mut publishing) = publishing {
+            publishing.backlog.finish();
+            if let Some(thread) = publishing.thread.take() {
+                self.join_worker(thread);
+            }
+        }
+    }
+
+    /// Ends waits for room: the stream stops.
+    pub(super) fn give_up_publishing(&self) {
+        if let Some(backlog) = self.publications() {
+            backlog.give_up();
+        }
+    }
+
+    /// Waits until there is room for another file. Returns `false` if there will be none.
+    pub(super) fn has_room_to_publish(&self) -> bool {
+        (self.publications()).is_none_or(|backlog| backlog.wait_for_room())
+    }
+
+    /// Queues a file to be published.
+    pub(super) fn publish(&self, closed: Closed) {
+        self.queue_job(Job::Publish(Box::new(closed)));
+    }
+
+    /// Queues an error to be posted after the files before it.
+    pub(super) fn fail_after_files(&self, error: LocationError) {
+        self.queue_job(Job::Fail(error));
+    }
+
+    /// Queues EOS, to be passed after the files before it.
+    pub(super) fn end_after_files(&self, eos: gst::Message) {
+        self.queue_job(Job::End(eos));
+    }
+
+    fn queue_job(&self, job: Job) {
+        if let Some(backlog) = self.publications() {
+            backlog.push(job);
+        }
+    }
+
+    fn publications(&self) -> Option<Arc<Backlog<Job>>> {
+        let publishing = self.publishing.lock().unwrap();
+        publishing
+            .as_ref()
+            .map(|publishing| publishing.backlog.clone())
+    }
+
+    /// Completes a file, gives it its name, and posts the messages about it.
+    fn publish_now(&self, closed: Closed) {
+        let Closed {
+            mut part,
+            finished,
+            message: closed,
+        } = closed;
+        let Finished { name, episode, .. } = &finished;
+        let bytes = self.complete(&mut part, &finished);
+        let published = bytes.and_then(|bytes| part.publish().map(|()| bytes));
+        let bytes = match published {
+            Ok(bytes) => bytes,
+            Err(err) => return self.fail_to_finish(name, &err),
+        };
+        gst::info!(CAT, imp = self, "{name} is complete: {episode:?}");
+        self.tell_of_closed(&closed, name);
+        self.count_complete(episode);
+        let obj = self.obj();
+        self.post(message(name, episode, bytes), Some(obj.upcast_ref()));
+    }
+}
+
+/// Does the jobs of a run. It refers to the bin only while it needs it.
+fn publish_all(
+    backlog: &Backlog<Job>,
+    weak: &glib::subclass::ObjectImplWeakRef<ReductEpisodeSplit>,
+) {
+    while let Some(job) = backlog.take() {
+        let Some(imp) = weak.upgrade() else {
+            return;
+        };
+        match job {
+            Job::Publish(closed) => imp.publish_now(*closed),
+            Job::Fail(error) => {
+                imp.fail(imp.location_error(&error));
+            }
+            Job::End(eos) => imp.pass_eos(eos),
+        }
+    }
+}
