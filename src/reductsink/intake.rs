@@ -58,6 +58,11 @@ impl Frame {
     }
 }
 
+/// Bytes of parameter sets that are repeated in any case.
+const FREE_REPETITION: u64 = 1 << 20;
+/// Bytes of parameter sets that are repeated for each byte that came, at most.
+const MOST_REPETITION: u64 = 4;
+
 /// Makes frames of buffers that hold an access unit each. The two fields of a frame may be in two.
 #[derive(Debug, Default)]
 pub struct Intake {
@@ -74,11 +79,40 @@ pub struct Intake {
     since_idr: Option<ParameterSets>,
     /// Width and height in the last SPS that came.
     size: Option<(u32, u32)>,
+    repeated: Repeated,
+}
+
+/// Bytes of parameter sets that were repeated, next to those that came: a hostile stream of large sets and tiny
+/// pictures would otherwise be recorded a thousand times as large. Where they are not repeated, a reader finds them
+/// by `parameter-set-lookback`.
+#[derive(Debug, Default)]
+struct Repeated {
+    taken: u64,
+    repeated: u64,
+}
+
+impl Repeated {
+    /// Notes the bytes of a buffer.
+    fn take(&mut self, bytes: usize) {
+        self.taken = self.taken.saturating_add(bytes as u64);
+    }
+
+    /// Returns whether so many bytes more may be repeated, and counts them.
+    fn allows(&mut self, bytes: usize) -> bool {
+        let repeated = self.repeated.saturating_add(bytes as u64);
+        let most = FREE_REPETITION.saturating_add(self.taken.saturating_mul(MOST_REPETITION));
+        let allows = repeated <= most;
+        if allows {
+            self.repeated = repeated;
+        }
+        allows
+    }
 }
 
 impl Intake {
     /// Takes the next buffer. The frames that it completes are to be had from [`pop`](Self::pop).
     pub fn push(&mut self, data: Bytes, capture: Capture) {
+        self.repeated.take(data.len());
         let pushed = self.splitter.push(&data, &mut self.split);
         let could_not_be_read = pushed.damage.is_some();
         if pushed.begun == 0 && pushed.continues && !self.open.is_empty() {
@@ -190,8 +224,10 @@ impl Intake {
         if let Some(since_idr) = &mut self.since_idr {
             let missing = self.sets.referred(&referred).missing_in(&own);
             let missing = missing.missing_in(since_idr);
-            insert_parameter_sets(&mut frame.content, &missing);
-            since_idr.fill_from(missing);
+            if self.repeated.allows(missing.iter().map(<[u8]>::len).sum()) {
+                insert_parameter_sets(&mut frame.content, &missing);
+                since_idr.fill_from(missing);
+            }
             since_idr.fill_from(own.clone());
         }
         if !own.is_empty() {
@@ -360,6 +396,30 @@ mod tests {
                 .iter()
                 .all(|frame| frame.order.is_some() == frame.idr)
         );
+    }
+
+    #[test]
+    fn large_sets_of_tiny_pictures_are_not_repeated_for_ever() {
+        // A PPS may have any data after it that this version does not know.
+        let pps = [pps(0), vec![0x55; 60_000]].concat();
+        let mut buffers = vec![record(&[&sps(SPS), &pps, &slice(IDR)])];
+        buffers.extend((0..2000).map(|_| record(&[&slice(IDR)])));
+        let frames = run(&buffers);
+        let frames: Vec<_> = frames.iter().flatten().collect();
+        assert_eq!(frames.len(), 2001);
+        let written: usize = frames
+            .iter()
+            .map(|frame| frame.content.concat().len())
+            .sum();
+        let came: usize = buffers.iter().map(Bytes::len).sum();
+        assert!(written < 5 * came + (1 << 20), "{written} of {came}");
+        // Usual ones are.
+        let mut buffers = vec![record(&[&sps(SPS), &self::pps(0), &slice(IDR)])];
+        buffers.extend((0..2000).map(|_| record(&[&slice(IDR)])));
+        let frames = run(&buffers);
+        let first = frames.iter().flatten().next().unwrap().content.concat();
+        let all = frames.iter().flatten().map(|frame| frame.content.concat());
+        assert!(all.into_iter().all(|content| content.len() == first.len()));
     }
 
     #[test]
