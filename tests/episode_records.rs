@@ -837,7 +837,8 @@ fn uploads_go_on_in_a_pause_and_the_end_comes_after_it() {
         }
         _ => Fate::Pass,
     });
-    let location = address(&proxy.url(), &bucket, "?timeout=1000");
+    // Long enough for the stream to reach its end meanwhile.
+    let location = address(&proxy.url(), &bucket, "?timeout=5000");
     let pipeline = exporter(&bucket, &location, TWO_SECONDS);
     pipeline.play();
     let split = pipeline.element("split");

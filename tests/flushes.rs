@@ -293,6 +293,24 @@ fn the_end_of_a_paused_stream_does_not_wait() {
 }
 
 #[test]
+fn an_end_that_is_sent_to_a_paused_bin_does_not_wait() {
+    for last in [gst::State::Playing, gst::State::Null] {
+        let line = exporting(&minute());
+        line.pipeline.set_state(gst::State::Paused).unwrap();
+        let bin = line.pipeline.element("splitter");
+        assert!(soon("EOS", || bin.send_event(gst::event::Eos::new())));
+        drop(bin);
+        soon("a change of state", || {
+            line.pipeline.set_state(last).unwrap()
+        });
+        if last == gst::State::Playing {
+            let messages = line.pipeline.wait_for_end();
+            line.pipeline.finish(messages).clean();
+        }
+    }
+}
+
+#[test]
 fn an_export_that_is_ended_has_all_that_was_read() {
     let line = exporting(&minute());
     line.pipeline.play();

@@ -469,6 +469,16 @@ impl ElementImpl for ReductEpisodeSplit {
                 gst::info!(CAT, imp = self, "No flush but that of the stream");
                 false
             }
+            // It would wait for the stream, with the state lock that ends this wait.
+            _ if event.is_serialized() && event.is_downstream() => {
+                if !self.sink_pad.is_active() {
+                    return false;
+                }
+                self.obj().call_async(move |bin| {
+                    bin.imp().sink_pad.send_event(event);
+                });
+                true
+            }
             _ => self.parent_send_event(event),
         }
     }
