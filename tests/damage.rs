@@ -11,7 +11,7 @@
 mod common;
 
 use common::SERVER;
-use common::line::{self, Export, Read};
+use common::line::{self, Export, Read, Reading};
 use common::mp4;
 use common::pcm::{Sequence, Slices, frame, recovery_point};
 use common::recording::{Laid, Layout, Recording};
@@ -646,5 +646,27 @@ fn a_new_run_counts_anew() {
         let stats: gst::Structure = pipeline.element("source").property("stats");
         assert_eq!(stats.get::<u64>("damaged"), Ok(1));
         assert_eq!(stats.get::<u64>("dropped"), Ok(1));
+    }
+}
+
+#[test]
+fn records_that_gstreamer_cannot_count_to_are_left_out() {
+    let stream = Stream::example();
+    for time in [u64::MAX / 1000, u64::MAX / 1000 + 1, 1 << 63, u64::MAX - 10] {
+        let bucket = line::write(&records(&stream));
+        let unit = stream.units[0].clone();
+        SERVER.write(&bucket, "e", time, "video/h264", &[("fps", "10")], unit);
+        let read = Reading::new(&SERVER.url(), &bucket, "").run();
+        if time > (u64::MAX - 1) / 1000 {
+            assert!(read.outcome.eos, "{time}: {}", read.outcome.text());
+            assert!(read.units() == stream.units, "{time}: other units");
+            assert_eq!(read.stat("damaged"), 1, "{time}");
+            let warnings = read.warnings();
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            assert_names(&warnings[0], time, "a time");
+        }
+        let stopped = Reading::new(&SERVER.url(), &bucket, "on-error=stop").run();
+        let is_counted = time <= (u64::MAX - 1) / 1000;
+        assert_eq!(stopped.outcome.errors.is_empty(), is_counted, "{time}");
     }
 }

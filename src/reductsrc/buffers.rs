@@ -12,9 +12,12 @@ use super::reorder::Stamp;
 use crate::capture_time::{RECORD_TIME, UNIX_TIME};
 use crate::h264::{AccessUnit, Integrity};
 
+/// The last time of a record, in µs, that GStreamer can count to.
+pub const LAST_TIME: u64 = (u64::MAX - 1) / 1000;
+
 /// The time of a record.
 pub fn clock_time(time: u64) -> Result<gst::ClockTime, gst::ErrorMessage> {
-    let nseconds = time.checked_mul(1000).filter(|time| *time < u64::MAX);
+    let nseconds = (time <= LAST_TIME).then(|| time * 1000);
     nseconds.map(gst::ClockTime::from_nseconds).ok_or_else(|| {
         gst::error_msg!(
             gst::StreamError::Format,

@@ -8,6 +8,7 @@
 
 //! What is told of records that cannot be read: the first one in a row, and how many follow it.
 
+use super::buffers;
 use crate::h264::Damage;
 
 /// What is wrong with a record.
@@ -16,6 +17,8 @@ pub enum Fault {
     Damage(Damage),
     /// By its content type it should be one.
     NoMp4,
+    /// GStreamer cannot count to its time.
+    Time,
     /// It is something else, by its content type.
     ContentType {
         found: String,
@@ -105,6 +108,10 @@ pub fn describe(time: u64, fault: &Fault) -> String {
         Fault::NoMp4 => format!(
             "The record at {time} µs is damaged: it is no MP4 file with a box 'moov' \
              that can be read"
+        ),
+        Fault::Time => format!(
+            "The record at {time} µs is left out: GStreamer counts to {} µs, in the year 2554",
+            buffers::LAST_TIME
         ),
         Fault::ContentType { found, expected } => format!(
             "The record at {time} µs is '{found}', not {expected}. An entry with other records \

@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::history::History;
-use super::buffers::clock_time;
+use super::buffers::{LAST_TIME, clock_time};
 use super::continuity::{self, Continuity};
 use super::damage::{self, Fault, FaultLog};
 use super::declared_rate::{self, Declarations, DeclaredRate};
@@ -407,6 +407,9 @@ impl Pass {
         self.common.stats.records.fetch_add(1, Ordering::Relaxed);
         self.common.stats.bytes.fetch_add(bytes, Ordering::Relaxed);
 
+        if record.time > LAST_TIME {
+            return self.leave_out(record.time, Fault::Time);
+        }
         let kind = Kind::of(&record);
         if let (Some(kind), None) = (kind, self.common.kind.get()) {
             let _ = self.common.kind.set(kind); // Nobody else does.
