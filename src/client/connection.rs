@@ -8,6 +8,7 @@
 
 //! How to reach a ReductStore server.
 
+use std::env;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,13 +29,19 @@ use super::plan::WINDOW_RECORDS;
 /// Headers of an answer that are not of records, with a margin.
 const OTHER_HEADERS: usize = 100;
 
+/// What is wrong with an API token that no header can have. Its text is not shown.
+const INVALID_TOKEN: &str = "the API token has characters that a token cannot have, such as a line break. The \
+                             environment variable REDUCT_API_TOKEN or the property api-token sets it";
+
 /// An API token. Its text is in no output of any kind.
 #[derive(Clone, Default)]
 pub struct Token(Option<String>);
 
 impl Token {
-    /// A token, or none if the text is empty.
+    /// A token, or none if the text is empty. White space around it is left out: a file with a token often ends
+    /// with a line break.
     pub fn new(token: Option<String>) -> Self {
+        let token = token.map(|token| token.trim().to_owned());
         Self(token.filter(|token| !token.is_empty()))
     }
 }
@@ -145,6 +152,9 @@ impl Connection {
             .retry(reqwest::retry::never())
             .redirect(redirect::Policy::none())
             .cookie_store(true); // a load balancer's, to find the same server again
+        if self.proxy.is_none() {
+            builder = builder.no_proxy();
+        }
         if let Some(timeout) = self.timeout {
             builder = builder.connect_timeout(timeout);
             if purpose == Purpose::Read {
@@ -153,8 +163,7 @@ impl Connection {
         }
         if let Some(token) = &self.token.0 {
             let value = HeaderValue::from_str(&format!("Bearer {token}"));
-            // The error does not have the text.
-            let mut value = value.map_err(|err| settings(&err))?;
+            let mut value = value.map_err(|_| settings(&INVALID_TOKEN))?;
             value.set_sensitive(true);
             builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]));
         }
@@ -176,8 +185,16 @@ impl Connection {
     }
 }
 
-/// Returns the proxy that the HTTP client finds in the environment for a URL.
+/// Returns the proxy that the HTTP client finds in the environment for a URL. It takes `*` in `NO_PROXY` for all
+/// names, but for no address.
 fn proxy_for(url: &Url) -> Option<String> {
+    let excluded = ["NO_PROXY", "no_proxy"]
+        .map(env::var)
+        .into_iter()
+        .find_map(Result::ok);
+    if excluded.is_some_and(|hosts| hosts.split(',').any(|host| host.trim() == "*")) {
+        return None;
+    }
     let uri: Uri = url.as_str().parse().ok()?;
     let proxy = Matcher::from_env().intercept(&uri)?;
     let proxy = proxy.uri();
@@ -235,6 +252,15 @@ mod tests {
     fn a_token_is_in_no_debug_output() {
         let connection = connection("http://127.0.0.1:8383").unwrap();
         assert!(!format!("{connection:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn white_space_around_a_token_is_left_out() {
+        for text in ["s3cret", "s3cret\n", " \ts3cret\r\n"] {
+            let token = Token::new(Some(text.into()));
+            assert_eq!(token.0.as_deref(), Some("s3cret"));
+        }
+        assert!(Token::new(Some(" \n".into())).0.is_none());
     }
 
     #[test]
