@@ -14,6 +14,7 @@ mod common;
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read as _, Write};
+use std::mem;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{self, Command};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -453,6 +454,36 @@ fn heads_that_lose_lines() {
     );
 }
 
+/// Without its length an answer shows at its end only that a record is missing in its head.
+#[test]
+fn chunked_answers_that_lose_a_line() {
+    let is_first = Mutex::new(true);
+    let middle = Middle::changing(Kind::Batch, move |request, mut answer| {
+        let mut is_first = is_first.lock().expect("no panic while locked");
+        if request.is_head() || answer.records() < 3 || !mem::replace(&mut *is_first, false) {
+            return Fate::Send(answer);
+        }
+        let of_record = |(name, _): &(String, Vec<u8>)| name.starts_with("x-reduct-time-");
+        let second = answer.headers.iter().enumerate();
+        let second = second.filter(|(_, header)| of_record(header)).nth(1);
+        let second = second.expect("a second record").0;
+        answer.headers.remove(second);
+        answer.headers.retain(|(name, _)| name != "content-length");
+        let mut raw = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n".to_vec();
+        for (name, value) in &answer.headers {
+            raw.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+        }
+        raw.extend(b"\r\n");
+        for chunk in answer.body.chunks(1000) {
+            raw.extend(format!("{:x}\r\n", chunk.len()).bytes());
+            raw.extend([chunk, b"\r\n"].concat());
+        }
+        raw.extend(b"0\r\n\r\n");
+        Fate::Raw(raw)
+    });
+    assert_eq!(assert_all(middle.read("prefetch-bytes=100000")), 1);
+}
+
 #[test]
 fn a_search_for_keyframes_adapts_too() {
     let middle =
@@ -490,17 +521,51 @@ fn a_head_of_one_record_that_is_refused_is_an_error() {
 }
 
 #[test]
-fn each_fourth_answer_of_a_balancer_is_503() {
-    let count = Mutex::new(0);
-    let middle = Middle::start(move |_, ask| {
-        let mut count = count.lock().expect("no panic while locked");
-        *count += 1;
-        match *count % 4 {
-            0 => Fate::Send(Answer::of_proxy(503)),
-            _ => Fate::Send(ask()),
+fn a_balancer_that_refuses_by_turns_loses_nothing() {
+    let by_order = r#"when="{\"$each_n\":1}" "#;
+    for (interval, status) in [(2, 503), (2, 502), (2, 429), (3, 503), (4, 503), (4, 429)] {
+        for (phase, way) in (0..interval).flat_map(|phase| [(phase, ""), (phase, by_order)]) {
+            // By order, all of what was read is read again.
+            if interval < 4 && !way.is_empty() {
+                continue;
+            }
+            let count = Mutex::new(0);
+            let middle = Middle::start(move |_, ask| {
+                let mut count = count.lock().expect("no panic while locked");
+                *count += 1;
+                match *count % interval == phase {
+                    true => Fate::Send(Answer::of_proxy(status)),
+                    false => Fate::Send(ask()),
+                }
+            });
+            let prefetch = match way {
+                "" => "prefetch-bytes=200000",
+                _ => "", // Few answers.
+            };
+            let read = middle.read(&format!("{prefetch} retries=5 {way}"));
+            let told = assert_all(read);
+            assert!(told <= 5, "{interval} {phase} {status} {way}: {told}");
         }
-    });
-    assert_all(middle.read("prefetch-bytes=200000 retries=5"));
+    }
+}
+
+#[test]
+fn an_attachment_that_cannot_be_read_keeps_no_record_back() {
+    for status in [400, 403, 404, 405, 500, 501, 503] {
+        let middle = Middle::start(move |request, ask| match request.head.contains("meta") {
+            true => Fate::Send(Answer::of_proxy(status)),
+            false => Fate::Send(ask()),
+        });
+        let read = middle.read("retries=2").clean();
+        assert!(read.units() == STREAM.units, "{status}");
+        let warnings = read.warnings();
+        let told = warnings.iter().filter(|text| text.contains("$video"));
+        assert_eq!(
+            (told.count(), warnings.len()),
+            (1, 1),
+            "{status}: {warnings:?}"
+        );
+    }
 }
 
 /// Reads, with two retries, from a server that brings nothing new in some way. Such a server is asked
@@ -588,8 +653,9 @@ fn a_server_that_has_nothing_new_and_fails_now_and_then() {
         let mut newest = newest.lock().expect("no panic while locked");
         *newest += usize::from(request.kind == Kind::Newest);
         match request.kind {
-            // Not the first one, after which all that there is is read.
-            Kind::Newest if newest.is_multiple_of(3) => Fate::Send(Answer::of_proxy(503)),
+            // Six in a row, as one is asked again at once. Not the first ones, after which all that there is
+            // is read.
+            Kind::Newest if *newest % 12 > 5 => Fate::Send(Answer::of_proxy(503)),
             _ => Fate::Send(ask()),
         }
     });

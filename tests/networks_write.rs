@@ -456,6 +456,8 @@ fn a_proxy_that_fails_at_intervals_loses_nothing() {
         (4, Verdict::Refuse(503)),
         (3, Verdict::Refuse(503)),
         (2, Verdict::Refuse(503)),
+        (2, Verdict::Refuse(429)),
+        (2, Verdict::Refuse(502)),
         (3, Verdict::Refuse(502)),
         (4, Verdict::HangUp),
         (5, Verdict::Refuse(504)),
@@ -585,6 +587,16 @@ fn nothing_is_recorded_behind_the_end_of_time() {
             assert!(found.len() <= 1, "{time}: {} records", found.len());
         }
     }
+}
+
+#[test]
+fn nothing_begins_at_the_end_of_time() {
+    let server = empty_server();
+    let start = u64::MAX / 1000 - 8_000_000;
+    let recorded = record(&server.url(), &units([0; 30]), &format!("start={start}"));
+    let (error, _) = &recorded.outcome.errors[0];
+    assert!(error.message().contains(&format!("{start} µs")), "{error}");
+    assert_eq!(recorded.stat("records"), 0);
 }
 
 #[test]
@@ -830,6 +842,21 @@ fn a_record_that_was_there_is_an_error_with_a_write_only_token() {
     let (error, _) = &outcome.errors[0];
     assert!(error.message().contains("does not allow to see"), "{error}");
     assert_eq!(episodes(&server)[&START_US], "another");
+}
+
+#[test]
+fn a_proxy_that_fails_at_intervals_loses_no_episode() {
+    for (interval, status) in [(2, 503), (2, 429), (3, 502), (4, 504)] {
+        let (server, _) = guarded_server(&units([2_000; 60]));
+        let gate = Gate::start(&server, move |head| {
+            match head.index % interval == interval - 1 {
+                true => Verdict::Refuse(status),
+                false => Verdict::Pass,
+            }
+        });
+        upload(&server, &gate.url(), "full", "duration=1000000000").clean();
+        assert_eq!(episodes(&server).len(), 6, "{interval} {status}");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ use super::condition::depends_on_order;
 use super::entry::Entry;
 use super::error::{Error, Purpose, Target};
 use super::lane::Lanes;
+use super::turns::Turns;
 use super::{Connection, ReaderStats, View};
 
 /// What reading may take.
@@ -70,6 +71,7 @@ pub struct Access {
     pub(super) batch_size: Arc<BatchSize>,
     /// A ReductStore has answered at least once.
     has_worked: AtomicBool,
+    turns: Arc<Turns>,
     lanes: Mutex<Option<Arc<Lanes>>>,
     aside: Mutex<Option<Arc<Lanes>>>,
     /// Nothing more is followed.
@@ -90,6 +92,7 @@ impl Access {
             stats,
             batch_size: Arc::default(),
             has_worked: AtomicBool::new(false),
+            turns: Arc::default(),
             lanes: Mutex::default(),
             aside: Mutex::default(),
             is_over: watch::Sender::new(false),
@@ -158,6 +161,7 @@ impl Access {
             limit,
             Purpose::Read,
             in_use,
+            self.turns.clone(),
         )?;
         Ok(lanes.insert(Arc::new(new)).clone())
     }

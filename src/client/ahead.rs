@@ -401,7 +401,16 @@ mod tests {
         let entry = Arc::new(Entry::new(&connection, "b", "e"));
         let source = Source {
             lanes: Arc::new(
-                Lanes::new(connection, "b", "e", 8, Purpose::Read, Arc::default()).unwrap(),
+                Lanes::new(
+                    connection,
+                    "b",
+                    "e",
+                    8,
+                    Purpose::Read,
+                    Arc::default(),
+                    Arc::default(),
+                )
+                .unwrap(),
             ),
             entry,
             when: None,

@@ -428,6 +428,10 @@ impl Delivery {
         let lengths = pending.lengths();
         let count = self.size.fit(lengths.iter().copied());
         let sent = &pending.left[..count];
+        if self.unclear > 0 {
+            // A balancer that refuses by turns would refuse what follows an answer, such as that of a look.
+            lane.knock().await?;
+        }
         let refused = match lane.write(sent).await {
             Ok(refused) => refused,
             Err(error) => {
@@ -487,8 +491,9 @@ impl Delivery {
         let Some(excess) = excess(error) else {
             self.unclear += match error.cause {
                 Cause::Broken | Cause::Timeout | Cause::Status(504) => 1,
-                // The head of an answer about each record may be what a proxy does not take.
-                Cause::Status(502) => UNCLEAR_REQUESTS,
+                // The head of an answer about each record may be what a proxy does not take, or it has no
+                // server now and then.
+                Cause::Status(502) => UNCLEAR_REQUESTS - 1,
                 _ => 0,
             };
             if self.unclear >= UNCLEAR_REQUESTS {

@@ -31,6 +31,7 @@ use super::batch::TIME_HEADER;
 use super::error::{Cause, Error, Purpose};
 use super::lane::{accepted, header};
 use super::progress::within;
+use super::turns::{Turns, ask};
 use super::{Connection, without_blocking};
 
 /// Attachment of an entry that describes its video.
@@ -47,6 +48,8 @@ const MAX_VIDEO: usize = 64 << 10;
 const MAX_LIST: usize = 32 << 20;
 /// Largest answer of another kind, in bytes.
 const MAX_INFO: usize = 1 << 20;
+/// How often the description of a video is asked for.
+const VIDEO_ATTEMPTS: u32 = 3;
 /// How long the server keeps a query for an attachment, in seconds.
 const TTL_SECONDS: u64 = 10;
 
@@ -66,6 +69,7 @@ pub struct Entry {
     frame_rate: OnceCell<FrameRate>,
     first_oldest: OnceLock<u64>,
     recent: Mutex<Option<EntryTimes>>,
+    turns: Turns,
 }
 
 /// Times of an entry's records, in µs since the Unix epoch.
@@ -97,13 +101,23 @@ impl Entry {
             frame_rate: OnceCell::new(),
             first_oldest: OnceLock::new(),
             recent: Mutex::default(),
+            turns: Turns::default(),
         }
     }
 
-    /// Returns the frame rate of the `$video` attachment, which is read once.
+    /// Returns the frame rate of the `$video` attachment, which is read once. Records can be read without it: a
+    /// refusal of the requests for it is what is wrong with it.
     pub async fn frame_rate(&self) -> Result<FrameRate, Error> {
-        let read = || self.read_frame_rate();
-        self.frame_rate.get_or_try_init(read).await.cloned()
+        let mut attempts = 1;
+        loop {
+            let read = || self.read_frame_rate();
+            match self.frame_rate.get_or_try_init(read).await {
+                Ok(frame_rate) => return Ok(frame_rate.clone()),
+                Err(error) if !error.is_answer() => return Err(error),
+                Err(error) if error.is_transient() && attempts < VIDEO_ATTEMPTS => attempts += 1,
+                Err(error) => return Ok(Err(error.to_string())),
+            }
+        }
     }
 
     async fn read_frame_rate(&self) -> Result<FrameRate, Error> {
@@ -151,12 +165,13 @@ impl Entry {
             ..Default::default()
         };
         let request = client.post(self.attachments_url("/q")?).json(&query);
-        let QueryInfo { id } = json(ask(request).await?, MAX_INFO).await?;
+        let QueryInfo { id } = json(self.ask(request).await?, MAX_INFO).await?;
         let mut url = self.attachments_url("/batch")?;
         url.query_pairs_mut().append_pair("q", &id.to_string());
         // There is one at most, unless the server does not know the condition.
         for _ in 0..MAX_OTHERS {
-            let answer = ask(client.get(url.clone())).await?;
+            // Not twice: the query may have gone on.
+            let answer = accepted(client.get(url.clone()).send().await?).await?;
             if answer.status() == StatusCode::NO_CONTENT {
                 break;
             }
@@ -189,7 +204,7 @@ impl Entry {
             .header(CONTENT_TYPE, "application/json")
             .header(CONTENT_LENGTH, content.len())
             .body(content);
-        self.within_timeout(ask(request)).await.map(drop)
+        self.within_timeout(self.ask(request)).await.map(drop)
     }
 
     /// Asks for the times of the oldest and the newest record.
@@ -228,7 +243,7 @@ impl Entry {
     pub async fn check_bucket(&self) -> Result<(), Error> {
         let client = self.client().await?;
         let request = client.request(Method::HEAD, self.bucket_url()?);
-        self.within_timeout(ask(request)).await.map(drop)
+        self.within_timeout(self.ask(request)).await.map(drop)
     }
 
     /// Makes the bucket, unless it is there. From `quota_size` bytes on it loses its oldest records.
@@ -239,7 +254,7 @@ impl Entry {
             ..Default::default()
         };
         let request = self.client().await?.post(self.bucket_url()?);
-        match self.within_timeout(ask(request.json(&settings))).await {
+        match self.within_timeout(self.ask(request.json(&settings))).await {
             Err(error) if error.cause == Cause::Status(409) => Ok(()),
             made => made.map(drop),
         }
@@ -258,7 +273,7 @@ impl Entry {
         request: RequestBuilder,
         limit: usize,
     ) -> Result<T, Error> {
-        let answer = async { json(ask(request).await?, limit).await };
+        let answer = async { json(self.ask(request).await?, limit).await };
         self.within_timeout(answer).await
     }
 
@@ -278,6 +293,10 @@ impl Entry {
             without_blocking(move || connection.http_client(Purpose::Read)).await
         };
         self.client.get_or_try_init(client).await
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Response, Error> {
+        ask(request, Error::is_passing, &self.turns).await
     }
 
     async fn within_timeout<T>(
@@ -317,12 +336,8 @@ async fn limited_to(answer: Response, length: u64) -> Result<Vec<u8>, Error> {
     match content.len() as u64 == length {
         true => Ok(content),
         false => Err(Error::new(
-            Cause::Broken,
+            Cause::Malformed,
             "an attachment has another length than its header says",
         )),
     }
-}
-
-async fn ask(request: RequestBuilder) -> Result<Response, Error> {
-    accepted(request.send().await?).await
 }

@@ -101,9 +101,22 @@ impl Error {
         Self::new(Cause::Malformed, "unexpected response from the server")
     }
 
-    /// Returns whether a proxy says that it has no answer of a server.
-    pub fn is_of_proxy(&self) -> bool {
-        matches!(self.cause, Cause::Status(502 | 503)) && !self.is_of_server
+    /// Returns whether it is an answer, of whatever server, if only a part of one.
+    pub fn is_answer(&self) -> bool {
+        matches!(
+            self.cause,
+            Cause::Status(_) | Cause::Foreign | Cause::Malformed | Cause::Broken
+        )
+    }
+
+    /// Returns whether a server, or a proxy, was too busy for the request.
+    pub fn is_passing(&self) -> bool {
+        self.is_not_taken() || matches!(self.cause, Cause::Status(429 | 503))
+    }
+
+    /// Returns whether a proxy had no server for the request.
+    pub fn is_not_taken(&self) -> bool {
+        matches!(self.cause, Cause::Status(429 | 500 | 502..=504)) && !self.is_of_server
     }
 
     /// Returns whether the same request may succeed later.

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reduct_base::msg::entry_api::QueryEntry;
 use reqwest::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::Url;
@@ -33,6 +33,7 @@ use super::answer::redirect;
 use super::batch::{RecordHeader, record_headers};
 use super::distance::Distance;
 use super::error::{Cause, Error, Purpose};
+use super::turns::{Turns, ask};
 use super::{Connection, without_blocking};
 
 /// Bytes of an answer in JSON at most. What it says takes a few dozen.
@@ -57,6 +58,7 @@ pub struct Lanes {
     distance: Distance,
     is_warm: AtomicBool,
     has_answered: AtomicBool,
+    turns: Arc<Turns>,
     in_use: Arc<AtomicU64>,
 }
 
@@ -69,6 +71,7 @@ impl Lanes {
         limit: usize,
         purpose: Purpose,
         in_use: Arc<AtomicU64>,
+        turns: Arc<Turns>,
     ) -> Result<Self, Error> {
         let entry = connection.api_url(&format!("b/{bucket}/{entry}/"))?;
         Ok(Self {
@@ -81,6 +84,7 @@ impl Lanes {
             distance: Distance::default(),
             is_warm: AtomicBool::new(false),
             has_answered: AtomicBool::new(false),
+            turns,
             in_use,
         })
     }
@@ -106,10 +110,7 @@ impl Lanes {
         let lanes = self.clone();
         tokio::spawn(async move {
             let lane = lanes.take().await?;
-            let url = lanes.connection.api_url("alive")?;
-            // Who needs the connection will see what is wrong with it.
-            let _ = timeout(WARM_UP, lane.client.head(url).send()).await;
-            Ok::<_, Error>(())
+            lane.knock().await
         });
     }
 
@@ -121,6 +122,11 @@ impl Lanes {
     /// Returns how long a query may wait after it was made.
     pub fn max_wait(&self) -> Duration {
         self.distance.max_wait()
+    }
+
+    /// Returns what was refused lately.
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Returns whether a ReductStore has answered.
@@ -186,8 +192,7 @@ impl Lane<'_> {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty();
         }
-        let response = self.client.head(url).send().await?;
-        let response = match accepted(response).await {
+        let response = match self.ask(self.client.head(url), Error::is_passing).await {
             Err(error) if error.cause == Cause::Status(404) => return Ok(Newest::Nothing),
             Err(error) if error.cause == Cause::Status(425) => return Ok(Newest::Unfinished),
             // Its upload was cut, and the server knows that.
@@ -201,12 +206,37 @@ impl Lane<'_> {
         time.map(Newest::Time).ok_or_else(Error::makes_no_sense)
     }
 
+    /// Sends a request whose answer does not matter. It opens the connection, and after a balancer that refuses
+    /// by turns has answered, it takes the next refusal. Returns whether it did.
+    pub async fn knock(&self) -> Result<bool, Error> {
+        let url = self.lanes.connection.api_url("alive")?;
+        // Who needs the connection will see what is wrong with it.
+        let answer = timeout(WARM_UP, self.client.head(url).send()).await;
+        let is_refused =
+            answer.is_ok_and(|answer| answer.is_ok_and(|answer| !answer.status().is_success()));
+        self.lanes.turns.note_short(is_refused);
+        Ok(is_refused)
+    }
+
+    async fn ask(
+        &self,
+        request: RequestBuilder,
+        may_pass: impl Fn(&Error) -> bool,
+    ) -> Result<Response, Error> {
+        ask(request, may_pass, &self.lanes.turns).await
+    }
+
     /// Makes a query.
     pub async fn query(&self, query: &QueryEntry) -> Result<Query<'_>, Error> {
         let url = self.lanes.url("q")?;
         let begin = Instant::now();
-        let response = self.client.post(url).json(query).send().await?;
-        let response = accepted(response).await?;
+        let request = self.client.post(url).json(query);
+        // What a server says that has answered queries is about this one.
+        let may_pass = match self.lanes.have_answered() {
+            true => Error::is_passing,
+            false => Error::is_not_taken,
+        };
+        let response = self.ask(request, may_pass).await?;
         self.lanes.distance.note(begin.elapsed());
         if self.lanes.is_far() {
             self.lanes.warm_up();
@@ -214,6 +244,12 @@ impl Lane<'_> {
         let line = Line::of(&response);
         let id = query_id(Body::new(response, self.lanes.timeout())).await?;
         self.lanes.note_answer();
+        // Each refused request for records costs a query. The number of requests varies, as every second one or
+        // every third one may be refused.
+        let mut has_met_refusal = false;
+        for _ in 0..self.lanes.turns.before_records() {
+            has_met_refusal |= self.knock().await?;
+        }
         let mut url = self.lanes.url("batch")?;
         url.query_pairs_mut().append_pair("q", &id.to_string());
         Ok(Query {
@@ -222,6 +258,7 @@ impl Lane<'_> {
             line,
             made: begin,
             asked: Instant::now(),
+            has_met_refusal,
         })
     }
 }
@@ -258,6 +295,8 @@ pub struct Query<'a> {
     line: Line,
     made: Instant,
     asked: Instant,
+    /// A request before it was refused in place of the next one.
+    has_met_refusal: bool,
 }
 
 impl Query<'_> {
@@ -277,7 +316,10 @@ impl Query<'_> {
         self.lane.lanes.distance.note(self.asked.elapsed());
         let line = Line::of(&response);
         let route = mem::replace(&mut self.line, line).route_to(&self.line);
-        let response = accepted(response).await.map_err(AskError::of_answer)?;
+        let accepted = accepted(response).await;
+        let has_met_refusal = mem::take(&mut self.has_met_refusal);
+        (self.lane.lanes.turns).note_records(accepted.is_err(), has_met_refusal);
+        let response = accepted.map_err(AskError::of_answer)?;
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(Answer { batch: None, route });
         }
@@ -286,6 +328,7 @@ impl Query<'_> {
         check_length(&records, headers).map_err(AskError::Head)?;
         let batch = Batch {
             records,
+            has_length: headers.contains_key(CONTENT_LENGTH),
             is_last: header(headers, "x-reduct-last") == Some("true"),
             body: Body::new(response, self.lane.lanes.timeout()),
         };
@@ -320,6 +363,8 @@ pub enum AskError {
     Head(Error),
     /// The connection ended before the head of the answer was complete.
     BrokenOff(Error),
+    /// The server, or something before it, was too busy. Another query may be answered.
+    Busy(Error),
     /// Anything that has nothing to do with the number of records.
     Other(Error),
 }
@@ -355,6 +400,7 @@ impl AskError {
             Cause::Status(404) => Self::Other(Error::new(Cause::QueryLost, error.text)),
             // Proxies answer so if they cannot take a head; ReductStore never does without a reason.
             Cause::Status(431 | 500 | 502 | 503) if !error.is_of_server => Self::Head(error),
+            Cause::Status(_) if error.is_passing() => Self::Busy(error),
             _ => Self::Other(error),
         }
     }
@@ -363,7 +409,10 @@ impl AskError {
 impl From<AskError> for Error {
     fn from(error: AskError) -> Self {
         match error {
-            AskError::Head(error) | AskError::BrokenOff(error) | AskError::Other(error) => error,
+            AskError::Head(error)
+            | AskError::BrokenOff(error)
+            | AskError::Busy(error)
+            | AskError::Other(error) => error,
         }
     }
 }
@@ -399,6 +448,8 @@ pub enum Route {
 #[derive(Debug)]
 pub struct Batch {
     pub records: Vec<RecordHeader>,
+    /// The head says how long all contents are, and the records agree.
+    pub has_length: bool,
     /// The query ends with this batch.
     pub is_last: bool,
     body: Body,

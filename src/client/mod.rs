@@ -44,6 +44,7 @@ mod spool_folder;
 mod spool_format;
 mod spool_report;
 mod spool_scan;
+mod turns;
 mod upload;
 mod window;
 mod writer;

@@ -79,6 +79,26 @@ impl From<Error> for Stop {
     }
 }
 
+/// Records that came to a range that is followed.
+struct News {
+    /// Time of the newest one, unless it is still being written.
+    newest: Option<u64>,
+    /// Records up to that, and the time of the last one, when they were looked at last.
+    seen: Option<(u64, Option<u64>)>,
+    /// Time of the last one that is read, once they stay the same.
+    settled: Option<Option<u64>>,
+}
+
+impl News {
+    fn new(newest: Option<u64>) -> Self {
+        Self {
+            newest,
+            seen: None,
+            settled: None,
+        }
+    }
+}
+
 /// A reading of a range.
 pub struct Session {
     access: Arc<Access>,
@@ -93,6 +113,8 @@ pub struct Session {
     pace: Option<Pace>,
     attempts: Attempts,
     began: Instant,
+    /// What is being read of that, over failures: each request for it may be refused once.
+    news: Option<News>,
     /// How often in a row the newest record was not found.
     missed: u32,
     /// Since when everything is read that is there, and no request failed.
@@ -117,6 +139,7 @@ impl Session {
             pace: (access.records.poll_interval.filter(|_| query.follow)).map(Pace::new),
             attempts: Attempts::new(access.records.limits.retries),
             began: Instant::now(),
+            news: None,
             missed: 0,
             calm_since: None,
             evictions: EvictionWatch::new(query.start),
@@ -183,13 +206,19 @@ impl Session {
                 read => read,
             };
         }
-        while let Some(newest) = self.await_news().await? {
-            match self.read_news(newest).await {
+        loop {
+            if self.news.is_none() {
+                self.news = self.await_news().await?.map(News::new);
+            }
+            let Some(news) = &self.news else {
+                return Ok(());
+            };
+            match self.read_news(news.newest).await {
                 Err(stop) if stop.is_missing() => {} // It was there a moment ago.
                 read => read?,
             }
+            self.news = None;
         }
-        Ok(())
     }
 
     /// Reads what is there up to the newest record, whose time is given unless it is still being
@@ -197,10 +226,10 @@ impl Session {
     async fn read_news(&mut self, newest: Option<u64>) -> Result<(), Stop> {
         let last = match newest {
             Some(newest) if self.evictions.is_due(newest) => Some(newest),
-            Some(newest) => self.settle(newest).await?,
+            Some(newest) => self.settled(newest).await?,
             None => {
                 let newest = self.access.entry.times().await?.newest;
-                self.settle(newest).await?
+                self.settled(newest).await?
             }
         };
         let begin = self.next;
@@ -280,15 +309,33 @@ impl Session {
         Ok(None)
     }
 
+    /// As [`settle`](Self::settle), once for news.
+    async fn settled(&mut self, newest: u64) -> Result<Option<u64>, Stop> {
+        if let Some(settled) = self.news.as_ref().and_then(|news| news.settled) {
+            return Ok(settled);
+        }
+        let settled = self.settle(newest).await?;
+        if let Some(news) = &mut self.news {
+            news.settled = Some(settled);
+        }
+        Ok(settled)
+    }
+
     /// Waits until the records up to the newest one stay the same, and gives the time of the last one
     /// that is there.
     ///
     /// Those of a batch are written side by side, and no query shows what is still being written: a
     /// record may appear before others that were there.
-    async fn settle(&self, newest: u64) -> Result<Option<u64>, Stop> {
+    async fn settle(&mut self, newest: u64) -> Result<Option<u64>, Stop> {
         let from = self.next.max(newest.saturating_sub(MOST_NEWS));
-        let mut seen = self.look(from..newest.saturating_add(1)).await?;
+        let mut seen = match self.news.as_ref().and_then(|news| news.seen) {
+            Some(seen) => seen,
+            None => self.look(from..newest.saturating_add(1)).await?,
+        };
         while let Some(last) = seen.1 {
+            if let Some(news) = &mut self.news {
+                news.seen = Some(seen);
+            }
             tokio::time::sleep(SETTLED).await;
             let again = self.look(from..last.saturating_add(1)).await?;
             if again == seen {

@@ -125,6 +125,8 @@ struct Past {
     is_begun: bool,
     /// A ReductStore has answered.
     has_answer: bool,
+    /// Writes that a proxy, or a server that is busy, has refused.
+    refusals: u32,
 }
 
 impl Uploader {
@@ -275,12 +277,17 @@ impl Uploader {
                 }
                 _ => {}
             }
+            if past.refusals % 2 == 1 {
+                // A balancer that refuses by turns would refuse what follows an answer.
+                self.knock(client).await?;
+            }
             match self.write(client, upload, length).await {
                 Err(error)
                     if error.cause == Cause::Status(409)
                         && !mem::replace(&mut is_refused, true) => {}
                 Err(error) => {
                     past.is_begun |= !matches!(error.cause, Cause::Connect | Cause::Content);
+                    past.refusals += u32::from(matches!(error.cause, Cause::Status(_)));
                     return Err(match error.cause {
                         Cause::Status(413) => too_large(&error, upload, length),
                         _ => error,
@@ -365,6 +372,13 @@ impl Uploader {
     async fn ask(&self, request: RequestBuilder) -> Result<Response, Error> {
         let answer = async { accepted(request.send().await?).await };
         within(self.connection.timeout(), answer).await
+    }
+
+    /// Sends a request whose answer does not matter.
+    async fn knock(&self, client: &Client) -> Result<(), Error> {
+        let url = self.connection.api_url("alive")?;
+        let _ = self.ask(client.head(url)).await;
+        Ok(())
     }
 
     async fn client(&self) -> Result<&Client, Error> {

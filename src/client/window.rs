@@ -56,8 +56,8 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// How often in a row a query may be made anew because the answer came on another connection. The
 /// HTTP client may open one without need.
 const REROUTED: u32 = 3;
-/// How often in a row a query is made anew at once because a proxy has answered instead.
-const REPEATS: u32 = 2;
+/// Refusals in a row without a new record: enough to find the number of records that passes.
+const MAX_IN_VAIN: u32 = 16;
 /// Records so many times as large as expected are planned for before they are read.
 const SURPRISE: u64 = 4;
 
@@ -105,6 +105,43 @@ pub struct Source {
     /// Largest content of a record, in bytes.
     pub max_record_bytes: u64,
     pub stats: Arc<ReaderStats>,
+}
+
+/// What comes of a request for the next records of a query.
+enum Reply {
+    Answer(Answer),
+    /// The answer did not pass. Another query is to ask for fewer records at a time.
+    Refused(Error),
+}
+
+/// Refusals of answers while a range is read by one query.
+#[derive(Default)]
+struct Refusals {
+    in_all: u32,
+    /// Since the last new record.
+    in_vain: u32,
+    /// How far was read by the last one.
+    next: u64,
+}
+
+impl Refusals {
+    /// Notes a refusal, when the range was read up to `next`.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, if too many in a row have come without a new record.
+    fn note(&mut self, error: Error, next: u64) -> Result<(), Error> {
+        self.in_all = self.in_all.saturating_add(1);
+        if next > self.next {
+            self.in_vain = 0;
+        }
+        self.next = next;
+        self.in_vain += 1;
+        match self.in_vain > MAX_IN_VAIN {
+            true => Err(error),
+            false => Ok(()),
+        }
+    }
 }
 
 /// A query and how many records its answers have at most.
@@ -156,7 +193,7 @@ impl Source {
             batch_records: self.batch_size.of(window.records + 1),
         };
         Ok(Made {
-            query: make(lane, &self.query(range, bounds, self.ttl())).await?,
+            query: lane.query(&self.query(range, bounds, self.ttl())).await?,
             asked: bounds.batch_records.min(window.records),
         })
     }
@@ -176,6 +213,7 @@ impl Source {
         let mut progress = Progress::new(&window.range);
         let memory = Memory::new(room, window.bytes);
         let (mut rerouted, mut empty) = (0, 0);
+        let mut refusals = Refusals::default();
         let mut has_parts = false;
         loop {
             let (mut made, is_new) = match next.take() {
@@ -192,8 +230,12 @@ impl Source {
             if is_old || self.batch_size.is_too_large(made.asked) {
                 continue;
             }
-            let Some(answer) = self.ask(&mut made).await? else {
-                continue;
+            let answer = match self.ask(&mut made).await? {
+                Reply::Answer(answer) => answer,
+                Reply::Refused(error) => {
+                    refusals.note(error, progress.next)?;
+                    continue;
+                }
             };
             if answer.route != Route::Same {
                 if answer.route == Route::Other && rerouted < REROUTED {
@@ -255,32 +297,38 @@ impl Source {
         let is_whole = self.when.as_ref().is_some_and(depends_on_order);
         let lane = self.lanes.take().await?;
         let mut progress = Progress::new(&range);
+        let mut refusals = Refusals::default();
         loop {
             let start = match is_whole {
                 true => range.start,
                 false => progress.next,
             };
+            // Refusals now and then cost what was read again: fewer answers meet fewer of them.
+            let is_refused = refusals.in_all > 0 || self.lanes.turns().are_records_refused();
+            let wanted = match is_whole && is_refused {
+                true => WINDOW_RECORDS,
+                false => batch_records,
+            };
             let bounds = Bounds {
                 records: None,
                 batch_bytes,
-                batch_records: self.batch_size.of(batch_records),
+                batch_records: self.batch_size.of(wanted),
             };
             let query = self.query(&(start..range.end), bounds, ttl);
             let made = Made {
-                query: make(&lane, &query).await?,
+                query: lane.query(&query).await?,
                 asked: bounds.batch_records,
             };
-            let end = self
-                .read_query(made, start, &mut progress, batch_bytes, &room, pieces)
-                .await?;
-            if end {
-                return Ok(());
+            let read = self.read_query(made, start, &mut progress, batch_bytes, &room, pieces);
+            match read.await? {
+                None => return Ok(()),
+                Some(error) => refusals.note(error, progress.next)?,
             }
         }
     }
 
-    /// Reads a query to its end, from `start` on. Returns whether it came to that: if not, another
-    /// one is to ask for fewer records at a time.
+    /// Reads a query to its end, from `start` on. Returns the refusal of an answer, if there was one and
+    /// another query is to ask for other numbers of records at a time.
     async fn read_query(
         &self,
         mut made: Made<'_>,
@@ -289,7 +337,7 @@ impl Source {
         batch_bytes: u64,
         room: &Arc<Semaphore>,
         pieces: &Pieces,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Error>, Error> {
         // How far this query is: what it begins with may have been read by the one before it.
         let mut position = start;
         let mut empty = 0;
@@ -297,18 +345,19 @@ impl Source {
             let permit = room.clone().acquire_owned().await;
             let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
             let idle = made.query.idle();
-            let Some(answer) = self.ask(&mut made).await? else {
-                return Ok(false);
+            let answer = match self.ask(&mut made).await? {
+                Reply::Answer(answer) => answer,
+                Reply::Refused(error) => return Ok(Some(error)),
             };
             if answer.route != Route::Same || idle > RESTART {
                 self.check_uptime(&made.query).await?;
             }
             let Some(batch) = answer.batch else {
-                return Ok(true);
+                return Ok(None);
             };
             let is_last = batch.is_last;
             if batch.records.is_empty() && is_last {
-                return Ok(true);
+                return Ok(None);
             }
             if !has_record_in(&batch, &(position..progress.end)) {
                 check_fruitless(&batch, &made.query, &mut empty)?;
@@ -320,7 +369,7 @@ impl Source {
             let memory = Memory::new(&room, batch_bytes);
             self.read_batch(batch, progress, &memory, pieces).await?;
             if is_last {
-                return Ok(true);
+                return Ok(None);
             }
         }
     }
@@ -343,9 +392,8 @@ impl Source {
         }
     }
 
-    /// Asks a query for its next records. Returns `None` if the answer did not pass, and another
-    /// query is to be made, for fewer records at a time.
-    async fn ask(&self, made: &mut Made<'_>) -> Result<Option<Answer>, Error> {
+    /// Asks a query for its next records.
+    async fn ask(&self, made: &mut Made<'_>) -> Result<Reply, Error> {
         let asking = Asking {
             method: match self.view {
                 View::Range | View::Aside | View::News => Method::GET,
@@ -358,14 +406,21 @@ impl Source {
             Ok(answer) => {
                 let records = answer.batch.as_ref().map(|batch| batch.records.len());
                 self.batch_size.pass(records.unwrap_or(0) as u64);
-                return Ok(Some(answer));
+                return Ok(Reply::Answer(answer));
             }
+            // As short answers are refused, too, the reason is not the head's length.
+            Err(AskError::Head(error))
+                if error.is_not_taken() && self.lanes.turns().is_short_refused() =>
+            {
+                (true, error)
+            }
+            Err(AskError::Busy(error)) => (true, error),
             Err(AskError::Head(error)) => (self.batch_size.refuse(made.asked, &error), error),
             Err(AskError::BrokenOff(error)) => (self.batch_size.break_off(made.asked), error),
             Err(AskError::Other(error)) => (false, error),
         };
         if is_to_repeat {
-            return Ok(None);
+            return Ok(Reply::Refused(error));
         }
         if error.cause == Cause::QueryLost {
             // It may be lost with the entry, which no retry brings back.
@@ -395,7 +450,8 @@ impl Source {
         Err(Error::new(Cause::QueryLost, text))
     }
 
-    /// Reads a batch to its end, and sends what belongs to the range as it comes.
+    /// Reads a batch to its end, and sends what belongs to the range as it comes. Where the head does not say how
+    /// long the contents are, that a record is missing in it shows at the end only, and nothing is sent before.
     async fn read_batch(
         &self,
         mut batch: Batch,
@@ -425,6 +481,7 @@ impl Source {
         });
         let mut gathered = 0;
         let mut slicer = Slicer::new(headers);
+        let is_checked = batch.has_length;
         let mut bytes = Some(Bytes::new()); // for records that have none
         while let Some(some) = bytes {
             gathered += some.len();
@@ -435,7 +492,7 @@ impl Source {
                 output.send(progress).await?;
                 return Err(error.clone());
             }
-            if gathered >= CHUNK_BYTES {
+            if gathered >= CHUNK_BYTES && is_checked {
                 gathered = 0;
                 output.send(progress).await?;
             }
@@ -445,7 +502,9 @@ impl Source {
                     Some(next) => next,
                     None => {
                         // The rest may be long in coming.
-                        output.send(progress).await?;
+                        if is_checked {
+                            output.send(progress).await?;
+                        }
                         next.await
                     }
                 }
@@ -453,13 +512,18 @@ impl Source {
             bytes = match next {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    output.send(progress).await?; // What is complete counts.
+                    if is_checked {
+                        output.send(progress).await?; // What is complete counts.
+                    }
                     return Err(error);
                 }
             };
         }
-        output.send(progress).await?;
-        slicer.finish()
+        let finished = slicer.finish();
+        if is_checked || finished.is_ok() {
+            output.send(progress).await?;
+        }
+        finished
     }
 
     fn too_large(&self, header: &RecordHeader) -> Error {
@@ -531,18 +595,6 @@ impl Memory {
         let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
         Ok(Arc::new((self.room.clone(), permit)))
     }
-}
-
-/// Makes a query. A proxy that answers instead of the server may do so now and then, by turns of
-/// several servers: it is asked again at once, and what was read meanwhile is not lost.
-async fn make<'a>(lane: &'a Lane<'a>, query: &QueryEntry) -> Result<Query<'a>, Error> {
-    for _ in 0..REPEATS {
-        match lane.query(query).await {
-            Err(error) if error.is_of_proxy() => {}
-            made => return made,
-        }
-    }
-    lane.query(query).await
 }
 
 /// Returns whether a batch has a record within a range.

@@ -39,6 +39,14 @@ const LOOKS_AT: u64 = 32;
 /// nanoseconds.
 const LAST_TIME: u64 = u64::MAX / 1000 - 365 * 24 * 3600 * 1_000_000;
 
+/// Says how a time in µs lies to the last one that GStreamer can count to.
+fn end_of_time(time: u64) -> &'static str {
+    match time > u64::MAX / 1000 {
+        true => "beyond the time that GStreamer can count",
+        false => "about where the time that GStreamer can count ends",
+    }
+}
+
 impl Delivery {
     /// Makes sure of the bucket, and finds out what the token allows, once.
     pub(super) async fn open(&mut self) -> Result<Arc<Lanes>, Error> {
@@ -60,6 +68,7 @@ impl Delivery {
             &entry,
             1,
             purpose,
+            Arc::default(),
             Arc::default(),
         )?;
         let lanes = Arc::new(lanes);
@@ -107,14 +116,19 @@ impl Delivery {
             let text = format!(
                 "its newest record is at {newest} µs, which is {}. Nothing can be recorded after it. Remove \
                  that record, or set another entry",
-                match newest > u64::MAX / 1000 {
-                    true => "beyond the time that GStreamer can count",
-                    false => "about where the time that GStreamer can count ends",
-                }
+                end_of_time(newest)
             );
             return Err(Error::new(Cause::OutOfOrder, text));
         }
         let first = left.first().map_or(0, |record| record.time);
+        if first > LAST_TIME {
+            let text = format!(
+                "the first record would be at {first} µs, which is {}. Set another start, or the clock of the \
+                 camera",
+                end_of_time(first)
+            );
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
         if newest.is_some_and(|newest| newest.saturating_add(RECENT) >= first) {
             sleep(WATCH).await;
             if let Some(other) = self.look(lane).await?
