@@ -14,7 +14,7 @@ use gst::glib;
 use gst::prelude::*;
 
 use super::CAT;
-use super::cutter::PART_OF_GROUP;
+use super::cutter::{Header, PART_OF_GROUP};
 use super::format::{EPOCH_FIELD, TIMESCALE_FIELD};
 
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
@@ -161,6 +161,19 @@ impl Children {
             self.muxer.set_property_from_value(name, &value);
         }
         Ok(())
+    }
+
+    /// Returns where the muxer, as it is configured, writes the times of samples.
+    pub fn header(&self) -> Header {
+        if self.muxer.property::<u32>("fragment-duration") > 0 {
+            Header::Fragments
+        } else if self.muxer.property::<bool>("faststart")
+            || self.muxer.property::<u64>("reserved-max-duration") != u64::MAX
+        {
+            Header::First
+        } else {
+            Header::Last
+        }
     }
 }
 

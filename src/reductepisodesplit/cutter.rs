@@ -19,9 +19,10 @@ use super::format::Formats;
 use super::gate;
 use super::intake::{Intake, Unit};
 use super::location::{LocationError, Pattern};
-use super::moov::Description;
+use super::moov::{Description, SampleTable};
 use super::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
 use super::refresh::Refresh;
+use super::sample_times::{Reach, Sample, SampleTimes, Samples};
 use super::ticks::Timescale;
 use super::{CAT, KeyframeMode, SplitMode};
 use crate::{capture_time, pause_event};
@@ -38,12 +39,39 @@ pub enum Order {
     /// An episode begins at this running time, after access units that were dropped.
     Begun {
         running_time: gst::ClockTime,
-        dropped: u64,
+        dropped: Dropped,
     },
     /// Warn that episodes could end in another keyframe mode.
     WarnOfKeyframeMode(KeyframeMode),
-    /// Fail, as two access units of a group are further apart than a file can count.
-    FailAtDistance(gst::ClockTime),
+}
+
+/// Access units that no episode has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    pub count: u64,
+    /// How far the first of them was from what precedes it, if that is longer than a file can count. The
+    /// others need it.
+    pub distance: Option<gst::ClockTime>,
+}
+
+/// What is set for all files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FileSettings {
+    /// Time scale, if the user has set one.
+    pub timescale: Option<Timescale>,
+    pub header: Header,
+}
+
+/// Where a file has the times of its samples.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Header {
+    /// Behind the samples: they can still be changed at the end of the file.
+    #[default]
+    Last,
+    /// Before the samples, where the muxer has left room for what it writes, and no more.
+    First,
+    /// In fragments.
+    Fragments,
 }
 
 /// Bytes of a group of pictures after which it goes on in parts: splitmuxsink keeps groups in
@@ -80,9 +108,13 @@ pub struct Cutter {
     has_ended: bool,
     cadence: Cadence,
     last_running_time: gst::ClockTime,
-    /// Ticks of the running file, and the ones that the user has set.
+    /// Ticks with which the running file begins.
     timescale: Timescale,
-    fixed_timescale: Option<Timescale>,
+    settings: FileSettings,
+    /// What has gone to splitmuxsink, of episodes that have not ended.
+    samples: Samples,
+    /// The distance after which access units are dropped.
+    too_far: Option<gst::ClockTime>,
     /// How the running file is filled.
     file: Option<Span>,
     /// The file that is about to begin.
@@ -120,7 +152,7 @@ struct Begin {
     index: u32,
     running_time: gst::ClockTime,
     capture: Option<gst::ClockTime>,
-    dropped: u64,
+    dropped: Dropped,
 }
 
 /// An access unit of a refresh.
@@ -176,8 +208,8 @@ struct Span {
 const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
 
 impl Cutter {
-    /// Creates a cutter for a stream. `fixed_timescale` holds for all files, if there is one.
-    pub fn new(config: Config, pattern: Pattern, fixed_timescale: Option<Timescale>) -> Self {
+    /// Creates a cutter for a stream.
+    pub fn new(config: Config, pattern: Pattern, settings: FileSettings) -> Self {
         Self {
             parts_groups: config.mode == SplitMode::NextKeyframe,
             group_bytes: 0,
@@ -198,7 +230,9 @@ impl Cutter {
             cadence: Cadence::default(),
             last_running_time: gst::ClockTime::ZERO,
             timescale: Timescale::default(),
-            fixed_timescale,
+            settings,
+            samples: Samples::default(),
+            too_far: None,
             file: None,
             opening: None,
             held: None,
@@ -337,18 +371,21 @@ impl Cutter {
         Ok(())
     }
 
-    /// Ends the stream. Gives the number of access units that were dropped since the last keyframe.
-    pub fn finish(&mut self, orders: &mut Vec<Order>) -> Result<u64, LocationError> {
+    /// Ends the stream. Returns the access units that were dropped since the last keyframe.
+    pub fn finish(&mut self, orders: &mut Vec<Order>) -> Result<Dropped, LocationError> {
         self.has_ended = true;
         self.intake.end_run();
         self.access_units(orders)?;
         self.release(None, orders);
         self.end_refresh(orders)?;
         let mut changes = Vec::new();
-        let dropped = self.policy.finish(&mut changes);
+        let count = self.policy.finish(&mut changes);
         self.apply(changes, None, orders)?;
         self.open(orders)?;
-        Ok(dropped)
+        Ok(Dropped {
+            count,
+            distance: self.too_far.take(),
+        })
     }
 
     /// Returns the keyframe mode in which a stream without keyframes would have some.
@@ -526,6 +563,12 @@ impl Cutter {
         }
         let facts = self.facts(&unit, entry, visibility);
         self.last_running_time = facts.running_time;
+        if !entry.is_some_and(|entry| self.policy.is_keyframe(entry))
+            && let Some(distance) = self.distance_beyond_reach(&facts)
+        {
+            self.too_far.get_or_insert(distance);
+            self.policy.break_off();
+        }
         let Unit {
             mut buffer,
             idr,
@@ -629,7 +672,8 @@ impl Cutter {
         let rate = self.formats.frame_rate();
         let frame = self.formats.frame_duration();
         let rate = rate.filter(|_| frame.is_some_and(|frame| self.cadence.is_in_frames_of(frame)));
-        self.fixed_timescale
+        self.settings
+            .timescale
             .unwrap_or_else(|| rate.map_or_else(Timescale::default, Timescale::for_rate))
     }
 
@@ -646,7 +690,7 @@ impl Cutter {
     }
 
     fn push(&mut self, next: Held, orders: &mut Vec<Order>) {
-        let duration = self.sample_duration(&next, orders);
+        let duration = self.sample_duration(&next);
         let is_shown_last = self
             .file
             .is_some_and(|file| next.running_time.saturating_add(next.duration) >= file.end);
@@ -705,17 +749,23 @@ impl Cutter {
     /// Returns how long the sample lasts if it is the last one of its file: until the end of what is shown
     /// last, counted in DTS. mp4mux takes the distance of DTS for all others, and the sum for the
     /// length of the media.
-    fn sample_duration(&mut self, sample: &Held, orders: &mut Vec<Order>) -> gst::ClockTime {
+    fn sample_duration(&mut self, sample: &Held) -> gst::ClockTime {
         let Held {
             buffer,
             running_time,
             duration,
         } = sample;
-        let Some((pts, dts)) = buffer.pts().zip(buffer.dts_or_pts()) else {
-            return *duration;
-        };
-        let delay = pts.saturating_sub(dts);
+        let delay = (buffer.pts().opt_saturating_sub(buffer.dts())).unwrap_or_default();
         let decode_time = running_time.saturating_sub(delay);
+        if self.settings.header == Header::Last {
+            self.samples.push(Sample {
+                pts: *running_time,
+                dts: decode_time,
+            });
+        }
+        if buffer.pts().is_none() {
+            return *duration;
+        }
         let file = self.file.get_or_insert(Span {
             delay,
             decode_start: decode_time,
@@ -723,7 +773,6 @@ impl Cutter {
             end: *running_time,
             decode_time,
         });
-        let distance = decode_time.saturating_sub(file.decode_time);
         file.decode_time = decode_time;
         if *running_time >= file.last {
             file.last = *running_time;
@@ -731,13 +780,25 @@ impl Cutter {
         }
         let rest = file.end.saturating_add(delay);
         let rest = rest.checked_sub(running_time.saturating_add(file.delay));
-        let max = self.timescale.max_time();
-        if distance > max && self.opening.is_none() {
-            self.order(Order::FailAtDistance(distance), orders);
-        }
         rest.filter(|rest| !rest.is_zero())
             .unwrap_or(*duration)
-            .min(max)
+            .min(self.timescale.max_time())
+    }
+
+    /// Returns how far an access unit is from the one before it, or its PTS from its DTS, if that is longer
+    /// than the running file can count. Times that are written at the end of a file always fit.
+    fn distance_beyond_reach(&self, unit: &policy::Unit) -> Option<gst::ClockTime> {
+        let header = self.settings.header;
+        let file = self.file.filter(|_| header != Header::Last)?;
+        let distances = Reach {
+            delta: unit.decode_time.saturating_sub(file.decode_time),
+            offset: unit.running_time.saturating_sub(unit.decode_time),
+        };
+        let end = unit.running_time.saturating_add(unit.duration);
+        let is_too_long = header == Header::First
+            && end.saturating_sub(file.decode_start) > self.timescale.max_time();
+        let is_beyond = !Reach::of_muxer(self.timescale).covers(distances);
+        (is_too_long || is_beyond).then_some(distances.delta.max(distances.offset))
     }
 
     /// Carries out changes, the last of which is that a file begins with the access unit `first`, if there
@@ -758,6 +819,10 @@ impl Cutter {
                     dropped,
                 } => {
                     self.open(orders)?;
+                    let dropped = Dropped {
+                        count: dropped,
+                        distance: self.too_far.take(),
+                    };
                     let begin = Begin {
                         cut,
                         index,
@@ -784,7 +849,8 @@ impl Cutter {
     /// Prepares a file that begins with the access unit `first`.
     fn prepare(&mut self, begin: Begin, first: &policy::Unit, sps_id: u8) {
         self.formats.begin_file(sps_id);
-        let is_rate_unknown = self.fixed_timescale.is_some() || self.formats.frame_rate().is_none();
+        let is_rate_unknown =
+            self.settings.timescale.is_some() || self.formats.frame_rate().is_none();
         let is_hidden = first.visibility != Visibility::Shown;
         self.opening = Some(Opening {
             awaits_shown: is_hidden && first.capture.is_some(),
@@ -798,12 +864,18 @@ impl Cutter {
 
     /// Ends an episode. Its file and what is said of it have one duration, in ticks.
     fn end(&mut self, mut episode: policy::Episode) {
-        let scale = self.timescale;
+        let samples = self.samples.take(episode.frames + episode.hidden);
+        let is_fixed = self.settings.timescale.is_some();
+        let times = SampleTimes::compute(&samples, self.timescale, is_fixed);
+        let scale = (times.as_ref()).map_or(self.timescale, SampleTimes::scale);
         // That of a recovery point is later than upstream. Recovery points begin no earlier group.
         let begin = self.file.filter(|_| self.parts_groups);
         let begin = begin.map_or(episode.decode_start, |file| file.decode_start);
         let begin = scale.ticks(begin);
-        let since_begin = |time| scale.ticks(time).saturating_sub(begin);
+        let since_begin = |time| match &times {
+            Some(times) => times.ticks(time),
+            None => scale.ticks(time).saturating_sub(begin),
+        };
         let shown = episode.shown.iter();
         let shown: Vec<_> = shown
             .map(|range| since_begin(range.start)..since_begin(range.end))
@@ -811,7 +883,13 @@ impl Cutter {
         let ticks = shown.iter().map(|range| range.end - range.start).sum();
         episode.duration = scale.time(ticks);
         let hides = episode.hidden > 0;
+        let end = shown.last().map_or(0, |last| last.end);
         let description = Description {
+            units: times.as_ref().map(|times| times.scale().units()),
+            samples: times.map(|times| SampleTable {
+                durations: times.durations(end.saturating_sub(times.first_pts())),
+                offsets: times.offsets(),
+            }),
             shown,
             hides,
             media_duration: (!hides).then_some(ticks),

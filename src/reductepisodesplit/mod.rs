@@ -29,6 +29,7 @@ mod moov;
 mod part;
 mod policy;
 mod refresh;
+mod sample_times;
 mod ticks;
 mod uploads;
 mod writing;
