@@ -492,6 +492,55 @@ fn a_pause_between_reordered_pictures_loses_none() {
     }
 }
 
+/// splitmuxsink does not know yet at the end of the stream that pictures whose DTS are before the first PTS of
+/// their group begin a file.
+#[test]
+fn a_last_group_of_few_pictures_is_a_file() {
+    for x264_params in [
+        "bframes=2:b-adapt=0:b-pyramid=none",
+        "bframes=3:b-adapt=0:b-pyramid=normal",
+    ] {
+        let stream = Stream::make(StreamSpec {
+            fps: (30, 1),
+            gop: 10,
+            size: (64, 64),
+            x264_params,
+            ..Default::default()
+        });
+        for frames in [31, 32, 33] {
+            let stream = Stream::from_bytes(&stream.bytes(), (30, 1)).slice(0..frames);
+            let bucket = line::record(&records(), &stream);
+            for properties in [
+                "duration=300000000",
+                "duration=300000000 split-mode=at-most",
+                "duration=300000000 muxer-properties=properties,fragment-duration=500",
+            ] {
+                let export = line::export(&bucket, "", properties);
+                let way = format!("{x264_params}, {frames} frames, {properties}");
+                let last = frames as u64 - 30;
+                assert_eq!(export.frames(), [10, 10, 10, last], "{way}");
+                let all = mp4::stream_checksums(&stream);
+                assert_eq!(pictures(&export.outcome), all, "{way}");
+            }
+        }
+    }
+    let single = Stream::make(StreamSpec {
+        gop: 1,
+        frames: 7,
+        size: (64, 64),
+        ..Default::default()
+    });
+    // Pictures that come in order, three frames late.
+    let mut buffers = timed(&single, |index| at(index, (10, 1)));
+    for (index, buffer) in buffers.iter_mut().enumerate() {
+        let pts = at(index + 3, (10, 1));
+        buffer.make_mut().set_pts(pts);
+    }
+    let run = run(BYTE_STREAM, "", "duration=1", buffers);
+    assert_eq!(run.files().len(), 7);
+    assert_eq!(run.pictures(), mp4::stream_checksums(&single));
+}
+
 /// Frames a microsecond apart are in the files, and shown at times of their own.
 #[test]
 fn frames_within_a_tick_are_shown_once() {

@@ -47,9 +47,14 @@ impl Children {
         splitter.set_property("muxer", &muxer);
         muxer.connect_pad_added(|_, pad| {
             pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
-                if let Some(buffer) = info.buffer_mut() {
-                    restore_delta_unit(buffer);
+                let Some(buffer) = info.buffer_mut() else {
+                    return gst::PadProbeReturn::Ok;
+                };
+                // Only splitmuxsink needed it.
+                if buffer.size() == 0 {
+                    return gst::PadProbeReturn::Handled;
                 }
+                restore_delta_unit(buffer);
                 gst::PadProbeReturn::Ok
             });
             let format = FileFormat::default();

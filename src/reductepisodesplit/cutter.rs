@@ -25,6 +25,7 @@ use super::refresh::Refresh;
 use super::sample_times::{Reach, Sample, SampleTimes, Samples};
 use super::ticks::Timescale;
 use super::{CAT, KeyframeMode, SplitMode};
+use crate::h264::MAX_REORDERING;
 use crate::{capture_time, pause_event};
 
 /// What the bin has to do, in order.
@@ -81,6 +82,9 @@ const LONG_GROUP: usize = 4 << 20;
 /// Marks an access unit that only splitmuxsink shall take for a keyframe.
 pub const PART_OF_GROUP: gst::BufferFlags = gst::BufferFlags::NON_DROPPABLE;
 
+/// Empty buffers behind the last access unit, each of which completes a group of pictures.
+const COMPLETING: usize = 2 * MAX_REORDERING;
+
 /// Decides what splitmuxsink gets. One for each run of the bin.
 #[derive(Debug)]
 pub struct Cutter {
@@ -113,6 +117,10 @@ pub struct Cutter {
     settings: FileSettings,
     /// What has gone to splitmuxsink, of episodes that have not ended.
     samples: Samples,
+    /// The latest running time that has gone there, and the PTS.
+    latest: Option<(gst::ClockTime, gst::ClockTime)>,
+    /// DTS are before PTS.
+    is_reordered: bool,
     /// The distance after which access units are dropped.
     too_far: Option<gst::ClockTime>,
     /// How the running file is filled.
@@ -232,6 +240,8 @@ impl Cutter {
             timescale: Timescale::default(),
             settings,
             samples: Samples::default(),
+            latest: None,
+            is_reordered: false,
             too_far: None,
             file: None,
             opening: None,
@@ -382,10 +392,28 @@ impl Cutter {
         let count = self.policy.finish(&mut changes);
         self.apply(changes, None, orders)?;
         self.open(orders)?;
+        self.complete_groups(orders);
         Ok(Dropped {
             count,
             distance: self.too_far.take(),
         })
+    }
+
+    /// Has splitmuxsink complete the groups of pictures that it has at the end of the stream.
+    ///
+    /// It takes a group for complete when a DTS has passed the PTS with which the next one begins, one group at
+    /// each buffer. At the end of the stream it decides only once whether to begin a file: with B-frames, a
+    /// file of a few pictures would become part of the one before it.
+    fn complete_groups(&self, orders: &mut Vec<Order>) {
+        let latest = self.latest.filter(|_| self.is_reordered);
+        orders.extend(latest.into_iter().flat_map(|(_, pts)| {
+            let mut empty = gst::Buffer::new();
+            let contents = empty.make_mut();
+            contents.set_pts(pts);
+            contents.set_dts(pts);
+            contents.set_flags(gst::BufferFlags::DELTA_UNIT);
+            std::iter::repeat_n(empty, COMPLETING).map(Order::Push)
+        }));
     }
 
     /// Returns the keyframe mode in which a stream without keyframes would have some.
@@ -695,6 +723,10 @@ impl Cutter {
             .file
             .is_some_and(|file| next.running_time.saturating_add(next.duration) >= file.end);
         let mut buffer = next.buffer;
+        if let Some(pts) = buffer.pts() {
+            self.latest = self.latest.max(Some((next.running_time, pts)));
+            self.is_reordered |= buffer.dts().is_some_and(|dts| dts < pts);
+        }
         let contents = buffer.make_mut();
         contents.set_duration(duration);
         contents.unset_flags(PART_OF_GROUP);
