@@ -438,6 +438,15 @@ fn regular_bursts_are_no_gaps() {
             assert!(!warnings.iter().any(told), "{warnings:?}");
         }
     }
+    // Before IDR pictures only the times say so: after two of them.
+    let intra = Stream::make(StreamSpec {
+        gop: 1,
+        ..Default::default()
+    });
+    let bursts = times(|frame| if frame % 5 == 4 { 500 } else { 10 });
+    let bucket = write(&intra, &bursts, Layout::AccessUnit, &[], 0..0);
+    let export = line::export(&bucket, "", "");
+    assert_eq!(export.summary(), [(5, "gap"), (5, "gap"), (50, "eos")]);
     // A single one is a gap.
     let [stream, _] = streams();
     let times = times(|frame| if frame == 19 { 500 } else { 10 });

@@ -18,7 +18,7 @@ use std::fmt;
 use gst::ClockTime;
 
 use super::OnLoss;
-use super::pauses::Pauses;
+use super::pauses::{Evidence, Pauses};
 use super::timeline::{Hole, SegmentStart, Slot, Spacing};
 use crate::capture_time;
 use crate::h264::{FrameNumber, FrameNumbering, PictureOrder, Succession};
@@ -247,9 +247,14 @@ impl<T> Continuity<T> {
                 };
                 let interruption = self.interruption(facts, succession, &slot);
                 if let Spacing::Pause { length, .. } = slot.spacing {
-                    let is_intact = !matches!(interruption, Break::Loss { .. })
-                        && (succession == Succession::Contiguous || self.pauses.expects(length));
-                    self.pauses.add(length, is_intact);
+                    let evidence = match (&interruption, succession) {
+                        (Break::Loss { cause, .. }, _) if *cause != Cause::Rhythm => Evidence::Loss,
+                        (Break::Loss { .. }, _) => Evidence::Unknown,
+                        (_, Succession::Contiguous) => Evidence::Intact,
+                        _ if self.pauses.expects(length) => Evidence::Intact,
+                        _ => Evidence::Unknown,
+                    };
+                    self.pauses.add(length, evidence);
                 }
                 self.interrupt(interruption, hole, facts, &mut slot);
             }
@@ -642,7 +647,7 @@ mod tests {
     fn regular_bursts_are_no_gaps() {
         assert_eq!(run("Ip!pp!Ip!pp!Ip"), "IpppIpppIp");
         assert_eq!(run("Ip!ppp!p!Ip!p"), "IpppppIpp");
-        assert_eq!(run("Ipp!Ipp!Ipp"), "Ipp!|Ipp!|Ipp");
+        assert_eq!(run("Ipp!Ipp!Ipp!Ipp!Ipp"), "Ipp!|Ipp!|IppIppIpp");
         // Another number of pictures, and a loss.
         assert_eq!(run("Ip!ppp!Ip"), "Ipppp!|Ip");
         assert_eq!(run("Ippppx!ppIpp!Ip"), "Ipppp!--|Ipp!|Ip");
