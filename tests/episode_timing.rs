@@ -453,6 +453,24 @@ fn a_header_in_front_ends_an_episode_before_a_pause_that_it_cannot_count() {
     }
 }
 
+/// Each file fits into its header, whatever the stream is long.
+#[test]
+fn a_header_in_front_counts_the_time_of_its_file_only() {
+    let stream = without_rate();
+    let time = |index: usize| index as u64 * ClockTime::from_seconds(1800);
+    for mode in ["at-most", "next-keyframe"] {
+        let properties = format!(
+            "muxer-properties=\"properties,faststart=true\" split-mode={mode} duration=36000000000000"
+        );
+        let run = run(BYTE_STREAM, "", &properties, timed(&stream, time));
+        let frames: Vec<_> = run.summary().iter().map(|(frames, _)| *frames).collect();
+        assert_eq!(frames, [20, 20, 20], "{mode}");
+        run.assert_times((0..60).map(time));
+        run.assert_durations_agree();
+        assert_eq!(run.outcome.warning_texts(), [""; 0]);
+    }
+}
+
 /// With B-frames a pause can be between pictures that are decoded the other way round, so that running time
 /// has it.
 #[test]

@@ -826,9 +826,11 @@ impl Cutter {
             delta: unit.decode_time.saturating_sub(file.decode_time),
             offset: unit.running_time.saturating_sub(unit.decode_time),
         };
+        // Where groups are known when they are complete, a group that makes the file too long gets its own.
+        let group = self.policy.group_start().filter(|_| !self.parts_groups);
         let end = unit.running_time.saturating_add(unit.duration);
-        let is_too_long = header == Header::First
-            && end.saturating_sub(file.decode_start) > self.timescale.max_time();
+        let length = end.saturating_sub(group.unwrap_or(file.decode_start));
+        let is_too_long = header == Header::First && length > self.timescale.max_time();
         let is_beyond = !Reach::of_muxer(self.timescale).covers(distances);
         (is_too_long || is_beyond).then_some(distances.delta.max(distances.offset))
     }

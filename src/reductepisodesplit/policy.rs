@@ -476,6 +476,11 @@ impl Policy {
         Some((first.start, first.capture))
     }
 
+    /// Returns the running time of the first DTS of the group of pictures that is not complete yet.
+    pub fn group_start(&self) -> Option<ClockTime> {
+        self.group.as_ref().map(|group| group.decode_start)
+    }
+
     /// Returns the keyframe mode in which a stream without keyframes would have some.
     pub fn helpful_mode(&self) -> Option<KeyframeMode> {
         self.passed_mode
