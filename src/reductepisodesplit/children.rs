@@ -14,7 +14,8 @@ use gst::glib;
 use gst::prelude::*;
 
 use super::CAT;
-use super::cutter::{Header, PART_OF_GROUP};
+use super::cutter::PART_OF_GROUP;
+use super::file_times::Header;
 use super::format::{EPOCH_FIELD, TIMESCALE_FIELD};
 
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.

@@ -14,15 +14,14 @@
 use gst::prelude::*;
 
 use super::cadence::Cadence;
+use super::file_times::{FileSettings, FileTimes};
 use super::files::Files;
 use super::format::Formats;
 use super::gate;
 use super::intake::{Intake, Unit};
 use super::location::{LocationError, Pattern};
-use super::moov::{Description, SampleTable};
 use super::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
 use super::refresh::Refresh;
-use super::sample_times::{Reach, Sample, SampleTimes, Samples};
 use super::ticks::Timescale;
 use super::{CAT, KeyframeMode, SplitMode};
 use crate::h264::MAX_REORDERING;
@@ -53,26 +52,6 @@ pub struct Dropped {
     /// How far the first of them was from what precedes it, if that is longer than a file can count. The
     /// others need it.
     pub distance: Option<gst::ClockTime>,
-}
-
-/// What is set for all files.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct FileSettings {
-    /// Time scale, if the user has set one.
-    pub timescale: Option<Timescale>,
-    pub header: Header,
-}
-
-/// Where a file has the times of its samples.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Header {
-    /// Behind the samples: they can still be changed at the end of the file.
-    #[default]
-    Last,
-    /// Before the samples, where the muxer has left room for what it writes, and no more.
-    First,
-    /// In fragments.
-    Fragments,
 }
 
 /// Bytes of a group of pictures after which it goes on in parts: splitmuxsink keeps groups in
@@ -112,19 +91,13 @@ pub struct Cutter {
     has_ended: bool,
     cadence: Cadence,
     last_running_time: gst::ClockTime,
-    /// Ticks with which the running file begins.
-    timescale: Timescale,
-    settings: FileSettings,
-    /// What has gone to splitmuxsink, of episodes that have not ended.
-    samples: Samples,
+    times: FileTimes,
     /// The latest running time that has gone there, and the PTS.
     latest: Option<(gst::ClockTime, gst::ClockTime)>,
     /// DTS are before PTS.
     is_reordered: bool,
     /// The distance after which access units are dropped.
     too_far: Option<gst::ClockTime>,
-    /// How the running file is filled.
-    file: Option<Span>,
     /// The file that is about to begin.
     opening: Option<Opening>,
     /// The recovery point with which the running file begins, until it is known what follows: its
@@ -198,20 +171,6 @@ impl Shown {
     }
 }
 
-/// The time that the access units of a file cover.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    /// How much later than DTS the first PTS is.
-    delay: gst::ClockTime,
-    /// Running time of the first DTS.
-    decode_start: gst::ClockTime,
-    /// The running time of what is shown last, and at which that ends.
-    last: gst::ClockTime,
-    end: gst::ClockTime,
-    /// Running time of the DTS of the access unit before.
-    decode_time: gst::ClockTime,
-}
-
 /// How long a picture lasts of which nothing is known.
 const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
 
@@ -237,13 +196,10 @@ impl Cutter {
             has_ended: false,
             cadence: Cadence::default(),
             last_running_time: gst::ClockTime::ZERO,
-            timescale: Timescale::default(),
-            settings,
-            samples: Samples::default(),
+            times: FileTimes::new(settings),
             latest: None,
             is_reordered: false,
             too_far: None,
-            file: None,
             opening: None,
             held: None,
             refresh: None,
@@ -528,7 +484,7 @@ impl Cutter {
         let begin = begin
             .min()
             .and_then(|begin| self.segment.to_running_time(begin));
-        let end = self.file.map(|file| file.end.max(file.decode_time));
+        let end = self.times.end();
         let shift = end.zip(begin).map(|(end, begin)| end.saturating_sub(begin));
         if let Some(shift) = shift.filter(|shift| !shift.is_zero()) {
             let base = self.segment.base().unwrap_or_default();
@@ -568,7 +524,7 @@ impl Cutter {
             visibility: visible.unwrap_or(Visibility::Shown),
             corrupted: buffer.flags().contains(gst::BufferFlags::CORRUPTED),
             // Rounded to ticks, a shorter one could be none, and the last picture of a file not shown.
-            duration: self.duration(buffer).max(self.timescale.tick()),
+            duration: self.duration(buffer).max(self.times.scale().tick()),
             bytes: buffer.size() as u64,
             capture: capture_time::of(buffer),
         }
@@ -672,9 +628,10 @@ impl Cutter {
         {
             opening.begin.capture = capture;
         }
-        self.timescale = self.choose_timescale();
-        self.policy.set_max_span(self.timescale.max_time());
-        let caps = self.formats.caps(self.timescale);
+        let scale = self.choose_timescale();
+        self.times.set_scale(scale);
+        self.policy.set_max_span(scale.max_time());
+        let caps = self.formats.caps(scale);
         orders.extend(caps.map(|caps| Order::Send(gst::event::Caps::new(&caps))));
         orders.extend(self.held_segment.take().map(Order::Send));
         self.begin(&opening.begin, orders)?;
@@ -700,8 +657,8 @@ impl Cutter {
         let rate = self.formats.frame_rate();
         let frame = self.formats.frame_duration();
         let rate = rate.filter(|_| frame.is_some_and(|frame| self.cadence.is_in_frames_of(frame)));
-        self.settings
-            .timescale
+        self.times
+            .fixed_scale()
             .unwrap_or_else(|| rate.map_or_else(Timescale::default, Timescale::for_rate))
     }
 
@@ -718,17 +675,20 @@ impl Cutter {
     }
 
     fn push(&mut self, next: Held, orders: &mut Vec<Order>) {
-        let duration = self.sample_duration(&next);
-        let is_shown_last = self
-            .file
-            .is_some_and(|file| next.running_time.saturating_add(next.duration) >= file.end);
-        let mut buffer = next.buffer;
+        let Held {
+            mut buffer,
+            running_time,
+            duration,
+        } = next;
+        let delay = buffer.pts().opt_saturating_sub(buffer.dts());
+        let sample = self.times.add(running_time, delay, duration);
+        let is_shown_last = self.times.ends_with(running_time.saturating_add(duration));
         if let Some(pts) = buffer.pts() {
-            self.latest = self.latest.max(Some((next.running_time, pts)));
+            self.latest = self.latest.max(Some((running_time, pts)));
             self.is_reordered |= buffer.dts().is_some_and(|dts| dts < pts);
         }
         let contents = buffer.make_mut();
-        contents.set_duration(duration);
+        contents.set_duration(sample);
         contents.unset_flags(PART_OF_GROUP);
         let size = contents.size();
         if !contents.flags().contains(gst::BufferFlags::DELTA_UNIT) {
@@ -778,61 +738,14 @@ impl Cutter {
             .unwrap_or(FRAME)
     }
 
-    /// Returns how long the sample lasts if it is the last one of its file: until the end of what is shown
-    /// last, counted in DTS. mp4mux takes the distance of DTS for all others, and the sum for the
-    /// length of the media.
-    fn sample_duration(&mut self, sample: &Held) -> gst::ClockTime {
-        let Held {
-            buffer,
-            running_time,
-            duration,
-        } = sample;
-        let delay = (buffer.pts().opt_saturating_sub(buffer.dts())).unwrap_or_default();
-        let decode_time = running_time.saturating_sub(delay);
-        if self.settings.header == Header::Last {
-            self.samples.push(Sample {
-                pts: *running_time,
-                dts: decode_time,
-            });
-        }
-        if buffer.pts().is_none() {
-            return *duration;
-        }
-        let file = self.file.get_or_insert(Span {
-            delay,
-            decode_start: decode_time,
-            last: *running_time,
-            end: *running_time,
-            decode_time,
-        });
-        file.decode_time = decode_time;
-        if *running_time >= file.last {
-            file.last = *running_time;
-            file.end = running_time.saturating_add(*duration);
-        }
-        let rest = file.end.saturating_add(delay);
-        let rest = rest.checked_sub(running_time.saturating_add(file.delay));
-        rest.filter(|rest| !rest.is_zero())
-            .unwrap_or(*duration)
-            .min(self.timescale.max_time())
-    }
-
-    /// Returns how far an access unit is from the one before it, or its PTS from its DTS, if that is longer
-    /// than the running file can count. Times that are written at the end of a file always fit.
+    /// Returns how far an access unit is from the one before it, if that is longer than the running file can
+    /// count.
     fn distance_beyond_reach(&self, unit: &policy::Unit) -> Option<gst::ClockTime> {
-        let header = self.settings.header;
-        let file = self.file.filter(|_| header != Header::Last)?;
-        let distances = Reach {
-            delta: unit.decode_time.saturating_sub(file.decode_time),
-            offset: unit.running_time.saturating_sub(unit.decode_time),
-        };
         // Where groups are known when they are complete, a group that makes the file too long gets its own.
         let group = self.policy.group_start().filter(|_| !self.parts_groups);
         let end = unit.running_time.saturating_add(unit.duration);
-        let length = end.saturating_sub(group.unwrap_or(file.decode_start));
-        let is_too_long = header == Header::First && length > self.timescale.max_time();
-        let is_beyond = !Reach::of_muxer(self.timescale).covers(distances);
-        (is_too_long || is_beyond).then_some(distances.delta.max(distances.offset))
+        self.times
+            .distance_beyond_reach(unit.running_time, unit.decode_time, end, group)
     }
 
     /// Carries out changes, the last of which is that a file begins with the access unit `first`, if there
@@ -884,7 +797,7 @@ impl Cutter {
     fn prepare(&mut self, begin: Begin, first: &policy::Unit, sps_id: u8) {
         self.formats.begin_file(sps_id);
         let is_rate_unknown =
-            self.settings.timescale.is_some() || self.formats.frame_rate().is_none();
+            self.times.fixed_scale().is_some() || self.formats.frame_rate().is_none();
         let is_hidden = first.visibility != Visibility::Shown;
         self.opening = Some(Opening {
             awaits_shown: is_hidden && first.capture.is_some(),
@@ -893,42 +806,17 @@ impl Cutter {
             orders: Vec::new(),
         });
         self.began = true;
-        self.file = None;
+        self.times.begin_file();
     }
 
-    /// Ends an episode. Its file and what is said of it have one duration, in ticks.
+    /// Ends an episode.
     fn end(&mut self, mut episode: policy::Episode) {
-        let samples = self.samples.take(episode.frames + episode.hidden);
-        let is_fixed = self.settings.timescale.is_some();
-        let times = SampleTimes::compute(&samples, self.timescale, is_fixed);
-        let scale = (times.as_ref()).map_or(self.timescale, SampleTimes::scale);
-        // That of a recovery point is later than upstream. Recovery points begin no earlier group.
-        let begin = self.file.filter(|_| self.parts_groups);
-        let begin = begin.map_or(episode.decode_start, |file| file.decode_start);
-        let begin = scale.ticks(begin);
-        let since_begin = |time| match &times {
-            Some(times) => times.ticks(time),
-            None => scale.ticks(time).saturating_sub(begin),
-        };
-        let shown = episode.shown.iter();
-        let shown: Vec<_> = shown
-            .map(|range| since_begin(range.start)..since_begin(range.end))
-            .collect();
-        let ticks = shown.iter().map(|range| range.end - range.start).sum();
-        episode.duration = scale.time(ticks);
-        let hides = episode.hidden > 0;
-        let end = shown.last().map_or(0, |last| last.end);
-        let description = Description {
-            units: times.as_ref().map(|times| times.scale().units()),
-            samples: times.map(|times| SampleTable {
-                durations: times.durations(end.saturating_sub(times.first_pts())),
-                offsets: times.offsets(),
-            }),
-            shown,
-            hides,
-            media_duration: (!hides).then_some(ticks),
-            configuration: self.formats.configuration(),
-        };
+        // The begin of a recovery point is later than upstream. Recovery points begin no earlier group.
+        let begins_late = self.parts_groups;
+        let configuration = self.formats.configuration();
+        let description = self
+            .times
+            .describe(&mut episode, begins_late, configuration);
         self.files.end(episode, description);
     }
 }

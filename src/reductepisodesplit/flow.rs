@@ -16,7 +16,8 @@ use gst::subclass::prelude::*;
 
 use super::address;
 use super::children::Children;
-use super::cutter::{Cutter, Dropped, FileSettings, Order};
+use super::cutter::{Cutter, Dropped, Order};
+use super::file_times::FileSettings;
 use super::files::Files;
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, LocationError, Pattern};

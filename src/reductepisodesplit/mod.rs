@@ -18,6 +18,7 @@ mod backlog;
 mod cadence;
 mod children;
 mod cutter;
+mod file_times;
 mod files;
 mod flow;
 mod format;
