@@ -421,6 +421,41 @@ fn before_a_keyframe_the_rhythm_tells_missing_frames() {
     assert_eq!(line::export(&bucket, "", "").summary(), [(60, "eos")]);
 }
 
+/// Cameras that record some frames at a high rate, again and again.
+#[test]
+fn regular_bursts_are_no_gaps() {
+    for stream in streams() {
+        for (burst, step, pause) in [(5, 10, 500), (4, 40, 900), (10, 10, 700), (5, 100, 400)] {
+            let times = times(|frame| match (frame + 1) % burst {
+                0 => pause,
+                _ => step,
+            });
+            let bucket = write(&stream, &times, Layout::AccessUnit, &[], 0..0);
+            let export = line::export(&bucket, "", "");
+            assert_whole(&export, &stream, &times);
+            let warnings = export.warnings();
+            let told = |text: &String| text.contains("missing");
+            assert!(!warnings.iter().any(told), "{warnings:?}");
+        }
+    }
+    // Before IDR pictures only the times say so: after two of them.
+    let intra = Stream::make(StreamSpec {
+        gop: 1,
+        ..Default::default()
+    });
+    let bursts = times(|frame| if frame % 5 == 4 { 500 } else { 10 });
+    let bucket = write(&intra, &bursts, Layout::AccessUnit, &[], 0..0);
+    let export = line::export(&bucket, "", "");
+    assert_eq!(export.summary(), [(5, "gap"), (5, "gap"), (50, "eos")]);
+    // A single one is a gap.
+    let [stream, _] = streams();
+    let times = times(|frame| if frame == 19 { 500 } else { 10 });
+    let bucket = write(&stream, &times, Layout::AccessUnit, &[], 0..0);
+    let export = line::export(&bucket, "", "");
+    assert_eq!(export.summary(), [(20, "gap"), (40, "eos")]);
+    assert_eq!(export.source_stat("gaps"), 1);
+}
+
 #[test]
 fn wherever_a_range_begins_its_groups_have_the_same_times() {
     let slow_end = |frame| if frame < 30 { 40 } else { 200 };

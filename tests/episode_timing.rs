@@ -409,24 +409,196 @@ fn durations_agree_with_b_frames_at_most() {
     }
 }
 
+/// Frames a day or more apart, in one group of pictures: their times need a coarser scale.
 #[test]
-fn two_units_of_a_group_that_no_file_can_hold_are_an_error() {
-    let stream = without_rate().slice(0..4);
-    let folder = tempfile::tempdir().expect("a folder");
-    let pipeline = Pipeline::launch(&format!(
-        "appsrc name=src format=time caps=\"{BYTE_STREAM}\" ! \
-         reductepisodesplit location={}/%03d.mp4",
-        folder.path().display()
-    ));
-    let src: gst_app::AppSrc = pipeline.element("src").downcast().expect("an appsrc");
-    let day = ClockTime::from_seconds(86_400);
-    for buffer in timed(&stream, |index| index as u64 * day) {
-        src.push_buffer(buffer).expect("room");
+fn frames_days_apart_are_in_one_file() {
+    let stream = without_rate().slice(0..20);
+    for days in [1, 3, 20] {
+        let day = ClockTime::from_seconds(days * 86_400);
+        let time = |index: usize| index as u64 * day;
+        let run = run(BYTE_STREAM, "", "", timed(&stream, time));
+        assert_eq!(run.summary(), [(20, "eos".into())]);
+        run.assert_durations_agree();
+        assert_eq!(run.pictures(), mp4::stream_checksums(&stream));
+        for (index, packet) in run.files()[0].packets.iter().enumerate() {
+            let off = packet.pts_us - time(index).useconds() as i64;
+            assert!(off.abs() <= 500, "{packet:?}");
+        }
     }
-    let outcome = pipeline.run();
-    let (error, _) = outcome.error();
-    assert!(error.matches(gst::StreamError::Mux), "{error}");
-    assert!(error.message().contains("24:00:00"), "{error}");
+}
+
+/// Where the header is in front of the samples, it has to stay as the muxer writes it.
+#[test]
+fn a_header_in_front_ends_an_episode_before_a_pause_that_it_cannot_count() {
+    let stream = without_rate();
+    let day = ClockTime::from_seconds(86_400);
+    for muxer in ["faststart=true", "fragment-duration=500"] {
+        let time = |index: usize| {
+            let pause = if index >= 12 { day } else { ClockTime::ZERO };
+            at(index, (10, 1)) + pause
+        };
+        let properties = format!("muxer-properties=\"properties,{muxer}\"");
+        let run = run(BYTE_STREAM, "", &properties, timed(&stream, time));
+        let expected = [(12, "length".into()), (40, "eos".into())];
+        assert_eq!(run.summary(), expected, "{muxer}");
+        let [warning] = &run.outcome.warning_texts()[..] else {
+            panic!("{}", run.outcome.text());
+        };
+        assert!(warning.contains("8 access units"), "{warning}");
+        assert!(warning.contains("24:00:00.1"), "{warning}");
+        let episodes = run.outcome.episodes();
+        assert_eq!(episodes[1].dropped, 8);
+        let all = mp4::stream_checksums(&stream);
+        assert_eq!(run.pictures(), [&all[..12], &all[20..]].concat());
+    }
+}
+
+/// Each file fits into its header, whatever the stream is long.
+#[test]
+fn a_header_in_front_counts_the_time_of_its_file_only() {
+    let stream = without_rate();
+    let time = |index: usize| index as u64 * ClockTime::from_seconds(1800);
+    for mode in ["at-most", "next-keyframe"] {
+        let properties = format!(
+            "muxer-properties=\"properties,faststart=true\" split-mode={mode} duration=36000000000000"
+        );
+        let run = run(BYTE_STREAM, "", &properties, timed(&stream, time));
+        let frames: Vec<_> = run.summary().iter().map(|(frames, _)| *frames).collect();
+        assert_eq!(frames, [20, 20, 20], "{mode}");
+        run.assert_times((0..60).map(time));
+        run.assert_durations_agree();
+        assert_eq!(run.outcome.warning_texts(), [""; 0]);
+    }
+}
+
+/// With B-frames a pause can be between pictures that are decoded the other way round, so that running time
+/// has it.
+#[test]
+fn a_pause_between_reordered_pictures_loses_none() {
+    let stream = Stream::make(StreamSpec {
+        fps: (30, 1),
+        gop: 20,
+        size: (64, 64),
+        x264_params: "bframes=3:b-adapt=0:b-pyramid=normal",
+        ..Default::default()
+    });
+    let all = mp4::stream_checksums(&stream);
+    let hour = 3_600_000_000;
+    for (place, hours) in [(2, 1), (2, 25), (3, 72), (2, 24 * 400)] {
+        let recording = Recording {
+            holes: vec![(place, hours * hour)],
+            ..records()
+        };
+        let bucket = line::record(&recording, &stream);
+        let export = line::export(&bucket, "", "");
+        assert_eq!(export.frames().iter().sum::<u64>(), 60, "{hours} h");
+        assert_eq!(export.dropped().iter().sum::<u64>(), 0);
+        assert_eq!(pictures(&export.outcome), all, "{hours} h");
+        assert_durations_agree(&export.outcome);
+        let mut pts: Vec<_> = mp4::probe(&export.episodes[0].location)
+            .packets
+            .iter()
+            .map(|packet| packet.pts_us)
+            .collect();
+        pts.sort_unstable();
+        let pause = pts[place] - pts[place - 1] - 33_333;
+        // What no time scale counts is shortened.
+        if hours <= 72 {
+            assert!((pause - (hours * hour) as i64).abs() <= 1000, "{pause}");
+        }
+        assert!(pts.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}
+
+/// splitmuxsink does not know yet at the end of the stream that pictures whose DTS are before the first PTS of
+/// their group begin a file.
+#[test]
+fn a_last_group_of_few_pictures_is_a_file() {
+    for x264_params in [
+        "bframes=2:b-adapt=0:b-pyramid=none",
+        "bframes=3:b-adapt=0:b-pyramid=normal",
+    ] {
+        let stream = Stream::make(StreamSpec {
+            fps: (30, 1),
+            gop: 10,
+            size: (64, 64),
+            x264_params,
+            ..Default::default()
+        });
+        for frames in [31, 32, 33] {
+            let stream = Stream::from_bytes(&stream.bytes(), (30, 1)).slice(0..frames);
+            let bucket = line::record(&records(), &stream);
+            for properties in [
+                "duration=300000000",
+                "duration=300000000 split-mode=at-most",
+                "duration=300000000 muxer-properties=properties,fragment-duration=500",
+            ] {
+                let export = line::export(&bucket, "", properties);
+                let way = format!("{x264_params}, {frames} frames, {properties}");
+                let last = frames as u64 - 30;
+                assert_eq!(export.frames(), [10, 10, 10, last], "{way}");
+                let all = mp4::stream_checksums(&stream);
+                assert_eq!(pictures(&export.outcome), all, "{way}");
+            }
+        }
+    }
+    let single = Stream::make(StreamSpec {
+        gop: 1,
+        frames: 7,
+        size: (64, 64),
+        ..Default::default()
+    });
+    // Pictures that come in order, three frames late.
+    let mut buffers = timed(&single, |index| at(index, (10, 1)));
+    for (index, buffer) in buffers.iter_mut().enumerate() {
+        let pts = at(index + 3, (10, 1));
+        buffer.make_mut().set_pts(pts);
+    }
+    let run = run(BYTE_STREAM, "", "duration=1", buffers);
+    assert_eq!(run.files().len(), 7);
+    assert_eq!(run.pictures(), mp4::stream_checksums(&single));
+}
+
+/// Frames a microsecond apart are in the files, and shown at times of their own.
+#[test]
+fn frames_within_a_tick_are_shown_once() {
+    for x264_params in ["bframes=0", "bframes=2:b-adapt=0"] {
+        let stream = Stream::make(StreamSpec {
+            gop: 20,
+            vui_timing: false,
+            size: (64, 64),
+            x264_params,
+            ..Default::default()
+        });
+        for (burst, distance_us) in [(60, 1), (60, 5), (2, 1), (10, 3)] {
+            let times: Vec<_> = (0..60u64)
+                .map(|index| index / burst * 400_000 + index % burst * distance_us)
+                .collect();
+            let laid = records().lay(&stream);
+            let begin_us = laid[0].record.time_us;
+            let laid: Vec<_> = laid
+                .into_iter()
+                .zip(&times)
+                .map(|(mut laid, time)| {
+                    laid.record.time_us = begin_us + time;
+                    laid.record.labels.clear();
+                    laid
+                })
+                .collect();
+            let bucket = line::write(&laid);
+            let export = line::run(&bucket, "", "");
+            let way = format!("{x264_params}, {burst} at {distance_us} µs");
+            assert_eq!(export.outcome.warning_texts(), [""; 0], "{way}");
+            assert_eq!(export.frames(), [60], "{way}");
+            assert_eq!(pictures(&export.outcome), mp4::stream_checksums(&stream));
+            assert_durations_agree(&export.outcome);
+            let file = mp4::probe(&export.episodes[0].location);
+            let mut pts: Vec<_> = file.packets.iter().map(|packet| packet.pts_us).collect();
+            pts.sort_unstable();
+            let expected: Vec<_> = times.iter().map(|time| *time as i64).collect();
+            assert_eq!(pts, expected, "{way}");
+        }
+    }
 }
 
 /// A recording of an access unit a record, at 30 fps.

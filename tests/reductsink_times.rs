@@ -321,6 +321,28 @@ fn frames_of_a_raw_file_are_counted() {
     }
 }
 
+/// A distance in whole microseconds would drift.
+#[test]
+fn frames_of_a_short_raw_file_are_counted() {
+    let stream = Stream::make(StreamSpec {
+        fps: (25, 1),
+        frames: 60,
+        gop: 20,
+        size: (64, 64),
+        vui_timing: false,
+        ..Default::default()
+    });
+    for (rate, frames) in [(120u64, 60), (120, 2), (90, 60), (70, 60), (1000, 60)] {
+        let stream = stream.slice(0..frames);
+        let (bucket, recorded) = record_file(&stream, &format!("{} fps={rate}/1", start()));
+        recorded.clean();
+        let expected: Vec<_> = (0..frames as u64)
+            .map(|frame| START_US + frame * 1_000_000 / rate)
+            .collect();
+        assert_eq!(record_times(&bucket), expected, "{rate} fps");
+    }
+}
+
 #[test]
 fn a_raw_file_without_a_rate_needs_one() {
     let spec = StreamSpec {

@@ -15,6 +15,7 @@ use gst::prelude::*;
 
 use super::CAT;
 use super::cutter::PART_OF_GROUP;
+use super::file_times::Header;
 use super::format::{EPOCH_FIELD, TIMESCALE_FIELD};
 
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
@@ -47,9 +48,14 @@ impl Children {
         splitter.set_property("muxer", &muxer);
         muxer.connect_pad_added(|_, pad| {
             pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
-                if let Some(buffer) = info.buffer_mut() {
-                    restore_delta_unit(buffer);
+                let Some(buffer) = info.buffer_mut() else {
+                    return gst::PadProbeReturn::Ok;
+                };
+                // Only splitmuxsink needed it.
+                if buffer.size() == 0 {
+                    return gst::PadProbeReturn::Handled;
                 }
+                restore_delta_unit(buffer);
                 gst::PadProbeReturn::Ok
             });
             let format = FileFormat::default();
@@ -161,6 +167,19 @@ impl Children {
             self.muxer.set_property_from_value(name, &value);
         }
         Ok(())
+    }
+
+    /// Returns where the muxer, as it is configured, writes the times of samples.
+    pub fn header(&self) -> Header {
+        if self.muxer.property::<u32>("fragment-duration") > 0 {
+            Header::Fragments
+        } else if self.muxer.property::<bool>("faststart")
+            || self.muxer.property::<u64>("reserved-max-duration") != u64::MAX
+        {
+            Header::First
+        } else {
+            Header::Last
+        }
     }
 }
 

@@ -14,16 +14,17 @@
 use gst::prelude::*;
 
 use super::cadence::Cadence;
+use super::file_times::{FileSettings, FileTimes};
 use super::files::Files;
 use super::format::Formats;
 use super::gate;
 use super::intake::{Intake, Unit};
 use super::location::{LocationError, Pattern};
-use super::moov::Description;
 use super::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
 use super::refresh::Refresh;
 use super::ticks::Timescale;
 use super::{CAT, KeyframeMode, SplitMode};
+use crate::h264::MAX_REORDERING;
 use crate::{capture_time, pause_event};
 
 /// What the bin has to do, in order.
@@ -38,12 +39,19 @@ pub enum Order {
     /// An episode begins at this running time, after access units that were dropped.
     Begun {
         running_time: gst::ClockTime,
-        dropped: u64,
+        dropped: Dropped,
     },
     /// Warn that episodes could end in another keyframe mode.
     WarnOfKeyframeMode(KeyframeMode),
-    /// Fail, as two access units of a group are further apart than a file can count.
-    FailAtDistance(gst::ClockTime),
+}
+
+/// Access units that no episode has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    pub count: u64,
+    /// How far the first of them was from what precedes it, if that is longer than a file can count. The
+    /// others need it.
+    pub distance: Option<gst::ClockTime>,
 }
 
 /// Bytes of a group of pictures after which it goes on in parts: splitmuxsink keeps groups in
@@ -52,6 +60,9 @@ const LONG_GROUP: usize = 4 << 20;
 
 /// Marks an access unit that only splitmuxsink shall take for a keyframe.
 pub const PART_OF_GROUP: gst::BufferFlags = gst::BufferFlags::NON_DROPPABLE;
+
+/// Empty buffers behind the last access unit, each of which completes a group of pictures.
+const COMPLETING: usize = 2 * MAX_REORDERING;
 
 /// Decides what splitmuxsink gets. One for each run of the bin.
 #[derive(Debug)]
@@ -80,11 +91,13 @@ pub struct Cutter {
     has_ended: bool,
     cadence: Cadence,
     last_running_time: gst::ClockTime,
-    /// Ticks of the running file, and the ones that the user has set.
-    timescale: Timescale,
-    fixed_timescale: Option<Timescale>,
-    /// How the running file is filled.
-    file: Option<Span>,
+    times: FileTimes,
+    /// The latest running time that has gone there, and the PTS.
+    latest: Option<(gst::ClockTime, gst::ClockTime)>,
+    /// DTS are before PTS.
+    is_reordered: bool,
+    /// The distance after which access units are dropped.
+    too_far: Option<gst::ClockTime>,
     /// The file that is about to begin.
     opening: Option<Opening>,
     /// The recovery point with which the running file begins, until it is known what follows: its
@@ -120,7 +133,7 @@ struct Begin {
     index: u32,
     running_time: gst::ClockTime,
     capture: Option<gst::ClockTime>,
-    dropped: u64,
+    dropped: Dropped,
 }
 
 /// An access unit of a refresh.
@@ -158,26 +171,12 @@ impl Shown {
     }
 }
 
-/// The time that the access units of a file cover.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    /// How much later than DTS the first PTS is.
-    delay: gst::ClockTime,
-    /// Running time of the first DTS.
-    decode_start: gst::ClockTime,
-    /// The running time of what is shown last, and at which that ends.
-    last: gst::ClockTime,
-    end: gst::ClockTime,
-    /// Running time of the DTS of the access unit before.
-    decode_time: gst::ClockTime,
-}
-
 /// How long a picture lasts of which nothing is known.
 const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
 
 impl Cutter {
-    /// Creates a cutter for a stream. `fixed_timescale` holds for all files, if there is one.
-    pub fn new(config: Config, pattern: Pattern, fixed_timescale: Option<Timescale>) -> Self {
+    /// Creates a cutter for a stream.
+    pub fn new(config: Config, pattern: Pattern, settings: FileSettings) -> Self {
         Self {
             parts_groups: config.mode == SplitMode::NextKeyframe,
             group_bytes: 0,
@@ -197,9 +196,10 @@ impl Cutter {
             has_ended: false,
             cadence: Cadence::default(),
             last_running_time: gst::ClockTime::ZERO,
-            timescale: Timescale::default(),
-            fixed_timescale,
-            file: None,
+            times: FileTimes::new(settings),
+            latest: None,
+            is_reordered: false,
+            too_far: None,
             opening: None,
             held: None,
             refresh: None,
@@ -337,18 +337,39 @@ impl Cutter {
         Ok(())
     }
 
-    /// Ends the stream. Gives the number of access units that were dropped since the last keyframe.
-    pub fn finish(&mut self, orders: &mut Vec<Order>) -> Result<u64, LocationError> {
+    /// Ends the stream. Returns the access units that were dropped since the last keyframe.
+    pub fn finish(&mut self, orders: &mut Vec<Order>) -> Result<Dropped, LocationError> {
         self.has_ended = true;
         self.intake.end_run();
         self.access_units(orders)?;
         self.release(None, orders);
         self.end_refresh(orders)?;
         let mut changes = Vec::new();
-        let dropped = self.policy.finish(&mut changes);
+        let count = self.policy.finish(&mut changes);
         self.apply(changes, None, orders)?;
         self.open(orders)?;
-        Ok(dropped)
+        self.complete_groups(orders);
+        Ok(Dropped {
+            count,
+            distance: self.too_far.take(),
+        })
+    }
+
+    /// Has splitmuxsink complete the groups of pictures that it has at the end of the stream.
+    ///
+    /// It takes a group for complete when a DTS has passed the PTS with which the next one begins, one group at
+    /// each buffer. At the end of the stream it decides only once whether to begin a file: with B-frames, a
+    /// file of a few pictures would become part of the one before it.
+    fn complete_groups(&self, orders: &mut Vec<Order>) {
+        let latest = self.latest.filter(|_| self.is_reordered);
+        orders.extend(latest.into_iter().flat_map(|(_, pts)| {
+            let mut empty = gst::Buffer::new();
+            let contents = empty.make_mut();
+            contents.set_pts(pts);
+            contents.set_dts(pts);
+            contents.set_flags(gst::BufferFlags::DELTA_UNIT);
+            std::iter::repeat_n(empty, COMPLETING).map(Order::Push)
+        }));
     }
 
     /// Returns the keyframe mode in which a stream without keyframes would have some.
@@ -463,7 +484,7 @@ impl Cutter {
         let begin = begin
             .min()
             .and_then(|begin| self.segment.to_running_time(begin));
-        let end = self.file.map(|file| file.end.max(file.decode_time));
+        let end = self.times.end();
         let shift = end.zip(begin).map(|(end, begin)| end.saturating_sub(begin));
         if let Some(shift) = shift.filter(|shift| !shift.is_zero()) {
             let base = self.segment.base().unwrap_or_default();
@@ -503,7 +524,7 @@ impl Cutter {
             visibility: visible.unwrap_or(Visibility::Shown),
             corrupted: buffer.flags().contains(gst::BufferFlags::CORRUPTED),
             // Rounded to ticks, a shorter one could be none, and the last picture of a file not shown.
-            duration: self.duration(buffer).max(self.timescale.tick()),
+            duration: self.duration(buffer).max(self.times.scale().tick()),
             bytes: buffer.size() as u64,
             capture: capture_time::of(buffer),
         }
@@ -526,6 +547,12 @@ impl Cutter {
         }
         let facts = self.facts(&unit, entry, visibility);
         self.last_running_time = facts.running_time;
+        if !entry.is_some_and(|entry| self.policy.is_keyframe(entry))
+            && let Some(distance) = self.distance_beyond_reach(&facts)
+        {
+            self.too_far.get_or_insert(distance);
+            self.policy.break_off();
+        }
         let Unit {
             mut buffer,
             idr,
@@ -601,9 +628,10 @@ impl Cutter {
         {
             opening.begin.capture = capture;
         }
-        self.timescale = self.choose_timescale();
-        self.policy.set_max_span(self.timescale.max_time());
-        let caps = self.formats.caps(self.timescale);
+        let scale = self.choose_timescale();
+        self.times.set_scale(scale);
+        self.policy.set_max_span(scale.max_time());
+        let caps = self.formats.caps(scale);
         orders.extend(caps.map(|caps| Order::Send(gst::event::Caps::new(&caps))));
         orders.extend(self.held_segment.take().map(Order::Send));
         self.begin(&opening.begin, orders)?;
@@ -629,7 +657,8 @@ impl Cutter {
         let rate = self.formats.frame_rate();
         let frame = self.formats.frame_duration();
         let rate = rate.filter(|_| frame.is_some_and(|frame| self.cadence.is_in_frames_of(frame)));
-        self.fixed_timescale
+        self.times
+            .fixed_scale()
             .unwrap_or_else(|| rate.map_or_else(Timescale::default, Timescale::for_rate))
     }
 
@@ -646,13 +675,20 @@ impl Cutter {
     }
 
     fn push(&mut self, next: Held, orders: &mut Vec<Order>) {
-        let duration = self.sample_duration(&next, orders);
-        let is_shown_last = self
-            .file
-            .is_some_and(|file| next.running_time.saturating_add(next.duration) >= file.end);
-        let mut buffer = next.buffer;
+        let Held {
+            mut buffer,
+            running_time,
+            duration,
+        } = next;
+        let delay = buffer.pts().opt_saturating_sub(buffer.dts());
+        let sample = self.times.add(running_time, delay, duration);
+        let is_shown_last = self.times.ends_with(running_time.saturating_add(duration));
+        if let Some(pts) = buffer.pts() {
+            self.latest = self.latest.max(Some((running_time, pts)));
+            self.is_reordered |= buffer.dts().is_some_and(|dts| dts < pts);
+        }
         let contents = buffer.make_mut();
-        contents.set_duration(duration);
+        contents.set_duration(sample);
         contents.unset_flags(PART_OF_GROUP);
         let size = contents.size();
         if !contents.flags().contains(gst::BufferFlags::DELTA_UNIT) {
@@ -702,42 +738,14 @@ impl Cutter {
             .unwrap_or(FRAME)
     }
 
-    /// Returns how long the sample lasts if it is the last one of its file: until the end of what is shown
-    /// last, counted in DTS. mp4mux takes the distance of DTS for all others, and the sum for the
-    /// length of the media.
-    fn sample_duration(&mut self, sample: &Held, orders: &mut Vec<Order>) -> gst::ClockTime {
-        let Held {
-            buffer,
-            running_time,
-            duration,
-        } = sample;
-        let Some((pts, dts)) = buffer.pts().zip(buffer.dts_or_pts()) else {
-            return *duration;
-        };
-        let delay = pts.saturating_sub(dts);
-        let decode_time = running_time.saturating_sub(delay);
-        let file = self.file.get_or_insert(Span {
-            delay,
-            decode_start: decode_time,
-            last: *running_time,
-            end: *running_time,
-            decode_time,
-        });
-        let distance = decode_time.saturating_sub(file.decode_time);
-        file.decode_time = decode_time;
-        if *running_time >= file.last {
-            file.last = *running_time;
-            file.end = running_time.saturating_add(*duration);
-        }
-        let rest = file.end.saturating_add(delay);
-        let rest = rest.checked_sub(running_time.saturating_add(file.delay));
-        let max = self.timescale.max_time();
-        if distance > max && self.opening.is_none() {
-            self.order(Order::FailAtDistance(distance), orders);
-        }
-        rest.filter(|rest| !rest.is_zero())
-            .unwrap_or(*duration)
-            .min(max)
+    /// Returns how far an access unit is from the one before it, if that is longer than the running file can
+    /// count.
+    fn distance_beyond_reach(&self, unit: &policy::Unit) -> Option<gst::ClockTime> {
+        // Where groups are known when they are complete, a group that makes the file too long gets its own.
+        let group = self.policy.group_start().filter(|_| !self.parts_groups);
+        let end = unit.running_time.saturating_add(unit.duration);
+        self.times
+            .distance_beyond_reach(unit.running_time, unit.decode_time, end, group)
     }
 
     /// Carries out changes, the last of which is that a file begins with the access unit `first`, if there
@@ -758,6 +766,10 @@ impl Cutter {
                     dropped,
                 } => {
                     self.open(orders)?;
+                    let dropped = Dropped {
+                        count: dropped,
+                        distance: self.too_far.take(),
+                    };
                     let begin = Begin {
                         cut,
                         index,
@@ -784,7 +796,8 @@ impl Cutter {
     /// Prepares a file that begins with the access unit `first`.
     fn prepare(&mut self, begin: Begin, first: &policy::Unit, sps_id: u8) {
         self.formats.begin_file(sps_id);
-        let is_rate_unknown = self.fixed_timescale.is_some() || self.formats.frame_rate().is_none();
+        let is_rate_unknown =
+            self.times.fixed_scale().is_some() || self.formats.frame_rate().is_none();
         let is_hidden = first.visibility != Visibility::Shown;
         self.opening = Some(Opening {
             awaits_shown: is_hidden && first.capture.is_some(),
@@ -793,30 +806,17 @@ impl Cutter {
             orders: Vec::new(),
         });
         self.began = true;
-        self.file = None;
+        self.times.begin_file();
     }
 
-    /// Ends an episode. Its file and what is said of it have one duration, in ticks.
+    /// Ends an episode.
     fn end(&mut self, mut episode: policy::Episode) {
-        let scale = self.timescale;
-        // That of a recovery point is later than upstream. Recovery points begin no earlier group.
-        let begin = self.file.filter(|_| self.parts_groups);
-        let begin = begin.map_or(episode.decode_start, |file| file.decode_start);
-        let begin = scale.ticks(begin);
-        let since_begin = |time| scale.ticks(time).saturating_sub(begin);
-        let shown = episode.shown.iter();
-        let shown: Vec<_> = shown
-            .map(|range| since_begin(range.start)..since_begin(range.end))
-            .collect();
-        let ticks = shown.iter().map(|range| range.end - range.start).sum();
-        episode.duration = scale.time(ticks);
-        let hides = episode.hidden > 0;
-        let description = Description {
-            shown,
-            hides,
-            media_duration: (!hides).then_some(ticks),
-            configuration: self.formats.configuration(),
-        };
+        // The begin of a recovery point is later than upstream. Recovery points begin no earlier group.
+        let begins_late = self.parts_groups;
+        let configuration = self.formats.configuration();
+        let description = self
+            .times
+            .describe(&mut episode, begins_late, configuration);
         self.files.end(episode, description);
     }
 }

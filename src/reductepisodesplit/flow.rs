@@ -16,7 +16,8 @@ use gst::subclass::prelude::*;
 
 use super::address;
 use super::children::Children;
-use super::cutter::{Cutter, Order};
+use super::cutter::{Cutter, Dropped, Order};
+use super::file_times::FileSettings;
 use super::files::Files;
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, LocationError, Pattern};
@@ -243,7 +244,7 @@ impl ReductEpisodeSplit {
 
     /// The end of the stream: the last episode is settled, and what nobody got is told.
     fn finish(&self, pad: &gst::GhostPad) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let mut dropped = 0;
+        let mut dropped = Dropped::default();
         let flow = self.cut(pad, |cutter, orders| {
             dropped = cutter.finish(orders)?;
             Ok(())
@@ -254,10 +255,13 @@ impl ReductEpisodeSplit {
             gst::element_imp_warning!(
                 self,
                 gst::StreamError::Mux,
-                ("No file is written: none of {dropped} access units is a keyframe that an \
-                  episode could begin with{hint}")
+                (
+                    "No file is written: none of {} access units is a keyframe that an episode \
+                     could begin with{hint}",
+                    dropped.count
+                )
             );
-        } else if dropped > 0 {
+        } else if dropped.count > 0 {
             self.warn_of_dropped(dropped, "the end of the stream");
         }
         Ok(flow)
@@ -293,7 +297,7 @@ impl ReductEpisodeSplit {
                     running_time,
                     dropped,
                 } => {
-                    if dropped > 0 {
+                    if dropped.count > 0 {
                         self.warn_of_dropped(dropped, "a keyframe");
                     }
                     self.request_keyframe_after(running_time, pad);
@@ -306,14 +310,6 @@ impl ReductEpisodeSplit {
                         ("An episode has reached its limit and goes on: the stream has {entries}, but \
                           no IDR. With keyframe-mode={mode} it would end there")
                     );
-                }
-                Order::FailAtDistance(distance) => {
-                    self.fail(gst::error_msg!(
-                        gst::StreamError::Mux,
-                        ("Two access units of one group of pictures are {distance} apart, which is \
-                          longer than a file can say. Let keyframes come more often")
-                    ));
-                    return Err(gst::FlowError::Error);
                 }
             }
         }
@@ -382,12 +378,20 @@ impl ReductEpisodeSplit {
         self.failed.load(Ordering::SeqCst)
     }
 
-    fn warn_of_dropped(&self, dropped: u64, before: &str) {
+    fn warn_of_dropped(&self, dropped: Dropped, before: &str) {
+        let Dropped { count, distance } = dropped;
+        let why = match distance {
+            None => "they cannot be decoded, as no keyframe precedes them".into(),
+            Some(distance) => format!(
+                "the first of them is {distance} away from the one before it, the file cannot count \
+                 that far, and the others need it. Let keyframes come more often, or leave out \
+                 muxer-properties: files count further where their header is at the end"
+            ),
+        };
         gst::element_imp_warning!(
             self,
             gst::StreamError::Decode,
-            ("{dropped} access units before {before} are dropped: they cannot be decoded, as no \
-              keyframe precedes them")
+            ("{count} access units before {before} are dropped: {why}")
         );
     }
 
@@ -506,7 +510,13 @@ impl ReductEpisodeSplit {
             };
             Timescale::new(units)
         });
-        *self.cutter() = Some(Cutter::new(config, pattern, timescale));
+        let files = FileSettings {
+            timescale,
+            header: self
+                .children()
+                .map_or_else(Default::default, |it| it.header()),
+        };
+        *self.cutter() = Some(Cutter::new(config, pattern, files));
         Ok(())
     }
 

@@ -23,6 +23,8 @@ const NORMAL_RATE: u32 = 0x0001_0000;
 /// What a file says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {
+    /// Ticks per second of what follows, if they are not those of the file.
+    pub units: Option<u32>,
     /// What is shown, in ticks since the first DTS.
     pub shown: Vec<Range<u64>>,
     /// Something is not shown.
@@ -32,6 +34,32 @@ pub struct Description {
     /// How long all samples last, in ticks, if that is known better than the muxer knew it when the
     /// last one came.
     pub media_duration: Option<u64>,
+    /// Times of samples that replace those in the file.
+    pub samples: Option<SampleTable>,
+}
+
+/// Times of all samples, as counts of equal values that follow each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SampleTable {
+    /// From each DTS to the next one.
+    pub durations: Vec<(u32, u32)>,
+    /// From DTS to PTS.
+    pub offsets: Vec<(u32, u32)>,
+}
+
+impl SampleTable {
+    /// Returns whether it has as many samples as `stts`, the durations in a file.
+    fn replaces(&self, stts: &[u8]) -> bool {
+        let count: u64 = self.durations.iter().map(|run| u64::from(run.0)).sum();
+        count_samples(stts) == Some(count)
+    }
+
+    /// Returns how long all samples last.
+    fn duration(&self) -> u64 {
+        let runs = self.durations.iter();
+        runs.map(|(count, ticks)| u64::from(*count) * u64::from(*ticks))
+            .sum()
+    }
 }
 
 /// Describes a file with one track. Returns `false` if something that is to be hidden is not, as there is
@@ -81,6 +109,7 @@ impl Description {
         Self {
             configuration: configuration.map(|record| record[..record.len().min(4)].to_vec()),
             media_duration: None,
+            samples: None,
             ..self.clone()
         }
     }
@@ -129,24 +158,37 @@ fn described(moov: &[u8], description: &Description) -> Option<Vec<u8>> {
     let trak = child(contents, b"trak")?;
     let mdia = child(trak, b"mdia")?;
     let mdhd = child(mdia, b"mdhd")?;
-    let (movie, media) = (timescale(mvhd)?, timescale(mdhd)?);
-    let in_movie = |ticks: u64| scale(ticks, movie, media);
+    let (mut movie, mut media) = (timescale(mvhd)?, timescale(mdhd)?);
     let is_fragmented = child(contents, b"mvex").is_some();
-    let stts = child(mdia, b"minf").and_then(|minf| child(child(minf, b"stbl")?, b"stts"));
-    let total = total_duration(stts?)?;
-    let last_duration = last_duration(stts?, total, description.media_duration);
-    let last_duration = last_duration.filter(|_| !is_fragmented);
-    let media_duration = match last_duration {
-        Some(_) => description.media_duration?,
-        None => total,
+    let stts = child(mdia, b"minf").and_then(|minf| child(child(minf, b"stbl")?, b"stts"))?;
+    let samples = description.samples.as_ref();
+    let samples = samples.filter(|samples| !is_fragmented && samples.replaces(stts));
+    let units = description.units.filter(|_| samples.is_some());
+    if let Some(units) = units {
+        (movie, media) = (units.into(), units.into());
+    }
+    let in_movie = |ticks: u64| scale(ticks, movie, media);
+    let described_in = description.units.map_or(media, u64::from);
+    let in_media = |ticks: u64| scale(ticks, media, described_in);
+    let total = total_duration(stts)?;
+    let wanted = description.media_duration.map(in_media);
+    let last_duration = last_duration(stts, total, wanted);
+    let last_duration = last_duration.filter(|_| !is_fragmented && samples.is_none());
+    let media_duration = match (samples, last_duration) {
+        (Some(samples), _) => samples.duration(),
+        (None, Some(_)) => wanted?,
+        (None, None) => total,
     };
 
     let mut edits: Vec<_> = description
         .shown
         .iter()
-        .map(|shown| Edit {
-            duration: in_movie(shown.end.saturating_sub(shown.start)),
-            media_time: shown.start,
+        .map(|shown| {
+            let (start, end) = (in_media(shown.start), in_media(shown.end));
+            Edit {
+                duration: in_movie(end.saturating_sub(start)),
+                media_time: start,
+            }
         })
         .collect();
     let duration = match edits.is_empty() {
@@ -163,6 +205,8 @@ fn described(moov: &[u8], description: &Description) -> Option<Vec<u8>> {
     });
 
     let rewriting = Rewriting {
+        units,
+        samples,
         durations,
         edits,
         last_duration,
@@ -183,6 +227,9 @@ struct Durations {
 
 /// New contents of some boxes.
 struct Rewriting<'a> {
+    /// Ticks per second of movie and media, if they change.
+    units: Option<u32>,
+    samples: Option<&'a SampleTable>,
     durations: Option<Durations>,
     /// None to leave the edit list.
     edits: Vec<Edit>,
@@ -204,11 +251,17 @@ impl Rewriting<'_> {
                 b"trak" | b"mdia" | b"minf" | b"stbl" => {
                     put_box(new, &name, |new| self.put_boxes(new, inner))?;
                 }
-                b"mvhd" => put_header(new, whole, durations.map(|all| all.presentation), 4)?,
-                b"mdhd" => put_header(new, whole, durations.map(|all| all.media), 4)?,
+                b"mvhd" => {
+                    let duration = durations.map(|all| all.presentation);
+                    put_header(new, whole, duration, Between::Units(self.units))?;
+                }
+                b"mdhd" => {
+                    let duration = durations.map(|all| all.media);
+                    put_header(new, whole, duration, Between::Units(self.units))?;
+                }
                 b"tkhd" => {
-                    // Before its duration are the number of the track and a reserved field.
-                    put_header(new, whole, durations.map(|all| all.presentation), 8)?;
+                    let duration = durations.map(|all| all.presentation);
+                    put_header(new, whole, duration, Between::TrackNumber)?;
                     if !self.edits.is_empty() {
                         put_box(new, b"edts", |new| put_edits(new, &self.edits))?;
                     }
@@ -222,13 +275,8 @@ impl Rewriting<'_> {
                     }
                     Some(())
                 })?,
-                b"stts" => put_box(new, b"stts", |new| match self.last_duration {
-                    Some(ticks) => put_last_duration(new, inner, ticks),
-                    None => {
-                        new.extend(inner);
-                        Some(())
-                    }
-                })?,
+                b"stts" => self.put_sample_times(new, inner)?,
+                b"ctts" if self.samples.is_some() => {}
                 b"avcC" => put_box(new, b"avcC", |new| {
                     self.put_configuration(new, inner);
                     Some(())
@@ -237,6 +285,24 @@ impl Rewriting<'_> {
             }
         }
         Some(())
+    }
+
+    /// Puts durations of samples, and their offsets if these change, too.
+    fn put_sample_times(&self, new: &mut Vec<u8>, stts: &[u8]) -> Option<()> {
+        let Some(samples) = self.samples else {
+            return put_box(new, b"stts", |new| match self.last_duration {
+                Some(ticks) => put_last_duration(new, stts, ticks),
+                None => {
+                    new.extend(stts);
+                    Some(())
+                }
+            });
+        };
+        put_runs(new, b"stts", &samples.durations)?;
+        match samples.offsets.iter().any(|(_, offset)| *offset > 0) {
+            true => put_runs(new, b"ctts", &samples.offsets),
+            false => Some(()),
+        }
     }
 
     fn put_sample_entry(&self, new: &mut Vec<u8>, whole: &[u8]) -> Option<()> {
@@ -259,6 +325,12 @@ impl Rewriting<'_> {
     }
 }
 
+/// Returns how many samples there are (8.6.1.2).
+fn count_samples(stts: &[u8]) -> Option<u64> {
+    let entries = stts.get(8..)?.chunks_exact(8);
+    entries.map(|entry| number(entry, 0..4)).sum()
+}
+
 /// Returns how long all samples last (8.6.1.2).
 fn total_duration(stts: &[u8]) -> Option<u64> {
     let entries = stts.get(8..)?.chunks_exact(8);
@@ -274,6 +346,19 @@ fn last_duration(stts: &[u8], total: u64, wanted: Option<u64>) -> Option<u32> {
     let before = total.checked_sub(last)?;
     let ticks = wanted.checked_sub(before).filter(|ticks| *ticks > 0)?;
     u32::try_from(ticks).ok()
+}
+
+/// Puts a box with times of samples (8.6.1).
+fn put_runs(new: &mut Vec<u8>, name: &[u8; 4], runs: &[(u32, u32)]) -> Option<()> {
+    put_box(new, name, |new| {
+        new.extend([0; 4]);
+        new.extend(u32::try_from(runs.len()).ok()?.to_be_bytes());
+        for (count, ticks) in runs {
+            new.extend(count.to_be_bytes());
+            new.extend(ticks.to_be_bytes());
+        }
+        Some(())
+    })
 }
 
 /// Puts the durations of samples (8.6.1.2) with another one of the last sample.
@@ -327,13 +412,22 @@ fn timescale(header: &[u8]) -> Option<u64> {
     number(header, at..at + 4).filter(|units| *units > 0)
 }
 
-/// Puts the header of the movie, a track or its media with another duration, which follows `between`
-/// bytes behind the two times (8.2.2, 8.3.2, 8.4.2). Version 1 has 64 bits for times and durations.
+/// Fields of a header between its two times and its duration.
+#[derive(Debug, Clone, Copy)]
+enum Between {
+    /// Ticks per second, which are to be others if given.
+    Units(Option<u32>),
+    /// The number of the track and a reserved field.
+    TrackNumber,
+}
+
+/// Puts the header of the movie, a track or its media with another duration (8.2.2, 8.3.2, 8.4.2).
+/// Version 1 has 64 bits for times and durations.
 fn put_header(
     new: &mut Vec<u8>,
     whole: &[u8],
     duration: Option<u64>,
-    between: usize,
+    between: Between,
 ) -> Option<()> {
     let Some(duration) = duration else {
         new.extend(whole);
@@ -345,6 +439,10 @@ fn put_header(
         _ => (u32::try_from(duration).is_err(), 4),
     };
     let times_end = 4 + 2 * size;
+    let (units, between) = match between {
+        Between::Units(units) => (units, 4),
+        Between::TrackNumber => (None, 8),
+    };
     let duration_at = times_end + between;
     put_box(new, whole.get(4..HEADER)?.try_into().ok()?, |new| {
         new.push(is_long.into());
@@ -354,7 +452,10 @@ fn put_header(
         };
         put(new, number(contents, 4..4 + size)?);
         put(new, number(contents, 4 + size..times_end)?);
-        new.extend(contents.get(times_end..duration_at)?);
+        match units {
+            Some(units) => new.extend(units.to_be_bytes()),
+            None => new.extend(contents.get(times_end..duration_at)?),
+        }
         put(new, duration);
         new.extend(contents.get(duration_at + size..)?);
         Some(())
@@ -582,10 +683,53 @@ mod tests {
     }
 
     #[test]
+    fn samples_get_other_times() {
+        let stbl: [&[u8; 4]; 4] = [b"trak", b"mdia", b"minf", b"stbl"];
+        let of = |moov: &[u8], name| {
+            let numbers = child(at(moov, &stbl), name)?[4..].chunks(4);
+            Some(numbers.map(|four| number(four, 0..4).unwrap()).collect())
+        };
+        let mut description = Description {
+            units: Some(1_000_000),
+            samples: Some(SampleTable {
+                durations: vec![(99, 1), (1, 40_000)],
+                offsets: vec![(100, 0)],
+            }),
+            ..shown(0..40_099)
+        };
+        let old = moov();
+        let new = described(&old, &description).unwrap();
+        assert_eq!(of(&new, b"stts"), Some(vec![2, 99, 1, 1, 40_000]));
+        assert_eq!(of(&new, b"ctts"), None);
+        assert_eq!(edits(&new)[..2], [40_099, 0]);
+        for path in [&[b"mvhd"][..], &[b"trak", b"mdia", b"mdhd"]] {
+            let fields = number(at(&new, path), 12..20);
+            assert_eq!(fields, Some(1_000_000 << 32 | 40_099), "{path:?}");
+        }
+        assert_eq!(number(&new, 0..4), Some(new.len() as u64));
+
+        let samples = description.samples.as_mut().unwrap();
+        samples.offsets = vec![(1, 2), (99, 1)];
+        let new = described(&old, &description).unwrap();
+        assert_eq!(of(&new, b"ctts"), Some(vec![2, 1, 2, 99, 1]));
+        assert_eq!(described(&new, &description), Some(new));
+
+        // Those of the file stay if there are others than expected, and where there is no room.
+        description.samples.as_mut().unwrap().durations[0].0 = 98;
+        for description in [&description, &description.without_configuration()] {
+            let new = described(&old, description).unwrap();
+            assert_eq!(of(&new, b"stts"), Some(vec![1, 100, 9000]));
+            assert_eq!(edits(&new)[..2], [40, 0]);
+            let mdhd = at(&new, &[b"trak", b"mdia", b"mdhd"]);
+            assert_eq!(number(mdhd, 12..20), Some(90_000 << 32 | 900_000));
+        }
+    }
+
+    #[test]
     fn a_track_of_many_movie_units_has_a_long_header() {
         let old = header(b"tkhd", &[7, 1, 2, 3, 0, 4, 5, 6]);
         let mut new = Vec::new();
-        put_header(&mut new, &old, Some(1 << 32), 8).unwrap();
+        put_header(&mut new, &old, Some(1 << 32), Between::TrackNumber).unwrap();
         let expected = [0x0100_0007, 0, 1, 0, 2, 3, 0, 1, 0, 5, 6];
         assert_eq!(new, header(b"tkhd", &expected));
     }

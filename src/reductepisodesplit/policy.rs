@@ -176,8 +176,9 @@ pub struct Policy {
     longest_group: ClockTime,
     /// The least permissive keyframe mode in which entries were seen that this one does not accept.
     passed_mode: Option<KeyframeMode>,
-    /// There was a gap: the next keyframe begins an episode, and what comes before it is of no use.
-    gap: bool,
+    /// What comes before the next keyframe is of no use, and that begins an episode. The one before ends
+    /// for this reason.
+    broken: Option<Reason>,
     /// There was a pause: the next keyframe begins an episode, and what comes before it is kept.
     pause: bool,
     /// It was right before the next access unit.
@@ -418,7 +419,7 @@ impl Policy {
         }
         let is_after_pause = std::mem::take(&mut self.is_after_pause);
         if unit.discont && self.config.gap_detection && !is_after_pause {
-            self.gap = true;
+            self.broken.get_or_insert(Reason::Gap);
         }
         if !unit.entry.is_some_and(|entry| self.is_keyframe(entry)) {
             self.note_entry(unit, changes);
@@ -429,7 +430,7 @@ impl Policy {
         if let Some(reason) = self.reason_to_end_before(unit) {
             self.end(reason, changes);
         }
-        self.gap = false;
+        self.broken = None;
         self.pause = false;
         self.forced = None;
         self.leading_before = None;
@@ -447,7 +448,7 @@ impl Policy {
     /// Returns whether an episode would begin with `unit` if it was a keyframe.
     pub fn would_begin_with(&self, unit: &Unit) -> bool {
         match (&self.episode, &self.group) {
-            (Some(_), _) if self.gap => true,
+            (Some(_), _) if self.broken.is_some() => true,
             (Some(episode), Some(group)) => {
                 let span = episode.span.joined(group);
                 self.exceeds_limit(&span, unit).is_some()
@@ -475,6 +476,11 @@ impl Policy {
         Some((first.start, first.capture))
     }
 
+    /// Returns the running time of the first DTS of the group of pictures that is not complete yet.
+    pub fn group_start(&self) -> Option<ClockTime> {
+        self.group.as_ref().map(|group| group.decode_start)
+    }
+
     /// Returns the keyframe mode in which a stream without keyframes would have some.
     pub fn helpful_mode(&self) -> Option<KeyframeMode> {
         self.passed_mode
@@ -485,11 +491,11 @@ impl Policy {
             .leading_before
             .is_some_and(|begin| unit.running_time < begin);
         match (&mut self.group, &mut self.episode) {
-            (Some(_), Some(episode)) if leads && !self.gap => {
+            (Some(_), Some(episode)) if leads && self.broken.is_none() => {
                 episode.dropped += 1;
                 Verdict::Drop
             }
-            (Some(group), _) if !self.gap => {
+            (Some(group), _) if self.broken.is_none() => {
                 group.add(unit);
                 Verdict::Keep
             }
@@ -536,6 +542,12 @@ impl Policy {
         self.is_after_pause = true;
     }
 
+    /// Ends the episode before the next access unit, which is too far away for its file. Access units are
+    /// dropped until the next keyframe.
+    pub fn break_off(&mut self) {
+        self.broken.get_or_insert(Reason::Length);
+    }
+
     /// Takes back that access units were dropped, as an episode has them.
     pub fn restore(&mut self, units: u64) {
         self.dropped = self.dropped.saturating_sub(units);
@@ -549,8 +561,7 @@ impl Policy {
     /// Ends the stream. Gives the number of access units that were dropped since the last IDR.
     pub fn finish(&mut self, changes: &mut Vec<Change>) -> u64 {
         self.settle_group(changes);
-        let reason = if self.gap { Reason::Gap } else { Reason::Eos };
-        self.end(reason, changes);
+        self.end(self.broken.unwrap_or(Reason::Eos), changes);
         std::mem::take(&mut self.dropped)
     }
 
@@ -575,7 +586,9 @@ impl Policy {
     /// Why the episode ends before the keyframe `unit`, if it does.
     fn reason_to_end_before(&self, unit: &Unit) -> Option<Reason> {
         let span = &self.episode.as_ref()?.span;
-        if self.gap || self.pause {
+        if let Some(reason) = self.broken {
+            Some(reason)
+        } else if self.pause {
             Some(Reason::Gap)
         } else if unit.new_format {
             Some(Reason::Format)

@@ -16,6 +16,10 @@ const MIN_UNITS: u32 = 20_000;
 /// file count 2³² ticks.
 const MAX_UNITS: u32 = 1_000_000;
 
+/// Time scales for files whose frames are too far apart for the one they began with, the finest first. A
+/// time is off by half a millisecond at most.
+const COARSER: [u32; 6] = [50_000, 20_000, 10_000, 5_000, 2_000, 1_000];
+
 /// Ticks per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timescale(u32);
@@ -41,6 +45,15 @@ impl Timescale {
             Ok(numerator @ 1..=MAX_UNITS) => Self(numerator * MIN_UNITS.div_ceil(numerator)),
             _ => Self::default(),
         }
+    }
+
+    /// Returns the scales that a file can get instead of this one, the best first. With `finer` there is a
+    /// finer one among them, for frames that are less than a tick apart.
+    pub fn alternatives(self, finer: bool) -> Vec<Self> {
+        let finest = finer.then_some(MAX_UNITS.max(self.0));
+        let coarser = COARSER.into_iter().filter(|units| *units < self.0);
+        let all = finest.into_iter().chain([self.0]).chain(coarser);
+        all.map(Self).collect()
     }
 
     /// Returns the number of ticks per second.
@@ -106,6 +119,21 @@ mod tests {
         let fine = gst::Fraction::new(10_000_000, 333_333);
         assert_eq!(Timescale::for_rate(fine), Timescale::default());
         assert_eq!(Timescale::new(0), None);
+    }
+
+    #[test]
+    fn alternatives_are_finer_or_coarser() {
+        let units = |scale: Timescale, finer| {
+            let scales = scale.alternatives(finer).into_iter();
+            scales.map(Timescale::units).collect::<Vec<_>>()
+        };
+        let coarser = [50_000, 20_000, 10_000, 5000, 2000, 1000];
+        let default = Timescale::default();
+        assert_eq!(units(default, false), [&[90_000][..], &coarser].concat());
+        let with_finer = [&[1_000_000, 90_000][..], &coarser].concat();
+        assert_eq!(units(default, true), with_finer);
+        let scale = Timescale::new(20_000).unwrap();
+        assert_eq!(units(scale, false), coarser[1..]);
     }
 
     #[test]

@@ -126,6 +126,12 @@ impl OutlierFilter {
         if self.anchor.is_none() && !self.held.is_empty() {
             self.begin_at_end();
         }
+        let is_timed = self.held.iter().any(|stamp| stamp.time.is_some());
+        // Frames of less than a second are counted, too: whole distances in µs would drift.
+        if self.rate.is_some() && !self.cadence.is_known() && !is_timed {
+            self.counting_from = self.last.map(|last| (last.time, last.index));
+            self.follow_held();
+        }
         while !self.held.is_empty() && !self.has_failed {
             let newest = self.held.iter().rposition(|stamp| stamp.time.is_some());
             let first = newest.and_then(|newest| {

@@ -18,6 +18,7 @@ use std::fmt;
 use gst::ClockTime;
 
 use super::OnLoss;
+use super::pauses::{Evidence, Pauses};
 use super::timeline::{Hole, SegmentStart, Slot, Spacing};
 use crate::capture_time;
 use crate::h264::{FrameNumber, FrameNumbering, PictureOrder, Succession};
@@ -167,6 +168,7 @@ impl fmt::Display for Loss {
 pub struct Continuity<T> {
     config: Config,
     numbering: FrameNumbering,
+    pauses: Pauses,
     segment: SegmentStart,
     /// Capture time of the last access unit.
     last_capture: Option<ClockTime>,
@@ -216,6 +218,7 @@ impl<T> Continuity<T> {
         Self {
             config,
             numbering: FrameNumbering::default(),
+            pauses: Pauses::default(),
             segment: SegmentStart {
                 start: ClockTime::ZERO,
                 base: ClockTime::ZERO,
@@ -243,10 +246,21 @@ impl<T> Continuity<T> {
                     to: slot.capture,
                 };
                 let interruption = self.interruption(facts, succession, &slot);
+                if let Spacing::Pause { length, .. } = slot.spacing {
+                    let evidence = match (&interruption, succession) {
+                        (Break::Loss { cause, .. }, _) if *cause != Cause::Rhythm => Evidence::Loss,
+                        (Break::Loss { .. }, _) => Evidence::Unknown,
+                        (_, Succession::Contiguous) => Evidence::Intact,
+                        _ if self.pauses.expects(length) => Evidence::Intact,
+                        _ => Evidence::Unknown,
+                    };
+                    self.pauses.add(length, evidence);
+                }
                 self.interrupt(interruption, hole, facts, &mut slot);
             }
             Some(_) => {}
         }
+        self.pauses.add_picture();
         self.recover(facts, &mut slot);
         if matches!(self.state, State::Dropping { .. }) {
             self.outputs.push_back(Output::Dropped(item));
@@ -311,7 +325,9 @@ impl<T> Continuity<T> {
                 let is_long = length > self.config.pause_limit;
                 match succession {
                     Succession::Restart if is_long => gap(Cause::LongPause),
-                    Succession::Restart if breaks_rhythm => gap(Cause::Rhythm),
+                    Succession::Restart if breaks_rhythm && !self.pauses.expects(length) => {
+                        gap(Cause::Rhythm)
+                    }
                     Succession::Repeated => gap(Cause::Repeated),
                     Succession::Contiguous if is_long => Break::Pause,
                     _ => Break::None,
@@ -625,6 +641,16 @@ mod tests {
         assert_eq!(feed(CONFIG, "Ipp!Ip", false).0, "IppIp");
         assert_eq!(feed(CONFIG, "Ipp~Ip", false).0, "Ipp!|Ip");
         assert_eq!(run("IpxIp"), "IpIp");
+    }
+
+    #[test]
+    fn regular_bursts_are_no_gaps() {
+        assert_eq!(run("Ip!pp!Ip!pp!Ip"), "IpppIpppIp");
+        assert_eq!(run("Ip!ppp!p!Ip!p"), "IpppppIpp");
+        assert_eq!(run("Ipp!Ipp!Ipp!Ipp!Ipp"), "Ipp!|Ipp!|IppIppIpp");
+        // Another number of pictures, and a loss.
+        assert_eq!(run("Ip!ppp!Ip"), "Ipppp!|Ip");
+        assert_eq!(run("Ippppx!ppIpp!Ip"), "Ipppp!--|Ipp!|Ip");
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod live;
 mod lookback;
 mod mp4;
 mod pass;
+mod pauses;
 mod preceding;
 mod probes;
 mod program;

@@ -399,6 +399,43 @@ fn after_a_gap_an_idr_is_awaited() {
 }
 
 #[test]
+fn what_is_too_far_away_ends_an_episode() {
+    for (mode, discont) in [
+        (SplitMode::NextKeyframe, None),
+        (SplitMode::AtMost, Some(17)),
+    ] {
+        let mut units = groups(4);
+        if let Some(later) = discont {
+            units[later].discont = true;
+        }
+        let mut policy = Policy::new(limit(mode, 60_000));
+        let mut changes = Vec::new();
+        for (index, unit) in units.iter().enumerate() {
+            if index == 15 {
+                policy.break_off();
+            }
+            let is_lost = (15..20).contains(&index);
+            let verdict = policy.push(unit, &mut changes);
+            assert_eq!(verdict == Verdict::Drop, is_lost, "{index}");
+        }
+        assert_eq!(policy.finish(&mut changes), 0);
+        assert_eq!(
+            summarise(&changes),
+            [(0, 1500, 15, Reason::Length), (2000, 2000, 20, Reason::Eos)]
+        );
+    }
+    let mut policy = Policy::new(Config::default());
+    let mut changes = Vec::new();
+    for unit in &groups(1)[..5] {
+        policy.push(unit, &mut changes);
+    }
+    policy.break_off();
+    policy.push(&unit(6), &mut changes);
+    assert_eq!(policy.finish(&mut changes), 1);
+    assert_eq!(summarise(&changes), [(0, 500, 5, Reason::Length)]);
+}
+
+#[test]
 fn a_gap_without_an_idr_after_it_ends_an_episode() {
     let mut units = groups(2);
     units.truncate(19);

@@ -430,6 +430,27 @@ fn a_stream_without_timestamps_is_counted_from_its_begin() {
 }
 
 #[test]
+fn frames_of_less_than_a_second_are_counted_without_a_drift() {
+    for rate in [(120, 1), (90, 1), (60, 1), (30_000, 1001)] {
+        for (frames, first) in [(20, 0), (20, 1), (2, 1), (19, 2)] {
+            // The first frames may have a time.
+            let at = move |frame: u64| BEGIN + frame * 1_000_000 * rate.1 / rate.0;
+            let time = move |frame: u64| (frame < first).then(|| at(frame));
+            let (places, _, events) = Camera::with_start(frames, time).rate(Some(rate)).run();
+            assert_eq!((places.len() as u64, events), (frames, vec![]));
+            for (frame, place) in (0..).zip(places) {
+                // Each is rounded once, as is the time that is counted from.
+                let off = place.abs_diff(at(frame));
+                assert!(
+                    off <= first / 2,
+                    "{rate:?}, {first}: {frame} is {off} µs off"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn without_timestamps_and_rate_nothing_is_placed() {
     for camera in [
         Camera::with_start(50, |_| None),
