@@ -16,8 +16,8 @@ use bytes::{Bytes, BytesMut};
 use reduct_base::batch::parse_batched_header;
 use reqwest::header::HeaderMap;
 
-use super::Record;
 use super::error::{Cause, Error};
+use super::{Record, record_time};
 
 /// Begin of the name of a header that is about a record; its time follows.
 pub const TIME_HEADER: &str = "x-reduct-time-";
@@ -73,8 +73,8 @@ pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
     let twice = (records.windows(2)).find(|pair| pair[0].time == pair[1].time);
     match twice {
         Some(pair) => Err(malformed(format!(
-            "an answer has two different headers for the record at {} µs",
-            pair[0].time
+            "an answer has two different headers for the record at {}",
+            record_time(pair[0].time)
         ))),
         None => Ok(records),
     }
@@ -215,7 +215,8 @@ impl Slicer {
             (None, None) => None,
         };
         if let Some((time, received, length)) = short {
-            let text = format!("the record at {time} µs has {received} of {length} bytes");
+            let time = record_time(time);
+            let text = format!("the record at {time} has {received} of {length} bytes");
             return Err(Error::new(Cause::Broken, text));
         }
         if self.surplus > 0 {
