@@ -21,8 +21,8 @@
  * the last 8 distances of frames. A group's record also ends where a frame would be half a frame off
  * its time, at 4 MB, and with each frame if there is no such frame rate.
  *
- * Slices whose SPS or PPS never came are recorded with a warning, or are an error (`on-error`). A stream
- * of which nothing can be decoded ends with an error.
+ * Slices whose SPS or PPS never came, and buffers that are no byte stream, are recorded with a warning, or
+ * are an error (`on-error`). A stream of which nothing can be decoded ends with an error.
  *
  * ## Times
  *
@@ -469,7 +469,10 @@ impl ObjectImpl for ReductSink {
                     .build(),
                 glib::ParamSpecEnum::builder_with_default("on-error", OnError::default())
                     .nick("On error")
-                    .blurb("What to do with a picture whose SPS or PPS never came")
+                    .blurb(
+                        "What to do with what cannot be decoded: a picture whose SPS or PPS never came, \
+                         or a buffer that is no byte stream",
+                    )
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecUInt::builder("max-latency")
