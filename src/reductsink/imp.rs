@@ -460,7 +460,9 @@ impl ObjectImpl for ReductSink {
                 gst::ParamSpecFraction::builder("fps")
                     .nick("Frames per second")
                     .blurb(
-                        "Frame rate from which the capture times of a stream without timestamps are                          counted, as of a raw file, if its caps have none or that of its VUI: 1/3600                          to 1000/1 (0/1 = as in the stream's VUI)",
+                        "Frame rate from which the capture times of a stream without timestamps are \
+                         counted, as of a raw file, if its caps have none or that of its VUI: 1/3600 \
+                         to 1000/1 (0/1 = as in the stream's VUI)",
                     )
                     .minimum(gst::Fraction::new(0, 1))
                     .maximum(gst::Fraction::new(i32::MAX, 1))
@@ -542,8 +544,9 @@ impl ObjectImpl for ReductSink {
                          damaged-frames (those of them that were damaged in spool-dir, at least so \
                          many), clock-jumps (how often \
                          the clock of the capture times or the system clock was set), outliers (frames \
-                         with wrong capture times, placed between their neighbours), retries, queue-records and queue-bytes (that wait); all uint64. last-retry \
-                         (string, if there was one): its reason",
+                         with wrong capture times, placed between their neighbours), retries, \
+                         queue-records and queue-bytes (that wait); all uint64. last-retry (string, if \
+                         there was one): its reason",
                     )
                     .read_only()
                     .build(),

@@ -541,10 +541,8 @@ impl Pass {
         };
         self.tell(time, None);
         stats.extent.hear_of_newest(time);
-        let length = episode.movie.length.unwrap_or_default();
-        stats
-            .extent
-            .hear_of_record(gst::ClockTime::from_nseconds(length));
+        let length = gst::ClockTime::from_nseconds(episode.movie.length.unwrap_or_default());
+        stats.extent.hear_of_episode(episode.capture, length);
         stats.episodes.fetch_add(1, Ordering::Relaxed);
         self.has_pushed = true;
         self.announce(episodes::caps());
