@@ -598,9 +598,14 @@ fn a_shorter_last_episode_ends_the_duration() {
     let (bucket, records) = episodes_of(&Stream::example(), &recording, "duration=4000000000");
     assert_eq!(records.len(), 2);
     let pipeline = pipeline(&bucket, "", "fakesink");
+    let source = pipeline.element("source");
+    let duration = || source.query_duration::<ClockTime>();
+    pipeline.set_state(gst::State::Paused).unwrap();
+    let (state, ..) = pipeline.state(ClockTime::from_seconds(20));
+    state.expect("it prerolls");
+    assert_eq!(duration(), Some(60 * FRAME));
     pipeline.play();
     let messages = pipeline.wait_for_end();
-    let duration = pipeline.element("source").query_duration::<ClockTime>();
-    assert_eq!(duration, Some(60 * FRAME));
+    assert_eq!(duration(), Some(60 * FRAME));
     pipeline.finish(messages).clean();
 }

@@ -32,6 +32,8 @@ struct Known {
     record: ClockTime,
     /// Time of the last episode that was read, and when the last of them ends.
     episodes: Option<(ClockTime, ClockTime)>,
+    /// The newest episode was asked for its length.
+    has_asked_for_end: bool,
     /// Capture time at which all ends, if it is set.
     stop: Option<ClockTime>,
     /// The duration that applications know of.
@@ -77,6 +79,15 @@ impl Extent {
         let end = time.saturating_add(duration);
         let (last, last_end) = known.episodes.unwrap_or_default();
         known.episodes = Some((last.max(time), last_end.max(end)));
+    }
+
+    /// Returns the time of the newest record if episodes before it were read, but not itself. It is asked
+    /// for once.
+    pub fn take_unknown_end(&self) -> Option<ClockTime> {
+        let mut known = self.known();
+        let (newest, (last, _)) = known.newest.zip(known.episodes)?;
+        let is_asked = std::mem::replace(&mut known.has_asked_for_end, true);
+        (!is_asked && last < newest).then_some(newest)
     }
 
     /// Returns how long a record lasts at most, as far as it is known.
@@ -190,6 +201,8 @@ mod tests {
             extent.hear_of_episode(seconds(time), seconds(2));
             assert_eq!(extent.duration(), Some(seconds(20)), "{time}");
         }
+        assert_eq!(extent.take_unknown_end(), Some(seconds(18)));
+        assert_eq!(extent.take_unknown_end(), None);
         assert!(extent.take_growth());
         extent.hear_of_episode(seconds(18), seconds(1));
         assert_eq!(extent.duration(), Some(seconds(19)));

@@ -9,6 +9,7 @@
 //! One reading, from a keyframe to an end: from records to access units with slots.
 
 mod history;
+mod last_episode;
 mod output;
 
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::history::History;
+use self::last_episode::LastEpisode;
 use super::buffers::clock_time;
 use super::continuity::{self, Continuity};
 use super::damage::{self, Fault, FaultLog};
@@ -128,6 +130,8 @@ enum Source {
     LookingBack(Box<LookingBack>),
     /// The times of the first group depend on those before it.
     History(Box<History>),
+    /// The first episode waits for the length of the newest one.
+    LastEpisode(Box<LastEpisode>),
     Ended,
 }
 
@@ -298,6 +302,7 @@ impl Pass {
             },
             Source::LookingBack(_) => self.look_back(flushing)?,
             Source::History(_) => self.read_history(flushing)?,
+            Source::LastEpisode(_) => self.read_last_episode(flushing)?,
             Source::Ended => {
                 let last = self.last_step();
                 self.steps.push_back(last);
@@ -546,8 +551,7 @@ impl Pass {
         stats.episodes.fetch_add(1, Ordering::Relaxed);
         self.has_pushed = true;
         self.announce(episodes::caps());
-        self.steps.push_back(Step::Episode(episode.into()));
-        Ok(())
+        self.push_episode(episode)
     }
 
     /// Takes one event of a window of the search, or goes on with the next one.
