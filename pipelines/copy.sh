@@ -16,7 +16,8 @@ Usage: copy.sh FROM TO [START [STOP]]
   START, STOP  range of capture time, START included: 2025-06-13T08:30:53Z or microseconds since the epoch
 
 Records keep their times, their contents and the labels fps and keyframe, from the first keyframe on and to the end of the
-group of pictures that was begun before STOP. What TO has already is left out. The token is in REDUCT_API_TOKEN; REDUCT_SINK_API_TOKEN is that of TO, if it is another one.
+group of pictures that was begun before STOP. What TO has already is left out. The token is in REDUCT_API_TOKEN;
+REDUCT_SINK_API_TOKEN is that of TO, if it is another one.
 END
 }
 

@@ -10,6 +10,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::connection::invalid;
 use crate::h264::VuiFrameRate;
 
 /// Frame rates of labels, attachments, caps and properties, in frames a second: from one frame an
@@ -49,6 +50,22 @@ pub fn parse(text: &str) -> Option<gst::Fraction> {
 /// Returns whether a rate is one that a camera may have: 1/3600 to 1000 frames a second.
 pub fn is_plausible(rate: &gst::Fraction) -> bool {
     PLAUSIBLE.contains(&per_second(*rate))
+}
+
+/// Checks the property `fps`, of which 0 is none.
+///
+/// # Errors
+///
+/// A text that names the property, its value and what it should be.
+pub fn of_property(rate: gst::Fraction) -> Result<Option<gst::Fraction>, String> {
+    let rate = Some(rate).filter(|rate| rate.numer() > 0);
+    match rate.filter(|rate| !is_plausible(rate)) {
+        None => Ok(rate),
+        Some(rate) => {
+            let value = format!("{}/{}", rate.numer(), rate.denom());
+            Err(invalid("fps", &value, "a frame rate of 1/3600 to 1000/1"))
+        }
+    }
 }
 
 /// A frame rate as a label: a decimal if that means it, as `29.97` does for 30000/1001.
@@ -120,6 +137,24 @@ mod tests {
         for (text, expected) in cases {
             let expected = expected.map(|(n, d)| gst::Fraction::new(n, d));
             assert_eq!(parse(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_property() {
+        for (rate, is_one) in [
+            ((1, 3600), true),
+            ((1000, 1), true),
+            ((30000, 1001), true),
+            ((0, 1), false),
+        ] {
+            let rate = gst::Fraction::new(rate.0, rate.1);
+            assert_eq!(of_property(rate), Ok(Some(rate).filter(|_| is_one)));
+        }
+        for (n, d) in [(1001, 1), (2000, 1), (i32::MAX, 1), (1, 3601), (1, 100_000)] {
+            let error = of_property(gst::Fraction::new(n, d)).unwrap_err();
+            assert!(error.contains(&format!("'{n}/{d}'")), "{error}");
+            assert!(error.contains("1/3600 to 1000/1"), "{error}");
         }
     }
 

@@ -79,12 +79,7 @@ fn values(
                 (property.name() == name).then_some((property, value))
             })
             .ok_or_else(|| bad(&format!("There is no parameter '{name}'")))?;
-        *value = parse(text, &property).ok_or_else(|| {
-            let about = property.blurb().unwrap_or_default();
-            bad(&format!(
-                "'{text}' is no value of the parameter '{name}': {about}"
-            ))
-        })?;
+        *value = parse(text, &property).map_err(|expected| bad(&invalid(name, text, &expected)))?;
     }
     values.extend([
         ("url", uri.server.as_str().to_value()),
@@ -131,11 +126,207 @@ fn text(value: &glib::Value) -> Option<String> {
     }
 }
 
-/// The value that a text is for a property, if it can have it.
-pub fn parse(text: &str, property: &glib::ParamSpec) -> Option<glib::Value> {
-    if property.value_type() == glib::Type::STRING {
-        return Some(text.to_value());
+/// Parses a value of a property, strictly: GStreamer wraps numbers that are out of range, reads what
+/// is no number of a fraction as its begin, and an empty text as the default of an enum.
+///
+/// # Errors
+///
+/// What it should be, with the range that is allowed.
+pub fn parse(text: &str, property: &glib::ParamSpec) -> Result<glib::Value, String> {
+    let expected = expected(property);
+    let value = if property.value_type() == glib::Type::STRING {
+        Some(text.to_value())
+    } else if property.is::<glib::ParamSpecUInt>() {
+        whole_number(text)
+            .and_then(|number| u32::try_from(number).ok())
+            .map(|number| number.to_value())
+    } else if property.is::<glib::ParamSpecUInt64>() {
+        whole_number(text).map(|number| number.to_value())
+    } else if property.is::<gst::ParamSpecFraction>() {
+        fraction(text).map(|fraction| fraction.to_value())
+    } else if let Some(class) = glib::EnumClass::with_type(property.value_type()) {
+        let named = class.value_by_nick(text).or_else(|| {
+            let number = text.parse().ok()?;
+            class.value(number)
+        });
+        named.map(|value| value.to_value(&class))
+    } else {
+        glib::Value::deserialize_with_pspec(text, property).ok()
+    };
+    let value = value.filter(|value| property.value_is_valid(value));
+    value.ok_or(expected)
+}
+
+/// Returns what is wrong with a parameter of a URI.
+pub fn invalid(name: &str, text: &str, expected: &str) -> String {
+    format!("'{text}' is no value of the parameter '{name}', which is {expected}")
+}
+
+/// Returns what a property's value is, as the end of a sentence.
+fn expected(property: &glib::ParamSpec) -> String {
+    if let Some(number) = property.downcast_ref::<glib::ParamSpecUInt>() {
+        return whole_numbers(number.minimum().into(), number.maximum().into());
     }
-    let value = glib::Value::deserialize_with_pspec(text, property).ok()?;
-    property.value_is_valid(&value).then_some(value)
+    if let Some(number) = property.downcast_ref::<glib::ParamSpecUInt64>() {
+        return whole_numbers(number.minimum(), number.maximum());
+    }
+    if property.is::<gst::ParamSpecFraction>() {
+        return "a frame rate such as 25/1, of 1/3600 to 1000/1, or 0/1".into();
+    }
+    if property.is::<glib::ParamSpecBoolean>() {
+        return "true or false".into();
+    }
+    match glib::EnumClass::with_type(property.value_type()) {
+        Some(class) => {
+            let nicks: Vec<_> = class.values().iter().map(|value| value.nick()).collect();
+            format!("one of {}", nicks.join(", "))
+        }
+        None => format!("a value of it: {}", property.blurb().unwrap_or_default()),
+    }
+}
+
+/// Returns what a number in a range is, as the end of a sentence.
+fn whole_numbers(minimum: u64, maximum: u64) -> String {
+    format!("a whole number from {minimum} to {maximum}")
+}
+
+/// Parses a number, which may be hexadecimal as for `gst-launch-1.0`.
+fn whole_number(text: &str) -> Option<u64> {
+    let has_digits = |text: &&str| text.starts_with(|digit: char| digit.is_ascii_hexdigit());
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(Some(digits).filter(has_digits)?, 16).ok(),
+        None => Some(text).filter(has_digits)?.parse().ok(),
+    }
+}
+
+fn fraction(text: &str) -> Option<gst::Fraction> {
+    let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
+    let number = |text: &str| i32::try_from(whole_number(text)?).ok();
+    let denominator = number(denominator).filter(|denominator| *denominator > 0)?;
+    Some(gst::Fraction::new(number(numerator)?, denominator))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed<T>(text: &str, property: &glib::ParamSpec) -> Result<T, String>
+    where
+        T: for<'a> glib::value::FromValue<'a>,
+    {
+        gst::init().unwrap();
+        parse(text, property).map(|value| value.get().unwrap())
+    }
+
+    #[test]
+    fn numbers_are_in_their_range() {
+        let small = glib::ParamSpecUInt::builder("n")
+            .minimum(1)
+            .default_value(1)
+            .maximum(64)
+            .build();
+        assert_eq!(parsed("1", &small), Ok(1u32));
+        assert_eq!(parsed("64", &small), Ok(64u32));
+        assert_eq!(parsed("0x40", &small), Ok(64u32));
+        for text in [
+            "0",
+            "65",
+            "-1",
+            "4294967297",
+            "99999999999999999999",
+            "",
+            " 1",
+            "1 ",
+            "1.0",
+            "1e1",
+            "1x",
+            "+1",
+            "0x",
+            "0x+1",
+            "one",
+            "true",
+            "max",
+        ] {
+            let error = parsed::<u32>(text, &small).unwrap_err();
+            assert!(error.contains("from 1 to 64"), "{text}: {error}");
+        }
+        let whole = glib::ParamSpecUInt::builder("n").build();
+        assert_eq!(parsed("4294967295", &whole), Ok(u32::MAX));
+        for text in ["4294967296", "99999999999", "-1"] {
+            let error = parsed::<u32>(text, &whole).unwrap_err();
+            assert!(error.contains("from 0 to 4294967295"), "{text}: {error}");
+        }
+        let long = glib::ParamSpecUInt64::builder("n")
+            .minimum(1)
+            .default_value(1)
+            .build();
+        assert_eq!(parsed("18446744073709551615", &long), Ok(u64::MAX));
+        for text in ["18446744073709551616", "-5", "0"] {
+            let error = parsed::<u64>(text, &long).unwrap_err();
+            let range = "from 1 to 18446744073709551615";
+            assert!(error.contains(range), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn fractions_are_read_to_their_end() {
+        gst::init().unwrap();
+        let zero = gst::Fraction::new(0, 1);
+        let property = gst::ParamSpecFraction::builder("fps")
+            .minimum(zero)
+            .maximum(gst::Fraction::new(i32::MAX, 1))
+            .default_value(zero)
+            .build();
+        for (text, n, d) in [
+            ("25/1", 25, 1),
+            ("25", 25, 1),
+            ("30000/1001", 30000, 1001),
+            ("0/1", 0, 1),
+        ] {
+            assert_eq!(
+                parsed(text, &property),
+                Ok(gst::Fraction::new(n, d)),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "25/",
+            "/1",
+            "25/0",
+            "-25/1",
+            "25/-1",
+            "25/1x",
+            "29.97",
+            "4294967321/1",
+            "1/4294967297",
+            "25/1/1",
+            "max",
+            "fast",
+        ] {
+            let error = parsed::<gst::Fraction>(text, &property).unwrap_err();
+            assert!(error.contains("1/3600 to 1000/1"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_and_truths() {
+        use crate::reductsrc::StartMode;
+
+        let truth = glib::ParamSpecBoolean::builder("b").build();
+        assert_eq!(parsed("true", &truth), Ok(true));
+        assert_eq!(parsed("false", &truth), Ok(false));
+        for text in ["", "2", "maybe"] {
+            let error = parsed::<bool>(text, &truth).unwrap_err();
+            assert!(error.contains("true or false"), "{text}: {error}");
+        }
+        let mode = glib::ParamSpecEnum::builder_with_default("m", StartMode::default()).build();
+        assert_eq!(parsed("exact", &mode), Ok(StartMode::Exact));
+        assert_eq!(parsed("2", &mode), Ok(StartMode::Exact));
+        for text in ["", "3", "-1", "4294967298", "Exact!", "keyframe"] {
+            let error = parsed::<StartMode>(text, &mode).unwrap_err();
+            let names = "keyframe-after, keyframe-before, exact";
+            assert!(error.contains(names), "{text}: {error}");
+        }
+    }
 }

@@ -670,3 +670,94 @@ fn records_that_gstreamer_cannot_count_to_are_left_out() {
         assert_eq!(stopped.outcome.errors.is_empty(), is_counted, "{time}");
     }
 }
+
+/// A stream without parameter sets before the unit `until`.
+fn without_sets(stream: &Stream, until: usize) -> Stream {
+    stream.map_units(|index, unit| {
+        let nals = nal_units(unit);
+        let left =
+            (nals.iter().copied()).filter(|nal| index >= until || !matches!(nal_type(nal), 7 | 8));
+        annex_b(&left.collect::<Vec<_>>())
+    })
+}
+
+#[test]
+fn a_range_that_lacks_parameter_sets_is_an_error() {
+    let stream = stream_of("");
+    let bare = without_sets(&stream, 60);
+    for layout in [Layout::AccessUnit, Layout::Gop] {
+        let laid = laid_out_as(layout).lay(&bare);
+        let idr = laid
+            .iter()
+            .find(|laid| laid.frames.start == 15)
+            .expect("a second group")
+            .record
+            .time_us;
+        // The first IDR picture is what is named, not what may belong to one before it.
+        for (from, named) in [(0, laid[0].record.time_us), (1, idr)] {
+            let bucket = line::write(&laid[from..]);
+            for on_error in ["", "on-error=stop"] {
+                let read = line::read(&bucket, &format!("{FPS} {on_error}"));
+                let (error, _) = read.outcome.error();
+                assert!(error.matches(gst::StreamError::Decode), "{error}");
+                for part in ["SPS and PPS", &named.to_string(), "parameter-set-lookback"] {
+                    assert!(error.message().contains(part), "{layout:?} {from}: {error}");
+                }
+                assert!(!read.outcome.eos);
+                assert_eq!(read.units().len(), 0);
+            }
+        }
+    }
+
+    // Each IDR picture without them is damage, as is what follows it.
+    let bucket = line::write(&records(&without_sets(&stream, 30)));
+    let read = line::read(&bucket, FPS).clean();
+    assert_eq!((read.stat("damaged"), read.units().len()), (30, 30));
+    let read = line::read(&bucket, &format!("{FPS} on-error=stop"));
+    let (error, _) = read.outcome.error();
+    assert!(error.message().contains("SPS and PPS"), "{error}");
+    assert_eq!(read.units().len(), 0);
+}
+
+#[test]
+fn a_stream_that_is_joined_in_the_middle_is_not_broken() {
+    let laid = records(&stream_of("")).split_off(5);
+    let time = |index: usize| laid[index].record.time_us;
+    let bucket = line::write(&laid);
+    let between = format!("ranges={}/{},{}/{}", time(0), time(8), time(10), time(40));
+    for (range, frames) in [("", 45), (between.as_str(), 30)] {
+        for on_error in ["", "on-error=stop"] {
+            let read = line::read(&bucket, &format!("{FPS} {range} {on_error}")).clean();
+            assert_eq!(read.stat("damaged"), 0);
+            assert_eq!(read.units().len(), frames, "{range}");
+        }
+    }
+    // Nothing else is in the range.
+    for range in [
+        format!("stop={}", time(8)),
+        format!("ranges={}/{},{}/{}", time(0), time(3), time(4), time(8)),
+    ] {
+        let read = line::read(&bucket, &format!("{FPS} {range}"));
+        let (error, _) = read.outcome.error();
+        assert!(error.message().contains("SPS and PPS"), "{error}");
+    }
+}
+
+#[test]
+fn a_condition_that_leaves_out_all_keyframes_is_a_warning() {
+    let mut laid = records(&stream_of(""));
+    for laid in &mut laid {
+        let is_keyframe = laid.frames.start % 15 == 0;
+        let labels = &mut laid.record.labels;
+        labels.push(("key".into(), is_keyframe.to_string()));
+    }
+    let bucket = line::write(&laid);
+    let when = r#"when="{\"&key\":{\"$eq\":false}}""#;
+    let read = line::read(&bucket, &format!("{FPS} {when}")).clean();
+    assert_eq!(read.units().len(), 0);
+    let warnings = read.warnings();
+    let last = warnings.last().expect("a warning");
+    for part in ["property when", "SPS and PPS", "IDR pictures"] {
+        assert!(last.contains(part), "{warnings:?}");
+    }
+}

@@ -91,6 +91,19 @@ fn pictures(record: &Record) -> u64 {
     mp4::decode(&file).clean().len() as u64
 }
 
+#[test]
+fn an_entry_that_is_being_deleted_is_written_to_when_it_is_gone() {
+    let source = example();
+    let server = Server::start();
+    server.create_bucket_without("b", "episodes");
+    let location = address(&server.url(), "b", "");
+    let outcome = exporter(&source, &location, TWO_SECONDS).run().clean();
+    let is_told = |text: &&str| text.contains("is being deleted");
+    let warnings = warnings(&outcome);
+    assert!(warnings.iter().any(is_told), "{warnings:?}");
+    assert_eq!(server.read("b", "episodes").len(), 3);
+}
+
 fn warnings(outcome: &Outcome) -> Vec<&str> {
     let warnings = outcome.warnings.iter();
     warnings.map(|(warning, _)| warning.message()).collect()

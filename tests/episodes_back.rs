@@ -524,3 +524,88 @@ fn a_source_of_episodes_can_be_used_again() {
     pipeline.run().clean();
     assert_eq!(stat(&source, "access-units"), 60);
 }
+
+#[test]
+fn what_takes_no_files_is_an_error_that_names_the_demuxer() {
+    let (bucket, _) = example();
+    for rest in [
+        "h264parse name=taker ! fakesink",
+        "queue name=taker ! h264parse ! fakesink",
+        "reductepisodesplit name=taker",
+        "video/x-h264 ! fakesink",
+    ] {
+        let outcome = pipeline(&bucket, "", rest).run();
+        assert_eq!(outcome.errors.len(), 1, "{rest}: {:?}", outcome.errors);
+        let (error, _) = outcome.error();
+        assert!(
+            error.matches(gst::CoreError::Negotiation),
+            "{rest}: {error}"
+        );
+        let taker = if rest.contains("taker") {
+            "taker"
+        } else {
+            "capsfilter"
+        };
+        for part in ["MP4 episodes", "video/mp4", "demuxer", taker] {
+            assert!(error.message().contains(part), "{rest}: {error}");
+        }
+    }
+    // The other way round.
+    let source = format!("reductsrc url={} bucket={bucket} entry=e", SERVER.url());
+    let pipeline = Pipeline::launch(&format!("{source} ! qtdemux name=taker ! fakesink"));
+    let outcome = pipeline.run();
+    assert_eq!(outcome.errors.len(), 1, "{:?}", outcome.errors);
+    let (error, _) = outcome.error();
+    for part in ["H.264", "h264parse", "taker"] {
+        assert!(error.message().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn several_episodes_in_one_file_are_a_warning() {
+    let (bucket, _) = example();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.mp4").display().to_string();
+    let one = format!("start={START_US} stop={}", START_US + 1);
+    for (range, rest, told) in [
+        ("", format!("filesink name=file location={file}"), 1),
+        ("", format!("queue ! filesink name=file location={file}"), 1),
+        (&one, format!("filesink name=file location={file}"), 0),
+        (
+            "",
+            format!("multifilesink next-file=discont location={file}.%d"),
+            0,
+        ),
+    ] {
+        let outcome = pipeline(&bucket, range, &rest).run().clean();
+        let warnings = warnings(&outcome);
+        assert_eq!(warnings.len(), told, "{rest}: {warnings:?}");
+        for warning in warnings {
+            for part in [
+                "more than one episode",
+                "file",
+                "multifilesink next-file=discont",
+            ] {
+                assert!(warning.contains(part), "{warning}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_shorter_last_episode_ends_the_duration() {
+    let recording = Recording::default();
+    let (bucket, records) = episodes_of(&Stream::example(), &recording, "duration=4000000000");
+    assert_eq!(records.len(), 2);
+    let pipeline = pipeline(&bucket, "", "fakesink");
+    let source = pipeline.element("source");
+    let duration = || source.query_duration::<ClockTime>();
+    pipeline.set_state(gst::State::Paused).unwrap();
+    let (state, ..) = pipeline.state(ClockTime::from_seconds(20));
+    state.expect("it prerolls");
+    assert_eq!(duration(), Some(60 * FRAME));
+    pipeline.play();
+    let messages = pipeline.wait_for_end();
+    assert_eq!(duration(), Some(60 * FRAME));
+    pipeline.finish(messages).clean();
+}

@@ -84,6 +84,21 @@ impl Follower {
     }
 }
 
+#[test]
+fn an_entry_that_is_being_deleted_is_waited_for() {
+    let server = Server::start();
+    server.create_bucket_without("b", "e");
+    let follower = Follower::new(&server.url(), "b", "start=0");
+    let is_gone = || !server.entries("b").contains(&"e".to_owned());
+    await_that("the entry stays", is_gone);
+    let stream = Stream::example();
+    write(&server, "b", &recording().lay(&stream));
+    follower.await_stat("access-units", 59);
+    let read = follower.end();
+    assert_eq!(read.units(), stream.units);
+    assert_eq!(read.stat("evicted"), 0);
+}
+
 fn captures(read: &Read) -> Vec<u64> {
     let capture = |buffer: &gst::Buffer| capture_us(buffer).expect("a capture time");
     read.buffers.iter().map(capture).collect()

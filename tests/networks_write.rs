@@ -516,6 +516,25 @@ fn an_attachment_that_cannot_be_written_holds_up_nothing() {
 }
 
 #[test]
+fn an_entry_that_is_being_deleted_is_recorded_to_when_it_is_gone() {
+    // The first request, and one that writes: a token that may not read has nothing else to ask.
+    for may_read in [true, false] {
+        let server = Server::builder().token("full").start();
+        let read: &[&str] = if may_read { &["b"] } else { &[] };
+        let token = server.create_token_with("camera", read, &["b"]);
+        server.create_bucket_without("b", "e");
+        let units = units([0; 100]);
+        let sink = format!("api-token={token} create-bucket=false");
+        let recorded = record(&server.url(), &units, &sink).clean();
+        let warnings = recorded.warnings();
+        let is_told = |text: &String| text.contains("is being deleted");
+        assert!(warnings.iter().any(is_told), "{may_read}: {warnings:?}");
+        assert_all(&server, &units);
+        assert_eq!(recorded.stat("records"), 100);
+    }
+}
+
+#[test]
 fn errors_for_times_that_were_not_sent_acknowledge_nothing() {
     for rarely in [true, false] {
         let server = empty_server();

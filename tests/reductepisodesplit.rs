@@ -758,7 +758,7 @@ fn no_idr_is_no_file() {
 
 #[test]
 fn no_frame_is_no_file() {
-    split("", Vec::new()).assert_nothing("none of 0 access units");
+    split("", Vec::new()).assert_nothing("no access unit came");
 }
 
 #[test]

@@ -549,6 +549,61 @@ fn slices_without_parameter_sets_are_told_at_once() {
     assert_eq!(record_times(&bucket), steady(50));
 }
 
+#[test]
+fn buffers_that_are_no_byte_stream_are_told_at_once() {
+    let whole = stream(50, "bframes=0");
+    let lengths = whole.map_units(|_, unit| {
+        let nals = nal_units(unit).into_iter();
+        nals.flat_map(|nal| [&(nal.len() as u32).to_be_bytes(), nal].concat())
+            .collect()
+    });
+    let garbage = whole.map_units(|index, _| format!("no video at all, {index}").into_bytes());
+    let delimiters = whole.map_units(|_, _| vec![0, 0, 0, 1, 9, 0xf0]);
+    let times = with_pts(&(0..50).collect::<Vec<_>>(), |_| 0);
+    for (units, text, warnings) in [
+        (&lengths.units, "length-prefixed", 1),
+        (&garbage.units, "Annex B", 1),
+        // They may belong to a picture that comes later.
+        (&delimiters.units, "no slice", 0),
+    ] {
+        let bucket = SERVER.new_bucket();
+        let recorded = record(&bucket, CAPS, &start(), units, &times);
+        let told = recorded.warnings();
+        assert_eq!(told.len(), warnings, "{told:?}");
+        for warning in told {
+            assert!(warning.contains("2025-06-13T08:50:53.273752Z"), "{warning}");
+            assert!(warning.contains(text), "{warning}");
+        }
+        let (error, _) = &recorded.outcome.errors[0];
+        assert!(error.matches(gst::StreamError::Decode), "{error}");
+        assert!(error.message().contains(text), "{error}");
+        assert!(!recorded.outcome.eos);
+        if warnings > 0 {
+            assert!(error.message().contains("50 recorded frames"), "{error}");
+            assert_eq!(record_times(&bucket), steady(50));
+
+            let bucket = SERVER.new_bucket();
+            let sink = format!("{} on-error=stop", start());
+            let recorded = record(&bucket, CAPS, &sink, units, &times);
+            let (error, _) = &recorded.outcome.errors[0];
+            assert!(error.message().contains(text), "{error}");
+            assert_eq!(records(&bucket).len(), 0);
+        }
+    }
+
+    // Damage among frames that can be decoded is a warning.
+    let mixed = whole.map_units(|index, unit| match index {
+        10 | 20 => vec![0, 0, 0, 1, 0x21],
+        _ => unit.to_vec(),
+    });
+    let bucket = SERVER.new_bucket();
+    let recorded = record(&bucket, CAPS, &start(), &mixed.units, &times).clean();
+    let warnings = recorded.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("cut short or broken"), "{warnings:?}");
+    assert_eq!(record_times(&bucket), steady(50));
+}
+
 /// Sets the system clock of one process: by the ns in the file that `CLOCK_STEP` names.
 const CLOCK_SHIM: &str = r#"
 #define _GNU_SOURCE

@@ -160,6 +160,80 @@ fn bad_uris_change_nothing_and_say_why() {
 }
 
 #[test]
+fn values_out_of_range_are_errors_that_name_it() {
+    let handlers = [
+        ("reductsrc", "timeout=-1", "0 to 4294967295"),
+        ("reductsrc", "timeout=99999999999", "0 to 4294967295"),
+        ("reductsrc", "timeout=4294967296", "0 to 4294967295"),
+        ("reductsrc", "timeout=30s", "0 to 4294967295"),
+        ("reductsrc", "timeout=", "0 to 4294967295"),
+        ("reductsrc", "retries=-1", "0 to 4294967295"),
+        ("reductsrc", "connections=65", "1 to 64"),
+        ("reductsrc", "poll-interval=60001", "1 to 60000"),
+        (
+            "reductsrc",
+            "prefetch-bytes=-1",
+            "1 to 18446744073709551615",
+        ),
+        ("reductsrc", "prefetch-bytes=0", "1 to 18446744073709551615"),
+        (
+            "reductsrc",
+            "gap-tolerance=1e9",
+            "0 to 18446744073709551615",
+        ),
+        ("reductsrc", "fps=2000/1", "1/3600 to 1000/1"),
+        ("reductsrc", "fps=1/100000", "1/3600 to 1000/1"),
+        ("reductsrc", "fps=-1/1", "1/3600 to 1000/1"),
+        ("reductsrc", "fps=29.97", "1/3600 to 1000/1"),
+        ("reductsrc", "follow=maybe", "true or false"),
+        ("reductsrc", "on-error=", "skip, stop"),
+        ("reductsrc", "on-error=7", "skip, stop"),
+        ("reductsink", "queue-bytes=-5", "1 to 18446744073709551615"),
+        ("reductsink", "max-latency=-5", "0 to 4294967295"),
+        ("reductsink", "fps=2000/1", "1/3600 to 1000/1"),
+        ("reductsink", "existing=ski", "error, skip"),
+    ];
+    common::init();
+    for (element, parameter, range) in handlers {
+        let element = gst::ElementFactory::make(element).build().unwrap();
+        let handler = element.dynamic_cast_ref::<gst::URIHandler>().unwrap();
+        let uri = format!("reduct://h/b/e?{parameter}");
+        let error = handler.set_uri(&uri).unwrap_err();
+        assert!(error.matches(gst::URIError::BadUri), "{uri}: {error}");
+        let (name, value) = parameter.split_once('=').unwrap();
+        for part in [name, &format!("'{value}'"), range] {
+            assert!(error.message().contains(part), "{uri}: {error}");
+        }
+    }
+    for parameter in ["timeout=-1", "timeout=4294967296", "retries=-1"] {
+        let location = format!("reduct://127.0.0.1:1/b/e?{parameter}");
+        let pipeline = Pipeline::launch("fakesrc num-buffers=1 ! reductepisodesplit name=split");
+        pipeline
+            .element("split")
+            .set_property("location", &location);
+        let outcome = pipeline.run();
+        let (error, _) = outcome.error();
+        let (name, value) = parameter.split_once('=').unwrap();
+        for part in [name, &format!("'{value}'"), "0 to 4294967295"] {
+            assert!(error.message().contains(part), "{parameter}: {error}");
+        }
+    }
+}
+
+#[test]
+fn properties_that_cannot_be_are_errors() {
+    for fps in ["2000/1", "1/100000"] {
+        let bucket = SERVER.new_bucket();
+        let outcome = line::read(&bucket, &format!("fps={fps}")).outcome;
+        let (error, _) = outcome.error();
+        assert!(error.matches(gst::ResourceError::Settings), "{error}");
+        for part in ["fps", fps, "1/3600 to 1000/1"] {
+            assert!(error.message().contains(part), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_uri_stays_while_it_plays() {
     let source = handler_of("reduct://127.0.0.1:1/b/e");
     let element = source.dynamic_cast_ref::<gst::Element>().unwrap();

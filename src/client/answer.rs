@@ -6,7 +6,6 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Errors of ReductStore and of the way to it, by cause.
 //! Answers that are not records: JSON of a limited size, and redirects.
 
 use reqwest::Response;

@@ -16,8 +16,8 @@ use bytes::{Bytes, BytesMut};
 use reduct_base::batch::parse_batched_header;
 use reqwest::header::HeaderMap;
 
-use super::Record;
 use super::error::{Cause, Error};
+use super::{Record, record_time};
 
 /// Begin of the name of a header that is about a record; its time follows.
 pub const TIME_HEADER: &str = "x-reduct-time-";
@@ -25,6 +25,8 @@ pub const TIME_HEADER: &str = "x-reduct-time-";
 pub const H264: &str = "video/h264";
 /// Label with the frame rate of a record.
 pub const FPS_LABEL: &str = "fps";
+/// Label with the duration of an episode, in ns.
+pub const DURATION_LABEL: &str = "duration";
 /// Label that says whether a record begins with a keyframe.
 pub const KEYFRAME_LABEL: &str = "keyframe";
 
@@ -44,6 +46,7 @@ pub struct RecordHeader {
     content_type: String,
     frame_rate: Option<String>,
     keyframe: Option<bool>,
+    duration: Option<u64>,
 }
 
 impl RecordHeader {
@@ -73,8 +76,8 @@ pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
     let twice = (records.windows(2)).find(|pair| pair[0].time == pair[1].time);
     match twice {
         Some(pair) => Err(malformed(format!(
-            "an answer has two different headers for the record at {} µs",
-            pair[0].time
+            "an answer has two different headers for the record at {}",
+            record_time(pair[0].time)
         ))),
         None => Ok(records),
     }
@@ -98,6 +101,9 @@ fn record_header(time: &str, value: &[u8]) -> Option<RecordHeader> {
         frame_rate: labels.remove(FPS_LABEL),
         keyframe: labels
             .get(KEYFRAME_LABEL)
+            .and_then(|text| text.parse().ok()),
+        duration: labels
+            .get(DURATION_LABEL)
             .and_then(|text| text.parse().ok()),
     })
 }
@@ -215,7 +221,8 @@ impl Slicer {
             (None, None) => None,
         };
         if let Some((time, received, length)) = short {
-            let text = format!("the record at {time} µs has {received} of {length} bytes");
+            let time = record_time(time);
+            let text = format!("the record at {time} has {received} of {length} bytes");
             return Err(Error::new(Cause::Broken, text));
         }
         if self.surplus > 0 {
@@ -233,6 +240,7 @@ pub fn record(header: RecordHeader, chunks: Vec<Bytes>) -> Record {
         content_type: header.content_type,
         frame_rate: header.frame_rate,
         keyframe: header.keyframe,
+        duration: header.duration,
         after_eviction: false,
         chunks,
     }
@@ -260,6 +268,7 @@ mod tests {
             content_type: "video/h264".into(),
             frame_rate: None,
             keyframe: None,
+            duration: None,
         }
     }
 
@@ -276,6 +285,15 @@ mod tests {
             ..header(20, 7)
         };
         assert_eq!(parsed.unwrap(), [header(3, 5), with_rate]);
+        for (label, duration) in [
+            ("2000000000", Some(2_000_000_000)),
+            ("2s", None),
+            ("-1", None),
+        ] {
+            let line = format!("5,video/mp4,duration={label}");
+            let parsed = record_headers(&headers(&[("x-reduct-time-3", &line)])).unwrap();
+            assert_eq!(parsed[0].duration, duration, "{label}");
+        }
     }
 
     #[test]
@@ -329,7 +347,7 @@ mod tests {
         assert_eq!(twice("5,video/h264").unwrap(), [header(3, 5)]);
         let error = twice("6,video/h264").unwrap_err();
         assert_eq!(error.cause, Cause::Malformed);
-        assert!(error.text.contains("at 3 µs"), "{}", error.text);
+        assert!(error.text.contains("(3 µs)"), "{}", error.text);
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Errors of ReductStore and of the way to it, by cause.
 //! Which certificates of a server are trusted, and why one is not, in words.
 
 use std::fmt;

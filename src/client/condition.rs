@@ -12,7 +12,7 @@
 
 use serde_json::Value as JsonValue;
 
-use super::batch::{FPS_LABEL, KEYFRAME_LABEL};
+use super::batch::{DURATION_LABEL, FPS_LABEL, KEYFRAME_LABEL};
 
 /// Operators that judge a record by itself. Others (`$limit`, `$each_n`, `$each_t`, `$gate`) count
 /// the records before it.
@@ -133,7 +133,10 @@ pub fn condition(when: Option<&JsonValue>, bounds: Bounds) -> JsonValue {
         _ => Default::default(),
     };
     let mut add = |key: &str, value: JsonValue| members.insert(key.into(), value);
-    add("#select_labels", vec![FPS_LABEL, KEYFRAME_LABEL].into());
+    add(
+        "#select_labels",
+        vec![FPS_LABEL, KEYFRAME_LABEL, DURATION_LABEL].into(),
+    );
     add("#batch_size", bounds.batch_bytes.into());
     add("#batch_records", bounds.batch_records.into());
     add("#batch_metadata_size", BATCH_HEADER_BYTES.into());
@@ -203,7 +206,7 @@ mod tests {
         let when = json(r##"{"&good":{"$eq":true},"#select_labels":["good"]}"##);
         assert_eq!(
             condition(Some(&when), bounds).to_string(),
-            r##"{"&good":{"$eq":true},"#select_labels":["fps","keyframe"],"#batch_size":1000,"#batch_records":20,"#batch_metadata_size":262144,"$limit":7}"##
+            r##"{"&good":{"$eq":true},"#select_labels":["fps","keyframe","duration"],"#batch_size":1000,"#batch_records":20,"#batch_metadata_size":262144,"$limit":7}"##
         );
     }
 }

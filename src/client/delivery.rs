@@ -361,7 +361,7 @@ impl Delivery {
             Cause::Status(404) => self.to.create_bucket,
             _ => false,
         };
-        let may_pass = error.is_transient() || self.was_reached && was_there;
+        let may_pass = error.is_transient_for_writing() || self.was_reached && was_there;
         let is_ending = self.is_ending();
         // What was tried before the stream ended was not for the rest of it.
         if is_ending && !std::mem::replace(&mut self.are_last, true) {
@@ -627,7 +627,8 @@ impl Delivery {
         };
         let mut retries = 0;
         while let Err(error) = entry.describe(&video).await {
-            let (may_pass, is_ending) = (error.is_transient(), self.is_ending());
+            let may_pass = error.is_transient_for_writing();
+            let is_ending = self.is_ending();
             let error = match may_pass && (retries < patience || is_ending) {
                 true => match self.wait_after(error).await {
                     Ok(()) => {
@@ -713,7 +714,12 @@ fn is_refusal(error: &Error) -> bool {
 
 /// Returns whether a record was refused because there is one at its time.
 fn is_taken(error: &Error) -> bool {
-    error.cause == Cause::Status(409)
+    error.cause == Cause::Status(409) && !error.is_being_deleted()
+}
+
+/// Returns the time of a record for a person, also as the number that it has in the store.
+pub fn record_time(time: u64) -> String {
+    format!("{} ({time} µs)", utc(time))
 }
 
 /// A time in µs since the Unix epoch, for a person.

@@ -6,7 +6,6 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Errors of ReductStore and of the way to it, by cause.
 //! Calls about an entry as a whole: its bucket, its times and the description of its video.
 
 use std::fmt;
@@ -255,7 +254,7 @@ impl Entry {
         };
         let request = self.client().await?.post(self.bucket_url()?);
         match self.within_timeout(self.ask(request.json(&settings))).await {
-            Err(error) if error.cause == Cause::Status(409) => Ok(()),
+            Err(error) if error.cause == Cause::Status(409) && !error.is_being_deleted() => Ok(()),
             made => made.map(drop),
         }
     }

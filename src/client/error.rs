@@ -140,6 +140,22 @@ impl Error {
         }
     }
 
+    /// Returns whether the server is removing the bucket or the entry, after which it is missing.
+    pub fn is_being_deleted(&self) -> bool {
+        self.cause == Cause::Status(409) && self.text.ends_with("is being deleted")
+    }
+
+    /// Returns whether there is no such bucket or entry, or soon will not be.
+    pub fn is_missing(&self) -> bool {
+        self.cause == Cause::Status(404) || self.is_being_deleted()
+    }
+
+    /// Returns whether the same request that writes may succeed later: what is being removed can be made
+    /// anew as soon as it is gone.
+    pub fn is_transient_for_writing(&self) -> bool {
+        self.is_transient() || self.is_being_deleted()
+    }
+
     /// The message to post.
     pub fn message(&self, target: Target) -> gst::ErrorMessage {
         self.message_of(target, self.explain(target))
@@ -386,6 +402,23 @@ mod tests {
         let posted = [Purpose::Read, Purpose::Write].map(|purpose| error.resource_error(purpose));
         let expected = [gst::ResourceError::NotFound, gst::ResourceError::Write];
         assert_eq!(posted, expected);
+        assert!(error.is_missing());
+    }
+
+    #[test]
+    fn what_is_being_removed_can_be_written_to_later() {
+        for (status, text, may_pass) in [
+            (409, "Bucket 'b' is being deleted", true),
+            (409, "Entry 'e' in bucket 'b' is being deleted", true),
+            (409, "A record with timestamp 7 already exists", false),
+            (422, "Entry 'e' in bucket 'b' is being deleted", false),
+            (404, "Entry 'e' not found in bucket b", false),
+        ] {
+            let error = Error::new(Cause::Status(status), text);
+            assert_eq!(error.is_transient_for_writing(), may_pass, "{text}");
+            assert_eq!(error.is_being_deleted(), may_pass, "{text}");
+            assert!(!error.is_transient(), "{text}");
+        }
     }
 
     #[test]

@@ -134,6 +134,7 @@ mod tests {
             content_type: String::new(),
             frame_rate: None,
             keyframe: None,
+            duration: None,
             after_eviction: false,
             chunks: Vec::new(),
         };

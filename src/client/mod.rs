@@ -54,7 +54,7 @@ pub use access::{Access, Limits, Records};
 pub use batch::H264;
 pub use condition::depends_on_order;
 pub use connection::{Connection, Token, without_secrets};
-pub use delivery::{Destination, Existing, utc};
+pub use delivery::{Destination, Existing, record_time, utc};
 pub use entry::EntryTimes;
 pub use flushing::{Flushed, Flushing};
 pub use outbox::{Content, Dropped, Outgoing, is_label_name, is_label_value};

@@ -142,6 +142,7 @@ mod tests {
             content_type: "video/h264".into(),
             frame_rate: Some("30".into()),
             keyframe: None,
+            duration: None,
             after_eviction: false,
             chunks: vec![vec![0; 17].into()],
         };

@@ -71,6 +71,8 @@ pub struct Record {
     pub frame_rate: Option<String>,
     /// Label `keyframe`.
     pub keyframe: Option<bool>,
+    /// Label `duration`, in ns.
+    pub duration: Option<u64>,
     /// The server evicted what was before it and not read yet.
     pub after_eviction: bool,
     /// The content as it came. In order they are the record; there is one unless it is large.

@@ -67,9 +67,9 @@ enum Stop {
 }
 
 impl Stop {
-    /// Returns whether there is no such entry, or no such bucket.
+    /// Returns whether there is no such entry or bucket, or soon will not be.
     fn is_missing(&self) -> bool {
-        matches!(self, Self::Failed(error) if error.cause == Cause::Status(404))
+        matches!(self, Self::Failed(error) if error.is_missing())
     }
 }
 
@@ -160,12 +160,16 @@ impl Session {
                 return;
             };
             self.access.stats.retries.note(&error);
+            // What never worked ends after a time instead.
+            let most = match self.is_first_contact(&error) {
+                true => String::new(),
+                false => format!(" of {}", self.access.records.limits.retries),
+            };
             let text = format!(
-                "{}. Trying again in {:.1} s, attempt {} of {}",
+                "{}. Trying again in {:.1} s, attempt {}{most}",
                 error.explain(self.access.target()),
                 delay.as_secs_f32(),
                 self.attempts.made(),
-                self.access.records.limits.retries,
             );
             if self.deliver(Delivery::Retrying(text)).await.is_err() {
                 return;
@@ -182,18 +186,23 @@ impl Session {
         if !may_pass {
             return None;
         }
-        let is_answer = error.is_of_server || error.cause == Cause::Timeout;
-        match is_answer || self.access.has_worked() || self.access.follows() {
-            true => self.attempts.next_delay(),
-            false => self.attempts.next_first_delay(self.began.elapsed()),
+        match self.is_first_contact(error) {
+            true => self.attempts.next_first_delay(self.began.elapsed()),
+            false => self.attempts.next_delay(),
         }
+    }
+
+    /// Returns whether the server has never answered, and is not waited for.
+    fn is_first_contact(&self, error: &Error) -> bool {
+        let is_answer = error.is_of_server || error.cause == Cause::Timeout;
+        !(is_answer || self.access.has_worked() || self.access.follows())
     }
 
     /// Reads what is left of the range, and what comes to it if it is followed.
     async fn read(&mut self) -> Result<(), Stop> {
         if self.query.view == View::Times {
             let times = match self.access.entry.recent_times().await {
-                Err(error) if error.cause == Cause::Status(404) => None,
+                Err(error) if error.is_missing() => None,
                 times => Some(times?),
             };
             self.access.note_answer();
@@ -277,7 +286,10 @@ impl Session {
             && self.next < self.end
         {
             pace.wait().await;
-            let newest = lanes.take().await?.newest().await?;
+            let newest = match lanes.take().await?.newest().await {
+                Err(error) if error.is_missing() => Newest::Nothing,
+                newest => newest?,
+            };
             match newest {
                 Newest::Time(time) if time >= self.next => return Ok(Some(Some(time))),
                 Newest::Time(_) => {}

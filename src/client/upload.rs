@@ -32,7 +32,9 @@ use super::error::{Cause, Error, Purpose, Target};
 use super::first_contact::is_wrong_address;
 use super::lane::{accepted, header};
 use super::progress::{Progress, within};
-use super::{Connection, Flushed, Flushing, block_broken_pipe, runtime, utc, without_blocking};
+use super::{
+    Connection, Flushed, Flushing, block_broken_pipe, record_time, runtime, utc, without_blocking,
+};
 
 /// Bytes of a file in memory at once.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -146,7 +148,7 @@ impl Uploader {
     pub fn look(&self, flushing: &Flushing) -> Result<(), UploadError> {
         let runtime = self.runtime()?;
         match flushing.wait(runtime, self.look_at_bucket())? {
-            Err(error) if !error.is_transient() || is_wrong_address(&error) => {
+            Err(error) if !error.is_transient_for_writing() || is_wrong_address(&error) => {
                 Err(self.failed(&error))
             }
             _ => Ok(()),
@@ -169,7 +171,8 @@ impl Uploader {
                 Err(error) => error,
             };
             // A proxy may answer for a server that is away.
-            let may_pass = error.is_transient() || past.has_answer && error.cause == Cause::Foreign;
+            let is_of_proxy = past.has_answer && error.cause == Cause::Foreign;
+            let may_pass = error.is_transient_for_writing() || is_of_proxy;
             let delay = attempts.next_delay();
             let Some(delay) = delay.filter(|_| may_pass) else {
                 return Err(self.failed(&error));
@@ -243,10 +246,11 @@ impl Uploader {
                         true if past.is_begun => Ok(Uploaded::Written),
                         true => Ok(Uploaded::WasThere),
                         false => Err(conflict(format!(
-                            "it has a record at {} µs already, '{content_type}' of {other} bytes, \
+                            "it has a record at {} already, '{content_type}' of {other} bytes, \
                              which is not the '{}' of {length} bytes to be written. Remove that, or \
                              name another entry",
-                            upload.time, upload.content_type
+                            record_time(upload.time),
+                            upload.content_type
                         ))),
                     };
                 }
@@ -270,9 +274,9 @@ impl Uploader {
                 }
                 Found::Hidden if is_refused => {
                     return Err(conflict(format!(
-                        "it has a record at {} µs already, and the API token does not allow to see \
+                        "it has a record at {} already, and the API token does not allow to see \
                          if that is the same",
-                        upload.time
+                        record_time(upload.time)
                     )));
                 }
                 _ => {}
@@ -284,6 +288,7 @@ impl Uploader {
             match self.write(client, upload, length).await {
                 Err(error)
                     if error.cause == Cause::Status(409)
+                        && !error.is_being_deleted()
                         && !mem::replace(&mut is_refused, true) => {}
                 Err(error) => {
                     past.is_begun |= !matches!(error.cause, Cause::Connect | Cause::Content);

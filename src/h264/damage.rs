@@ -34,6 +34,18 @@ pub enum Damage {
     TooLarge,
     /// It continues a NAL unit that was taken for a whole one.
     LateContinuation,
+    /// No slice comes in many buffers that should hold an access unit each.
+    NoSlice,
+}
+
+impl Damage {
+    /// Returns whether parameter sets are missing or broken, which may come later.
+    pub fn is_of_parameter_sets(self) -> bool {
+        matches!(
+            self,
+            Self::NoParameterSets | Self::UnknownParameterSet(_) | Self::BrokenParameterSet
+        )
+    }
 }
 
 impl fmt::Display for Damage {
@@ -59,6 +71,7 @@ impl fmt::Display for Damage {
                 "it continues an access unit that was taken for a whole one, as those before it \
                  ended with their records",
             ),
+            Self::NoSlice => f.write_str("no slice is in it, nor in those before it"),
             Self::TooLarge => write!(f, "an access unit has more than {MAX_BYTES} bytes"),
         }
     }

@@ -64,18 +64,18 @@ impl Address {
                     "There is no parameter '{name}'. There are {all} and {BASE_PATH}"
                 ));
             }
-            let no_value =
-                |about: &str| format!("'{text}' is no value of the parameter '{name}': {about}");
+            let parse = |property: &glib::ParamSpec| {
+                parameters::parse(text, property)
+                    .map_err(|expected| parameters::invalid(name, text, &expected))
+            };
             if name == RETRIES {
-                let about = "a number of attempts after the first one";
-                retries = text.parse().map_err(|_| no_value(about))?;
+                let property = glib::ParamSpecUInt::builder(RETRIES).build();
+                retries = connection::get(&parse(&property)?);
                 continue;
             }
             let properties = connection::properties();
             if let Some(property) = properties.iter().find(|known| known.name() == name) {
-                let value = parameters::parse(text, property)
-                    .ok_or_else(|| no_value(property.blurb().unwrap_or_default()))?;
-                settings.set(name, &value);
+                settings.set(name, &parse(property)?);
             }
         }
         let place = settings.check()?;

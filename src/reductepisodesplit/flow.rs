@@ -249,8 +249,17 @@ impl ReductEpisodeSplit {
             dropped = cutter.finish(orders)?;
             Ok(())
         })?;
-        let has_episodes = self.cutter().as_ref().is_some_and(Cutter::has_episodes);
-        if !has_episodes {
+        let (has_episodes, has_dropped) = (self.cutter().as_ref())
+            .map_or((false, false), |cutter| {
+                (cutter.has_episodes(), cutter.dropped() > 0)
+            });
+        if !has_episodes && dropped.count == 0 && !has_dropped {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Mux,
+                ("No file is written: no access unit came")
+            );
+        } else if !has_episodes {
             let hint = self.hint();
             gst::element_imp_warning!(
                 self,
@@ -308,7 +317,7 @@ impl ReductEpisodeSplit {
                         self,
                         gst::StreamError::Mux,
                         ("An episode has reached its limit and goes on: the stream has {entries}, but \
-                          no IDR. With keyframe-mode={mode} it would end there")
+                          no further IDR picture. With keyframe-mode={mode} it would end there")
                     );
                 }
             }

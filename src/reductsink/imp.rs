@@ -21,8 +21,8 @@
  * the last 8 distances of frames. A group's record also ends where a frame would be half a frame off
  * its time, at 4 MB, and with each frame if there is no such frame rate.
  *
- * Slices whose SPS or PPS never came are recorded with a warning, or are an error (`on-error`). A stream
- * of which nothing can be decoded ends with an error.
+ * Slices whose SPS or PPS never came, and buffers that are no byte stream, are recorded with a warning, or
+ * are an error (`on-error`). A stream of which nothing can be decoded ends with an error.
  *
  * ## Times
  *
@@ -460,7 +460,9 @@ impl ObjectImpl for ReductSink {
                 gst::ParamSpecFraction::builder("fps")
                     .nick("Frames per second")
                     .blurb(
-                        "Frame rate from which the capture times of a stream without timestamps are                          counted, as of a raw file, if its caps have none or that of its VUI: 1/3600                          to 1000/1 (0/1 = as in the stream's VUI)",
+                        "Frame rate from which the capture times of a stream without timestamps are \
+                         counted, as of a raw file, if its caps have none or that of its VUI: 1/3600 \
+                         to 1000/1 (0/1 = as in the stream's VUI)",
                     )
                     .minimum(gst::Fraction::new(0, 1))
                     .maximum(gst::Fraction::new(i32::MAX, 1))
@@ -469,7 +471,10 @@ impl ObjectImpl for ReductSink {
                     .build(),
                 glib::ParamSpecEnum::builder_with_default("on-error", OnError::default())
                     .nick("On error")
-                    .blurb("What to do with a picture whose SPS or PPS never came")
+                    .blurb(
+                        "What to do with what cannot be decoded: a picture whose SPS or PPS never came, \
+                         or a buffer that is no byte stream",
+                    )
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecUInt::builder("max-latency")
@@ -539,8 +544,9 @@ impl ObjectImpl for ReductSink {
                          damaged-frames (those of them that were damaged in spool-dir, at least so \
                          many), clock-jumps (how often \
                          the clock of the capture times or the system clock was set), outliers (frames \
-                         with wrong capture times, placed between their neighbours), retries, queue-records and queue-bytes (that wait); all uint64. last-retry \
-                         (string, if there was one): its reason",
+                         with wrong capture times, placed between their neighbours), retries, \
+                         queue-records and queue-bytes (that wait); all uint64. last-retry (string, if \
+                         there was one): its reason",
                     )
                     .read_only()
                     .build(),

@@ -19,6 +19,9 @@ use crate::h264::{
     insert_parameter_sets, nal_type, nal_unit_type, nal_units, referred_pps,
 };
 
+/// Buffers without a slice that may come before one that has some.
+const MAX_LEADING: usize = 100;
+
 /// A frame to be recorded, or what could not be read as one.
 #[derive(Debug)]
 pub struct Frame {
@@ -38,23 +41,27 @@ pub struct Frame {
 }
 
 impl Frame {
+    fn new(content: Vec<Bytes>, capture: Capture, count: u64, damage: Option<Damage>) -> Self {
+        Self {
+            content,
+            capture,
+            order: None,
+            idr: false,
+            has_recovery_point: false,
+            count,
+            damage,
+        }
+    }
+
     /// Returns whether `reductsrc` accepts it as a keyframe.
     pub fn is_keyframe(&self) -> bool {
         self.idr || self.has_recovery_point
     }
 
-    /// Why none of it can be decoded, if parameter sets are missing or broken.
-    pub fn missing_sets(&self) -> Option<Damage> {
-        let is_undecodable = self.count > 0 && self.order.is_none();
-        self.damage.filter(|damage| {
-            is_undecodable
-                && matches!(
-                    damage,
-                    Damage::NoParameterSets
-                        | Damage::UnknownParameterSet(_)
-                        | Damage::BrokenParameterSet
-                )
-        })
+    /// Returns why none of it can be decoded. A broken parameter set by itself is missed by a later frame.
+    pub fn undecodable(&self) -> Option<Damage> {
+        let is_set = self.count == 0 && self.damage == Some(Damage::BrokenParameterSet);
+        self.damage.filter(|_| self.order.is_none() && !is_set)
     }
 }
 
@@ -118,22 +125,28 @@ impl Intake {
         if pushed.begun == 0 && pushed.continues && !self.open.is_empty() {
             if let Some((frame, _)) = self.open.back_mut() {
                 frame.content.push(data);
+                frame.damage = frame.damage.or(pushed.damage);
             }
         } else if pushed.begun > 0 || pushed.continues || could_not_be_read {
             let mut content = mem::take(&mut self.leading);
             content.push(data);
-            let frame = Frame {
-                content,
-                capture,
-                order: None,
-                idr: false,
-                has_recovery_point: false,
-                count: pushed.begun as u64,
-                damage: pushed.damage,
+            // What cannot be read has the time of its buffer, as a frame has.
+            let is_unreadable = pushed
+                .damage
+                .is_some_and(|damage| !damage.is_of_parameter_sets());
+            let count = match pushed.begun {
+                0 => u64::from(is_unreadable && !pushed.continues),
+                begun => begun as u64,
             };
+            let frame = Frame::new(content, capture, count, pushed.damage);
             self.open.push_back((frame, pushed.begun));
         } else {
             self.leading.push(data);
+            if self.leading.len() >= MAX_LEADING {
+                let content = mem::take(&mut self.leading);
+                let frame = Frame::new(content, capture, 1, Some(Damage::NoSlice));
+                self.open.push_back((frame, 0));
+            }
         }
         self.splitter.end_access_unit(&mut self.split);
         self.settle();
@@ -144,15 +157,9 @@ impl Intake {
         self.splitter.end_run(&mut self.split);
         self.settle();
         if !self.leading.is_empty() {
-            self.complete.push_back(Frame {
-                content: mem::take(&mut self.leading),
-                capture,
-                order: None,
-                idr: false,
-                has_recovery_point: false,
-                count: 0,
-                damage: None,
-            });
+            let content = mem::take(&mut self.leading);
+            self.complete
+                .push_back(Frame::new(content, capture, 0, None));
         }
     }
 
@@ -423,6 +430,44 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_byte_stream_cannot_be_decoded() {
+        let lengths =
+            |unit: &[u8]| Bytes::from([&(unit.len() as u32).to_be_bytes(), unit].concat());
+        let (sps, pps) = (sps(SPS), pps(0));
+        for (buffer, damage) in [
+            (lengths(&other(1)), Damage::LengthPrefixed),
+            (
+                Bytes::from_static(b"no video at all"),
+                Damage::NotByteStream,
+            ),
+            (record(&[&[0xff, 1, 2, 3]]), Damage::ForbiddenBit),
+            (record(&[&[0xe1, 1, 2, 3]]), Damage::ForbiddenBit),
+        ] {
+            for frame in run(&[buffer.clone(), buffer]).iter().flatten() {
+                assert_eq!((frame.undecodable(), frame.count), (Some(damage), 1));
+            }
+        }
+        // Once parameter sets have come, slices are looked into.
+        let frames = run(&[
+            record(&[&sps, &pps, &idr()]),
+            record(&[&[0x21]]),
+            record(&[&idr()]),
+        ]);
+        let found: Vec<_> = frames.iter().flatten().map(Frame::undecodable).collect();
+        assert_eq!(found, [None, Some(Damage::BrokenSlice), None]);
+    }
+
+    #[test]
+    fn buffers_without_slices_do_not_wait_for_ever() {
+        let frames = run(&vec![record(&[DELIMITER]); 2 * MAX_LEADING + 1]);
+        let frames: Vec<_> = frames.iter().flatten().collect();
+        let found: Vec<_> = frames.iter().map(|frame| frame.undecodable()).collect();
+        assert_eq!(found, [Some(Damage::NoSlice), Some(Damage::NoSlice), None]);
+        let buffers: Vec<_> = frames.iter().map(|frame| frame.content.len()).collect();
+        assert_eq!(buffers, [MAX_LEADING, MAX_LEADING, 1]);
+    }
+
+    #[test]
     fn parameter_sets_that_never_came_are_missed() {
         let (sps, pps) = (sps(SPS), pps(0));
         let frames = run(&[
@@ -431,7 +476,7 @@ mod tests {
             record(&[&pps, &idr()]),
             record(&[&other(1)]),
         ]);
-        let missing: Vec<_> = frames.iter().flatten().map(Frame::missing_sets).collect();
+        let missing: Vec<_> = frames.iter().flatten().map(Frame::undecodable).collect();
         let none = Some(Damage::NoParameterSets);
         assert_eq!(missing[0], none);
         assert!(missing[1].is_some());

@@ -30,8 +30,8 @@ pub enum Notice {
     Undecodable { time: Option<u64>, damage: Damage },
     /// The same, where `on-error` makes that an error.
     RefusedUndecodable { time: Option<u64>, damage: Damage },
-    /// None of so many recorded frames can be decoded.
-    NothingDecodable { frames: u64 },
+    /// None of so many recorded frames can be decoded, first because of this damage.
+    NothingDecodable { frames: u64, damage: Option<Damage> },
 }
 
 impl Notice {
@@ -81,23 +81,53 @@ impl Notice {
             Self::Reordering(too_deep) => too_deep.to_string(),
             Self::Undecodable { time, damage } => format!(
                 "The picture {} cannot be decoded: {damage}. It is recorded as it is, and so are others \
-                 until their parameter sets come. {REMEDY}, or set on-error=stop",
-                captured(time)
+                 {}. {}, or set on-error=stop",
+                captured(time),
+                match damage.is_of_parameter_sets() {
+                    true => "until their parameter sets come",
+                    false => "with the same fault",
+                },
+                remedy(damage)
             ),
             Self::RefusedUndecodable { time, damage } => format!(
-                "The picture {} cannot be decoded: {damage}. {REMEDY}, or set on-error=record",
-                captured(time)
+                "The picture {} cannot be decoded: {damage}. {}, or set on-error=record",
+                captured(time),
+                remedy(damage)
             ),
-            Self::NothingDecodable { frames } => format!(
-                "None of the {frames} recorded frames can be decoded: no SPS and PPS came that their \
-                 slices refer to. {REMEDY}"
-            ),
+            Self::NothingDecodable { frames, damage } => {
+                let damage = damage.unwrap_or(Damage::NoSlice);
+                let what = match (frames, damage) {
+                    (0, _) | (_, Damage::NoSlice) => {
+                        "Nothing that was recorded can be decoded: no slice came".into()
+                    }
+                    (frames, damage) if damage.is_of_parameter_sets() => format!(
+                        "None of the {frames} recorded frames can be decoded: no SPS and PPS came that \
+                         their slices refer to"
+                    ),
+                    (frames, damage) => format!(
+                        "None of the {frames} recorded frames can be decoded. This is wrong with the \
+                         first one: {damage}"
+                    ),
+                };
+                format!("{what}. {}", remedy(damage))
+            }
         }
     }
 }
 
-const REMEDY: &str = "Have the encoder repeat SPS and PPS with each IDR picture, or begin to record \
-                      before it begins";
+/// What helps against damage, as the begin of a sentence.
+fn remedy(damage: Damage) -> &'static str {
+    match damage {
+        Damage::LengthPrefixed | Damage::NotByteStream => {
+            "Have h264parse convert the stream, by caps that say what it really is"
+        }
+        damage if damage.is_of_parameter_sets() => {
+            "Have the encoder repeat SPS and PPS with each IDR picture, or begin to record before it \
+             begins"
+        }
+        _ => "Look for what damages the stream before it comes to this element",
+    }
+}
 
 fn captured(time: Option<u64>) -> String {
     match time {
@@ -227,6 +257,30 @@ mod tests {
         assert_eq!(report.take(begin + INTERVAL, false), Some(outliers(2, 3)));
         report.add(outliers(4, 1));
         assert_eq!(report.take(begin + INTERVAL, true), Some(outliers(4, 1)));
+    }
+
+    #[test]
+    fn texts_say_why_nothing_can_be_decoded() {
+        for (frames, damage, parts) in [
+            (
+                9,
+                Some(Damage::NoParameterSets),
+                ["None of the 9", "no SPS and PPS"],
+            ),
+            (
+                9,
+                Some(Damage::LengthPrefixed),
+                ["None of the 9", "length-prefixed"],
+            ),
+            (9, Some(Damage::NotByteStream), ["Annex B", "h264parse"]),
+            (2, Some(Damage::NoSlice), ["Nothing", "no slice"]),
+            (0, None, ["Nothing", "no slice"]),
+        ] {
+            let notice = Notice::NothingDecodable { frames, damage };
+            assert!(notice.is_error());
+            let text = notice.text();
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        }
     }
 
     #[test]

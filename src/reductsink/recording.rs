@@ -55,6 +55,7 @@ pub struct Recording {
     /// Causes of undecodable pictures, each reported once.
     told_damage: Vec<Damage>,
     undecodable_frames: u64,
+    has_recorded: bool,
     has_decodable: bool,
     /// There was an error: nothing more is recorded.
     has_failed: bool,
@@ -110,6 +111,7 @@ impl Recording {
             outliers: OutlierReport::default(),
             told_damage: Vec::new(),
             undecodable_frames: 0,
+            has_recorded: false,
             has_decodable: false,
             has_failed: false,
             notices: VecDeque::new(),
@@ -162,9 +164,11 @@ impl Recording {
 
     /// Returns what users have to know of the whole stream, after its end.
     pub fn verdict(&self) -> Option<Notice> {
-        let frames = self.undecodable_frames;
-        let is_useless = frames > 0 && !self.has_decodable && !self.has_failed;
-        is_useless.then_some(Notice::NothingDecodable { frames })
+        let is_useless = self.has_recorded && !self.has_decodable && !self.has_failed;
+        is_useless.then_some(Notice::NothingDecodable {
+            frames: self.undecodable_frames,
+            damage: self.told_damage.first().copied(),
+        })
     }
 
     /// The next notice.
@@ -239,8 +243,9 @@ impl Recording {
 
     /// Notes whether a frame can be decoded.
     fn look_at(&mut self, frame: &Frame) {
+        self.has_recorded = true;
         self.has_decodable |= frame.order.is_some();
-        let Some(damage) = frame.missing_sets() else {
+        let Some(damage) = frame.undecodable() else {
             return;
         };
         self.undecodable_frames += frame.count;

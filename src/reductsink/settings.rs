@@ -17,7 +17,7 @@ use gst::prelude::*;
 use super::{Existing, OnError, Overflow, RecordUnit, SpoolSync};
 use crate::capture_time;
 use crate::client::{self, Destination, Token, is_label_name, is_label_value};
-use crate::connection::{ConnectionSettings, get, invalid};
+use crate::connection::{ConnectionSettings, get};
 use crate::frame_rate;
 
 pub const DEFAULT_MAX_LATENCY_MS: u32 = 200;
@@ -155,11 +155,7 @@ impl Settings {
             .start
             .as_deref()
             .map(|text| capture_time::parse("start", text));
-        let fps = Some(self.fps).filter(|fps| fps.numer() > 0);
-        if let Some(fps) = fps.filter(|fps| !frame_rate::is_plausible(fps)) {
-            let value = format!("{}/{}", fps.numer(), fps.denom());
-            return Err(invalid("fps", &value, "a frame rate of 1/3600 to 1000/1"));
-        }
+        let fps = frame_rate::of_property(self.fps)?;
         Ok(Checked {
             destination: Destination {
                 connection: place.connection,

@@ -162,7 +162,7 @@ impl Asked {
         format!(
             "from {} to {}",
             start.as_deref().unwrap_or("the oldest record"),
-            stop.as_deref().unwrap_or("the newest one")
+            stop.as_deref().unwrap_or("the newest record")
         )
     }
 

@@ -9,6 +9,7 @@
 //! What is told of records that cannot be read: the first one in a row, and how many follow it.
 
 use super::buffers;
+use crate::client::record_time;
 use crate::h264::Damage;
 
 /// What is wrong with a record.
@@ -99,22 +100,23 @@ impl Row {
 
 /// What is wrong with the record at `time`.
 pub fn describe(time: u64, fault: &Fault) -> String {
+    let time = record_time(time);
     match fault {
         Fault::Damage(damage @ Damage::NoParameterSets) => format!(
-            "The record at {time} µs is left out: {damage}, and there are none in the time before \
+            "The record at {time} is left out: {damage}, and there are none in the time before \
              it (property parameter-set-lookback)"
         ),
-        Fault::Damage(damage) => format!("The record at {time} µs is damaged: {damage}"),
+        Fault::Damage(damage) => format!("The record at {time} is damaged: {damage}"),
         Fault::NoMp4 => format!(
-            "The record at {time} µs is damaged: it is no MP4 file with a box 'moov' \
+            "The record at {time} is damaged: it is no MP4 file with a box 'moov' \
              that can be read"
         ),
         Fault::Time => format!(
-            "The record at {time} µs is left out: GStreamer counts to {} µs, in the year 2554",
+            "The record at {time} is left out: GStreamer counts to {} µs, in the year 2554",
             buffers::LAST_TIME
         ),
         Fault::ContentType { found, expected } => format!(
-            "The record at {time} µs is '{found}', not {expected}. An entry with other records \
+            "The record at {time} is '{found}', not {expected}. An entry with other records \
              needs a condition (property when) or a range that leaves them out"
         ),
     }
@@ -156,13 +158,13 @@ mod tests {
         ]);
         assert_eq!(texts.len(), 3);
         assert!(
-            texts[0].starts_with("The record at 1 µs is damaged"),
+            texts[0].starts_with("The record at 1970-01-01T00:00:00.000001Z (1 µs) is damaged"),
             "{}",
             texts[0]
         );
         assert!(texts[1].contains("2 more records"), "{}", texts[1]);
-        assert!(texts[1].contains("at 3 µs"), "{}", texts[1]);
-        assert!(texts[2].contains("at 5 µs"), "{}", texts[2]);
+        assert!(texts[1].contains("00.000003Z"), "{}", texts[1]);
+        assert!(texts[2].contains("00.000005Z"), "{}", texts[2]);
     }
 
     #[test]
@@ -187,7 +189,11 @@ mod tests {
             (5, foreign()),
         ]);
         assert_eq!(texts.len(), 2);
-        assert!(texts[0].contains("at 1 µs is 'image/jpeg'"), "{}", texts[0]);
-        assert!(texts[1].contains("2 more records") && texts[1].contains("at 5 µs"));
+        assert!(
+            texts[0].contains("00.000001Z (1 µs) is 'image/jpeg'"),
+            "{}",
+            texts[0]
+        );
+        assert!(texts[1].contains("2 more records") && texts[1].contains("00.000005Z"));
     }
 }

@@ -6,12 +6,19 @@
 //
 // SPDX-License-Identifier: MPL-2.0
 
-//! Who takes episodes.
+//! What is linked downstream, and whether it takes what the source has.
 
+use gst::glib;
 use gst::prelude::*;
+
+use super::episodes;
 
 /// Elements that hand on buffers, and what becomes of them, at once.
 const TRANSPARENT: [&str; 4] = ["capsfilter", "identity", "tee", "typefind"];
+/// Sinks that write all that they get to one file.
+const FILE_SINKS: [&str; 4] = ["filesink", "fdsink", "giosink", "giostreamsink"];
+/// A sink that begins a new file where it is told to.
+const MULTI_FILE_SINK: &str = "multifilesink";
 /// More is no way to a demuxer.
 const MOST_PADS: usize = 100;
 
@@ -24,15 +31,47 @@ pub enum Taker {
     Demuxer,
     /// A demuxer behind another element, whose names these are.
     DemuxerBehind { demuxer: String, other: String },
+    /// A sink with this name that writes one file, or files that do not begin with episodes.
+    OneFile { sink: String },
+}
+
+/// Returns whether caps may be pushed from a source pad, as far as can be asked.
+pub fn takes(pad: &gst::Pad, caps: &gst::Caps) -> bool {
+    pad.peer_query_caps(None).can_intersect(caps)
+}
+
+/// The error for caps that are refused.
+pub fn refusal(pad: &gst::Pad, caps: &gst::Caps) -> gst::ErrorMessage {
+    let name = pad.peer().and_then(|peer| peer.parent_element());
+    let name = name.map_or_else(|| "what is linked".into(), |element| element.name());
+    if caps.can_intersect(&episodes::caps()) {
+        return gst::error_msg!(
+            gst::CoreError::Negotiation,
+            (
+                "The records are MP4 episodes ({}), which {name} does not take. Put a demuxer behind \
+                 this element, as in reductsrc ! qtdemux ! h264parse",
+                episodes::CONTENT_TYPE
+            )
+        );
+    }
+    gst::error_msg!(
+        gst::CoreError::Negotiation,
+        ("The records are H.264 as a byte stream of access units, which {name} does not take: {caps}. \
+             Put h264parse, or a decoder, behind this element")
+    )
 }
 
 /// Looks for a demuxer downstream of a source pad.
 pub fn taker(pad: &gst::Pad) -> Taker {
     let mut other = None;
     let mut pads = vec![pad.clone()];
+    let mut found = Taker::Anybody;
     for _ in 0..MOST_PADS {
-        let Some(peer) = pads.pop().and_then(|pad| pad.peer()) else {
-            return Taker::Anybody;
+        let Some(pad) = pads.pop() else {
+            break;
+        };
+        let Some(peer) = pad.peer() else {
+            continue;
         };
         // A ghost pad hands on to the pad inside, whose parent it is.
         if let Some(element) = peer
@@ -51,13 +90,31 @@ pub fn taker(pad: &gst::Pad) -> Taker {
             }
             let is_transparent =
                 factory.is_some_and(|factory| TRANSPARENT.contains(&factory.name().as_str()));
+            if is_file_sink(&element) {
+                let sink = element.name().into();
+                found = Taker::OneFile { sink };
+            }
             if !is_transparent {
                 other.get_or_insert_with(|| element.name().into());
             }
         }
         pads.extend(peer.iterate_internal_links().into_iter().flatten());
     }
-    Taker::Anybody
+    found
+}
+
+/// Returns whether episodes share a file in a sink.
+fn is_file_sink(element: &gst::Element) -> bool {
+    let factory = element.factory().map(|factory| factory.name());
+    match factory.as_deref() {
+        Some(MULTI_FILE_SINK) => {
+            let next_file = element.property_value("next-file");
+            let next_file = glib::EnumValue::from_value(&next_file);
+            next_file.is_some_and(|(_, next_file)| next_file.nick() != "discont")
+        }
+        Some(factory) => FILE_SINKS.contains(&factory),
+        None => false,
+    }
 }
 
 #[cfg(test)]
@@ -74,12 +131,27 @@ mod tests {
 
     #[test]
     fn who_takes() {
-        for nobody in ["fakesink", "queue ! fakesink", "queue ! multifilesink"] {
+        for nobody in [
+            "fakesink",
+            "queue ! fakesink",
+            "queue ! multifilesink next-file=discont",
+        ] {
             assert_eq!(taker_in(nobody), Taker::Anybody, "{nobody}");
         }
         for demuxer in ["qtdemux", "identity ! typefind ! qtdemux", "tee ! qtdemux"] {
             assert_eq!(taker_in(demuxer), Taker::Demuxer, "{demuxer}");
         }
+        for files in [
+            "filesink name=f",
+            "queue ! filesink name=f",
+            "multifilesink name=f",
+            "fdsink name=f",
+        ] {
+            let one = Taker::OneFile { sink: "f".into() };
+            assert_eq!(taker_in(files), one, "{files}");
+        }
+        let both = "tee name=t t. ! filesink t. ! qtdemux";
+        assert_eq!(taker_in(both), Taker::Demuxer);
         let behind = Taker::DemuxerBehind {
             demuxer: "d".into(),
             other: "q".into(),

@@ -14,7 +14,7 @@ use gst::ClockTime;
 
 use crate::client::EntryTimes;
 
-/// A recording that grows has a new duration for applications so often.
+/// Change from which on a recording has a new duration for applications.
 const WORTH_TELLING: ClockTime = ClockTime::SECOND;
 
 /// What is known of the recording's extent. Any thread may ask.
@@ -30,6 +30,10 @@ struct Known {
     newest: Option<ClockTime>,
     /// How long a record lasts at most.
     record: ClockTime,
+    /// Time of the last episode that was read, and when the last of them ends.
+    episodes: Option<(ClockTime, ClockTime)>,
+    /// The newest episode was asked for its length.
+    has_asked_for_end: bool,
     /// Capture time at which all ends, if it is set.
     stop: Option<ClockTime>,
     /// The duration that applications know of.
@@ -68,6 +72,24 @@ impl Extent {
         known.record = known.record.max(duration);
     }
 
+    /// Takes the time of a record that is an episode, which says how long it is.
+    pub fn hear_of_episode(&self, time: ClockTime, duration: ClockTime) {
+        self.hear_of_record(duration);
+        let mut known = self.known();
+        let end = time.saturating_add(duration);
+        let (last, last_end) = known.episodes.unwrap_or_default();
+        known.episodes = Some((last.max(time), last_end.max(end)));
+    }
+
+    /// Returns the time of the newest record if episodes before it were read, but not itself. It is asked
+    /// for once.
+    pub fn take_unknown_end(&self) -> Option<ClockTime> {
+        let mut known = self.known();
+        let (newest, (last, _)) = known.newest.zip(known.episodes)?;
+        let is_asked = std::mem::replace(&mut known.has_asked_for_end, true);
+        (!is_asked && last < newest).then_some(newest)
+    }
+
     /// Returns how long a record lasts at most, as far as it is known.
     pub fn record(&self) -> ClockTime {
         self.known().record
@@ -94,9 +116,10 @@ impl Extent {
         let Some(duration) = known.duration() else {
             return false;
         };
-        let is_worth_it = known
-            .told
-            .is_none_or(|told| duration.saturating_sub(told) >= WORTH_TELLING);
+        let is_worth_it = known.told.is_none_or(|told| {
+            let change = duration.max(told).saturating_sub(duration.min(told));
+            change >= WORTH_TELLING
+        });
         if is_worth_it {
             known.told = Some(duration);
         }
@@ -110,8 +133,13 @@ impl Extent {
 
 impl Known {
     fn duration(&self) -> Option<ClockTime> {
-        let newest = self.newest?.saturating_add(self.record);
-        let end = self.stop.map_or(newest, |stop| stop.min(newest));
+        let newest = self.newest?;
+        let end = match self.episodes {
+            Some((last, end)) if last >= newest => end,
+            // The newest one may be as long as any.
+            _ => newest.saturating_add(self.record),
+        };
+        let end = self.stop.map_or(end, |stop| stop.min(end));
         Some(end.saturating_sub(self.zero?))
     }
 }
@@ -162,6 +190,26 @@ mod tests {
         extent.hear_of_newest(6_000_000);
         assert!(extent.take_growth());
         assert_eq!(extent.duration(), Some(ClockTime::from_seconds(6)));
+    }
+
+    #[test]
+    fn the_last_episode_says_when_it_ends() {
+        let extent = extent(0, 18_000_000);
+        extent.set_zero(ClockTime::ZERO);
+        let seconds = ClockTime::from_seconds;
+        for time in [0, 2, 16] {
+            extent.hear_of_episode(seconds(time), seconds(2));
+            assert_eq!(extent.duration(), Some(seconds(20)), "{time}");
+        }
+        assert_eq!(extent.take_unknown_end(), Some(seconds(18)));
+        assert_eq!(extent.take_unknown_end(), None);
+        assert!(extent.take_growth());
+        extent.hear_of_episode(seconds(18), seconds(1));
+        assert_eq!(extent.duration(), Some(seconds(19)));
+        assert!(extent.take_growth());
+        // One that began before it may last longer.
+        extent.hear_of_episode(seconds(17), seconds(3));
+        assert_eq!(extent.duration(), Some(seconds(20)));
     }
 
     #[test]

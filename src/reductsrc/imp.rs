@@ -124,6 +124,8 @@ pub struct ReductSrc {
     is_seekable: AtomicBool,
     /// There was an error in this run, after which nothing more comes.
     failed: AtomicBool,
+    /// A sink that writes several episodes to one file was warned of in this run.
+    has_told_of_sink: AtomicBool,
     /// What is followed, to end that.
     following: Mutex<Option<Arc<Access>>>,
     /// What is followed may come so much later than its running time.
@@ -164,16 +166,10 @@ impl ReductSrc {
                         self.is_seekable.store(false, Ordering::SeqCst);
                     }
                     gst::debug!(CAT, imp = self, "Setting caps {caps}");
-                    self.obj().set_caps(&caps).map_err(|err| {
-                        gst::debug!(CAT, imp = self, "Caps refused: {err}");
-                        // A pad that shuts down refuses them, too.
-                        let flags = self.obj().src_pad().pad_flags();
-                        if flags.contains(gst::PadFlags::FLUSHING) {
-                            gst::FlowError::Flushing
-                        } else {
-                            gst::FlowError::NotNegotiated
-                        }
-                    })?;
+                    if let Err(error) = self.set_caps_downstream(&caps) {
+                        stream.fail();
+                        return Err(error);
+                    }
                 }
                 Ok(Step::Segment(segment)) => {
                     let segment = stream.place(segment, self.obj().current_running_time());
@@ -210,6 +206,22 @@ impl ReductSrc {
         }
     }
 
+    /// Sets caps, or posts why they are refused.
+    fn set_caps_downstream(&self, caps: &gst::Caps) -> Result<(), gst::FlowError> {
+        let obj = self.obj();
+        let pad = obj.src_pad();
+        // What is behind a queue refuses them when they are pushed already.
+        if downstream::takes(pad, caps) && obj.set_caps(caps).is_ok() {
+            return Ok(());
+        }
+        // A pad that shuts down refuses them, too.
+        if !pad.pad_flags().contains(gst::PadFlags::FLUSHING) {
+            self.failed.store(true, Ordering::SeqCst);
+            self.post_error_message(downstream::refusal(pad, caps));
+        }
+        Err(gst::FlowError::Flushing)
+    }
+
     fn begin_segment(&self, segment: &gst::Segment) -> Result<(), gst::FlowError> {
         gst::debug!(CAT, imp = self, "New segment {segment:?}");
         *self.segment_time.lock().unwrap() = segment
@@ -224,15 +236,28 @@ impl ReductSrc {
     /// Another file begins, of the same stream: upon this event demuxers expect headers again.
     fn begin_stream_again(&self) -> Result<(), gst::FlowError> {
         let obj = self.obj();
-        if let Taker::DemuxerBehind { demuxer, other } = downstream::taker(obj.src_pad()) {
-            // A queue ends for good with the first file, and may neither fail nor go on (1.22).
-            self.post_error_message(gst::error_msg!(
-                gst::StreamError::Demux,
-                ("There is more than one episode, and {demuxer} behind {other} would take the \
-                  first one only. Put {other} behind {demuxer}, or read one episode, from its time \
-                  (property start) to the next µs (property stop)")
-            ));
-            return Err(gst::FlowError::Flushing);
+        match downstream::taker(obj.src_pad()) {
+            Taker::DemuxerBehind { demuxer, other } => {
+                // A queue ends for good with the first file, and may neither fail nor go on (1.22).
+                self.post_error_message(gst::error_msg!(
+                    gst::StreamError::Demux,
+                    ("There is more than one episode, and {demuxer} behind {other} would take the \
+                      first one only. Put {other} behind {demuxer}, or read one episode, from its \
+                      time (property start) to the next µs (property stop)")
+                ));
+                return Err(gst::FlowError::Flushing);
+            }
+            Taker::OneFile { sink } if !self.has_told_of_sink.swap(true, Ordering::SeqCst) => {
+                gst::element_imp_warning!(
+                    self,
+                    gst::StreamError::Mux,
+                    ("There is more than one episode, each a whole MP4 file, and {sink} writes them \
+                      one behind another, which players cannot read. Use multifilesink \
+                      next-file=discont, or read one episode, from its time (property start) to the \
+                      next µs (property stop)")
+                );
+            }
+            Taker::OneFile { .. } | Taker::Demuxer | Taker::Anybody => {}
         }
         let last = obj.src_pad().sticky_event::<gst::event::StreamStart>(0);
         if let Some(last) = last {
@@ -260,6 +285,7 @@ impl ReductSrc {
         *self.seqnum.lock().unwrap() = None;
         *self.segment_time.lock().unwrap() = None;
         self.failed.store(false, Ordering::SeqCst);
+        self.has_told_of_sink.store(false, Ordering::SeqCst);
         self.interrupt.reset();
         self.unpushed.forget();
 
@@ -433,7 +459,7 @@ impl ObjectImpl for ReductSrc {
                     .nick("Frames per second")
                     .blurb(
                         "Frame rate of records without a label 'fps', if the entry's attachment \
-                         '$video' has none either (0/1 = as in the stream's VUI)",
+                         '$video' has none either: 1/3600 to 1000/1 (0/1 = as in the stream's VUI)",
                     )
                     .minimum(gst::Fraction::new(0, 1))
                     .maximum(gst::Fraction::new(i32::MAX, 1))
@@ -442,7 +468,10 @@ impl ObjectImpl for ReductSrc {
                     .build(),
                 glib::ParamSpecBoolean::builder("gap-detection")
                     .nick("Gap detection")
-                    .blurb("Mark the first buffer after a gap with DISCONT")
+                    .blurb(
+                        "Mark the first buffer after a gap with DISCONT, and drop what refers to missing \
+                         pictures, as on-loss has it",
+                    )
                     .default_value(true)
                     .mutable_ready()
                     .build(),
@@ -484,7 +513,7 @@ impl ObjectImpl for ReductSrc {
                 glib::ParamSpecUInt::builder("connections")
                     .nick("Connections")
                     .blurb(
-                        "Connections to the server at once; parts of the range are read over them \
+                        "Connections to the server at once, 1 to 64; parts of the range are read over them \
                          (a condition that depends on the order of records, such as $limit and \
                          $each_n, is read over one)",
                     )
@@ -543,14 +572,15 @@ impl ObjectImpl for ReductSrc {
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                     .nick("Statistics")
                     .blurb(
-                        "Counts of this run: records, bytes, access-units, episodes, gaps, damaged (records \
-                         with something that cannot be read), dropped (access units that cannot \
-                         be decoded, as before the first keyframe of a range), skipped (records sent twice or out of range), evicted \
-                         (gaps where the server deleted what was still to be read), retries, \
-                         connections (with a query under way), network-wait, downstream-wait \
-                         (nanoseconds that the streaming thread waited), queue-records, \
-                         queue-bytes; all uint64. last-retry (string, if there was one): its \
-                         reason",
+                        "Counts of this run, uint64: records, bytes, access-units, episodes, gaps, damaged \
+                         (records with something that cannot be read), dropped (access units that \
+                         cannot be decoded, as before the first keyframe of a range), corrupted (access \
+                         units pushed with the flag CORRUPTED), skipped (records sent twice or out of \
+                         range), evicted (gaps where the server deleted what was still to be read), \
+                         retries, connections (with a query under way), network-wait, downstream-wait \
+                         (nanoseconds that the streaming thread waited), queue-records, queue-bytes. \
+                         declared-rate, observed-rate (double): frames per second, 0 if unknown. \
+                         last-retry (string, if there was one): its reason",
                     )
                     .read_only()
                     .build(),

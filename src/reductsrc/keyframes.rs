@@ -329,6 +329,7 @@ mod tests {
             content_type: "video/h264".into(),
             frame_rate: None,
             keyframe: label,
+            duration: None,
             after_eviction: false,
             chunks: vec![content.into()],
         }

@@ -55,6 +55,7 @@ mod tests {
                 content_type: content_type.into(),
                 frame_rate: None,
                 keyframe: None,
+                duration: None,
                 after_eviction: false,
                 chunks: Vec::new(),
             })

@@ -9,6 +9,7 @@
 //! One reading, from a keyframe to an end: from records to access units with slots.
 
 mod history;
+mod last_episode;
 mod output;
 
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::history::History;
+use self::last_episode::LastEpisode;
 use super::buffers::{LAST_TIME, clock_time};
 use super::continuity::{self, Continuity};
 use super::damage::{self, Fault, FaultLog};
@@ -39,8 +41,8 @@ use crate::capture_time;
 use crate::client::{Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View};
 use crate::frame_rate;
 use crate::h264::{
-    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, Next, ParameterSets, Pictures,
-    Pushed, ReorderDepth, pictures,
+    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, EntryPoints, Next, ParameterSets,
+    Pictures, Pushed, ReorderDepth, pictures,
 };
 
 /// How far beyond an exact stop pictures are looked for that are shown before it, in µs.
@@ -95,6 +97,9 @@ pub struct Pass {
     has_begun: bool,
     /// Slices were left out, with a warning, as their parameter sets never came.
     lacks_sets: bool,
+    has_told_of_sets: bool,
+    /// An IDR picture was among them: what follows lacks more than the begin of its stream.
+    is_idr_lost: bool,
     /// Intra pictures were left out, as they are no keyframes.
     has_intra: bool,
     /// The records that access units begin in, beside `units`.
@@ -125,6 +130,8 @@ enum Source {
     LookingBack(Box<LookingBack>),
     /// The times of the first group depend on those before it.
     History(Box<History>),
+    /// The first episode waits for the length of the newest one.
+    LastEpisode(Box<LastEpisode>),
     Ended,
 }
 
@@ -212,6 +219,8 @@ impl Pass {
             has_pushed: false,
             has_begun: false,
             lacks_sets: false,
+            has_told_of_sets: false,
+            is_idr_lost: false,
             has_intra: false,
             begins: VecDeque::new(),
             lead: None,
@@ -293,6 +302,7 @@ impl Pass {
             },
             Source::LookingBack(_) => self.look_back(flushing)?,
             Source::History(_) => self.read_history(flushing)?,
+            Source::LastEpisode(_) => self.read_last_episode(flushing)?,
             Source::Ended => {
                 let last = self.last_step();
                 self.steps.push_back(last);
@@ -539,15 +549,12 @@ impl Pass {
         };
         self.tell(time, None);
         stats.extent.hear_of_newest(time);
-        let length = episode.movie.length.unwrap_or_default();
-        stats
-            .extent
-            .hear_of_record(gst::ClockTime::from_nseconds(length));
+        let length = gst::ClockTime::from_nseconds(episode.movie.length.unwrap_or_default());
+        stats.extent.hear_of_episode(episode.capture, length);
         stats.episodes.fetch_add(1, Ordering::Relaxed);
         self.has_pushed = true;
         self.announce(episodes::caps());
-        self.steps.push_back(Step::Episode(episode.into()));
-        Ok(())
+        self.push_episode(episode)
     }
 
     /// Takes one event of a window of the search, or goes on with the next one.
@@ -604,7 +611,11 @@ impl Pass {
         if aligned.is_before_loss {
             self.lose();
         }
-        self.note_damage(record.time, aligned.damage.or(pushed.damage))?;
+        let damage = aligned.damage.or(pushed.damage);
+        if damage == Some(Damage::NoParameterSets) {
+            self.is_idr_lost |= pictures(&pieces, EntryPoints::Idr) == Pictures::Keyframe;
+        }
+        self.note_damage(record.time, damage)?;
         self.note_begins(record, pushed)
     }
 
@@ -726,9 +737,12 @@ impl Pass {
     /// Counts what is wrong with a record and tells of it.
     fn note_damage(&mut self, time: u64, damage: Option<Damage>) -> Result<(), gst::ErrorMessage> {
         if let Some(damage) = damage {
-            // A stream that is joined before its parameter sets is not broken.
-            let is_broken = damage != Damage::NoParameterSets;
-            self.lacks_sets |= !is_broken;
+            // A stream that is joined before its first IDR picture is not broken.
+            let is_broken = damage != Damage::NoParameterSets || self.is_idr_lost;
+            if !is_broken {
+                self.lacks_sets = true;
+                self.common.first_without_sets.get_or_init(|| time);
+            }
             self.common
                 .stats
                 .damaged
@@ -804,24 +818,43 @@ impl Pass {
         {
             return step;
         }
-        match self.only_damage.take().filter(|_| !has_delivered) {
-            Some((time, fault @ Fault::ContentType { .. })) => {
-                let text = damage::describe(time, &fault);
-                Step::Fail(gst::error_msg!(
-                    gst::StreamError::WrongType,
-                    ("No record in the range can be used. {text}")
-                ))
-            }
-            Some((time, fault)) => {
-                let text = damage::describe(time, &fault);
-                Step::Fail(gst::error_msg!(
-                    gst::StreamError::Decode,
-                    ("No record in the range can be used. {text}")
-                ))
-            }
-            None => Step::End,
+        if has_delivered {
+            return Step::End;
         }
+        let Some((time, fault)) = self.only_damage.take() else {
+            return self.tell_of_missing_sets().unwrap_or(Step::End);
+        };
+        let kind = match fault {
+            Fault::ContentType { .. } => gst::StreamError::WrongType,
+            _ => gst::StreamError::Decode,
+        };
+        Step::Fail(unusable(time, &fault, kind))
     }
+
+    /// Returns an error, or a warning if that may be what is wanted, if nothing of the run was of use as
+    /// parameter sets were missing. A range that comes later may have them.
+    fn tell_of_missing_sets(&mut self) -> Option<Step> {
+        let time = *self.common.first_without_sets.get()?;
+        let is_end = self.scope.is_last && !self.scope.is_sought && !self.common.access.follows();
+        if !is_end || mem::replace(&mut self.has_told_of_sets, true) {
+            return None;
+        }
+        let fault = Fault::Damage(Damage::NoParameterSets);
+        if !self.common.is_filtered {
+            return Some(Step::Fail(unusable(time, &fault, gst::StreamError::Decode)));
+        }
+        Some(Step::Warn(format!(
+            "No record that the condition (property when) picks can be used. {}. The condition may leave out \
+             the records with SPS, PPS and IDR pictures",
+            damage::describe(time, &fault)
+        )))
+    }
+}
+
+/// The error for a range of which nothing could be used.
+fn unusable(time: u64, fault: &Fault, kind: gst::StreamError) -> gst::ErrorMessage {
+    let text = damage::describe(time, fault);
+    gst::error_msg!(kind, ("No record in the range can be used. {text}"))
 }
 
 impl Drop for Pass {

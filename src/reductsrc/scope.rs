@@ -36,6 +36,9 @@ pub struct Common {
     /// Ranges that do not fit the entry were told of, or one without a frame.
     pub has_told_of_bounds: AtomicBool,
     pub has_told_of_nothing: AtomicBool,
+    /// Time of the first record that was left out as its parameter sets never came, in µs since the Unix
+    /// epoch.
+    pub first_without_sets: OnceLock<u64>,
     /// How far to look back for parameter sets, in µs.
     pub lookback: u64,
     /// The property `fps`.
@@ -104,6 +107,8 @@ pub struct Scope {
     pub caps: Option<gst::Caps>,
     /// The range of the run that it is, if it is a whole one.
     pub asked: Option<usize>,
+    /// No range comes after it.
+    pub is_last: bool,
 }
 
 /// How a reading ends that has a stop.

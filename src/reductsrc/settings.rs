@@ -21,6 +21,7 @@ use super::scope::End;
 use super::{KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::client::{Connection, Limits, Records, depends_on_order};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
+use crate::frame_rate;
 use crate::h264::EntryPoints;
 
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
@@ -205,7 +206,7 @@ impl Settings {
                 poll_interval: self.follow.then(|| self.poll_interval()),
                 limits: self.limits,
             },
-            frame_rate: (self.fps.numer() > 0).then_some(self.fps),
+            frame_rate: frame_rate::of_property(self.fps)?,
             on_error: self.on_error,
             entry_points: match self.keyframe_mode {
                 KeyframeMode::Idr => EntryPoints::Idr,
@@ -406,6 +407,21 @@ mod tests {
             ..follow
         };
         assert!(by_label.check().is_ok());
+    }
+
+    #[test]
+    fn frame_rates_that_no_camera_has() {
+        let check = |n, d| {
+            let fps = gst::Fraction::new(n, d);
+            Settings { fps, ..settings() }
+                .check()
+                .map(|checked| checked.frame_rate)
+        };
+        assert_eq!(check(0, 1), Ok(None));
+        assert_eq!(check(25, 1), Ok(Some(gst::Fraction::new(25, 1))));
+        for (n, d) in [(2000, 1), (1, 100_000)] {
+            assert!(check(n, d).unwrap_err().contains("property fps"));
+        }
     }
 
     #[test]

@@ -170,6 +170,7 @@ impl Stream {
             asked: settings.asked,
             has_told_of_bounds: AtomicBool::new(false),
             has_told_of_nothing: AtomicBool::new(false),
+            first_without_sets: OnceLock::new(),
             lookback: settings.lookback.useconds(),
             set_rate: settings.frame_rate,
             gap_detection: settings.gap_detection,
@@ -725,6 +726,7 @@ impl Stream {
             asked: (self.program.iter())
                 .position(|other| *other == piece)
                 .filter(|_| !is_sought),
+            is_last: self.pieces.as_ref().is_none_or(VecDeque::is_empty),
         };
         let pass = Box::new(Pass::new(self.common.clone(), scope));
         self.state = State::Reading { piece, pass };

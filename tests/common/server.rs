@@ -267,6 +267,33 @@ impl Server {
         });
     }
 
+    /// Creates a bucket with an entry that the server is removing, which takes it most of a second: each
+    /// record is a block of its own.
+    pub fn create_bucket_without(&self, name: &str, entry: &str) {
+        let settings = BucketSettings {
+            max_block_records: Some(1),
+            ..Default::default()
+        };
+        self.create_bucket_with(name, settings);
+        let records: Vec<_> = (1..=400)
+            .map(|time_us| Record {
+                time_us,
+                content_type: "video/h264".into(),
+                labels: Vec::new(),
+                bytes: Bytes::from_static(b"old"),
+            })
+            .collect();
+        self.write_all(name, entry, &records);
+        block_on(async {
+            self.client()
+                .get_bucket(name)
+                .await?
+                .remove_entry(entry)
+                .await
+        })
+        .unwrap_or_else(|e| panic!("entry {entry}: {e}"));
+    }
+
     /// Writes one record. Its labels may have any value; in a batch, reduct-rs does not quote them.
     pub fn write(
         &self,
