@@ -249,6 +249,47 @@ fn certificates_of_an_issuer_that_is_given_are_accepted() {
 }
 
 #[test]
+fn certificates_may_have_the_labels_that_openssl_takes() {
+    let made = Certificates::new();
+    let ca = made.of_itself("ca", "/CN=ca", &[]);
+    let leaf = made.issued(&ca, "leaf", &[LOOPBACK, LEAF], NOW);
+    let server = tls_server(&leaf);
+    fill(&server);
+    let trusted = made.named("trusted");
+    let trust = ["-trustout", "-addtrust", "serverAuth", "-setalias", "ours"];
+    let files = ["x509", "-in", ca.pem(), "-out", trusted.pem()];
+    openssl(&[&files[..], &trust].concat());
+    let plain = fs::read_to_string(&ca.pem).expect("a certificate");
+    let trusted = fs::read_to_string(&trusted.pem).expect("a certificate");
+    assert!(trusted.contains("BEGIN TRUSTED CERTIFICATE"));
+    for text in [
+        format!("\u{feff}{plain}"),
+        plain.replace(" CERTIFICATE", " X509 CERTIFICATE"),
+        format!("{trusted}{plain}"),
+        trusted,
+    ] {
+        let given = made.path().join("given.pem");
+        fs::write(&given, &text).expect("a file");
+        let given = given.to_str().expect("UTF-8");
+        let (outcome, frames) = read(&server.url(), &[("ca-cert", given)]);
+        outcome.clean();
+        assert_eq!(frames, FRAMES, "{text}");
+    }
+}
+
+#[test]
+fn an_issuer_that_may_not_issue_for_the_server_is_explained() {
+    let made = Certificates::new();
+    let limits =
+        ["nameConstraints=critical,permitted;DNS:store.example,permitted;IP:10.0.0.0/255.0.0.0"];
+    let ca = made.of_itself("ca", "/CN=ca", &limits);
+    let leaf = made.issued(&ca, "leaf", &[LOOPBACK, LEAF], NOW);
+    let server = tls_server(&leaf);
+    let outcome = read(&server.url(), &[("ca-cert", ca.pem())]).0;
+    assert_error(&outcome, &["name constraints", ca.pem()], &["Other("]);
+}
+
+#[test]
 fn episodes_are_written_to_a_server_with_a_pinned_certificate() {
     let made = Certificates::new();
     let certificate = made.of_itself("self", "/CN=x", &[LOOPBACK]);

@@ -82,7 +82,7 @@ pub struct Access {
 const ASIDE: usize = 2;
 
 impl Access {
-    /// Access that nobody has used yet. No I/O.
+    /// Creates access to an entry, without any connection yet. No I/O.
     pub fn new(connection: Connection, records: Records, stats: Arc<ReaderStats>) -> Self {
         let entry = Entry::new(&connection, &records.bucket, &records.entry);
         Self {

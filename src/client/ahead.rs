@@ -78,7 +78,7 @@ impl Reading {
         let reading = read(sender.clone());
         let task = tokio::spawn(async move {
             let end = reading.await.map(|()| Piece::End);
-            // Nobody is there to care if this fails.
+            // The receiver may already be dropped.
             let _ = sender.send(end);
         });
         Self {
@@ -137,7 +137,7 @@ struct Slot(mpsc::UnboundedSender<News>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // Nobody is there to care if this fails.
+        // The receiver may already be dropped.
         let _ = self.0.send(News::Freed);
     }
 }

@@ -71,7 +71,7 @@ impl Attempts {
         self.made
     }
 
-    /// There was progress.
+    /// Resets the count, as there was progress.
     pub fn reset(&mut self) {
         if self.made > 0 {
             *self = Self::new(self.most);
@@ -79,7 +79,7 @@ impl Attempts {
     }
 }
 
-/// Counts what was tried again, for anybody to look at.
+/// Number of retries and reason of the last one, readable from any thread.
 #[derive(Debug, Default)]
 pub struct Retries {
     count: AtomicU64,
@@ -87,7 +87,7 @@ pub struct Retries {
 }
 
 impl Retries {
-    /// Something will be tried again that failed.
+    /// Notes an error after which there will be another attempt.
     pub fn note(&self, error: &Error) {
         self.count.fetch_add(1, Ordering::Relaxed);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());

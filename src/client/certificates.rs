@@ -20,7 +20,7 @@ use once_cell::sync::OnceCell;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
@@ -28,8 +28,8 @@ use rustls::{
     RootCertStore, SignatureScheme,
 };
 use rustls_platform_verifier::Verifier as SystemVerifier;
-use x509_cert::der::Decode;
 use x509_cert::der::oid::db::rfc5280::ID_KP_SERVER_AUTH;
+use x509_cert::der::{Decode, Reader, SliceReader};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectAltName};
 use x509_cert::{Certificate, Version};
@@ -38,6 +38,8 @@ use x509_cert::{Certificate, Version};
 const MAX_FILE: u64 = 16 << 20;
 /// Names of a certificate that a message repeats.
 const MAX_NAMES: usize = 5;
+/// Text of the TLS library where the names of a certificate are not those that its issuers may issue.
+const NAME_CONSTRAINT: &str = "NameConstraintViolation";
 /// Characters of a name that a message repeats.
 const MAX_NAME: usize = 100;
 
@@ -60,8 +62,7 @@ impl GivenCertificates {
         let about =
             |text: &dyn fmt::Display| format!("CA certificate '{}': {text}", file.display());
         let pem = read_limited(file).map_err(|err| about(&err))?;
-        let certificates: Vec<CertificateDer> = CertificateDer::pem_slice_iter(&pem)
-            .collect::<Result<_, _>>()
+        let certificates = certificates(&pem)
             .map_err(|err| about(&format_args!("not a valid PEM file: {err}")))?;
         if certificates.is_empty() {
             return Err(about(
@@ -87,6 +88,29 @@ impl GivenCertificates {
             issuers,
         })
     }
+}
+
+/// Parses the certificates of a PEM file, also with the older labels that OpenSSL takes: one with trust settings
+/// has them behind the certificate.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
+    let mut text = String::from_utf8_lossy(pem).replace('\u{feff}', "");
+    for label in ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"] {
+        for edge in ["BEGIN", "END"] {
+            let of = |label| format!("-----{edge} {label}-----");
+            text = text.replace(&of(label), &of("CERTIFICATE"));
+        }
+    }
+    let certificates = CertificateDer::pem_slice_iter(text.as_bytes());
+    certificates
+        .map(|certificate| Ok(alone(certificate?)))
+        .collect()
+}
+
+/// Returns a certificate without what follows it.
+fn alone(certificate: CertificateDer<'static>) -> CertificateDer<'static> {
+    let mut reader = SliceReader::new(&certificate).ok();
+    let first = reader.as_mut().and_then(|reader| reader.tlv_bytes().ok());
+    first.map_or_else(|| certificate.clone(), |first| first.to_vec().into())
 }
 
 fn read_limited(file: &Path) -> io::Result<Vec<u8>> {
@@ -373,13 +397,20 @@ fn refusal(
             )
         }
         CertificateError::BadSignature => format!(
-            "its certificate names {issuer} as its issuer, but is not signed by the certificate of \
-             that name in {}",
+            "its certificate, from the issuer {issuer}, or one of its chain is not signed by the \
+             certificate in {} that has the name of its issuer",
             file.as_deref().unwrap_or("the system")
         ),
         _ if leaf.is_some_and(is_for_others) => {
             format!("its certificate is not meant for servers (extended key usage){note}")
         }
+        CertificateError::Other(OtherError(why)) => match why.to_string() {
+            why if why == NAME_CONSTRAINT => format!(
+                "its certificate is from the issuer {issuer}, and an issuer in its chain may not issue \
+                 certificates for its names (name constraints){note}"
+            ),
+            why => format!("its certificate is not valid: {why}{note}"),
+        },
         other => format!("its certificate is not valid: {other}{note}"),
     }
 }

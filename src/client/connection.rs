@@ -101,6 +101,13 @@ impl Connection {
                 parsed.scheme()
             ));
         }
+        if parsed.path().trim_end_matches('/').ends_with("/api/v1") {
+            return Err(
+                "The url property has the path of the API. Leave out '/api/v1' at its end: it is added to \
+                 the URL of the server"
+                    .into(),
+            );
+        }
         let mut base = parsed.clone();
         base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
         let api = base
@@ -242,6 +249,8 @@ mod tests {
             "ftp://store.example",
             "http://",
             "http://store.example?x=1",
+            "http://store.example/api/v1",
+            "http://store.example/base/api/v1/",
             "",
         ] {
             assert!(connection(url).is_err(), "{url}");

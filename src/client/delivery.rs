@@ -119,7 +119,7 @@ pub struct Delivery {
     first_newest: Option<Option<u64>>,
     /// The first record of this process comes after it.
     has_place: bool,
-    /// When it was seen last that nobody else writes.
+    /// Time of the last check that there is no other writer.
     looked: Option<Instant>,
     /// So many records of the batch under way need nothing more.
     done: usize,
@@ -579,14 +579,14 @@ impl Delivery {
             record.time = record.time.saturating_add(self.moved_by);
         }
         let text = format!(
-            "'{}/{}' has records up to {}, which is after the clock's time. {} {:.3} s later than it \
-             says",
+            "'{}/{}' has records up to {}, which is after the clock's time. {} {:.3} s later than the \
+             clock",
             self.to.bucket,
             self.to.entry,
             utc(newest),
             match is_recovered {
-                true => "What was found in spool-dir is",
-                false => "All that is recorded is",
+                true => "The records found in spool-dir get times",
+                false => "All records get times",
             },
             Duration::from_micros(self.moved_by).as_secs_f64()
         );

@@ -9,7 +9,7 @@
 //! Queries of one entry over HTTP/1.1 connections, each used for one query at a time.
 //!
 //! ReductStore counts queries from 1 at each start, so an id that outlives a restart may be the id
-//! of somebody else's query. A restart also ends all connections. So a query is read on the
+//! of the query of another client. A restart also ends all connections. So a query is read on the
 //! connection that it was made on, or it counts as lost.
 
 use std::error::Error as _;

@@ -73,7 +73,7 @@ use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-/// A task that ends with who wants what it does.
+/// A task that is aborted when it is dropped.
 #[derive(Debug)]
 struct Task(JoinHandle<()>);
 
@@ -83,7 +83,7 @@ impl Drop for Task {
     }
 }
 
-/// Runs what may block where it holds up nobody.
+/// Runs a blocking closure on the blocking pool.
 async fn without_blocking<T: Send + 'static>(
     run: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

@@ -368,7 +368,7 @@ impl Outbox {
 }
 
 impl Dropped {
-    /// This record, too.
+    /// Adds a record.
     pub fn with(self, record: &Outgoing) -> Self {
         Self {
             records: self.records + 1,

@@ -179,7 +179,7 @@ impl Plan {
         }
     }
 
-    /// The time before the first record of all says nothing, nor does a single record.
+    /// Estimates the density from what probes found, not counting the time before the first record.
     fn learn_of_probe(&mut self, end: u64, found: Yield) {
         let probed = Yield {
             first: self.probed.first.or(found.first),

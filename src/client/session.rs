@@ -62,7 +62,7 @@ pub enum Delivery {
 /// Why a session ends early.
 enum Stop {
     Failed(Error),
-    /// Nobody takes the records any more.
+    /// The receiver of the records was dropped.
     Abandoned,
 }
 

@@ -476,7 +476,7 @@ impl Drop for RecordWriter {
     }
 }
 
-/// Ends a delivery with an error. It is told first: who pushes makes others post theirs.
+/// Ends a delivery with an error. Posts it before `push` fails, so that it is the first on the bus.
 pub async fn fail(shared: &Arc<Shared>, message: gst::ErrorMessage) {
     tell(shared, Told::Failed(message)).await;
     shared.lock().has_failed = true;

@@ -242,7 +242,7 @@ impl ReductEpisodeSplit {
         is_committed
     }
 
-    /// The end of the stream: the last episode is settled, and what nobody got is told.
+    /// Ends the stream: settles the last episode, and warns about dropped access units.
     fn finish(&self, pad: &gst::GhostPad) -> Result<gst::FlowSuccess, gst::FlowError> {
         let mut dropped = Dropped::default();
         let flow = self.cut(pad, |cutter, orders| {
@@ -316,8 +316,8 @@ impl ReductEpisodeSplit {
                     gst::element_imp_warning!(
                         self,
                         gst::StreamError::Mux,
-                        ("An episode has reached its limit and goes on: the stream has {entries}, but \
-                          no further IDR picture. With keyframe-mode={mode} it would end there")
+                        ("The limit is reached, but there is no further IDR picture to cut at: the stream has \
+                          {entries}. With keyframe-mode={mode} the episode would end there")
                     );
                 }
             }

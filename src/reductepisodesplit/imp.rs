@@ -294,7 +294,7 @@ impl ObjectImpl for ReductEpisodeSplit {
                     .build(),
                 glib::ParamSpecObject::builder::<gst::Element>("splitmuxsink")
                     .nick("splitmuxsink")
-                    .blurb("The splitmuxsink inside (null in state NULL), to look at")
+                    .blurb("The splitmuxsink inside, for inspection only (null in state NULL)")
                     .read_only()
                     .build(),
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")

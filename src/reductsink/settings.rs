@@ -192,7 +192,7 @@ fn labels(structure: &gst::StructureRef) -> Result<Vec<(String, String)>, String
     let label = |(name, value): (&glib::GStr, &glib::SendValue)| {
         let wrong = |expected| format!("The property labels has '{name}', which is not {expected}");
         if ["fps", "keyframe"].contains(&name.as_str()) {
-            return Err(wrong("for the property to say: the stream does"));
+            return Err(wrong("allowed: this label is set from the stream"));
         }
         if !is_label_name(name) {
             return Err(wrong(

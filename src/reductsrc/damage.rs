@@ -93,7 +93,7 @@ impl Row {
         let Self { fault, last, more } = self;
         (more > 0).then(|| {
             let last = describe(last, &fault);
-            format!("The same of {more} more records, of which this is the last: {last}")
+            format!("{more} more records have the same fault. The last of them: {last}")
         })
     }
 }

@@ -38,7 +38,7 @@ impl<T> Exit<T> {
         }
     }
 
-    /// The time.
+    /// Returns the time at which the range ends.
     pub fn until(&self) -> ClockTime {
         self.until
     }

@@ -504,8 +504,8 @@ impl ObjectImpl for ReductSrc {
                 glib::ParamSpecUInt::builder("retries")
                     .nick("Retries")
                     .blurb(
-                        "Attempts in a row, after the first one, to go on with what failed for a \
-                         cause that may pass, before an error",
+                        "Attempts in a row, after the first one, to repeat what failed with a \
+                         transient error, before the stream ends with an error",
                     )
                     .default_value(Limits::default().retries)
                     .mutable_ready()

@@ -84,7 +84,7 @@ impl Interrupt {
     }
 
     /// Runs `pause`, in which GstBaseSrc pauses a live source. The wait for the next record may go on:
-    /// it is in nobody's way, and ending it can stop the streaming thread for good if the source plays
+    /// it does no harm, and ending it can stop the streaming thread for good if the source plays
     /// again at that moment.
     pub fn while_pausing<T>(&self, pause: impl FnOnce() -> T) -> T {
         self.state().pausing = Some(thread::current().id());

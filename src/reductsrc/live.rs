@@ -116,7 +116,7 @@ impl Live {
     }
 }
 
-/// So much that it is seldom changed.
+/// Returns a latency with a margin, so that it changes seldom.
 fn margin(late: ClockTime) -> ClockTime {
     late.saturating_add(late / 2)
 }

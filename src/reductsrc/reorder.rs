@@ -53,7 +53,7 @@ pub struct Reorder<T> {
     waiting: VecDeque<Waiting<T>>,
     /// Those of them that have no place in output order, by their indices in the run.
     unplaced: OutputOrder<usize>,
-    /// Slots that nobody has, in order.
+    /// Unassigned slots, in order.
     free: VecDeque<Slot>,
     stamped: VecDeque<(T, Stamp)>,
     /// Running time of pauses that could not be left out.

@@ -278,7 +278,7 @@ impl Settings {
             .find(|(_, time)| time.is_some())
         {
             return Err(format!(
-                "The properties ranges and {property} are set, of which one says what to read"
+                "The properties ranges and {property} are both set: set only one of them"
             ));
         }
         let mut end_of_last = None;

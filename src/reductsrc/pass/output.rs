@@ -136,8 +136,8 @@ impl Pass {
                  with the first of these"
             ),
             false => format!(
-                "None of {skipped} access units in the range is a keyframe, and nothing else can \
-                 be decoded without one. With start-mode=keyframe-before the one before the range \
+                "None of {skipped} access units in the range is a keyframe, so that none of them can \
+                 be decoded. With start-mode=keyframe-before the keyframe before the range \
                  is read, too"
             ),
         };
