@@ -78,7 +78,7 @@ fn values(
             .find_map(|(property, (_, value))| {
                 (property.name() == name).then_some((property, value))
             })
-            .ok_or_else(|| bad(&format!("Unknown parameter '{name}'")))?;
+            .ok_or_else(|| bad(&format!("There is no parameter '{name}'")))?;
         *value = parse(text, &property).map_err(|expected| bad(&invalid(name, text, &expected)))?;
     }
     values.extend([

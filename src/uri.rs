@@ -42,7 +42,7 @@ impl FromStr for EntryUri {
 
     /// The texts of errors repeat nothing that may be a secret.
     fn from_str(text: &str) -> Result<Self, glib::Error> {
-        let uri = Url::parse(text).map_err(|err| bad(&format!("Not a valid URI: {err}")))?;
+        let uri = Url::parse(text).map_err(|err| bad(&format!("This is no URI: {err}")))?;
         let scheme = match uri.scheme() {
             "reduct" => "http",
             "reducts" => "https",

@@ -74,7 +74,7 @@ pub fn redirect(response: &Response) -> Error {
             let server = (target.as_str().split_once(API)).map_or("that server", |(base, _)| base);
             format!(
                 "it redirects to {shown} ({status}), which is not followed. If that is meant, set \
-                 the property url, or the server in the property location, to {}",
+                 the server in the property location, or the property url to {}",
                 without_secrets(server)
             )
         }

@@ -61,7 +61,7 @@ impl Address {
             if !PARAMETERS.contains(&name.as_str()) {
                 let all = PARAMETERS.join(", ");
                 return Err(format!(
-                    "Unknown parameter '{name}'. The parameters are {all} and {BASE_PATH}"
+                    "There is no parameter '{name}'. There are {all} and {BASE_PATH}"
                 ));
             }
             let parse = |property: &glib::ParamSpec| {
