@@ -220,7 +220,7 @@ impl ReductSink {
                     self.tell_of_dropped(recording.take_dropped(false));
                     return Ok(());
                 }
-                Err(PushError::Flushed) => drop(self.obj().wait_preroll()?),
+                Err(PushError::Flushed) => self.wait_for_playing()?,
                 Err(PushError::Full) => {
                     let limit = self.settings.lock().unwrap().queue_bytes;
                     gst::element_imp_error!(
@@ -253,6 +253,15 @@ impl ReductSink {
         overflow
     }
 
+    /// Waits, with the preroll lock unlocked, until the pipeline plays.
+    ///
+    /// If it plays and pauses again before this thread wakes, `wait_preroll` returns while it is paused, and the
+    /// next wait for the server would keep it from playing. `wait` goes on in that case.
+    fn wait_for_playing(&self) -> Result<(), gst::FlowError> {
+        self.obj().wait_preroll()?;
+        self.obj().wait(None).0.map(drop)
+    }
+
     /// Ends the recording's last records and waits until all is written.
     fn finish(&self, recording: &mut Recording) -> Result<(), gst::FlowError> {
         recording.end();
@@ -262,7 +271,7 @@ impl ReductSink {
         loop {
             match recording.drain(&self.flushing) {
                 Ok(()) => break,
-                Err(PushError::Flushed) => drop(self.obj().wait_preroll()?),
+                Err(PushError::Flushed) => self.wait_for_playing()?,
                 Err(PushError::Full | PushError::Failed) => return Err(gst::FlowError::Error),
             }
         }
