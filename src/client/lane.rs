@@ -212,8 +212,12 @@ impl Lane<'_> {
         let url = self.lanes.connection.api_url("alive")?;
         // Who needs the connection will see what is wrong with it.
         let answer = timeout(WARM_UP, self.client.head(url).send()).await;
+        // A proxy that passes other paths only, or no HEAD, says nothing of the next request.
+        let is_refusal = |status: StatusCode| {
+            status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+        };
         let is_refused =
-            answer.is_ok_and(|answer| answer.is_ok_and(|answer| !answer.status().is_success()));
+            answer.is_ok_and(|answer| answer.is_ok_and(|answer| is_refusal(answer.status())));
         self.lanes.turns.note_short(is_refused);
         Ok(is_refused)
     }

@@ -97,20 +97,14 @@ impl<T> Backlog<T> {
 
     /// Ends the queue behind what waits.
     pub fn finish(&self) {
-        let mut state = self.state();
-        state.is_finished = true;
-        state.is_given_up = true;
-        drop(state);
-        self.changed.notify_all();
+        self.state().is_finished = true;
+        self.give_up();
     }
 
     /// Ends all waits. What waits stays.
     pub fn stop(&self) {
-        let mut state = self.state();
-        state.is_stopped = true;
-        state.is_given_up = true;
-        drop(state);
-        self.changed.notify_all();
+        self.state().is_stopped = true;
+        self.give_up();
     }
 
     /// What waits, no longer.
