@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use common::child;
 use common::line::{Export, Line, Reading, record};
 use common::pipeline::{Pipeline, capture_us, stat};
+use common::recorder::Recorder;
 use common::recording::{Layout, Recording};
 use common::server::Server;
 use common::stream::{Stream, StreamSpec};
@@ -297,6 +298,64 @@ fn the_end_of_a_paused_stream_does_not_wait() {
     reading.pipeline.play();
     let read = reading.finish().clean();
     assert!(read.buffers.len() < 600, "{}", read.buffers.len());
+}
+
+/// The end of a stream comes to a sink that is paused, and its server is away.
+#[test]
+fn a_sink_whose_stream_has_ended_plays_and_pauses_without_its_server() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let source = "appsrc name=app format=time max-bytes=0";
+    let recorder = Recorder::new(&server.url(), "b", source, "max-latency=0");
+    let app: gst_app::AppSrc = recorder.pipeline.element("app").downcast().unwrap();
+    let caps = "video/x-h264,stream-format=byte-stream,alignment=au,framerate=10/1";
+    app.set_caps(Some(&caps.parse().unwrap()));
+    let sink = recorder.sink();
+    let (sender, ends) = mpsc::channel();
+    let pad = sink.static_pad("sink").unwrap();
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if info
+            .event()
+            .is_some_and(|event| event.type_() == gst::EventType::Eos)
+        {
+            let _ = sender.send(());
+        }
+        gst::PadProbeReturn::Ok
+    });
+    let units = Stream::example().units;
+    let push = |range: std::ops::Range<usize>| {
+        let last = gst::ClockTime::from_mseconds(100 * range.end as u64 - 100);
+        for frame in range {
+            let mut buffer = gst::Buffer::from_slice(units[frame].clone());
+            let pts = gst::ClockTime::from_mseconds(100 * frame as u64);
+            buffer.get_mut().unwrap().set_pts(pts);
+            app.push_buffer(buffer).unwrap();
+        }
+        let rendered = || {
+            let sample = sink.property::<Option<gst::Sample>>("last-sample")?;
+            sample.buffer()?.pts()
+        };
+        await_that("not all is taken", || rendered() == Some(last));
+    };
+    recorder.pipeline.play();
+    push(0..10);
+    await_that("nothing is written", || stat(&sink, "records") > 0);
+    server.kill();
+    push(10..20);
+
+    let set = |state| soon("a state", || recorder.pipeline.set_state(state).unwrap());
+    set(gst::State::Paused);
+    app.end_of_stream().unwrap();
+    ends.recv_timeout(LIMIT).expect("EOS comes to the sink");
+    for _ in 0..50 {
+        set(gst::State::Playing);
+        set(gst::State::Paused);
+    }
+    set(gst::State::Playing);
+    server.restart();
+    drop((app, sink));
+    recorder.finish();
+    assert_eq!(server.read("b", "e").len(), 20);
 }
 
 #[test]

@@ -854,6 +854,23 @@ fn an_upload_whose_answer_is_lost_is_written_with_a_write_only_token() {
 }
 
 #[test]
+fn answers_to_uploads_that_are_lost_by_turns_with_a_write_only_token() {
+    for interval in 2..5 {
+        for phase in 0..interval {
+            let (server, token) = guarded_server(&units([2_000; 60]));
+            let proxy = Proxy::start(&server, move |kind, index| match kind {
+                Kind::Write if index % interval == phase => Fate::Lose,
+                _ => Fate::Pass,
+            });
+            upload(&server, &proxy.url(), &token, "duration=1000000000").clean();
+            let found = episodes(&server);
+            assert_eq!(found.len(), 6, "{phase} of {interval}");
+            assert!(found.values().all(|bytes| bytes.len() > 20_000));
+        }
+    }
+}
+
+#[test]
 fn a_record_that_was_there_is_an_error_with_a_write_only_token() {
     let (server, token) = guarded_server(&units([2_000; 60]));
     server.write("b", "episodes", START_US, "video/mp4", &[], "another");

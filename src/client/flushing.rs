@@ -21,30 +21,53 @@ pub struct Flushed;
 /// Whether waits end at once, as `unlock` and `unlock_stop` of a base class want it.
 ///
 /// A level, not an event: a wait that begins after [`start`](Self::start) ends at once, too.
-#[derive(Debug)]
-pub struct Flushing(watch::Sender<bool>);
+#[derive(Debug, Default)]
+pub struct Flushing(watch::Sender<Level>);
 
-impl Default for Flushing {
-    fn default() -> Self {
-        Self(watch::Sender::new(false))
+/// Why waits end.
+#[derive(Debug, Default)]
+struct Level {
+    is_flushing: bool,
+    interruptions: usize,
+}
+
+impl Level {
+    fn ends_waits(&self) -> bool {
+        self.is_flushing || self.interruptions > 0
+    }
+}
+
+/// Ends waits as long as it lives, whatever [`Flushing::stop`] does meanwhile.
+#[derive(Debug)]
+pub struct Interruption<'a>(&'a Flushing);
+
+impl Drop for Interruption<'_> {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|level| level.interruptions -= 1);
     }
 }
 
 impl Flushing {
     /// Ends the wait under way and any later one.
     pub fn start(&self) {
-        self.0.send_replace(true);
+        self.0.send_modify(|level| level.is_flushing = true);
     }
 
     /// Allows waits again.
     pub fn stop(&self) {
-        self.0.send_replace(false);
+        self.0.send_modify(|level| level.is_flushing = false);
+    }
+
+    /// Ends the wait under way and any other until the result is dropped.
+    pub fn interrupt(&self) -> Interruption<'_> {
+        self.0.send_modify(|level| level.interruptions += 1);
+        Interruption(self)
     }
 
     /// Returns whether waits end at once.
     #[cfg(test)]
     pub fn is_started(&self) -> bool {
-        *self.0.borrow()
+        self.0.borrow().ends_waits()
     }
 
     /// Runs `future` until it is done or flushing starts.
@@ -58,7 +81,7 @@ impl Flushing {
     ) -> Result<F::Output, Flushed> {
         let mut level = self.0.subscribe();
         runtime.block_on(async {
-            let flushing = pin!(level.wait_for(|flushing| *flushing));
+            let flushing = pin!(level.wait_for(Level::ends_waits));
             match select(flushing, pin!(future)).await {
                 Either::Left(_) => Err(Flushed),
                 Either::Right((output, _)) => Ok(output),

@@ -129,6 +129,8 @@ struct Past {
     has_answer: bool,
     /// Writes that a proxy, or a server that is busy, has refused.
     refusals: u32,
+    /// How often the record was removed, as the token does not allow to see whether it is complete.
+    removals: u32,
 }
 
 impl Uploader {
@@ -264,6 +266,13 @@ impl Uploader {
                 // A small one may be unfinished for ever.
                 Found::Hidden if is_refused && past.is_begun => {
                     sleep(PATIENCE_IF_SMALL).await;
+                    past.removals += 1;
+                    if past.removals % 2 == 0 {
+                        // A write that is refused, as the record exists: where the answers to writes are
+                        // lost by turns, the turn of the next one is another.
+                        let url = self.record_url(upload.time)?;
+                        let _ = self.ask(client.post(url)).await;
+                    }
                     match self.remove(client, upload.time).await {
                         Ok(()) => past.is_begun = false,
                         Err(error) if error.cause == Cause::Status(403) => {

@@ -86,7 +86,7 @@
  * gst-launch-1.0 -e v4l2src ! videoconvert ! x264enc tune=zerolatency key-int-max=30 ! h264parse ! reductsink bucket=b entry=cam
  * ```
  */
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -99,6 +99,7 @@ use gst_base::subclass::prelude::*;
 
 use super::clock::WallClock;
 use super::notice::Notice;
+use super::preroll;
 use super::recording::Recording;
 use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
 use super::stamps::{Capture, Source};
@@ -115,6 +116,8 @@ pub struct ReductSink {
     /// The streaming thread takes it out while it works with it, so that nothing is locked then.
     recording: Mutex<Option<Recording>>,
     flushing: Flushing,
+    /// Between a change from PLAYING to PAUSED and the next change.
+    is_paused: AtomicBool,
     /// That of the run before, which may still be written.
     left: Mutex<Option<Left>>,
     /// The time since the Unix epoch by the pipeline's clock in this run.
@@ -253,13 +256,30 @@ impl ReductSink {
         overflow
     }
 
-    /// Waits, with the preroll lock unlocked, until the pipeline plays.
+    /// Waits, with the preroll lock unlocked, until the sink plays.
     ///
-    /// If it plays and pauses again before this thread wakes, `wait_preroll` returns while it is paused, and the
-    /// next wait for the server would keep it from playing. `wait` goes on in that case.
+    /// `wait_preroll` may return in PAUSED: if the sink plays and pauses again before this thread has the lock,
+    /// GstBaseSink 1.22 counts it as prerolled and does not ask for another preroll.
     fn wait_for_playing(&self) -> Result<(), gst::FlowError> {
-        self.obj().wait_preroll()?;
-        self.obj().wait(None).0.map(drop)
+        loop {
+            self.obj().wait_preroll()?;
+            if !self.is_paused.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Passes the change to PLAYING to the base class, which needs the preroll lock for it.
+    ///
+    /// A wait for the server that began in PAUSED, see [`Self::wait_for_playing`], has that lock. It is ended, and
+    /// goes on when the sink plays.
+    fn play(&self) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        let interruption = self.flushing.interrupt();
+        let changed = self.parent_change_state(gst::StateChange::PausedToPlaying);
+        self.is_paused.store(changed.is_err(), Ordering::Relaxed);
+        drop(interruption);
+        preroll::wake(self.obj().upcast_ref());
+        changed
     }
 
     /// Ends the recording's last records and waits until all is written.
@@ -636,7 +656,14 @@ impl ElementImpl for ReductSink {
                 gst::StateChangeError
             })?;
         }
-        let changed = self.parent_change_state(transition);
+        let changed = match transition {
+            gst::StateChange::PausedToPlaying => self.play(),
+            _ => {
+                let is_pause = transition == gst::StateChange::PlayingToPaused;
+                self.is_paused.store(is_pause, Ordering::Relaxed);
+                self.parent_change_state(transition)
+            }
+        };
         // Nor in `stop`, which is for the way to NULL. The streaming thread is out by now.
         let is_over = match transition {
             gst::StateChange::ReadyToPaused => changed.is_err(),
@@ -685,7 +712,9 @@ impl BaseSinkImpl for ReductSink {
         match event.type_() {
             gst::EventType::Eos => {
                 // After an error, which is posted, a file that lacks frames must not look complete.
-                let finished = self.with_recording(|recording| self.finish(recording));
+                // A wait for the server with the preroll lock held would keep a paused sink from playing.
+                let finished = preroll::with_event(self.obj().upcast_ref(), &event)
+                    .and_then(|()| self.with_recording(|recording| self.finish(recording)));
                 if finished.is_err() {
                     return false;
                 }

@@ -21,6 +21,7 @@ mod imp;
 mod intake;
 mod notice;
 mod outliers;
+mod preroll;
 mod recording;
 mod records;
 mod settings;
