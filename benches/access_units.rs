@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gst::prelude::*;
-use gstreduct::h264::{AccessUnit, AccessUnitSplitter, Aligner};
+use media::codec::h264::{AccessUnit, AccessUnitSplitter, Aligner};
 use gstreduct::stamping::{Config, DeclaredRate, RateSource, Reorder, Timeline, buffer};
 
 const FPS: u64 = 30;

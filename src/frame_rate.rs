@@ -11,7 +11,7 @@
 use std::ops::RangeInclusive;
 
 use crate::connection::invalid;
-use crate::h264::VuiFrameRate;
+use media::codec::h264::VuiFrameRate;
 
 /// Frame rates of labels, attachments, caps and properties, in frames a second: from one frame an
 /// hour on.

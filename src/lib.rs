@@ -23,9 +23,6 @@ mod capture_time;
 mod client;
 mod connection;
 mod frame_rate;
-// Public for the benchmarks only.
-#[doc(hidden)]
-pub mod h264;
 mod parameters;
 mod pause_event;
 mod reductepisodesplit;

@@ -8,18 +8,16 @@
 
 //! What the fuzz targets share.
 //!
-//! They take in the plugin's sources, not the plugin: these know nothing of GStreamer, so that it is
-//! neither needed nor instrumented.
+//! The MP4 reader is taken in from the plugin's sources: GStreamer is neither needed nor instrumented.
 
-#[path = "../../src/h264/mod.rs"]
-pub mod h264;
 #[path = "../../src/reductsrc/mp4.rs"]
 pub mod mp4;
-#[path = "../../src/h264/splitting.rs"]
+#[path = "../../crates/media/src/codec/h264/splitting.rs"]
 mod splitting;
 
 use bytes::Bytes;
-use h264::{AccessUnit, AccessUnitSplitter, Aligner, Damage, nal_units};
+pub use media::codec::h264;
+use media::codec::h264::{AccessUnit, AccessUnitSplitter, Aligner, Damage, nal_units};
 pub use splitting::{Split, split, split_cut};
 
 /// Where an input is cut into records.

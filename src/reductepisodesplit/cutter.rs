@@ -24,7 +24,7 @@ use super::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
 use super::refresh::Refresh;
 use super::ticks::Timescale;
 use super::{CAT, KeyframeMode, SplitMode};
-use crate::h264::MAX_REORDERING;
+use media::codec::h264::MAX_REORDERING;
 use crate::{capture_time, pause_event};
 
 /// What the bin has to do, in order.

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use gst::prelude::*;
 
 use super::ticks::Timescale;
-use crate::h264::{ParameterSets, SetsDifference, Sps};
+use media::codec::h264::{ParameterSets, SetsDifference, Sps};
 
 /// A field of the caps that differs where the format does. A file has one format: caps with another
 /// number are refused at the muxer's pad, so that splitmuxsink begins another file.

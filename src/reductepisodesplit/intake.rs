@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use super::CAT;
 use super::format::codec_data;
-use crate::h264::{
+use media::codec::h264::{
     AccessUnit, AccessUnitSplitter, FrameNumber, Integrity, ParameterSets, avc, nal_type,
     nal_unit_type, nal_units, referred_pps,
 };

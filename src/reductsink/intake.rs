@@ -14,7 +14,7 @@ use std::mem;
 use bytes::Bytes;
 
 use super::stamps::Capture;
-use crate::h264::{
+use media::codec::h264::{
     AccessUnit, AccessUnitSplitter, Damage, ParameterSets, PictureOrder, Sps, VuiFrameRate,
     insert_parameter_sets, nal_type, nal_unit_type, nal_units, referred_pps,
 };
@@ -249,7 +249,7 @@ impl Intake {
 mod tests {
     use super::super::stamps::testing::capture;
     use super::*;
-    use crate::h264::testing::{Header, IDR, P, SPS, pps, record, slice, sps};
+    use media::codec::h264::testing::{Header, IDR, P, SPS, pps, record, slice, sps};
 
     const DELIMITER: &[u8] = &[9, 0xf0];
     const SEI: &[u8] = &[6, 5, 1, 1, 0x80];

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::outliers::Event;
 use crate::client::utc;
-use crate::h264::{Damage, TooDeep};
+use media::codec::h264::{Damage, TooDeep};
 
 /// Interval of warnings about wrong capture times: a camera may have one every second.
 const INTERVAL: Duration = Duration::from_secs(10);

@@ -26,7 +26,7 @@ use super::times::RecordTimes;
 use super::{CAT, OnError};
 use crate::client::{Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell};
 use crate::frame_rate;
-use crate::h264::Damage;
+use media::codec::h264::Damage;
 
 /// How often to tell of what is dropped.
 const TELL_AGAIN: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@
 
 use super::reorder::Stamp;
 use crate::capture_time::{RECORD_TIME, UNIX_TIME};
-use crate::h264::{AccessUnit, Integrity};
+use media::codec::h264::{AccessUnit, Integrity};
 
 /// The last time of a record, in µs, that GStreamer can count to.
 pub const LAST_TIME: u64 = (u64::MAX - 1) / 1000;

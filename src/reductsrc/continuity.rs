@@ -21,7 +21,7 @@ use super::OnLoss;
 use super::pauses::{Evidence, Pauses};
 use super::timeline::{Hole, SegmentStart, Slot, Spacing};
 use crate::capture_time;
-use crate::h264::{FrameNumber, FrameNumbering, PictureOrder, Succession};
+use media::codec::h264::{FrameNumber, FrameNumbering, PictureOrder, Succession};
 
 /// Settings of a [`Continuity`].
 #[derive(Debug, Clone, Copy)]

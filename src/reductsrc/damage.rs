@@ -10,7 +10,7 @@
 
 use super::buffers;
 use crate::client::record_time;
-use crate::h264::Damage;
+use media::codec::h264::Damage;
 
 /// What is wrong with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]

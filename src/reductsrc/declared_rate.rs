@@ -11,7 +11,7 @@
 use std::fmt;
 
 use crate::frame_rate;
-use crate::h264::VuiFrameRate;
+use media::codec::h264::VuiFrameRate;
 
 /// Description of a frame rate of labels and attachments, for messages.
 pub const EXPECTED: &str = "a number or fraction from 1/3600 to 1000";

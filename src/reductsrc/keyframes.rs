@@ -20,7 +20,7 @@ use std::ops::Range;
 
 use super::kind::Kind;
 use crate::client::{Record, View};
-use crate::h264::{Aligned, Aligner, EntryPoints, Pictures, ends_with_lead, pictures};
+use media::codec::h264::{Aligned, Aligner, EntryPoints, Pictures, ends_with_lead, pictures};
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 2_000_000;

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::h264::{Aligned, Aligner, ParameterSets, nal_units};
+use media::codec::h264::{Aligned, Aligner, ParameterSets, nal_units};
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 1_000_000;

@@ -40,7 +40,7 @@ use super::{CAT, OnError};
 use crate::capture_time;
 use crate::client::{Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View};
 use crate::frame_rate;
-use crate::h264::{
+use media::codec::h264::{
     AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, EntryPoints, Next, ParameterSets,
     Pictures, Pushed, ReorderDepth, pictures,
 };

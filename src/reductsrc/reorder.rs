@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use gst::ClockTime;
 
 use super::timeline::{Hole, SegmentStart, Slot};
-use crate::h264::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
+use media::codec::h264::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
 
 /// The times of one access unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -335,7 +335,7 @@ mod tests {
 
     use super::super::timeline::Spacing;
     use super::*;
-    use crate::h264::Reordering;
+    use media::codec::h264::Reordering;
 
     const FRAME: u64 = 100;
 

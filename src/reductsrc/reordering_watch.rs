@@ -8,7 +8,7 @@
 
 //! Whether pictures of a stream come in another order than they are shown in.
 
-use crate::h264::{MAX_REORDERING, PictureOrder};
+use media::codec::h264::{MAX_REORDERING, PictureOrder};
 
 /// Pictures in order after which a stream that does not say so has no others.
 const EVIDENCE: usize = 2 * MAX_REORDERING;
@@ -54,7 +54,7 @@ impl ReorderingWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h264::Reordering;
+    use media::codec::h264::Reordering;
 
     fn watch(counts: &[i64], declared: bool, frames: usize) -> ReorderingWatch {
         let mut watch = ReorderingWatch::default();

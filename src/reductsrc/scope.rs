@@ -20,7 +20,7 @@ use super::stats::Stats;
 use super::timeline::Hole;
 use super::{OnError, OnLoss};
 use crate::client::{Access, EntryTimes};
-use crate::h264::{EntryPoints, ReorderDepth};
+use media::codec::h264::{EntryPoints, ReorderDepth};
 
 /// State shared by all readings of a run.
 #[derive(Debug)]

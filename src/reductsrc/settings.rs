@@ -22,7 +22,7 @@ use super::{KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::client::{Connection, Limits, Records, depends_on_order};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
 use crate::frame_rate;
-use crate::h264::EntryPoints;
+use media::codec::h264::EntryPoints;
 
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
 pub const DEFAULT_PAUSE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);

@@ -9,7 +9,7 @@
 //! Whether records hold whole access units, so that the last one of a record need not wait for the
 //! next record to be complete.
 
-use crate::h264::{Next, Pushed};
+use media::codec::h264::{Next, Pushed};
 
 /// Records with the begin of an access unit before it is believed that they hold whole ones: the first
 /// may be the end of one that is cut in parts, and the second the begin of another.

@@ -17,7 +17,7 @@ use super::super::preceding::{self, Preceding};
 use super::super::timeline::Group;
 use super::{CAT, Pass, Records, Source};
 use crate::client::{Event, Flushing, ReadError, Record, RecordReader};
-use crate::h264::{AccessUnitSplitter, Aligned, Aligner};
+use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner};
 
 /// A search for the groups before a range.
 #[derive(Debug)]

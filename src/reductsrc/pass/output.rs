@@ -21,7 +21,7 @@ use super::super::scope::{End, Step};
 use super::super::timeline::Slot;
 use super::{CAT, Pass, Source};
 use crate::capture_time;
-use crate::h264::{AccessUnit, EntryPoints, Integrity};
+use media::codec::h264::{AccessUnit, EntryPoints, Integrity};
 
 impl Pass {
     /// Goes on with what was read, an access unit at a time: a record may have very many. Gives

@@ -453,7 +453,7 @@ fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<ClockTime>, usize, usize) {
     let numbers = (0u32..).filter(|number| !lost.contains(&(*number as usize)));
     for (slot, frame_num) in slots.into_iter().zip(numbers) {
         let facts = Facts {
-            number: Some(crate::h264::FrameNumber {
+            number: Some(media::codec::h264::FrameNumber {
                 frame_num: frame_num % 256,
                 modulus: 256,
                 idr: frame_num == 0,

@@ -33,8 +33,8 @@ mod slice;
 #[cfg(test)]
 mod splitting;
 mod sps;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 use h264_reader::rbsp::{BitRead, BitReader};
 
@@ -77,7 +77,7 @@ pub mod nal_type {
 }
 
 /// The five bits of a NAL unit header that name its type.
-pub(crate) fn nal_unit_type(header: u8) -> u8 {
+pub fn nal_unit_type(header: u8) -> u8 {
     header & 0x1f
 }
 

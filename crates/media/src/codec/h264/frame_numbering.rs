@@ -210,7 +210,7 @@ impl Counts {
 mod tests {
     use super::Succession::{Contiguous, Lost, LostCycle, LostIdr, Repeated, Restart};
     use super::*;
-    use crate::h264::Reordering;
+    use crate::codec::h264::Reordering;
 
     const MODULUS: u32 = 16;
 

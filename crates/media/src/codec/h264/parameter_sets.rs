@@ -386,7 +386,7 @@ fn write<'a>(record: &mut Vec<u8>, sets: impl Iterator<Item = &'a Vec<u8>>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h264::testing::pps;
+    use crate::codec::h264::testing::pps;
 
     /// Ids 0 and 1 in Exp-Golomb code are `1` and `010`.
     const SPS: &[u8] = &[0x67, 66, 0, 30, 0b1010_0000];
