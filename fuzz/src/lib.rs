@@ -7,16 +7,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! What the fuzz targets share.
-//!
-//! The MP4 reader is taken in from the plugin's sources: GStreamer is neither needed nor instrumented.
 
-#[path = "../../src/reductsrc/mp4.rs"]
-pub mod mp4;
 #[path = "../../crates/media/src/codec/h264/splitting.rs"]
 mod splitting;
 
 use bytes::Bytes;
-pub use media::codec::h264;
+pub use media::{codec::h264, mp4};
 use media::codec::h264::{AccessUnit, AccessUnitSplitter, Aligner, Damage, nal_units};
 pub use splitting::{Split, split, split_cut};
 

@@ -14,7 +14,7 @@
 
 use gst::ClockTime;
 
-use super::mp4::{self, Movie};
+use media::mp4::{self, Movie};
 use crate::capture_time::UNIX_TIME;
 use crate::client::Record;
 

@@ -31,7 +31,6 @@ mod kind;
 mod label_trust;
 mod live;
 mod lookback;
-mod mp4;
 mod pass;
 mod pauses;
 mod preceding;

@@ -6,3 +6,4 @@
 //! Pure functions: nothing here does I/O, reads a clock, or names GStreamer or ReductStore.
 
 pub mod codec;
+pub mod mp4;
