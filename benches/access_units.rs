@@ -16,8 +16,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gst::prelude::*;
-use media::codec::h264::{AccessUnit, AccessUnitSplitter, Aligner};
 use gstreduct::stamping::{Config, DeclaredRate, RateSource, Reorder, Timeline, buffer};
+use media::codec::h264::{AccessUnit, AccessUnitSplitter, Aligner};
 
 const FPS: u64 = 30;
 /// Frames in a group of pictures.

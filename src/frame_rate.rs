@@ -10,8 +10,9 @@
 
 use std::ops::RangeInclusive;
 
-use crate::connection::invalid;
 use media::codec::h264::VuiFrameRate;
+
+use crate::connection::invalid;
 
 /// Frame rates of labels, attachments, caps and properties, in frames a second: from one frame an
 /// hour on.

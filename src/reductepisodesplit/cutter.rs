@@ -12,6 +12,7 @@
 //! from its decisions. The bin carries them out, unlocked.
 
 use gst::prelude::*;
+use media::codec::h264::MAX_REORDERING;
 
 use super::cadence::Cadence;
 use super::file_times::{FileSettings, FileTimes};
@@ -24,7 +25,6 @@ use super::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
 use super::refresh::Refresh;
 use super::ticks::Timescale;
 use super::{CAT, KeyframeMode, SplitMode};
-use media::codec::h264::MAX_REORDERING;
 use crate::{capture_time, pause_event};
 
 /// What the bin has to do, in order.

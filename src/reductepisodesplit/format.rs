@@ -11,9 +11,9 @@
 use std::collections::BTreeSet;
 
 use gst::prelude::*;
+use media::codec::h264::{ParameterSets, SetsDifference, Sps};
 
 use super::ticks::Timescale;
-use media::codec::h264::{ParameterSets, SetsDifference, Sps};
 
 /// A field of the caps that differs where the format does. A file has one format: caps with another
 /// number are refused at the muxer's pad, so that splitmuxsink begins another file.

@@ -15,13 +15,13 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-
-use super::CAT;
-use super::format::codec_data;
 use media::codec::h264::{
     AccessUnit, AccessUnitSplitter, FrameNumber, Integrity, ParameterSets, avc, nal_type,
     nal_unit_type, nal_units, referred_pps,
 };
+
+use super::CAT;
+use super::format::codec_data;
 
 /// An access unit with four-byte lengths before its NAL units (ISO/IEC 14496-15).
 #[derive(Debug, Clone)]

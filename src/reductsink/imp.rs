@@ -96,13 +96,13 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
+use media::record_times::{Capture, Source};
 
 use super::clock::WallClock;
 use super::notice::Notice;
 use super::preroll;
 use super::recording::Recording;
 use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
-use super::stamps::{Capture, Source};
 use super::stats::Stats;
 use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync};
 use crate::client::{self, Flushing, Left, PushError, Tell, Told};

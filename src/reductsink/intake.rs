@@ -12,12 +12,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 
 use bytes::Bytes;
-
-use super::stamps::Capture;
 use media::codec::h264::{
     AccessUnit, AccessUnitSplitter, Damage, ParameterSets, PictureOrder, Sps, VuiFrameRate,
     insert_parameter_sets, nal_type, nal_unit_type, nal_units, referred_pps,
 };
+use media::record_times::Capture;
 
 /// Buffers without a slice that may come before one that has some.
 const MAX_LEADING: usize = 100;
@@ -247,9 +246,9 @@ impl Intake {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stamps::testing::capture;
     use super::*;
     use media::codec::h264::testing::{Header, IDR, P, SPS, pps, record, slice, sps};
+    use media::record_times::testing::capture;
 
     const DELIMITER: &[u8] = &[9, 0xf0];
     const SEI: &[u8] = &[6, 5, 1, 1, 0x80];

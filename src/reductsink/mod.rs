@@ -13,21 +13,15 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
-mod cadence;
 mod clock;
-mod declared_rate;
-mod growth;
 mod imp;
 mod intake;
 mod notice;
-mod outliers;
 mod preroll;
 mod recording;
 mod records;
 mod settings;
-mod stamps;
 mod stats;
-mod times;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(

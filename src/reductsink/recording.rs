@@ -12,21 +12,18 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use media::codec::h264::Damage;
+use media::record_times::{Capture, DeclaredRate, Event, RecordTimes};
 use serde_json::Value as JsonValue;
 
-use super::declared_rate::DeclaredRate;
 use super::intake::{Frame, Intake};
 use super::notice::{Notice, OutlierReport};
-use super::outliers::Event;
 use super::records::Records;
 use super::settings::Checked;
-use super::stamps::Capture;
 use super::stats::Stats;
-use super::times::RecordTimes;
 use super::{CAT, OnError};
 use crate::client::{Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell};
 use crate::frame_rate;
-use media::codec::h264::Damage;
 
 /// How often to tell of what is dropped.
 const TELL_AGAIN: Duration = Duration::from_secs(1);

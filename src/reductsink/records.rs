@@ -11,9 +11,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use media::record_times::Timed;
+
 use super::RecordUnit;
 use super::intake::Frame;
-use super::times::Timed;
 use crate::client::{Content, Outgoing};
 use crate::frame_rate;
 
@@ -122,8 +123,8 @@ fn belongs(
 
 #[cfg(test)]
 mod tests {
-    use super::super::stamps::{Capture, testing::capture};
     use super::*;
+    use media::record_times::{Capture, testing::capture};
 
     use bytes::Bytes;
 

@@ -8,9 +8,10 @@
 
 //! From access units with their times to caps and buffers.
 
+use media::codec::h264::{AccessUnit, Integrity};
+
 use super::reorder::Stamp;
 use crate::capture_time::{RECORD_TIME, UNIX_TIME};
-use media::codec::h264::{AccessUnit, Integrity};
 
 /// The last time of a record, in µs, that GStreamer can count to.
 pub const LAST_TIME: u64 = (u64::MAX - 1) / 1000;

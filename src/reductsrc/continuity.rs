@@ -16,12 +16,12 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use gst::ClockTime;
+use media::codec::h264::{FrameNumber, FrameNumbering, PictureOrder, Succession};
 
 use super::OnLoss;
 use super::pauses::{Evidence, Pauses};
 use super::timeline::{Hole, SegmentStart, Slot, Spacing};
 use crate::capture_time;
-use media::codec::h264::{FrameNumber, FrameNumbering, PictureOrder, Succession};
 
 /// Settings of a [`Continuity`].
 #[derive(Debug, Clone, Copy)]

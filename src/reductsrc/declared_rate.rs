@@ -10,8 +10,9 @@
 
 use std::fmt;
 
-use crate::frame_rate;
 use media::codec::h264::VuiFrameRate;
+
+use crate::frame_rate;
 
 /// Description of a frame rate of labels and attachments, for messages.
 pub const EXPECTED: &str = "a number or fraction from 1/3600 to 1000";

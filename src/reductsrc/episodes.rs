@@ -13,8 +13,8 @@
 //! second file (1.22); it leaves edit lists alone then, so that the segments say what is shown.
 
 use gst::ClockTime;
-
 use media::mp4::{self, Movie};
+
 use crate::capture_time::UNIX_TIME;
 use crate::client::Record;
 

@@ -16,7 +16,6 @@ use std::mem;
 use std::ops::Range;
 
 use bytes::Bytes;
-
 use media::codec::h264::{Aligned, Aligner, ParameterSets, nal_units};
 
 /// The first window, in µs.

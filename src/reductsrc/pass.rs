@@ -18,6 +18,11 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use media::codec::h264::{
+    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, EntryPoints, Next, ParameterSets,
+    Pictures, Pushed, ReorderDepth, pictures,
+};
+
 use self::history::History;
 use self::last_episode::LastEpisode;
 use super::buffers::{LAST_TIME, clock_time};
@@ -40,10 +45,6 @@ use super::{CAT, OnError};
 use crate::capture_time;
 use crate::client::{Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View};
 use crate::frame_rate;
-use media::codec::h264::{
-    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, EntryPoints, Next, ParameterSets,
-    Pictures, Pushed, ReorderDepth, pictures,
-};
 
 /// How far beyond an exact stop pictures are looked for that are shown before it, in µs.
 const MOST_BEYOND: u64 = 10_000_000;

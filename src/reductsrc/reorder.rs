@@ -20,9 +20,9 @@
 use std::collections::VecDeque;
 
 use gst::ClockTime;
+use media::codec::h264::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
 
 use super::timeline::{Hole, SegmentStart, Slot};
-use media::codec::h264::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
 
 /// The times of one access unit.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use media::codec::h264::{EntryPoints, ReorderDepth};
+
 use super::bounds::{self, Asked};
 use super::entrance::Begin;
 use super::episodes::Episode;
@@ -20,7 +22,6 @@ use super::stats::Stats;
 use super::timeline::Hole;
 use super::{OnError, OnLoss};
 use crate::client::{Access, EntryTimes};
-use media::codec::h264::{EntryPoints, ReorderDepth};
 
 /// State shared by all readings of a run.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use gst::glib;
 use gst::prelude::*;
+use media::codec::h264::EntryPoints;
 use serde_json::Value as JsonValue;
 
 use super::bounds::{Asked, Bound};
@@ -22,7 +23,6 @@ use super::{KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::client::{Connection, Limits, Records, depends_on_order};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
 use crate::frame_rate;
-use media::codec::h264::EntryPoints;
 
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
 pub const DEFAULT_PAUSE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);

@@ -15,10 +15,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use media::codec::h264::{EntryPoints, Pictures, between_nal_units, continues_picture, pictures};
+
 use super::kind::Kind;
 use super::label_trust::LabelTrust;
 use crate::client::{Access, Event, Flushing, Query, ReadError, Record, RecordReader, View};
-use media::codec::h264::{EntryPoints, Pictures, between_nal_units, continues_picture, pictures};
 
 /// The first window, in µs. Each is twice as long as the one before it.
 const FIRST_WINDOW: u64 = 4_000_000;

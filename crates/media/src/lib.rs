@@ -7,3 +7,4 @@
 
 pub mod codec;
 pub mod mp4;
+pub mod record_times;

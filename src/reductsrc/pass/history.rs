@@ -11,13 +11,14 @@
 use std::collections::VecDeque;
 use std::mem;
 
+use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner};
+
 use super::super::buffers::clock_time;
 use super::super::kind::Kind;
 use super::super::preceding::{self, Preceding};
 use super::super::timeline::Group;
 use super::{CAT, Pass, Records, Source};
 use crate::client::{Event, Flushing, ReadError, Record, RecordReader};
-use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner};
 
 /// A search for the groups before a range.
 #[derive(Debug)]

@@ -12,6 +12,8 @@
 use std::mem;
 use std::sync::atomic::Ordering;
 
+use media::codec::h264::{AccessUnit, EntryPoints, Integrity};
+
 use super::super::buffers::{buffer, caps};
 use super::super::continuity::{Facts, Output};
 use super::super::entrance::{Arrival, TooLate};
@@ -21,7 +23,6 @@ use super::super::scope::{End, Step};
 use super::super::timeline::Slot;
 use super::{CAT, Pass, Source};
 use crate::capture_time;
-use media::codec::h264::{AccessUnit, EntryPoints, Integrity};
 
 impl Pass {
     /// Goes on with what was read, an access unit at a time: a record may have very many. Gives

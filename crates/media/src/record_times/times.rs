@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use super::growth::Growth;
 use super::outliers::{Event, OutlierFilter};
 use super::stamps::{Capture, Source, Stamp};
-use media::codec::h264::{OutputOrder, PictureOrder, TooDeep};
+use crate::codec::h264::{OutputOrder, PictureOrder, TooDeep};
 
 /// Something with its record time.
 #[derive(Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl<T> RecordTimes<T> {
 mod tests {
     use super::super::stamps::testing::capture;
     use super::*;
-    use media::codec::h264::Reordering;
+    use crate::codec::h264::Reordering;
 
     fn order(count: i64, frames: usize) -> Option<PictureOrder> {
         Some(PictureOrder {

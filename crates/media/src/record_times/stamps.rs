@@ -95,7 +95,7 @@ fn steady(time: u64, source: Source, capture: &Capture) -> i64 {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing {
     use super::*;
 
