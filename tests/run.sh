@@ -39,10 +39,10 @@ all_tests() {
   local status=0
   export CARGO_TERM_COLOR=never
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/tests.log" || status=$?
-    cargo test --locked --doc 2>&1 | tee -a "$scratch/tests.log" || status=$? # nextest leaves these out
+    cargo nextest run --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/tests.log" || status=$?
+    cargo test --workspace --locked --doc 2>&1 | tee -a "$scratch/tests.log" || status=$? # nextest leaves these out
   else
-    cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/tests.log" || status=$?
+    cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/tests.log" || status=$?
   fi
   return "$status"
 }
@@ -110,8 +110,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 touch "$scratch/tests.log"
 
-check formatting cargo fmt --check
-check clippy cargo clippy --locked --all-targets -- -D warnings
+check formatting cargo fmt --all --check
+check clippy cargo clippy --workspace --locked --all-targets -- -D warnings
 check tests all_tests "$@"
 check 'fuzz targets, 20 s each' fuzz_targets
 check "pipelines' smoke test" tests/smoke.sh
