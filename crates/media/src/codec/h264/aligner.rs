@@ -1,9 +1,4 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
-//
-// This Source Code Form is subject to the terms of the Mozilla Public License, v2.0.
-// If a copy of the MPL was not distributed with this file, You can obtain one at
-// <https://mozilla.org/MPL/2.0/>.
-//
 // SPDX-License-Identifier: MPL-2.0
 
 //! Records that end anywhere in a byte stream (ITU-T H.264, Annex B), made to end with NAL units.
