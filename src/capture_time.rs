@@ -7,7 +7,8 @@
 
 use std::sync::LazyLock;
 
-use crate::client::utc;
+use client::utc;
+
 use crate::connection::invalid;
 
 const UNIX: &str = "timestamp/x-unix";

@@ -15,15 +15,15 @@
  * Since: plugins-reduct-0.1
  */
 mod capture_time;
-mod client;
 mod connection;
+mod errors;
 mod frame_rate;
 mod parameters;
 mod pause_event;
 mod reductepisodesplit;
 mod reductsink;
 mod reductsrc;
-mod uri;
+mod runtime;
 #[doc(hidden)]
 pub use reductsrc::stamping;
 

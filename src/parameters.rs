@@ -3,12 +3,12 @@
 
 //! An element's properties as the URI of an entry, their values written as for `gst-launch-1.0`.
 
+use client::{EntryUri, UriError};
 use gst::glib;
 use gst::prelude::*;
 use url::Url;
 
 use crate::connection::ConnectionSettings;
-use crate::uri::{EntryUri, bad};
 
 /// What the rest of a URI says.
 const NOT_PARAMETERS: &[&str] = &["url", "bucket", "entry"];
@@ -102,12 +102,19 @@ pub fn set(
         ));
     }
     let object = element.upcast_ref();
-    let values = values(object, &uri.parse()?)?;
+    let values = values(
+        object,
+        &uri.parse().map_err(|err: UriError| bad(&err.to_string()))?,
+    )?;
     check(&values).map_err(|text| bad(&text))?;
     for (property, value) in &values {
         object.set_property_from_value(property, value);
     }
     Ok(())
+}
+
+fn bad(text: &str) -> glib::Error {
+    glib::Error::new(gst::URIError::BadUri, text)
 }
 
 fn text(value: &glib::Value) -> Option<String> {

@@ -5,13 +5,12 @@
 
 use std::borrow::Cow;
 
+use client::{EntryUri, Limits, SCHEMES, Token, UriError, without_secrets};
 use gst::glib;
 use percent_encoding::percent_decode_str;
 
-use crate::client::{Limits, Token, without_secrets};
 use crate::connection::{self, ConnectionSettings, Place};
 use crate::parameters;
-use crate::uri::{EntryUri, SCHEMES};
 
 /// What a URI may say of the connection.
 const PARAMETERS: &[&str] = &["ca-cert", "verify-ssl", "timeout", RETRIES];
@@ -34,9 +33,7 @@ impl Address {
     ///
     /// A text that says what is wrong with it.
     pub fn new(location: &str, api_token: &Token) -> Result<Self, String> {
-        let uri: EntryUri = location
-            .parse()
-            .map_err(|err: glib::Error| err.message().to_owned())?;
+        let uri: EntryUri = location.parse().map_err(|err: UriError| err.to_string())?;
         let mut retries = Limits::default().retries;
         let mut settings = ConnectionSettings {
             url: uri.server.as_str().into(),

@@ -89,6 +89,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, LazyLock, Mutex};
 
+use client::Token;
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -101,7 +102,6 @@ use super::part::PartFile;
 use super::publishing::Publishing;
 use super::uploads::Running;
 use super::{CAT, KeyframeMode, SplitMode};
-use crate::client::Token;
 use crate::connection::ConnectionSettings;
 
 const DEFAULT_LOCATION: &str = "episode_%05d.mp4";

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use client::{Failure, Flushing, Upload, UploadError, Uploaded, Uploader};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -23,8 +24,9 @@ use super::files::Finished;
 use super::imp::ReductEpisodeSplit;
 use super::location::{self, Pattern};
 use super::writing::message;
-use crate::client::{Failure, Flushing, Upload, UploadError, Uploaded, Uploader};
+use crate::errors::{details, resource_error};
 use crate::frame_rate;
+use crate::runtime::{block_broken_pipe, runtime};
 
 /// Complete episodes that may wait, besides the one that is uploaded, before the stream waits.
 const ROOM: usize = 4;
@@ -89,7 +91,13 @@ impl Uploads {
             })?;
         let place = address.place.clone();
         Ok(Self {
-            uploader: Uploader::new(place.connection, place.bucket, place.entry, address.retries),
+            uploader: Uploader::new(
+                runtime()?,
+                place.connection,
+                place.bucket,
+                place.entry,
+                address.retries,
+            ),
             address,
             backlog: Backlog::new(ROOM),
             flushing: Flushing::default(),
@@ -308,10 +316,11 @@ impl ReductEpisodeSplit {
 
     /// Nothing more is uploaded.
     fn fail_uploads(&self, uploads: &Uploads, failure: &Failure) {
-        let Failure { kind, text, debug } = failure;
+        let Failure { text, .. } = failure;
+        let (kind, debug) = (resource_error(failure), details(failure));
         let rest = not_uploaded(&uploads.keep_what_waits());
         let more = rest.as_ref().map_or("".into(), |rest| format!(". {rest}"));
-        let is_told = self.fail(gst::error_msg!(*kind, ("{text}{more}"), ["{debug}"]));
+        let is_told = self.fail(gst::error_msg!(kind, ("{text}{more}"), ["{debug}"]));
         if let Some(rest) = rest.filter(|_| !is_told) {
             gst::element_imp_warning!(self, gst::ResourceError::Write, ("{rest}"));
         }
@@ -321,6 +330,7 @@ impl ReductEpisodeSplit {
 /// The thread: uploads what comes, until it is stopped or an error. It holds the bin only while it
 /// has something to tell.
 fn upload_all(uploads: &Uploads, weak: &glib::subclass::ObjectImplWeakRef<ReductEpisodeSplit>) {
+    block_broken_pipe(); // This thread makes TLS handshakes.
     match uploads.uploader.look(&uploads.flushing) {
         Ok(()) => {}
         Err(UploadError::Flushed) => return,

@@ -86,6 +86,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use client::{Flushing, Left, PushError, Tell, Told};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -100,8 +101,8 @@ use super::recording::Recording;
 use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
 use super::stats::Stats;
 use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync};
-use crate::client::{self, Flushing, Left, PushError, Tell, Told};
-use crate::{capture_time, connection, parameters, uri};
+use crate::errors::error_message;
+use crate::{capture_time, connection, parameters};
 
 /// No two of the mutexes are ever held at once.
 #[derive(Default)]
@@ -167,7 +168,8 @@ impl ReductSink {
                 Told::Damaged(text) => {
                     gst::element_imp_warning!(sink, gst::ResourceError::Read, ("{text}"));
                 }
-                Told::Failed(message) => {
+                Told::Failed(failure) => {
+                    let message = error_message(&failure);
                     gst::error!(CAT, imp = sink, "{message}");
                     sink.post_error_message(message);
                 }
@@ -675,7 +677,7 @@ impl URIHandlerImpl for ReductSink {
     const URI_TYPE: gst::URIType = gst::URIType::Sink;
 
     fn protocols() -> &'static [&'static str] {
-        uri::SCHEMES
+        client::SCHEMES
     }
 
     fn uri(&self) -> Option<String> {

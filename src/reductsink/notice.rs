@@ -5,10 +5,9 @@
 
 use std::time::{Duration, Instant};
 
+use client::utc;
 use media::codec::h264::{Damage, TooDeep};
 use media::record_times::Event;
-
-use crate::client::utc;
 
 /// Interval of warnings about wrong capture times: a camera may have one every second.
 const INTERVAL: Duration = Duration::from_secs(10);

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use client::{Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell};
 use media::codec::h264::Damage;
 use media::record_times::{Capture, DeclaredRate, Event, RecordTimes};
 use serde_json::Value as JsonValue;
@@ -17,8 +18,8 @@ use super::records::Records;
 use super::settings::Checked;
 use super::stats::Stats;
 use super::{CAT, OnError};
-use crate::client::{Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell};
 use crate::frame_rate;
+use crate::runtime::runtime;
 
 /// How often to tell of what is dropped.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
@@ -84,7 +85,13 @@ impl Recording {
         stats: &Stats,
         tell: Tell,
     ) -> Result<Self, gst::ErrorMessage> {
-        let writer = RecordWriter::new(checked.destination, after, stats.writer.clone(), tell)?;
+        let writer = RecordWriter::new(
+            runtime()?,
+            checked.destination,
+            after,
+            stats.writer.clone(),
+            tell,
+        );
         Ok(Self {
             intake: Intake::default(),
             times: RecordTimes::default(),

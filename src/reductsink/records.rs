@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use client::{Content, Outgoing};
 use media::record_times::Timed;
 
 use super::RecordUnit;
 use super::intake::Frame;
-use crate::client::{Content, Outgoing};
 use crate::frame_rate;
 
 /// What a record of a group of pictures holds at most, but for one frame: the rest is another record,

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::{Destination, Token, is_label_name, is_label_value};
 use gst::glib;
 use gst::prelude::*;
 
 use super::{Existing, OnError, Overflow, RecordUnit, SpoolSync};
 use crate::capture_time;
-use crate::client::{self, Destination, Token, is_label_name, is_label_value};
 use crate::connection::{ConnectionSettings, get};
 use crate::frame_rate;
 

@@ -7,8 +7,9 @@
 
 use std::ops::RangeInclusive;
 
+use client::utc;
+
 use crate::capture_time::{MAX_TIME_US, parse};
-use crate::client::utc;
 
 /// How far a bound may be outside of the entry without a warning: the newest record may last for some
 /// time, and the time of the oldest one is seldom known to the µs.

@@ -3,10 +3,10 @@
 
 //! What is told of records that cannot be read: the first one in a row, and how many follow it.
 
+use client::record_time;
 use media::codec::h264::Damage;
 
 use super::buffers;
-use crate::client::record_time;
 
 /// What is wrong with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,11 +7,11 @@
 //! the stream starts again, under the same id. Segments are in TIME, as in BYTES qtdemux takes no
 //! second file (1.22); it leaves edit lists alone then, so that the segments say what is shown.
 
+use client::Record;
 use gst::ClockTime;
 use media::mp4::{self, Movie};
 
 use crate::capture_time::UNIX_TIME;
-use crate::client::Record;
 
 /// Content type of such a record.
 pub const CONTENT_TYPE: &str = "video/mp4";

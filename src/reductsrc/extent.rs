@@ -5,9 +5,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use client::EntryTimes;
 use gst::ClockTime;
-
-use crate::client::EntryTimes;
 
 /// Change from which on a recording has a new duration for applications.
 const WORTH_TELLING: ClockTime = ClockTime::SECOND;

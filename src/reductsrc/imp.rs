@@ -78,6 +78,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
+use client::{Access, Flushed, Limits};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -97,8 +98,8 @@ use super::stream::{Seek, Stream};
 use super::timeline::Hole;
 use super::unpushed::{self, Unpushed};
 use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode};
-use crate::client::{Access, Flushed, Limits};
-use crate::{connection, parameters, pause_event, uri};
+use crate::runtime::runtime;
+use crate::{connection, parameters, pause_event};
 
 /// No two of the mutexes are ever held at once.
 #[derive(Default)]
@@ -289,7 +290,7 @@ impl ReductSrc {
             stats.extent.set_stop(gst::ClockTime::from_useconds(stop));
         }
         *self.stats.lock().unwrap() = stats.clone();
-        let stream = Stream::new(checked, stats);
+        let stream = Stream::new(runtime()?, checked, stats);
         *self.latency.lock().unwrap() = stream.latency();
         *self.following.lock().unwrap() =
             Some(stream.access().clone()).filter(|access| access.follows());
@@ -718,7 +719,7 @@ impl URIHandlerImpl for ReductSrc {
     const URI_TYPE: gst::URIType = gst::URIType::Src;
 
     fn protocols() -> &'static [&'static str] {
-        uri::SCHEMES
+        client::SCHEMES
     }
 
     fn uri(&self) -> Option<String> {

@@ -11,7 +11,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
-use crate::client::Flushing;
+use client::Flushing;
 
 /// The interruptions of one source.
 #[derive(Debug, Default)]

@@ -13,10 +13,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 use std::ops::Range;
 
+use client::{Record, View};
 use media::codec::h264::{Aligned, Aligner, EntryPoints, Pictures, ends_with_lead, pictures};
 
 use super::kind::Kind;
-use crate::client::{Record, View};
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 2_000_000;

@@ -3,8 +3,9 @@
 
 //! What records hold, by their content type.
 
+use client::{H264, Record};
+
 use super::episodes;
-use crate::client::{H264, Record};
 
 /// What a record holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use client::{Event, Flushed, Flushing, Query, Record, RecordReader, View};
 use media::codec::h264::{
     AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, EntryPoints, Next, ParameterSets,
     Pictures, Pushed, ReorderDepth, pictures,
@@ -38,7 +39,7 @@ use super::timeline::{self, Contradiction, NoFrameRate, Timeline};
 use super::whole_records::WholeRecords;
 use super::{CAT, OnError};
 use crate::capture_time;
-use crate::client::{Event, Flushed, Flushing, Query, ReadError, Record, RecordReader, View};
+use crate::errors::ReadError;
 use crate::frame_rate;
 
 /// How far beyond an exact stop pictures are looked for that are shown before it, in µs.
@@ -151,7 +152,7 @@ enum Records {
 impl Records {
     fn next(&mut self, flushing: &Flushing) -> Result<Option<Event>, ReadError> {
         match self {
-            Self::All(reader) => reader.next(flushing),
+            Self::All(reader) => Ok(reader.next(flushing)?),
             Self::Sifted(sift) => sift.next(flushing),
         }
     }
@@ -335,7 +336,7 @@ impl Pass {
     }
 
     fn reader(&self, query: Query) -> Result<RecordReader, ReadError> {
-        RecordReader::new(&self.common.access, query).map_err(ReadError::Failed)
+        Ok(RecordReader::new(&self.common.access, query))
     }
 
     /// Returns a reader of the few records of a window, beside those of the range.
@@ -503,7 +504,7 @@ impl Pass {
                 view: View::Headers,
                 ..Query::default()
             },
-        )?;
+        );
         self.source = Source::PassingOver { reader, last: time };
         Ok(())
     }

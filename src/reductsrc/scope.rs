@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use client::{Access, EntryTimes};
 use media::codec::h264::{EntryPoints, ReorderDepth};
 
 use super::bounds::{self, Asked};
@@ -16,7 +17,6 @@ use super::segments::Show;
 use super::stats::Stats;
 use super::timeline::Hole;
 use super::{OnError, OnLoss};
-use crate::client::{Access, EntryTimes};
 
 /// State shared by all readings of a run.
 #[derive(Debug)]

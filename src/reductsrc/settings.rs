@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use client::{Connection, Limits, Records, depends_on_order};
 use gst::glib;
 use gst::prelude::*;
 use media::codec::h264::EntryPoints;
@@ -15,7 +16,6 @@ use super::entrance::Begin;
 use super::program::Piece;
 use super::scope::End;
 use super::{KeyframeMode, OnError, OnLoss, StartMode, StopMode};
-use crate::client::{Connection, Limits, Records, depends_on_order};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
 use crate::frame_rate;
 

@@ -10,11 +10,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use client::{Access, Event, Flushing, Query, Record, RecordReader, View};
 use media::codec::h264::{EntryPoints, Pictures, between_nal_units, continues_picture, pictures};
 
 use super::kind::Kind;
 use super::label_trust::LabelTrust;
-use crate::client::{Access, Event, Flushing, Query, ReadError, Record, RecordReader, View};
+use crate::errors::ReadError;
 
 /// The first window, in µs. Each is twice as long as the one before it.
 const FIRST_WINDOW: u64 = 4_000_000;
@@ -200,7 +201,7 @@ impl Sift {
             is_urgent: std::mem::take(&mut self.is_urgent),
             follow: false,
         };
-        RecordReader::new(&self.access, query).map_err(ReadError::Failed)
+        Ok(RecordReader::new(&self.access, query))
     }
 }
 

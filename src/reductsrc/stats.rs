@@ -6,8 +6,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use client::ReaderStats;
+
 use super::extent::Extent;
-use crate::client::ReaderStats;
 use crate::frame_rate::per_second;
 
 /// Counters of one run, from READY to PAUSED on. Any thread may read them.

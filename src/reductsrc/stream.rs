@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
+use client::{Access, Event, Flushed, Flushing, Query, RecordReader, View};
 use gst::ClockTime;
+use tokio::runtime::Handle;
 
 use super::entrance::Begin;
 use super::episodes::{Episode, Row};
@@ -21,7 +23,7 @@ use super::scope::{Common, End, Scope, Step};
 use super::segments::{Show, ShownFrom};
 use super::settings::Checked;
 use super::stats::Stats;
-use crate::client::{Access, Event, Flushed, Flushing, Query, ReadError, RecordReader, View};
+use crate::errors::ReadError;
 
 /// Pictures do not wait longer for their place in output order than the latency may be.
 const MAX_REORDER_WAIT: ClockTime = ClockTime::from_seconds(2);
@@ -148,7 +150,7 @@ struct Entry {
 
 impl Stream {
     /// A stream that will read by `settings` and count in `stats`.
-    pub fn new(settings: Checked, stats: Arc<Stats>) -> Self {
+    pub fn new(runtime: &Handle, settings: Checked, stats: Arc<Stats>) -> Self {
         let most_held = settings.records.limits.prefetch_bytes;
         let reader_stats = stats.reader.clone();
         let has_start = (settings.program.first()).is_some_and(|first| first.start.is_some());
@@ -156,7 +158,7 @@ impl Stream {
         let begins_now = poll_interval.is_some() && !has_start;
         let live = poll_interval.map(Live::new);
         let is_filtered = settings.records.when.is_some();
-        let access = Access::new(settings.connection, settings.records, reader_stats);
+        let access = Access::new(runtime, settings.connection, settings.records, reader_stats);
         let common = Common {
             access: Arc::new(access),
             kind: OnceLock::new(),
@@ -657,7 +659,7 @@ impl Stream {
     }
 
     fn reader(&self, query: Query) -> Result<RecordReader, ReadError> {
-        RecordReader::new(&self.common.access, query).map_err(ReadError::Failed)
+        Ok(RecordReader::new(&self.common.access, query))
     }
 
     /// Begins to read the next piece.

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
+use client::{Event, Flushing, Record, RecordReader};
 use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner};
 
 use super::super::buffers::clock_time;
@@ -13,7 +14,7 @@ use super::super::kind::Kind;
 use super::super::preceding::{self, Preceding};
 use super::super::timeline::Group;
 use super::{CAT, Pass, Records, Source};
-use crate::client::{Event, Flushing, ReadError, Record, RecordReader};
+use crate::errors::ReadError;
 
 /// A search for the groups before a range.
 #[derive(Debug)]

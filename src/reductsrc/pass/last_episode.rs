@@ -5,10 +5,12 @@
 
 use std::mem;
 
+use client::{Event, Flushing, Query, RecordReader, View};
+
 use super::super::episodes::Episode;
 use super::super::scope::Step;
 use super::{CAT, Pass, Records, Source};
-use crate::client::{Event, Flushing, Query, ReadError, RecordReader, View};
+use crate::errors::ReadError;
 
 /// A look at the newest episode.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ impl Pass {
                         view: View::Headers,
                         ..Query::default()
                     },
-                )?;
+                );
                 self.source = Source::LastEpisode(Box::new(LastEpisode {
                     reader,
                     first: episode,
@@ -57,7 +59,7 @@ impl Pass {
         let Source::LastEpisode(look) = &mut self.source else {
             return Ok(());
         };
-        match look.reader.next(flushing) {
+        match look.reader.next(flushing).map_err(ReadError::from) {
             Ok(Some(Event::Record(record))) => {
                 if let Some(duration) = record.duration {
                     let time = gst::ClockTime::from_useconds(record.time.min(u64::MAX / 1000 - 1));

@@ -1,0 +1,338 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Calls about an entry as a whole: its bucket, its times and the description of its video.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use futures_util::future::join;
+use reduct_base::batch::parse_batched_header;
+use reduct_base::msg::bucket_api::{BucketSettings, FullBucketInfo, QuotaType};
+use reduct_base::msg::entry_api::{QueryEntry, QueryInfo, QueryType};
+use reduct_base::msg::server_api::ServerInfo;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value as JsonValue, json};
+use tokio::sync::{Mutex, OnceCell};
+use url::Url;
+
+use crate::error::{Cause, Error, Purpose};
+use crate::http::answer::{body, json};
+use crate::http::batch::TIME_HEADER;
+use crate::http::pool::{accepted, header};
+use crate::http::progress::within;
+use crate::http::turns::{Turns, ask};
+use crate::server::Connection;
+use crate::task::without_blocking;
+
+/// Attachment of an entry that describes its video.
+const VIDEO_ATTACHMENT: &str = "$video";
+/// The same in a condition, where a dollar sign begins an operator.
+const VIDEO_KEY: &str = "$$video";
+/// Entry below an entry whose records are its attachments, by the label `key`.
+const ATTACHMENTS: &str = "$meta";
+/// Attachments that are passed over, without their contents, to find the description of the video.
+const MAX_OTHERS: usize = 100;
+/// Largest description of a video, in bytes.
+const MAX_VIDEO: usize = 64 << 10;
+/// Largest list of the entries of a bucket, in bytes: an entry takes about 200.
+const MAX_LIST: usize = 32 << 20;
+/// Largest answer of another kind, in bytes.
+const MAX_INFO: usize = 1 << 20;
+/// How often the description of a video is asked for.
+const VIDEO_ATTEMPTS: u32 = 3;
+/// How long the server keeps a query for an attachment, in seconds.
+const TTL_SECONDS: u64 = 10;
+
+/// For how long times are recent.
+const RECENT: Duration = Duration::from_secs(1);
+
+/// Frame rate of a `$video` attachment as it is written there, or what is wrong with the attachment.
+pub type FrameRate = Result<Option<String>, String>;
+
+/// An entry of a server.
+pub struct Entry {
+    connection: Connection,
+    bucket_name: String,
+    name: String,
+    client: OnceCell<Client>,
+    has_bucket: OnceCell<()>,
+    frame_rate: OnceCell<FrameRate>,
+    first_oldest: OnceLock<u64>,
+    recent: Mutex<Option<EntryTimes>>,
+    turns: Turns,
+}
+
+/// Times of an entry's records, in µs since the Unix epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct EntryTimes {
+    pub oldest: u64,
+    pub newest: u64,
+    /// The oldest one when it was first asked for.
+    pub first_oldest: u64,
+    /// When it was asked for.
+    pub asked: Instant,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.bucket_name, self.name)
+    }
+}
+
+impl Entry {
+    /// An entry of a bucket. No I/O.
+    pub fn new(connection: &Connection, bucket: &str, name: &str) -> Self {
+        Self {
+            connection: connection.clone(),
+            bucket_name: bucket.into(),
+            name: name.into(),
+            client: OnceCell::new(),
+            has_bucket: OnceCell::new(),
+            frame_rate: OnceCell::new(),
+            first_oldest: OnceLock::new(),
+            recent: Mutex::default(),
+            turns: Turns::default(),
+        }
+    }
+
+    /// Returns the frame rate of the `$video` attachment, which is read once. Records can be read without it: a
+    /// refusal of the requests for it is what is wrong with it.
+    pub async fn frame_rate(&self) -> Result<FrameRate, Error> {
+        let mut attempts = 1;
+        loop {
+            let read = || self.read_frame_rate();
+            match self.frame_rate.get_or_try_init(read).await {
+                Ok(frame_rate) => return Ok(frame_rate.clone()),
+                Err(error) if !error.is_answer() => return Err(error),
+                Err(error) if error.is_transient() && attempts < VIDEO_ATTEMPTS => attempts += 1,
+                Err(error) => return Ok(Err(error.to_string())),
+            }
+        }
+    }
+
+    async fn read_frame_rate(&self) -> Result<FrameRate, Error> {
+        Ok(match self.read_video().await? {
+            Err(fault) => Err(fault),
+            Ok(None) => Ok(None),
+            Ok(Some(JsonValue::Object(video))) => Ok(video.get("fps").map(|fps| match fps {
+                JsonValue::String(text) => text.clone(),
+                other => other.to_string(),
+            })),
+            Ok(Some(_)) => Err("it is not a JSON object".into()),
+        })
+    }
+
+    /// Reads the `$video` attachment and no other, as others may be of any type and size. Returns what
+    /// is wrong with it where the server is not to blame.
+    async fn read_video(&self) -> Result<Result<Option<JsonValue>, String>, Error> {
+        let read = self.within_timeout(self.read_video_record()).await;
+        let content = match read {
+            Ok(Some(content)) => content,
+            // Without attachments, or without the entry, of which the records' query tells.
+            Ok(None) => return Ok(Ok(None)),
+            Err(error) if error.cause == Cause::Status(404) => return Ok(Ok(None)),
+            // An older server may not know the condition.
+            Err(error) if matches!(error.cause, Cause::Malformed | Cause::Status(422)) => {
+                return Ok(Err(error.text));
+            }
+            Err(error) => return Err(error),
+        };
+        let video = serde_json::from_slice(&content);
+        Ok(video.map_err(|err| format!("it is not JSON: {err}")))
+    }
+
+    async fn read_video_record(&self) -> Result<Option<Vec<u8>>, Error> {
+        let client = self.client().await?;
+        let query = QueryEntry {
+            query_type: QueryType::Query,
+            ttl: Some(TTL_SECONDS),
+            when: Some(json!({
+                "$has": "key",
+                "&key": {"$eq": VIDEO_KEY},
+                "#select_labels": ["key"],
+                "#batch_records": 1,
+            })),
+            ..Default::default()
+        };
+        let request = client.post(self.attachments_url("/q")?).json(&query);
+        let QueryInfo { id } = json(self.ask(request).await?, MAX_INFO).await?;
+        let mut url = self.attachments_url("/batch")?;
+        url.query_pairs_mut().append_pair("q", &id.to_string());
+        // There is one at most, unless the server does not know the condition.
+        for _ in 0..MAX_OTHERS {
+            // Not twice: the query may have gone on.
+            let answer = accepted(client.get(url.clone()).send().await?).await?;
+            if answer.status() == StatusCode::NO_CONTENT {
+                break;
+            }
+            if let Some(length) = length_of_video(answer.headers())? {
+                return limited_to(answer, length).await.map(Some);
+            }
+            if header(answer.headers(), "x-reduct-last") == Some("true") {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Attaches a description of the video, unless it is there.
+    pub async fn describe(&self, video: &JsonValue) -> Result<(), Error> {
+        // A token may allow to write only.
+        if let Ok(Ok(Some(there))) = self.read_video().await
+            && there == *video
+        {
+            return Ok(());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_micros();
+        let mut url = self.attachments_url("")?;
+        url.query_pairs_mut().append_pair("ts", &now.to_string());
+        let content = video.to_string();
+        let request = self.client().await?.post(url);
+        let request = request
+            .header("x-reduct-label-key", VIDEO_ATTACHMENT)
+            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_LENGTH, content.len())
+            .body(content);
+        self.within_timeout(self.ask(request)).await.map(drop)
+    }
+
+    /// Asks for the times of the oldest and the newest record.
+    pub async fn times(&self) -> Result<EntryTimes, Error> {
+        let asked = Instant::now();
+        let request = self.client().await?.get(self.bucket_url()?);
+        let list = self.json(request, MAX_LIST);
+        // The first time beside a check that takes no body, so that no long list hides an error.
+        let check = self.has_bucket.get_or_try_init(|| self.check_bucket());
+        let (checked, list) = join(check, list).await;
+        checked?;
+        let bucket: FullBucketInfo = list?;
+        let entry = (bucket.entries.into_iter())
+            .find(|entry| entry.name == self.name)
+            .ok_or_else(|| Error::new(Cause::Status(404), "the entry was removed"))?;
+        Ok(EntryTimes {
+            oldest: entry.oldest_record,
+            newest: entry.latest_record,
+            first_oldest: *self.first_oldest.get_or_init(|| entry.oldest_record),
+            asked,
+        })
+    }
+
+    /// Cached for one second; concurrent calls share one request.
+    pub async fn recent_times(&self) -> Result<EntryTimes, Error> {
+        let mut recent = self.recent.lock().await;
+        if let Some(times) = *recent
+            && times.asked.elapsed() < RECENT
+        {
+            return Ok(times);
+        }
+        Ok(*recent.insert(self.times().await?))
+    }
+
+    /// Checks that the bucket is there and that the token is good for it.
+    pub async fn check_bucket(&self) -> Result<(), Error> {
+        let client = self.client().await?;
+        let request = client.request(Method::HEAD, self.bucket_url()?);
+        self.within_timeout(self.ask(request)).await.map(drop)
+    }
+
+    /// Makes the bucket, unless it is there. From `quota_size` bytes on it loses its oldest records.
+    pub async fn create_bucket(&self, quota_size: Option<u64>) -> Result<(), Error> {
+        let settings = BucketSettings {
+            quota_type: quota_size.map(|_| QuotaType::FIFO),
+            quota_size,
+            ..Default::default()
+        };
+        let request = self.client().await?.post(self.bucket_url()?);
+        match self.within_timeout(self.ask(request.json(&settings))).await {
+            Err(error) if error.cause == Cause::Status(409) && !error.is_being_deleted() => Ok(()),
+            made => made.map(drop),
+        }
+    }
+
+    /// Asks how long the server has been running, in whole seconds.
+    pub async fn server_uptime(&self) -> Result<Duration, Error> {
+        let url = self.connection.api_url("info")?;
+        let request = self.client().await?.get(url);
+        let info: ServerInfo = self.json(request, MAX_INFO).await?;
+        Ok(Duration::from_secs(info.uptime))
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        limit: usize,
+    ) -> Result<T, Error> {
+        let answer = async { json(self.ask(request).await?, limit).await };
+        self.within_timeout(answer).await
+    }
+
+    fn bucket_url(&self) -> Result<Url, Error> {
+        self.connection.api_url(&format!("b/{}", self.bucket_name))
+    }
+
+    fn attachments_url(&self, method: &str) -> Result<Url, Error> {
+        let (bucket, name) = (&self.bucket_name, &self.name);
+        let path = format!("b/{bucket}/{name}/{ATTACHMENTS}{method}");
+        self.connection.api_url(&path)
+    }
+
+    async fn client(&self) -> Result<&Client, Error> {
+        let client = async || {
+            let connection = self.connection.clone();
+            without_blocking(move || connection.http_client(Purpose::Read)).await
+        };
+        self.client.get_or_try_init(client).await
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Response, Error> {
+        ask(request, Error::is_passing, &self.turns).await
+    }
+
+    async fn within_timeout<T>(
+        &self,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        within(self.connection.timeout(), request).await
+    }
+}
+
+/// Returns the length of the only record of a batch, in bytes, if that is the description of a video.
+fn length_of_video(headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    let mut records = headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with(TIME_HEADER));
+    let (Some((_, record)), None) = (records.next(), records.next()) else {
+        let text = "an answer has not the one record that is asked for";
+        return Err(Error::new(Cause::Malformed, text));
+    };
+    let record = record.to_str().ok();
+    // Labels that cannot be read are those of another attachment.
+    let record = record.and_then(|record| parse_batched_header(record).ok());
+    let video = record.filter(|record| {
+        let key = record.labels.get("key");
+        key.is_some_and(|key| key == VIDEO_ATTACHMENT)
+    });
+    Ok(video.map(|video| video.content_length))
+}
+
+/// Reads the description of a video, of which the header gives the length.
+async fn limited_to(answer: Response, length: u64) -> Result<Vec<u8>, Error> {
+    if length > MAX_VIDEO as u64 {
+        let text = format!("it has {length} bytes, and at most {MAX_VIDEO} are read");
+        return Err(Error::new(Cause::Malformed, text));
+    }
+    let content = body(answer, MAX_VIDEO).await?;
+    match content.len() as u64 == length {
+        true => Ok(content),
+        false => Err(Error::new(
+            Cause::Malformed,
+            "an attachment has another length than its header says",
+        )),
+    }
+}

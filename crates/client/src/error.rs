@@ -1,0 +1,420 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Errors of ReductStore and of the way to it, by cause.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+
+use http::StatusCode;
+
+use crate::http::certificates::tls_problem;
+use crate::server::Connection;
+
+/// What the HTTP client says of an answer that is none of HTTP.
+const NOT_HTTP: &str = "invalid HTTP version parsed";
+
+/// What was asked for, for error texts.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    pub connection: &'a Connection,
+    pub bucket: &'a str,
+    pub entry: &'a str,
+    pub purpose: Purpose,
+}
+
+/// What is done with an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Read,
+    Write,
+}
+
+impl Purpose {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// An error that ends a reader or a writer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    #[source]
+    pub error: Error,
+    pub purpose: Purpose,
+    /// What is wrong and what to do.
+    pub text: String,
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Error {
+    pub cause: Cause,
+    /// What the server, the HTTP client or the operating system says.
+    pub text: String,
+    /// Whether ReductStore itself reports it, and not a proxy or another server in its place.
+    pub is_of_server: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cause {
+    /// A setting that cannot be worked with.
+    Settings,
+    /// Nothing answers.
+    Connect,
+    /// The server's certificate, or the like.
+    Tls,
+    /// Nothing came within the time-out.
+    Timeout,
+    /// The answer comes too slowly.
+    Slow,
+    /// The answer ends early.
+    Broken,
+    /// The answer makes no sense.
+    Malformed,
+    /// The answer has nothing that was not there before.
+    NothingNew,
+    /// A record is larger than allowed.
+    TooLarge,
+    /// The server does not know the query that it gave an id.
+    QueryLost,
+    /// Something answers that is no ReductStore.
+    Foreign,
+    /// What is to be written would not come last in the entry.
+    OutOfOrder,
+    /// What is to be sent cannot be read.
+    Content,
+    /// An answer with this HTTP status.
+    Status(u16),
+}
+
+impl Error {
+    pub fn new(cause: Cause, text: impl Into<String>) -> Self {
+        Self {
+            cause,
+            text: text.into(),
+            is_of_server: false,
+        }
+    }
+
+    /// An answer, or something that reads it, went wrong in a way that has no name.
+    pub fn makes_no_sense() -> Self {
+        Self::new(Cause::Malformed, "unexpected response from the server")
+    }
+
+    /// Returns whether it is an answer, of whatever server, if only a part of one.
+    pub fn is_answer(&self) -> bool {
+        matches!(
+            self.cause,
+            Cause::Status(_) | Cause::Foreign | Cause::Malformed | Cause::Broken
+        )
+    }
+
+    /// Returns whether a server, or a proxy, was too busy for the request.
+    pub fn is_passing(&self) -> bool {
+        self.is_not_taken() || matches!(self.cause, Cause::Status(429 | 503))
+    }
+
+    /// Returns whether a proxy had no server for the request.
+    pub fn is_not_taken(&self) -> bool {
+        matches!(self.cause, Cause::Status(429 | 500 | 502..=504)) && !self.is_of_server
+    }
+
+    /// Returns whether the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self.cause {
+            Cause::Connect
+            | Cause::Timeout
+            | Cause::Slow
+            | Cause::Broken
+            | Cause::NothingNew
+            | Cause::QueryLost => true,
+            Cause::Settings
+            | Cause::Tls
+            | Cause::Malformed
+            | Cause::TooLarge
+            | Cause::Foreign
+            | Cause::OutOfOrder
+            | Cause::Content => false,
+            // RFC 9110, RFC 6585 and RFC 8470: request time-out, too early, too many requests.
+            Cause::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
+        }
+    }
+
+    /// Returns whether the server is removing the bucket or the entry, after which it is missing.
+    pub fn is_being_deleted(&self) -> bool {
+        self.cause == Cause::Status(409) && self.text.ends_with("is being deleted")
+    }
+
+    /// Returns whether there is no such bucket or entry, or soon will not be.
+    pub fn is_missing(&self) -> bool {
+        self.cause == Cause::Status(404) || self.is_being_deleted()
+    }
+
+    /// Returns whether the same request that writes may succeed later: what is being removed can be made
+    /// anew as soon as it is gone.
+    pub fn is_transient_for_writing(&self) -> bool {
+        self.is_transient() || self.is_being_deleted()
+    }
+
+    /// The error of a reader or a writer that ends with it.
+    pub fn failure(&self, target: Target) -> Failure {
+        self.failure_of(target, self.explain(target))
+    }
+
+    /// The same with what follows from it.
+    pub fn failure_with(&self, target: Target, consequence: &str) -> Failure {
+        self.failure_of(target, format!("{}. {consequence}", self.explain(target)))
+    }
+
+    fn failure_of(&self, target: Target, text: String) -> Failure {
+        Failure {
+            error: self.clone(),
+            purpose: target.purpose,
+            text,
+        }
+    }
+
+    /// What is wrong and what to do.
+    pub fn explain(&self, target: Target) -> String {
+        let Target {
+            connection,
+            bucket,
+            entry,
+            ..
+        } = target;
+        let url = connection.url();
+        let verb = target.purpose.verb();
+        let text = &self.text;
+        let way = match connection.proxy() {
+            None => url.to_string(),
+            Some(proxy) => format!("{url} through the proxy {proxy} of the environment"),
+        };
+        let hint = self.hint(connection);
+        match self.cause {
+            Cause::Settings => format!("Could not set up the connection to {url}: {text}"),
+            Cause::Connect => {
+                format!(
+                    "Could not connect to ReductStore at {way}: {text}. Check that it is running and \
+                     that the URL is right{hint}"
+                )
+            }
+            Cause::Tls => format!("Could not connect to ReductStore at {way}: {text}{hint}"),
+            Cause::Timeout => format!(
+                "Could not {verb} '{bucket}/{entry}': nothing came from ReductStore at {way} for {} \
+                 ms{hint}",
+                connection.timeout().unwrap_or_default().as_millis()
+            ),
+            Cause::Foreign => format!(
+                "The server at {way} is no ReductStore, or its API has another base path{hint}"
+            ),
+            Cause::Status(status) if self.is_of_another_server() => format!(
+                "Could not {verb} '{bucket}/{entry}' of ReductStore at {way}: {text}, which is not \
+                 an answer of ReductStore{}{hint}",
+                match status {
+                    407 =>
+                        ". The proxy wants a user and a password, as in http://user:password@host:port",
+                    _ => "",
+                }
+            ),
+            Cause::Status(401) => format!(
+                "ReductStore at {url} does not accept the API token: {text}. Set it by the \
+                 environment variable REDUCT_API_TOKEN or the property api-token"
+            ),
+            Cause::Status(403) => {
+                format!("ReductStore at {url} does not allow to {verb} bucket '{bucket}': {text}")
+            }
+            Cause::Status(404) => {
+                format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
+            }
+            Cause::Content => format!("Could not {verb} '{bucket}/{entry}': {text}"),
+            Cause::Slow
+            | Cause::Broken
+            | Cause::Malformed
+            | Cause::NothingNew
+            | Cause::TooLarge => {
+                format!("Could not {verb} '{bucket}/{entry}' of ReductStore at {way}: {text}{hint}")
+            }
+            Cause::QueryLost | Cause::OutOfOrder | Cause::Status(_) => {
+                format!("Could not {verb} '{bucket}/{entry}' of ReductStore at {url}: {text}")
+            }
+        }
+    }
+
+    /// Returns whether the status is that of a proxy, a load balancer or another kind of server, which comes
+    /// with nothing but its status line.
+    fn is_of_another_server(&self) -> bool {
+        let Cause::Status(status) = self.cause else {
+            return false;
+        };
+        let line = StatusCode::from_u16(status).map(|status| status.to_string());
+        !self.is_of_server && line.is_ok_and(|line| line == self.text)
+    }
+
+    /// What may help, as a sentence after the message.
+    fn hint(&self, connection: &Connection) -> &'static str {
+        let is_plain = connection.url().scheme() == "http";
+        // A TLS server answers with an alert, and nginx with this status.
+        let is_of_tls = self.text == NOT_HTTP
+            || self.cause == Cause::Status(400) && self.is_of_another_server();
+        if is_plain && is_of_tls {
+            ". If that port is for TLS, url begins with https:// instead of http://"
+        } else if connection.proxy().is_none() {
+            ""
+        } else if is_plain {
+            ". HTTP_PROXY or ALL_PROXY sets the proxy; NO_PROXY lists hosts to reach without it"
+        } else {
+            ". HTTPS_PROXY or ALL_PROXY sets the proxy; NO_PROXY lists hosts to reach without it"
+        }
+    }
+}
+
+/// In a few words, for `stats` and logs.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cause {
+            Cause::Status(status) => write!(f, "status {status}: {}", self.text),
+            _ => f.write_str(&self.text),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<reqwest::Error> for Error {
+    fn from(error: reqwest::Error) -> Self {
+        // The innermost cause says it best: "Connection refused (os error 111)".
+        let mut text = error.to_string();
+        let mut is_tls = false;
+        let mut source = error.source();
+        while let Some(inner) = source {
+            if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+                is_tls = true;
+                text = tls_problem(tls);
+                break;
+            }
+            text = inner.to_string();
+            source = match inner.downcast_ref::<io::Error>() {
+                Some(inner) => inner.get_ref().map(|inner| inner as _),
+                None => inner.source(),
+            };
+        }
+        let cause = if error.is_timeout() {
+            Cause::Timeout
+        } else if error.is_connect() && is_tls {
+            Cause::Tls
+        } else if error.is_connect() {
+            Cause::Connect
+        } else if error.is_builder() {
+            Cause::Settings
+        } else {
+            Cause::Broken
+        };
+        Self::new(cause, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes() {
+        for (cause, is_transient) in [
+            (Cause::Connect, true),
+            (Cause::Tls, false),
+            (Cause::Timeout, true),
+            (Cause::Slow, true),
+            (Cause::Broken, true),
+            (Cause::NothingNew, true),
+            (Cause::TooLarge, false),
+            (Cause::Malformed, false),
+            (Cause::QueryLost, true),
+            (Cause::Foreign, false),
+            (Cause::Content, false),
+            (Cause::Settings, false),
+            (Cause::Status(401), false),
+            (Cause::Status(403), false),
+            (Cause::Status(404), false),
+            (Cause::Status(408), true),
+            (Cause::Status(422), false),
+            (Cause::Status(425), true),
+            (Cause::Status(429), true),
+            (Cause::Status(500), true),
+            (Cause::Status(503), true),
+            (Cause::Status(507), true),
+            (Cause::OutOfOrder, false),
+        ] {
+            let error = Error::new(cause, "text");
+            assert_eq!(error.is_transient(), is_transient, "{cause:?}");
+        }
+    }
+
+    fn explain(url: &str, error: Error) -> String {
+        let token = Default::default();
+        let connection = Connection::new(url, token, None, true, None).unwrap();
+        error.explain(Target {
+            connection: &connection,
+            bucket: "b",
+            entry: "e",
+            purpose: Purpose::Read,
+        })
+    }
+
+    #[test]
+    fn what_is_being_removed_is_not_there_for_readers() {
+        let error = Error::new(Cause::Status(409), "Bucket 'b' is being deleted");
+        assert!(error.is_missing());
+    }
+
+    #[test]
+    fn what_is_being_removed_can_be_written_to_later() {
+        for (status, text, may_pass) in [
+            (409, "Bucket 'b' is being deleted", true),
+            (409, "Entry 'e' in bucket 'b' is being deleted", true),
+            (409, "A record with timestamp 7 already exists", false),
+            (422, "Entry 'e' in bucket 'b' is being deleted", false),
+            (404, "Entry 'e' not found in bucket b", false),
+        ] {
+            let error = Error::new(Cause::Status(status), text);
+            assert_eq!(error.is_transient_for_writing(), may_pass, "{text}");
+            assert_eq!(error.is_being_deleted(), may_pass, "{text}");
+            assert!(!error.is_transient(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_status_of_another_server_is_not_taken_for_reductstores() {
+        let url = "http://h";
+        let text = explain(url, Error::new(Cause::Status(403), "403 Forbidden"));
+        assert!(
+            text.contains("403 Forbidden, which is not an answer"),
+            "{text}"
+        );
+        let text = explain(url, Error::new(Cause::Status(403), "Token 'x' doesn't"));
+        assert!(text.contains("does not allow to read bucket 'b'"), "{text}");
+        let of_server = Error {
+            is_of_server: true,
+            ..Error::new(Cause::Status(503), "503 Service Unavailable")
+        };
+        let text = explain(url, of_server);
+        assert!(!text.contains("not an answer"), "{text}");
+    }
+
+    #[test]
+    fn the_other_scheme_is_suggested_where_it_may_be_meant() {
+        let tls = Error::new(Cause::Broken, NOT_HTTP);
+        let nginx = Error::new(Cause::Status(400), "400 Bad Request");
+        for error in [tls, nginx] {
+            assert!(explain("http://h", error.clone()).contains("https://"));
+            assert!(!explain("https://h", error).contains("http://"));
+        }
+        let refused = Error::new(Cause::Status(400), "bad timestamp");
+        assert!(!explain("http://h", refused).contains("https://"));
+    }
+}

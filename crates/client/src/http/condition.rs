@@ -1,0 +1,207 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Conditional queries: what the user asks for, and what the reader adds to it.
+//!
+//! The language: <https://www.reduct.store/docs/conditional-query>.
+
+use serde_json::Value as JsonValue;
+
+use crate::http::batch::{DURATION_LABEL, FPS_LABEL, KEYFRAME_LABEL};
+
+/// Operators that judge a record by itself. Others (`$limit`, `$each_n`, `$each_t`, `$gate`) count
+/// the records before it.
+const STATELESS_OPERATORS: &[&str] = &[
+    "$abs",
+    "$add",
+    "$all_of",
+    "$and",
+    "$any_of",
+    "$cast",
+    "$contains",
+    "$day",
+    "$div",
+    "$div_num",
+    "$ends_with",
+    "$eq",
+    "$exists",
+    "$gt",
+    "$gte",
+    "$has",
+    "$hour",
+    "$id",
+    "$in",
+    "$lt",
+    "$lte",
+    "$minute",
+    "$month",
+    "$mult",
+    "$ne",
+    "$nin",
+    "$none_of",
+    "$not",
+    "$one_of",
+    "$or",
+    "$ref",
+    "$rem",
+    "$second",
+    "$starts_with",
+    "$sub",
+    "$timestamp",
+    "$weekday",
+    "$xor",
+    "$year",
+];
+/// Directives that change nothing of which records there are. `#ctx_before` and `#ctx_after` do,
+/// and `#ext` may.
+const STATELESS_DIRECTIVES: &[&str] = &[
+    "#select_labels",
+    "#batch_size",
+    "#batch_records",
+    "#batch_metadata_size",
+    "#batch_timeout",
+    "#record_timeout",
+    "#io_timeout",
+];
+
+/// Bytes of a batch's record headers. hyper takes a head of 400 KB at most.
+const BATCH_HEADER_BYTES: u64 = 256 << 10;
+
+/// Bounds of a query's answers, as directives.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Records of the whole query; `None` if they are not for the reader to limit.
+    pub records: Option<u64>,
+    /// Bytes of a batch. It may have one record more.
+    pub batch_bytes: u64,
+    pub batch_records: u64,
+}
+
+/// Returns whether records are chosen by what came before them: a range cannot be read in pieces then.
+///
+/// What is not known counts as such.
+pub fn depends_on_order(when: &JsonValue) -> bool {
+    match when {
+        JsonValue::Object(members) => members
+            .iter()
+            .any(|(key, value)| !is_stateless(key) || depends_on_order(value)),
+        JsonValue::Array(values) => values.iter().any(depends_on_order),
+        JsonValue::String(text) => !is_stateless(text),
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) => false,
+    }
+}
+
+/// Keys may be operators, directives or operands; strings operators or operands.
+fn is_stateless(text: &str) -> bool {
+    match text.as_bytes() {
+        [b'$', b'$', ..] => true, // an escaped dollar sign
+        [b'$', ..] => STATELESS_OPERATORS.contains(&text),
+        [b'#', ..] => STATELESS_DIRECTIVES.contains(&text),
+        _ => true,
+    }
+}
+
+/// What the user asks for, of records whose label says that they are keyframes.
+pub fn of_keyframes(when: Option<&JsonValue>) -> JsonValue {
+    let is_true = JsonValue::from_iter([("$eq", true)]);
+    let is_keyframe = JsonValue::from_iter([(format!("&{KEYFRAME_LABEL}"), is_true)]);
+    let members = match when {
+        Some(JsonValue::Object(members)) => members.clone(),
+        _ => Default::default(),
+    };
+    // Each operator in an object of its own: there can be one about the same label.
+    let (directives, operators): (Vec<_>, Vec<_>) = members
+        .into_iter()
+        .partition(|(key, _)| key.starts_with('#'));
+    let operators = operators.into_iter();
+    let all: Vec<_> = (operators.map(|operator| JsonValue::from_iter([operator])))
+        .chain([is_keyframe])
+        .collect();
+    let all = ("$and".to_owned(), JsonValue::from(all));
+    directives.into_iter().chain([all]).collect()
+}
+
+/// The condition of a query: the user's, bounds, and of the labels only those in use.
+pub fn condition(when: Option<&JsonValue>, bounds: Bounds) -> JsonValue {
+    let mut members = match when {
+        Some(JsonValue::Object(members)) => members.clone(),
+        _ => Default::default(),
+    };
+    let mut add = |key: &str, value: JsonValue| members.insert(key.into(), value);
+    add(
+        "#select_labels",
+        vec![FPS_LABEL, KEYFRAME_LABEL, DURATION_LABEL].into(),
+    );
+    add("#batch_size", bounds.batch_bytes.into());
+    add("#batch_records", bounds.batch_records.into());
+    add("#batch_metadata_size", BATCH_HEADER_BYTES.into());
+    // After the user's operators: it counts the records that they let pass.
+    if let Some(records) = bounds.records {
+        add("$limit", records.into());
+    }
+    JsonValue::Object(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> JsonValue {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn conditions_on_a_record_by_itself() {
+        for when in [
+            r#"{}"#,
+            r#"{"&good": {"$eq": true}}"#,
+            r#"{"$and": [{"$gt": ["&speed", 1.5]}, {"&mode": {"$eq": "auto"}}]}"#,
+            r#"{"&note": {"$eq": "$$limit"}}"#,
+            r##"{"#select_labels": ["fps"], "#batch_size": "1MB", "$exists": "&x"}"##,
+        ] {
+            assert!(!depends_on_order(&json(when)), "{when}");
+        }
+    }
+
+    #[test]
+    fn conditions_on_what_came_before() {
+        for when in [
+            r#"{"$limit": 5}"#,
+            r#"{"$and": [true, {"$each_n": 10}]}"#,
+            r#"{"&good": {"$eq": true}, "$each_t": "1s"}"#,
+            r#"{"$or": [{"$not": {"$gate": ["&x"]}}]}"#,
+            r##"{"#ctx_before": 2, "&good": {"$eq": true}}"##,
+            r##"{"#ext": {"video": {}}}"##,
+            r#"{"$of_a_later_version": 1}"#,
+        ] {
+            assert!(depends_on_order(&json(when)), "{when}");
+        }
+    }
+
+    #[test]
+    fn keyframes_of_what_the_user_asks_for() {
+        let when = json(r##"{"&keyframe":{"$eq":true},"$and":[true],"#batch_size":5}"##);
+        assert_eq!(
+            of_keyframes(Some(&when)).to_string(),
+            r##"{"#batch_size":5,"$and":[{"&keyframe":{"$eq":true}},{"$and":[true]},{"&keyframe":{"$eq":true}}]}"##
+        );
+        assert_eq!(
+            of_keyframes(None).to_string(),
+            r#"{"$and":[{"&keyframe":{"$eq":true}}]}"#
+        );
+    }
+
+    #[test]
+    fn bounds_come_after_what_the_user_asks_for() {
+        let bounds = Bounds {
+            records: Some(7),
+            batch_bytes: 1000,
+            batch_records: 20,
+        };
+        let when = json(r##"{"&good":{"$eq":true},"#select_labels":["good"]}"##);
+        assert_eq!(
+            condition(Some(&when), bounds).to_string(),
+            r##"{"&good":{"$eq":true},"#select_labels":["fps","keyframe","duration"],"#batch_size":1000,"#batch_records":20,"#batch_metadata_size":262144,"$limit":7}"##
+        );
+    }
+}

@@ -1,0 +1,612 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Queries of one entry over HTTP/1.1 connections, each used for one query at a time.
+//!
+//! ReductStore counts queries from 1 at each start, so an id that outlives a restart may be the id
+//! of the query of another client. A restart also ends all connections. So a query is read on the
+//! connection that it was made on, or it counts as lost.
+
+use std::error::Error as _;
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper_util::client::legacy::connect::HttpInfo;
+use reduct_base::msg::entry_api::QueryEntry;
+use reqwest::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+use url::Url;
+
+use crate::error::{Cause, Error, Purpose};
+use crate::http::answer::redirect;
+use crate::http::batch::{RecordHeader, record_headers};
+use crate::http::distance::Distance;
+use crate::http::turns::{Turns, ask};
+use crate::server::Connection;
+use crate::task::without_blocking;
+
+/// Bytes of an answer in JSON at most. What it says takes a few dozen.
+const MAX_JSON_BYTES: usize = 64 << 10;
+
+/// Bytes per second that a body has to come at, over each time-out.
+const MIN_BODY_RATE: u64 = 100;
+
+/// How long opening a connection beforehand may keep it from its use.
+const WARM_UP: Duration = Duration::from_secs(2);
+
+/// The connections of a reader.
+#[derive(Debug)]
+pub struct Lanes {
+    connection: Connection,
+    /// `/b/:bucket/:entry` of the API.
+    entry: Url,
+    idle: Mutex<Vec<reqwest::Client>>,
+    room: Semaphore,
+    limit: usize,
+    purpose: Purpose,
+    distance: Distance,
+    is_warm: AtomicBool,
+    has_answered: AtomicBool,
+    turns: Arc<Turns>,
+    in_use: Arc<AtomicU64>,
+}
+
+impl Lanes {
+    /// At most `limit` lanes to an entry. No I/O.
+    pub fn new(
+        connection: Connection,
+        bucket: &str,
+        entry: &str,
+        limit: usize,
+        purpose: Purpose,
+        in_use: Arc<AtomicU64>,
+        turns: Arc<Turns>,
+    ) -> Result<Self, Error> {
+        let entry = connection.api_url(&format!("b/{bucket}/{entry}/"))?;
+        Ok(Self {
+            connection,
+            entry,
+            idle: Mutex::default(),
+            room: Semaphore::new(limit),
+            limit,
+            purpose,
+            distance: Distance::default(),
+            is_warm: AtomicBool::new(false),
+            has_answered: AtomicBool::new(false),
+            turns,
+            in_use,
+        })
+    }
+
+    /// Opens the connections to a far server before they are needed, once.
+    fn warm_up(self: &Arc<Self>) {
+        if self.is_warm.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        for _ in 1..self.limit {
+            self.open_one();
+        }
+    }
+
+    /// Opens a connection to a far server before it is needed, if there is none.
+    pub fn prepare_one(self: &Arc<Self>) {
+        if self.is_far() {
+            self.open_one();
+        }
+    }
+
+    fn open_one(self: &Arc<Self>) {
+        let lanes = self.clone();
+        tokio::spawn(async move {
+            let lane = lanes.take().await?;
+            lane.knock().await
+        });
+    }
+
+    /// Returns whether the way to the server is long.
+    pub fn is_far(&self) -> bool {
+        self.distance.is_far()
+    }
+
+    /// Returns how long a query may wait after it was made.
+    pub fn max_wait(&self) -> Duration {
+        self.distance.max_wait()
+    }
+
+    /// Returns what was refused lately.
+    pub fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
+    /// Returns whether a ReductStore has answered.
+    pub fn have_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
+    }
+
+    fn note_answer(&self) {
+        self.has_answered.store(true, Ordering::Relaxed);
+    }
+
+    /// A lane of one's own, as soon as there is one.
+    pub async fn take(self: &Arc<Self>) -> Result<Lane<'_>, Error> {
+        let permit = self.room.acquire().await;
+        let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let client = match idle {
+            Some(client) => client,
+            None => {
+                let (connection, purpose) = (self.connection.clone(), self.purpose);
+                without_blocking(move || connection.http_client(purpose)).await?
+            }
+        };
+        self.in_use.fetch_add(1, Ordering::Relaxed);
+        Ok(Lane {
+            lanes: self,
+            client,
+            _permit: permit,
+        })
+    }
+}
+
+/// A connection to the server, or what will be one with the next request.
+#[derive(Debug)]
+pub struct Lane<'a> {
+    lanes: &'a Arc<Lanes>,
+    pub(crate) client: reqwest::Client,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Drop for Lane<'_> {
+    fn drop(&mut self) {
+        self.lanes.in_use.fetch_sub(1, Ordering::Relaxed);
+        let client = self.client.clone();
+        let idle = self.lanes.idle.lock();
+        idle.unwrap_or_else(PoisonError::into_inner).push(client);
+    }
+}
+
+impl Lane<'_> {
+    /// The connections that it is one of.
+    pub(crate) fn lanes(&self) -> &Lanes {
+        self.lanes
+    }
+
+    /// Looks for the newest record.
+    pub async fn newest(&self) -> Result<Newest, Error> {
+        let mut url = self.lanes.entry.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty();
+        }
+        let response = match self.ask(self.client.head(url), Error::is_passing).await {
+            Err(error) if error.cause == Cause::Status(404) => return Ok(Newest::Nothing),
+            Err(error) if error.cause == Cause::Status(425) => return Ok(Newest::Unfinished),
+            // Its upload was cut, and the server knows that.
+            Err(error) if error.cause == Cause::Status(500) && error.text.contains("broken") => {
+                return Ok(Newest::Unfinished);
+            }
+            accepted => accepted?,
+        };
+        self.lanes.note_answer();
+        let time = header(response.headers(), "x-reduct-time").and_then(|time| time.parse().ok());
+        time.map(Newest::Time).ok_or_else(Error::makes_no_sense)
+    }
+
+    /// Sends a request whose answer does not matter. It opens the connection, and after a balancer that refuses
+    /// by turns has answered, it takes the next refusal. Returns whether it did.
+    pub async fn knock(&self) -> Result<bool, Error> {
+        let url = self.lanes.connection.api_url("alive")?;
+        // Who needs the connection will see what is wrong with it.
+        let answer = timeout(WARM_UP, self.client.head(url).send()).await;
+        // A proxy that passes other paths only, or no HEAD, says nothing of the next request.
+        let is_refusal = |status: StatusCode| {
+            status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+        };
+        let is_refused =
+            answer.is_ok_and(|answer| answer.is_ok_and(|answer| is_refusal(answer.status())));
+        self.lanes.turns.note_short(is_refused);
+        Ok(is_refused)
+    }
+
+    async fn ask(
+        &self,
+        request: RequestBuilder,
+        may_pass: impl Fn(&Error) -> bool,
+    ) -> Result<Response, Error> {
+        ask(request, may_pass, &self.lanes.turns).await
+    }
+
+    /// Makes a query.
+    pub async fn query(&self, query: &QueryEntry) -> Result<Query<'_>, Error> {
+        let url = self.lanes.url("q")?;
+        let begin = Instant::now();
+        let request = self.client.post(url).json(query);
+        // What a server says that has answered queries is about this one.
+        let may_pass = match self.lanes.have_answered() {
+            true => Error::is_passing,
+            false => Error::is_not_taken,
+        };
+        let response = self.ask(request, may_pass).await?;
+        self.lanes.distance.note(begin.elapsed());
+        if self.lanes.is_far() {
+            self.lanes.warm_up();
+        }
+        let line = Line::of(&response);
+        let id = query_id(Body::new(response, self.lanes.timeout())).await?;
+        self.lanes.note_answer();
+        // Each refused request for records costs a query. The number of requests varies, as every second one or
+        // every third one may be refused.
+        let mut has_met_refusal = false;
+        for _ in 0..self.lanes.turns.before_records() {
+            has_met_refusal |= self.knock().await?;
+        }
+        let mut url = self.lanes.url("batch")?;
+        url.query_pairs_mut().append_pair("q", &id.to_string());
+        Ok(Query {
+            lane: self,
+            url,
+            line,
+            made: begin,
+            asked: Instant::now(),
+            has_met_refusal,
+        })
+    }
+}
+
+impl Lanes {
+    /// Returns how long to wait without any progress; `None` is for ever.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.connection.timeout()
+    }
+
+    /// The URL of a method of the entry.
+    pub(crate) fn url(&self, method: &str) -> Result<Url, Error> {
+        let url = self.entry.join(method);
+        url.map_err(|err| Error::new(Cause::Settings, err.to_string()))
+    }
+}
+
+/// The newest record of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newest {
+    /// No entry, or nothing in it.
+    Nothing,
+    /// It is still being written, or will never be complete.
+    Unfinished,
+    /// Its time, in µs since the Unix epoch.
+    Time(u64),
+}
+
+/// A query that the server knows.
+#[derive(Debug)]
+pub struct Query<'a> {
+    lane: &'a Lane<'a>,
+    url: Url,
+    line: Line,
+    made: Instant,
+    asked: Instant,
+    /// A request before it was refused in place of the next one.
+    has_met_refusal: bool,
+}
+
+impl Query<'_> {
+    /// The next records, or with HEAD what their headers say. After an error the server may have counted records as sent that never
+    /// came, so that the query is of no use any more.
+    pub async fn ask(&mut self, asking: Asking) -> Result<Answer, AskError> {
+        // The HTTP client's task has to put the connection back, or it opens another one.
+        tokio::task::yield_now().await;
+        self.asked = Instant::now();
+        let mut request = self.lane.client.request(asking.method, self.url.clone());
+        if asking.is_little && !self.lane.lanes.is_far() {
+            // ReductStore does not set TCP_NODELAY: the last bytes of an answer wait 40 ms for an
+            // acknowledgement, but not before the end of the connection.
+            request = request.header(CONNECTION, "close");
+        }
+        let response = request.send().await.map_err(AskError::of_request)?;
+        self.lane.lanes.distance.note(self.asked.elapsed());
+        let line = Line::of(&response);
+        let route = mem::replace(&mut self.line, line).route_to(&self.line);
+        let accepted = accepted(response).await;
+        let has_met_refusal = mem::take(&mut self.has_met_refusal);
+        (self.lane.lanes.turns).note_records(accepted.is_err(), has_met_refusal);
+        let response = accepted.map_err(AskError::of_answer)?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(Answer { batch: None, route });
+        }
+        let headers = response.headers();
+        let records = record_headers(headers).map_err(AskError::Head)?;
+        check_length(&records, headers).map_err(AskError::Head)?;
+        let batch = Batch {
+            records,
+            has_length: headers.contains_key(CONTENT_LENGTH),
+            is_last: header(headers, "x-reduct-last") == Some("true"),
+            body: Body::new(response, self.lane.lanes.timeout()),
+        };
+        Ok(Answer {
+            batch: Some(batch),
+            route,
+        })
+    }
+
+    /// For how long the query has existed, at most.
+    pub fn age(&self) -> Duration {
+        self.made.elapsed()
+    }
+
+    /// Returns how long ago the server may have looked for the first records: the age without the
+    /// way there and back.
+    pub fn waited(&self) -> Duration {
+        let way = self.lane.lanes.distance.shortest();
+        self.made.elapsed().saturating_sub(way)
+    }
+
+    /// For how long nothing was asked of the query.
+    pub fn idle(&self) -> Duration {
+        self.asked.elapsed()
+    }
+}
+
+/// Reason why a query has no answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// The head of the answer did not pass. One with fewer records may.
+    Head(Error),
+    /// The connection ended before the head of the answer was complete.
+    BrokenOff(Error),
+    /// The server, or something before it, was too busy. Another query may be answered.
+    Busy(Error),
+    /// Anything that has nothing to do with the number of records.
+    Other(Error),
+}
+
+impl AskError {
+    /// Tells apart why a request failed.
+    fn of_request(error: reqwest::Error) -> Self {
+        let mut source = error.source();
+        while let Some(inner) = source {
+            if let Some(inner) = inner.downcast_ref::<hyper::Error>() {
+                // With too many lines, too long, or with bytes that a head cannot have.
+                if inner.is_parse() {
+                    return Self::Head(error.into());
+                }
+                if inner.is_incomplete_message() {
+                    return Self::BrokenOff(error.into());
+                }
+            }
+            if let Some(inner) = inner.downcast_ref::<io::Error>()
+                && inner.kind() == io::ErrorKind::ConnectionReset
+            {
+                return Self::BrokenOff(error.into());
+            }
+            source = inner.source();
+        }
+        Self::Other(error.into())
+    }
+
+    /// Tells apart what an answer says that has no records.
+    fn of_answer(error: Error) -> Self {
+        match error.cause {
+            // The query is forgotten, or what it looks for is gone.
+            Cause::Status(404) => Self::Other(Error::new(Cause::QueryLost, error.text)),
+            // Proxies answer so if they cannot take a head; ReductStore never does without a reason.
+            Cause::Status(431 | 500 | 502 | 503) if !error.is_of_server => Self::Head(error),
+            Cause::Status(_) if error.is_passing() => Self::Busy(error),
+            _ => Self::Other(error),
+        }
+    }
+}
+
+impl From<AskError> for Error {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Head(error)
+            | AskError::BrokenOff(error)
+            | AskError::Busy(error)
+            | AskError::Other(error) => error,
+        }
+    }
+}
+
+/// How a query is asked for its records.
+#[derive(Debug)]
+pub struct Asking {
+    /// GET, or HEAD for their headers.
+    pub method: Method,
+    /// The answer is expected to be the last one, and short.
+    pub is_little: bool,
+}
+
+/// What a query has.
+#[derive(Debug)]
+pub struct Answer {
+    /// The next records; `None` after the last ones.
+    pub batch: Option<Batch>,
+    pub route: Route,
+}
+
+/// The way that an answer came, next to that of the answer before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    Same,
+    /// Another connection than the query was made on: it may be to somebody else's.
+    Other,
+    /// Each answer has a connection of its own, as some proxies do it.
+    Unknown,
+}
+
+/// Records of a query.
+#[derive(Debug)]
+pub struct Batch {
+    pub records: Vec<RecordHeader>,
+    /// The head says how long all contents are, and the records agree.
+    pub has_length: bool,
+    /// The query ends with this batch.
+    pub is_last: bool,
+    body: Body,
+}
+
+impl Batch {
+    /// The next bytes of the contents.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        self.body.chunk().await
+    }
+}
+
+/// The body of an answer, which has to come at a least rate.
+#[derive(Debug)]
+struct Body {
+    response: Response,
+    timeout: Option<Duration>,
+    /// How long was waited for the last `bytes`.
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Body {
+    fn new(response: Response, timeout: Option<Duration>) -> Self {
+        Self {
+            response,
+            timeout,
+            waited: Duration::ZERO,
+            bytes: 0,
+        }
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let begin = Instant::now();
+        let chunk = self.response.chunk().await?;
+        // Only what was waited for counts: whoever takes the bytes may pause.
+        self.waited += begin.elapsed();
+        self.bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if chunk.is_some()
+            && let Some(timeout) = self.timeout
+            && self.waited >= timeout
+        {
+            let (waited, bytes) = (self.waited.as_millis(), self.bytes);
+            if u128::from(bytes) * 1000 < waited * u128::from(MIN_BODY_RATE) {
+                let text = format!(
+                    "only {bytes} bytes of an answer came in {waited} ms, less than {MIN_BODY_RATE} \
+                     bytes a second over the property timeout"
+                );
+                return Err(Error::new(Cause::Slow, text));
+            }
+            self.waited = Duration::ZERO;
+            self.bytes = 0;
+        }
+        Ok(chunk)
+    }
+}
+
+/// Returns the id in the answer to a query.
+async fn query_id(mut body: Body) -> Result<u64, Error> {
+    let mut text = Vec::new();
+    while let Some(chunk) = body.chunk().await? {
+        if text.len() + chunk.len() > MAX_JSON_BYTES {
+            let text = format!("the answer to a query has more than {MAX_JSON_BYTES} bytes");
+            return Err(Error::new(Cause::Malformed, text));
+        }
+        text.extend_from_slice(&chunk);
+    }
+    let json = str::from_utf8(&text).ok();
+    let json = json.and_then(|text| text.parse::<serde_json::Value>().ok());
+    let id = json.and_then(|json| json.get("id")?.as_u64());
+    id.ok_or_else(|| Error::new(Cause::Broken, "the answer to a query has no id"))
+}
+
+/// Fails if a body is longer than its records: then some of their headers are missing.
+fn check_length(records: &[RecordHeader], headers: &HeaderMap) -> Result<(), Error> {
+    let length = header(headers, CONTENT_LENGTH.as_str());
+    let length = length.and_then(|length| length.parse::<u64>().ok());
+    let expected = (records.iter()).fold(0, |sum: u64, record| sum.saturating_add(record.length()));
+    match length {
+        Some(length) if length > expected => {
+            let text = format!("an answer has {length} bytes, and its headers name {expected}");
+            Err(Error::new(Cause::Malformed, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The connection that an answer came on.
+#[derive(Debug)]
+struct Line {
+    local: Option<SocketAddr>,
+    /// Whether it ends with this answer.
+    ends: bool,
+}
+
+impl Line {
+    fn of(response: &Response) -> Self {
+        let connection = header(response.headers(), CONNECTION.as_str());
+        let info = response.extensions().get::<HttpInfo>();
+        Self {
+            local: info.map(HttpInfo::local_addr),
+            ends: connection.is_some_and(|value| value.eq_ignore_ascii_case("close")),
+        }
+    }
+
+    fn route_to(&self, next: &Self) -> Route {
+        match self.ends {
+            true => Route::Unknown,
+            false if self.local == next.local => Route::Same,
+            false => Route::Other,
+        }
+    }
+}
+
+/// An answer of ReductStore that is no error.
+pub(crate) async fn accepted(response: Response) -> Result<Response, Error> {
+    let status = response.status();
+    let of_reductstore = response.headers().contains_key("x-reduct-api");
+    if status.is_success() && of_reductstore {
+        let encoding = header(response.headers(), CONTENT_ENCODING.as_str());
+        if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
+            let text = format!(
+                "the answer has the content-encoding '{encoding}', which was not asked for. A proxy \
+                 in front of ReductStore has to pass answers as they are"
+            );
+            return Err(Error::new(Cause::Malformed, text));
+        }
+        return Ok(response);
+    }
+    if status.is_redirection() {
+        return Err(redirect(&response));
+    }
+    let text = response.headers().get("x-reduct-error");
+    let text = text.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
+    let cause = match &text {
+        None if status.is_success() || !of_reductstore && is_foreign(status) => Cause::Foreign,
+        _ => Cause::Status(status.as_u16()),
+    };
+    let is_of_server = text.is_some();
+    let text = text.unwrap_or_else(|| status.to_string());
+    Err(Error {
+        is_of_server,
+        ..Error::new(cause, text)
+    })
+}
+
+/// Returns whether only a server without the methods of ReductStore's API answers so.
+fn is_foreign(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::NOT_IMPLEMENTED
+            | StatusCode::HTTP_VERSION_NOT_SUPPORTED
+    )
+}
+
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,120 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Requests whose bodies may take their time, as long as they go on.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::{Either, select};
+use reqwest::{RequestBuilder, Response};
+use tokio::time::{sleep_until, timeout};
+
+use crate::error::{Cause, Error};
+use crate::http::pool::accepted;
+
+/// Header of each answer of ReductStore that is an error.
+const ERROR_HEADER: &str = "x-reduct-error";
+
+/// When something of a body was last wanted.
+#[derive(Debug)]
+pub struct Progress(Mutex<Instant>);
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+}
+
+impl Progress {
+    /// More of the body is wanted.
+    pub fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Sends a request whose body notes its progress, and gives the answer unless nothing goes on for
+    /// longer than the limit.
+    pub async fn answer(
+        &self,
+        request: RequestBuilder,
+        limit: Option<Duration>,
+    ) -> Result<Response, Error> {
+        let answer = async {
+            let response = request.send().await?;
+            // A proxy that cannot handle the request answers 400 as well.
+            let is_of_reductstore = response.headers().contains_key(ERROR_HEADER);
+            accepted(response).await.map_err(|error| match error.cause {
+                // That is what the server says where a body did not come for a while.
+                Cause::Status(400) if is_of_reductstore => Error::new(Cause::Broken, error.text),
+                _ => error,
+            })
+        };
+        let Some(limit) = limit else {
+            return answer.await;
+        };
+        match select(pin!(answer), pin!(self.stalled(limit))).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(Error::new(Cause::Timeout, "no progress")),
+        }
+    }
+
+    /// Waits until nothing has gone on for so long.
+    async fn stalled(&self, limit: Duration) {
+        loop {
+            let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.elapsed() >= limit {
+                return;
+            }
+            sleep_until((last + limit).into()).await;
+        }
+    }
+}
+
+/// Gives a request without a body to speak of no more than the limit.
+pub async fn within<T>(
+    limit: Option<Duration>,
+    request: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match timeout(limit.unwrap_or(Duration::MAX), request).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::new(Cause::Timeout, "no answer")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn a_body_that_goes_on_has_no_limit() {
+        let progress = Progress::default();
+        let begin = Instant::now();
+        crate::testing::runtime().block_on(async {
+            let notes = async {
+                for _ in 0..10 {
+                    tokio::time::sleep(LIMIT / 5).await;
+                    progress.note();
+                }
+                pending::<()>().await
+            };
+            select(pin!(notes), pin!(progress.stalled(LIMIT))).await;
+        });
+        assert!(begin.elapsed() >= 3 * LIMIT);
+    }
+
+    #[test]
+    fn what_never_comes_is_a_time_out() {
+        let runtime = crate::testing::runtime();
+        let never = within(Some(LIMIT), pending::<Result<(), Error>>());
+        let error = runtime.block_on(never).unwrap_err();
+        assert_eq!(error.cause, Cause::Timeout);
+        let now = within(None, async { Ok(7) });
+        assert_eq!(runtime.block_on(now).unwrap(), 7);
+    }
+}

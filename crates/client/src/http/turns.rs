@@ -1,0 +1,158 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Refusals by turns, as of a balancer that has a dead server behind it: each second, third or fourth request is
+//! refused, whatever it asks for.
+//!
+//! Most requests can be sent again. One for the records of a query cannot: the server may have counted them as sent.
+//! So another query is made, and a request or two that do not matter before the one for its records, which meet the
+//! next refusal.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, Response};
+use tokio::time::sleep;
+
+use crate::error::Error;
+use crate::http::pool::accepted;
+
+/// Pauses before a request is sent again. The first one is none, as turns pass at once.
+const PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+];
+/// Requests in front of one for records, at most. Their number varies with the refusals, as every second one or
+/// every third one may be refused.
+const MAX_BEFORE: u32 = 2;
+/// Short answers that have to pass before refusals are no longer taken for turns.
+const MEMORY: u32 = 16;
+
+/// What was refused lately. Shared by the connections to an entry, and those that replace them.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// Requests for records that were refused in a row.
+    records: AtomicU32,
+    /// Short answers to go until refusals are forgotten.
+    short: AtomicU32,
+}
+
+impl Turns {
+    /// Notes what became of a request whose answer is short, so that no proxy refuses it for its size.
+    pub fn note_short(&self, is_refused: bool) {
+        match is_refused {
+            true => self.short.store(MEMORY, Ordering::Relaxed),
+            false => {
+                let less = |count: u32| count.checked_sub(1);
+                let _ = (self.short).fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            }
+        }
+    }
+
+    /// Notes what became of a request for records. If a request in front of it `has_met_refusal`, the next one will
+    /// need that, too.
+    pub fn note_records(&self, is_refused: bool, has_met_refusal: bool) {
+        if is_refused {
+            self.records.fetch_add(1, Ordering::Relaxed);
+        } else if !has_met_refusal {
+            self.records.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns how many requests to send in front of one for records.
+    pub fn before_records(&self) -> u32 {
+        self.records.load(Ordering::Relaxed) % (MAX_BEFORE + 1)
+    }
+
+    /// Returns whether the last request for records was refused.
+    pub fn are_records_refused(&self) -> bool {
+        self.records.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns whether requests are refused that no proxy refuses for the size of their answers.
+    pub fn is_short_refused(&self) -> bool {
+        self.short.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// Sends a request whose answer is short, and which may be sent twice. If it fails in a way that `may_pass`, it is
+/// sent again by itself: of several requests in a row, one would always be refused.
+pub async fn ask(
+    request: RequestBuilder,
+    may_pass: impl Fn(&Error) -> bool,
+    turns: &Turns,
+) -> Result<Response, Error> {
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        let Some(again) = request.try_clone() else {
+            return accepted(request.send().await?).await;
+        };
+        let error = match accepted(again.send().await?).await {
+            Ok(response) => {
+                turns.note_short(false);
+                return Ok(response);
+            }
+            Err(error) => error,
+        };
+        if may_pass(&error) {
+            turns.note_short(true);
+            if let Some(pause) = pauses.next() {
+                sleep(pause).await;
+                continue;
+            }
+        }
+        return Err(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_records_vary_what_is_sent_before() {
+        let turns = Turns::default();
+        assert_eq!(
+            (turns.before_records(), turns.are_records_refused()),
+            (0, false)
+        );
+        let mut before = Vec::new();
+        for _ in 0..6 {
+            turns.note_records(true, false);
+            before.push(turns.before_records());
+        }
+        assert_eq!(before, [1, 2, 0, 1, 2, 0]);
+        assert!(turns.are_records_refused());
+        turns.note_records(false, false);
+        assert_eq!(
+            (turns.before_records(), turns.are_records_refused()),
+            (0, false)
+        );
+    }
+
+    #[test]
+    fn what_met_a_refusal_is_sent_the_next_time() {
+        let turns = Turns::default();
+        turns.note_records(true, false);
+        turns.note_records(false, true);
+        assert_eq!(turns.before_records(), 1);
+        turns.note_records(false, false);
+        assert_eq!(turns.before_records(), 0);
+    }
+
+    #[test]
+    fn refusals_of_short_answers_are_forgotten() {
+        let turns = Turns::default();
+        turns.note_short(false);
+        assert!(!turns.is_short_refused());
+        turns.note_short(true);
+        for _ in 0..MEMORY {
+            assert!(turns.is_short_refused());
+            turns.note_short(false);
+        }
+        assert!(!turns.is_short_refused());
+    }
+}

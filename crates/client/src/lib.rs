@@ -1,0 +1,41 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Records of one ReductStore server over HTTP: read ahead, followed, written in batches, uploaded from files, and
+//! every wait for them can be ended from another thread.
+//!
+//! Nothing here knows of video, GStreamer or the names of properties.
+
+mod address;
+mod admin;
+mod canceller;
+mod error;
+mod http;
+mod read;
+mod retry;
+mod server;
+mod task;
+mod time;
+mod uri;
+mod write;
+
+pub use crate::http::batch::H264;
+pub use crate::http::condition::depends_on_order;
+pub use address::{AddressError, AddressPart, EntryAddress};
+pub use admin::{EntryTimes, FrameRate};
+pub use canceller::{Flushed, Flushing};
+pub use error::{Cause, Error, Failure, Purpose};
+pub use read::queue::ReaderStats;
+pub use read::reader::{Event, Opened, Query, ReadError, Record, RecordReader, View};
+pub use read::source::{Access, Limits, Records};
+pub use server::{Connection, Token, without_secrets};
+pub use time::{record_time, utc};
+pub use uri::{EntryUri, SCHEMES, UriError};
+pub use write::delivery::{Destination, Existing};
+pub use write::queue::{Content, Dropped, Outgoing, is_label_name, is_label_value};
+pub use write::spool::SpoolSync;
+pub use write::upload::{Upload, UploadError, Uploaded, Uploader};
+pub use write::writer::{Left, Overflow, PushError, RecordWriter, Tell, Told, WriterStats};
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,503 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Reads ahead: a range by several windows at once, or all of it by one query, and in either case
+//! its records in order.
+
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+
+use futures_util::future::{Either, select};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::admin::EntryTimes;
+use crate::error::Error;
+use crate::read::plan::Plan;
+use crate::read::queue::{Chunk, Room};
+use crate::read::window::{End, Piece, Pieces, Source};
+use crate::task::{Task, catch_panic};
+
+/// A range that is being read.
+pub enum Ahead {
+    Windows(Windows),
+    Whole(Reading),
+}
+
+impl Ahead {
+    /// Reads all of a range by one query, into memory for two batches: one is taken while another
+    /// one is read.
+    pub fn whole(source: Arc<Source>, range: Range<u64>, prefetch_bytes: u64) -> Self {
+        let room = Arc::new(Semaphore::new(2));
+        // The last record of a batch may go beyond it.
+        let batch_bytes = (prefetch_bytes / 3).max(1);
+        Self::Whole(Reading::new(|pieces| async move {
+            let whole = source.read_whole(range, batch_bytes, room, &pieces);
+            whole.await
+        }))
+    }
+
+    /// The next records, or `None` after the last ones. What is not finished goes on with the next
+    /// call.
+    pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        match self {
+            Self::Windows(windows) => windows.next().await,
+            Self::Whole(reading) => reading.next().await,
+        }
+    }
+
+    /// Reads on while nothing is taken. Ends only by an error.
+    pub async fn keep_reading(&mut self) -> Error {
+        match self {
+            Self::Windows(windows) => windows.keep_reading().await,
+            Self::Whole(_) => pending().await,
+        }
+    }
+}
+
+/// A query that is being read.
+#[derive(Debug)]
+pub struct Reading {
+    _task: Task,
+    pieces: mpsc::UnboundedReceiver<Result<Piece, Error>>,
+}
+
+impl Reading {
+    fn new<F>(read: impl FnOnce(Pieces) -> F) -> Self
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let (sender, pieces) = mpsc::unbounded_channel();
+        let reading = read(sender.clone());
+        let task = tokio::spawn(async move {
+            let end = reading.await.map(|()| Piece::End);
+            // The receiver may already be dropped.
+            let _ = sender.send(end);
+        });
+        Self {
+            _task: Task(task),
+            pieces,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        match self.pieces.recv().await {
+            Some(Ok(Piece::Records(chunk))) => Ok(Some(chunk)),
+            Some(Ok(Piece::End)) => Ok(None),
+            Some(Err(error)) => Err(error),
+            None => Err(Error::makes_no_sense()),
+        }
+    }
+}
+
+/// The windows of a range.
+pub struct Windows {
+    source: Arc<Source>,
+    plan: Plan,
+    /// In the order of the range.
+    parts: VecDeque<Part>,
+    news_sender: mpsc::UnboundedSender<News>,
+    news: mpsc::UnboundedReceiver<News>,
+    /// The windows in memory.
+    in_memory: Vec<(Id, Weak<Slot>)>,
+    next_id: Id,
+    /// What asks for the time of the newest record, until that is known.
+    asking: Option<Task>,
+}
+
+/// Tells windows apart: two may begin at the same time.
+type Id = u64;
+
+#[derive(Debug)]
+enum Part {
+    Unread(Range<u64>),
+    Window(Begun),
+}
+
+/// A window that is being read, or is read and waits for its turn.
+#[derive(Debug)]
+struct Begun {
+    id: Id,
+    range: Range<u64>,
+    reading: Reading,
+    /// To let it read, once there is memory for it.
+    go: Option<oneshot::Sender<Room>>,
+}
+
+/// The place of a window in memory. It lasts as long as any record of the window waits.
+#[derive(Debug)]
+struct Slot(mpsc::UnboundedSender<News>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // The receiver may already be dropped.
+        let _ = self.0.send(News::Freed);
+    }
+}
+
+impl Part {
+    fn is_window(&self) -> bool {
+        matches!(self, Self::Window(_))
+    }
+
+    /// Returns whether it is a window that may not read yet.
+    fn waits(&self) -> bool {
+        matches!(self, Self::Window(begun) if begun.go.is_some())
+    }
+
+    fn has_memory(&self) -> bool {
+        self.is_window() && !self.waits()
+    }
+}
+
+/// What the tasks tell.
+#[derive(Debug)]
+enum News {
+    /// A window is read.
+    Read(Id, End),
+    /// The times of the oldest and the newest record.
+    Times(Result<EntryTimes, Error>),
+    /// There is room for another window.
+    Freed,
+}
+
+impl Windows {
+    /// Begins with the first call of `next`.
+    pub fn new(source: Arc<Source>, plan: Plan, range: Range<u64>) -> Self {
+        let (news_sender, news) = mpsc::unbounded_channel();
+        Self {
+            source,
+            plan,
+            parts: [Part::Unread(range)].into(),
+            news_sender,
+            news,
+            in_memory: Vec::new(),
+            next_id: 0,
+            asking: None,
+        }
+    }
+
+    /// Asks for the time of the newest record before it is needed.
+    pub fn expecting_much(mut self) -> Self {
+        let source = self.source.clone();
+        self.ask_for_newest(async move { source.entry.recent_times().await });
+        self
+    }
+
+    async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        loop {
+            self.start_windows();
+            let Some(first) = self.parts.front_mut() else {
+                return Ok(None);
+            };
+            let first = async {
+                match first {
+                    Part::Window(begun) => begun.reading.next().await,
+                    // Until it is known how to cut it.
+                    Part::Unread(_) => pending().await,
+                }
+            };
+            let (news, records) = match select(pin!(self.news.recv()), pin!(first)).await {
+                Either::Left((news, _)) => (Some(news), None),
+                Either::Right((records, _)) => (None, Some(records?)),
+            };
+            if let Some(news) = news {
+                self.hear(news)?;
+            }
+            match records {
+                Some(Some(chunk)) => return Ok(Some(chunk)),
+                Some(None) => self.end_first()?,
+                None => {}
+            }
+        }
+    }
+
+    /// Goes on behind the first window, which tells the news of its end before it ends.
+    fn end_first(&mut self) -> Result<(), Error> {
+        while let Ok(news) = self.news.try_recv() {
+            self.hear(Some(news))?;
+        }
+        self.parts.pop_front();
+        Ok(())
+    }
+
+    async fn keep_reading(&mut self) -> Error {
+        loop {
+            self.start_windows();
+            let news = self.news.recv().await;
+            if let Err(error) = self.hear(news) {
+                return error;
+            }
+        }
+    }
+
+    /// Begins as many windows as there may be, and lets the first ones read.
+    fn start_windows(&mut self) {
+        let most = self.plan.queries(self.source.lanes.is_far());
+        while let Some((index, start)) = self.first_unread()
+            && !(self.asking.is_some() && self.plan.must_hear_of_newest(start))
+        {
+            let waiting = self.parts.iter().filter(|part| part.waits()).count();
+            if self.count_in_memory() + waiting < most {
+                self.begin_window(index);
+            } else if !self.give_up_after(index, Part::is_window) {
+                break;
+            }
+        }
+        while let Some(index) = self.parts.iter().position(Part::waits) {
+            if self.count_in_memory() < self.plan.windows() {
+                self.let_read(index);
+            } else if !self.give_up_after(index, Part::has_memory) {
+                break;
+            }
+        }
+    }
+
+    fn count_in_memory(&mut self) -> usize {
+        self.in_memory.retain(|(_, slot)| slot.strong_count() > 0);
+        self.in_memory.len()
+    }
+
+    /// Makes the last window unread whose place one before it needs. Tells if there is one.
+    fn give_up_after(&mut self, index: usize, which: impl Fn(&Part) -> bool) -> bool {
+        let last = self.parts.iter().rposition(which);
+        let Some(last) = last.filter(|last| *last > index) else {
+            return false;
+        };
+        if let Part::Window(begun) = &self.parts[last] {
+            let (id, range) = (begun.id, begun.range.clone());
+            self.in_memory.retain(|(other, _)| *other != id);
+            self.parts[last] = Part::Unread(range);
+        }
+        true
+    }
+
+    fn let_read(&mut self, index: usize) {
+        if let Part::Window(begun) = &mut self.parts[index]
+            && let Some(go) = begun.go.take()
+        {
+            let slot = Arc::new(Slot(self.news_sender.clone()));
+            self.in_memory.push((begun.id, Arc::downgrade(&slot)));
+            // A task that has failed needs no room.
+            let _ = go.send(slot);
+        }
+    }
+
+    /// The first part that is not read, and where it starts.
+    fn first_unread(&self) -> Option<(usize, u64)> {
+        let mut parts = self.parts.iter().enumerate();
+        parts.find_map(|(index, part)| match part {
+            Part::Unread(range) => Some((index, range.start)),
+            Part::Window(_) => None,
+        })
+    }
+
+    fn begin_window(&mut self, index: usize) {
+        let Part::Unread(range) = &mut self.parts[index] else {
+            return;
+        };
+        let window = self.plan.cut(range);
+        if range.is_empty() {
+            self.parts.remove(index);
+        }
+        let range = window.range.clone();
+        let (source, news) = (self.source.clone(), self.news_sender.clone());
+        let id = self.next_id;
+        self.next_id += 1;
+        let (go, room) = oneshot::channel();
+        let reading = Reading::new(|pieces| async move {
+            let end = source.read_window(window, room, &pieces).await?;
+            let _ = news.send(News::Read(id, end));
+            Ok(())
+        });
+        let begun = Begun {
+            id,
+            range,
+            reading,
+            go: Some(go),
+        };
+        self.parts.insert(index, Part::Window(begun));
+    }
+
+    fn hear(&mut self, news: Option<News>) -> Result<(), Error> {
+        match news.ok_or_else(Error::makes_no_sense)? {
+            News::Read(id, end) => self.learn(id, end),
+            News::Times(times) => {
+                self.asking = None;
+                let times = times?;
+                self.plan.hear_of(times.newest);
+                if let Some(Part::Unread(first)) = self.parts.front_mut() {
+                    first.start = first.start.max(times.oldest).min(first.end);
+                }
+            }
+            News::Freed => {}
+        }
+        Ok(())
+    }
+
+    /// Plans by what a window had, and what it left.
+    fn learn(&mut self, id: Id, end: End) {
+        let windows = self.parts.iter_mut().enumerate();
+        let mut ended = windows.filter_map(|(index, part)| match part {
+            Part::Window(begun) if begun.id == id => Some((index, &mut begun.range)),
+            _ => None,
+        });
+        // One that was given up has nothing to say.
+        let Some((index, range)) = ended.next() else {
+            return;
+        };
+        let until = end.until.unwrap_or(range.end);
+        self.plan.learn(range.start..until, end.found, end.took);
+        if let Some(rest) = end.rest.filter(|rest| *rest < range.end) {
+            let unread = rest..range.end;
+            range.end = rest;
+            self.parts.insert(index + 1, Part::Unread(unread));
+            if self.plan.must_hear_of_newest(rest) && self.asking.is_none() {
+                let source = self.source.clone();
+                self.ask_for_newest(async move { source.entry.times().await });
+            }
+        }
+    }
+
+    fn ask_for_newest<F>(&mut self, ask: F)
+    where
+        F: Future<Output = Result<EntryTimes, Error>> + Send + 'static,
+    {
+        let news = self.news_sender.clone();
+        self.asking = Some(Task(tokio::spawn(async move {
+            let times = catch_panic(ask).await.and_then(|times| times);
+            let _ = news.send(News::Times(times));
+        })));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::read::reader::View;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::admin::Entry;
+    use crate::error::Purpose;
+    use crate::http::pool::Lanes;
+    use crate::read::plan::Yield;
+    use crate::server::{Connection, Token};
+    use crate::testing::runtime;
+
+    const RANGE: Range<u64> = 1000..1_000_000;
+
+    /// Windows of a server that is not there.
+    fn windows() -> Windows {
+        let url = "http://127.0.0.1:1";
+        let connection = Connection::new(url, Token::default(), None, true, None).unwrap();
+        let entry = Arc::new(Entry::new(&connection, "b", "e"));
+        let source = Source {
+            lanes: Arc::new(
+                Lanes::new(
+                    connection,
+                    "b",
+                    "e",
+                    8,
+                    Purpose::Read,
+                    Arc::default(),
+                    Arc::default(),
+                )
+                .unwrap(),
+            ),
+            entry,
+            when: None,
+            view: View::Range,
+            is_urgent: std::sync::atomic::AtomicBool::default(),
+            batch_size: Arc::default(),
+            max_record_bytes: u64::MAX,
+            stats: Arc::default(),
+        };
+        let mut plan = Plan::new(8, 1_000_000);
+        plan.hear_of(RANGE.end);
+        Windows::new(Arc::new(source), plan, RANGE)
+    }
+
+    fn range(part: &Part) -> Range<u64> {
+        match part {
+            Part::Unread(range) => range.clone(),
+            Part::Window(begun) => begun.range.clone(),
+        }
+    }
+
+    /// Fails unless the parts are what comes from `start` on, without holes.
+    fn assert_covers(windows: &Windows, start: u64) {
+        let mut next = start;
+        for part in &windows.parts {
+            let range = range(part);
+            assert!(
+                range.start == next && range.end >= next,
+                "{:?}",
+                windows.parts
+            );
+            next = range.end;
+        }
+        assert!(next == RANGE.end, "{:?}", windows.parts);
+    }
+
+    proptest! {
+        /// However windows end, and in whatever order: each time is in one part.
+        #[test]
+        fn nothing_is_left_out(
+            ends in prop::collection::vec((any::<prop::sample::Index>(), 0u64..6, 0u64..9), 1..60),
+        ) {
+            let _runtime = runtime().enter();
+            let mut windows = windows();
+            let mut ended = Vec::new();
+            let mut start = RANGE.start;
+            for (which, records, part) in ends {
+                windows.start_windows();
+                assert_covers(&windows, start);
+                let open: Vec<_> = (windows.parts.iter())
+                    .filter_map(|part| match part {
+                        Part::Window(begun) if !ended.contains(&begun.id) => {
+                            Some((begun.id, begun.range.clone()))
+                        }
+                        _ => None,
+                    })
+                    .collect();
+                prop_assume!(!open.is_empty());
+                let (id, range) = which.get(&open).clone();
+                // Put off, left somewhere, or read to the end.
+                let rest = range.start + (range.end - range.start) * part / 6;
+                let rest = Some(rest).filter(|_| part < 8);
+                windows.learn(id, End {
+                    found: Yield {
+                        first: Some(range.start).filter(|_| records > 0),
+                        records,
+                        bytes: records * 10_000,
+                    },
+                    until: rest.map(|rest| rest.max(range.start + 1)),
+                    rest,
+                    took: Duration::ZERO,
+                });
+                // What it did not read is none of its any more.
+                let left = windows.parts.iter().find_map(|part| match part {
+                    Part::Window(begun) if begun.id == id => Some(begun.range.clone()),
+                    _ => None,
+                });
+                let end = rest.map_or(range.end, |rest| rest.min(range.end));
+                prop_assert_eq!(left, Some(range.start..end));
+                ended.push(id);
+                while let Some(Part::Window(begun)) = windows.parts.front()
+                    && ended.contains(&begun.id)
+                {
+                    start = begun.range.end;
+                    windows.parts.pop_front();
+                }
+                assert_covers(&windows, start);
+                if start == RANGE.end {
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! The records of an entry, in the order of their times, for a streaming thread.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::future::select;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::admin::{EntryTimes, FrameRate};
+use crate::canceller::{Flushed, Flushing};
+use crate::error::Failure;
+use crate::read::queue::{Chunk, ReaderStats};
+use crate::read::session::{Delivery, Session};
+use crate::read::source::Access;
+use crate::task::{Task, catch_panic};
+
+/// Chunks between the network and the streaming thread, besides those that wait for their turn.
+const CHUNKS: usize = 4;
+
+/// Bytes that a chunk of a record takes besides its own.
+const CHUNK_COST: usize = size_of::<Bytes>() + 32;
+
+/// What to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Query {
+    /// Time of the first record, in µs since the Unix epoch.
+    pub start: Option<u64>,
+    /// Time of the first record that is left out.
+    pub stop: Option<u64>,
+    pub view: View,
+    /// Only records whose label `keyframe` is true.
+    pub keyframes: bool,
+    /// Somebody waits for the first records, as after a seek.
+    pub is_urgent: bool,
+    /// Go on with what is written meanwhile, until the stop.
+    pub follow: bool,
+}
+
+/// How to look at records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum View {
+    /// All of them, ahead of who takes them.
+    #[default]
+    Range,
+    /// A few beside that, by one query.
+    Aside,
+    /// The same without their contents.
+    Headers,
+    /// Those that were just written, by one query.
+    News,
+    /// Only the times of the oldest and the newest one.
+    Times,
+}
+
+/// A record of an entry.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// µs since the Unix epoch.
+    pub time: u64,
+    pub content_type: String,
+    /// Label `fps`.
+    pub frame_rate: Option<String>,
+    /// Label `keyframe`.
+    pub keyframe: Option<bool>,
+    /// Label `duration`, in ns.
+    pub duration: Option<u64>,
+    /// The server evicted what was before it and not read yet.
+    pub after_eviction: bool,
+    /// The content as it came. In order they are the record; there is one unless it is large.
+    pub chunks: Vec<Bytes>,
+}
+
+impl Record {
+    /// Bytes of the content.
+    pub fn length(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+    }
+
+    /// Returns the bytes that the record takes in memory, its content and what is known of it.
+    pub fn cost(&self) -> u64 {
+        let texts = self.content_type.len() + self.frame_rate.as_ref().map_or(0, String::len);
+        let chunks = self.chunks.len() * CHUNK_COST;
+        self.length() + (size_of::<Self>() + texts + chunks) as u64
+    }
+}
+
+/// What a reader reads.
+#[derive(Debug)]
+pub enum Event {
+    /// First, and once, for a range: the entry is there.
+    Opened(Opened),
+    Record(Record),
+    /// The times of the entry's records, if there are any.
+    Times(Option<EntryTimes>),
+    /// Something failed, as the text says, and will be tried again.
+    Retrying(String),
+}
+
+/// What is known of an entry before its records.
+#[derive(Debug)]
+pub struct Opened {
+    pub frame_rate: FrameRate,
+    pub times: EntryTimes,
+}
+
+/// Why a reader has no event.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The wait was ended. Nothing is lost: the next call goes on.
+    Flushed,
+    Failed(Failure),
+}
+
+/// Reads an entry in the background, from when it is made until it is dropped.
+#[derive(Debug)]
+pub struct RecordReader {
+    runtime: Handle,
+    deliveries: mpsc::Receiver<Delivery>,
+    /// What is left of the last records that were taken.
+    chunk: Option<Chunk>,
+    stats: Arc<ReaderStats>,
+    _task: Task,
+}
+
+impl RecordReader {
+    /// Starts to read.
+    pub fn new(access: &Arc<Access>, query: Query) -> Self {
+        let (sender, deliveries) = mpsc::channel(CHUNKS);
+        let stats = match query.view {
+            View::Range => access.stats.clone(),
+            _ => Arc::default(),
+        };
+        let target = access.clone();
+        let follows = access.follows().then(|| access.clone());
+        let session = Session::new(access.clone(), query, stats.clone(), sender.clone());
+        let task = access.runtime.spawn(async move {
+            let session = async {
+                match follows {
+                    Some(access) => {
+                        select(pin!(access.over()), pin!(session.run())).await;
+                    }
+                    None => session.run().await,
+                }
+            };
+            if let Err(error) = catch_panic(session).await {
+                let message = error.failure(target.target());
+                let _ = sender.send(Delivery::Failed(message)).await;
+            }
+        });
+        Self {
+            runtime: access.runtime.clone(),
+            deliveries,
+            chunk: None,
+            stats,
+            _task: Task(task),
+        }
+    }
+
+    /// The next event, or `None` after the last record. Waits for it.
+    pub fn next(&mut self, flushing: &Flushing) -> Result<Option<Event>, ReadError> {
+        loop {
+            if let Some(record) = self.chunk.as_mut().and_then(Iterator::next) {
+                return Ok(Some(Event::Record(record)));
+            }
+            self.chunk = None; // Its room may be what is waited for.
+            let delivery = match self.deliveries.try_recv() {
+                Ok(delivery) => Some(delivery),
+                Err(_) => self.wait(flushing)?,
+            };
+            match delivery {
+                Some(Delivery::Records(chunk)) => self.chunk = Some(chunk),
+                Some(Delivery::Times(times)) => return Ok(Some(Event::Times(times))),
+                Some(Delivery::Opened(opened)) => return Ok(Some(Event::Opened(opened))),
+                Some(Delivery::Retrying(text)) => return Ok(Some(Event::Retrying(text))),
+                Some(Delivery::Failed(error)) => return Err(ReadError::Failed(error)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn wait(&mut self, flushing: &Flushing) -> Result<Option<Delivery>, ReadError> {
+        let begin = Instant::now();
+        let received = flushing.wait(&self.runtime, self.deliveries.recv());
+        let waited = begin.elapsed().as_nanos() as u64;
+        self.stats.network_wait.fetch_add(waited, Ordering::Relaxed);
+        received.map_err(|Flushed| ReadError::Flushed)
+    }
+}

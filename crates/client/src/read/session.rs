@@ -1,0 +1,516 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Reads a range to its end, and tries again what fails.
+
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::{Either, join, select};
+use tokio::sync::mpsc;
+
+use crate::admin::EntryTimes;
+use crate::error::{Cause, Error, Failure};
+use crate::http::condition::of_keyframes;
+use crate::http::pool::Newest;
+use crate::read::eviction::EvictionWatch;
+use crate::read::plan::Plan;
+use crate::read::poll::{Pace, is_past};
+use crate::read::prefetch::{Ahead, Windows};
+use crate::read::queue::{Chunk, ReaderStats};
+use crate::read::reader::Opened;
+use crate::read::reader::{Query, View};
+use crate::read::source::{Access, Records};
+use crate::read::window::Source;
+use crate::retry::Attempts;
+use crate::time::utc;
+
+/// How often a record may be found unfinished until what is before it is read.
+const PATIENCE: u32 = 5;
+/// Records that stayed the same for so long are all of them.
+const SETTLED: Duration = Duration::from_millis(20);
+/// News of so many µs are read by one query.
+const MOST_NEWS: u64 = 10_000_000;
+/// How often in a row the newest record may be there and not be found: for a moment a record that
+/// was just written is neither missing nor complete.
+const MAX_MISSED: u32 = 6;
+/// Wait after the first time. It doubles.
+const MISSED_DELAY: Duration = Duration::from_millis(20);
+/// A server that has answered for so long, and has nothing more to read, has recovered.
+const CALM: Duration = Duration::from_secs(30);
+
+/// What a session has for the reader.
+#[derive(Debug)]
+pub enum Delivery {
+    /// First, and once, for a range.
+    Opened(Opened),
+    Records(Chunk),
+    /// The times of the entry's records, if they are asked for.
+    Times(Option<EntryTimes>),
+    /// Something failed and will be tried again.
+    Retrying(String),
+    Failed(Failure),
+}
+
+/// Why a session ends early.
+enum Stop {
+    Failed(Error),
+    /// The receiver of the records was dropped.
+    Abandoned,
+}
+
+impl Stop {
+    /// Returns whether there is no such entry or bucket, or soon will not be.
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.is_missing())
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Records that came to a range that is followed.
+struct News {
+    /// Time of the newest one, unless it is still being written.
+    newest: Option<u64>,
+    /// Records up to that, and the time of the last one, when they were looked at last.
+    seen: Option<(u64, Option<u64>)>,
+    /// Time of the last one that is read, once they stay the same.
+    settled: Option<Option<u64>>,
+}
+
+impl News {
+    fn new(newest: Option<u64>) -> Self {
+        Self {
+            newest,
+            seen: None,
+            settled: None,
+        }
+    }
+}
+
+/// A reading of a range.
+pub struct Session {
+    access: Arc<Access>,
+    query: Query,
+    stats: Arc<ReaderStats>,
+    deliveries: mpsc::Sender<Delivery>,
+    is_open: bool,
+    /// Where the rest of the range begins.
+    next: u64,
+    end: u64,
+    /// For a range that is followed.
+    pace: Option<Pace>,
+    attempts: Attempts,
+    began: Instant,
+    /// What is being read of that, over failures: each request for it may be refused once.
+    news: Option<News>,
+    /// How often in a row the newest record was not found.
+    missed: u32,
+    /// Since when everything is read that is there, and no request failed.
+    calm_since: Option<Instant>,
+    evictions: EvictionWatch,
+}
+
+impl Session {
+    /// A session that has asked nothing yet.
+    pub fn new(
+        access: Arc<Access>,
+        query: Query,
+        stats: Arc<ReaderStats>,
+        deliveries: mpsc::Sender<Delivery>,
+    ) -> Self {
+        Self {
+            // Who looks for something only knows that the entry is there.
+            is_open: query.view != View::Range,
+            next: query.start.unwrap_or(0),
+            // With a stop in the far future the server takes a start after the newest record.
+            end: query.stop.unwrap_or(u64::MAX),
+            pace: (access.records.poll_interval.filter(|_| query.follow)).map(Pace::new),
+            attempts: Attempts::new(access.records.limits.retries),
+            began: Instant::now(),
+            news: None,
+            missed: 0,
+            calm_since: None,
+            evictions: EvictionWatch::new(query.start),
+            access,
+            query,
+            stats,
+            deliveries,
+        }
+    }
+
+    /// Delivers everything, or an error at the end.
+    pub async fn run(mut self) {
+        while let Err(Stop::Failed(error)) = self.read().await {
+            self.calm_since = None;
+            let Some(delay) = self.delay_after(&error) else {
+                let message = error.failure(self.access.target());
+                let _ = self.deliver(Delivery::Failed(message)).await;
+                return;
+            };
+            self.access.stats.retries.note(&error);
+            // What never worked ends after a time instead.
+            let most = match self.is_first_contact(&error) {
+                true => String::new(),
+                false => format!(" of {}", self.access.records.limits.retries),
+            };
+            let text = format!(
+                "{}. Trying again in {:.1} s, attempt {}{most}",
+                error.explain(self.access.target()),
+                delay.as_secs_f32(),
+                self.attempts.made(),
+            );
+            if self.deliver(Delivery::Retrying(text)).await.is_err() {
+                return;
+            }
+            self.access.leave_lanes();
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Returns how long to wait before another attempt after an error, or `None` if there is none.
+    fn delay_after(&mut self, error: &Error) -> Option<Duration> {
+        // A proxy may answer for a server that is away.
+        let may_pass = error.is_transient() || self.is_open && error.cause == Cause::Foreign;
+        if !may_pass {
+            return None;
+        }
+        match self.is_first_contact(error) {
+            true => self.attempts.next_first_delay(self.began.elapsed()),
+            false => self.attempts.next_delay(),
+        }
+    }
+
+    /// Returns whether the server has never answered, and is not waited for.
+    fn is_first_contact(&self, error: &Error) -> bool {
+        let is_answer = error.is_of_server || error.cause == Cause::Timeout;
+        !(is_answer || self.access.has_worked() || self.access.follows())
+    }
+
+    /// Reads what is left of the range, and what comes to it if it is followed.
+    async fn read(&mut self) -> Result<(), Stop> {
+        if self.query.view == View::Times {
+            let times = match self.access.entry.recent_times().await {
+                Err(error) if error.is_missing() => None,
+                times => Some(times?),
+            };
+            self.access.note_answer();
+            return self.deliver(Delivery::Times(times)).await;
+        }
+        if self.pace.is_none() {
+            return match self.read_until(self.end).await {
+                // Who looks for something that is followed finds nothing yet.
+                Err(stop) if self.access.follows() && stop.is_missing() => Ok(()),
+                read => read,
+            };
+        }
+        loop {
+            if self.news.is_none() {
+                self.news = self.await_news().await?.map(News::new);
+            }
+            let Some(news) = &self.news else {
+                return Ok(());
+            };
+            match self.read_news(news.newest).await {
+                Err(stop) if stop.is_missing() => {} // It was there a moment ago.
+                read => read?,
+            }
+            self.news = None;
+        }
+    }
+
+    /// Reads what is there up to the newest record, whose time is given unless it is still being
+    /// written.
+    async fn read_news(&mut self, newest: Option<u64>) -> Result<(), Stop> {
+        let last = match newest {
+            Some(newest) if self.evictions.is_due(newest) => Some(newest),
+            Some(newest) => self.settled(newest).await?,
+            None => {
+                let newest = self.access.entry.times().await?.newest;
+                self.settled(newest).await?
+            }
+        };
+        let begin = self.next;
+        if let Some(last) = last {
+            let until = self.end.min(last.saturating_add(1));
+            self.read_until(until).await?;
+            // A condition may have left out the last one, or all of them, and so may the stop.
+            if self.next > begin || self.is_filtered() || last >= self.end {
+                self.next = until;
+            }
+        }
+        match newest {
+            Some(newest) if self.next == begin => self.miss(newest).await,
+            _ => {
+                self.missed = 0;
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns whether records are left out that are there.
+    fn is_filtered(&self) -> bool {
+        self.query.keyframes || self.access.records.when.is_some()
+    }
+
+    /// Waits for a record that the server has told the time of, and that no query finds.
+    async fn miss(&mut self, newest: u64) -> Result<(), Stop> {
+        if self.missed < MAX_MISSED {
+            tokio::time::sleep(MISSED_DELAY * 2u32.pow(self.missed)).await;
+            self.missed += 1;
+            return Ok(());
+        }
+        let time = utc(newest);
+        let text = format!("no query finds the newest record, which has the time {time}");
+        Err(Error::new(Cause::NothingNew, text).into())
+    }
+
+    /// Waits for records after what was read, and gives the time of the newest one as far as it is
+    /// known; `None` if nothing comes any more.
+    async fn await_news(&mut self) -> Result<Option<Option<u64>>, Stop> {
+        let lanes = self.access.lanes(View::Range)?;
+        let timeout = self.access.connection.timeout();
+        let (mut missing, mut unfinished) = (0, 0);
+        while let Some(pace) = &mut self.pace
+            && self.next < self.end
+        {
+            pace.wait().await;
+            let newest = match lanes.take().await?.newest().await {
+                Err(error) if error.is_missing() => Newest::Nothing,
+                newest => newest?,
+            };
+            match newest {
+                Newest::Time(time) if time >= self.next => return Ok(Some(Some(time))),
+                Newest::Time(_) => {}
+                Newest::Nothing => missing += 1,
+                Newest::Unfinished => unfinished += 1,
+            }
+            // Only a record is progress, but there may be none for days.
+            let calm_since = *self.calm_since.get_or_insert_with(Instant::now);
+            if calm_since.elapsed() > CALM {
+                self.attempts.reset();
+            }
+            // There may be others before it.
+            if unfinished == PATIENCE {
+                return Ok(Some(None));
+            }
+            if is_past(self.end) && timeout.is_some_and(|timeout| pace.silence() > timeout) {
+                break;
+            }
+            // Not at once: for a moment ReductStore finds nothing in an entry that is new.
+            if missing == 2 && newest == Newest::Nothing {
+                let Records { bucket, entry, .. } = &self.access.records;
+                let url = self.access.connection.url();
+                let text = format!(
+                    "Waiting for '{bucket}/{entry}': ReductStore at {url} has no record of it yet"
+                );
+                self.deliver(Delivery::Retrying(text)).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// As [`settle`](Self::settle), once for news.
+    async fn settled(&mut self, newest: u64) -> Result<Option<u64>, Stop> {
+        if let Some(settled) = self.news.as_ref().and_then(|news| news.settled) {
+            return Ok(settled);
+        }
+        let settled = self.settle(newest).await?;
+        if let Some(news) = &mut self.news {
+            news.settled = Some(settled);
+        }
+        Ok(settled)
+    }
+
+    /// Waits until the records up to the newest one stay the same, and gives the time of the last one
+    /// that is there.
+    ///
+    /// Those of a batch are written side by side, and no query shows what is still being written: a
+    /// record may appear before others that were there.
+    async fn settle(&mut self, newest: u64) -> Result<Option<u64>, Stop> {
+        let from = self.next.max(newest.saturating_sub(MOST_NEWS));
+        let mut seen = match self.news.as_ref().and_then(|news| news.seen) {
+            Some(seen) => seen,
+            None => self.look(from..newest.saturating_add(1)).await?,
+        };
+        while let Some(last) = seen.1 {
+            if let Some(news) = &mut self.news {
+                news.seen = Some(seen);
+            }
+            tokio::time::sleep(SETTLED).await;
+            let again = self.look(from..last.saturating_add(1)).await?;
+            if again == seen {
+                return Ok(Some(last));
+            }
+            seen = again;
+        }
+        Ok(from.checked_sub(1).filter(|before| *before >= self.next))
+    }
+
+    /// Returns how many records a range has, and the time of the last one.
+    async fn look(&self, range: Range<u64>) -> Result<(u64, Option<u64>), Error> {
+        let view = View::Headers;
+        let source = Source {
+            lanes: self.access.lanes(view)?,
+            entry: self.access.entry.clone(),
+            when: None,
+            view,
+            is_urgent: AtomicBool::new(false),
+            batch_size: self.access.batch_size.clone(),
+            max_record_bytes: self.access.records.limits.max_record_bytes,
+            stats: Arc::default(),
+        };
+        let mut ahead = Ahead::whole(Arc::new(source), range, u64::MAX);
+        let (mut count, mut last) = (0, None);
+        while let Some(chunk) = ahead.next().await? {
+            count += chunk.len();
+            last = chunk.records().last().map(|record| record.time).or(last);
+        }
+        Ok((count, last))
+    }
+
+    /// Reads what is left of the range before a time.
+    async fn read_until(&mut self, end: u64) -> Result<(), Stop> {
+        let mut ahead = self.ahead(end)?;
+        if self.query.view != View::Range {
+            // What is looked for is read next.
+            self.access.lanes(View::Range)?.prepare_one();
+        }
+        let mut next = if self.is_open {
+            ahead.next().await?
+        } else {
+            self.open(&mut ahead).await?
+        };
+        while let Some(chunk) = next {
+            self.report_batch_size().await?;
+            self.forward(chunk, &mut ahead).await?;
+            next = ahead.next().await?;
+        }
+        self.report_batch_size().await
+    }
+
+    /// Warns, once, that not as many records can be read at a time as would be best.
+    async fn report_batch_size(&self) -> Result<(), Stop> {
+        let Some(text) = self.access.batch_size.take_notice() else {
+            return Ok(());
+        };
+        let Records { bucket, entry, .. } = &self.access.records;
+        let text = format!("Reading '{bucket}/{entry}': {text}");
+        self.access
+            .stats
+            .retries
+            .note(&Error::new(Cause::Broken, &text));
+        self.deliver(Delivery::Retrying(text)).await
+    }
+
+    fn ahead(&self, end: u64) -> Result<Ahead, Error> {
+        let is_little = end == self.end || end.saturating_sub(self.next) <= MOST_NEWS;
+        let view = match self.query.view {
+            View::Range if self.pace.is_some() && self.is_open && is_little => View::News,
+            view => view,
+        };
+        let Records { when, limits, .. } = &self.access.records;
+        let when = match self.query.keyframes {
+            true => Some(of_keyframes(when.as_ref())),
+            false => when.clone(),
+        };
+        let source = Arc::new(Source {
+            lanes: self.access.lanes(view)?,
+            entry: self.access.entry.clone(),
+            when: when.clone(),
+            view,
+            // Once: what is followed would open a connection for each record.
+            is_urgent: AtomicBool::new(self.query.is_urgent && !self.is_open),
+            batch_size: self.access.batch_size.clone(),
+            max_record_bytes: limits.max_record_bytes,
+            stats: self.stats.clone(),
+        });
+        let prefetch_bytes = limits.prefetch_bytes;
+        if self.access.depends_on_order() {
+            // From the beginning each time, as other records are chosen otherwise.
+            let range = self.query.start.unwrap_or(0)..end;
+            return Ok(Ahead::whole(source, range, prefetch_bytes));
+        }
+        let range = self.next..end;
+        if view != View::Range {
+            return Ok(Ahead::whole(source, range, prefetch_bytes));
+        }
+        let plan = match when {
+            Some(_) => Plan::of_condition(limits.connections, prefetch_bytes),
+            None => Plan::new(limits.connections, prefetch_bytes),
+        };
+        let windows = Windows::new(source, plan, range);
+        Ok(Ahead::Windows(windows.expecting_much()))
+    }
+
+    /// Looks for the frame rate and the times of the entry while the first records are on their way,
+    /// and gives these.
+    async fn open(&mut self, ahead: &mut Ahead) -> Result<Option<Chunk>, Stop> {
+        let entry = self.access.entry.clone();
+        let mut about = pin!(async {
+            let (frame_rate, times) = join(entry.frame_rate(), entry.recent_times()).await;
+            Ok::<_, Error>((frame_rate?, times?))
+        });
+        let (first, known) = {
+            let next = pin!(ahead.next());
+            match select(about.as_mut(), next).await {
+                // Of two errors that of the query says more.
+                Either::Left((about, next)) => (next.await?, Some(about?)),
+                Either::Right((first, _)) => (first?, None),
+            }
+        };
+        let (frame_rate, times) = match known {
+            Some(about) => about,
+            None => match select(about, pin!(ahead.keep_reading())).await {
+                Either::Left((about, _)) => about?,
+                Either::Right((error, _)) => return Err(error.into()),
+            },
+        };
+        let opened = Opened { frame_rate, times };
+        self.deliver(Delivery::Opened(opened)).await?;
+        self.is_open = true;
+        Ok(first)
+    }
+
+    /// Delivers the next records, without those that were delivered before.
+    async fn forward(&mut self, mut chunk: Chunk, ahead: &mut Ahead) -> Result<(), Stop> {
+        chunk.skip_before(self.next);
+        let Some(last) = chunk.records().last() else {
+            return Ok(());
+        };
+        let next = last.time + 1;
+        let listed = chunk.received();
+        let is_watched = self.query.view == View::Range;
+        if is_watched && self.evictions.must_hear_of_oldest(chunk.records(), listed) {
+            let times = self.access.entry.times().await?;
+            self.evictions.hear_of(times);
+        }
+        let permit = match select(pin!(self.deliveries.reserve()), pin!(ahead.keep_reading())).await
+        {
+            Either::Left((permit, _)) => permit.map_err(|_| Stop::Abandoned)?,
+            Either::Right((error, _)) => return Err(error.into()),
+        };
+        if self.evictions.mark(chunk.records_mut()) {
+            self.stats.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        permit.send(Delivery::Records(chunk));
+        self.next = next;
+        self.attempts.reset();
+        if let Some(pace) = &mut self.pace {
+            pace.reset();
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, delivery: Delivery) -> Result<(), Stop> {
+        let sent = self.deliveries.send(delivery).await;
+        sent.map_err(|_| Stop::Abandoned)
+    }
+}

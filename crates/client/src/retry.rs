@@ -1,0 +1,136 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! How often, and when, something that failed is tried again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use crate::error::Error;
+
+/// Back-off between attempts: a jitter of up to its length comes to each.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LAST_DELAY: Duration = Duration::from_secs(5);
+/// For how long a server is tried that has never answered: more likely its address is wrong.
+const FIRST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Attempts in a row without progress.
+#[derive(Debug)]
+pub struct Attempts {
+    most: u32,
+    made: u32,
+    delays: ExponentialBackoff,
+}
+
+impl Attempts {
+    /// At most so many.
+    pub fn new(most: u32) -> Self {
+        let delays = ExponentialBuilder::new()
+            .with_min_delay(FIRST_DELAY)
+            .with_max_delay(LAST_DELAY)
+            .with_jitter()
+            .without_max_times();
+        Self {
+            most,
+            made: 0,
+            delays: delays.build(),
+        }
+    }
+
+    /// Returns how long to wait before the next one; `None` if there are no more.
+    pub fn next_delay(&mut self) -> Option<Duration> {
+        (self.made < self.most)
+            .then(|| self.another_delay())
+            .flatten()
+    }
+
+    /// Returns how long to wait before the next one at the very beginning, `elapsed` after which nothing has
+    /// worked yet; `None` if it should have by then, or if there are no more.
+    pub fn next_first_delay(&mut self, elapsed: Duration) -> Option<Duration> {
+        let delay = self.next_delay()?;
+        (elapsed + delay <= FIRST_PATIENCE).then_some(delay)
+    }
+
+    /// Returns how long to wait before the next one, however many there were.
+    pub fn another_delay(&mut self) -> Option<Duration> {
+        let delay = self.delays.next()?;
+        self.made = self.made.saturating_add(1);
+        Some(delay)
+    }
+
+    /// Returns how many there were.
+    pub fn made(&self) -> u32 {
+        self.made
+    }
+
+    /// Resets the count, as there was progress.
+    pub fn reset(&mut self) {
+        if self.made > 0 {
+            *self = Self::new(self.most);
+        }
+    }
+}
+
+/// Number of retries and reason of the last one, readable from any thread.
+#[derive(Debug, Default)]
+pub struct Retries {
+    count: AtomicU64,
+    last: Mutex<Option<String>>,
+}
+
+impl Retries {
+    /// Notes an error after which there will be another attempt.
+    pub fn note(&self, error: &Error) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
+
+    /// Returns how often.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Why it was last.
+    pub fn last(&self) -> Option<String> {
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_worked_is_tried_for_seconds() {
+        let mut attempts = Attempts::new(10);
+        let mut elapsed = Duration::ZERO;
+        while let Some(delay) = attempts.next_first_delay(elapsed) {
+            elapsed += delay;
+        }
+        assert!(elapsed <= FIRST_PATIENCE && elapsed >= FIRST_PATIENCE / 4);
+        assert!((3..=5).contains(&attempts.made()), "{}", attempts.made());
+        // A server that took long to refuse is not asked again.
+        assert_eq!(Attempts::new(10).next_first_delay(FIRST_PATIENCE), None);
+        assert_eq!(Attempts::new(0).next_first_delay(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn delays_grow_to_a_limit() {
+        let mut attempts = Attempts::new(3);
+        let delays: Vec<_> = std::iter::from_fn(|| attempts.next_delay()).collect();
+        assert_eq!(delays.len(), 3);
+        assert!(delays[0] >= FIRST_DELAY && delays[2] > delays[0]);
+        for made in 4..100 {
+            assert!(attempts.another_delay().unwrap() <= 2 * LAST_DELAY);
+            assert_eq!(attempts.made(), made);
+        }
+        attempts.reset();
+        assert!(attempts.next_delay().unwrap() <= 2 * FIRST_DELAY);
+    }
+}

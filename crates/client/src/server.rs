@@ -1,0 +1,302 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! How to reach a ReductStore server.
+
+use std::env;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+use once_cell::sync::OnceCell;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::redirect;
+use rustls::ClientConfig;
+use url::Url;
+
+use crate::error::{Cause, Error, Purpose};
+use crate::http::certificates::{GivenCertificates, client_config};
+use crate::read::plan::WINDOW_RECORDS;
+
+/// Headers of an answer that are not of records, with a margin.
+const OTHER_HEADERS: usize = 100;
+
+/// What is wrong with an API token that no header can have. Its text is not shown.
+const INVALID_TOKEN: &str = "the API token has characters that a token cannot have, such as a line break. The \
+                             environment variable REDUCT_API_TOKEN or the property api-token sets it";
+
+/// An API token. Its text is in no output of any kind.
+#[derive(Clone, Default)]
+pub struct Token(Option<String>);
+
+impl Token {
+    /// A token, or none if the text is empty. White space around it is left out: a file with a token often ends
+    /// with a line break.
+    pub fn new(token: Option<String>) -> Self {
+        let token = token.map(|token| token.trim().to_owned());
+        Self(token.filter(|token| !token.is_empty()))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "set" } else { "not set" })
+    }
+}
+
+/// The settings of a connection. Cloned for each reader; connecting is the reader's business.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    url: Url,
+    /// Base of the paths of ReductStore's HTTP API.
+    api: Url,
+    token: Token,
+    ca_cert: Option<PathBuf>,
+    verify_ssl: bool,
+    timeout: Option<Duration>,
+    /// Proxy of the environment, without its credentials.
+    proxy: Option<String>,
+    /// Made once, as reading the system's certificates takes longer than many a query. TLS sessions
+    /// are resumed by all connections, too.
+    tls: Arc<OnceCell<ClientConfig>>,
+}
+
+impl Connection {
+    /// Checks the settings. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// A text, if `url` is no `http` or `https` URL of a server, or has user information: a token
+    /// belongs elsewhere.
+    pub fn new(
+        url: &str,
+        token: Token,
+        ca_cert: Option<PathBuf>,
+        verify_ssl: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Self, String> {
+        let parsed = Url::parse(url).map_err(|err| {
+            format!("The url property is not a URL: {err}. Example: http://127.0.0.1:8383")
+        })?;
+        // All can hold the token, so that they are not repeated here.
+        let user_information = !parsed.username().is_empty() || parsed.password().is_some();
+        if user_information || parsed.query().is_some() || parsed.fragment().is_some() {
+            return Err(
+                "The url property has user information, a query or a fragment. Set the token by \
+                 the environment variable REDUCT_API_TOKEN or the property api-token"
+                    .into(),
+            );
+        }
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(format!(
+                "The url property begins with '{}', not with http or https",
+                parsed.scheme()
+            ));
+        }
+        if parsed.path().trim_end_matches('/').ends_with("/api/v1") {
+            return Err(
+                "The url property has the path of the API. Leave out '/api/v1' at its end: it is added to \
+                 the URL of the server"
+                    .into(),
+            );
+        }
+        let mut base = parsed.clone();
+        base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
+        let api = base
+            .join("api/v1/")
+            .map_err(|err| format!("The url property has no place for an API path: {err}"))?;
+        Ok(Self {
+            proxy: proxy_for(&parsed),
+            url: parsed,
+            api,
+            token,
+            ca_cert,
+            verify_ssl,
+            timeout,
+            tls: Arc::default(),
+        })
+    }
+
+    /// The URL of the proxy that the environment sets for the server, without its credentials.
+    pub fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
+    }
+
+    /// The server's URL, without any secret.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Returns how long to wait without any progress; `None` is for ever.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// The URL of a path of the HTTP API.
+    pub(crate) fn api_url(&self, path: &str) -> Result<Url, Error> {
+        let url = self.api.join(path);
+        url.map_err(|err| Error::new(Cause::Settings, err.to_string()))
+    }
+
+    /// A client for one connection at a time. Reads the CA certificate, so it may block.
+    ///
+    /// Its time-out is for who reads: it takes no account of what is sent.
+    pub(crate) fn http_client(&self, purpose: Purpose) -> Result<reqwest::Client, Error> {
+        let settings = |err: &dyn fmt::Display| Error::new(Cause::Settings, err.to_string());
+        let mut builder = reqwest::Client::builder()
+            .http1_only() // faster with ReductStore, and a connection has one request at a time
+            .http1_max_headers(WINDOW_RECORDS as usize + OTHER_HEADERS)
+            .pool_max_idle_per_host(1)
+            // What may be asked again, and how often, is the reader's to decide.
+            .retry(reqwest::retry::never())
+            .redirect(redirect::Policy::none())
+            .cookie_store(true); // a load balancer's, to find the same server again
+        if self.proxy.is_none() {
+            builder = builder.no_proxy();
+        }
+        if let Some(timeout) = self.timeout {
+            builder = builder.connect_timeout(timeout);
+            if purpose == Purpose::Read {
+                builder = builder.read_timeout(timeout);
+            }
+        }
+        if let Some(token) = &self.token.0 {
+            let value = HeaderValue::from_str(&format!("Bearer {token}"));
+            let mut value = value.map_err(|_| settings(&INVALID_TOKEN))?;
+            value.set_sensitive(true);
+            builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]));
+        }
+        let tls = self.tls.get_or_try_init(|| self.tls());
+        let tls = tls.map_err(|err| settings(&err))?;
+        builder = match self.verify_ssl {
+            true => builder.tls_backend_preconfigured(tls.clone()),
+            false => builder.tls_danger_accept_invalid_certs(true),
+        };
+        builder.build().map_err(Error::from)
+    }
+
+    /// Settings of TLS. Blocks.
+    fn tls(&self) -> Result<ClientConfig, String> {
+        let given = self.ca_cert.as_deref().map(GivenCertificates::read);
+        // An http URL needs none, unless its proxy does.
+        let is_needed = self.verify_ssl && self.url.scheme() == "https";
+        client_config(given.transpose()?, is_needed)
+    }
+}
+
+/// Returns the proxy that the HTTP client finds in the environment for a URL. It takes `*` in `NO_PROXY` for all
+/// names, but for no address.
+fn proxy_for(url: &Url) -> Option<String> {
+    let excluded = ["NO_PROXY", "no_proxy"]
+        .map(env::var)
+        .into_iter()
+        .find_map(Result::ok);
+    if excluded.is_some_and(|hosts| hosts.split(',').any(|host| host.trim() == "*")) {
+        return None;
+    }
+    let uri: Uri = url.as_str().parse().ok()?;
+    let proxy = Matcher::from_env().intercept(&uri)?;
+    let proxy = proxy.uri();
+    Some(format!("{}://{}", proxy.scheme_str()?, proxy.authority()?))
+}
+
+/// A URL as it may be shown: without the parts that can hold a token, which [`Connection::new`]
+/// refuses all the same.
+pub fn without_secrets(url: &str) -> String {
+    let (url, rest) = match url.split_once(['?', '#']) {
+        None => (url, ""),
+        Some((url, _)) => (url, "?***"),
+    };
+    let url = match url.rsplit_once('@') {
+        None => url.to_owned(),
+        Some((before, host)) => {
+            let scheme = before.split_once("//").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}//***@{host}")
+        }
+    };
+    url + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(url: &str) -> Result<Connection, String> {
+        let token = Token::new(Some("s3cret".into()));
+        Connection::new(url, token, None, true, None)
+    }
+
+    #[test]
+    fn urls() {
+        for url in [
+            "http://127.0.0.1:8383",
+            "https://store.example/base/path/",
+            "http://[::1]:8383/",
+        ] {
+            assert!(connection(url).is_ok(), "{url}");
+        }
+        for url in [
+            "127.0.0.1:8383",
+            "store",
+            "ftp://store.example",
+            "http://",
+            "http://store.example?x=1",
+            "http://store.example/api/v1",
+            "http://store.example/base/api/v1/",
+            "",
+        ] {
+            assert!(connection(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_in_no_debug_output() {
+        let connection = connection("http://127.0.0.1:8383").unwrap();
+        assert!(!format!("{connection:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn white_space_around_a_token_is_left_out() {
+        for text in ["s3cret", "s3cret\n", " \ts3cret\r\n"] {
+            let token = Token::new(Some(text.into()));
+            assert_eq!(token.0.as_deref(), Some("s3cret"));
+        }
+        assert!(Token::new(Some(" \n".into())).0.is_none());
+    }
+
+    #[test]
+    fn a_token_in_the_url_is_refused_and_not_repeated() {
+        for url in [
+            "http://user:s3cret@host",
+            "http://s3cret@host",
+            "http://host?token=s3cret",
+            "http://host#s3cret",
+            "user:s3cret@host",
+        ] {
+            let error = connection(url).unwrap_err();
+            assert!(!error.contains("s3cret"), "{error}");
+            let shown = without_secrets(url);
+            assert!(!shown.contains("s3cret"), "{shown}");
+            assert!(connection(&shown).is_err(), "{shown}");
+        }
+        let harmless = "https://store.example:8383/base";
+        assert_eq!(without_secrets(harmless), harmless);
+    }
+
+    #[test]
+    fn slashes_at_the_end_have_no_meaning() {
+        for (url, api) in [
+            ("http://h", "http://h/api/v1/info"),
+            ("http://h/", "http://h/api/v1/info"),
+            ("http://h//", "http://h/api/v1/info"),
+            ("http://h/base", "http://h/base/api/v1/info"),
+            ("http://h/a/b///", "http://h/a/b/api/v1/info"),
+        ] {
+            let url = connection(url).unwrap().api_url("info").unwrap();
+            assert_eq!(url.as_str(), api);
+        }
+    }
+}

@@ -1,0 +1,714 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Brings records that wait to the server, batch by batch, until each is there once.
+//!
+//! ReductStore 1.21 begins all records of a batch before it has their contents. If the connection
+//! breaks meanwhile, records that are never complete stay behind: they are in no query, and their
+//! times are taken (409). So after anything but an answer it is asked what is complete, and what is
+//! not, but begun, is removed and written anew.
+
+mod lookup;
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep, timeout};
+
+use crate::admin::Entry;
+use crate::error::{Cause, Error, Purpose, Target};
+use crate::http::first_contact::{MAX_ATTEMPTS, is_wrong_address};
+use crate::http::pool::{Lane, Lanes, Newest};
+use crate::http::request_size::{Excess, RequestSize};
+use crate::http::write::{MOST_BYTES, MOST_RECORDS, excess};
+use crate::retry::Attempts;
+use crate::server::Connection;
+use crate::task::without_blocking;
+use crate::time::utc;
+use crate::write::pending::{Pending, check_answer};
+use crate::write::queue::{BatchLimits, Due, Outgoing};
+use crate::write::spool::{Loaded, Spool, SpoolSync, load};
+use crate::write::writer::{Shared, Told, fail, tell};
+
+const LIMITS: BatchLimits = BatchLimits {
+    records: MOST_RECORDS,
+    bytes: MOST_BYTES,
+};
+/// A record that was begun and is not complete for so long never will be.
+const ABANDONED: Duration = Duration::from_secs(1);
+/// For how long to wait for a spool that somebody uses, and how often to look.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(30);
+const SPOOL_AGAIN: Duration = Duration::from_millis(100);
+/// How often a batch is written in a row if some of it was begun before.
+const ROUNDS: u32 = 3;
+/// How much later, in µs, than what an entry has records go on if they cannot be where they belong.
+const MOVED_BY: u64 = 100_000;
+
+/// Requests in a row without an answer after which fewer records are sent at once.
+const UNCLEAR_REQUESTS: u32 = 3;
+/// Retries to attach the description of the video while records wait.
+const DESCRIPTION_RETRIES: u32 = 4;
+/// Attempts to look for what is complete where a write would tell as well.
+const MAX_FAILED_LOOKS: u32 = 2;
+
+/// Where records go.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    pub connection: Connection,
+    pub bucket: String,
+    pub entry: String,
+    /// Make the bucket if it is missing.
+    pub create_bucket: bool,
+    /// Size in bytes from which on a bucket that is made loses its oldest records.
+    pub quota_size: Option<u64>,
+    /// How long a record may wait for others to be written with it.
+    pub max_latency: Duration,
+    /// Attempts in a row before an error: at a server that was never reached, and when nothing follows, at
+    /// the end of the stream or after a stop. Otherwise there is no end to them.
+    pub retries: u32,
+    pub existing: Existing,
+    /// Folder where records are kept until they are written, so that they survive the process.
+    pub spool_folder: Option<PathBuf>,
+    /// When what is in it is synced to the disk.
+    pub spool_sync: SpoolSync,
+}
+
+/// What becomes of records that the entry may have already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// They are an error.
+    #[default]
+    Refuse,
+    /// Those that it has are left out.
+    Skip,
+}
+
+impl Destination {
+    /// What errors are about.
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target {
+            connection: &self.connection,
+            bucket: &self.bucket,
+            entry: &self.entry,
+            purpose: Purpose::Write,
+        }
+    }
+}
+
+/// Delivers what waits in an outbox.
+pub struct Delivery {
+    to: Destination,
+    shared: Arc<Shared>,
+    attempts: Attempts,
+    /// They are for what is left at the end of the stream.
+    are_last: bool,
+    /// The bucket is there, and it is known what the entry has.
+    open: Option<Open>,
+    /// The server answered once.
+    was_reached: bool,
+    /// Time of the newest record that is ours or was there before.
+    newest: Option<u64>,
+    /// The same before anything was written.
+    first_newest: Option<Option<u64>>,
+    /// The first record of this process comes after it.
+    has_place: bool,
+    /// Time of the last check that there is no other writer.
+    looked: Option<Instant>,
+    /// So many records of the batch under way need nothing more.
+    done: usize,
+    /// By how much later than they say records are written, in µs.
+    moved_by: u64,
+    /// Run that the last two are about: one that was left unsent, else this one.
+    run: Option<u64>,
+    /// That is stored in the spool.
+    is_placement_stored: bool,
+    /// Size of the next request.
+    size: RequestSize,
+    /// What requests were too large for, of which each is warned of once.
+    told_excesses: Vec<Excess>,
+    /// Requests in a row that wrote records and had no answer of the server.
+    unclear: u32,
+    /// The description of the video could not be attached.
+    is_undescribed: bool,
+}
+
+struct Open {
+    lanes: Arc<Lanes>,
+    entry: Arc<Entry>,
+    /// The newest record then, if the token allows to see what the entry has.
+    newest: Option<Newest>,
+}
+
+impl Delivery {
+    /// A delivery that has asked nothing of the server yet.
+    pub fn new(to: Destination, shared: Arc<Shared>) -> Self {
+        Self {
+            attempts: Attempts::new(to.retries),
+            are_last: false,
+            to,
+            shared,
+            open: None,
+            was_reached: false,
+            newest: None,
+            first_newest: None,
+            has_place: false,
+            looked: None,
+            done: 0,
+            moved_by: 0,
+            run: None,
+            is_placement_stored: false,
+            size: RequestSize::new(LIMITS.records, LIMITS.bytes),
+            told_excesses: Vec::new(),
+            unclear: 0,
+            is_undescribed: false,
+        }
+    }
+
+    /// Delivers until the outbox is left and empty, or an error is final.
+    pub async fn run(mut self) {
+        if let Err(error) = self.recover().await {
+            fail(&self.shared, error.failure(self.to.target())).await;
+            return;
+        }
+        while let Some(batch) = self.next_batch().await {
+            if let Err(error) = self.deliver(batch).await {
+                self.give_up(&error).await;
+                return;
+            }
+        }
+    }
+
+    /// Tells that nothing more is written.
+    async fn give_up(&self, error: &Error) {
+        let (is_left, waiting, in_memory) = {
+            let state = self.shared.lock();
+            let waiting = state.outbox.len() - self.done;
+            let in_memory = state.outbox.records_in_memory().min(waiting);
+            (state.is_left, waiting, in_memory)
+        };
+        let lost = match (&self.to.spool_folder, waiting - in_memory, in_memory) {
+            (None, ..) => format!("{waiting} records are lost"),
+            (_, kept, 0) => format!("{kept} records are not written, and stay in spool-dir"),
+            (_, kept, lost) => format!(
+                "{kept} records are not written, and stay in spool-dir, and {lost} records that it \
+                 did not take are lost"
+            ),
+        };
+        if is_left {
+            let why = error.explain(self.to.target());
+            let text = format!("{lost} after the stop. {why}");
+            tell(&self.shared, Told::Abandoned(text)).await;
+        } else {
+            let message = error.failure_with(self.to.target(), &lost);
+            fail(&self.shared, message).await;
+        }
+    }
+
+    /// Opens the folder where records are kept, and has those wait that were left there.
+    async fn recover(&self) -> Result<(), Error> {
+        let Some(folder) = self.to.spool_folder.clone() else {
+            return Ok(());
+        };
+        let begin = Instant::now();
+        let (count, warning, recovery) = loop {
+            let shared = self.shared.clone();
+            let (folder, shown) = (folder.clone(), folder.display().to_string());
+            let (bucket, entry) = (self.to.bucket.clone(), self.to.entry.clone());
+            let sync = self.to.spool_sync;
+            let opened = without_blocking(move || {
+                let opened = Spool::open(&folder, &bucket, &entry, sync);
+                let opened = opened.map(|(spool, mut recovery)| {
+                    let left = std::mem::take(&mut recovery.records);
+                    let count = left.len();
+                    (count, shared.begin_to_keep(spool, left), recovery)
+                });
+                match opened {
+                    Err(err) if err.kind() == ErrorKind::WouldBlock => Ok(None),
+                    opened => opened.map(Some).map_err(|err| {
+                        Error::new(Cause::Content, format!("spool-dir '{shown}': {err}"))
+                    }),
+                }
+            });
+            match opened.await? {
+                Some(opened) => break opened,
+                // A sink that was stopped may still write what it has there.
+                None if begin.elapsed() < SPOOL_PATIENCE => sleep(SPOOL_AGAIN).await,
+                None => {
+                    let text = "another sink uses the same spool-dir";
+                    return Err(Error::new(Cause::Content, text));
+                }
+            }
+        };
+        if count > 0 {
+            let text = format!("{count} records that were not written are found in spool-dir");
+            tell(&self.shared, Told::Warning(text)).await;
+        }
+        self.shared.count_damaged(recovery.lost());
+        for text in recovery.warnings() {
+            tell(&self.shared, Told::Damaged(text)).await;
+        }
+        if let Some(text) = warning {
+            tell(&self.shared, Told::Warning(text)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next batch; `None` if nothing comes any more.
+    async fn next_batch(&self) -> Option<Vec<Outgoing>> {
+        loop {
+            let due = {
+                let mut state = self.shared.lock();
+                let at_once = state.is_draining || state.is_left;
+                let due = match state.outbox.due(LIMITS, self.to.max_latency) {
+                    Due::In(_) if at_once => Due::Now,
+                    due => due,
+                };
+                match due {
+                    Due::Now => return Some(state.outbox.take_batch(LIMITS)),
+                    Due::Never if state.is_left => return None,
+                    due => due,
+                }
+            };
+            let work = self.shared.work.notified();
+            match due {
+                // What comes meanwhile may make a full batch.
+                Due::In(wait) => drop(timeout(wait, work).await),
+                _ => work.await,
+            }
+        }
+    }
+
+    /// Writes a batch, however often that has to be tried.
+    async fn deliver(&mut self, batch: Vec<Outgoing>) -> Result<(), Error> {
+        self.done = 0;
+        let mut batch = self.load(batch).await?;
+        if let Some(first) = batch.first().filter(|first| has_no_place(first))
+            && first.unsent_run != self.run
+        {
+            self.run = first.unsent_run;
+            self.moved_by = 0;
+            self.has_place = false;
+            self.is_placement_stored = false;
+        }
+        for record in batch.iter_mut().filter(|record| has_no_place(record)) {
+            record.time = record.time.saturating_add(self.moved_by);
+        }
+        let mut pending = Pending::new(batch);
+        while !pending.left.is_empty() {
+            if let Err(error) = self.write_some(&mut pending).await {
+                self.wait_after(error).await?;
+            }
+        }
+        self.describe().await;
+        {
+            let mut state = self.shared.lock();
+            state.outbox.acknowledge();
+            self.done = 0;
+            self.shared.count_queue(&state.outbox);
+        }
+        self.shared.progress.notify_one();
+        Ok(())
+    }
+
+    /// Reads what of a batch is in files. What cannot be read there is lost.
+    async fn load(&mut self, batch: Vec<Outgoing>) -> Result<Vec<Outgoing>, Error> {
+        if batch.iter().all(Outgoing::is_in_memory) {
+            return Ok(batch);
+        }
+        let loaded = without_blocking(move || {
+            load(batch).map_err(|err| Error::new(Cause::Content, format!("spool-dir: {err}")))
+        });
+        let Loaded { records, lost } = loaded.await?;
+        for lost in lost {
+            self.done += usize::try_from(lost.lost.records).unwrap_or(0);
+            self.shared.count_damaged(lost.lost);
+            if let Some(text) = lost.warning(utc) {
+                tell(&self.shared, Told::Damaged(text)).await;
+            }
+        }
+        Ok(records)
+    }
+
+    /// Sends a request that changes nothing, or the same however often it is sent, until it is answered.
+    ///
+    /// What failed is repeated by itself: where each fourth request fails, five in a row never succeed. What
+    /// is missing is for the caller to make again.
+    async fn persist<T, F>(&mut self, request: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        loop {
+            match request().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.cause == Cause::Status(404) => return Err(error),
+                Err(error) => self.wait_after(error).await?,
+            }
+        }
+    }
+
+    /// Waits until it is time to try again what failed, if that may help.
+    async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
+        // A proxy may answer for a server that is away, and a bucket may be made again.
+        let was_there = match error.cause {
+            Cause::Foreign => true,
+            Cause::Status(404) => self.to.create_bucket,
+            _ => false,
+        };
+        let may_pass = error.is_transient_for_writing() || self.was_reached && was_there;
+        let is_ending = self.is_ending();
+        // What was tried before the stream ended was not for the rest of it.
+        if is_ending && !std::mem::replace(&mut self.are_last, true) {
+            self.attempts.reset();
+        }
+        let is_wrong = !self.was_reached && is_wrong_address(&error);
+        let delay = if !may_pass || is_wrong && self.attempts.made() >= MAX_ATTEMPTS {
+            None
+        } else if self.was_reached && !is_ending {
+            self.attempts.another_delay()
+        } else {
+            self.attempts.next_delay()
+        };
+        let Some(delay) = delay else {
+            return Err(error);
+        };
+        if error.cause == Cause::Status(404) {
+            self.open = None;
+        }
+        self.shared.stats.retries.note(&error);
+        let text = format!(
+            "{}. Trying again in {:.1} s, attempt {}",
+            error.explain(self.to.target()),
+            delay.as_secs_f32(),
+            self.attempts.made(),
+        );
+        tell(&self.shared, Told::Retrying(text)).await;
+        sleep(delay).await;
+        Ok(())
+    }
+
+    /// Writes the first of the records that are left, as many as fit in a request, after finding out
+    /// what has to be known before that.
+    async fn write_some(&mut self, pending: &mut Pending) -> Result<(), Error> {
+        let lanes = self.open().await?;
+        let lane = lanes.take().await?;
+        if self.can_look() {
+            if self.first_newest.is_none() {
+                self.begin(&lane, &pending.left).await?;
+            } else if !pending.is_in_doubt {
+                self.assert_only_writer(&lane).await?;
+            }
+            if !pending.is_in_doubt {
+                self.find_place(&mut pending.left).await?;
+            }
+            if pending.may_be_complete || self.may_have(&pending.left) {
+                let most = pending.is_in_doubt.then_some(MAX_FAILED_LOOKS);
+                self.leave_out_complete(&lane, pending, most).await?;
+            }
+        }
+        if pending.left.is_empty() {
+            return Ok(());
+        }
+        let has_no_place = pending.left.first().is_some_and(has_no_place);
+        if has_no_place && !self.is_placement_stored {
+            self.shared.set_placement(self.run, self.moved_by).await;
+            self.is_placement_stored = true;
+        }
+        self.write_once(&lane, pending).await
+    }
+
+    /// Writes what fits in one request. What is refused because it was begun before is removed.
+    async fn write_once(&mut self, lane: &Lane<'_>, pending: &mut Pending) -> Result<(), Error> {
+        let lengths = pending.lengths();
+        let count = self.size.fit(lengths.iter().copied());
+        let sent = &pending.left[..count];
+        if self.unclear > 0 {
+            // A balancer that refuses by turns would refuse what follows an answer, such as that of a look.
+            lane.knock().await?;
+        }
+        let refused = match lane.write(sent).await {
+            Ok(refused) => refused,
+            Err(error) => {
+                let shrunk = self.shrink(&error, sent).await;
+                match is_refusal(&error) {
+                    false => pending.set_in_doubt(count),
+                    true if self.can_look() => pending.set_refused(count),
+                    // A server that is busy has begun nothing; a token that may not read cannot tell.
+                    true => {}
+                }
+                return if shrunk? { Ok(()) } else { Err(error) };
+            }
+        };
+        self.unclear = 0;
+        if let Err(error) = check_answer(sent, &refused) {
+            pending.set_in_doubt(count);
+            return Err(error);
+        }
+        self.size.accept(&lengths[..count], &lengths);
+        self.shared.stats.batches.fetch_add(1, Ordering::Relaxed);
+        if refused.is_empty() {
+            return self.make_sure(lane, pending, count).await;
+        }
+        let was_begun = pending.may_be_begun(refused.keys());
+        pending.set_in_doubt(count);
+        let written = pending.take_accepted(count, &refused);
+        self.count(&written);
+        if let Some((time, _)) = refused.first_key_value()
+            && !was_begun
+            && refused.values().all(is_taken)
+        {
+            let text = format!("it has a record at {} already", utc(*time));
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
+        if let Some(error) = refused.into_values().find(|error| !is_taken(error)) {
+            return Err(error);
+        }
+        // The server may still be busy with what it was sent before.
+        sleep(ABANDONED).await;
+        if self.can_look() {
+            self.leave_out_complete(lane, pending, None).await?;
+        }
+        // As many lines of a head as were taken a moment ago.
+        for times in pending.begun().chunks(count) {
+            self.persist(|| lane.remove(times)).await?;
+        }
+        note_rewrite(pending)
+    }
+
+    /// Has fewer records be written at once, if the request was too large. Returns whether it was.
+    ///
+    /// # Errors
+    ///
+    /// A single record is too large.
+    async fn shrink(&mut self, error: &Error, sent: &[Outgoing]) -> Result<bool, Error> {
+        let lengths: Vec<_> = sent.iter().map(Outgoing::length).collect();
+        let Some(excess) = excess(error) else {
+            self.unclear += match error.cause {
+                Cause::Broken | Cause::Timeout | Cause::Status(504) => 1,
+                // The head of an answer about each record may be what a proxy does not take, or it has no
+                // server now and then.
+                Cause::Status(502) => UNCLEAR_REQUESTS - 1,
+                _ => 0,
+            };
+            if self.unclear >= UNCLEAR_REQUESTS {
+                self.size.refuse(&lengths, Excess::Unknown);
+            }
+            return Ok(false);
+        };
+        if !self.size.refuse(&lengths, excess) {
+            return Err(too_large(error, sent));
+        }
+        self.shared.stats.retries.note(error);
+        if !self.told_excesses.contains(&excess) {
+            self.told_excesses.push(excess);
+            let text = format!(
+                "'{}/{}': ReductStore at {}, or a proxy before it, does not take a request with {} records of \
+                 {} bytes in all: {}. Smaller requests are sent from now on, which is slower",
+                self.to.bucket,
+                self.to.entry,
+                self.to.connection.url(),
+                sent.len(),
+                lengths.iter().sum::<u64>(),
+                error.text,
+            );
+            tell(&self.shared, Told::Warning(text)).await;
+        }
+        Ok(true)
+    }
+
+    /// Counts what was written, if it is there: the server says so, too, where its disk was full.
+    async fn make_sure(
+        &mut self,
+        lane: &Lane<'_>,
+        pending: &mut Pending,
+        count: usize,
+    ) -> Result<(), Error> {
+        if self.can_look() {
+            let last = pending.left.get(..count).and_then(|sent| sent.last());
+            let last = last.map(|record| record.time);
+            let newest = self.persist(|| lane.within_timeout(lane.newest())).await?;
+            let is_there = match newest {
+                Newest::Time(newest) => Some(newest) >= last,
+                Newest::Nothing | Newest::Unfinished => false,
+            };
+            if !is_there {
+                pending.set_in_doubt(count);
+                return note_rewrite(pending);
+            }
+            self.looked = Some(Instant::now());
+        }
+        pending.rewrites = 0;
+        let written = pending.take_first(count);
+        self.count(&written);
+        Ok(())
+    }
+
+    /// Makes sure, once, that records come after those that are there.
+    async fn find_place(&mut self, left: &mut [Outgoing]) -> Result<(), Error> {
+        let Some(first) = left.first().filter(|first| has_no_place(first)) else {
+            return Ok(());
+        };
+        let (first, is_recovered) = (first.time, first.is_recovered);
+        let was_found = std::mem::replace(&mut self.has_place, true);
+        let (Some(newest), Existing::Refuse) = (self.newest, self.to.existing) else {
+            return Ok(());
+        };
+        if was_found || newest < first {
+            return Ok(());
+        }
+        if left.iter().any(|record| record.has_fixed_time) {
+            if is_recovered {
+                return Ok(()); // Those that the entry does not have are dropped.
+            }
+            let text = format!(
+                "its newest record is of {}, and the first one to be written of {}. Records that \
+                 are late make ReductStore slow",
+                utc(newest),
+                utc(first)
+            );
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
+        self.moved_by = newest.saturating_add(MOVED_BY).saturating_sub(first);
+        for record in left {
+            record.time = record.time.saturating_add(self.moved_by);
+        }
+        let text = format!(
+            "'{}/{}' has records up to {}, which is after the clock's time. {} {:.3} s later than the \
+             clock",
+            self.to.bucket,
+            self.to.entry,
+            utc(newest),
+            match is_recovered {
+                true => "The records found in spool-dir get times",
+                false => "All records get times",
+            },
+            Duration::from_micros(self.moved_by).as_secs_f64()
+        );
+        tell(&self.shared, Told::Warning(text)).await;
+        Ok(())
+    }
+
+    /// Counts records that are written.
+    fn count(&mut self, written: &[Outgoing]) {
+        if written.is_empty() {
+            return;
+        }
+        // Nothing else is progress.
+        self.attempts.reset();
+        self.are_last = false;
+        self.unclear = 0;
+        let stats = &self.shared.stats;
+        let add = |counter: &AtomicU64, count| counter.fetch_add(count, Ordering::Relaxed);
+        add(&stats.records, written.len() as u64);
+        add(&stats.frames, written.iter().map(|it| it.frames).sum());
+        add(&stats.bytes, written.iter().map(Outgoing::length).sum());
+        self.done += written.len();
+        self.newest = self.newest.max(written.last().map(|last| last.time));
+    }
+
+    /// Attaches the description of the video to the entry, if there is one to attach. Where that does not
+    /// succeed, records are written all the same.
+    async fn describe(&mut self) {
+        let video = self.shared.lock().video.clone();
+        let entry = self.open.as_ref().map(|open| open.entry.clone());
+        let (Some(video), Some(entry)) = (video, entry) else {
+            return;
+        };
+        // Once that has failed, records no longer wait for it.
+        let patience = match self.is_undescribed {
+            true => 0,
+            false => DESCRIPTION_RETRIES,
+        };
+        let mut retries = 0;
+        while let Err(error) = entry.describe(&video).await {
+            let may_pass = error.is_transient_for_writing();
+            let is_ending = self.is_ending();
+            let error = match may_pass && (retries < patience || is_ending) {
+                true => match self.wait_after(error).await {
+                    Ok(()) => {
+                        retries += 1;
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                false => error,
+            };
+            let is_told = std::mem::replace(&mut self.is_undescribed, true);
+            if !is_told || is_ending {
+                let text = format!(
+                    "Could not attach {video} to '{}/{}' as $video: {error}",
+                    self.to.bucket, self.to.entry
+                );
+                tell(&self.shared, Told::Warning(text)).await;
+            }
+            if may_pass && !is_ending {
+                return; // It is tried again with the next batch.
+            }
+            break;
+        }
+        self.is_undescribed = false;
+        let mut state = self.shared.lock();
+        if state.video.as_ref() == Some(&video) {
+            state.video = None;
+        }
+    }
+
+    /// Returns whether only the rest of the stream is to be written.
+    fn is_ending(&self) -> bool {
+        let state = self.shared.lock();
+        state.is_draining || state.is_left
+    }
+}
+
+/// Returns whether a record's time may have to be moved behind those that the entry has: nothing of its
+/// run was sent before this process.
+fn has_no_place(record: &Outgoing) -> bool {
+    !record.is_recovered || record.unsent_run.is_some()
+}
+
+/// Fails if records have been written several times in a row and are not there.
+fn note_rewrite(pending: &mut Pending) -> Result<(), Error> {
+    pending.rewrites += 1;
+    if pending.rewrites < ROUNDS || pending.left.is_empty() {
+        return Ok(());
+    }
+    pending.rewrites = 0;
+    let text = "it has records that are begun and neither completed nor removed";
+    Err(Error::new(Cause::Broken, text))
+}
+
+/// The error for a single record that is too large for a request.
+fn too_large(error: &Error, sent: &[Outgoing]) -> Error {
+    let Some(record) = sent.first() else {
+        return error.clone();
+    };
+    let text = format!(
+        "{}: the record of {} has {} bytes, and {} bytes of labels and the like, which is too much for a request \
+         to the server or to a proxy before it. Raise the limit there (client_max_body_size or \
+         large_client_header_buffers of nginx){}",
+        error.text,
+        utc(record.time),
+        record.length(),
+        record.header().len(),
+        match record.frames > 1 {
+            true => ", or set record-unit=access-unit",
+            false => "",
+        }
+    );
+    Error::new(error.cause, text)
+}
+
+/// Returns whether the server refused a request before it did anything.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.cause,
+        Cause::Status(401 | 403 | 404 | 408 | 429 | 503)
+    )
+}
+
+/// Returns whether a record was refused because there is one at its time.
+fn is_taken(error: &Error) -> bool {
+    error.cause == Cause::Status(409) && !error.is_being_deleted()
+}

@@ -1,0 +1,268 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Requests of a delivery that find out what the bucket and the entry have, before and between those
+//! that write.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{Delivery, Destination, Open};
+use crate::admin::Entry;
+use crate::error::{Cause, Error, Purpose};
+use crate::http::pool::{Lane, Lanes, Newest};
+use crate::time::utc;
+use crate::write::pending::Pending;
+use crate::write::queue::{Dropped, Outgoing};
+use crate::write::writer::{Told, tell};
+
+/// An entry whose newest record is so little older, in µs, than the first one to be written may have
+/// another writer.
+const RECENT: u64 = 10_000_000;
+/// For how long the entry is watched then.
+const WATCH: Duration = Duration::from_secs(1);
+/// For how long a look at the newest record is good.
+const JUST_NOW: Duration = Duration::from_millis(20);
+/// Records to ask for at once at first. Each is a line of about 60 bytes in a head, of which proxies
+/// may take 4 KB.
+const LOOKS_AT: u64 = 32;
+/// The last time, in µs, after which records can be written for a year and read: GStreamer counts
+/// nanoseconds.
+const LAST_TIME: u64 = u64::MAX / 1000 - 365 * 24 * 3600 * 1_000_000;
+
+/// Says how a time in µs lies to the last one that GStreamer can count to.
+fn end_of_time(time: u64) -> &'static str {
+    match time > u64::MAX / 1000 {
+        true => "beyond the time that GStreamer can count",
+        false => "about where the time that GStreamer can count ends",
+    }
+}
+
+impl Delivery {
+    /// Makes sure of the bucket, and finds out what the token allows, once.
+    pub(crate) async fn open(&mut self) -> Result<Arc<Lanes>, Error> {
+        if let Some(open) = &self.open {
+            return Ok(open.lanes.clone());
+        }
+        let Destination {
+            connection,
+            bucket,
+            entry,
+            create_bucket,
+            quota_size,
+            ..
+        } = self.to.clone();
+        let purpose = Purpose::Write;
+        let lanes = Lanes::new(
+            connection.clone(),
+            &bucket,
+            &entry,
+            1,
+            purpose,
+            Arc::default(),
+            Arc::default(),
+        )?;
+        let lanes = Arc::new(lanes);
+        let lane = lanes.take().await?;
+        let newest = || lane.within_timeout(lane.newest());
+        let newest = match self.persist(newest).await {
+            Err(error) if error.cause == Cause::Status(403) => None,
+            newest => Some(newest?),
+        };
+        drop(lane);
+        self.was_reached = true;
+        let entry = Arc::new(Entry::new(&connection, &bucket, &entry));
+        // A bucket that has a record need not be looked for.
+        if !matches!(newest, Some(Newest::Time(_))) {
+            let make = async || match entry.check_bucket().await {
+                Err(error) if error.cause == Cause::Status(404) && create_bucket => {
+                    entry.create_bucket(quota_size).await
+                }
+                bucket => bucket.map(drop),
+            };
+            self.persist(make).await?;
+        }
+        self.open = Some(Open {
+            lanes: lanes.clone(),
+            entry,
+            newest,
+        });
+        Ok(lanes)
+    }
+
+    /// Returns whether the token allows to see what the entry has.
+    pub(crate) fn can_look(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.newest.is_some())
+    }
+
+    /// Looks for what is there before the first records are written.
+    pub(crate) async fn begin(&mut self, lane: &Lane<'_>, left: &[Outgoing]) -> Result<(), Error> {
+        // That was asked a moment ago.
+        let newest = match self.open.as_ref().and_then(|open| open.newest) {
+            Some(Newest::Time(time)) => Some(time),
+            Some(Newest::Nothing) => None,
+            Some(Newest::Unfinished) | None => self.look(lane).await?,
+        };
+        if let Some(newest) = newest.filter(|newest| *newest > LAST_TIME) {
+            let text = format!(
+                "its newest record is at {newest} µs, which is {}. Nothing can be recorded after it. Remove \
+                 that record, or set another entry",
+                end_of_time(newest)
+            );
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
+        let first = left.first().map_or(0, |record| record.time);
+        if first > LAST_TIME {
+            let text = format!(
+                "the first record would be at {first} µs, which is {}. Set another start, or the clock of the \
+                 camera",
+                end_of_time(first)
+            );
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
+        if newest.is_some_and(|newest| newest.saturating_add(RECENT) >= first) {
+            sleep(WATCH).await;
+            if let Some(other) = self.look(lane).await?
+                && newest != Some(other)
+            {
+                return Err(other_writer(other));
+            }
+        }
+        self.newest = newest;
+        self.first_newest = Some(newest);
+        Ok(())
+    }
+
+    /// Fails if there is a record after ours.
+    pub(crate) async fn assert_only_writer(&mut self, lane: &Lane<'_>) -> Result<(), Error> {
+        if self
+            .looked
+            .is_some_and(|looked| looked.elapsed() < JUST_NOW)
+        {
+            return Ok(());
+        }
+        match self.look(lane).await? {
+            Some(newest) if Some(newest) > self.newest => Err(other_writer(newest)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The time of the newest record.
+    async fn look(&mut self, lane: &Lane<'_>) -> Result<Option<u64>, Error> {
+        let newest = || lane.within_timeout(lane.newest());
+        match self.persist(newest).await? {
+            Newest::Time(time) => Ok(Some(time)),
+            Newest::Nothing => Ok(None),
+            Newest::Unfinished => {
+                let Some(entry) = self.open.as_ref().map(|open| open.entry.clone()) else {
+                    return Ok(None);
+                };
+                let times = self.persist(|| entry.times()).await?;
+                Ok(Some(times.newest))
+            }
+        }
+    }
+
+    /// Returns whether the entry had some of these records before anything was written.
+    pub(crate) fn may_have(&self, left: &[Outgoing]) -> bool {
+        let first = left.first().map(|record| record.time);
+        first <= self.first_newest.flatten()
+    }
+
+    /// Leaves out of a batch what the entry has, as far as it is known after so many attempts.
+    pub(crate) async fn leave_out_complete(
+        &mut self,
+        lane: &Lane<'_>,
+        pending: &mut Pending,
+        max_failures: Option<u32>,
+    ) -> Result<(), Error> {
+        let (Some(first), Some(last)) = (pending.left.first(), pending.left.last()) else {
+            return Ok(());
+        };
+        let times = first.time..=last.time;
+        let complete = self.find_complete(lane, times, max_failures).await?;
+        let there = pending.take_complete(&complete);
+        if pending.is_in_doubt {
+            self.count(&there);
+        } else {
+            self.done += there.len();
+            let existing = &self.shared.stats.existing;
+            existing.fetch_add(there.len() as u64, Ordering::Relaxed);
+        }
+        if let Some(time) = pending.conflict(&complete) {
+            let text = format!("it has another record at {}", utc(time));
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
+        if pending.is_in_doubt {
+            return Ok(());
+        }
+        let is_late = |record: &Outgoing| self.may_have(std::slice::from_ref(record));
+        let late = pending.left.partition_point(is_late);
+        let Some(first) = pending.left.first().filter(|_| late > 0) else {
+            return Ok(());
+        };
+        let first_time = utc(first.time);
+        if !first.is_recovered {
+            let text =
+                format!("it has records after {first_time}, and the one of that time is missing");
+            return Err(Error::new(Cause::OutOfOrder, text));
+        }
+        // They were given up before, or removed.
+        self.done += late;
+        let late = pending.take_first(late);
+        let dropped =
+            (late.iter()).fold(Dropped::default(), |dropped, record| dropped.with(record));
+        self.shared.count_dropped(dropped);
+        let text = format!(
+            "Dropped {} frames of spool-dir, the first of {first_time}: '{}/{}' has later ones",
+            dropped.frames, self.to.bucket, self.to.entry
+        );
+        tell(&self.shared, Told::Warning(text)).await;
+        Ok(())
+    }
+
+    /// Returns the times and lengths of the records that the entry has in a range of time, or of those that
+    /// were found when so many attempts have failed.
+    async fn find_complete(
+        &mut self,
+        lane: &Lane<'_>,
+        times: RangeInclusive<u64>,
+        max_failures: Option<u32>,
+    ) -> Result<BTreeMap<u64, u64>, Error> {
+        let mut complete = BTreeMap::new();
+        let mut at_once = LOOKS_AT;
+        let mut failures = 0;
+        loop {
+            let known = complete.len();
+            let found = lane.find_complete(times.clone(), at_once, &mut complete);
+            match found.await {
+                Err(error) if error.cause == Cause::Status(404) => return Ok(complete),
+                Err(error) => {
+                    if complete.len() == known {
+                        // The head of the answer may be too long.
+                        at_once = (at_once / 2).max(1);
+                    }
+                    self.wait_after(error).await?;
+                    failures += 1;
+                    if max_failures.is_some_and(|most| failures >= most) {
+                        return Ok(complete);
+                    }
+                }
+                Ok(()) => return Ok(complete),
+            }
+        }
+    }
+}
+
+fn other_writer(newest: u64) -> Error {
+    let text = format!(
+        "something else writes to it, last at {}. An entry has one writer",
+        utc(newest)
+    );
+    Error::new(Cause::OutOfOrder, text)
+}

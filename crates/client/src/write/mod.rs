@@ -1,0 +1,16 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Writing to an entry: records in batches, with a spool, and uploads of files.
+
+pub mod delivery;
+pub mod keeping;
+pub mod pending;
+pub mod queue;
+pub mod spool;
+pub mod spool_folder;
+pub mod spool_format;
+pub mod spool_report;
+pub mod spool_scan;
+pub mod upload;
+pub mod writer;

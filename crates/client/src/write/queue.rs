@@ -1,0 +1,692 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Records that wait to be written: in which order, how many, and which of them go first if there is
+//! no room.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::http::batch::{FPS_LABEL, H264, KEYFRAME_LABEL};
+use crate::write::spool::Spooled;
+
+/// After so many µs without a keyframe whatever comes is of use.
+const MOST_DROPPED_US: u64 = 10_000_000;
+
+/// Bytes of a place in the queue, of which a ring buffer has up to twice as many as it needs.
+const PLACE_BYTES: usize = 3 * size_of::<Waiting>() / 2;
+/// Bytes of a part of a content besides those in it: the reference to it, what its allocation is shared by,
+/// and what the allocator keeps.
+const PART_BYTES: usize = size_of::<Bytes>() + 80;
+
+/// A record to be written.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// µs since the Unix epoch.
+    pub time: u64,
+    pub content: Content,
+    /// Label `fps`.
+    pub frame_rate: Option<Arc<str>>,
+    /// Label `keyframe`.
+    pub keyframe: bool,
+    /// Decoding can start here, and what follows is of no use without it.
+    pub is_entry_point: bool,
+    /// Further labels. Neither keys nor values have control characters or quotes.
+    pub labels: Arc<[(String, String)]>,
+    /// How many frames begin in it.
+    pub frames: u64,
+    /// The time came with the content; otherwise it is that of a clock here.
+    pub has_fixed_time: bool,
+    /// It was left by a process that ended before it was written, as far as that process knew.
+    pub is_recovered: bool,
+    /// Run that left it, if that had not sent any of its records yet.
+    pub unsent_run: Option<u64>,
+}
+
+/// What a record holds.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// In order these are the record.
+    Memory(Vec<Bytes>),
+    /// It is in a file.
+    Spooled(Spooled),
+}
+
+impl Outgoing {
+    /// Bytes of the content.
+    pub fn length(&self) -> u64 {
+        match &self.content {
+            Content::Memory(parts) => parts.iter().map(|part| part.len() as u64).sum(),
+            Content::Spooled(spooled) => spooled.length(),
+        }
+    }
+
+    /// Returns whether the content is in memory.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.content, Content::Memory(_))
+    }
+
+    /// Returns the bytes that it takes while it waits: its content, its labels, and what is needed to keep
+    /// track of it, which for small records is most of it.
+    fn cost(&self) -> u64 {
+        let parts = match &self.content {
+            Content::Memory(parts) => parts.len(),
+            Content::Spooled(_) => 1,
+        };
+        let labels = self
+            .labels
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
+        let rest = PLACE_BYTES + parts * PART_BYTES + labels.sum::<usize>();
+        self.length().saturating_add(rest as u64)
+    }
+
+    /// It is written, or given up: no file has to keep it.
+    fn forget(&self) {
+        if let Content::Spooled(spooled) = &self.content {
+            spooled.forget();
+        }
+    }
+
+    /// What the header of a batch says of it.
+    pub fn header(&self) -> String {
+        let mut header = format!("{},{H264}", self.length());
+        let mut label = |key: &str, value: &str| {
+            // A string takes all.
+            let _ = match value.contains(',') {
+                true => write!(header, ",{key}=\"{value}\""),
+                false => write!(header, ",{key}={value}"),
+            };
+        };
+        if let Some(rate) = &self.frame_rate {
+            label(FPS_LABEL, rate);
+        }
+        label(KEYFRAME_LABEL, if self.keyframe { "true" } else { "false" });
+        for (key, value) in &*self.labels {
+            label(key, value);
+        }
+        header
+    }
+}
+
+/// Returns whether a further label may have this name: names are parts of HTTP headers, which are in
+/// lower case.
+pub fn is_label_name(name: &str) -> bool {
+    let may_be = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    !name.is_empty() && name.chars().all(may_be) && ![FPS_LABEL, KEYFRAME_LABEL].contains(&name)
+}
+
+/// Returns whether a label may have this value.
+pub fn is_label_value(value: &str) -> bool {
+    let may_be = |c: char| c == ' ' || c.is_ascii_graphic() && c != '"';
+    value.chars().all(may_be)
+}
+
+/// What was given up for lack of room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    pub records: u64,
+    pub frames: u64,
+    /// Time of the first one.
+    pub from: Option<u64>,
+}
+
+/// How much a batch may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    pub records: usize,
+    /// A larger record is a batch of its own.
+    pub bytes: u64,
+}
+
+/// A record that waits.
+#[derive(Debug)]
+struct Waiting {
+    record: Outgoing,
+    since: Instant,
+    /// Bytes that it was counted with.
+    cost: u64,
+}
+
+impl Waiting {
+    fn new(record: Outgoing) -> Self {
+        Self {
+            cost: record.cost(),
+            since: Instant::now(),
+            record,
+        }
+    }
+}
+
+/// Records that wait, in the order of their times.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: VecDeque<Waiting>,
+    /// Bytes that the records take.
+    cost: u64,
+    /// Bytes of the records' contents.
+    length: u64,
+    /// Bytes of contents in memory.
+    memory_bytes: u64,
+    /// So many of the first ones are on their way.
+    in_flight: usize,
+    /// What follows this time is of no use, up to the next keyframe.
+    dropping_since: Option<u64>,
+}
+
+impl Outbox {
+    /// Returns how many bytes wait, with what it takes to keep them.
+    pub fn bytes(&self) -> u64 {
+        self.cost
+    }
+
+    /// Returns how many bytes of contents are in memory.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
+    /// Returns how many records wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Returns whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Returns whether a record fits in `limit` bytes. One always does.
+    pub fn has_room_for(&self, record: &Outgoing, limit: u64) -> bool {
+        self.is_empty() || self.cost.saturating_add(record.cost()) <= limit
+    }
+
+    /// Adds a record, or tells what was dropped if it is of no use any more.
+    pub fn push(&mut self, record: Outgoing) -> Option<Dropped> {
+        if let Some(since) = self.dropping_since {
+            // A stream may have no other keyframe.
+            let is_long_ago = record.time.saturating_sub(since) > MOST_DROPPED_US;
+            if record.is_entry_point || is_long_ago && self.is_empty() {
+                self.dropping_since = None;
+            } else {
+                record.forget();
+                return Some(Dropped::default().with(&record));
+            }
+        }
+        let waiting = Waiting::new(record);
+        self.add(&waiting);
+        self.waiting.push_back(waiting);
+        None
+    }
+
+    /// Adds records before all that wait.
+    pub fn put_before(&mut self, records: Vec<Outgoing>) {
+        for record in records.into_iter().rev() {
+            let waiting = Waiting::new(record);
+            self.add(&waiting);
+            self.waiting.push_front(waiting);
+        }
+    }
+
+    /// Returns how many of the records that wait are in memory.
+    pub fn records_in_memory(&self) -> usize {
+        let waiting = self.waiting.iter().map(|waiting| &waiting.record);
+        waiting.filter(|record| record.is_in_memory()).count()
+    }
+
+    /// Returns the records that wait in memory and are not on their way.
+    pub fn in_memory(&self) -> Vec<Outgoing> {
+        let waiting = self.waiting.iter().skip(self.in_flight);
+        let waiting = waiting.map(|waiting| &waiting.record);
+        waiting
+            .filter(|record| record.is_in_memory())
+            .cloned()
+            .collect()
+    }
+
+    /// Replaces contents [in memory](Self::in_memory) by those in files. Files are released where the
+    /// records no longer wait.
+    pub fn put_in_files(&mut self, records: Vec<Outgoing>) {
+        // Both are in the order of their times.
+        let waiting = self.waiting.iter_mut().map(|waiting| &mut waiting.record);
+        let mut waiting = waiting.filter(|record| record.is_in_memory()).peekable();
+        for kept in records.into_iter().filter(|record| !record.is_in_memory()) {
+            while waiting.next_if(|waits| waits.time < kept.time).is_some() {}
+            match waiting.next_if(|waits| waits.time == kept.time) {
+                Some(waits) => {
+                    self.memory_bytes -= waits.length();
+                    waits.content = kept.content;
+                }
+                None => kept.forget(),
+            }
+        }
+    }
+
+    fn add(&mut self, waiting: &Waiting) {
+        self.cost = self.cost.saturating_add(waiting.cost);
+        self.length = self.length.saturating_add(waiting.record.length());
+        if waiting.record.is_in_memory() {
+            self.memory_bytes = self.memory_bytes.saturating_add(waiting.record.length());
+        }
+    }
+
+    /// Takes over that a record waits no more: no file has to keep it.
+    fn remove(&mut self, waiting: &Waiting) {
+        waiting.record.forget();
+        self.cost = self.cost.saturating_sub(waiting.cost);
+        self.length = self.length.saturating_sub(waiting.record.length());
+        if waiting.record.is_in_memory() {
+            self.memory_bytes = self.memory_bytes.saturating_sub(waiting.record.length());
+        }
+    }
+
+    /// Drops the oldest group of pictures that is not on its way, or what is left of it. If it may go
+    /// on, what follows is dropped as well.
+    pub fn drop_oldest_group(&mut self) -> Dropped {
+        self.drop_group(self.in_flight)
+    }
+
+    /// Drops the oldest group of pictures of those in memory that are not on their way.
+    pub fn drop_oldest_group_in_memory(&mut self) -> Dropped {
+        let waiting = self.waiting.iter().skip(self.in_flight);
+        let in_files = waiting.take_while(|waiting| !waiting.record.is_in_memory());
+        self.drop_group(self.in_flight + in_files.count())
+    }
+
+    /// Drops a group of pictures, from an index up to the next entry point.
+    fn drop_group(&mut self, begin: usize) -> Dropped {
+        let rest = self.waiting.iter().skip(begin + 1);
+        let next = rest
+            .map(|waiting| &waiting.record)
+            .position(|record| record.is_entry_point);
+        if next.is_none() {
+            let last = self.waiting.back().map(|waiting| waiting.record.time);
+            self.dropping_since = self.dropping_since.or(Some(last.unwrap_or(0)));
+        }
+        let end = next.map_or(self.waiting.len(), |next| begin + 1 + next);
+        let group: Vec<_> = self.waiting.drain(begin.min(end)..end).collect();
+        group.iter().fold(Dropped::default(), |dropped, waiting| {
+            self.remove(waiting);
+            dropped.with(&waiting.record)
+        })
+    }
+
+    /// Returns whether the first records that wait are to be sent: there is a full batch, or the oldest one
+    /// has waited for long enough. Otherwise, when it will have.
+    pub fn due(&self, limits: BatchLimits, max_wait: Duration) -> Due {
+        let Some(first) = self.waiting.front() else {
+            return Due::Never;
+        };
+        if self.waiting.len() >= limits.records || self.length >= limits.bytes {
+            return Due::Now;
+        }
+        let wait = max_wait.saturating_sub(first.since.elapsed());
+        match wait.is_zero() {
+            true => Due::Now,
+            false => Due::In(wait),
+        }
+    }
+
+    /// The next batch, of records of one run. It is on its way until it is [acknowledged](Self::acknowledge).
+    pub fn take_batch(&mut self, limits: BatchLimits) -> Vec<Outgoing> {
+        let mut bytes = 0_u64;
+        let batch = self.waiting.iter().map(|waiting| &waiting.record);
+        let first = batch.clone().next();
+        let origin = first.map_or((false, None), |first| {
+            (first.is_recovered, first.unsent_run)
+        });
+        let batch: Vec<_> = batch
+            .take(limits.records)
+            .enumerate()
+            .take_while(|(index, record)| {
+                bytes = bytes.saturating_add(record.length());
+                (*index == 0 || bytes <= limits.bytes)
+                    && (record.is_recovered, record.unsent_run) == origin
+            })
+            .map(|(_, record)| record.clone())
+            .collect();
+        self.in_flight = batch.len();
+        batch
+    }
+
+    /// The batch is written.
+    pub fn acknowledge(&mut self) {
+        let written: Vec<_> = self.waiting.drain(..self.in_flight).collect();
+        for waiting in &written {
+            self.remove(waiting);
+        }
+        self.in_flight = 0;
+    }
+}
+
+impl Dropped {
+    /// Adds a record.
+    pub fn with(self, record: &Outgoing) -> Self {
+        Self {
+            records: self.records + 1,
+            frames: self.frames + record.frames,
+            from: self.from.or(Some(record.time)),
+        }
+    }
+
+    /// All of what two times were dropped.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            frames: self.frames + other.frames,
+            from: self.from.or(other.from),
+        }
+    }
+}
+
+/// When the next batch is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    Now,
+    In(Duration),
+    Never,
+}
+
+/// Returns a record of zeros.
+#[cfg(test)]
+pub fn record(time: u64, length: usize, keyframe: bool) -> Outgoing {
+    Outgoing {
+        time,
+        content: Content::Memory(vec![Bytes::from(vec![0; length])]),
+        frame_rate: None,
+        keyframe,
+        is_entry_point: keyframe,
+        labels: Arc::default(),
+        frames: 1,
+        has_fixed_time: false,
+        is_recovered: false,
+        unsent_run: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::write::spool::{Spool, SpoolSync};
+
+    const LIMITS: BatchLimits = BatchLimits {
+        records: 3,
+        bytes: 100,
+    };
+
+    /// Groups of pictures of these lengths, each record with ten bytes and a time one later.
+    fn groups(lengths: &[u64]) -> Outbox {
+        let mut outbox = Outbox::default();
+        let mut time = 0;
+        for length in lengths {
+            for at in 0..*length {
+                assert!(outbox.push(record(time, 10, at == 0)).is_none());
+                time += 1;
+            }
+        }
+        outbox
+    }
+
+    /// What a record of a content in one part is counted with.
+    fn cost(length: usize) -> u64 {
+        record(0, length, true).cost()
+    }
+
+    fn times(outbox: &Outbox) -> Vec<u64> {
+        outbox
+            .waiting
+            .iter()
+            .map(|waiting| waiting.record.time)
+            .collect()
+    }
+
+    fn batch(outbox: &mut Outbox) -> Vec<u64> {
+        let batch = outbox.take_batch(LIMITS);
+        batch.iter().map(|record| record.time).collect()
+    }
+
+    #[test]
+    fn headers() {
+        let mut record = record(5, 7, true);
+        assert_eq!(record.header(), "7,video/h264,keyframe=true");
+        record.frame_rate = Some("29.97".into());
+        record.keyframe = false;
+        record.labels = [("camera", "front, left"), ("site", "3")]
+            .map(|(key, value)| (key.into(), value.into()))
+            .into();
+        assert_eq!(
+            record.header(),
+            "7,video/h264,fps=29.97,keyframe=false,camera=\"front, left\",site=3"
+        );
+    }
+
+    #[test]
+    fn batches_in_order() {
+        let mut outbox = groups(&[5]);
+        assert_eq!(batch(&mut outbox), [0, 1, 2]);
+        // It failed.
+        assert_eq!(batch(&mut outbox), [0, 1, 2]);
+        outbox.acknowledge();
+        assert_eq!((outbox.len(), outbox.bytes()), (2, 2 * cost(10)));
+        assert_eq!(batch(&mut outbox), [3, 4]);
+        outbox.acknowledge();
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.bytes(), 0);
+        assert!(batch(&mut outbox).is_empty());
+    }
+
+    #[test]
+    fn a_batch_has_no_more_bytes_than_it_may() {
+        let mut outbox = Outbox::default();
+        let lengths = [200, 0, 101, 60, 40, 1, 0];
+        for (time, length) in (0..).zip(lengths) {
+            outbox.push(record(time, length, true));
+        }
+        // An empty record is the first one of its batch like any other.
+        for expected in [&[0][..], &[1], &[2], &[3, 4], &[5, 6]] {
+            assert_eq!(batch(&mut outbox), expected);
+            outbox.acknowledge();
+        }
+    }
+
+    #[test]
+    fn recovered_records_are_batches_of_their_own() {
+        let mut outbox = Outbox::default();
+        for time in 0..2 {
+            outbox.push(Outgoing {
+                is_recovered: true,
+                ..record(time, 10, true)
+            });
+        }
+        outbox.push(record(2, 10, true));
+        assert_eq!(batch(&mut outbox), [0, 1]);
+        outbox.acknowledge();
+        assert_eq!(batch(&mut outbox), [2]);
+    }
+
+    #[test]
+    fn a_batch_is_due_when_it_is_full_or_old() {
+        let soon = Duration::from_secs(1000);
+        let mut outbox = groups(&[2]);
+        assert!(matches!(outbox.due(LIMITS, soon), Due::In(_)));
+        assert_eq!(outbox.due(LIMITS, Duration::ZERO), Due::Now);
+        outbox.push(record(2, 10, false));
+        assert_eq!(outbox.due(LIMITS, soon), Due::Now);
+        assert_eq!(Outbox::default().due(LIMITS, soon), Due::Never);
+        let mut outbox = Outbox::default();
+        outbox.push(record(0, 100, true));
+        assert_eq!(outbox.due(LIMITS, soon), Due::Now);
+    }
+
+    #[test]
+    fn whole_groups_go_oldest_first() {
+        let mut outbox = groups(&[2, 3, 2]);
+        let dropped = outbox.drop_oldest_group();
+        let expected = Dropped {
+            records: 2,
+            frames: 2,
+            from: Some(0),
+        };
+        assert_eq!(dropped, expected);
+        assert_eq!(times(&outbox), [2, 3, 4, 5, 6]);
+        assert_eq!(outbox.bytes(), 5 * cost(10));
+        assert_eq!(outbox.drop_oldest_group().records, 3);
+        assert_eq!(times(&outbox), [5, 6]);
+    }
+
+    #[test]
+    fn what_is_on_its_way_stays() {
+        let mut outbox = groups(&[5, 2]);
+        assert_eq!(batch(&mut outbox), [0, 1, 2]);
+        // The rest of its group goes: what is written of it can be decoded.
+        assert_eq!(outbox.drop_oldest_group().from, Some(3));
+        assert_eq!(times(&outbox), [0, 1, 2, 5, 6]);
+        outbox.acknowledge();
+        assert_eq!(times(&outbox), [5, 6]);
+    }
+
+    #[test]
+    fn the_last_group_goes_with_what_follows() {
+        let mut outbox = groups(&[2]);
+        assert_eq!(outbox.drop_oldest_group().records, 2);
+        assert_eq!(outbox.push(record(2, 10, false)).unwrap().from, Some(2));
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.push(record(3, 10, true)), None);
+        assert_eq!(outbox.push(record(4, 10, false)), None);
+        assert_eq!(times(&outbox), [3, 4]);
+    }
+
+    #[test]
+    fn a_stream_without_further_keyframes_goes_on() {
+        let mut outbox = groups(&[2]);
+        outbox.drop_oldest_group();
+        assert!(outbox.push(record(MOST_DROPPED_US, 10, false)).is_some());
+        let late = record(MOST_DROPPED_US + 2, 10, false);
+        assert!(outbox.push(late).is_none());
+        assert_eq!(times(&outbox), [MOST_DROPPED_US + 2]);
+    }
+
+    #[test]
+    fn what_was_left_comes_before_what_waits() {
+        let mut outbox = groups(&[2]);
+        let left = vec![record(100, 10, true), record(101, 10, false)];
+        outbox.put_before(left);
+        assert_eq!(times(&outbox), [100, 101, 0, 1]);
+        assert_eq!(outbox.bytes(), 4 * cost(10));
+    }
+
+    /// Moves records to a file.
+    fn spool(records: &mut [Outgoing]) -> (tempfile::TempDir, Spool) {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut spool, _) = Spool::open(folder.path(), "b", "e", SpoolSync::None).unwrap();
+        for record in records {
+            spool.append(record).unwrap();
+        }
+        (folder, spool)
+    }
+
+    fn in_memory(outbox: &Outbox) -> Vec<u64> {
+        let records = outbox.in_memory().into_iter();
+        records.map(|record| record.time).collect()
+    }
+
+    #[test]
+    fn records_are_put_in_files_while_others_come_and_go() {
+        let mut outbox = groups(&[2, 4]);
+        let mut records = outbox.in_memory();
+        let (folder, spool) = spool(&mut records[..5]);
+        // Meanwhile the first group was dropped, and another record came.
+        outbox.drop_oldest_group();
+        outbox.push(record(6, 10, true));
+        outbox.put_in_files(records);
+        assert_eq!(in_memory(&outbox), [5, 6]);
+        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (5 * cost(10), 20));
+        drop(spool);
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("b/e"))
+                .unwrap()
+                .count(),
+            2
+        );
+        outbox.take_batch(LIMITS);
+        outbox.acknowledge();
+        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (2 * cost(10), 20));
+        // Only the lock is left.
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("b/e"))
+                .unwrap()
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn what_is_in_files_stays_where_memory_is_short() {
+        let mut outbox = groups(&[2, 3, 2]);
+        let mut records = outbox.in_memory();
+        let _spool = spool(&mut records[..3]);
+        outbox.put_in_files(records);
+        let dropped = outbox.drop_oldest_group_in_memory();
+        assert_eq!((dropped.records, dropped.from), (2, Some(3)));
+        assert_eq!(times(&outbox), [0, 1, 2, 5, 6]);
+        assert_eq!(outbox.drop_oldest_group_in_memory().from, Some(5));
+        assert_eq!(outbox.drop_oldest_group_in_memory().records, 0);
+        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (3 * cost(10), 0));
+        assert_eq!(times(&outbox), [0, 1, 2]);
+    }
+
+    #[test]
+    fn batches_have_records_of_one_run() {
+        let mut outbox = Outbox::default();
+        let left = |time, unsent_run| Outgoing {
+            is_recovered: true,
+            unsent_run,
+            ..record(time, 10, true)
+        };
+        outbox.put_before(vec![
+            left(0, None),
+            left(1, Some(7)),
+            left(2, Some(8)),
+            left(3, Some(8)),
+        ]);
+        for expected in [&[0][..], &[1], &[2, 3]] {
+            assert_eq!(batch(&mut outbox), expected);
+            outbox.acknowledge();
+        }
+    }
+
+    #[test]
+    fn one_record_always_has_room() {
+        let mut outbox = Outbox::default();
+        assert!(outbox.has_room_for(&record(0, 100, true), 50));
+        outbox.push(record(0, 30, true));
+        let limit = cost(30) + cost(20);
+        assert!(outbox.has_room_for(&record(1, 20, true), limit));
+        assert!(!outbox.has_room_for(&record(1, 21, true), limit));
+    }
+
+    #[test]
+    fn records_without_content_need_room() {
+        let mut outbox = Outbox::default();
+        let limit = 100_000;
+        while outbox.has_room_for(&record(0, 0, true), limit) {
+            outbox.push(record(0, 0, true));
+        }
+        assert!((100..1000).contains(&outbox.len()), "{}", outbox.len());
+        // A record with labels takes more, and so does one of several parts.
+        let labels = [("camera".to_owned(), "x".repeat(1000))];
+        let labeled = Outgoing {
+            labels: labels.into(),
+            ..record(0, 0, true)
+        };
+        assert!(labeled.cost() > cost(1000));
+        let parts = Outgoing {
+            content: Content::Memory(vec![Bytes::new(); 10]),
+            ..record(0, 0, true)
+        };
+        assert!(parts.cost() > cost(0) + 9 * size_of::<Bytes>() as u64);
+    }
+}

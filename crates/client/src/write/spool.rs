@@ -1,0 +1,620 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Records that wait, in files: they survive the process, and need no memory.
+//!
+//! A file is removed when all of its records are written. One in which something is damaged is kept
+//! aside under another name instead.
+
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::write::queue::{Content, Outgoing};
+use crate::write::spool_folder::{Access, OpenError, PrivateFolder, named};
+use crate::write::spool_format::{self as format, FILE_HEADER, PLACEMENTS, Placement, RecordIndex};
+use crate::write::spool_report::{LostRecords, Recovery};
+use crate::write::spool_scan::{self as scan, Scan, Span};
+
+/// Length from which on the next file is begun.
+const FILE_BYTES: u64 = 32 << 20;
+const SUFFIX: &str = ".spool";
+/// Suffix of a file that is kept aside.
+const ASIDE: &str = "damaged";
+const LOCK: &str = "lock";
+/// Number from which on a file gets another name: there have to be further ones after it.
+const MAX_NUMBER: u64 = 1_000_000_000_000;
+/// Largest record that is copied so that one call writes it.
+const COPIED: u64 = 64 << 10;
+/// Characters that are encoded in names of folders.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
+/// When records are synced to the disk, so that they survive a loss of power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpoolSync {
+    /// When the operating system does so.
+    None,
+    /// Once a second.
+    Interval,
+    /// Each before it is taken.
+    Record,
+}
+
+/// A folder of files with records of an entry.
+#[derive(Debug)]
+pub struct Spool {
+    folder: Arc<PrivateFolder>,
+    /// Held as long as the folder is in use.
+    _lock: File,
+    sync: SpoolSync,
+    /// Random number of this run.
+    run: u64,
+    placement: Placement,
+    /// File that records are appended to.
+    current: Option<Current>,
+    next_number: u64,
+    /// All files whose placement may still be decided.
+    segments: Vec<Weak<Segment>>,
+    unsynced: Vec<Arc<Segment>>,
+    is_folder_synced: bool,
+}
+
+/// A file that records are appended to.
+#[derive(Debug)]
+struct Current {
+    segment: InUse,
+    file: File,
+    length: u64,
+    next: RecordIndex,
+}
+
+/// Keeps a file while more records may come into it or out of it.
+#[derive(Debug)]
+struct InUse(Arc<Segment>);
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+/// A file. It is opened only when it is read.
+#[derive(Debug)]
+struct Segment {
+    folder: Arc<PrivateFolder>,
+    name: String,
+    /// Run that wrote it, if it is known.
+    run: Option<u64>,
+    /// Records in it that are not written, and one more while it is in use.
+    needed: AtomicUsize,
+    /// It is kept aside instead of removed.
+    is_damaged: AtomicBool,
+    /// A loss was reported when a content was read.
+    is_reported: AtomicBool,
+}
+
+impl Segment {
+    fn new(folder: &Arc<PrivateFolder>, name: String, run: Option<u64>) -> Arc<Self> {
+        Arc::new(Self {
+            folder: folder.clone(),
+            name,
+            run,
+            needed: AtomicUsize::new(1),
+            is_damaged: AtomicBool::new(false),
+            is_reported: AtomicBool::new(false),
+        })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path(&self.name)
+    }
+
+    fn open(&self, access: Access) -> Result<File, OpenError> {
+        self.folder.file(&self.name, access)
+    }
+
+    fn release(&self) {
+        if self.needed.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        // Where that fails, it is recovered once more and its records are found to be written.
+        let _ = match self.is_damaged.load(Ordering::Acquire) {
+            true => keep_aside(&self.folder, &self.name).map(drop),
+            false => self.folder.remove(&self.name),
+        };
+    }
+}
+
+/// Gives a file a name under which it is not recovered, and returns its path.
+fn keep_aside(folder: &PrivateFolder, name: &str) -> io::Result<PathBuf> {
+    let mut aside = format!("{name}.{ASIDE}");
+    for number in 1.. {
+        match folder.rename(name, &aside) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                aside = format!("{name}.{ASIDE}.{number}");
+            }
+            renamed => return renamed.map(|()| folder.path(&aside)),
+        }
+    }
+    Err(ErrorKind::AlreadyExists.into())
+}
+
+/// A record's content in a file.
+#[derive(Debug, Clone)]
+pub struct Spooled {
+    segment: Arc<Segment>,
+    span: Span,
+}
+
+impl Spooled {
+    /// Returns the bytes of the content.
+    pub fn length(&self) -> u64 {
+        self.span.length
+    }
+
+    /// Lets the file go without this record. To be called once.
+    pub fn forget(&self) {
+        self.segment.release();
+    }
+
+    fn read(&self, file: &File) -> io::Result<Bytes> {
+        let length = usize::try_from(self.span.length).map_err(io::Error::other)?;
+        // The file may have become shorter than it was.
+        if file.metadata()?.len() < self.span.offset.saturating_add(self.span.length) {
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, "it is too short"));
+        }
+        let mut content = vec![0; length];
+        file.read_exact_at(&mut content, self.span.offset)?;
+        match self.span.checksum {
+            Some(checksum) if checksum != crc32fast::hash(&content) => Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "the checksum is wrong",
+            )),
+            _ => Ok(content.into()),
+        }
+    }
+}
+
+/// A batch whose contents are in memory.
+#[derive(Debug)]
+pub struct Loaded {
+    pub records: Vec<Outgoing>,
+    /// Records that could not be read.
+    pub lost: Vec<LostRecords>,
+}
+
+/// Reads those contents of a batch that are in files. Blocks.
+///
+/// # Errors
+///
+/// One that is not the fault of a file, such as too many open ones.
+pub fn load(batch: Vec<Outgoing>) -> io::Result<Loaded> {
+    let mut loaded = Loaded {
+        records: Vec::with_capacity(batch.len()),
+        lost: Vec::new(),
+    };
+    let mut opened: Option<(Arc<Segment>, File)> = None;
+    for mut record in batch {
+        let Content::Spooled(spooled) = &record.content else {
+            loaded.records.push(record);
+            continue;
+        };
+        let segment = &spooled.segment;
+        if !(opened.as_ref()).is_some_and(|(opened, _)| Arc::ptr_eq(opened, segment)) {
+            opened = None;
+            match segment.open(Access::Read) {
+                Ok(file) => opened = Some((segment.clone(), file)),
+                Err(OpenError::Io(error)) if is_shortage(&error) => {
+                    return Err(named(&segment.path(), &error));
+                }
+                Err(OpenError::Io(error)) => loaded.lose(segment, &record, &error.to_string()),
+                Err(OpenError::Refused(text)) => loaded.lose(segment, &record, &text),
+            }
+        }
+        let Some((_, file)) = &opened else {
+            continue;
+        };
+        match spooled.read(file) {
+            Ok(content) => {
+                record.content = Content::Memory(vec![content]);
+                loaded.records.push(record);
+            }
+            Err(error) if is_shortage(&error) => return Err(named(&segment.path(), &error)),
+            Err(error) => loaded.lose(segment, &record, &error.to_string()),
+        }
+    }
+    Ok(loaded)
+}
+
+impl Loaded {
+    fn lose(&mut self, segment: &Segment, record: &Outgoing, why: &str) {
+        segment.is_damaged.store(true, Ordering::Release);
+        let is_new = !segment.is_reported.swap(true, Ordering::AcqRel);
+        let path = segment.path();
+        let of_file = self.lost.iter_mut().find(|lost| lost.path == path);
+        match of_file {
+            Some(lost) => lost.add(record),
+            None => self.lost.push(LostRecords::new(path, record, why, is_new)),
+        }
+    }
+}
+
+/// Returns whether an error is a shortage of descriptors or memory, which may pass.
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| {
+        [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR].contains(&errno)
+    })
+}
+
+impl Spool {
+    /// Opens the spool of an entry in a folder, which is made if it is not there, and returns what was
+    /// left in it. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if another process or sink has it open. The texts have paths.
+    pub fn open(
+        folder: &Path,
+        bucket: &str,
+        entry: &str,
+        sync: SpoolSync,
+    ) -> io::Result<(Self, Recovery)> {
+        let [bucket, entry] = [bucket, entry].map(|name| utf8_percent_encode(name, NAME));
+        let names = [bucket.to_string(), entry.to_string()];
+        let folder = PrivateFolder::open(folder, [&names[0], &names[1]])?;
+        let lock = folder.file(LOCK, Access::Create);
+        let lock = lock.map_err(|error| error.named(&folder.path(LOCK)))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::Error(error) => named(&folder.path(LOCK), &error),
+            TryLockError::WouldBlock => ErrorKind::WouldBlock.into(),
+        })?;
+        let mut spool = Self {
+            folder: Arc::new(folder),
+            _lock: lock,
+            sync,
+            run: RandomState::new().build_hasher().finish(),
+            placement: Placement::Pending,
+            current: None,
+            next_number: 0,
+            segments: Vec::new(),
+            unsynced: Vec::new(),
+            is_folder_synced: sync == SpoolSync::None,
+        };
+        let recovery = spool.recover()?;
+        Ok((spool, recovery))
+    }
+
+    /// Takes a record's content over into a file. Blocks as files do.
+    ///
+    /// # Errors
+    ///
+    /// The record stays as it is, and another attempt may succeed. The text has the path.
+    pub fn append(&mut self, record: &mut Outgoing) -> io::Result<()> {
+        let Content::Memory(parts) = &record.content else {
+            return Ok(());
+        };
+        let mut current = self.take_current()?;
+        let path = current.segment.0.path();
+        let index = current.next;
+        let Some((header, checksum)) = format::encode(self.run, index, record, parts) else {
+            self.current = Some(current);
+            let text = "the labels are too long";
+            return Err(named(&path, &io::Error::new(ErrorKind::InvalidInput, text)));
+        };
+        let span = Span {
+            offset: current.length + header.len() as u64,
+            length: record.length(),
+            checksum: Some(checksum),
+        };
+        if let Err(error) = write(&current.file, current.length, header, parts, span.length) {
+            // There must be nothing behind the last whole record.
+            if current.file.set_len(current.length).is_ok() {
+                self.current = Some(current);
+            }
+            return Err(named(&path, &error));
+        }
+        if let Err(error) = self.sync_appended(&current) {
+            // What was to be synced may be gone, and a second attempt would not say so.
+            let _ = current.file.set_len(current.length);
+            return Err(named(&path, &error));
+        }
+        current.length = span.offset + span.length;
+        current.next = RecordIndex {
+            records: index.records + 1,
+            frames: index.frames + u64::from(format::frames(record)),
+        };
+        let segment = current.segment.0.clone();
+        self.current = Some(current);
+        segment.needed.fetch_add(1, Ordering::AcqRel);
+        record.content = Content::Spooled(Spooled { segment, span });
+        Ok(())
+    }
+
+    /// Ends the file that is appended to, which is removed if all of its records are written.
+    pub fn close(&mut self) {
+        self.current = None;
+    }
+
+    /// Syncs what was appended, or notes that it has to be.
+    fn sync_appended(&mut self, current: &Current) -> io::Result<()> {
+        match self.sync {
+            SpoolSync::None => Ok(()),
+            SpoolSync::Interval => {
+                let segment = &current.segment.0;
+                let last = self.unsynced.last();
+                if !last.is_some_and(|last| Arc::ptr_eq(last, segment)) {
+                    self.unsynced.push(segment.clone());
+                }
+                Ok(())
+            }
+            SpoolSync::Record => {
+                current.file.sync_data()?;
+                if !self.is_folder_synced {
+                    self.folder.sync()?;
+                    self.is_folder_synced = true;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the file to append to.
+    fn take_current(&mut self) -> io::Result<Current> {
+        match self.current.take() {
+            Some(current) if current.length < FILE_BYTES => Ok(current),
+            _ => self.new_file(),
+        }
+    }
+
+    fn new_file(&mut self) -> io::Result<Current> {
+        let name = file_name(self.next_number);
+        let path = self.folder.path(&name);
+        // It is not used again, whatever is wrong with it.
+        self.next_number += 1;
+        let file = self.folder.file(&name, Access::CreateNew);
+        let file = file.map_err(|error| error.named(&path))?;
+        // From here on the file is removed where there is an error.
+        let segment = InUse(Segment::new(&self.folder, name, Some(self.run)));
+        let header = format::file_header(self.run, self.placement);
+        file.write_all_at(&header, 0)
+            .map_err(|error| named(&path, &error))?;
+        self.is_folder_synced = self.sync == SpoolSync::None;
+        self.segments.retain(|segment| segment.strong_count() > 0);
+        self.segments.push(Arc::downgrade(&segment.0));
+        Ok(Current {
+            segment,
+            file,
+            length: FILE_HEADER as u64,
+            next: RecordIndex {
+                records: 0,
+                frames: 0,
+            },
+        })
+    }
+
+    /// Stores by how much later than they say the records of this run, or of one that was left, are
+    /// written. To be called before the first of them is sent.
+    ///
+    /// # Errors
+    ///
+    /// The text has the path of the first file where that failed.
+    pub fn set_placement(&mut self, left: Option<u64>, moved_by: u64) -> io::Result<()> {
+        let placement = Placement::Moved(moved_by);
+        let run = left.unwrap_or(self.run);
+        if left.is_none() {
+            self.placement = placement;
+        }
+        let segments = self.segments.iter().filter_map(Weak::upgrade);
+        let mut result = Ok(());
+        for segment in segments.filter(|segment| segment.run == Some(run)) {
+            let stored = store(&segment, placement, self.sync);
+            // The others may still be right.
+            result = result.and(stored);
+        }
+        result
+    }
+
+    /// Returns what has to be synced, if there is anything.
+    pub fn take_unsynced(&mut self) -> Option<Unsynced> {
+        if self.sync != SpoolSync::Interval || self.unsynced.is_empty() {
+            return None;
+        }
+        let is_folder_synced = std::mem::replace(&mut self.is_folder_synced, true);
+        Some(Unsynced {
+            files: std::mem::take(&mut self.unsynced),
+            folder: (!is_folder_synced).then(|| self.folder.clone()),
+        })
+    }
+
+    /// Returns what other runs left.
+    fn recover(&mut self) -> io::Result<Recovery> {
+        let mut recovery = Recovery::default();
+        let mut left = Vec::new();
+        let mut placements = HashMap::new();
+        for name in self.files_that_were_left()? {
+            let path = self.folder.path(&name);
+            match self.scan(&name) {
+                Ok(scan) => {
+                    let placement = placements.entry(scan.run).or_insert(Placement::Unknown);
+                    *placement = placement.or(scan.placement);
+                    left.push((name, scan));
+                }
+                Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => {}
+                Err(OpenError::Io(error)) if !is_shortage(&error) => {
+                    let aside = keep_aside(&self.folder, &name);
+                    recovery.add_unreadable(path, &error, aside.ok());
+                }
+                Err(error) => return Err(error.named(&path)),
+            }
+        }
+        for (name, scan) in left {
+            let placement = placements.get(&scan.run).copied();
+            self.adopt(name, scan, placement, &mut recovery);
+        }
+        Ok(recovery)
+    }
+
+    fn scan(&self, name: &str) -> Result<Scan, OpenError> {
+        let file = self.folder.file(name, Access::Read)?;
+        let length = file.metadata().map_err(OpenError::Io)?.len();
+        let scan = scan::scan(&file, length);
+        match scan.error {
+            Some(error) if is_shortage(&error) => Err(OpenError::Io(error)),
+            _ => Ok(scan),
+        }
+    }
+
+    /// Takes the records of a file over.
+    fn adopt(
+        &mut self,
+        name: String,
+        scan: Scan,
+        placement: Option<Placement>,
+        recovery: &mut Recovery,
+    ) {
+        let segment = InUse(Segment::new(&self.folder, name, scan.run));
+        let segment = &segment.0;
+        segment.is_damaged.store(scan.is_damaged, Ordering::Release);
+        recovery.add_damage(segment.path(), &scan);
+        segment
+            .needed
+            .fetch_add(scan.records.len(), Ordering::AcqRel);
+        let unsent_run = scan.run.filter(|_| placement == Some(Placement::Pending));
+        let records = scan.records.into_iter().map(|(mut record, span)| {
+            if let Some(Placement::Moved(by)) = placement {
+                record.time = record.time.saturating_add(by);
+            }
+            record.unsent_run = unsent_run;
+            record.content = Content::Spooled(Spooled {
+                segment: segment.clone(),
+                span,
+            });
+            record
+        });
+        recovery.records.extend(records);
+        self.segments.push(Arc::downgrade(segment));
+    }
+
+    /// Returns the names of the files that were left, in the order of their numbers.
+    fn files_that_were_left(&mut self) -> io::Result<Vec<String>> {
+        let names = self.folder.names();
+        let names = names.map_err(|error| named(&self.folder.path(""), &error))?;
+        let mut files: Vec<_> = names
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .filter_map(|name| Some((file_number(&name)?, name)))
+            .collect();
+        files.sort();
+        for (number, name) in &mut files {
+            if *number < MAX_NUMBER {
+                self.next_number = *number + 1;
+                continue;
+            }
+            let renamed = file_name(self.next_number);
+            if self.folder.rename(name, &renamed).is_ok() {
+                self.next_number += 1;
+                *name = renamed;
+            }
+        }
+        Ok(files.into_iter().map(|(_, name)| name).collect())
+    }
+}
+
+fn file_name(number: u64) -> String {
+    format!("{number:010}{SUFFIX}")
+}
+
+/// Returns the number in the name of a file of a spool; one with too many digits counts as the largest.
+fn file_number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(SUFFIX)?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
+/// Writes a record at an offset.
+fn write(
+    file: &File,
+    offset: u64,
+    mut header: Vec<u8>,
+    parts: &[Bytes],
+    length: u64,
+) -> io::Result<()> {
+    if length <= COPIED {
+        parts.iter().for_each(|part| header.extend_from_slice(part));
+        return file.write_all_at(&header, offset);
+    }
+    file.write_all_at(&header, offset)?;
+    let mut offset = offset + header.len() as u64;
+    for part in parts {
+        file.write_all_at(part, offset)?;
+        offset += part.len() as u64;
+    }
+    Ok(())
+}
+
+/// Stores a placement in a file.
+fn store(segment: &Segment, placement: Placement, sync: SpoolSync) -> io::Result<()> {
+    let stored = || -> Result<(), OpenError> {
+        let file = segment.open(Access::Write)?;
+        for offset in PLACEMENTS {
+            let written = file.write_all_at(&placement.encode(), offset as u64);
+            written.map_err(OpenError::Io)?;
+        }
+        if sync != SpoolSync::None {
+            file.sync_data().map_err(OpenError::Io)?;
+        }
+        Ok(())
+    };
+    match stored() {
+        // All of its records are written, or what becomes of them shows when they are read.
+        Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(OpenError::Refused(_)) => Ok(()),
+        stored => stored.map_err(|error| error.named(&segment.path())),
+    }
+}
+
+/// Files that have to be synced.
+#[derive(Debug)]
+pub struct Unsynced {
+    files: Vec<Arc<Segment>>,
+    folder: Option<Arc<PrivateFolder>>,
+}
+
+impl Unsynced {
+    /// Syncs all. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The text has the path of the file.
+    pub fn sync(self) -> io::Result<()> {
+        for segment in &self.files {
+            // Another descriptor serves as well, so that none has to be kept for this.
+            let synced = match segment.open(Access::Read) {
+                Ok(file) => file.sync_data(),
+                Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.named(&segment.path())),
+            };
+            synced.map_err(|error| named(&segment.path(), &error))?;
+        }
+        match self.folder {
+            Some(folder) => folder
+                .sync()
+                .map_err(|error| named(&folder.path(""), &error)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

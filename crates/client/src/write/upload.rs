@@ -1,0 +1,526 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Files that become records, one after another, each streamed in a request of its own.
+//!
+//! An answer can be lost, and a request can be cut. So each attempt looks first what the server has
+//! of the record.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Body, Client, Method, RequestBuilder, Response};
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+use tokio::time::sleep;
+use url::Url;
+
+use crate::canceller::{Flushed, Flushing};
+use crate::error::{Cause, Error, Failure, Purpose, Target};
+use crate::http::first_contact::is_wrong_address;
+use crate::http::pool::{accepted, header};
+use crate::http::progress::{Progress, within};
+use crate::retry::Attempts;
+use crate::server::Connection;
+use crate::task::without_blocking;
+use crate::time::{record_time, utc};
+
+/// Bytes of a file in memory at once.
+const CHUNK_BYTES: usize = 256 << 10;
+/// How often to look at a record that is being written.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// ReductStore 1.21 leaves a record below this size unfinished for ever if its upload is cut. A larger
+/// one it gives up, when nothing comes for 30 s at the latest.
+const SMALL: u64 = 512 << 10;
+/// How long a record may stay unfinished until it counts as abandoned.
+const PATIENCE_IF_SMALL: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A file that becomes a record.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    pub file: PathBuf,
+    /// µs since the Unix epoch.
+    pub time: u64,
+    pub content_type: &'static str,
+    /// ASCII.
+    pub labels: Vec<(&'static str, String)>,
+}
+
+/// How an upload went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uploaded {
+    Written,
+    /// The answer to an earlier attempt was lost, and the token does not allow to see what became of it: the
+    /// server has a record of that time, which is taken for this one.
+    Presumed,
+    /// The entry had a record of the same time, type and length before.
+    WasThere,
+}
+
+/// Why there is no record.
+#[derive(Debug)]
+pub enum UploadError {
+    /// The wait was ended.
+    Flushed,
+    Failed(Failure),
+}
+
+impl From<Flushed> for UploadError {
+    fn from(Flushed: Flushed) -> Self {
+        Self::Flushed
+    }
+}
+
+/// Writes files to an entry. Its calls wait, and are for a thread of their own.
+#[derive(Debug)]
+pub struct Uploader {
+    runtime: Handle,
+    connection: Connection,
+    bucket: String,
+    entry: String,
+    retries: u32,
+    client: OnceCell<Client>,
+}
+
+/// What the server has at the time of a record.
+#[derive(Debug, PartialEq)]
+enum Found {
+    Nothing,
+    Record {
+        length: u64,
+        content_type: String,
+    },
+    /// It is being written, or its upload was cut.
+    Unfinished,
+    /// The same for longer than it takes.
+    Abandoned,
+    /// Its upload was cut, and the server knows that.
+    Broken,
+    /// The token is not for reading.
+    Hidden,
+}
+
+/// What became of a file so far.
+#[derive(Debug, Default)]
+struct Past {
+    /// Some of it was sent, and there was no answer.
+    is_begun: bool,
+    /// A ReductStore has answered.
+    has_answer: bool,
+    /// Writes that a proxy, or a server that is busy, has refused.
+    refusals: u32,
+    /// How often the record was removed, as the token does not allow to see whether it is complete.
+    removals: u32,
+}
+
+impl Uploader {
+    /// An uploader that has asked nothing of the server.
+    pub fn new(
+        runtime: &Handle,
+        connection: Connection,
+        bucket: String,
+        entry: String,
+        retries: u32,
+    ) -> Self {
+        Self {
+            runtime: runtime.clone(),
+            connection,
+            bucket,
+            entry,
+            retries,
+            client: OnceCell::new(),
+        }
+    }
+
+    /// Looks whether the bucket is there and may be written to. What may pass is for the first upload
+    /// to meet.
+    pub fn look(&self, flushing: &Flushing) -> Result<(), UploadError> {
+        let runtime = &self.runtime;
+        match flushing.wait(runtime, self.look_at_bucket())? {
+            Err(error) if !error.is_transient_for_writing() || is_wrong_address(&error) => {
+                Err(self.failed(&error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a file as a record. What may pass is tried again, and `tell` hears of it.
+    pub fn upload(
+        &self,
+        upload: &Upload,
+        flushing: &Flushing,
+        mut tell: impl FnMut(String),
+    ) -> Result<Uploaded, UploadError> {
+        let runtime = &self.runtime;
+        let mut attempts = Attempts::new(self.retries);
+        let mut past = Past::default();
+        loop {
+            let error = match flushing.wait(runtime, self.attempt(upload, &mut past))? {
+                Ok(uploaded) => return Ok(uploaded),
+                Err(error) => error,
+            };
+            // A proxy may answer for a server that is away.
+            let is_of_proxy = past.has_answer && error.cause == Cause::Foreign;
+            let may_pass = error.is_transient_for_writing() || is_of_proxy;
+            let delay = attempts.next_delay();
+            let Some(delay) = delay.filter(|_| may_pass) else {
+                return Err(self.failed(&error));
+            };
+            tell(format!(
+                "{}. Trying again in {:.1} s, attempt {} of {}",
+                error.explain(self.target()),
+                delay.as_secs_f32(),
+                attempts.made(),
+                self.retries,
+            ));
+            flushing.wait(runtime, async { sleep(delay).await })?;
+        }
+    }
+
+    fn failed(&self, error: &Error) -> UploadError {
+        UploadError::Failed(error.failure(self.target()))
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target {
+            connection: &self.connection,
+            bucket: &self.bucket,
+            entry: &self.entry,
+            purpose: Purpose::Write,
+        }
+    }
+
+    async fn look_at_bucket(&self) -> Result<(), Error> {
+        let client = self.client().await?;
+        let url = self.connection.api_url(&format!("b/{}", self.bucket))?;
+        self.ask(client.request(Method::HEAD, url)).await?;
+        // A refusal of a long body may get lost with the connection. This one has neither body nor
+        // time, of which the server complains after it has looked at the token.
+        let url = self.entry_url()?;
+        match self.ask(client.request(Method::POST, url)).await {
+            Err(error) if error.cause == Cause::Status(422) => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+
+    async fn attempt(&self, upload: &Upload, past: &mut Past) -> Result<Uploaded, Error> {
+        let client = self.client().await?;
+        let length = length(&upload.file).await?;
+        let mut is_refused = false;
+        loop {
+            let found = self.find_settled(client, upload.time, length).await?;
+            past.has_answer = true;
+            match &found {
+                Found::Record {
+                    length: other,
+                    content_type,
+                } => {
+                    let is_same = *other == length && content_type == upload.content_type;
+                    return match is_same {
+                        true if past.is_begun => Ok(Uploaded::Written),
+                        true => Ok(Uploaded::WasThere),
+                        false => Err(conflict(format!(
+                            "it has a record at {} already, '{content_type}' of {other} bytes, \
+                             which is not the '{}' of {length} bytes to be written. Remove that, or \
+                             name another entry",
+                            record_time(upload.time),
+                            upload.content_type
+                        ))),
+                    };
+                }
+                Found::Abandoned => self.remove(client, upload.time).await?,
+                // Only one of the same size can be written over.
+                Found::Broken if is_refused => self.remove(client, upload.time).await?,
+                // One that was cut could be written over: this one is complete, and of this upload.
+                Found::Hidden if is_refused && past.is_begun && length >= SMALL => {
+                    return Ok(Uploaded::Presumed);
+                }
+                // A small one may be unfinished for ever.
+                Found::Hidden if is_refused && past.is_begun => {
+                    sleep(PATIENCE_IF_SMALL).await;
+                    past.removals += 1;
+                    if past.removals % 2 == 0 {
+                        // A write that is refused, as the record exists: where the answers to writes are
+                        // lost by turns, the turn of the next one is another.
+                        let url = self.record_url(upload.time)?;
+                        let _ = self.ask(client.post(url)).await;
+                    }
+                    match self.remove(client, upload.time).await {
+                        Ok(()) => past.is_begun = false,
+                        Err(error) if error.cause == Cause::Status(403) => {
+                            return Ok(Uploaded::Presumed);
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Found::Hidden if is_refused => {
+                    return Err(conflict(format!(
+                        "it has a record at {} already, and the API token does not allow to see \
+                         if that is the same",
+                        record_time(upload.time)
+                    )));
+                }
+                _ => {}
+            }
+            if past.refusals % 2 == 1 {
+                // A balancer that refuses by turns would refuse what follows an answer.
+                self.knock(client).await?;
+            }
+            match self.write(client, upload, length).await {
+                Err(error)
+                    if error.cause == Cause::Status(409)
+                        && !error.is_being_deleted()
+                        && !mem::replace(&mut is_refused, true) => {}
+                Err(error) => {
+                    past.is_begun |= !matches!(error.cause, Cause::Connect | Cause::Content);
+                    past.refusals += u32::from(matches!(error.cause, Cause::Status(_)));
+                    return Err(match error.cause {
+                        Cause::Status(413) => too_large(&error, upload, length),
+                        _ => error,
+                    });
+                }
+                Ok(()) => return Ok(Uploaded::Written),
+            }
+        }
+    }
+
+    /// What the server has, once that is not about to change.
+    async fn find_settled(&self, client: &Client, time: u64, length: u64) -> Result<Found, Error> {
+        let patience = match length < SMALL {
+            true => PATIENCE_IF_SMALL,
+            false => PATIENCE,
+        };
+        let begin = Instant::now();
+        loop {
+            match self.find(client, time).await? {
+                Found::Unfinished if begin.elapsed() >= patience => return Ok(Found::Abandoned),
+                Found::Unfinished => sleep(LOOK_AGAIN).await,
+                found => return Ok(found),
+            }
+        }
+    }
+
+    async fn find(&self, client: &Client, time: u64) -> Result<Found, Error> {
+        let url = self.record_url(time)?;
+        let response = match self.ask(client.request(Method::HEAD, url)).await {
+            Ok(response) => response,
+            Err(error) => {
+                return match error.cause {
+                    Cause::Status(404) => Ok(Found::Nothing),
+                    Cause::Status(403) => Ok(Found::Hidden),
+                    Cause::Status(425) => Ok(Found::Unfinished),
+                    Cause::Status(500) if error.text.contains("broken") => Ok(Found::Broken),
+                    _ => Err(error),
+                };
+            }
+        };
+        let headers = response.headers();
+        let length = header(headers, CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
+        let content_type = header(headers, CONTENT_TYPE.as_str());
+        match (length, content_type) {
+            (Some(length), Some(content_type)) => Ok(Found::Record {
+                length,
+                content_type: content_type.to_owned(),
+            }),
+            _ => Err(Error::makes_no_sense()),
+        }
+    }
+
+    async fn remove(&self, client: &Client, time: u64) -> Result<(), Error> {
+        let url = self.record_url(time)?;
+        match self.ask(client.request(Method::DELETE, url)).await {
+            Err(error) if error.cause == Cause::Status(404) => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+
+    async fn write(&self, client: &Client, upload: &Upload, length: u64) -> Result<(), Error> {
+        let reading = Arc::new(Reading::default());
+        let chunks = chunks(upload.file.clone(), length, reading.clone());
+        let mut request = client
+            .post(self.record_url(upload.time)?)
+            .header(CONTENT_TYPE, upload.content_type)
+            .header(CONTENT_LENGTH, length)
+            .body(Body::wrap_stream(chunks));
+        for (name, value) in &upload.labels {
+            request = request.header(format!("x-reduct-label-{name}"), value);
+        }
+        let limit = self.connection.timeout();
+        let sent = reading.progress.answer(request, limit).await;
+        // That of the HTTP client follows from it.
+        match reading.take_failure() {
+            Some(error) => Err(unreadable(&upload.file, &error)),
+            None => sent.map(drop),
+        }
+    }
+
+    /// Sends a request without a body to speak of.
+    async fn ask(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let answer = async { accepted(request.send().await?).await };
+        within(self.connection.timeout(), answer).await
+    }
+
+    /// Sends a request whose answer does not matter.
+    async fn knock(&self, client: &Client) -> Result<(), Error> {
+        let url = self.connection.api_url("alive")?;
+        let _ = self.ask(client.head(url)).await;
+        Ok(())
+    }
+
+    async fn client(&self) -> Result<&Client, Error> {
+        let client = async || {
+            let connection = self.connection.clone();
+            without_blocking(move || connection.http_client(Purpose::Write)).await
+        };
+        self.client.get_or_try_init(client).await
+    }
+
+    fn entry_url(&self) -> Result<Url, Error> {
+        let path = format!("b/{}/{}", self.bucket, self.entry);
+        self.connection.api_url(&path)
+    }
+
+    fn record_url(&self, time: u64) -> Result<Url, Error> {
+        let mut url = self.entry_url()?;
+        url.query_pairs_mut().append_pair("ts", &time.to_string());
+        Ok(url)
+    }
+}
+
+fn conflict(text: String) -> Error {
+    Error::new(Cause::Status(409), text)
+}
+
+/// The error for a file that is too large for a request.
+fn too_large(error: &Error, upload: &Upload, length: u64) -> Error {
+    let text = format!(
+        "{}: the episode of {} has {length} bytes, which is too much for a request to the server or to a \
+         proxy before it. Raise the limit there (client_max_body_size of nginx), or set a smaller size or \
+         duration",
+        error.text,
+        utc(upload.time)
+    );
+    Error::new(error.cause, text)
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> Error {
+    let text = format!("'{}' cannot be read: {error}", file.display());
+    Error::new(Cause::Content, text)
+}
+
+async fn length(file: &Path) -> Result<u64, Error> {
+    let file = file.to_owned();
+    without_blocking(move || {
+        let metadata = file.metadata().map_err(|err| unreadable(&file, &err))?;
+        Ok(metadata.len())
+    })
+    .await
+}
+
+/// How a file is read while it is sent.
+#[derive(Debug, Default)]
+struct Reading {
+    progress: Progress,
+    failure: Mutex<Option<io::Error>>,
+}
+
+impl Reading {
+    fn fail(&self, error: io::Error) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    /// Why the rest of it cannot be read.
+    fn take_failure(&self) -> Option<io::Error> {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
+    }
+}
+
+/// The first `length` bytes of a file, read as they are sent.
+fn chunks(
+    file: PathBuf,
+    length: u64,
+    reading: Arc<Reading>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    try_unfold((None, length), move |(open, left): (Option<File>, u64)| {
+        let (path, reading) = (file.clone(), reading.clone());
+        async move {
+            reading.progress.note();
+            if left == 0 {
+                return Ok(None);
+            }
+            let read = move || {
+                let mut file = match open {
+                    Some(file) => file,
+                    None => File::open(path)?,
+                };
+                let mut chunk = vec![0; CHUNK_BYTES.min(left.try_into().unwrap_or(CHUNK_BYTES))];
+                file.read_exact(&mut chunk)?;
+                Ok((file, chunk))
+            };
+            let read = tokio::task::spawn_blocking(read).await;
+            match read.unwrap_or_else(|err| Err(io::Error::other(err))) {
+                Ok((file, chunk)) => {
+                    let left = left - chunk.len() as u64;
+                    Ok(Some((chunk.into(), (Some(file), left))))
+                }
+                Err(error) => {
+                    let kind = error.kind();
+                    reading.fail(error);
+                    Err(kind.into())
+                }
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use futures_util::StreamExt;
+
+    use super::*;
+
+    fn read(file: &Path, length: u64) -> (Vec<io::Result<Bytes>>, Arc<Reading>) {
+        let reading = Arc::new(Reading::default());
+        let chunks = chunks(file.to_owned(), length, reading.clone());
+        let read = crate::testing::runtime().block_on(chunks.collect());
+        (read, reading)
+    }
+
+    #[test]
+    fn a_file_is_read_in_chunks() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let bytes: Vec<u8> = (0..CHUNK_BYTES * 2 + 7).map(|byte| byte as u8).collect();
+        fs::write(&file, &bytes).unwrap();
+        let (read, reading) = read(&file, bytes.len() as u64);
+        let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
+        let lengths: Vec<_> = read.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [CHUNK_BYTES, CHUNK_BYTES, 7]);
+        assert_eq!(read.concat(), bytes);
+        assert!(reading.take_failure().is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_too_short_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::UnexpectedEof] {
+            let (read, reading) = read(&file, 5);
+            assert_eq!(read.last().unwrap().as_ref().unwrap_err().kind(), kind);
+            assert_eq!(reading.take_failure().unwrap().kind(), kind);
+            fs::write(&file, b"four").unwrap();
+        }
+    }
+}

@@ -1,0 +1,129 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Errors of the client as GStreamer posts them.
+
+use client::{Cause, Failure, Purpose};
+
+/// Why a reading element has no event.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The wait was ended. Nothing is lost: the next call goes on.
+    Flushed,
+    Failed(gst::ErrorMessage),
+}
+
+impl From<client::ReadError> for ReadError {
+    fn from(error: client::ReadError) -> Self {
+        match error {
+            client::ReadError::Flushed => Self::Flushed,
+            client::ReadError::Failed(failure) => Self::Failed(error_message(&failure)),
+        }
+    }
+}
+
+/// Returns the message to post.
+pub fn error_message(failure: &Failure) -> gst::ErrorMessage {
+    let Failure { text, .. } = failure;
+    gst::error_msg!(
+        resource_error(failure),
+        ("{text}"),
+        ["{}", details(failure)]
+    )
+}
+
+/// Returns the kind of error that it is to GStreamer.
+pub fn resource_error(failure: &Failure) -> gst::ResourceError {
+    let (open, go_on) = match failure.purpose {
+        Purpose::Read => (gst::ResourceError::OpenRead, gst::ResourceError::Read),
+        Purpose::Write => (gst::ResourceError::OpenWrite, gst::ResourceError::Write),
+    };
+    match failure.error.cause {
+        Cause::Connect | Cause::Tls => open,
+        Cause::Foreign | Cause::Status(404) => gst::ResourceError::NotFound,
+        // The server says so of a bucket or an entry that it is removing.
+        Cause::Status(409) if failure.purpose == Purpose::Read => gst::ResourceError::NotFound,
+        Cause::Status(401 | 403 | 407) => gst::ResourceError::NotAuthorized,
+        Cause::Settings | Cause::Status(400 | 422) => gst::ResourceError::Settings,
+        Cause::Status(507) => gst::ResourceError::NoSpaceLeft,
+        Cause::Status(429 | 503) => gst::ResourceError::Busy,
+        Cause::Content => gst::ResourceError::Read,
+        Cause::Timeout
+        | Cause::Slow
+        | Cause::Broken
+        | Cause::Malformed
+        | Cause::NothingNew
+        | Cause::TooLarge
+        | Cause::QueryLost
+        | Cause::OutOfOrder
+        | Cause::Status(_) => go_on,
+    }
+}
+
+/// Returns the cause and its text, for developers.
+pub fn details(failure: &Failure) -> String {
+    format!("{:?}: {}", failure.error.cause, failure.error.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use client::Error;
+
+    use super::*;
+
+    fn posted(cause: Cause, purpose: Purpose) -> gst::ResourceError {
+        resource_error(&Failure {
+            error: Error::new(cause, "text"),
+            purpose,
+            text: String::new(),
+        })
+    }
+
+    #[test]
+    fn causes() {
+        use gst::ResourceError as Posted;
+
+        for (cause, expected) in [
+            (Cause::Connect, Posted::OpenRead),
+            (Cause::Tls, Posted::OpenRead),
+            (Cause::Timeout, Posted::Read),
+            (Cause::Slow, Posted::Read),
+            (Cause::Broken, Posted::Read),
+            (Cause::NothingNew, Posted::Read),
+            (Cause::TooLarge, Posted::Read),
+            (Cause::Malformed, Posted::Read),
+            (Cause::QueryLost, Posted::Read),
+            (Cause::Foreign, Posted::NotFound),
+            (Cause::Content, Posted::Read),
+            (Cause::Settings, Posted::Settings),
+            (Cause::Status(401), Posted::NotAuthorized),
+            (Cause::Status(403), Posted::NotAuthorized),
+            (Cause::Status(404), Posted::NotFound),
+            (Cause::Status(408), Posted::Read),
+            (Cause::Status(422), Posted::Settings),
+            (Cause::Status(425), Posted::Read),
+            (Cause::Status(429), Posted::Busy),
+            (Cause::Status(500), Posted::Read),
+            (Cause::Status(503), Posted::Busy),
+            (Cause::Status(507), Posted::NoSpaceLeft),
+            (Cause::OutOfOrder, Posted::Read),
+        ] {
+            assert_eq!(posted(cause, Purpose::Read), expected, "{cause:?}");
+            let written = match expected {
+                Posted::OpenRead => Posted::OpenWrite,
+                Posted::Read if cause != Cause::Content => Posted::Write,
+                other => other,
+            };
+            assert_eq!(posted(cause, Purpose::Write), written, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_being_removed_is_not_there_for_readers() {
+        let conflict = Cause::Status(409);
+        let read = posted(conflict, Purpose::Read);
+        assert_eq!(read, gst::ResourceError::NotFound);
+        let write = posted(conflict, Purpose::Write);
+        assert_eq!(write, gst::ResourceError::Write);
+    }
+}
