@@ -20,6 +20,7 @@ mod errors;
 mod frame_rate;
 mod parameters;
 mod pause_event;
+mod recording;
 mod reductepisodesplit;
 mod reductsink;
 mod reductsrc;

@@ -90,15 +90,15 @@ use super::downstream::{self, Taker};
 use super::episodes;
 use super::interrupt::Interrupt;
 use super::probes;
-use super::scope::Step;
 use super::seeks::{Seeks, Span};
 use super::settings::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, DEFAULT_POLL_INTERVAL_MS, Settings};
-use super::stats::Stats;
 use super::stream::{Seek, Stream};
 use super::timeline::Hole;
 use super::unpushed::{self, Unpushed};
 use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::runtime::runtime;
+use crate::recording::read::scope::Step;
+use crate::recording::read::stats::Stats;
 use crate::{connection, parameters, pause_event};
 
 /// No two of the mutexes are ever held at once.

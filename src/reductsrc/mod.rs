@@ -8,41 +8,29 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
-mod bounds;
-mod buffers;
+pub(crate) mod buffers;
 mod cadence;
-mod continuity;
-mod damage;
-mod declared_rate;
+pub(crate) mod continuity;
+pub(crate) mod declared_rate;
 mod downstream;
-mod entrance;
-mod episodes;
-mod exit;
-mod extent;
+pub(crate) mod entrance;
+pub(crate) mod episodes;
+pub(crate) mod exit;
 mod imp;
 mod interrupt;
-mod keyframes;
-mod kind;
-mod label_trust;
+pub(crate) mod kind;
+pub(crate) mod label_trust;
 mod live;
-mod lookback;
-mod pass;
 mod pauses;
-mod preceding;
 mod probes;
-mod program;
-mod reorder;
-mod reordering_watch;
-mod scope;
+pub(crate) mod reorder;
+pub(crate) mod reordering_watch;
 mod seeks;
-mod segments;
+pub(crate) mod segments;
 mod settings;
-mod sift;
-mod stats;
 mod stream;
-mod timeline;
+pub(crate) mod timeline;
 mod unpushed;
-mod whole_records;
 
 /// What gives access units their times. Public for the benchmarks only.
 pub mod stamping {
@@ -52,7 +40,7 @@ pub mod stamping {
     pub use super::timeline::{Config, Timeline};
 }
 
-static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+pub(crate) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "reductsrc",
         gst::DebugColorFlags::empty(),

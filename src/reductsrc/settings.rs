@@ -11,13 +11,13 @@ use gst::prelude::*;
 use media::codec::h264::EntryPoints;
 use serde_json::Value as JsonValue;
 
-use super::bounds::{Asked, Bound};
 use super::entrance::Begin;
-use super::program::Piece;
-use super::scope::End;
 use super::{KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
 use crate::frame_rate;
+use crate::recording::read::bounds::{Asked, Bound};
+use crate::recording::read::ranges::Piece;
+use crate::recording::read::scope::End;
 
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
 pub const DEFAULT_PAUSE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);

@@ -14,16 +14,16 @@ use tokio::runtime::Handle;
 
 use super::entrance::Begin;
 use super::episodes::{Episode, Row};
-use super::keyframes::{Keyframes, Known, Search};
 use super::kind::Kind;
 use super::live::Live;
-use super::pass::Pass;
-use super::program::{self, Piece};
-use super::scope::{Common, End, Scope, Step};
 use super::segments::{Show, ShownFrom};
 use super::settings::Checked;
-use super::stats::Stats;
 use crate::errors::ReadError;
+use crate::recording::read::keyframes::{Keyframes, Known, Search};
+use crate::recording::read::range::Pass;
+use crate::recording::read::ranges::{self, Piece};
+use crate::recording::read::scope::{Common, End, Scope, Step};
+use crate::recording::read::stats::Stats;
 
 /// Pictures do not wait longer for their place in output order than the latency may be.
 const MAX_REORDER_WAIT: ClockTime = ClockTime::from_seconds(2);
@@ -416,7 +416,7 @@ impl Stream {
         if let (Some(seek), Some(zeros)) = (&self.wanted, self.zeros) {
             let capture = |time: ClockTime| zeros.stream.saturating_add(time).useconds();
             let until = seek.until.map(|until| capture(until).saturating_add(1));
-            let pieces = program::seek(&self.program, capture(seek.from), seek.begin, until);
+            let pieces = ranges::seek(&self.program, capture(seek.from), seek.begin, until);
             self.pieces = Some(pieces);
             self.reached = seek.base;
             self.backwards = (seek.rate < 0.0).then(|| {

@@ -9,12 +9,12 @@ use std::mem;
 use client::{Event, Flushing, Record, RecordReader};
 use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner};
 
-use super::super::buffers::clock_time;
-use super::super::kind::Kind;
 use super::super::preceding::{self, Preceding};
-use super::super::timeline::Group;
 use super::{CAT, Pass, Records, Source};
 use crate::errors::ReadError;
+use crate::reductsrc::buffers::clock_time;
+use crate::reductsrc::kind::Kind;
+use crate::reductsrc::timeline::Group;
 
 /// A search for the groups before a range.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 use client::record_time;
 use media::codec::h264::Damage;
 
-use super::buffers;
+use crate::reductsrc::buffers;
 
 /// What is wrong with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]

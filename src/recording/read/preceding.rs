@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use gst::ClockTime;
 
-use super::timeline::Group;
+use crate::reductsrc::timeline::Group;
 
 /// Groups to look for: three distances are a cadence, and one may be a pause.
 const MOST_GROUPS: usize = 5;
@@ -78,7 +78,7 @@ impl Preceding {
 
 /// Returns how long a group is at least, to choose the first window by, in µs.
 pub fn length(units: usize, rate: Option<gst::Fraction>) -> u64 {
-    let length = rate.map(|rate| super::timeline::frames(units, rate));
+    let length = rate.map(|rate| crate::reductsrc::timeline::frames(units, rate));
     length.map_or(0, ClockTime::useconds)
 }
 

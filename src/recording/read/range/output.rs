@@ -9,15 +9,15 @@ use std::sync::atomic::Ordering;
 
 use media::codec::h264::{AccessUnit, EntryPoints, Integrity};
 
-use super::super::buffers::{buffer, caps};
-use super::super::continuity::{Facts, Output};
-use super::super::entrance::{Arrival, TooLate};
-use super::super::exit::Exit;
-use super::super::reorder::Stamp;
 use super::super::scope::{End, Step};
-use super::super::timeline::Slot;
 use super::{CAT, Pass, Source};
 use crate::capture_time;
+use crate::reductsrc::buffers::{buffer, caps};
+use crate::reductsrc::continuity::{Facts, Output};
+use crate::reductsrc::entrance::{Arrival, TooLate};
+use crate::reductsrc::exit::Exit;
+use crate::reductsrc::reorder::Stamp;
+use crate::reductsrc::timeline::Slot;
 
 impl Pass {
     /// Goes on with what was read, an access unit at a time: a record may have very many. Gives

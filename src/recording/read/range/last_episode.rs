@@ -7,10 +7,10 @@ use std::mem;
 
 use client::{Event, Flushing, Query, RecordReader, View};
 
-use super::super::episodes::Episode;
 use super::super::scope::Step;
 use super::{CAT, Pass, Records, Source};
 use crate::errors::ReadError;
+use crate::reductsrc::episodes::Episode;
 
 /// A look at the newest episode.
 #[derive(Debug)]

@@ -10,13 +10,13 @@ use client::{Access, EntryTimes};
 use media::codec::h264::{EntryPoints, ReorderDepth};
 
 use super::bounds::{self, Asked};
-use super::entrance::Begin;
-use super::episodes::Episode;
-use super::kind::Kind;
-use super::segments::Show;
 use super::stats::Stats;
-use super::timeline::Hole;
-use super::{OnError, OnLoss};
+use crate::reductsrc::entrance::Begin;
+use crate::reductsrc::episodes::Episode;
+use crate::reductsrc::kind::Kind;
+use crate::reductsrc::segments::Show;
+use crate::reductsrc::timeline::Hole;
+use crate::reductsrc::{OnError, OnLoss};
 
 /// State shared by all readings of a run.
 #[derive(Debug)]

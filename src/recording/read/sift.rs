@@ -13,9 +13,9 @@ use std::sync::Arc;
 use client::{Access, Event, Flushing, Query, Record, RecordReader, View};
 use media::codec::h264::{EntryPoints, Pictures, between_nal_units, continues_picture, pictures};
 
-use super::kind::Kind;
-use super::label_trust::LabelTrust;
 use crate::errors::ReadError;
+use crate::reductsrc::kind::Kind;
+use crate::reductsrc::label_trust::LabelTrust;
 
 /// The first window, in µs. Each is twice as long as the one before it.
 const FIRST_WINDOW: u64 = 4_000_000;

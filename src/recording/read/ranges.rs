@@ -7,8 +7,8 @@
 
 use std::collections::VecDeque;
 
-use super::entrance::Begin;
 use super::scope::End;
+use crate::reductsrc::entrance::Begin;
 
 /// A range to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

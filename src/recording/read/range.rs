@@ -21,26 +21,26 @@ use media::codec::h264::{
 
 use self::history::History;
 use self::last_episode::LastEpisode;
-use super::buffers::{LAST_TIME, clock_time};
-use super::continuity::{self, Continuity};
-use super::damage::{self, Fault, FaultLog};
-use super::declared_rate::{self, Declarations, DeclaredRate};
-use super::entrance::Entrance;
-use super::episodes::{self, Episode};
-use super::exit::Exit;
-use super::kind::Kind;
+use super::faults::{self, Fault, FaultLog};
 use super::lookback::Lookback;
-use super::reorder::{Reorder, Stamp};
-use super::reordering_watch::ReorderingWatch;
 use super::scope::{Common, End, Scope, Step};
-use super::segments::Segments;
 use super::sift::Sift;
-use super::timeline::{self, Contradiction, NoFrameRate, Timeline};
 use super::whole_records::WholeRecords;
-use super::{CAT, OnError};
 use crate::capture_time;
 use crate::errors::ReadError;
 use crate::frame_rate;
+use crate::reductsrc::buffers::{LAST_TIME, clock_time};
+use crate::reductsrc::continuity::{self, Continuity};
+use crate::reductsrc::declared_rate::{self, Declarations, DeclaredRate};
+use crate::reductsrc::entrance::Entrance;
+use crate::reductsrc::episodes::{self, Episode};
+use crate::reductsrc::exit::Exit;
+use crate::reductsrc::kind::Kind;
+use crate::reductsrc::reorder::{Reorder, Stamp};
+use crate::reductsrc::reordering_watch::ReorderingWatch;
+use crate::reductsrc::segments::Segments;
+use crate::reductsrc::timeline::{self, Contradiction, NoFrameRate, Timeline};
+use crate::reductsrc::{CAT, OnError};
 
 /// How far beyond an exact stop pictures are looked for that are shown before it, in µs.
 const MOST_BEYOND: u64 = 10_000_000;
@@ -483,7 +483,7 @@ impl Pass {
     /// Leaves out a record of another type, or ends with it.
     fn leave_out(&mut self, time: u64, fault: Fault) -> Result<(), gst::ErrorMessage> {
         if self.common.on_error == OnError::Stop {
-            let text = damage::describe(time, &fault);
+            let text = faults::describe(time, &fault);
             return Err(gst::error_msg!(gst::StreamError::WrongType, ("{text}")));
         }
         self.common.stats.damaged.fetch_add(1, Ordering::Relaxed);
@@ -755,7 +755,7 @@ impl Pass {
     /// Tells of what is wrong with a record, or ends with it.
     fn note_fault(&mut self, time: u64, fault: Fault) -> Result<(), gst::ErrorMessage> {
         if self.common.on_error == OnError::Stop {
-            let text = damage::describe(time, &fault);
+            let text = faults::describe(time, &fault);
             return Err(gst::error_msg!(
                 gst::StreamError::Decode,
                 ("{text}. With on-error=skip it would be left out")
@@ -843,14 +843,14 @@ impl Pass {
         Some(Step::Warn(format!(
             "No record that the condition (property when) picks can be used. {}. The condition may leave out \
              the records with SPS, PPS and IDR pictures",
-            damage::describe(time, &fault)
+            faults::describe(time, &fault)
         )))
     }
 }
 
 /// The error for a range of which nothing could be used.
 fn unusable(time: u64, fault: &Fault, kind: gst::StreamError) -> gst::ErrorMessage {
-    let text = damage::describe(time, fault);
+    let text = faults::describe(time, fault);
     gst::error_msg!(kind, ("No record in the range can be used. {text}"))
 }
 

@@ -16,7 +16,7 @@ use std::ops::Range;
 use client::{Record, View};
 use media::codec::h264::{Aligned, Aligner, EntryPoints, Pictures, ends_with_lead, pictures};
 
-use super::kind::Kind;
+use crate::reductsrc::kind::Kind;
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 2_000_000;
