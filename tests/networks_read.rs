@@ -396,6 +396,35 @@ fn one_record_at_a_time_passes() {
     );
 }
 
+/// A proxy may pass requests for the bucket and the server's state only, and still limit answers.
+#[test]
+fn heads_are_limited_by_a_proxy_that_passes_few_paths() {
+    for status in [403, 404, 405] {
+        for properties in ways() {
+            let middle = Middle::start(move |request, ask| {
+                if !["/b/", "/info"]
+                    .iter()
+                    .any(|path| request.head.contains(path))
+                {
+                    return Fate::Send(Answer::of_proxy(status));
+                }
+                let answer = ask();
+                match request.kind == Kind::Batch && answer.head().len() > 4096 {
+                    true => Fate::Send(Answer::of_proxy(502)),
+                    false => Fate::Send(answer),
+                }
+            });
+            assert_eq!(
+                assert_all(middle.read(&properties)),
+                1,
+                "{status} {properties}"
+            );
+            let asked = middle.count(Kind::Batch);
+            assert!(asked <= 60, "{asked} requests: {status} {properties}");
+        }
+    }
+}
+
 #[test]
 fn heads_that_are_too_much_for_our_own_client() {
     assert_adapts(
