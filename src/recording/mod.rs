@@ -4,3 +4,4 @@
 //! Entries as video: read as access units with times, and written from them.
 
 pub mod read;
+pub mod write;

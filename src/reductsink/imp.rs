@@ -95,13 +95,13 @@ use gst_base::subclass::prelude::*;
 use media::record_times::{Capture, Source};
 
 use super::clock::WallClock;
-use super::notice::Notice;
 use super::preroll;
-use super::recording::Recording;
 use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
 use super::stats::Stats;
 use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync};
 use crate::errors::error_message;
+use crate::recording::write::notice::Notice;
+use crate::recording::write::recorder::Recording;
 use crate::{capture_time, connection, parameters};
 
 /// No two of the mutexes are ever held at once.

@@ -10,15 +10,12 @@ use gst::prelude::*;
 
 mod clock;
 mod imp;
-mod intake;
-mod notice;
+pub(crate) mod intake;
 mod preroll;
-mod recording;
-mod records;
-mod settings;
-mod stats;
+pub(crate) mod settings;
+pub(crate) mod stats;
 
-static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+pub(crate) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "reductsink",
         gst::DebugColorFlags::empty(),

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use client::WriterStats;
-
-use super::notice::Notice;
+use crate::recording::write::notice::Notice;
 
 /// Counters of one run, from READY to PAUSED on. Any thread may read them.
 #[derive(Debug, Default)]

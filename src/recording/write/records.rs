@@ -9,9 +9,10 @@ use std::sync::Arc;
 use client::{Content, Outgoing};
 use media::record_times::Timed;
 
-use super::RecordUnit;
-use super::intake::Frame;
+
 use crate::frame_rate;
+use crate::reductsink::RecordUnit;
+use crate::reductsink::intake::Frame;
 
 /// What a record of a group of pictures holds at most, but for one frame: the rest is another record,
 /// so that the server is not sent all of a long group at once.

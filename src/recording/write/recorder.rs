@@ -12,14 +12,14 @@ use media::codec::h264::Damage;
 use media::record_times::{Capture, DeclaredRate, Event, RecordTimes};
 use serde_json::Value as JsonValue;
 
-use super::intake::{Frame, Intake};
 use super::notice::{Notice, OutlierReport};
 use super::records::Records;
-use super::settings::Checked;
-use super::stats::Stats;
-use super::{CAT, OnError};
-use crate::frame_rate;
 use crate::runtime::runtime;
+use crate::frame_rate;
+use crate::reductsink::intake::{Frame, Intake};
+use crate::reductsink::settings::Checked;
+use crate::reductsink::stats::Stats;
+use crate::reductsink::{CAT, OnError};
 
 /// How often to tell of what is dropped.
 const TELL_AGAIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,8 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Writes access units with capture times to an entry as records.
+
+pub mod notice;
+pub mod recorder;
+mod records;
