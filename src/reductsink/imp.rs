@@ -95,13 +95,15 @@ use gst_base::subclass::prelude::*;
 use media::record_times::{Capture, Source};
 
 use super::clock::WallClock;
-use super::preroll;
 use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
 use super::stats::Stats;
 use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync};
+use super::{notices, preroll};
 use crate::errors::error_message;
 use crate::recording::write::notice::Notice;
-use crate::recording::write::recorder::Recording;
+use crate::recording::write::options::StreamFormat;
+use crate::recording::write::recorder::Recorder;
+use crate::runtime::runtime;
 use crate::{capture_time, connection, parameters};
 
 /// No two of the mutexes are ever held at once.
@@ -110,7 +112,7 @@ pub struct ReductSink {
     settings: Mutex<Settings>,
     stats: Mutex<Arc<Stats>>,
     /// The streaming thread takes it out while it works with it, so that nothing is locked then.
-    recording: Mutex<Option<Recording>>,
+    recording: Mutex<Option<Recorder>>,
     flushing: Flushing,
     /// Between a change from PLAYING to PAUSED and the next change.
     is_paused: AtomicBool,
@@ -146,7 +148,14 @@ impl ReductSink {
         let stats = Arc::new(Stats::default());
         *self.stats.lock().unwrap() = stats.clone();
         let left = self.left.lock().unwrap().take();
-        let recording = Recording::new(checked, left, &stats, self.tell())?;
+        let recording = Recorder::new(
+            runtime()?,
+            checked.destination,
+            checked.recorder,
+            left,
+            stats.writer.clone(),
+            self.tell(),
+        );
         *self.recording.lock().unwrap() = Some(recording);
         Ok(())
     }
@@ -180,7 +189,7 @@ impl ReductSink {
     /// Does something with the recording while nothing is locked.
     fn with_recording<T>(
         &self,
-        run: impl FnOnce(&mut Recording) -> Result<T, gst::FlowError>,
+        run: impl FnOnce(&mut Recorder) -> Result<T, gst::FlowError>,
     ) -> Result<T, gst::FlowError> {
         let recording = self.recording.lock().unwrap().take();
         let mut recording = recording.ok_or(gst::FlowError::Flushing)?;
@@ -207,12 +216,12 @@ impl ReductSink {
                 "{lost} records came too late to be written"
             );
         }
-        *self.left.lock().unwrap() = Some(recording.leave());
+        *self.left.lock().unwrap() = Some(recording.detach());
     }
 
     /// Has complete records wait to be written. GstBaseSink's lock is held: a wait that is ended goes on
     /// after a pause.
-    fn hand_over(&self, recording: &mut Recording) -> Result<(), gst::FlowError> {
+    fn hand_over(&self, recording: &mut Recorder) -> Result<(), gst::FlowError> {
         let overflow = self.overflow();
         loop {
             match recording.hand_over(overflow, &self.flushing) {
@@ -280,7 +289,7 @@ impl ReductSink {
     }
 
     /// Ends the recording's last records and waits until all is written.
-    fn finish(&self, recording: &mut Recording) -> Result<(), gst::FlowError> {
+    fn finish(&self, recording: &mut Recorder) -> Result<(), gst::FlowError> {
         recording.end();
         self.tell_of_notices(recording)?;
         self.hand_over(recording)?;
@@ -329,7 +338,7 @@ impl ReductSink {
     }
 
     /// Posts the notices of the recording. An error ends it.
-    fn tell_of_notices(&self, recording: &mut Recording) -> Result<(), gst::FlowError> {
+    fn tell_of_notices(&self, recording: &mut Recorder) -> Result<(), gst::FlowError> {
         while let Some(notice) = recording.pop_notice() {
             self.tell_of(&notice)?;
         }
@@ -339,7 +348,7 @@ impl ReductSink {
     fn tell_of(&self, notice: &Notice) -> Result<(), gst::FlowError> {
         let stats = self.stats.lock().unwrap().clone();
         stats.count(notice);
-        let text = notice.text();
+        let text = notices::text(notice);
         if !notice.is_error() {
             gst::element_imp_warning!(self, gst::ResourceError::Write, ("{text}"));
             return Ok(());
@@ -416,6 +425,15 @@ impl ReductSink {
     fn is_stopped(&self) -> bool {
         let obj = self.obj();
         obj.current_state().max(obj.pending_state()) <= gst::State::Ready
+    }
+}
+
+/// Returns the frame rate and the size that caps declare.
+fn stream_format(caps: &gst::StructureRef) -> StreamFormat {
+    let rate = caps.get::<gst::Fraction>("framerate").ok();
+    StreamFormat {
+        frame_rate: rate.filter(|rate| rate.numer() > 0),
+        size: caps.get("width").ok().zip(caps.get("height").ok()),
     }
 }
 
@@ -696,7 +714,9 @@ impl URIHandlerImpl for ReductSink {
 impl BaseSinkImpl for ReductSink {
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let told = self.with_recording(|recording| {
-            recording.set_caps(caps);
+            if let Some(structure) = caps.structure(0) {
+                recording.set_format(stream_format(structure));
+            }
             self.tell_of_notices(recording)
         });
         match told {
@@ -741,7 +761,7 @@ impl BaseSinkImpl for ReductSink {
             Bytes::copy_from_slice(&map)
         };
         self.with_recording(|recording| {
-            recording.take(content, capture);
+            recording.push(content, capture);
             self.tell_of_notices(recording)?;
             self.hand_over(recording)
         })?;

@@ -11,11 +11,12 @@ use gst::prelude::*;
 mod clock;
 mod imp;
 pub(crate) mod intake;
+mod notices;
 mod preroll;
-pub(crate) mod settings;
-pub(crate) mod stats;
+mod settings;
+mod stats;
 
-pub(crate) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "reductsink",
         gst::DebugColorFlags::empty(),

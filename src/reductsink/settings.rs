@@ -3,7 +3,6 @@
 
 //! The properties of `reductsink`, and what they mean once they are checked.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use client::{Destination, Token, is_label_name, is_label_value};
@@ -14,6 +13,8 @@ use super::{Existing, OnError, Overflow, RecordUnit, SpoolSync};
 use crate::capture_time;
 use crate::connection::{ConnectionSettings, get};
 use crate::frame_rate;
+use crate::recording::write::options::{RecorderOptions, Undecodable};
+use crate::recording::write::records;
 
 pub const DEFAULT_MAX_LATENCY_MS: u32 = 200;
 pub const DEFAULT_QUEUE_BYTES: u64 = 256 << 20;
@@ -70,14 +71,9 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Checked {
     pub destination: Destination,
-    pub record_unit: RecordUnit,
-    pub labels: Arc<[(String, String)]>,
+    pub recorder: RecorderOptions,
     /// Capture time of running time 0.
     pub start: Option<gst::ClockTime>,
-    /// Frame rate where caps have none, or only that of the VUI.
-    pub fps: Option<gst::Fraction>,
-    pub on_error: OnError,
-    pub queue_bytes: u64,
     pub overflow: Overflow,
 }
 
@@ -171,12 +167,21 @@ impl Settings {
                     SpoolSync::Record => client::SpoolSync::Record,
                 },
             },
-            record_unit: self.record_unit,
-            labels: labels.unwrap_or_default().into(),
+            recorder: RecorderOptions {
+                record_unit: match self.record_unit {
+                    RecordUnit::AccessUnit => records::RecordUnit::AccessUnit,
+                    RecordUnit::Gop => records::RecordUnit::Gop,
+                    RecordUnit::Record => records::RecordUnit::Record,
+                },
+                labels: labels.unwrap_or_default().into(),
+                frame_rate: fps,
+                undecodable: match self.on_error {
+                    OnError::Record => Undecodable::Record,
+                    OnError::Stop => Undecodable::Refuse,
+                },
+                queue_bytes: self.queue_bytes,
+            },
             start: start.transpose()?.map(gst::ClockTime::from_useconds),
-            fps,
-            on_error: self.on_error,
-            queue_bytes: self.queue_bytes,
             overflow: self.overflow,
         })
     }
@@ -227,7 +232,9 @@ mod tests {
             labels: Some(labels.parse().unwrap()),
             ..Default::default()
         };
-        settings.check().map(|checked| checked.labels.to_vec())
+        settings
+            .check()
+            .map(|checked| checked.recorder.labels.to_vec())
     }
 
     #[test]

@@ -96,9 +96,9 @@ use super::stream::{Seek, Stream};
 use super::timeline::Hole;
 use super::unpushed::{self, Unpushed};
 use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode};
-use crate::runtime::runtime;
 use crate::recording::read::scope::Step;
 use crate::recording::read::stats::Stats;
+use crate::runtime::runtime;
 use crate::{connection, parameters, pause_event};
 
 /// No two of the mutexes are ever held at once.

@@ -4,5 +4,6 @@
 //! Writes access units with capture times to an entry as records.
 
 pub mod notice;
+pub mod options;
 pub mod recorder;
-mod records;
+pub mod records;

@@ -1,8 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Warnings and errors about the stream that is recorded.
+//! Warnings and errors about a stream that is recorded.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use client::utc;
@@ -12,21 +13,39 @@ use media::record_times::Event;
 /// Interval of warnings about wrong capture times: a camera may have one every second.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Something about the stream that users have to know.
+/// A fault of the stream that users should learn of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
-    /// About the timestamps.
+    /// A fault of the timestamps.
     Timestamps(Event),
-    /// The system clock was set by so many µs.
-    SystemClock { by: i64 },
+    /// The system clock, by which frames get their times, was set.
+    SystemClock {
+        /// Step in µs.
+        by: i64,
+    },
     /// More pictures are out of output order than expected.
     Reordering(TooDeep),
-    /// A picture cannot be decoded: its capture time and why.
-    Undecodable { time: Option<u64>, damage: Damage },
-    /// The same, where `on-error` makes that an error.
-    RefusedUndecodable { time: Option<u64>, damage: Damage },
-    /// None of so many recorded frames can be decoded, first because of this damage.
-    NothingDecodable { frames: u64, damage: Option<Damage> },
+    /// A picture cannot be decoded.
+    Undecodable {
+        /// Capture time in µs since the Unix epoch.
+        time: Option<u64>,
+        /// Cause.
+        damage: Damage,
+    },
+    /// A picture cannot be decoded, and is refused ([`Undecodable::Refuse`](super::options::Undecodable)).
+    RefusedUndecodable {
+        /// Capture time in µs since the Unix epoch.
+        time: Option<u64>,
+        /// Cause.
+        damage: Damage,
+    },
+    /// No recorded frame can be decoded.
+    NothingDecodable {
+        /// Number of recorded frames.
+        frames: u64,
+        /// Cause of the first one.
+        damage: Option<Damage>,
+    },
 }
 
 impl Notice {
@@ -58,11 +77,13 @@ impl Notice {
             _ => 0,
         }
     }
+}
 
-    /// Returns what is wrong, when, and what to do.
-    pub fn text(&self) -> String {
+impl fmt::Display for Notice {
+    /// Writes the fault and its time.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Timestamps(event) => of_timestamps(event),
+            Self::Timestamps(event) => f.write_str(&of_timestamps(event)),
             Self::SystemClock { by } => {
                 let direction = if by < 0 { "back" } else { "forward" };
                 let fate = if by < 0 {
@@ -71,56 +92,46 @@ impl Notice {
                     "frames without capture times of their own have the new time"
                 };
                 let by = duration(by.unsigned_abs());
-                format!("The system clock was set {direction} by {by} while recording; {fate}")
+                write!(
+                    f,
+                    "The system clock was set {direction} by {by} while recording; {fate}"
+                )
             }
-            Self::Reordering(too_deep) => too_deep.to_string(),
-            Self::Undecodable { time, damage } => format!(
-                "The picture {} cannot be decoded: {damage}. It is recorded as it is, and so are others \
-                 {}. {}, or set on-error=stop",
+            Self::Reordering(too_deep) => too_deep.fmt(f),
+            Self::Undecodable { time, damage } => write!(
+                f,
+                "The picture {} cannot be decoded: {damage}. It is recorded as it is, and so are others {}",
                 captured(time),
                 match damage.is_of_parameter_sets() {
                     true => "until their parameter sets come",
                     false => "with the same fault",
-                },
-                remedy(damage)
+                }
             ),
-            Self::RefusedUndecodable { time, damage } => format!(
-                "The picture {} cannot be decoded: {damage}. {}, or set on-error=record",
-                captured(time),
-                remedy(damage)
-            ),
+            Self::RefusedUndecodable { time, damage } => {
+                write!(
+                    f,
+                    "The picture {} cannot be decoded: {damage}",
+                    captured(time)
+                )
+            }
             Self::NothingDecodable { frames, damage } => {
-                let damage = damage.unwrap_or(Damage::NoSlice);
-                let what = match (frames, damage) {
+                match (frames, damage.unwrap_or(Damage::NoSlice)) {
                     (0, _) | (_, Damage::NoSlice) => {
-                        "Nothing that was recorded can be decoded: no slice came".into()
+                        f.write_str("Nothing that was recorded can be decoded: no slice came")
                     }
-                    (frames, damage) if damage.is_of_parameter_sets() => format!(
+                    (frames, damage) if damage.is_of_parameter_sets() => write!(
+                        f,
                         "None of the {frames} recorded frames can be decoded: no SPS and PPS came that \
                          their slices refer to"
                     ),
-                    (frames, damage) => format!(
+                    (frames, damage) => write!(
+                        f,
                         "None of the {frames} recorded frames can be decoded. This is wrong with the \
                          first one: {damage}"
                     ),
-                };
-                format!("{what}. {}", remedy(damage))
+                }
             }
         }
-    }
-}
-
-/// What helps against damage, as the begin of a sentence.
-fn remedy(damage: Damage) -> &'static str {
-    match damage {
-        Damage::LengthPrefixed | Damage::NotByteStream => {
-            "Have h264parse convert the stream, by caps that say what it really is"
-        }
-        damage if damage.is_of_parameter_sets() => {
-            "Have the encoder repeat SPS and PPS with each IDR picture, or begin to record before it \
-             begins"
-        }
-        _ => "Look for what damages the stream before it comes to this element",
     }
 }
 
@@ -165,8 +176,7 @@ fn of_timestamps(event: Event) -> String {
             )
         }
         Event::NoRate => "The stream has no timestamps, and neither its caps nor its VUI have a \
-                          frame rate from which capture times could be counted. Set the property \
-                          fps of this element, as in fps=25/1"
+                          frame rate from which capture times could be counted"
             .into(),
     }
 }
@@ -181,18 +191,22 @@ fn jump(from: u64, to: u64) -> String {
     )
 }
 
+/// Formats a duration as hours, minutes and seconds with ns.
 fn duration(us: u64) -> String {
-    match us.checked_mul(1000) {
-        Some(ns) => gst::ClockTime::from_nseconds(ns.min(u64::MAX - 1)).to_string(),
-        None => format!("{us} µs"),
-    }
+    let seconds = us / 1_000_000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!(
+        "{hours}:{minutes:02}:{seconds:02}.{:09}",
+        us % 1_000_000 * 1000
+    )
 }
 
 /// Wrong capture times that are reported together.
 #[derive(Debug, Default)]
 pub struct OutlierReport {
-    untold: Option<(u64, u64, u64)>,
-    told: Option<Instant>,
+    unreported: Option<(u64, u64, u64)>,
+    /// Time of the last report.
+    reported: Option<Instant>,
 }
 
 impl OutlierReport {
@@ -206,16 +220,19 @@ impl OutlierReport {
         else {
             return Some(event);
         };
-        let (wrong, placed, before) = self.untold.unwrap_or((wrong, placed, 0));
-        self.untold = Some((wrong, placed, before + frames));
+        let (wrong, placed, before) = self.unreported.unwrap_or((wrong, placed, 0));
+        self.unreported = Some((wrong, placed, before + frames));
         None
     }
 
     /// Returns the report that is due now; at the end, everything unreported.
     pub fn take(&mut self, now: Instant, at_end: bool) -> Option<Event> {
-        let is_due = at_end || self.told.is_none_or(|told| now - told >= INTERVAL);
-        let (wrong, placed, frames) = self.untold.take_if(|_| is_due)?;
-        self.told = Some(now);
+        let is_due = at_end
+            || self
+                .reported
+                .is_none_or(|reported| now - reported >= INTERVAL);
+        let (wrong, placed, frames) = self.unreported.take_if(|_| is_due)?;
+        self.reported = Some(now);
         Some(Event::Outliers {
             wrong,
             placed,
@@ -255,32 +272,8 @@ mod tests {
     }
 
     #[test]
-    fn texts_say_why_nothing_can_be_decoded() {
-        for (frames, damage, parts) in [
-            (
-                9,
-                Some(Damage::NoParameterSets),
-                ["None of the 9", "no SPS and PPS"],
-            ),
-            (
-                9,
-                Some(Damage::LengthPrefixed),
-                ["None of the 9", "length-prefixed"],
-            ),
-            (9, Some(Damage::NotByteStream), ["Annex B", "h264parse"]),
-            (2, Some(Damage::NoSlice), ["Nothing", "no slice"]),
-            (0, None, ["Nothing", "no slice"]),
-        ] {
-            let notice = Notice::NothingDecodable { frames, damage };
-            assert!(notice.is_error());
-            let text = notice.text();
-            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
-        }
-    }
-
-    #[test]
     fn texts_say_what_and_when() {
-        let text = |event| Notice::Timestamps(event).text();
+        let text = |event| Notice::Timestamps(event).to_string();
         for (found, parts) in [
             (
                 text(outliers(NOON + 10_000_000, 1)),
@@ -309,9 +302,8 @@ mod tests {
                 }),
                 &["jumped ahead by 1:00:00", "2025-06-13T13:00:00.000000Z"],
             ),
-            (text(Event::NoRate), &["fps=25/1"]),
             (
-                Notice::SystemClock { by: -3_000_000 }.text(),
+                Notice::SystemClock { by: -3_000_000 }.to_string(),
                 &["set back by 0:00:03"],
             ),
         ] {

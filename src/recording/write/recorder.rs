@@ -1,32 +1,34 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The way of a buffer from the sink's pad to the records that wait to be written.
+//! Makes records of access units with capture times, and queues them for the server.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use client::{Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell};
+use client::{
+    Destination, Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell,
+    WriterStats,
+};
 use media::codec::h264::Damage;
 use media::record_times::{Capture, DeclaredRate, Event, RecordTimes};
 use serde_json::Value as JsonValue;
+use tokio::runtime::Handle;
 
 use super::notice::{Notice, OutlierReport};
+use super::options::{RecorderOptions, StreamFormat, Undecodable};
 use super::records::Records;
-use crate::runtime::runtime;
 use crate::frame_rate;
 use crate::reductsink::intake::{Frame, Intake};
-use crate::reductsink::settings::Checked;
-use crate::reductsink::stats::Stats;
-use crate::reductsink::{CAT, OnError};
 
-/// How often to tell of what is dropped.
-const TELL_AGAIN: Duration = Duration::from_secs(1);
+/// Interval of reports of dropped records.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A stream that is being recorded.
 #[derive(Debug)]
-pub struct Recording {
+pub struct Recorder {
     intake: Intake,
     times: RecordTimes<Frame>,
     declared: DeclaredRate<Frame>,
@@ -34,109 +36,98 @@ pub struct Recording {
     complete: VecDeque<Outgoing>,
     writer: RecordWriter,
     queue_bytes: u64,
-    /// The frame rate in the caps.
-    caps_rate: Option<gst::Fraction>,
-    /// The frame rate that the user sets.
+    /// Format by the container or the pipeline.
+    format: StreamFormat,
+    /// Frame rate that the user has set.
     user_rate: Option<gst::Fraction>,
-    on_error: OnError,
-    /// Width and height in the caps.
-    size: Option<(i32, i32)>,
+    undecodable: Undecodable,
+    /// Last attachment `$video`.
     described: Option<JsonValue>,
     last_capture: Option<Capture>,
     losses: Losses,
     outliers: OutlierReport,
     /// Causes of undecodable pictures, each reported once.
-    told_damage: Vec<Damage>,
+    reported_damage: Vec<Damage>,
     undecodable_frames: u64,
     has_recorded: bool,
     has_decodable: bool,
-    /// There was an error: nothing more is recorded.
+    /// An error has ended recording.
     has_failed: bool,
     notices: VecDeque<Notice>,
 }
 
-/// What was dropped for lack of room. It is told now and then: each frame can be one.
+/// Records that were dropped for lack of room, reported in intervals: every frame can be one.
 #[derive(Debug, Default)]
 struct Losses {
-    untold: Dropped,
-    told: Option<Instant>,
+    unreported: Dropped,
+    /// Time of the last report.
+    reported: Option<Instant>,
 }
 
 impl Losses {
     fn note(&mut self, dropped: Dropped) {
-        self.untold = self.untold.and(dropped);
+        self.unreported = self.unreported.and(dropped);
     }
 
     fn take(&mut self, now: Instant, at_end: bool) -> Option<Dropped> {
-        let is_due = at_end || self.told.is_none_or(|told| now - told >= TELL_AGAIN);
-        if self.untold.records == 0 || !is_due {
+        let is_due = at_end
+            || self
+                .reported
+                .is_none_or(|reported| now - reported >= REPORT_INTERVAL);
+        if self.unreported.records == 0 || !is_due {
             return None;
         }
-        self.told = Some(now);
-        Some(std::mem::take(&mut self.untold))
+        self.reported = Some(now);
+        Some(std::mem::take(&mut self.unreported))
     }
 }
 
-impl Recording {
-    /// A recording that begins behind one that was left before.
+impl Recorder {
+    /// Returns a recorder for an entry, which writes nothing before the detached writer `after` is done.
     pub fn new(
-        checked: Checked,
+        runtime: &Handle,
+        destination: Destination,
+        options: RecorderOptions,
         after: Option<Left>,
-        stats: &Stats,
+        stats: Arc<WriterStats>,
         tell: Tell,
-    ) -> Result<Self, gst::ErrorMessage> {
-        let writer = RecordWriter::new(
-            runtime()?,
-            checked.destination,
-            after,
-            stats.writer.clone(),
-            tell,
-        );
-        Ok(Self {
+    ) -> Self {
+        let writer = RecordWriter::new(runtime, destination, after, stats, tell);
+        Self {
             intake: Intake::default(),
             times: RecordTimes::default(),
             declared: DeclaredRate::default(),
-            records: Records::new(checked.record_unit, checked.labels),
+            records: Records::new(options.record_unit, options.labels),
             complete: VecDeque::new(),
             writer,
-            queue_bytes: checked.queue_bytes,
-            caps_rate: None,
-            user_rate: checked.fps,
-            on_error: checked.on_error,
-            size: None,
+            queue_bytes: options.queue_bytes,
+            format: StreamFormat::default(),
+            user_rate: options.frame_rate,
+            undecodable: options.undecodable,
             described: None,
             last_capture: None,
             losses: Losses::default(),
             outliers: OutlierReport::default(),
-            told_damage: Vec::new(),
+            reported_damage: Vec::new(),
             undecodable_frames: 0,
             has_recorded: false,
             has_decodable: false,
             has_failed: false,
             notices: VecDeque::new(),
-        })
+        }
     }
 
-    /// Takes over the format of the buffers that follow.
-    pub fn set_caps(&mut self, caps: &gst::CapsRef) {
-        let Some(structure) = caps.structure(0) else {
-            return;
-        };
-        let rate = structure.get::<gst::Fraction>("framerate").ok();
-        let rate = rate.filter(|rate| rate.numer() > 0);
-        // What waits has the rate that it came with.
-        if rate != self.caps_rate {
+    /// Sets the format of the access units that follow.
+    pub fn set_format(&mut self, format: StreamFormat) {
+        // Pending frames keep the rate that they came with.
+        if format.frame_rate != self.format.frame_rate {
             self.end();
         }
-        self.caps_rate = rate;
-        self.size = structure
-            .get("width")
-            .ok()
-            .zip(structure.get("height").ok());
+        self.format = format;
     }
 
-    /// Takes the next buffer's content.
-    pub fn take(&mut self, content: Bytes, capture: Capture) {
+    /// Takes an access unit, or a part of one, with its times.
+    pub fn push(&mut self, content: Bytes, capture: Capture) {
         if self.has_failed {
             return;
         }
@@ -145,7 +136,7 @@ impl Recording {
         self.make_records();
     }
 
-    /// Nothing more belongs to what was taken.
+    /// Ends the last access unit and the last record.
     pub fn end(&mut self) {
         if let Some(capture) = self.last_capture
             && !self.has_failed
@@ -155,27 +146,27 @@ impl Recording {
         self.make_records();
         self.times.end();
         self.make_records();
-        self.tell_of_outliers(true);
+        self.report_outliers(true);
         self.declared.end();
         self.add_decided();
         self.records.end(&mut self.complete);
     }
 
-    /// Returns what users have to know of the whole stream, after its end.
+    /// Returns a notice about the whole stream, to be called after its end.
     pub fn verdict(&self) -> Option<Notice> {
         let is_useless = self.has_recorded && !self.has_decodable && !self.has_failed;
         is_useless.then_some(Notice::NothingDecodable {
             frames: self.undecodable_frames,
-            damage: self.told_damage.first().copied(),
+            damage: self.reported_damage.first().copied(),
         })
     }
 
-    /// The next notice.
+    /// Returns the next notice about the stream.
     pub fn pop_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
     }
 
-    /// Returns whether there was an error that ended recording.
+    /// Returns whether an error has ended recording.
     pub fn has_failed(&self) -> bool {
         self.has_failed
     }
@@ -197,7 +188,7 @@ impl Recording {
             let event = self.outliers.add(event);
             self.notices.extend(event.map(Notice::Timestamps));
         }
-        self.tell_of_outliers(false);
+        self.report_outliers(false);
         let too_deep = self.times.take_too_deep();
         self.notices.extend(too_deep.map(Notice::Reordering));
         while let Some(frame) = self.times.pop() {
@@ -207,12 +198,12 @@ impl Recording {
         self.add_decided();
     }
 
-    fn tell_of_outliers(&mut self, at_end: bool) {
+    fn report_outliers(&mut self, at_end: bool) {
         let event = self.outliers.take(Instant::now(), at_end);
         self.notices.extend(event.map(Notice::Timestamps));
     }
 
-    /// Takes over the declared frame rate.
+    /// Passes the declared frame rate to the clocks of records.
     fn set_rate(&mut self) {
         let rate = self.rate();
         let numbers = rate.map(|rate| [rate.numer(), rate.denom()].map(i32::unsigned_abs));
@@ -226,15 +217,15 @@ impl Recording {
         self.declared.set_distance(distance);
     }
 
-    /// The declared frame rate: that of the caps, of the user, or of the VUI. h264parse fills caps from
-    /// the VUI, which the user knows better.
+    /// Returns the declared frame rate: that of the format, of the user, or of the VUI.
     fn rate(&self) -> Option<gst::Fraction> {
         let vui = self.intake.vui_frame_rate();
         let is_of_vui = |rate: &gst::Fraction| {
             let reduced = vui.and_then(|vui| vui.reduced());
             reduced == Some((rate.numer(), rate.denom()))
         };
-        self.caps_rate
+        // h264parse copies the rate of the VUI to caps; the user knows better.
+        (self.format.frame_rate)
             .filter(|rate| frame_rate::is_plausible(rate) && !is_of_vui(rate))
             .or(self.user_rate)
             .or_else(|| vui.and_then(frame_rate::from_vui))
@@ -248,21 +239,21 @@ impl Recording {
             return;
         };
         self.undecodable_frames += frame.count;
-        if self.told_damage.contains(&damage) {
+        if self.reported_damage.contains(&damage) {
             return;
         }
-        self.told_damage.push(damage);
+        self.reported_damage.push(damage);
         let time = frame.capture.time.map(|(time, _)| time);
-        self.notices.push_back(match self.on_error {
-            OnError::Record => Notice::Undecodable { time, damage },
-            OnError::Stop => {
+        self.notices.push_back(match self.undecodable {
+            Undecodable::Record => Notice::Undecodable { time, damage },
+            Undecodable::Refuse => {
                 self.has_failed = true;
                 Notice::RefusedUndecodable { time, damage }
             }
         });
     }
 
-    /// Adds what has a label to the records.
+    /// Adds the frames whose label is decided to the records.
     fn add_decided(&mut self) {
         let rate = self.rate();
         while let Some(rated) = self.declared.pop() {
@@ -274,7 +265,7 @@ impl Recording {
         }
     }
 
-    /// Has the entry say what its video is like, if that is something else than before.
+    /// Updates the attachment `$video` of the entry if it has changed.
     fn describe(&mut self, rate: Option<gst::Fraction>) {
         let rate = rate.and_then(|rate| {
             let label = frame_rate::label(rate);
@@ -285,7 +276,7 @@ impl Recording {
             let (width, height) = self.intake.size()?;
             Some((i32::try_from(width).ok()?, i32::try_from(height).ok()?))
         };
-        let size = self.size.or_else(of_stream);
+        let size = self.format.size.or_else(of_stream);
         let width = size.map(|(width, _)| width.into());
         let height = size.map(|(_, height)| height.into());
         for (name, value) in [("fps", rate), ("width", width), ("height", height)] {
@@ -296,14 +287,21 @@ impl Recording {
         if video.as_object().is_some_and(|video| !video.is_empty())
             && self.described.as_ref() != Some(&video)
         {
-            gst::debug!(CAT, "The video is {video}");
+            tracing::debug!(%video, "new attachment $video");
             self.described = Some(video.clone());
             self.writer.describe(video);
         }
     }
 
-    /// Has the records that are complete wait to be written. What is dropped for them is to be had
-    /// from [`take_dropped`](Self::take_dropped).
+    /// Queues complete records for the server. Waits for room if `overflow` says so.
+    ///
+    /// Records that were dropped instead are reported by [`take_dropped`](Self::take_dropped).
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Flushed`] if the wait was cancelled, after which it may be called again;
+    /// [`PushError::Full`] if records are refused for lack of room; [`PushError::Failed`] after an error of the
+    /// writer.
     pub fn hand_over(&mut self, overflow: Overflow, flushing: &Flushing) -> Result<(), PushError> {
         while let Some(record) = self.complete.front_mut() {
             let pushed = self
@@ -315,7 +313,7 @@ impl Recording {
         Ok(())
     }
 
-    /// The same whether there is room or not, and without a wait. Gives how many records are lost.
+    /// Queues complete records whether there is room or not, and returns the number of lost ones. Never waits.
     pub fn hand_over_at_once(&mut self) -> usize {
         let records = self.complete.drain(..);
         records
@@ -324,18 +322,22 @@ impl Recording {
             .count()
     }
 
-    /// What was dropped and is to be told now; at the end, all that was not told.
+    /// Returns the report of dropped records that is due now; at the end, everything unreported.
     pub fn take_dropped(&mut self, at_end: bool) -> Option<Dropped> {
         self.losses.take(Instant::now(), at_end)
     }
 
-    /// Waits until all that was handed over is written.
+    /// Waits until all queued records are written.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Flushed`] if the wait was cancelled; [`PushError::Failed`] after an error of the writer.
     pub fn drain(&self, flushing: &Flushing) -> Result<(), PushError> {
         self.writer.drain(flushing)
     }
 
-    /// Leaves what is not written to itself.
-    pub fn leave(self) -> Left {
+    /// Lets the background task finish pending records.
+    pub fn detach(self) -> Left {
         self.writer.leave()
     }
 }
@@ -361,11 +363,14 @@ mod tests {
         assert_eq!(losses.take(begin, false), Some(dropped(1, 10)));
         losses.note(dropped(2, 20));
         losses.note(dropped(3, 30));
-        assert_eq!(losses.take(begin + TELL_AGAIN / 2, false), None);
-        let told = losses.take(begin + TELL_AGAIN, false);
+        assert_eq!(losses.take(begin + REPORT_INTERVAL / 2, false), None);
+        let told = losses.take(begin + REPORT_INTERVAL, false);
         assert_eq!(told, Some(dropped(5, 20)));
         losses.note(dropped(1, 40));
-        assert_eq!(losses.take(begin + TELL_AGAIN, true), Some(dropped(1, 40)));
-        assert_eq!(losses.take(begin + 9 * TELL_AGAIN, false), None);
+        assert_eq!(
+            losses.take(begin + REPORT_INTERVAL, true),
+            Some(dropped(1, 40))
+        );
+        assert_eq!(losses.take(begin + 9 * REPORT_INTERVAL, false), None);
     }
 }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! From frames to records.
+//! Groups frames in decoding order into records.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,16 +9,30 @@ use std::sync::Arc;
 use client::{Content, Outgoing};
 use media::record_times::Timed;
 
-
 use crate::frame_rate;
-use crate::reductsink::RecordUnit;
 use crate::reductsink::intake::Frame;
 
-/// What a record of a group of pictures holds at most, but for one frame: the rest is another record,
-/// so that the server is not sent all of a long group at once.
-const MOST_BYTES: u64 = 4_000_000;
+/// Size from which on a group of pictures continues in another record, in bytes: a long group is not sent to
+/// the server at once.
+const MAX_GROUP_BYTES: u64 = 4_000_000;
 
-/// Makes records of frames in decoding order.
+/// Content of a record.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum RecordUnit {
+    /// One access unit, with a capture time of its own.
+    #[default]
+    AccessUnit,
+    /// A group of pictures, from a keyframe (IDR picture or recovery point) to the next one. Only its first
+    /// picture's time is kept, so that a record also ends where another one would be half a frame off.
+    Gop,
+    /// The content of the record that the access units were read from ([`Capture::record`]), at that record's
+    /// time; one access unit if they come from elsewhere.
+    ///
+    /// [`Capture::record`]: media::record_times::Capture::record
+    Record,
+}
+
+/// Groups frames into records.
 #[derive(Debug)]
 pub struct Records {
     unit: RecordUnit,
@@ -30,7 +44,7 @@ pub struct Records {
 }
 
 impl Records {
-    /// Records with further labels.
+    /// Returns an empty group. `labels` are added to the label `fps` and `keyframe` of each record.
     pub fn new(unit: RecordUnit, labels: Arc<[(String, String)]>) -> Self {
         Self {
             unit,
@@ -41,7 +55,7 @@ impl Records {
         }
     }
 
-    /// Takes over the frame rate of what follows.
+    /// Sets the frame rate of the frames that follow.
     pub fn set_frame_rate(&mut self, frame_rate: Option<gst::Fraction>) {
         if self.frame_rate != frame_rate {
             self.frame_rate = frame_rate;
@@ -49,8 +63,8 @@ impl Records {
         }
     }
 
-    /// Takes the next frame, and adds the records that are complete with it. Without a frame rate each
-    /// frame is one: the capture times of the others of a group would be unknown.
+    /// Adds a frame, and appends the records that are complete with it. Without a frame rate each frame is a
+    /// record: the capture times of the others of a group would be unknown.
     pub fn push(&mut self, frame: Timed<Frame>, complete: &mut VecDeque<Outgoing>) {
         let read_from = frame.item.capture.record;
         let read_from = read_from.filter(|_| self.unit == RecordUnit::Record);
@@ -90,13 +104,13 @@ impl Records {
         }
     }
 
-    /// Nothing more belongs to the last record.
+    /// Ends the last record.
     pub fn end(&mut self, complete: &mut VecDeque<Outgoing>) {
         complete.extend(self.open.take());
     }
 }
 
-/// Returns whether a frame goes on with a record: it has the time that it would have there.
+/// Returns whether a frame continues a record: its time is the one that it would have there.
 fn belongs(
     record: &Outgoing,
     frame: &Timed<Frame>,
@@ -113,7 +127,7 @@ fn belongs(
     let expected = record.time.saturating_add(frames(record.frames));
     !frame.item.is_keyframe()
         && record.frame_rate.as_deref() == label
-        && record.length() < MOST_BYTES
+        && record.length() < MAX_GROUP_BYTES
         && (frame.item.count == 0 || expected.abs_diff(frame.time) <= frames(1) / 2)
 }
 
@@ -241,7 +255,7 @@ mod tests {
         let mut records = Records::new(RecordUnit::Gop, Arc::default());
         records.set_frame_rate(rate(30));
         let mut large = frame(0, true);
-        large.item.content = vec![Bytes::from(vec![0; MOST_BYTES as usize])];
+        large.item.content = vec![Bytes::from(vec![0; MAX_GROUP_BYTES as usize])];
         let mut made = VecDeque::new();
         records.push(large, &mut made);
         records.push(frame(33_333, false), &mut made);
