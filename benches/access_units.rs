@@ -11,8 +11,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gst::prelude::*;
-use gstreduct::stamping::{Config, DeclaredRate, RateSource, Reorder, Timeline, buffer};
+use gstreduct::stamping::buffer;
 use media::codec::h264::{AccessUnit, AccessUnitSplitter, Aligner};
+use media::frame_rate::FrameRate;
+use media::stamp::Reorder;
+use media::time::Nanos;
+use media::timeline::{DeclaredRate, RateSource, Timeline, TimelineConfig};
 
 const FPS: u64 = 30;
 /// Frames in a group of pictures.
@@ -73,15 +77,15 @@ fn split(records: &[Bytes]) -> usize {
 /// All that reductsrc does with records between reading and pushing.
 fn split_and_stamp(records: &[Bytes]) -> usize {
     let mut splitter = AccessUnitSplitter::default();
-    let mut timeline = Timeline::new(Config::default());
+    let mut timeline = Timeline::new(TimelineConfig::default());
     let mut reorder = Reorder::default();
     let mut units = VecDeque::new();
     let mut count = 0;
     let rate = DeclaredRate {
-        rate: gst::Fraction::new(FPS as i32, 1),
+        rate: FrameRate::new(FPS as i32, 1).unwrap(),
         source: RateSource::Label,
     };
-    let mut time = gst::ClockTime::from_seconds(1_749_804_653);
+    let mut time = Nanos::from_seconds(1_749_804_653);
     let mut stamp = |units: &mut VecDeque<AccessUnit>, timeline: &mut Timeline, is_last| {
         while !units.is_empty()
             && let Some(slot) = timeline.pop()
@@ -101,7 +105,7 @@ fn split_and_stamp(records: &[Bytes]) -> usize {
     for record in records {
         let pushed = splitter.push(record, &mut units);
         timeline.push(time, pushed.begun, Some(rate));
-        time += pushed.begun as u64 * gst::ClockTime::SECOND / FPS;
+        time += pushed.begun as u64 * Nanos::SECOND / FPS;
         stamp(&mut units, &mut timeline, false);
     }
     timeline.finish().expect("there is a frame rate");

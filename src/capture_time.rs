@@ -7,10 +7,6 @@
 
 use std::sync::LazyLock;
 
-use client::utc;
-
-use crate::connection::invalid;
-
 const UNIX: &str = "timestamp/x-unix";
 const NTP: &str = "timestamp/x-ntp";
 const RECORD: &str = "timestamp/x-reduct-record";
@@ -22,9 +18,6 @@ pub static UNIX_TIME: LazyLock<gst::Caps> = LazyLock::new(|| reference(UNIX));
 
 /// Reference of a record's time, which counts from the Unix epoch as well.
 pub static RECORD_TIME: LazyLock<gst::Caps> = LazyLock::new(|| reference(RECORD));
-
-/// The latest time that is a `GstClockTime`, in µs.
-pub const MAX_TIME_US: u64 = u64::MAX / 1000 - 1;
 
 fn reference(name: &'static str) -> gst::Caps {
     let mut caps = gst::Caps::new_empty_simple(name);
@@ -52,31 +45,6 @@ fn time(buffer: &gst::BufferRef, name: &str) -> Option<gst::ClockTime> {
     meta.map(|meta| meta.timestamp())
 }
 
-/// µs since the Unix epoch, from RFC 3339 or an integer.
-///
-/// # Errors
-///
-/// A text that names the property, its value and what it should be.
-pub fn parse(property: &str, text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    text.parse()
-        .ok()
-        .or_else(|| {
-            let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
-            u64::try_from(time.timestamp_micros()).ok()
-        })
-        .filter(|time| *time <= MAX_TIME_US)
-        .ok_or_else(|| {
-            let expected = "a time: RFC 3339 (2025-06-13T08:50:53.273752Z) or µs since the epoch";
-            invalid(property, text, expected)
-        })
-}
-
-/// Returns a capture time as RFC 3339 in UTC with µs, such as `2025-06-13T08:50:53.273752Z`.
-pub fn format(time: gst::ClockTime) -> String {
-    utc(time.useconds())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,44 +70,5 @@ mod tests {
         assert_eq!(time(&["timestamp/x-other"]), None);
         assert_eq!(time(&["timestamp/x-ntp"]), Some(1));
         assert_eq!(time(&["timestamp/x-ntp", UNIX]), Some(2_208_988_802));
-    }
-
-    #[test]
-    fn times() {
-        assert_eq!(
-            parse("start", "1749804653273752").unwrap(),
-            1_749_804_653_273_752
-        );
-        for text in [
-            "2025-06-13T08:50:53.273752Z",
-            "2025-06-13t08:50:53.273752z",
-            "2025-06-13T10:50:53.273752+02:00",
-            " 2025-06-13 08:50:53.273752Z ",
-        ] {
-            assert_eq!(
-                parse("start", text).unwrap(),
-                1_749_804_653_273_752,
-                "{text}"
-            );
-        }
-        for text in [
-            "",
-            "yesterday",
-            "-5",
-            "2025-06-13",
-            "1960-01-01T00:00:00Z",
-            "1.5",
-        ] {
-            assert!(parse("start", text).is_err(), "{text}");
-        }
-        assert!(parse("stop", &u64::MAX.to_string()).is_err());
-    }
-
-    #[test]
-    fn times_as_dates() {
-        let time = gst::ClockTime::from_useconds(1_749_804_653_273_752);
-        assert_eq!(format(time), "2025-06-13T08:50:53.273752Z");
-        assert_eq!(parse("start", &format(time)), Ok(time.useconds()));
-        assert!(format(gst::ClockTime::MAX).starts_with("2554-"));
     }
 }

@@ -16,10 +16,11 @@
  */
 mod capture_time;
 mod connection;
+mod convert;
 mod errors;
-mod frame_rate;
 mod parameters;
 mod pause_event;
+mod property_values;
 mod recording;
 mod reductepisodesplit;
 mod reductsink;

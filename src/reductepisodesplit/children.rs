@@ -10,8 +10,8 @@ use gst::prelude::*;
 
 use super::CAT;
 use super::cutter::PART_OF_GROUP;
-use super::file_times::Header;
 use super::format::{EPOCH_FIELD, TIMESCALE_FIELD};
+use media::cut::Header;
 
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
 pub const NO_FILE: &str = "/dev/null";

@@ -8,18 +8,16 @@
 
 use gst::prelude::*;
 use media::codec::h264::MAX_REORDERING;
+use media::cut::names::{LocationError, Pattern};
+use media::cut::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
+use media::cut::{Cadence, FileSettings, FileTimes, Files, KeyframeMode, Refresh, SplitMode};
+use media::mp4::Timescale;
+use media::time::Nanos;
 
-use super::cadence::Cadence;
-use super::file_times::{FileSettings, FileTimes};
-use super::files::Files;
 use super::format::Formats;
-use super::gate;
 use super::intake::{Intake, Unit};
-use super::location::{LocationError, Pattern};
-use super::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
-use super::refresh::Refresh;
-use super::ticks::Timescale;
-use super::{CAT, KeyframeMode, SplitMode};
+use super::{CAT, gate};
+use crate::convert::{ToClockTime, ToNanos};
 use crate::{capture_time, pause_event};
 
 /// What the bin has to do, in order.
@@ -30,10 +28,10 @@ pub enum Order {
     /// Push this access unit to splitmuxsink.
     Push(gst::Buffer),
     /// Ask splitmuxsink to begin a file at this running time.
-    CutAt(gst::ClockTime),
+    CutAt(Nanos),
     /// An episode begins at this running time, after access units that were dropped.
     Begun {
-        running_time: gst::ClockTime,
+        running_time: Nanos,
         dropped: Dropped,
     },
     /// Warn that episodes could end in another keyframe mode.
@@ -46,7 +44,7 @@ pub struct Dropped {
     pub count: u64,
     /// How far the first of them was from what precedes it, if that is longer than a file can count. The
     /// others need it.
-    pub distance: Option<gst::ClockTime>,
+    pub distance: Option<Nanos>,
 }
 
 /// Bytes of a group of pictures after which it goes on in parts: splitmuxsink keeps groups in
@@ -76,7 +74,7 @@ pub struct Cutter {
     /// The segment follows a pause within an episode.
     resumes: bool,
     /// By how much running time is later than upstream, for what is not shown.
-    delay: gst::ClockTime,
+    delay: Nanos,
     /// Counts segments, and refreshes that are pushed again.
     segment_number: u64,
     /// Before the first keyframe splitmuxsink gets nothing: it would begin a file. The first segment
@@ -85,14 +83,14 @@ pub struct Cutter {
     began: bool,
     has_ended: bool,
     cadence: Cadence,
-    last_running_time: gst::ClockTime,
+    last_running_time: Nanos,
     times: FileTimes,
     /// The latest running time that has gone there, and the PTS.
-    latest: Option<(gst::ClockTime, gst::ClockTime)>,
+    latest: Option<(Nanos, Nanos)>,
     /// DTS are before PTS.
     is_reordered: bool,
     /// The distance after which access units are dropped.
-    too_far: Option<gst::ClockTime>,
+    too_far: Option<Nanos>,
     /// The file that is about to begin.
     opening: Option<Opening>,
     /// The recovery point with which the running file begins, until it is known what follows: its
@@ -101,7 +99,7 @@ pub struct Cutter {
     /// The refresh that may begin an episode.
     refresh: Option<Refresh<Refreshing>>,
     /// PTS with which the refresh is complete, while pictures that are shown before it are still to come.
-    complete_at: Option<gst::ClockTime>,
+    complete_at: Option<Nanos>,
     /// Groups can go on in parts: nothing that has passed is cut off any more.
     parts_groups: bool,
     /// Bytes of the group, or its part.
@@ -126,8 +124,8 @@ struct Opening {
 struct Begin {
     cut: bool,
     index: u32,
-    running_time: gst::ClockTime,
-    capture: Option<gst::ClockTime>,
+    running_time: Nanos,
+    capture: Option<Nanos>,
     dropped: Dropped,
 }
 
@@ -142,20 +140,20 @@ struct Refreshing {
 #[derive(Debug)]
 struct Held {
     buffer: gst::Buffer,
-    running_time: gst::ClockTime,
-    duration: gst::ClockTime,
+    running_time: Nanos,
+    duration: Nanos,
 }
 
 /// What of a segment is shown.
 #[derive(Debug, Default)]
 struct Shown {
-    start: gst::ClockTime,
-    stop: Option<gst::ClockTime>,
+    start: Nanos,
+    stop: Option<Nanos>,
 }
 
 impl Shown {
     /// Returns whether a picture is shown: its start time alone decides.
-    fn visibility(&self, pts: gst::ClockTime) -> Visibility {
+    fn visibility(&self, pts: Nanos) -> Visibility {
         if pts < self.start {
             Visibility::Before
         } else if self.stop.is_some_and(|stop| pts >= stop) {
@@ -167,7 +165,7 @@ impl Shown {
 }
 
 /// How long a picture lasts of which nothing is known.
-const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
+const FRAME: Nanos = Nanos::from_mseconds(40);
 
 impl Cutter {
     /// Creates a cutter for a stream.
@@ -184,13 +182,13 @@ impl Cutter {
             shown: Shown::default(),
             next_segment: None,
             resumes: false,
-            delay: gst::ClockTime::ZERO,
+            delay: Nanos::ZERO,
             segment_number: 0,
             held_segment: None,
             began: false,
             has_ended: false,
             cadence: Cadence::default(),
-            last_running_time: gst::ClockTime::ZERO,
+            last_running_time: Nanos::ZERO,
             times: FileTimes::new(settings),
             latest: None,
             is_reordered: false,
@@ -268,29 +266,31 @@ impl Cutter {
             gst::warning!(CAT, "The segment is not in TIME: {segment:?}");
             return;
         };
-        let start = segment.start().unwrap_or_default();
+        let start = segment.start().nanos().unwrap_or_default();
         // Within a file, times must not move by the distance from DTS to PTS.
         let resumes = std::mem::take(&mut self.resumes) && self.began;
         let begin = first.and_then(|first| match resumes {
             true => first.pts(),
             false => first.pts().opt_min(first.dts()).or(first.pts()),
         });
-        let begin = begin.map_or(start, |begin| begin.min(start));
+        let begin = begin.nanos().map_or(start, |begin| begin.min(start));
         self.shown = Shown {
             start,
-            stop: segment.stop(),
+            stop: segment.stop().nanos(),
         };
         self.segment = segment.clone();
-        let lead = start.saturating_sub(begin);
+        let lead = start.saturating_sub(begin).clock_time();
+        let (start, begin) = (start.clock_time(), begin.clock_time());
         self.segment.set_start(begin);
         self.segment.set_stop(gst::ClockTime::NONE);
         self.segment
             .set_time(segment.time().map(|time| time.saturating_sub(lead)));
         self.segment.set_position(begin);
         let base = segment.base().unwrap_or_default();
-        self.segment.set_base(base.saturating_add(self.delay));
+        self.segment
+            .set_base(base.saturating_add(self.delay.clock_time()));
         let shown_from = self.segment.to_running_time(start);
-        self.delay = shown_from.map_or(self.delay, |from| from.saturating_sub(base));
+        self.delay = shown_from.map_or(self.delay, |from| from.saturating_sub(base).nanos());
 
         self.send_segment(event.seqnum(), orders);
     }
@@ -360,8 +360,8 @@ impl Cutter {
         orders.extend(latest.into_iter().flat_map(|(_, pts)| {
             let mut empty = gst::Buffer::new();
             let contents = empty.make_mut();
-            contents.set_pts(pts);
-            contents.set_dts(pts);
+            contents.set_pts(pts.clock_time());
+            contents.set_dts(pts.clock_time());
             contents.set_flags(gst::BufferFlags::DELTA_UNIT);
             std::iter::repeat_n(empty, COMPLETING).map(Order::Push)
         }));
@@ -389,21 +389,21 @@ impl Cutter {
     /// and before.
     fn access_unit(&mut self, unit: Unit, orders: &mut Vec<Order>) -> Result<(), LocationError> {
         self.begin_segment(Some(&unit.buffer), orders);
-        if let Some(pts) = unit.buffer.pts() {
+        if let Some(pts) = unit.buffer.pts().nanos() {
             self.cadence.push(pts);
         }
         if unit.idr || unit.buffer.flags().contains(gst::BufferFlags::DISCONT) {
             self.end_refresh(orders)?;
         }
         let mut visibility = None;
-        let pts = unit.buffer.pts();
+        let pts = unit.buffer.pts().nanos();
         if let Some(complete_at) = self.complete_at {
             if pts.is_none_or(|pts| pts >= complete_at) {
                 self.begin_with_refresh(complete_at, orders)?;
             }
         } else if self.completes_refresh(&unit) {
             match pts.filter(|_| self.policy.would_begin_with(&self.facts(&unit, None, None))) {
-                Some(pts) if unit.buffer.dts().is_none_or(|dts| dts >= pts) => {
+                Some(pts) if unit.buffer.dts().nanos().is_none_or(|dts| dts >= pts) => {
                     self.begin_with_refresh(pts, orders)?;
                 }
                 // Pictures that are shown before it may follow. They are in the running episode.
@@ -457,7 +457,7 @@ impl Cutter {
     /// before `complete_at` is hidden.
     fn begin_with_refresh(
         &mut self,
-        complete_at: gst::ClockTime,
+        complete_at: Nanos,
         orders: &mut Vec<Order>,
     ) -> Result<(), LocationError> {
         self.complete_at = None;
@@ -479,12 +479,12 @@ impl Cutter {
         let begin = begin
             .min()
             .and_then(|begin| self.segment.to_running_time(begin));
-        let end = self.times.end();
+        let end = self.times.end().clock_time();
         let shift = end.zip(begin).map(|(end, begin)| end.saturating_sub(begin));
         if let Some(shift) = shift.filter(|shift| !shift.is_zero()) {
             let base = self.segment.base().unwrap_or_default();
             self.segment.set_base(base.saturating_add(shift));
-            self.delay = self.delay.saturating_add(shift);
+            self.delay = self.delay.saturating_add(shift.nanos());
             self.send_segment(gst::Seqnum::next(), orders);
         }
         self.segment_number += 1;
@@ -504,8 +504,8 @@ impl Cutter {
         visibility: Option<Visibility>,
     ) -> policy::Unit {
         let buffer = &unit.buffer;
-        let running_time = |time| self.segment.to_running_time(time);
-        let pts = buffer.pts();
+        let running_time = |time: Nanos| self.segment.to_running_time(time.clock_time()).nanos();
+        let pts = buffer.pts().nanos();
         let time = pts.and_then(running_time).unwrap_or(self.last_running_time);
         let visible = visibility.or_else(|| Some(self.shown.visibility(pts?)));
         let is_new = unit.idr && self.began && self.formats.is_new(unit.sps_id, &unit.pps_ids);
@@ -514,14 +514,18 @@ impl Cutter {
             discont: buffer.flags().contains(gst::BufferFlags::DISCONT),
             new_format: is_new,
             running_time: time,
-            decode_time: buffer.dts_or_pts().and_then(running_time).unwrap_or(time),
+            decode_time: buffer
+                .dts_or_pts()
+                .nanos()
+                .and_then(running_time)
+                .unwrap_or(time),
             segment: self.segment_number,
             visibility: visible.unwrap_or(Visibility::Shown),
             corrupted: buffer.flags().contains(gst::BufferFlags::CORRUPTED),
             // Rounded to ticks, a shorter one could be none, and the last picture of a file not shown.
             duration: self.duration(buffer).max(self.times.scale().tick()),
             bytes: buffer.size() as u64,
-            capture: capture_time::of(buffer),
+            capture: capture_time::of(buffer).nanos(),
         }
     }
 
@@ -662,7 +666,7 @@ impl Cutter {
         let Some(mut held) = self.held.take() else {
             return;
         };
-        let latest = next.and_then(|next| next.dts()?.checked_sub(held.duration));
+        let latest = next.and_then(|next| next.dts()?.checked_sub(held.duration.clock_time()));
         let buffer = held.buffer.make_mut();
         let dts = buffer.dts().max(latest).opt_min(buffer.pts());
         buffer.set_dts(dts);
@@ -675,15 +679,15 @@ impl Cutter {
             running_time,
             duration,
         } = next;
-        let delay = buffer.pts().opt_saturating_sub(buffer.dts());
+        let delay = buffer.pts().opt_saturating_sub(buffer.dts()).nanos();
         let sample = self.times.add(running_time, delay, duration);
         let is_shown_last = self.times.ends_with(running_time.saturating_add(duration));
-        if let Some(pts) = buffer.pts() {
+        if let Some(pts) = buffer.pts().nanos() {
             self.latest = self.latest.max(Some((running_time, pts)));
-            self.is_reordered |= buffer.dts().is_some_and(|dts| dts < pts);
+            self.is_reordered |= buffer.dts().nanos().is_some_and(|dts| dts < pts);
         }
         let contents = buffer.make_mut();
-        contents.set_duration(sample);
+        contents.set_duration(sample.clock_time());
         contents.unset_flags(PART_OF_GROUP);
         let size = contents.size();
         if !contents.flags().contains(gst::BufferFlags::DELTA_UNIT) {
@@ -714,16 +718,17 @@ impl Cutter {
 
     /// Returns how long a picture lasts: as the buffer says, or else the declared rate, unless the times
     /// contradict that.
-    fn duration(&self, buffer: &gst::BufferRef) -> gst::ClockTime {
+    fn duration(&self, buffer: &gst::BufferRef) -> Nanos {
         let frame = self.formats.frame_duration();
-        let is_declared = |duration: &gst::ClockTime| {
-            frame.is_some_and(|frame| duration.absdiff(frame) <= frame / 100)
-        };
-        let duration = buffer.duration().filter(|duration| !duration.is_zero());
+        let is_declared =
+            |duration: &Nanos| frame.is_some_and(|frame| duration.absdiff(frame) <= frame / 100);
+        let duration = buffer
+            .duration()
+            .nanos()
+            .filter(|duration| !duration.is_zero());
         // A parser makes durations of the declared rate.
-        let is_true = |duration: &gst::ClockTime| {
-            !is_declared(duration) || !self.cadence.contradicts(*duration)
-        };
+        let is_true =
+            |duration: &Nanos| !is_declared(duration) || !self.cadence.contradicts(*duration);
         duration
             .or(frame)
             .filter(is_true)
@@ -735,7 +740,7 @@ impl Cutter {
 
     /// Returns how far an access unit is from the one before it, if that is longer than the running file can
     /// count.
-    fn distance_beyond_reach(&self, unit: &policy::Unit) -> Option<gst::ClockTime> {
+    fn distance_beyond_reach(&self, unit: &policy::Unit) -> Option<Nanos> {
         // Where groups are known when they are complete, a group that makes the file too long gets its own.
         let group = self.policy.group_start().filter(|_| !self.parts_groups);
         let end = unit.running_time.saturating_add(unit.duration);

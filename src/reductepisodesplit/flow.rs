@@ -8,17 +8,16 @@ use std::sync::atomic::Ordering;
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
+use media::cut::names::{self, LocationError, Pattern};
+use media::cut::policy::Config;
+use media::cut::{FileSettings, Files, KeyframeMode};
+use media::mp4::Timescale;
 
-use super::address;
 use super::children::Children;
 use super::cutter::{Cutter, Dropped, Order};
-use super::file_times::FileSettings;
-use super::files::Files;
 use super::imp::ReductEpisodeSplit;
-use super::location::{self, LocationError, Pattern};
-use super::policy::Config;
-use super::ticks::Timescale;
-use super::{CAT, KeyframeMode, SplitMode};
+use super::{CAT, SplitMode, address};
+use crate::convert::{ToClockTime, ToNanos};
 
 impl ReductEpisodeSplit {
     /// The cutter of this run. Nothing may be called while it is locked.
@@ -304,7 +303,7 @@ impl ReductEpisodeSplit {
                     if dropped.count > 0 {
                         self.warn_of_dropped(dropped, "a keyframe");
                     }
-                    self.request_keyframe_after(running_time, pad);
+                    self.request_keyframe_after(running_time.clock_time(), pad);
                 }
                 Order::WarnOfKeyframeMode(mode) => {
                     let (entries, mode) = named(mode);
@@ -474,14 +473,16 @@ impl ReductEpisodeSplit {
             self.make_children()?;
         }
         let settings = self.settings.lock().unwrap().clone();
-        if settings.keyframe_mode != KeyframeMode::Idr && settings.split_mode == SplitMode::AtMost {
+        if media::cut::KeyframeMode::from(settings.keyframe_mode) != KeyframeMode::Idr
+            && settings.split_mode == SplitMode::AtMost
+        {
             // Where a group begins an episode is known at its end. What is to be dropped of it has
             // passed by then.
             return Err(gst::error_msg!(
                 gst::ResourceError::Settings,
                 (
                     "keyframe-mode={} does not go with split-mode=at-most",
-                    named(settings.keyframe_mode).1
+                    named(settings.keyframe_mode.into()).1
                 )
             ));
         }
@@ -491,9 +492,9 @@ impl ReductEpisodeSplit {
             children.configure_muxer(properties)?;
         }
         let config = Config {
-            mode: settings.split_mode,
-            keyframes: settings.keyframe_mode,
-            duration: settings.duration,
+            mode: settings.split_mode.into(),
+            keyframes: settings.keyframe_mode.into(),
+            duration: settings.duration.nanos(),
             size: settings.size,
             gap_detection: settings.gap_detection,
         };
@@ -528,7 +529,7 @@ impl ReductEpisodeSplit {
         self.has_run.store(true, Ordering::SeqCst);
         *self.part.lock().unwrap() = None;
         self.end_publishing();
-        let open = self.files(|files| files.open_name().map(location::part));
+        let open = self.files(|files| files.open_name().map(names::part));
         let is_uploaded = self.uploads().is_some();
         let rest = self.end_uploads(open.as_deref());
         let incomplete = match open.filter(|_| !self.has_failed()) {

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use gst::prelude::*;
 use media::codec::h264::{ParameterSets, SetsDifference, Sps};
+use media::frame_rate::FrameRate;
+use media::mp4::Timescale;
+use media::time::Nanos;
 
-use super::ticks::Timescale;
+use crate::convert;
 
 /// A field of the caps that differs where the format does. A file has one format: caps with another
 /// number are refused at the muxer's pad, so that splitmuxsink begins another file.
@@ -35,7 +37,7 @@ pub struct Formats {
     /// Caps of the stream that comes in.
     upstream: gst::Caps,
     parameter_sets: ParameterSets,
-    frame_duration: Option<gst::ClockTime>,
+    frame_duration: Option<Nanos>,
     /// The caps that were announced last, without the epoch.
     announced: Option<gst::Caps>,
     epoch: i32,
@@ -154,12 +156,12 @@ impl Formats {
     }
 
     /// Returns the duration of a frame, as the caps have it.
-    pub fn frame_duration(&self) -> Option<gst::ClockTime> {
+    pub fn frame_duration(&self) -> Option<Nanos> {
         self.frame_duration
     }
 
     /// Returns the declared frame rate of the running file.
-    pub fn frame_rate(&self) -> Option<gst::Fraction> {
+    pub fn frame_rate(&self) -> Option<FrameRate> {
         self.current
             .as_ref()
             .and_then(|current| frame_rate(&current.caps))
@@ -238,16 +240,13 @@ pub fn codec_data(caps: &gst::CapsRef) -> Option<gst::MappedBuffer<gst::buffer::
     codec_data.into_mapped_buffer_readable().ok()
 }
 
-fn frame_rate(caps: &gst::Caps) -> Option<gst::Fraction> {
+fn frame_rate(caps: &gst::Caps) -> Option<FrameRate> {
     let rate = caps.structure(0)?.get::<gst::Fraction>("framerate").ok()?;
-    (rate.numer() > 0 && rate.denom() > 0).then_some(rate)
+    convert::frame_rate(rate)
 }
 
-fn frame_duration(caps: &gst::Caps) -> Option<gst::ClockTime> {
-    let rate = frame_rate(caps)?;
-    let numerator = u64::try_from(rate.numer()).ok()?;
-    let denominator = u64::try_from(rate.denom()).ok()?;
-    gst::ClockTime::SECOND.mul_div_floor(denominator, numerator)
+fn frame_duration(caps: &gst::Caps) -> Option<Nanos> {
+    frame_rate(caps).map(FrameRate::frame_duration)
 }
 
 #[cfg(test)]
@@ -302,9 +301,9 @@ mod tests {
         formats.add(&[0], true);
         assert_eq!(formats.configuration(), None);
         assert_eq!(begin(&mut formats), None);
-        let frame = 100 * gst::ClockTime::MSECOND;
+        let frame = 100 * Nanos::MSECOND;
         assert_eq!(formats.frame_duration(), Some(frame));
-        assert_eq!(formats.frame_rate(), Some(gst::Fraction::new(10, 1)));
+        assert_eq!(formats.frame_rate(), FrameRate::new(10, 1));
     }
 
     #[test]
@@ -336,9 +335,9 @@ mod tests {
         let mut formats = formats();
         formats.set_caps(caps(20));
         assert!(!formats.is_new(0, &[0]));
-        assert_eq!(formats.frame_rate(), Some(gst::Fraction::new(10, 1)));
+        assert_eq!(formats.frame_rate(), FrameRate::new(10, 1));
         assert!(begin(&mut formats).is_some());
-        assert_eq!(formats.frame_rate(), Some(gst::Fraction::new(20, 1)));
+        assert_eq!(formats.frame_rate(), FrameRate::new(20, 1));
     }
 
     #[test]

@@ -10,24 +10,16 @@ use gst::prelude::*;
 
 mod address;
 mod backlog;
-mod cadence;
 mod children;
+mod complete;
 mod cutter;
-mod file_times;
-mod files;
 mod flow;
 mod format;
 mod gate;
 mod imp;
 mod intake;
-mod location;
-mod moov;
 mod part;
-mod policy;
 mod publishing;
-mod refresh;
-mod sample_times;
-mod ticks;
 mod uploads;
 mod worker;
 mod writing;
@@ -85,6 +77,25 @@ pub enum KeyframeMode {
         nick = "intra"
     )]
     Intra,
+}
+
+impl From<SplitMode> for media::cut::SplitMode {
+    fn from(mode: SplitMode) -> Self {
+        match mode {
+            SplitMode::NextKeyframe => Self::NextKeyframe,
+            SplitMode::AtMost => Self::AtMost,
+        }
+    }
+}
+
+impl From<KeyframeMode> for media::cut::KeyframeMode {
+    fn from(mode: KeyframeMode) -> Self {
+        match mode {
+            KeyframeMode::Idr => Self::Idr,
+            KeyframeMode::RecoveryPoint => Self::RecoveryPoint,
+            KeyframeMode::Intra => Self::Intra,
+        }
+    }
 }
 
 glib::wrapper! {

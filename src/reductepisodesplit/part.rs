@@ -12,7 +12,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::location;
+use media::cut::names;
 
 /// Names of open files, by which others in this process open the same file.
 const OPEN_FILES: &str = "/proc/self/fd";
@@ -45,7 +45,7 @@ impl PartFile {
         if let Some(kind) = obstacle(name.as_ref())? {
             return Err(in_the_way(name, kind));
         }
-        let part = location::part(name);
+        let part = names::part(name);
         if let Some(kind) = obstacle(part.as_ref())? {
             return Err(in_the_way(&part, kind));
         }
@@ -73,7 +73,7 @@ impl PartFile {
         let open = format!("{OPEN_FILES}/{}", self.file.as_raw_fd());
         match Path::new(&open).exists() {
             true => open,
-            false => location::part(&self.name),
+            false => names::part(&self.name),
         }
     }
 
@@ -94,7 +94,7 @@ impl PartFile {
     /// Those of the file system, and `AlreadyExists` if another process has replaced it.
     pub fn publish(self) -> io::Result<()> {
         self.file.sync_all()?;
-        let part = location::part(&self.name);
+        let part = names::part(&self.name);
         let place = |data: &Metadata| (data.dev(), data.ino());
         let found = fs::symlink_metadata(&part)?;
         if place(&found) != place(&self.file.metadata()?) {

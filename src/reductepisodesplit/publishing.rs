@@ -10,12 +10,12 @@ use std::thread::JoinHandle;
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
+use media::cut::Finished;
+use media::cut::names::LocationError;
 
 use super::CAT;
 use super::backlog::Backlog;
-use super::files::Finished;
 use super::imp::ReductEpisodeSplit;
-use super::location::LocationError;
 use super::part::PartFile;
 use super::writing::message;
 

@@ -15,22 +15,21 @@ use client::{Failure, Flushing, Upload, UploadError, Uploaded, Uploader};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
+use media::content::{DURATION_LABEL, FPS_LABEL, FRAMES_LABEL, MP4_TYPE, REASON_LABEL};
+use media::cut::Finished;
+use media::cut::names::{self, Pattern};
 use tempfile::TempDir;
 
 use super::CAT;
 use super::address::Address;
 use super::backlog::Backlog;
-use super::files::Finished;
 use super::imp::ReductEpisodeSplit;
-use super::location::{self, Pattern};
 use super::writing::message;
 use crate::errors::{details, resource_error};
-use crate::frame_rate;
 use crate::runtime::{block_broken_pipe, runtime};
 
 /// Complete episodes that may wait, besides the one that is uploaded, before the stream waits.
 const ROOM: usize = 4;
-const CONTENT_TYPE: &str = "video/mp4";
 /// Names of the files in the temporary folder. The index tells apart what has the same time.
 const NAMES: &str = "episode_%05d_{start-us}.mp4";
 
@@ -251,19 +250,15 @@ impl ReductEpisodeSplit {
         };
         let episode = &finished.episode;
         let mut labels = vec![
-            ("duration", episode.duration.nseconds().to_string()),
-            ("frames", episode.frames.to_string()),
-            ("reason", episode.reason.name().to_owned()),
+            (DURATION_LABEL, episode.duration.nseconds().to_string()),
+            (FRAMES_LABEL, episode.frames.to_string()),
+            (REASON_LABEL, episode.reason.name().to_owned()),
         ];
-        labels.extend(
-            finished
-                .frame_rate
-                .map(|rate| ("fps", frame_rate::label(rate))),
-        );
+        labels.extend(finished.frame_rate.map(|rate| (FPS_LABEL, rate.label())));
         let upload = Upload {
-            file: location::part(&finished.name).into(),
+            file: names::part(&finished.name).into(),
             time: capture.useconds(),
-            content_type: CONTENT_TYPE,
+            content_type: MP4_TYPE,
             labels,
         };
         uploads.backlog.push(Job::Upload(Box::new(Complete {

@@ -10,15 +10,15 @@ use std::sync::atomic::Ordering;
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
+use media::cut::policy::Episode;
+use media::cut::{Files, Finished, Target, names};
 
 use super::children::{Children, NO_FILE};
-use super::files::{Files, Finished, Target};
+use super::complete;
 use super::imp::ReductEpisodeSplit;
-use super::location;
-use super::moov;
 use super::part::{Access, PartFile};
-use super::policy::Episode;
 use super::publishing::Closed;
+use crate::convert::ToClockTime;
 
 impl ReductEpisodeSplit {
     /// Has splitmuxsink ask for each file.
@@ -66,7 +66,7 @@ impl ReductEpisodeSplit {
                 to_write
             }
             Err(err) => {
-                let part = location::part(name);
+                let part = names::part(name);
                 let text = match err.kind() {
                     io::ErrorKind::InvalidInput => format!("Could not write an episode: {err}"),
                     _ => format!("Could not create {part}: {err}"),
@@ -80,7 +80,7 @@ impl ReductEpisodeSplit {
 
     /// splitmuxsink has opened a file: the message about it goes on with the file's name.
     pub(super) fn tell_of_opened(&self, opened: &gst::Message) {
-        let name = self.files(|files| files.open_name().map(location::part));
+        let name = self.files(|files| files.open_name().map(names::part));
         let structure = opened.structure().map(ToOwned::to_owned);
         if let (Some(name), Some(mut structure)) = (name, structure) {
             structure.set("location", name);
@@ -103,7 +103,7 @@ impl ReductEpisodeSplit {
         match self.uploads() {
             Some(uploads) => match self.complete(&mut part, &finished) {
                 Ok(bytes) => {
-                    self.tell_of_closed(closed, &location::part(&finished.name));
+                    self.tell_of_closed(closed, &names::part(&finished.name));
                     self.queue_upload(&uploads, finished, bytes);
                 }
                 Err(err) => self.fail_to_finish(&finished.name, &err),
@@ -143,7 +143,7 @@ impl ReductEpisodeSplit {
 
     /// Completes the header of a file. Returns its size in bytes.
     pub(super) fn complete(&self, part: &mut PartFile, finished: &Finished) -> io::Result<u64> {
-        let hides = moov::describe(part.file(), &finished.description)?;
+        let hides = complete::describe(part.file(), &finished.description)?;
         if !hides && !self.has_shown_hidden.swap(true, Ordering::SeqCst) {
             gst::element_imp_warning!(
                 self,
@@ -163,7 +163,7 @@ impl ReductEpisodeSplit {
     /// Posts that a file could not be completed.
     pub(super) fn fail_to_finish(&self, name: &str, error: &io::Error) {
         let code = code(error, gst::ResourceError::Write);
-        let part = location::part(name);
+        let part = names::part(name);
         self.fail(gst::error_msg!(
             code,
             ("Could not finish {part} as {name}: {error}")
@@ -184,7 +184,7 @@ impl ReductEpisodeSplit {
         let gst::MessageView::Error(view) = message.view() else {
             return message;
         };
-        let name = self.files(|files| files.open_name().map(location::part));
+        let name = self.files(|files| files.open_name().map(names::part));
         let error = view.error();
         let (Some(name), Some(kind)) = (name, error.kind::<gst::ResourceError>()) else {
             return message;
@@ -223,7 +223,7 @@ pub(super) fn message(name: &str, episode: &Episode, bytes: u64) -> gst::Structu
         .field("index", episode.index)
         .field("location", name)
         .field_if_some("start", episode.capture.map(|time| time.useconds()))
-        .field("duration", episode.duration)
+        .field("duration", episode.duration.clock_time())
         .field("frames", episode.frames)
         .field("hidden", episode.hidden)
         .field("corrupted", episode.corrupted)

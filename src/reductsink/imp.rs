@@ -86,7 +86,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use client::{Flushing, Left, PushError, Tell, Told};
+use client::{self, Flushing, Left, PushError, Tell, Told};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -97,14 +97,13 @@ use media::record_times::{Capture, Source};
 use super::clock::WallClock;
 use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
 use super::stats::Stats;
-use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync};
-use super::{notices, preroll};
+use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync, notices, preroll};
 use crate::errors::error_message;
 use crate::recording::write::notice::Notice;
 use crate::recording::write::options::StreamFormat;
 use crate::recording::write::recorder::Recorder;
 use crate::runtime::runtime;
-use crate::{capture_time, connection, parameters};
+use crate::{capture_time, connection, convert, parameters};
 
 /// No two of the mutexes are ever held at once.
 #[derive(Default)]
@@ -323,7 +322,7 @@ impl ReductSink {
             (
                 "Dropped {frames} frames, the first of {}, as the queue is full and the server does \
                  not take them",
-                client::utc(from)
+                media::time::utc(from)
             )
         );
     }
@@ -432,7 +431,7 @@ impl ReductSink {
 fn stream_format(caps: &gst::StructureRef) -> StreamFormat {
     let rate = caps.get::<gst::Fraction>("framerate").ok();
     StreamFormat {
-        frame_rate: rate.filter(|rate| rate.numer() > 0),
+        frame_rate: rate.and_then(convert::frame_rate),
         size: caps.get("width").ok().zip(caps.get("height").ok()),
     }
 }

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use client::{Destination, Token, is_label_name, is_label_value};
+use client::{self, Destination, Token, is_label_name, is_label_value};
 use gst::glib;
 use gst::prelude::*;
+use media::content::{FPS_LABEL, KEYFRAME_LABEL};
 
 use super::{Existing, OnError, Overflow, RecordUnit, SpoolSync};
-use crate::capture_time;
 use crate::connection::{ConnectionSettings, get};
-use crate::frame_rate;
+use crate::property_values;
 use crate::recording::write::options::{RecorderOptions, Undecodable};
 use crate::recording::write::records;
 
@@ -145,8 +145,8 @@ impl Settings {
         let start = self
             .start
             .as_deref()
-            .map(|text| capture_time::parse("start", text));
-        let fps = frame_rate::of_property(self.fps)?;
+            .map(|text| property_values::capture_time("start", text));
+        let fps = property_values::fps(self.fps)?;
         Ok(Checked {
             destination: Destination {
                 connection: place.connection,
@@ -191,7 +191,7 @@ impl Settings {
 fn labels(structure: &gst::StructureRef) -> Result<Vec<(String, String)>, String> {
     let label = |(name, value): (&glib::GStr, &glib::SendValue)| {
         let wrong = |expected| format!("The property labels has '{name}', which is not {expected}");
-        if ["fps", "keyframe"].contains(&name.as_str()) {
+        if [FPS_LABEL, KEYFRAME_LABEL].contains(&name.as_str()) {
             return Err(wrong("allowed: this label is set from the stream"));
         }
         if !is_label_name(name) {

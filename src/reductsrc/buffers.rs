@@ -4,17 +4,20 @@
 //! From access units with their times to caps and buffers.
 
 use media::codec::h264::{AccessUnit, Integrity};
+use media::frame_rate::FrameRate;
+use media::stamp::Stamp;
+use media::time::Nanos;
 
-use super::reorder::Stamp;
 use crate::capture_time::{RECORD_TIME, UNIX_TIME};
+use crate::convert::{ToClockTime, ToFraction};
 
 /// The last time of a record, in µs, that GStreamer can count to.
 pub const LAST_TIME: u64 = (u64::MAX - 1) / 1000;
 
 /// The time of a record.
-pub fn clock_time(time: u64) -> Result<gst::ClockTime, gst::ErrorMessage> {
+pub fn clock_time(time: u64) -> Result<Nanos, gst::ErrorMessage> {
     let nseconds = (time <= LAST_TIME).then(|| time * 1000);
-    nseconds.map(gst::ClockTime::from_nseconds).ok_or_else(|| {
+    nseconds.map(Nanos::from_nseconds).ok_or_else(|| {
         gst::error_msg!(
             gst::StreamError::Format,
             ("The record at {time} µs is beyond the time that GStreamer can count")
@@ -22,11 +25,11 @@ pub fn clock_time(time: u64) -> Result<gst::ClockTime, gst::ErrorMessage> {
     })
 }
 
-pub fn caps(frame_rate: Option<gst::Fraction>) -> gst::Caps {
+pub fn caps(frame_rate: Option<FrameRate>) -> gst::Caps {
     gst::Caps::builder("video/x-h264")
         .field("stream-format", "byte-stream")
         .field("alignment", "au")
-        .field_if_some("framerate", frame_rate)
+        .field_if_some("framerate", frame_rate.map(FrameRate::fraction))
         .build()
 }
 
@@ -42,11 +45,12 @@ pub fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
             contents.append_memory(gst::Memory::from_slice(part));
         }
     }
-    contents.set_pts(stamp.pts);
-    contents.set_dts(stamp.dts);
-    contents.set_duration(stamp.duration);
-    gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, stamp.capture, stamp.duration);
-    gst::ReferenceTimestampMeta::add(contents, &RECORD_TIME, stamp.record, None);
+    contents.set_pts(stamp.pts.clock_time());
+    contents.set_dts(stamp.dts.clock_time());
+    let duration = stamp.duration.clock_time();
+    contents.set_duration(duration);
+    gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, stamp.capture.clock_time(), duration);
+    gst::ReferenceTimestampMeta::add(contents, &RECORD_TIME, stamp.record.clock_time(), None);
     if !unit.idr {
         contents.set_flags(gst::BufferFlags::DELTA_UNIT);
     }

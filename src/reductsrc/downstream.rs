@@ -5,6 +5,7 @@
 
 use gst::glib;
 use gst::prelude::*;
+use media::content::MP4_TYPE;
 
 use super::episodes;
 
@@ -45,7 +46,7 @@ pub fn refusal(pad: &gst::Pad, caps: &gst::Caps) -> gst::ErrorMessage {
             (
                 "The records are MP4 episodes ({}), which {name} does not take. Put a demuxer behind \
                  this element, as in reductsrc ! qtdemux ! h264parse",
-                episodes::CONTENT_TYPE
+                MP4_TYPE
             )
         );
     }

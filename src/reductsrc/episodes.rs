@@ -10,24 +10,23 @@
 use client::Record;
 use gst::ClockTime;
 use media::mp4::{self, Movie};
+use media::time::Nanos;
 
 use crate::capture_time::UNIX_TIME;
-
-/// Content type of such a record.
-pub const CONTENT_TYPE: &str = "video/mp4";
+use crate::convert::ToClockTime;
 
 /// An episode.
 #[derive(Debug)]
 pub struct Episode {
     /// Time of its record.
-    pub capture: ClockTime,
+    pub capture: Nanos,
     pub movie: Movie,
     pub file: gst::BufferList,
 }
 
 impl Episode {
     /// The episode that a record is, without a copy of its bytes. `None` if it is no MP4 file.
-    pub fn new(record: Record, capture: ClockTime) -> Option<Self> {
+    pub fn new(record: Record, capture: Nanos) -> Option<Self> {
         let movie = mp4::movie(&record.chunks)?;
         let mut file = gst::BufferList::new_sized(record.chunks.len());
         let mut place = 0;
@@ -41,7 +40,12 @@ impl Episode {
                 let length = movie.length.map(ClockTime::from_nseconds);
                 contents.set_pts(ClockTime::from_nseconds(movie.start));
                 contents.set_flags(gst::BufferFlags::DISCONT);
-                gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, capture, length);
+                gst::ReferenceTimestampMeta::add(
+                    contents,
+                    &UNIX_TIME,
+                    capture.clock_time(),
+                    length,
+                );
             }
             place += length;
             file.make_mut().add(buffer);
@@ -66,7 +70,7 @@ pub fn caps() -> gst::Caps {
 pub struct Row {
     /// When the last one was captured and where in running time it begins, if it does not say how
     /// long it is.
-    last: Option<(ClockTime, ClockTime)>,
+    last: Option<(Nanos, ClockTime)>,
     has_begun: bool,
 }
 
@@ -87,7 +91,7 @@ impl Row {
         self.has_begun = true;
         // At the latest it has ended when the next one begins.
         if let Some((capture, base)) = self.last.take() {
-            let length = episode.capture.saturating_sub(capture);
+            let length = episode.capture.saturating_sub(capture).clock_time();
             *reached = (*reached).max(base.saturating_add(length));
         }
         let Movie {
@@ -121,7 +125,7 @@ mod tests {
     fn episode(capture: u64, start: u64, length: Option<u64>) -> Episode {
         gst::init().unwrap();
         Episode {
-            capture: capture * SECOND,
+            capture: capture * Nanos::SECOND,
             movie: Movie {
                 start: start * SECOND.nseconds(),
                 length: length.map(|length| length * SECOND.nseconds()),
@@ -133,7 +137,7 @@ mod tests {
 
     /// Start, stop, time and base in seconds.
     fn place(row: &mut Row, episode: &Episode, reached: &mut ClockTime) -> [Option<u64>; 4] {
-        let segment = row.place(episode, episode.capture, reached);
+        let segment = row.place(episode, episode.capture.clock_time(), reached);
         [
             segment.start(),
             segment.stop(),

@@ -85,17 +85,17 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
+use media::time::Nanos;
+use media::timeline::Hole;
 
 use super::downstream::{self, Taker};
-use super::episodes;
 use super::interrupt::Interrupt;
-use super::probes;
 use super::seeks::{Seeks, Span};
 use super::settings::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, DEFAULT_POLL_INTERVAL_MS, Settings};
 use super::stream::{Seek, Stream};
-use super::timeline::Hole;
 use super::unpushed::{self, Unpushed};
-use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode};
+use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode, episodes, probes};
+use crate::convert::ToClockTime;
 use crate::recording::read::scope::Step;
 use crate::recording::read::stats::Stats;
 use crate::runtime::runtime;
@@ -172,7 +172,11 @@ impl ReductSrc {
                     self.begin_segment(&segment)?;
                 }
                 Ok(Step::Pause(Hole { from, to })) => {
-                    if !self.obj().src_pad().push_event(pause_event::new(from, to)) {
+                    if !self
+                        .obj()
+                        .src_pad()
+                        .push_event(pause_event::new(from.clock_time(), to.clock_time()))
+                    {
                         gst::debug!(CAT, imp = self, "The pause event was not handled");
                     }
                 }
@@ -287,7 +291,7 @@ impl ReductSrc {
 
         let stats = Arc::new(Stats::default());
         if let Some(stop) = checked.program.last().and_then(|last| last.stop) {
-            stats.extent.set_stop(gst::ClockTime::from_useconds(stop));
+            stats.extent.set_stop(Nanos::from_useconds(stop));
         }
         *self.stats.lock().unwrap() = stats.clone();
         let stream = Stream::new(runtime()?, checked, stats);
@@ -333,7 +337,7 @@ impl ReductSrc {
         };
         let (rate, flags, start_type, start, ..) = seek.get();
         let stats = self.stats.lock().unwrap().clone();
-        let duration = stats.extent.duration();
+        let duration = stats.extent.duration().clock_time();
         // Backwards there are keyframes only, from a known end.
         let backwards = flags.contains(gst::SeekFlags::TRICKMODE_KEY_UNITS) && duration.is_some();
         let may_be = rate > 0.0 || rate < 0.0 && backwards;
@@ -783,7 +787,7 @@ impl BaseSrcImpl for ReductSrc {
         };
         if segment.rate() < 0.0 {
             // The end is where it begins.
-            let end = self.stats.lock().unwrap().extent.duration();
+            let end = self.stats.lock().unwrap().extent.duration().clock_time();
             segment.set_stop(segment.stop().min(end).or(end));
             segment.set_position(segment.stop());
         }
@@ -791,7 +795,7 @@ impl BaseSrcImpl for ReductSrc {
         self.unpushed.forget();
         self.interrupt.continue_stream();
         self.failed.store(false, Ordering::SeqCst);
-        let zero = stream.zero();
+        let zero = stream.zero().clock_time();
         let in_timeline = |time: gst::ClockTime| time.saturating_add(zero);
         segment.set_start(segment.start().map(in_timeline));
         segment.set_stop(segment.stop().map(in_timeline));
@@ -801,7 +805,15 @@ impl BaseSrcImpl for ReductSrc {
     }
 
     fn query(&self, query: &mut gst::QueryRef) -> bool {
-        let duration = || self.stats.lock().unwrap().clone().extent.duration();
+        let duration = || {
+            self.stats
+                .lock()
+                .unwrap()
+                .clone()
+                .extent
+                .duration()
+                .clock_time()
+        };
         match query.view_mut() {
             gst::QueryViewMut::Duration(query) if query.format() == gst::Format::Time => {
                 let duration = duration();

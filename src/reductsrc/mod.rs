@@ -9,35 +9,21 @@ use gst::glib;
 use gst::prelude::*;
 
 pub(crate) mod buffers;
-mod cadence;
-pub(crate) mod continuity;
-pub(crate) mod declared_rate;
 mod downstream;
-pub(crate) mod entrance;
 pub(crate) mod episodes;
-pub(crate) mod exit;
 mod imp;
 mod interrupt;
-pub(crate) mod kind;
-pub(crate) mod label_trust;
 mod live;
-mod pauses;
 mod probes;
-pub(crate) mod reorder;
-pub(crate) mod reordering_watch;
 mod seeks;
 pub(crate) mod segments;
 mod settings;
 mod stream;
-pub(crate) mod timeline;
 mod unpushed;
 
-/// What gives access units their times. Public for the benchmarks only.
+/// For the benchmarks only.
 pub mod stamping {
     pub use super::buffers::buffer;
-    pub use super::declared_rate::{DeclaredRate, RateSource};
-    pub use super::reorder::Reorder;
-    pub use super::timeline::{Config, Timeline};
 }
 
 pub(crate) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -144,6 +130,16 @@ pub enum KeyframeMode {
         nick = "intra"
     )]
     Intra,
+}
+
+impl From<OnLoss> for media::timeline::OnLoss {
+    fn from(on_loss: OnLoss) -> Self {
+        match on_loss {
+            OnLoss::Auto => Self::Auto,
+            OnLoss::Drop => Self::Drop,
+            OnLoss::Keep => Self::Keep,
+        }
+    }
 }
 
 glib::wrapper! {

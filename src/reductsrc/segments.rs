@@ -3,9 +3,10 @@
 
 //! From segments of the timeline to those that are sent: as a seek asks, or from the beginning on.
 
-use gst::ClockTime;
+use media::time::Nanos;
+use media::timeline::SegmentStart;
 
-use super::timeline::SegmentStart;
+use crate::convert::ToClockTime;
 
 /// From which picture on a reading is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub enum ShownFrom {
     Beginning,
     /// From its first one in decoding order on, which may not be the first one in output order.
     First,
-    Time(ClockTime),
+    Time(Nanos),
 }
 
 /// How a reading is shown. Times are those of the timeline.
@@ -23,12 +24,12 @@ pub struct Show {
     pub rate: f64,
     pub flags: gst::SegmentFlags,
     /// Running time of its beginning.
-    pub base: ClockTime,
+    pub base: Nanos,
     pub from: ShownFrom,
     /// Not shown from here on.
-    pub until: Option<ClockTime>,
+    pub until: Option<Nanos>,
     /// What is stream time 0.
-    pub zero: ClockTime,
+    pub zero: Nanos,
 }
 
 impl Default for Show {
@@ -36,10 +37,10 @@ impl Default for Show {
         Self {
             rate: 1.0,
             flags: gst::SegmentFlags::empty(),
-            base: ClockTime::ZERO,
+            base: Nanos::ZERO,
             from: ShownFrom::Beginning,
             until: None,
-            zero: ClockTime::ZERO,
+            zero: Nanos::ZERO,
         }
     }
 }
@@ -49,7 +50,7 @@ impl Default for Show {
 pub struct Segments {
     show: Show,
     /// The first time that is shown, and how far the timeline's running time is there.
-    begin: Option<(ClockTime, ClockTime)>,
+    begin: Option<(Nanos, Nanos)>,
 }
 
 impl Segments {
@@ -59,7 +60,7 @@ impl Segments {
     }
 
     /// Shows an exact range from its first picture on, so that nothing of the picture before it is.
-    pub fn show_from(&mut self, first: ClockTime) {
+    pub fn show_from(&mut self, first: Nanos) {
         if let ShownFrom::Time(time) = &mut self.show.from
             && self.show.rate > 0.0
         {
@@ -68,17 +69,17 @@ impl Segments {
     }
 
     /// Shows nothing from a time on, in segments that are still to come.
-    pub fn show_until(&mut self, until: ClockTime) {
+    pub fn show_until(&mut self, until: Nanos) {
         self.show.until = Some(until);
     }
 
     /// The segment for one of the timeline, whose first picture in decoding order is shown at
     /// `first`.
-    pub fn next(&mut self, segment: SegmentStart, first: ClockTime) -> gst::Segment {
+    pub fn next(&mut self, segment: SegmentStart, first: Nanos) -> gst::Segment {
         if self.show.rate < 0.0 {
             return self.backwards();
         }
-        let passed_at = |time: ClockTime| {
+        let passed_at = |time: Nanos| {
             let in_segment = time.saturating_sub(segment.start);
             segment.base.saturating_add(in_segment)
         };
@@ -100,17 +101,19 @@ impl Segments {
 
         let start = segment.start.max(begin);
         let elapsed = segment.base.saturating_sub(passed).nseconds() as f64 / self.show.rate.abs();
-        let mut sent = gst::FormattedSegment::<ClockTime>::new();
+        let mut sent = gst::FormattedSegment::<gst::ClockTime>::new();
         sent.set_flags(self.show.flags);
         sent.set_rate(self.show.rate);
-        sent.set_start(start);
-        sent.set_stop(self.show.until.map(|until| until.max(start)));
-        sent.set_time(start.saturating_sub(self.show.zero));
-        sent.set_position(start);
+        sent.set_start(start.clock_time());
+        let until = self.show.until.map(|until| until.max(start));
+        sent.set_stop(until.clock_time());
+        sent.set_time(start.saturating_sub(self.show.zero).clock_time());
+        sent.set_position(start.clock_time());
         sent.set_base(
             self.show
                 .base
-                .saturating_add(ClockTime::from_nseconds(elapsed as u64)),
+                .saturating_add(Nanos::from_nseconds(elapsed as u64))
+                .clock_time(),
         );
         sent.upcast()
     }
@@ -121,16 +124,16 @@ impl Segments {
     fn backwards(&self) -> gst::Segment {
         let start = match self.show.from {
             ShownFrom::Time(time) => time,
-            ShownFrom::Beginning | ShownFrom::First => ClockTime::ZERO,
+            ShownFrom::Beginning | ShownFrom::First => Nanos::ZERO,
         };
-        let mut sent = gst::FormattedSegment::<ClockTime>::new();
+        let mut sent = gst::FormattedSegment::<gst::ClockTime>::new();
         sent.set_flags(self.show.flags);
         sent.set_rate(self.show.rate);
-        sent.set_start(start);
-        sent.set_stop(self.show.until);
-        sent.set_time(start.saturating_sub(self.show.zero));
-        sent.set_position(self.show.until);
-        sent.set_base(self.show.base);
+        sent.set_start(start.clock_time());
+        sent.set_stop(self.show.until.clock_time());
+        sent.set_time(start.saturating_sub(self.show.zero).clock_time());
+        sent.set_position(self.show.until.clock_time());
+        sent.set_base(self.show.base.clock_time());
         sent.upcast()
     }
 }
@@ -139,8 +142,8 @@ impl Segments {
 mod tests {
     use super::*;
 
-    fn seconds(seconds: u64) -> ClockTime {
-        ClockTime::from_seconds(seconds)
+    fn seconds(seconds: u64) -> Nanos {
+        Nanos::from_seconds(seconds)
     }
 
     /// Start, stream time and base in seconds of the segments for those of the timeline, given as
@@ -154,7 +157,7 @@ mod tests {
                 base: seconds(*base),
             };
             let segment = sent.next(start, seconds(*first));
-            let segment = segment.downcast::<ClockTime>().unwrap();
+            let segment = segment.downcast::<gst::ClockTime>().unwrap();
             let times = [segment.start(), segment.time(), segment.base()];
             let [start, time, base] = times.map(|time| time.unwrap().seconds());
             (start, time, base)
@@ -234,8 +237,11 @@ mod tests {
                 base: seconds(start),
             };
             let segment = segments.next(start, start.start);
-            let segment = segment.downcast::<ClockTime>().unwrap();
-            assert_eq!(segment.stop(), Some(seconds(20).max(start.start)));
+            let segment = segment.downcast::<gst::ClockTime>().unwrap();
+            assert_eq!(
+                segment.stop(),
+                Some(seconds(20).max(start.start).clock_time())
+            );
         }
     }
 }

@@ -9,12 +9,15 @@ use client::{Connection, Limits, Records, depends_on_order};
 use gst::glib;
 use gst::prelude::*;
 use media::codec::h264::EntryPoints;
+use media::frame_rate::FrameRate;
+use media::range::Begin;
+use media::time::Nanos;
 use serde_json::Value as JsonValue;
 
-use super::entrance::Begin;
 use super::{KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
-use crate::frame_rate;
+use crate::convert::ToNanos;
+use crate::property_values;
 use crate::recording::read::bounds::{Asked, Bound};
 use crate::recording::read::ranges::Piece;
 use crate::recording::read::scope::End;
@@ -81,16 +84,16 @@ pub struct Checked {
     /// The ranges of the program, as they are given.
     pub asked: Vec<Asked>,
     pub gap_detection: bool,
-    pub gap_tolerance: Option<gst::ClockTime>,
-    pub pause_limit: gst::ClockTime,
+    pub gap_tolerance: Option<Nanos>,
+    pub pause_limit: Nanos,
     pub on_loss: OnLoss,
     /// The property `fps`.
-    pub frame_rate: Option<gst::Fraction>,
+    pub frame_rate: Option<FrameRate>,
     pub on_error: OnError,
     /// The property `keyframe-mode`.
     pub entry_points: EntryPoints,
     /// The property `parameter-set-lookback`.
-    pub lookback: gst::ClockTime,
+    pub lookback: Nanos,
 }
 
 impl Checked {
@@ -191,8 +194,8 @@ impl Settings {
             program: self.program(&asked),
             asked,
             gap_detection: self.gap_detection,
-            gap_tolerance: Some(self.gap_tolerance).filter(|time| !time.is_zero()),
-            pause_limit: self.pause_limit,
+            gap_tolerance: Some(self.gap_tolerance.nanos()).filter(|time| !time.is_zero()),
+            pause_limit: self.pause_limit.nanos(),
             on_loss: self.on_loss,
             records: Records {
                 bucket,
@@ -201,14 +204,14 @@ impl Settings {
                 poll_interval: self.follow.then(|| self.poll_interval()),
                 limits: self.limits,
             },
-            frame_rate: frame_rate::of_property(self.fps)?,
+            frame_rate: property_values::fps(self.fps)?,
             on_error: self.on_error,
             entry_points: match self.keyframe_mode {
                 KeyframeMode::Idr => EntryPoints::Idr,
                 KeyframeMode::RecoveryPoint => EntryPoints::RecoveryPoints,
                 KeyframeMode::Intra => EntryPoints::IntraPictures,
             },
-            lookback: self.lookback,
+            lookback: self.lookback.nanos(),
         })
     }
 
@@ -413,7 +416,7 @@ mod tests {
                 .map(|checked| checked.frame_rate)
         };
         assert_eq!(check(0, 1), Ok(None));
-        assert_eq!(check(25, 1), Ok(Some(gst::Fraction::new(25, 1))));
+        assert_eq!(check(25, 1), Ok(FrameRate::new(25, 1)));
         for (n, d) in [(2000, 1), (1, 100_000)] {
             assert!(check(n, d).unwrap_err().contains("property fps"));
         }

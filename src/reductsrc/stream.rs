@@ -10,14 +10,16 @@ use std::time::Instant;
 
 use client::{Access, Event, Flushed, Flushing, Query, RecordReader, View};
 use gst::ClockTime;
+use media::content::Kind;
+use media::range::Begin;
+use media::time::Nanos;
 use tokio::runtime::Handle;
 
-use super::entrance::Begin;
 use super::episodes::{Episode, Row};
-use super::kind::Kind;
 use super::live::Live;
 use super::segments::{Show, ShownFrom};
 use super::settings::Checked;
+use crate::convert::{ToClockTime, ToNanos};
 use crate::errors::ReadError;
 use crate::recording::read::keyframes::{Keyframes, Known, Search};
 use crate::recording::read::range::Pass;
@@ -33,8 +35,8 @@ const MOST_SPREAD: u64 = 10_000;
 /// What a seek asks for. Times are stream times.
 #[derive(Debug, Clone)]
 pub struct Seek {
-    pub from: ClockTime,
-    pub until: Option<ClockTime>,
+    pub from: Nanos,
+    pub until: Option<Nanos>,
     pub begin: Begin,
     pub rate: f64,
     pub flags: gst::SegmentFlags,
@@ -55,8 +57,8 @@ impl Seek {
             Begin::KeyframeBefore
         };
         Self {
-            from: segment.start().unwrap_or_default(),
-            until: segment.stop(),
+            from: segment.start().nanos().unwrap_or_default(),
+            until: segment.stop().nanos(),
             begin,
             rate: segment.rate(),
             flags: segment.flags(),
@@ -111,9 +113,9 @@ pub struct Stream {
 #[derive(Debug, Clone, Copy)]
 struct Zeros {
     /// PTS 0.
-    timeline: ClockTime,
+    timeline: Nanos,
     /// Stream time 0. What a decoder needs before it has an earlier PTS.
-    stream: ClockTime,
+    stream: Nanos,
 }
 
 #[derive(Debug)]
@@ -257,9 +259,9 @@ impl Stream {
     }
 
     /// Returns how far stream time 0 is from PTS 0, as far as it is known.
-    pub fn zero(&self) -> ClockTime {
+    pub fn zero(&self) -> Nanos {
         let zero = |zeros: Zeros| zeros.stream.saturating_sub(zeros.timeline);
-        self.zeros.map_or(ClockTime::ZERO, zero)
+        self.zeros.map_or(Nanos::ZERO, zero)
     }
 
     /// Puts a segment in its place next to the clock, whose running time is `now`.
@@ -285,7 +287,7 @@ impl Stream {
             return ClockTime::ZERO;
         };
         let newest = self.common.stats.extent.newest();
-        let newest = newest.map(|newest| newest.saturating_sub(zeros.timeline));
+        let newest = newest.map(|newest| newest.saturating_sub(zeros.timeline).clock_time());
         let wait = newest.map_or(ClockTime::ZERO, |newest| newest.saturating_sub(start));
         // More is a recording that begins in the past.
         if wait > MAX_REORDER_WAIT {
@@ -305,7 +307,9 @@ impl Stream {
             }
         };
         let stream_time = episode.capture.saturating_sub(zero);
-        let segment = self.row.place(episode, stream_time, &mut self.reached);
+        let segment = self
+            .row
+            .place(episode, stream_time.clock_time(), &mut self.reached);
         self.place(segment.upcast(), now)
     }
 
@@ -387,7 +391,7 @@ impl Stream {
                 }
             },
             State::FindingOrigin(reader) => match reader.next(flushing)? {
-                Some(Event::Record(record)) if Kind::of(&record).is_none() => Ok(None),
+                Some(Event::Record(record)) if Kind::of(&record.content_type).is_none() => Ok(None),
                 Some(Event::Record(record)) => {
                     self.set_zeros(record.time, record.time);
                     self.state = State::Next;
@@ -414,7 +418,7 @@ impl Stream {
             return Ok(None);
         }
         if let (Some(seek), Some(zeros)) = (&self.wanted, self.zeros) {
-            let capture = |time: ClockTime| zeros.stream.saturating_add(time).useconds();
+            let capture = |time: Nanos| zeros.stream.saturating_add(time).useconds();
             let until = seek.until.map(|until| capture(until).saturating_add(1));
             let pieces = ranges::seek(&self.program, capture(seek.from), seek.begin, until);
             self.pieces = Some(pieces);
@@ -450,7 +454,7 @@ impl Stream {
             return Some(Step::End);
         };
         let newest = self.common.stats.extent.newest();
-        let latest = latest.min(newest.map_or(u64::MAX, ClockTime::useconds));
+        let latest = latest.min(newest.map_or(u64::MAX, Nanos::useconds));
         let piece = (self.program.iter()).rfind(|piece| piece.start.unwrap_or(0) <= latest);
         let Some(piece) = piece else {
             return Some(Step::End);
@@ -549,7 +553,7 @@ impl Stream {
     }
 
     fn set_zeros(&mut self, timeline: u64, stream: u64) {
-        let [timeline, stream] = [timeline, stream].map(ClockTime::from_useconds);
+        let [timeline, stream] = [timeline, stream].map(Nanos::from_useconds);
         self.zeros = Some(Zeros { timeline, stream });
         self.common.stats.extent.set_zero(stream);
     }
@@ -619,7 +623,7 @@ impl Stream {
     /// Time of the oldest record, as far as it is known.
     fn oldest(&self) -> u64 {
         let oldest = self.common.stats.extent.oldest();
-        oldest.map_or(0, ClockTime::useconds)
+        oldest.map_or(0, Nanos::useconds)
     }
 
     /// Takes one event of a window of the search, or goes on with the next one.
@@ -670,18 +674,16 @@ impl Stream {
         let is_sought = self.is_sought(&piece);
         let zeros = self.zeros;
         let seek = self.seek.as_ref();
-        let in_timeline = |capture: ClockTime| {
-            let origin = zeros.map_or(ClockTime::ZERO, |zeros| zeros.timeline);
+        let in_timeline = |capture: Nanos| {
+            let origin = zeros.map_or(Nanos::ZERO, |zeros| zeros.timeline);
             capture.saturating_sub(origin)
         };
-        let of_seek = |time: ClockTime| {
-            let zero = zeros.map_or(ClockTime::ZERO, |zeros| zeros.stream);
+        let of_seek = |time: Nanos| {
+            let zero = zeros.map_or(Nanos::ZERO, |zeros| zeros.stream);
             zero.saturating_add(time)
         };
         // A seek is more exact than the times of records.
-        let at = piece
-            .start
-            .map_or(ClockTime::ZERO, ClockTime::from_useconds);
+        let at = piece.start.map_or(Nanos::ZERO, Nanos::from_useconds);
         let at = (seek.map(|seek| of_seek(seek.from)))
             .filter(|sought| sought.useconds() == at.useconds())
             .unwrap_or(at);
@@ -689,8 +691,8 @@ impl Stream {
             rate: seek.map_or(1.0, |seek| seek.rate),
             flags: seek.map_or(gst::SegmentFlags::empty(), |seek| seek.flags),
             base: match seek {
-                Some(seek) if self.backwards.is_some() => seek.base,
-                _ => self.reached,
+                Some(seek) if self.backwards.is_some() => seek.base.nanos(),
+                _ => self.reached.nanos(),
             },
             from: match piece.begin {
                 _ if self.backwards.is_some() => {

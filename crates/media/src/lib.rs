@@ -1,10 +1,17 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Video as bytes and times: access units and what a container has to know of them.
+//! Video as bytes and times: access units and the facts that a container needs of them.
 //!
 //! Pure functions: nothing here does I/O, reads a clock, or names GStreamer or ReductStore.
 
 pub mod codec;
+pub mod content;
+pub mod cut;
+pub mod frame_rate;
 pub mod mp4;
+pub mod range;
 pub mod record_times;
+pub mod stamp;
+pub mod time;
+pub mod timeline;

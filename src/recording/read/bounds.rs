@@ -7,9 +7,9 @@
 
 use std::ops::RangeInclusive;
 
-use client::utc;
+use media::time::{MAX_CAPTURE_TIME_US, utc};
 
-use crate::capture_time::{MAX_TIME_US, parse};
+use crate::property_values;
 
 /// How far a bound may be outside of the entry without a warning: the newest record may last for some
 /// time, and the time of the oldest one is seldom known to the µs.
@@ -40,7 +40,7 @@ impl Bound {
         let number = number.filter(|number| i64::try_from(*number).is_ok());
         let value = match number {
             Some(number) => number,
-            None => parse(property, text)?,
+            None => property_values::capture_time(property, text)?,
         };
         Ok(Self {
             property,
@@ -56,7 +56,7 @@ impl Bound {
 
     /// The time, within those that GStreamer can count.
     pub fn time(&self) -> u64 {
-        self.value.min(MAX_TIME_US)
+        self.value.min(MAX_CAPTURE_TIME_US)
     }
 
     /// Returns what the number would be in another unit, if that is in the entry or not far from it,
@@ -338,6 +338,6 @@ mod tests {
             assert!(Bound::parse("start", text).is_err(), "{text}");
         }
         let bound = Bound::parse("start", "1750000001123457000").unwrap();
-        assert_eq!(bound.time(), MAX_TIME_US);
+        assert_eq!(bound.time(), MAX_CAPTURE_TIME_US);
     }
 }

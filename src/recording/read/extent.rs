@@ -6,10 +6,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use client::EntryTimes;
-use gst::ClockTime;
+use media::time::Nanos;
 
 /// Change from which on a recording has a new duration for applications.
-const WORTH_TELLING: ClockTime = ClockTime::SECOND;
+const WORTH_TELLING: Nanos = Nanos::SECOND;
 
 /// What is known of the recording's extent. Any thread may ask.
 #[derive(Debug, Default)]
@@ -18,25 +18,25 @@ pub struct Extent(Mutex<Known>);
 #[derive(Debug, Default, Clone, Copy)]
 struct Known {
     /// Capture time that is stream time 0.
-    zero: Option<ClockTime>,
+    zero: Option<Nanos>,
     /// Times of the oldest and the newest record.
-    oldest: Option<ClockTime>,
-    newest: Option<ClockTime>,
+    oldest: Option<Nanos>,
+    newest: Option<Nanos>,
     /// How long a record lasts at most.
-    record: ClockTime,
+    record: Nanos,
     /// Time of the last episode that was read, and when the last of them ends.
-    episodes: Option<(ClockTime, ClockTime)>,
+    episodes: Option<(Nanos, Nanos)>,
     /// The newest episode was asked for its length.
     has_asked_for_end: bool,
     /// Capture time at which all ends, if it is set.
-    stop: Option<ClockTime>,
+    stop: Option<Nanos>,
     /// The duration that applications know of.
-    told: Option<ClockTime>,
+    told: Option<Nanos>,
 }
 
 impl Extent {
     /// Takes where all ends, if not with the newest record.
-    pub fn set_stop(&self, stop: ClockTime) {
+    pub fn set_stop(&self, stop: Nanos) {
         self.known().stop = Some(stop);
     }
 
@@ -56,18 +56,18 @@ impl Extent {
     }
 
     /// Takes what is stream time 0.
-    pub fn set_zero(&self, zero: ClockTime) {
+    pub fn set_zero(&self, zero: Nanos) {
         self.known().zero = Some(zero);
     }
 
     /// Takes how long a record lasts.
-    pub fn hear_of_record(&self, duration: ClockTime) {
+    pub fn hear_of_record(&self, duration: Nanos) {
         let mut known = self.known();
         known.record = known.record.max(duration);
     }
 
     /// Takes the time of a record that is an episode, which says how long it is.
-    pub fn hear_of_episode(&self, time: ClockTime, duration: ClockTime) {
+    pub fn hear_of_episode(&self, time: Nanos, duration: Nanos) {
         self.hear_of_record(duration);
         let mut known = self.known();
         let end = time.saturating_add(duration);
@@ -77,7 +77,7 @@ impl Extent {
 
     /// Returns the time of the newest record if episodes before it were read, but not itself. It is asked
     /// for once.
-    pub fn take_unknown_end(&self) -> Option<ClockTime> {
+    pub fn take_unknown_end(&self) -> Option<Nanos> {
         let mut known = self.known();
         let (newest, (last, _)) = known.newest.zip(known.episodes)?;
         let is_asked = std::mem::replace(&mut known.has_asked_for_end, true);
@@ -85,22 +85,22 @@ impl Extent {
     }
 
     /// Returns how long a record lasts at most, as far as it is known.
-    pub fn record(&self) -> ClockTime {
+    pub fn record(&self) -> Nanos {
         self.known().record
     }
 
     /// Time of the oldest record.
-    pub fn oldest(&self) -> Option<ClockTime> {
+    pub fn oldest(&self) -> Option<Nanos> {
         self.known().oldest
     }
 
     /// Time of the newest record.
-    pub fn newest(&self) -> Option<ClockTime> {
+    pub fn newest(&self) -> Option<Nanos> {
         self.known().newest
     }
 
     /// Stream time at which it ends, if that is known.
-    pub fn duration(&self) -> Option<ClockTime> {
+    pub fn duration(&self) -> Option<Nanos> {
         self.known().duration()
     }
 
@@ -126,7 +126,7 @@ impl Extent {
 }
 
 impl Known {
-    fn duration(&self) -> Option<ClockTime> {
+    fn duration(&self) -> Option<Nanos> {
         let newest = self.newest?;
         let end = match self.episodes {
             Some((last, end)) if last >= newest => end,
@@ -139,8 +139,8 @@ impl Known {
 }
 
 /// µs since the Unix epoch.
-fn clock_time(time: u64) -> ClockTime {
-    ClockTime::from_useconds(time.min(u64::MAX / 1000 - 1))
+fn clock_time(time: u64) -> Nanos {
+    Nanos::from_useconds(time.min(u64::MAX / 1000 - 1))
 }
 
 #[cfg(test)]
@@ -163,19 +163,19 @@ mod tests {
     fn a_duration_needs_both_ends() {
         let extent = extent(1_000_000, 5_000_000);
         assert_eq!(extent.duration(), None);
-        extent.set_zero(ClockTime::from_seconds(2));
-        assert_eq!(extent.duration(), Some(ClockTime::from_seconds(3)));
-        extent.hear_of_record(ClockTime::SECOND);
-        assert_eq!(extent.duration(), Some(ClockTime::from_seconds(4)));
-        extent.set_stop(ClockTime::from_seconds(3));
-        assert_eq!(extent.duration(), Some(ClockTime::from_seconds(1)));
+        extent.set_zero(Nanos::from_seconds(2));
+        assert_eq!(extent.duration(), Some(Nanos::from_seconds(3)));
+        extent.hear_of_record(Nanos::SECOND);
+        assert_eq!(extent.duration(), Some(Nanos::from_seconds(4)));
+        extent.set_stop(Nanos::from_seconds(3));
+        assert_eq!(extent.duration(), Some(Nanos::from_seconds(1)));
     }
 
     #[test]
     fn growth_is_told_a_second_at_a_time() {
         let extent = extent(0, 5_000_000);
         assert!(!extent.take_growth());
-        extent.set_zero(ClockTime::ZERO);
+        extent.set_zero(Nanos::ZERO);
         assert!(extent.take_growth());
         assert!(!extent.take_growth());
         extent.hear_of_newest(5_900_000);
@@ -183,14 +183,14 @@ mod tests {
         assert!(!extent.take_growth());
         extent.hear_of_newest(6_000_000);
         assert!(extent.take_growth());
-        assert_eq!(extent.duration(), Some(ClockTime::from_seconds(6)));
+        assert_eq!(extent.duration(), Some(Nanos::from_seconds(6)));
     }
 
     #[test]
     fn the_last_episode_says_when_it_ends() {
         let extent = extent(0, 18_000_000);
-        extent.set_zero(ClockTime::ZERO);
-        let seconds = ClockTime::from_seconds;
+        extent.set_zero(Nanos::ZERO);
+        let seconds = Nanos::from_seconds;
         for time in [0, 2, 16] {
             extent.hear_of_episode(seconds(time), seconds(2));
             assert_eq!(extent.duration(), Some(seconds(20)), "{time}");
@@ -209,8 +209,8 @@ mod tests {
     #[test]
     fn times_beyond_what_can_be_counted() {
         let extent = extent(0, u64::MAX);
-        extent.set_zero(ClockTime::ZERO);
-        extent.hear_of_record(ClockTime::MAX);
+        extent.set_zero(Nanos::ZERO);
+        extent.hear_of_record(Nanos::MAX);
         assert!(extent.take_growth());
         assert!(!extent.take_growth());
     }

@@ -15,8 +15,7 @@ use std::ops::Range;
 
 use client::{Record, View};
 use media::codec::h264::{Aligned, Aligner, EntryPoints, Pictures, ends_with_lead, pictures};
-
-use crate::reductsrc::kind::Kind;
+use media::content::Kind;
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 2_000_000;
@@ -255,7 +254,9 @@ impl Search {
     /// Takes the next record of the window.
     pub fn add(&mut self, record: &Record) {
         self.found.records += 1;
-        let Some(kind) = Kind::of(record) else { return };
+        let Some(kind) = Kind::of(&record.content_type) else {
+            return;
+        };
         // An episode begins with a keyframe, and is nothing to begin within.
         let is_episode = kind == Kind::Episode;
         if let Look::Headers(_) = self.look {
@@ -313,7 +314,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reductsrc::episodes;
+    use media::content::MP4_TYPE;
 
     const SECOND: u64 = 1_000_000;
     const IDR: &[u8] = &[0, 0, 1, 0x65, 0x88];
@@ -322,7 +323,7 @@ mod tests {
     fn record(time: u64, label: Option<bool>, content: &'static [u8]) -> Record {
         Record {
             time,
-            content_type: "video/h264".into(),
+            content_type: media::content::H264_TYPE.into(),
             frame_rate: None,
             keyframe: label,
             duration: None,
@@ -494,7 +495,7 @@ mod tests {
     #[test]
     fn episodes_are_keyframes_and_other_types_are_not() {
         let episode = Record {
-            content_type: episodes::CONTENT_TYPE.into(),
+            content_type: MP4_TYPE.into(),
             ..record(98 * SECOND, None, &[])
         };
         let picture = Record {

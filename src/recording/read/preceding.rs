@@ -8,9 +8,9 @@
 
 use std::ops::Range;
 
-use gst::ClockTime;
-
-use crate::reductsrc::timeline::Group;
+use media::frame_rate::FrameRate;
+use media::time::Nanos;
+use media::timeline::Group;
 
 /// Groups to look for: three distances are a cadence, and one may be a pause.
 const MOST_GROUPS: usize = 5;
@@ -77,9 +77,9 @@ impl Preceding {
 }
 
 /// Returns how long a group is at least, to choose the first window by, in µs.
-pub fn length(units: usize, rate: Option<gst::Fraction>) -> u64 {
-    let length = rate.map(|rate| crate::reductsrc::timeline::frames(units, rate));
-    length.map_or(0, ClockTime::useconds)
+pub fn length(units: usize, rate: Option<FrameRate>) -> u64 {
+    let length = rate.map(|rate| media::timeline::frames(units, rate));
+    length.map_or(0, Nanos::useconds)
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
 
     fn group(seconds: u64) -> Group {
         Group {
-            time: ClockTime::from_seconds(seconds),
+            time: Nanos::from_seconds(seconds),
             units: 10,
             declared: None,
         }

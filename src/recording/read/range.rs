@@ -13,33 +13,32 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::history::History;
+use self::last_episode::LastEpisode;
 use client::{Event, Flushed, Flushing, Query, Record, RecordReader, View};
 use media::codec::h264::{
     AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, EntryPoints, Next, ParameterSets,
     Pictures, Pushed, ReorderDepth, pictures,
 };
+use media::content::Kind;
+use media::frame_rate::FrameRate;
+use media::range::{Entrance, Exit, ReorderingWatch};
+use media::stamp::{Reorder, Stamp};
+use media::time::{Nanos, utc};
+use media::timeline::{
+    Continuity, ContinuityConfig, Contradiction, Declarations, DeclaredRate, EXPECTED, NoFrameRate,
+    Timeline, TimelineConfig,
+};
 
-use self::history::History;
-use self::last_episode::LastEpisode;
 use super::faults::{self, Fault, FaultLog};
 use super::lookback::Lookback;
 use super::scope::{Common, End, Scope, Step};
 use super::sift::Sift;
 use super::whole_records::WholeRecords;
-use crate::capture_time;
 use crate::errors::ReadError;
-use crate::frame_rate;
 use crate::reductsrc::buffers::{LAST_TIME, clock_time};
-use crate::reductsrc::continuity::{self, Continuity};
-use crate::reductsrc::declared_rate::{self, Declarations, DeclaredRate};
-use crate::reductsrc::entrance::Entrance;
 use crate::reductsrc::episodes::{self, Episode};
-use crate::reductsrc::exit::Exit;
-use crate::reductsrc::kind::Kind;
-use crate::reductsrc::reorder::{Reorder, Stamp};
-use crate::reductsrc::reordering_watch::ReorderingWatch;
 use crate::reductsrc::segments::Segments;
-use crate::reductsrc::timeline::{self, Contradiction, NoFrameRate, Timeline};
 use crate::reductsrc::{CAT, OnError};
 
 /// How far beyond an exact stop pictures are looked for that are shown before it, in µs.
@@ -71,7 +70,7 @@ pub struct Pass {
     reordering: ReorderingWatch,
     segments: Segments,
     /// PTS of the first picture that is shown of an exact range.
-    shown_from: Option<gst::ClockTime>,
+    shown_from: Option<Nanos>,
     /// How far to look back for parameter sets, in µs; `None` once that was done.
     lookback: Option<u64>,
     /// What is after the stop is being read.
@@ -161,7 +160,7 @@ impl Records {
 impl Pass {
     /// A reading that has asked nothing of the server.
     pub fn new(common: Arc<Common>, scope: Scope) -> Self {
-        let timeline = timeline::Config {
+        let timeline = TimelineConfig {
             origin: scope.origin,
             gap_tolerance: common.gap_tolerance,
             is_prompt: common.access.follows(),
@@ -169,15 +168,15 @@ impl Pass {
             is_filtered: common.is_filtered,
             awaits_history: scope.from.is_some() && !common.access.depends_on_order(),
         };
-        let continuity = continuity::Config {
+        let continuity = ContinuityConfig {
             pause_limit: common.pause_limit,
-            on_loss: common.on_loss,
+            on_loss: common.on_loss.into(),
             gap_detection: common.gap_detection,
             is_sparse: scope.keyframes_only,
         };
         let at = scope.at.saturating_sub(scope.origin.unwrap_or(scope.at));
         let until = match scope.end {
-            End::Exact if !scope.keyframes_only => scope.stop.map(gst::ClockTime::from_useconds),
+            End::Exact if !scope.keyframes_only => scope.stop.map(Nanos::from_useconds),
             End::Shown => (scope.show.until)
                 .map(|until| until.saturating_add(scope.origin.unwrap_or_default())),
             _ => None,
@@ -233,7 +232,7 @@ impl Pass {
     }
 
     /// The capture time that is 0 in the timeline, once it is known.
-    pub fn origin(&self) -> Option<gst::ClockTime> {
+    pub fn origin(&self) -> Option<Nanos> {
         self.timeline.origin().or(self.scope.origin)
     }
 
@@ -417,7 +416,7 @@ impl Pass {
         if record.time > LAST_TIME {
             return self.leave_out(record.time, Fault::Time);
         }
-        let kind = Kind::of(&record);
+        let kind = Kind::of(&record.content_type);
         if let (Some(kind), None) = (kind, self.common.kind.get()) {
             let _ = self.common.kind.set(kind); // Nobody else does.
         }
@@ -515,7 +514,7 @@ impl Pass {
             return Ok(());
         };
         match reader.next(flushing)? {
-            Some(Event::Record(record)) if Kind::of(&record).is_none() => {
+            Some(Event::Record(record)) if Kind::of(&record.content_type).is_none() => {
                 *last = record.time;
                 let fault = Fault::ContentType {
                     found: record.content_type,
@@ -546,7 +545,7 @@ impl Pass {
         };
         self.tell(time, None);
         stats.extent.hear_of_newest(time);
-        let length = gst::ClockTime::from_nseconds(episode.movie.length.unwrap_or_default());
+        let length = Nanos::from_nseconds(episode.movie.length.unwrap_or_default());
         stats.extent.hear_of_episode(episode.capture, length);
         stats.episodes.fetch_add(1, Ordering::Relaxed);
         self.has_pushed = true;
@@ -561,7 +560,9 @@ impl Pass {
         };
         if let Some(window) = &mut looking.window {
             match window.next(flushing)? {
-                Some(Event::Record(record)) if Kind::of(&record) == Some(Kind::H264) => {
+                Some(Event::Record(record))
+                    if Kind::of(&record.content_type) == Some(Kind::H264) =>
+                {
                     looking.search.add(record.chunks);
                 }
                 Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
@@ -658,7 +659,7 @@ impl Pass {
         let declared = self.declared_rate(&record);
         self.timeline.push(clock_time, units, declared);
         let (declared, observed) = self.timeline.rates();
-        let frame = observed.or(declared.map(|declared| timeline::frames(1, declared.rate)));
+        let frame = observed.or(declared.map(|declared| media::timeline::frames(1, declared.rate)));
         if let Some(frame) = frame {
             let length = frame.saturating_mul(units as u64);
             self.common.stats.extent.hear_of_record(length);
@@ -682,14 +683,14 @@ impl Pass {
     fn set_attached_rate(&mut self, attached: &Result<Option<String>, String>) {
         let fault = match attached {
             Ok(None) => return,
-            Ok(Some(text)) => match frame_rate::parse(text) {
+            Ok(Some(text)) => match FrameRate::parse(text) {
                 Some(rate) => {
                     self.declarations.attachment = Some(rate);
                     return;
                 }
                 None => {
                     let text: String = text.chars().take(MAX_SHOWN).collect();
-                    let expected = declared_rate::EXPECTED;
+                    let expected = EXPECTED;
                     format!("fps in the attachment $video is no frame rate, {expected}: {text:?}")
                 }
             },
@@ -705,14 +706,14 @@ impl Pass {
     fn declared_rate(&mut self, record: &Record) -> Option<DeclaredRate> {
         let label = record.frame_rate.as_deref();
         if let Some(label) = label
-            && frame_rate::parse(label).is_none()
+            && FrameRate::parse(label).is_none()
             && self.common.stats.rates.is_first_unreadable()
         {
-            let time = capture_time::format(gst::ClockTime::from_useconds(record.time));
+            let time = utc(record.time);
             self.steps.push_back(Step::Warn(format!(
                 "The label fps of the record at {time} is no frame rate, {}: {label:?}. It has no \
                  effect, in other records either",
-                declared_rate::EXPECTED
+                EXPECTED
             )));
         }
         let vui = self.splitter.vui_frame_rate();
@@ -721,7 +722,7 @@ impl Pass {
 
     /// Warns once of a declared frame rate that record times contradict.
     fn warn_of_contradiction(&mut self, contradiction: &Contradiction) {
-        let time = capture_time::format(contradiction.time);
+        let time = utc(contradiction.time.useconds());
         let text = format!("At {time} {contradiction}");
         // What a condition leaves out is no contradiction.
         if self.common.is_filtered || !self.common.stats.rates.is_first_contradiction() {
@@ -865,7 +866,7 @@ fn lock(depth: &Mutex<ReorderDepth>) -> MutexGuard<'_, ReorderDepth> {
 }
 
 fn no_frame_rate(error: &NoFrameRate) -> gst::ErrorMessage {
-    let time = capture_time::format(error.record);
+    let time = utc(error.record.useconds());
     gst::error_msg!(
         gst::ResourceError::Settings,
         (

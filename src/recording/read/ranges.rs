@@ -7,8 +7,9 @@
 
 use std::collections::VecDeque;
 
+use media::range::Begin;
+
 use super::scope::End;
-use crate::reductsrc::entrance::Begin;
 
 /// A range to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

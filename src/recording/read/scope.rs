@@ -8,14 +8,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use client::{Access, EntryTimes};
 use media::codec::h264::{EntryPoints, ReorderDepth};
+use media::content::Kind;
+use media::frame_rate::FrameRate;
+use media::range::Begin;
+use media::time::Nanos;
+use media::timeline::Hole;
 
 use super::bounds::{self, Asked};
 use super::stats::Stats;
-use crate::reductsrc::entrance::Begin;
 use crate::reductsrc::episodes::Episode;
-use crate::reductsrc::kind::Kind;
 use crate::reductsrc::segments::Show;
-use crate::reductsrc::timeline::Hole;
 use crate::reductsrc::{OnError, OnLoss};
 
 /// State shared by all readings of a run.
@@ -38,10 +40,10 @@ pub struct Common {
     /// How far to look back for parameter sets, in µs.
     pub lookback: u64,
     /// The property `fps`.
-    pub set_rate: Option<gst::Fraction>,
+    pub set_rate: Option<FrameRate>,
     pub gap_detection: bool,
-    pub gap_tolerance: Option<gst::ClockTime>,
-    pub pause_limit: gst::ClockTime,
+    pub gap_tolerance: Option<Nanos>,
+    pub pause_limit: Nanos,
     pub on_loss: OnLoss,
     /// A condition leaves out records.
     pub is_filtered: bool,
@@ -84,12 +86,12 @@ pub struct Scope {
     pub is_earliest: bool,
     pub begin: Begin,
     /// The capture time to begin with.
-    pub at: gst::ClockTime,
+    pub at: Nanos,
     /// Time of the first record that does not belong to it, in µs since the Unix epoch.
     pub stop: Option<u64>,
     pub end: End,
     /// Capture time that is 0 in the timeline; that of the first record if `None`.
-    pub origin: Option<gst::ClockTime>,
+    pub origin: Option<Nanos>,
     pub show: Show,
     /// It begins where a seek asks for.
     pub is_sought: bool,

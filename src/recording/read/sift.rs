@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use client::{Access, Event, Flushing, Query, Record, RecordReader, View};
 use media::codec::h264::{EntryPoints, Pictures, between_nal_units, continues_picture, pictures};
+use media::content::Kind;
+use media::range::LabelTrust;
 
 use crate::errors::ReadError;
-use crate::reductsrc::kind::Kind;
-use crate::reductsrc::label_trust::LabelTrust;
 
 /// The first window, in µs. Each is twice as long as the one before it.
 const FIRST_WINDOW: u64 = 4_000_000;
@@ -128,7 +128,7 @@ impl Sift {
     fn take(&mut self, record: Record) -> Result<Option<Record>, ReadError> {
         match &mut self.look {
             Look::Headers { labels, .. } => {
-                if Kind::of(&record) == Some(Kind::H264) {
+                if Kind::of(&record.content_type) == Some(Kind::H264) {
                     labels.push((record.time, record.keyframe));
                 }
                 Ok(None)
@@ -145,7 +145,7 @@ impl Sift {
                 Ok(None)
             }
             Look::All(_) => {
-                let pictures = match Kind::of(&record) {
+                let pictures = match Kind::of(&record.content_type) {
                     Some(Kind::H264) => pictures_of(&record, self.entry_points),
                     _ => return Ok(Some(record)),
                 };

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use client::ReaderStats;
+use media::frame_rate::FrameRate;
+use media::time::Nanos;
 
 use super::extent::Extent;
-use crate::frame_rate::per_second;
+use crate::convert::{ToClockTime, frame_rate};
 
 /// Counters of one run, from READY to PAUSED on. Any thread may read them.
 #[derive(Debug, Default)]
@@ -36,14 +38,14 @@ pub struct Stats {
 #[derive(Debug, Default)]
 pub struct Rates {
     /// The declared rate, and the observed distance of two frames.
-    present: Mutex<(Option<gst::Fraction>, Option<gst::ClockTime>)>,
+    present: Mutex<(Option<FrameRate>, Option<Nanos>)>,
     has_unreadable: AtomicBool,
     has_contradiction: AtomicBool,
 }
 
 impl Rates {
     /// Sets the rates that are known by now.
-    pub fn set(&self, declared: Option<gst::Fraction>, observed: Option<gst::ClockTime>) {
+    pub fn set(&self, declared: Option<FrameRate>, observed: Option<Nanos>) {
         *self.present.lock().unwrap() = (declared, observed);
     }
 
@@ -70,7 +72,7 @@ impl Stats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (declared, observed) = *self.rates.present.lock().unwrap();
         // Frames per second; 0 is unknown.
-        let observed = observed.and_then(gst_video::guess_framerate);
+        let observed = observed.clock_time().and_then(gst_video::guess_framerate);
         gst::Structure::builder("application/x-reductsrc-stats")
             .field("records", count(&self.records))
             .field("bytes", count(&self.bytes))
@@ -80,8 +82,13 @@ impl Stats {
             .field("damaged", count(&self.damaged))
             .field("dropped", count(&self.dropped))
             .field("corrupted", count(&self.corrupted))
-            .field("declared-rate", declared.map_or(0.0, per_second))
-            .field("observed-rate", observed.map_or(0.0, per_second))
+            .field("declared-rate", declared.map_or(0.0, FrameRate::per_second))
+            .field(
+                "observed-rate",
+                observed
+                    .and_then(frame_rate)
+                    .map_or(0.0, FrameRate::per_second),
+            )
             .field("skipped", count(&self.reader.skipped))
             .field("evicted", count(&self.reader.evicted))
             .field("retries", self.reader.retries.count())

@@ -6,9 +6,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use client::utc;
 use media::codec::h264::{Damage, TooDeep};
 use media::record_times::Event;
+use media::time::{Nanos, utc};
 
 /// Interval of warnings about wrong capture times: a camera may have one every second.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -193,12 +193,7 @@ fn jump(from: u64, to: u64) -> String {
 
 /// Formats a duration as hours, minutes and seconds with ns.
 fn duration(us: u64) -> String {
-    let seconds = us / 1_000_000;
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!(
-        "{hours}:{minutes:02}:{seconds:02}.{:09}",
-        us % 1_000_000 * 1000
-    )
+    Nanos::from_useconds(us).to_string()
 }
 
 /// Wrong capture times that are reported together.

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use media::frame_rate::FrameRate;
+
 use super::records::RecordUnit;
 
 /// Options of a recorder.
@@ -15,7 +17,7 @@ pub struct RecorderOptions {
     /// Labels of each record besides `fps` and `keyframe`, as pairs of name and value.
     pub labels: Arc<[(String, String)]>,
     /// Frame rate of a stream whose format has none, or only that of its VUI.
-    pub frame_rate: Option<gst::Fraction>,
+    pub frame_rate: Option<FrameRate>,
     /// Treatment of pictures that cannot be decoded.
     pub undecodable: Undecodable,
     /// Bytes that records may take while they wait for the server, in memory or in the spool: contents, labels
@@ -52,7 +54,7 @@ pub enum Undecodable {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct StreamFormat {
     /// Frames per second.
-    pub frame_rate: Option<gst::Fraction>,
+    pub frame_rate: Option<FrameRate>,
     /// Width and height in pixels.
     pub size: Option<(i32, i32)>,
 }

@@ -13,6 +13,7 @@ use client::{
     WriterStats,
 };
 use media::codec::h264::Damage;
+use media::frame_rate::FrameRate;
 use media::record_times::{Capture, DeclaredRate, Event, RecordTimes};
 use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
@@ -20,7 +21,6 @@ use tokio::runtime::Handle;
 use super::notice::{Notice, OutlierReport};
 use super::options::{RecorderOptions, StreamFormat, Undecodable};
 use super::records::Records;
-use crate::frame_rate;
 use crate::reductsink::intake::{Frame, Intake};
 
 /// Interval of reports of dropped records.
@@ -39,7 +39,7 @@ pub struct Recorder {
     /// Format by the container or the pipeline.
     format: StreamFormat,
     /// Frame rate that the user has set.
-    user_rate: Option<gst::Fraction>,
+    user_rate: Option<FrameRate>,
     undecodable: Undecodable,
     /// Last attachment `$video`.
     described: Option<JsonValue>,
@@ -218,17 +218,17 @@ impl Recorder {
     }
 
     /// Returns the declared frame rate: that of the format, of the user, or of the VUI.
-    fn rate(&self) -> Option<gst::Fraction> {
+    fn rate(&self) -> Option<FrameRate> {
         let vui = self.intake.vui_frame_rate();
-        let is_of_vui = |rate: &gst::Fraction| {
+        let is_of_vui = |rate: FrameRate| {
             let reduced = vui.and_then(|vui| vui.reduced());
             reduced == Some((rate.numer(), rate.denom()))
         };
         // h264parse copies the rate of the VUI to caps; the user knows better.
         (self.format.frame_rate)
-            .filter(|rate| frame_rate::is_plausible(rate) && !is_of_vui(rate))
+            .filter(|rate| rate.is_plausible() && !is_of_vui(*rate))
             .or(self.user_rate)
-            .or_else(|| vui.and_then(frame_rate::from_vui))
+            .or_else(|| vui.and_then(FrameRate::from_vui))
     }
 
     /// Notes whether a frame can be decoded.
@@ -266,9 +266,9 @@ impl Recorder {
     }
 
     /// Updates the attachment `$video` of the entry if it has changed.
-    fn describe(&mut self, rate: Option<gst::Fraction>) {
+    fn describe(&mut self, rate: Option<FrameRate>) {
         let rate = rate.and_then(|rate| {
-            let label = frame_rate::label(rate);
+            let label = rate.label();
             label.parse::<JsonValue>().ok().or(Some(label.into()))
         });
         let mut video = JsonValue::Object(Default::default());

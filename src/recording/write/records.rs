@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use client::{Content, Outgoing};
+use media::frame_rate::FrameRate;
 use media::record_times::Timed;
 
-use crate::frame_rate;
 use crate::reductsink::intake::Frame;
 
 /// Size from which on a group of pictures continues in another record, in bytes: a long group is not sent to
@@ -37,7 +37,7 @@ pub enum RecordUnit {
 pub struct Records {
     unit: RecordUnit,
     labels: Arc<[(String, String)]>,
-    frame_rate: Option<gst::Fraction>,
+    frame_rate: Option<FrameRate>,
     /// The frame rate as a label.
     label: Option<Arc<str>>,
     open: Option<Outgoing>,
@@ -56,10 +56,10 @@ impl Records {
     }
 
     /// Sets the frame rate of the frames that follow.
-    pub fn set_frame_rate(&mut self, frame_rate: Option<gst::Fraction>) {
+    pub fn set_frame_rate(&mut self, frame_rate: Option<FrameRate>) {
         if self.frame_rate != frame_rate {
             self.frame_rate = frame_rate;
-            self.label = frame_rate.map(|rate| frame_rate::label(rate).into());
+            self.label = frame_rate.map(|rate| rate.label().into());
         }
     }
 
@@ -115,7 +115,7 @@ fn belongs(
     record: &Outgoing,
     frame: &Timed<Frame>,
     label: Option<&str>,
-    frame_rate: Option<gst::Fraction>,
+    frame_rate: Option<FrameRate>,
 ) -> bool {
     let Some(rate) = frame_rate else {
         return false;
@@ -138,8 +138,8 @@ mod tests {
 
     use bytes::Bytes;
 
-    fn rate(fps: i32) -> Option<gst::Fraction> {
-        Some(gst::Fraction::new(fps, 1))
+    fn rate(fps: i32) -> Option<FrameRate> {
+        FrameRate::new(fps, 1)
     }
 
     fn frame(time: u64, idr: bool) -> Timed<Frame> {
@@ -164,7 +164,7 @@ mod tests {
     /// Times, frames and keyframe labels of the records.
     fn run(
         unit: RecordUnit,
-        rate: Option<gst::Fraction>,
+        rate: Option<FrameRate>,
         frames: &[(u64, bool)],
     ) -> Vec<(u64, u64, bool)> {
         let mut records = Records::new(unit, Arc::default());

@@ -3,6 +3,12 @@
 
 //! MP4 (ISO/IEC 14496-12).
 
+mod moov;
 mod read;
+mod sample_times;
+mod timescale;
 
+pub use moov::*;
 pub use read::*;
+pub use sample_times::*;
+pub use timescale::*;

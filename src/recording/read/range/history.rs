@@ -8,13 +8,14 @@ use std::mem;
 
 use client::{Event, Flushing, Record, RecordReader};
 use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner};
+use media::content::Kind;
+use media::time::Nanos;
+use media::timeline::Group;
 
 use super::super::preceding::{self, Preceding};
 use super::{CAT, Pass, Records, Source};
 use crate::errors::ReadError;
 use crate::reductsrc::buffers::clock_time;
-use crate::reductsrc::kind::Kind;
-use crate::reductsrc::timeline::Group;
 
 /// A search for the groups before a range.
 #[derive(Debug)]
@@ -58,7 +59,9 @@ impl Pass {
         let mut aligned = VecDeque::new();
         if let Some(window) = &mut history.window {
             match window.next(flushing)? {
-                Some(Event::Record(mut record)) if Kind::of(&record) == Some(Kind::H264) => {
+                Some(Event::Record(mut record))
+                    if Kind::of(&record.content_type) == Some(Kind::H264) =>
+                {
                     let chunks = mem::take(&mut record.chunks);
                     history.aligner.push(record, chunks, &mut aligned);
                 }
@@ -74,7 +77,7 @@ impl Pass {
             return self.note_history(aligned).map_err(ReadError::Failed);
         }
         let oldest = self.common.stats.extent.oldest();
-        let oldest = oldest.map_or(0, gst::ClockTime::useconds);
+        let oldest = oldest.map_or(0, Nanos::useconds);
         if let Some(window) = history.search.next_window(oldest) {
             let reader = self.reader_aside(window)?;
             if let Source::History(history) = &mut self.source {

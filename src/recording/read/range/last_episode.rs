@@ -6,6 +6,7 @@
 use std::mem;
 
 use client::{Event, Flushing, Query, RecordReader, View};
+use media::time::Nanos;
 
 use super::super::scope::Step;
 use super::{CAT, Pass, Records, Source};
@@ -62,8 +63,8 @@ impl Pass {
         match look.reader.next(flushing).map_err(ReadError::from) {
             Ok(Some(Event::Record(record))) => {
                 if let Some(duration) = record.duration {
-                    let time = gst::ClockTime::from_useconds(record.time.min(u64::MAX / 1000 - 1));
-                    let duration = gst::ClockTime::from_nseconds(duration.min(u64::MAX - 1));
+                    let time = Nanos::from_useconds(record.time.min(u64::MAX / 1000 - 1));
+                    let duration = Nanos::from_nseconds(duration.min(u64::MAX - 1));
                     self.common.stats.extent.hear_of_episode(time, duration);
                 }
                 return Ok(());

@@ -8,16 +8,14 @@ use std::mem;
 use std::sync::atomic::Ordering;
 
 use media::codec::h264::{AccessUnit, EntryPoints, Integrity};
+use media::range::{Arrival, Exit, TooLate};
+use media::stamp::Stamp;
+use media::time::{Nanos, utc};
+use media::timeline::{Facts, Output, Slot};
 
 use super::super::scope::{End, Step};
 use super::{CAT, Pass, Source};
-use crate::capture_time;
 use crate::reductsrc::buffers::{buffer, caps};
-use crate::reductsrc::continuity::{Facts, Output};
-use crate::reductsrc::entrance::{Arrival, TooLate};
-use crate::reductsrc::exit::Exit;
-use crate::reductsrc::reorder::Stamp;
-use crate::reductsrc::timeline::Slot;
 
 impl Pass {
     /// Goes on with what was read, an access unit at a time: a record may have very many. Gives
@@ -92,7 +90,7 @@ impl Pass {
     }
 
     /// Returns whether a capture time is after the range: what is there is only read to end it right.
-    fn is_after_exit(&self, capture: gst::ClockTime) -> bool {
+    fn is_after_exit(&self, capture: Nanos) -> bool {
         self.exit
             .as_ref()
             .is_some_and(|exit| capture >= exit.until())
@@ -153,7 +151,7 @@ impl Pass {
     /// in the reading.
     fn order(&mut self, mut unit: AccessUnit, slot: Slot) {
         let is_keyframe = self.common.entry_points.include(&unit);
-        let stop = self.scope.stop.map(gst::ClockTime::from_useconds);
+        let stop = self.scope.stop.map(Nanos::from_useconds);
         match (self.scope.end, stop) {
             (End::Exact | End::Records, Some(stop))
                 if self.is_beyond && self.exit.is_none() && slot.record >= stop =>
@@ -264,7 +262,7 @@ impl Pass {
                 self.reorder.forget_too_deep();
             }
             if let Some(too_deep) = self.reorder.take_too_deep() {
-                let from = capture_time::format(capture);
+                let from = utc(capture.useconds());
                 self.steps
                     .push_back(Step::Warn(format!("{too_deep}, {from}")));
             }

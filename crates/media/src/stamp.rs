@@ -14,22 +14,22 @@
 
 use std::collections::VecDeque;
 
-use gst::ClockTime;
-use media::codec::h264::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
-
-use super::timeline::{Hole, SegmentStart, Slot};
+use crate::codec::h264::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
+use crate::frame_rate::FrameRate;
+use crate::time::Nanos;
+use crate::timeline::{Hole, SegmentStart, Slot};
 
 /// The times of one access unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     /// Time of the record that the access unit begins in, since the Unix epoch.
-    pub record: ClockTime,
+    pub record: Nanos,
     /// Capture time since the Unix epoch.
-    pub capture: ClockTime,
+    pub capture: Nanos,
     /// Times since the origin.
-    pub pts: ClockTime,
-    pub dts: ClockTime,
-    pub duration: Option<ClockTime>,
+    pub pts: Nanos,
+    pub dts: Nanos,
+    pub duration: Option<Nanos>,
     /// The segment that begins with this access unit.
     pub segment: Option<SegmentStart>,
     /// The hole before it, if running time leaves that out and what follows is kept.
@@ -37,7 +37,7 @@ pub struct Stamp {
     /// There is a gap before this access unit.
     pub discont: bool,
     /// The frame rate from here on.
-    pub frame_rate: Option<gst::Fraction>,
+    pub frame_rate: Option<FrameRate>,
 }
 
 /// Gives access units, in decoding order, the slots in which they are shown.
@@ -52,7 +52,7 @@ pub struct Reorder<T> {
     free: VecDeque<Slot>,
     stamped: VecDeque<(T, Stamp)>,
     /// Running time of pauses that could not be left out.
-    shift: ClockTime,
+    shift: Nanos,
 }
 
 #[derive(Debug)]
@@ -78,10 +78,10 @@ struct Run {
     /// The first slot, its number, and the slots of the last access units.
     first: Option<Slot>,
     begin: usize,
-    recent: VecDeque<ClockTime>,
+    recent: VecDeque<Nanos>,
     /// By how many places a picture was late at most.
     lateness: usize,
-    last_dts: Option<ClockTime>,
+    last_dts: Option<Nanos>,
 }
 
 impl<T> Default for Reorder<T> {
@@ -92,7 +92,7 @@ impl<T> Default for Reorder<T> {
             unplaced: OutputOrder::default(),
             free: VecDeque::new(),
             stamped: VecDeque::new(),
-            shift: ClockTime::ZERO,
+            shift: Nanos::ZERO,
         }
     }
 }
@@ -261,7 +261,7 @@ impl Run {
     }
 
     /// Returns the last DTS as the time of another segment with the same running time.
-    fn last_dts_in(&self, segment: SegmentStart) -> Option<ClockTime> {
+    fn last_dts_in(&self, segment: SegmentStart) -> Option<Nanos> {
         let (last, old) = self.last_dts.zip(self.segment)?;
         let running_time = old.base.saturating_add(last).checked_sub(old.start)?;
         segment
@@ -283,7 +283,7 @@ impl Run {
     }
 
     /// DTS of the next access unit, where pictures are up to `delay` places late.
-    fn next_dts(&mut self, delay: usize) -> ClockTime {
+    fn next_dts(&mut self, delay: usize) -> Nanos {
         let next = self.stamped;
         let dts = match self.last_dts {
             None => self.slot_before(next, delay),
@@ -294,7 +294,7 @@ impl Run {
                     let room = self.slot_before(next + ahead, delay).checked_sub(last)?;
                     Some(last + room / (ahead as u64 + 1)).filter(|dts| *dts > last)
                 })
-                .unwrap_or(last.saturating_add(ClockTime::NSECOND)),
+                .unwrap_or(last.saturating_add(Nanos::NSECOND)),
         };
         self.last_dts = Some(dts);
         self.stamped += 1;
@@ -306,7 +306,7 @@ impl Run {
 
     /// The slot `delay` places before the access unit `index`. Before the segment, its slots go on
     /// backwards.
-    fn slot_before(&self, index: usize, delay: usize) -> ClockTime {
+    fn slot_before(&self, index: usize, delay: usize) -> Nanos {
         let oldest = self.come - self.recent.len();
         let earlier = index.checked_sub(delay);
         let slot = match earlier.filter(|index| *index >= self.begin) {
@@ -315,8 +315,8 @@ impl Run {
                 let missing = (self.begin + delay).saturating_sub(index) as u64;
                 let frame = first.duration.unwrap_or_default();
                 let time = frame.nseconds().saturating_mul(missing);
-                let time = time.min(ClockTime::MAX.nseconds());
-                first.time.saturating_sub(ClockTime::from_nseconds(time))
+                let time = time.min(Nanos::MAX.nseconds());
+                first.time.saturating_sub(Nanos::from_nseconds(time))
             }),
         };
         slot.unwrap_or_default()
@@ -330,22 +330,22 @@ mod tests {
 
     use super::super::timeline::Spacing;
     use super::*;
-    use media::codec::h264::Reordering;
+    use crate::codec::h264::Reordering;
 
     const FRAME: u64 = 100;
 
     fn slot(index: u64) -> Slot {
-        let time = ClockTime::from_mseconds(index * FRAME);
+        let time = Nanos::from_mseconds(index * FRAME);
         Slot {
             record: time,
-            capture: time + 1000 * ClockTime::SECOND,
+            capture: time + 1000 * Nanos::SECOND,
             time,
-            duration: Some(ClockTime::from_mseconds(FRAME)),
+            duration: Some(Nanos::from_mseconds(FRAME)),
             before_pause: None,
             spacing: Spacing::Regular,
             segment: (index == 0).then_some(SegmentStart {
                 start: time,
-                base: ClockTime::ZERO,
+                base: Nanos::ZERO,
             }),
             resumes: false,
             hole: None,
@@ -374,7 +374,7 @@ mod tests {
         assert!(stamps.windows(2).all(|pair| pair[0].1.dts < pair[1].1.dts));
         assert!(stamps.iter().all(|(_, stamp)| stamp.dts <= stamp.pts));
         for (_, stamp) in &stamps {
-            let shown = stamp.capture - 1000 * ClockTime::SECOND;
+            let shown = stamp.capture - 1000 * Nanos::SECOND;
             assert!(shown <= stamp.pts && stamp.pts.mseconds() < shown.mseconds() + FRAME);
         }
         stamps
@@ -488,7 +488,7 @@ mod tests {
     /// before the one at `pause`, and how many segments there are.
     fn run_with_pause(counts: &[i64], pause: usize) -> (Vec<u64>, Vec<i64>, usize) {
         let mut reorder = Reorder::default();
-        let gap = ClockTime::from_seconds(60);
+        let gap = Nanos::from_seconds(60);
         for (index, count) in counts.iter().enumerate() {
             let mut slot = slot(index as u64);
             if index >= pause {
@@ -520,7 +520,7 @@ mod tests {
             segments.extend(stamp.segment);
             let SegmentStart { start, base } = segments[segments.len() - 1];
             assert!(stamp.pts >= start, "a picture outside of its segment");
-            let ms = |time: ClockTime| time.mseconds() as i64;
+            let ms = |time: Nanos| time.mseconds() as i64;
             let dts = ms(base) + ms(stamp.dts) - ms(start);
             ((base + stamp.pts - start).mseconds(), dts)
         });
@@ -569,7 +569,7 @@ mod tests {
             let mut slot = slot(index);
             slot.segment = (index == 50).then_some(SegmentStart {
                 start: slot.time,
-                base: 4 * ClockTime::from_mseconds(FRAME),
+                base: 4 * Nanos::from_mseconds(FRAME),
             });
             reorder.push((), order(count, 3, true), slot);
         }
@@ -579,7 +579,7 @@ mod tests {
             .map(|(_, stamp)| {
                 segment = stamp.segment.or(segment);
                 let SegmentStart { start, base } = segment.unwrap();
-                let ms = |time: ClockTime| time.mseconds() as i64;
+                let ms = |time: Nanos| time.mseconds() as i64;
                 ms(base) + ms(stamp.dts) - ms(start)
             })
             .collect();
@@ -674,8 +674,8 @@ mod tests {
                     };
                     let jitter = jitter[index as usize % jitter.len()];
                     let mut slot = slot(index);
-                    slot.time += ClockTime::from_mseconds(jitter);
-                    slot.capture += ClockTime::from_mseconds(jitter);
+                    slot.time += Nanos::from_mseconds(jitter);
+                    slot.capture += Nanos::from_mseconds(jitter);
                     if lost {
                         // Where the order ends, what waits has its slots.
                         reorder.end_sequence();
@@ -691,7 +691,7 @@ mod tests {
             prop_assert!(stamps.iter().map(|(index, _)| *index).eq(0..index));
             prop_assert!(stamps.windows(2).all(|pair| pair[0].1.dts < pair[1].1.dts));
             prop_assert!(stamps.iter().all(|(_, stamp)| stamp.dts <= stamp.pts));
-            let frame = |stamp: &Stamp| (stamp.capture - 1000 * ClockTime::SECOND).mseconds() / FRAME;
+            let frame = |stamp: &Stamp| (stamp.capture - 1000 * Nanos::SECOND).mseconds() / FRAME;
             let shown: Vec<_> = stamps.iter().map(|(index, stamp)| (*index, frame(stamp))).collect();
             let mut slots: Vec<_> = shown.iter().map(|(_, slot)| *slot).collect();
             slots.sort_unstable();

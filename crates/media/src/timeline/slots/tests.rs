@@ -11,14 +11,14 @@ use super::super::continuity::{self, Continuity, Facts, Output};
 use super::super::declared_rate::RateSource;
 use super::*;
 
-const ZERO: ClockTime = ClockTime::ZERO;
-const MS: ClockTime = ClockTime::MSECOND;
+const ZERO: Nanos = Nanos::ZERO;
+const MS: Nanos = Nanos::MSECOND;
 /// Some capture time, not a multiple of anything.
-const T: ClockTime = ClockTime::from_useconds(1_749_804_653_273_752);
+const T: Nanos = Nanos::from_useconds(1_749_804_653_273_752);
 
 fn declared(numerator: i32, denominator: i32) -> Option<DeclaredRate> {
     Some(DeclaredRate {
-        rate: gst::Fraction::new(numerator, denominator),
+        rate: FrameRate::new(numerator, denominator).unwrap(),
         source: RateSource::Label,
     })
 }
@@ -28,14 +28,14 @@ fn rate(fps: i32) -> Option<DeclaredRate> {
 }
 
 fn prompt() -> Timeline {
-    Timeline::new(Config {
+    Timeline::new(TimelineConfig {
         is_prompt: true,
         ..Default::default()
     })
 }
 
-fn literal(tolerance: ClockTime) -> Timeline {
-    Timeline::new(Config {
+fn literal(tolerance: Nanos) -> Timeline {
+    Timeline::new(TimelineConfig {
         gap_tolerance: Some(tolerance),
         ..Default::default()
     })
@@ -113,7 +113,7 @@ fn a_unit_lasts_until_the_next_record() {
     assert!(
         slots
             .iter()
-            .all(|slot| slot.frame_rate == Some(gst::Fraction::new(10, 1)))
+            .all(|slot| slot.frame_rate == FrameRate::new(10, 1))
     );
 }
 
@@ -146,7 +146,7 @@ fn units_of_a_record_share_its_time() {
 fn time_grows_even_within_a_microsecond() {
     let mut timeline = Timeline::default();
     timeline.push(T, 5000, rate(10));
-    timeline.push(T + ClockTime::USECOND, 1, rate(10));
+    timeline.push(T + Nanos::USECOND, 1, rate(10));
     timeline.finish().unwrap();
     let slots: Vec<_> = std::iter::from_fn(|| timeline.pop()).collect();
     assert_eq!(slots.len(), 5001);
@@ -376,13 +376,13 @@ fn with_a_tolerance_the_declared_rate_is_taken_to_the_letter() {
     };
     assert!(gaps_at(300 * MS, &[0, 500]).is_empty());
     assert_eq!(gaps_at(300 * MS, &[0, 501]), [1]);
-    assert_eq!(gaps_at(ClockTime::NSECOND, &[0, 200, 401]), [2]);
+    assert_eq!(gaps_at(Nanos::NSECOND, &[0, 200, 401]), [2]);
     let irregular: Vec<_> = [100, 300, 200, 400, 100]
         .into_iter()
         .cycle()
         .take(59)
         .collect();
-    let slots = run_records(literal(ClockTime::NSECOND), &apart(&irregular), rate(10));
+    let slots = run_records(literal(Nanos::NSECOND), &apart(&irregular), rate(10));
     assert_eq!(gaps(&slots).len(), 24);
     assert!(durations(&slots).iter().all(|duration| *duration == 100));
     let groups = [(0, 10), (1000, 10), (2500, 10)];
@@ -408,7 +408,7 @@ fn records_without_pictures_are_no_pause() {
 
 #[test]
 fn time_counts_from_the_given_origin() {
-    let timeline = Timeline::new(Config {
+    let timeline = Timeline::new(TimelineConfig {
         origin: Some(T - 700 * MS),
         ..Default::default()
     });
@@ -420,7 +420,7 @@ fn time_counts_from_the_given_origin() {
 fn absurd_rates_and_times_do_not_overflow() {
     let slowest = declared(1, i32::MAX);
     for mut timeline in [Timeline::default(), prompt(), literal(MS)] {
-        for time in [T, ClockTime::MAX, ZERO, ClockTime::MAX, T] {
+        for time in [T, Nanos::MAX, ZERO, Nanos::MAX, T] {
             timeline.push(time, 100_000, slowest);
         }
         timeline.finish().unwrap();
@@ -432,15 +432,15 @@ fn absurd_rates_and_times_do_not_overflow() {
 fn ntsc_does_not_drift() {
     let slots = run(&[(0, 30_000 * 36)], declared(30_000, 1001));
     // 36 × 30000 frames are 36 × 1001 seconds, and the last one begins a frame earlier.
-    let end = slots.last().unwrap().time + frames(1, gst::Fraction::new(30_000, 1001));
-    assert!(end.absdiff(36 * 1001 * ClockTime::SECOND) <= ClockTime::from_nseconds(2));
+    let end = slots.last().unwrap().time + frames(1, FrameRate::new(30_000, 1001).unwrap());
+    assert!(end.absdiff(36 * 1001 * Nanos::SECOND) <= Nanos::from_nseconds(2));
 }
 
 /// Passes slots of a stream with one IDR picture, from which the pictures of `lost` are missing,
 /// through the continuity. Returns how many access units came, were dropped, and losses.
-fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<ClockTime>, usize, usize) {
-    let mut continuity = Continuity::new(continuity::Config {
-        pause_limit: 5 * ClockTime::SECOND,
+fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<Nanos>, usize, usize) {
+    let mut continuity = Continuity::new(continuity::ContinuityConfig {
+        pause_limit: 5 * Nanos::SECOND,
         on_loss: OnLoss::Auto,
         gap_detection: true,
         is_sparse: false,
@@ -448,7 +448,7 @@ fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<ClockTime>, usize, usize) {
     let numbers = (0u32..).filter(|number| !lost.contains(&(*number as usize)));
     for (slot, frame_num) in slots.into_iter().zip(numbers) {
         let facts = Facts {
-            number: Some(media::codec::h264::FrameNumber {
+            number: Some(crate::codec::h264::FrameNumber {
                 frame_num: frame_num % 256,
                 modulus: 256,
                 idr: frame_num == 0,
@@ -484,15 +484,15 @@ proptest! {
         fps in proptest::option::of(1i32..200),
         is_prompt: bool,
     ) {
-        let mut timeline = Timeline::new(Config { is_prompt, ..Default::default() });
+        let mut timeline = Timeline::new(TimelineConfig { is_prompt, ..Default::default() });
         let mut time = T;
         let mut times = Vec::new();
         for (index, (distance, units)) in records.iter().enumerate() {
             timeline.push(time, *units, fps.and_then(rate));
             times.push((time, *units));
-            time += ClockTime::from_useconds(*distance * *units as u64);
+            time += Nanos::from_useconds(*distance * *units as u64);
             let pauses = pauses.iter().filter(|(before, _)| *before == index);
-            time += pauses.map(|(_, pause)| ClockTime::from_useconds(*pause)).sum::<ClockTime>();
+            time += pauses.map(|(_, pause)| Nanos::from_useconds(*pause)).sum::<Nanos>();
         }
         let finished = timeline.finish();
         let slots: Vec<_> = std::iter::from_fn(|| timeline.pop()).collect();

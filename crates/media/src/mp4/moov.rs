@@ -4,11 +4,9 @@
 //! The box `moov` of a file that mp4mux has written (ISO/IEC 14496-12, 8.2.1), completed: an edit list
 //! of what is shown, durations of any length, and all parameter sets.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
-use super::ticks::scale;
+use super::timescale::scale;
 
 /// Bytes of a box before its contents.
 const HEADER: usize = 8;
@@ -57,44 +55,55 @@ impl SampleTable {
     }
 }
 
-/// Describes a file with one track. Returns `false` if something that is to be hidden is not, as there is
-/// no room for that: in front of others the box `moov` cannot grow.
+/// A box `moov` that cannot be rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MoovError {
+    /// The box is not as mp4mux writes it.
+    #[error("no box moov as expected")]
+    Unexpected,
+    /// The box has to be longer, and there is no room for that.
+    #[error("it is too long for the header at its begin")]
+    NoRoom,
+}
+
+/// Returns the box `moov` of a file with one track with a description, and whether everything is hidden
+/// that is to be hidden. If `moov` is not the last box of the file, it cannot grow.
 ///
 /// # Errors
 ///
-/// Those of the file, and `InvalidData` if it is not as mp4mux writes it, or if it is longer than its box
-/// `moov` can say.
-pub fn describe(file: &mut File, description: &Description) -> io::Result<bool> {
-    let length = file.seek(SeekFrom::End(0))?;
-    let moov = find_moov(file, length)?;
-    let mut old = vec![0; usize::try_from(moov.end - moov.start).map_err(invalid)?];
-    file.seek(SeekFrom::Start(moov.start))?;
-    file.read_exact(&mut old)?;
+/// The box is not as mp4mux writes it, or the file is longer than the box can say.
+pub fn rewrite_moov(
+    moov: &[u8],
+    is_last: bool,
+    description: &Description,
+) -> Result<(Vec<u8>, bool), MoovError> {
+    let new = |part: &Description| described(moov, part).ok_or(MoovError::Unexpected);
+    let fits = |new: &[u8]| is_last || new.len() == moov.len();
+    let whole = new(description)?;
+    if fits(&whole) {
+        return Ok((whole, true));
+    }
+    // The access units have their parameter sets, too.
+    let edited = new(&description.without_configuration())?;
+    if fits(&edited) {
+        return Ok((edited, true));
+    }
+    let plain = new(&description.without_edits())?;
+    match fits(&plain) {
+        true => Ok((plain, !description.hides)),
+        false => Err(MoovError::NoRoom),
+    }
+}
 
-    let new = |part: &Description| {
-        described(&old, part).ok_or_else(|| invalid("no box moov as expected"))
+/// Returns the size of the box that begins with `header`, the first 16 bytes or all if there are fewer,
+/// where the file has `rest` bytes from its begin on. `None` if the box does not end within them.
+pub fn box_size(header: &[u8; 16], rest: u64) -> Option<u64> {
+    let size = match number(header, 0..4)? {
+        0 => rest, // to the end of the file
+        1 => number(header, HEADER..16)?,
+        size => size,
     };
-    let fits = |moov_size: usize| moov_size == old.len() || moov.end == length;
-    let (new, is_complete) = match new(description)? {
-        whole if fits(whole.len()) => (whole, true),
-        // The access units have their parameter sets, too.
-        _ => match new(&description.without_configuration())? {
-            edited if fits(edited.len()) => (edited, true),
-            _ => (new(&description.without_edits())?, !description.hides),
-        },
-    };
-    if !fits(new.len()) {
-        return Err(invalid("it is too long for the header at its begin"));
-    }
-    if new == old {
-        return Ok(is_complete);
-    }
-    file.seek(SeekFrom::Start(moov.start))?;
-    file.write_all(&new)?;
-    if moov.end == length {
-        file.set_len(moov.start + new.len() as u64)?;
-    }
-    Ok(is_complete)
+    (HEADER as u64..=rest).contains(&size).then_some(size)
 }
 
 impl Description {
@@ -115,35 +124,6 @@ impl Description {
             ..self.without_configuration()
         }
     }
-}
-
-fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
-}
-
-/// Returns where the box `moov` is in a file.
-fn find_moov(file: &mut (impl Read + Seek), length: u64) -> io::Result<Range<u64>> {
-    let mut start = 0;
-    while start < length {
-        let mut header = [0; 16];
-        let there = header.len().min((length - start).try_into().unwrap_or(16));
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(&mut header[..there])?;
-        let size = match number(&header, 0..4) {
-            Some(0) => Some(length - start), // To the end of the file.
-            Some(1) => number(&header, HEADER..16),
-            size => size,
-        };
-        let size = size.filter(|size| *size >= HEADER as u64);
-        let end = size.and_then(|size| start.checked_add(size));
-        let end = end.filter(|end| *end <= length);
-        let end = end.ok_or_else(|| invalid("a box is longer than the file"))?;
-        if &header[4..HEADER] == b"moov" {
-            return Ok(start..end);
-        }
-        start = end;
-    }
-    Err(invalid("no box moov"))
 }
 
 /// Returns the box `moov` with another description.
@@ -767,20 +747,19 @@ mod tests {
     }
 
     #[test]
-    fn moov_is_found_behind_large_boxes() {
-        let mut file = boxed(b"ftyp", b"isom");
-        file.extend([0, 0, 0, 1]);
-        file.extend(b"mdat");
-        file.extend(20u64.to_be_bytes());
-        file.extend(b"data");
-        let start = file.len() as u64;
-        file.extend(moov());
-        let length = file.len() as u64;
-        let mut reader = io::Cursor::new(&file);
-        assert_eq!(find_moov(&mut reader, length).unwrap(), start..length);
-        for end in 1..length {
-            let mut reader = io::Cursor::new(&file[..end as usize]);
-            assert!(find_moov(&mut reader, end).is_err(), "{end}");
-        }
+    fn boxes_end_within_the_file() {
+        let size = |first: u32, large: u64, rest| {
+            let mut header = [0; 16];
+            header[..4].copy_from_slice(&first.to_be_bytes());
+            header[8..].copy_from_slice(&large.to_be_bytes());
+            box_size(&header, rest)
+        };
+        assert_eq!(size(8, 0, 8), Some(8));
+        assert_eq!(size(9, 0, 8), None);
+        assert_eq!(size(7, 0, 100), None);
+        assert_eq!(size(0, 0, 100), Some(100));
+        assert_eq!(size(0, 0, 7), None);
+        assert_eq!(size(1, 1 << 33, 1 << 34), Some(1 << 33));
+        assert_eq!(size(1, 7, 1 << 34), None);
     }
 }

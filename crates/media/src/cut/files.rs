@@ -5,9 +5,11 @@
 
 use std::collections::VecDeque;
 
-use super::location::{LocationError, Pattern};
-use super::moov::Description;
+use super::names::{LocationError, Pattern};
 use super::policy::Episode;
+use crate::frame_rate::FrameRate;
+use crate::mp4::Description;
+use crate::time::Nanos;
 
 /// Names that are compared with a new one: a recording of years has bounded memory.
 const LATEST: usize = 1024;
@@ -27,7 +29,7 @@ pub struct Finished {
     pub episode: Episode,
     pub description: Description,
     /// The declared rate, if the times of its frames agree.
-    pub frame_rate: Option<gst::Fraction>,
+    pub frame_rate: Option<FrameRate>,
 }
 
 /// The book of files. Episodes begin and end as the policy decides; splitmuxsink opens and closes
@@ -42,7 +44,7 @@ pub struct Files {
     /// The file that splitmuxsink writes.
     open: Option<String>,
     /// Frame rates of episodes, until their files are closed.
-    frame_rates: VecDeque<Option<gst::Fraction>>,
+    frame_rates: VecDeque<Option<FrameRate>>,
     /// Episodes that have all their access units, until their files are closed.
     ended: VecDeque<(Episode, Description)>,
     /// Why a file is not to be had.
@@ -84,8 +86,8 @@ impl Files {
     pub fn begin(
         &mut self,
         index: u32,
-        capture: Option<gst::ClockTime>,
-        frame_rate: Option<gst::Fraction>,
+        capture: Option<Nanos>,
+        frame_rate: Option<FrameRate>,
     ) -> Result<(), LocationError> {
         self.frame_rates.push_back(frame_rate);
         let name = self.pattern.name(index, capture);
@@ -165,17 +167,19 @@ impl Files {
 }
 
 /// Returns whether the frames of an episode come at `rate`, on average within a fifth.
-fn agrees(rate: gst::Fraction, episode: &Episode) -> bool {
-    let frames = episode.duration.seconds_f64() * f64::from(rate.numer()) / f64::from(rate.denom());
+fn agrees(rate: FrameRate, episode: &Episode) -> bool {
+    let frames = episode.duration.nseconds() as f64 / 1e9 * rate.per_second();
     (frames - episode.frames as f64).abs() <= 0.2 * episode.frames as f64
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::policy::Reason;
     use super::*;
-    use crate::reductepisodesplit::policy::Reason;
 
-    const RATE: Option<gst::Fraction> = Some(gst::Fraction::from_integer(10));
+    fn rate(rate: i32) -> Option<FrameRate> {
+        FrameRate::new(rate, 1)
+    }
 
     fn files(pattern: &str) -> Files {
         Files::new(Pattern::new(pattern).unwrap())
@@ -185,11 +189,11 @@ mod tests {
         Episode {
             index,
             capture: None,
-            duration: gst::ClockTime::SECOND,
+            duration: Nanos::SECOND,
             frames: 10,
             hidden: 0,
             corrupted: 1,
-            decode_start: gst::ClockTime::ZERO,
+            decode_start: Nanos::ZERO,
             shown: Vec::new(),
             dropped: 0,
             reason: Reason::Eos,
@@ -203,7 +207,7 @@ mod tests {
         assert_eq!(files.open(), Some(Target::File("0.mp4".into())));
         // The policy is ahead of splitmuxsink.
         files.end(episode(0), Description::default());
-        files.begin(1, None, RATE).unwrap();
+        files.begin(1, None, rate(10)).unwrap();
         files.end(episode(1), Description::default());
         assert_eq!(files.open_name(), Some("0.mp4"));
         let finished = files.close().unwrap();
@@ -216,7 +220,7 @@ mod tests {
         assert_eq!(files.open_name(), None);
         assert_eq!(files.open(), Some(Target::File("1.mp4".into())));
         let finished = files.close().unwrap();
-        assert_eq!((finished.episode.index, finished.frame_rate), (1, RATE));
+        assert_eq!((finished.episode.index, finished.frame_rate), (1, rate(10)));
         files.count(&finished.episode);
         let totals = Totals {
             episodes: 2,
@@ -230,13 +234,13 @@ mod tests {
 
     #[test]
     fn a_rate_that_the_times_contradict_is_none() {
-        for (rate, expected) in [(10, RATE), (25, None), (1, None)] {
+        for (declared, expected) in [(10, rate(10)), (25, None), (1, None)] {
             let mut files = files("%d.mp4");
-            let rate = Some(gst::Fraction::from_integer(rate));
-            files.begin(0, None, rate).unwrap();
+            let declared = rate(declared);
+            files.begin(0, None, declared).unwrap();
             files.open();
             files.end(episode(0), Description::default());
-            assert_eq!(files.close().unwrap().frame_rate, expected, "{rate:?}");
+            assert_eq!(files.close().unwrap().frame_rate, expected, "{declared:?}");
         }
     }
 
@@ -255,7 +259,7 @@ mod tests {
         files.begin(0, None, None).unwrap();
         files.open();
         files.end(episode(0), Description::default());
-        assert_eq!(files.begin(1, None, RATE), Ok(()));
+        assert_eq!(files.begin(1, None, rate(10)), Ok(()));
         assert_eq!(files.close().unwrap().name, "clip.mp4");
         assert_eq!(files.take_failure(), Some(LocationError::SameName));
         assert_eq!(files.take_failure(), None);
@@ -265,7 +269,7 @@ mod tests {
 
     #[test]
     fn episodes_of_one_time_have_no_common_file() {
-        let time = |seconds| Some(gst::ClockTime::from_seconds(seconds));
+        let time = |seconds| Some(Nanos::from_seconds(seconds));
         let mut named_by_time = files("{start-us}.mp4");
         for (index, seconds) in [7, 8, 7].into_iter().enumerate() {
             let index = u32::try_from(index).unwrap();

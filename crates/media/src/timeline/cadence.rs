@@ -3,7 +3,7 @@
 
 //! The cadence of a stream: how far apart its frames are, learnt from record times.
 
-use gst::ClockTime;
+use crate::time::Nanos;
 
 /// Distances that the cadence is the median of.
 const WINDOW: usize = 8;
@@ -17,9 +17,9 @@ const MIN_GROUP_PAUSES: usize = 2;
 #[derive(Debug, Clone, Default)]
 pub struct Cadence {
     /// The declared frame duration. It counts at the beginning, if a distance agrees with it.
-    declared: Option<ClockTime>,
+    declared: Option<Nanos>,
     /// The last frame distances without pauses, one for each record, in no order.
-    recent: [ClockTime; WINDOW],
+    recent: [Nanos; WINDOW],
     /// How many of them there are.
     length: usize,
     /// The place of the oldest one, once all are there.
@@ -27,25 +27,25 @@ pub struct Cadence {
     /// One bit for each of the last distances, set for a pause.
     history: u8,
     /// The median of `recent`, and what follows from it, for all that use them between two records.
-    estimate: Option<ClockTime>,
-    frame: Option<ClockTime>,
+    estimate: Option<Nanos>,
+    frame: Option<Nanos>,
     rhythm: Rhythm,
     /// Distances since the last one that was learnt: too long for the cadence so far.
-    pauses: Vec<ClockTime>,
+    pauses: Vec<Nanos>,
 }
 
 /// The cadence at some point of a stream.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rhythm {
     /// Distance of two frames, once it is known.
-    pub frame: Option<ClockTime>,
+    pub frame: Option<Nanos>,
     /// All recent distances, two at least, are within 20 % of their median; one may be a pause.
     pub is_steady: bool,
 }
 
 impl Cadence {
     /// A cadence of which nothing is known but the declared frame duration.
-    pub fn new(declared: Option<ClockTime>) -> Self {
+    pub fn new(declared: Option<Nanos>) -> Self {
         Self {
             declared,
             ..Default::default()
@@ -54,7 +54,7 @@ impl Cadence {
 
     /// Learns the distance of two frames from a record of so many `units`. A pause is not learnt,
     /// unless it repeats: then the camera has slowed down.
-    pub fn learn(&mut self, distance: ClockTime, units: usize) {
+    pub fn learn(&mut self, distance: Nanos, units: usize) {
         let is_pause = self.frame().is_some_and(|frame| is_pause(distance, frame));
         self.history = self.history << 1 | u8::from(is_pause);
         if is_pause {
@@ -88,15 +88,15 @@ impl Cadence {
 
     /// Returns the median of the last eight distances, once there are three. Before there are eight,
     /// it is the declared frame duration if one of them agrees with that.
-    pub fn frame(&self) -> Option<ClockTime> {
+    pub fn frame(&self) -> Option<Nanos> {
         self.frame
     }
 
     /// Takes over other distances.
     fn update(&mut self) {
         let recent = &self.recent[..self.length];
-        let all = |frame: ClockTime| recent.iter().all(|it| is_near(*it, frame));
-        let agrees = |declared: &ClockTime| recent.iter().any(|it| is_near(*it, *declared));
+        let all = |frame: Nanos| recent.iter().all(|it| is_near(*it, frame));
+        let agrees = |declared: &Nanos| recent.iter().any(|it| is_near(*it, *declared));
         let estimate = median(recent);
         let known = estimate.filter(|_| self.length >= MIN_DISTANCES);
         let is_early = self.length < WINDOW;
@@ -115,17 +115,17 @@ impl Cadence {
     }
 
     /// Returns the mean of the last eight distances.
-    pub fn mean(&self) -> Option<ClockTime> {
+    pub fn mean(&self) -> Option<Nanos> {
         let recent = &self.recent[..self.length];
         let sum = recent.iter().fold(0, |sum: u128, distance| {
             sum + u128::from(distance.nseconds())
         });
         let mean = sum.checked_div(recent.len() as u128)?;
-        u64::try_from(mean).ok().map(ClockTime::from_nseconds)
+        u64::try_from(mean).ok().map(Nanos::from_nseconds)
     }
 
     /// Returns the median of the distances that are known so far.
-    pub fn estimate(&self) -> Option<ClockTime> {
+    pub fn estimate(&self) -> Option<Nanos> {
         self.estimate
     }
 
@@ -136,18 +136,18 @@ impl Cadence {
 }
 
 /// Returns whether `distance`, from the begin of a frame to that of the next one, is a pause.
-pub fn is_pause(distance: ClockTime, frame: ClockTime) -> bool {
+pub fn is_pause(distance: Nanos, frame: Nanos) -> bool {
     // More than 2.5 frames.
     distance.saturating_mul(2) > frame.saturating_mul(5)
 }
 
 /// Returns whether two distances are within 20 % of each other.
-pub fn is_near(distance: ClockTime, frame: ClockTime) -> bool {
+pub fn is_near(distance: Nanos, frame: Nanos) -> bool {
     distance.absdiff(frame) <= frame / 5
 }
 
-fn median(distances: &[ClockTime]) -> Option<ClockTime> {
-    let mut sorted = [ClockTime::ZERO; WINDOW];
+fn median(distances: &[Nanos]) -> Option<Nanos> {
+    let mut sorted = [Nanos::ZERO; WINDOW];
     let sorted = sorted.get_mut(..distances.len())?;
     sorted.copy_from_slice(distances);
     sorted.sort_unstable();
@@ -163,12 +163,12 @@ fn median(distances: &[ClockTime]) -> Option<ClockTime> {
 mod tests {
     use super::*;
 
-    const MS: ClockTime = ClockTime::MSECOND;
+    const MS: Nanos = Nanos::MSECOND;
 
     fn learnt(distances: &[u64]) -> Rhythm {
         let mut cadence = Cadence::default();
         for distance in distances {
-            cadence.learn(ClockTime::from_mseconds(*distance), 1);
+            cadence.learn(Nanos::from_mseconds(*distance), 1);
         }
         cadence.rhythm()
     }
@@ -252,6 +252,6 @@ mod tests {
         assert!(!is_pause(100 * MS, 40 * MS) && is_pause(101 * MS, 40 * MS));
         assert!(is_near(48 * MS, 40 * MS) && is_near(32 * MS, 40 * MS));
         assert!(!is_near(49 * MS, 40 * MS) && !is_near(31 * MS, 40 * MS));
-        assert!(!is_pause(ClockTime::MAX, ClockTime::MAX));
+        assert!(!is_pause(Nanos::MAX, Nanos::MAX));
     }
 }

@@ -9,9 +9,8 @@
 
 use std::collections::VecDeque;
 
-use gst::ClockTime;
-
 use super::cadence::is_near;
+use crate::time::Nanos;
 
 /// Pauses that are remembered.
 const WINDOW: usize = 8;
@@ -29,7 +28,7 @@ pub struct Pauses {
 
 #[derive(Debug)]
 struct Pause {
-    length: ClockTime,
+    length: Nanos,
     /// Pictures since the pause before it.
     pictures: u64,
     evidence: Evidence,
@@ -53,7 +52,7 @@ impl Pauses {
     }
 
     /// Adds a pause before the next picture.
-    pub fn add(&mut self, length: ClockTime, evidence: Evidence) {
+    pub fn add(&mut self, length: Nanos, evidence: Evidence) {
         if self.recent.len() == WINDOW {
             self.recent.pop_front();
         }
@@ -67,7 +66,7 @@ impl Pauses {
     /// Returns whether a pause of this length before the next picture is one of several like it: two at least
     /// without a loss, or one as many pictures ago as it was from the pause before it. Of pauses of which
     /// only the times say something there have to be two, the last one as many pictures ago.
-    pub fn expects(&self, length: ClockTime) -> bool {
+    pub fn expects(&self, length: Nanos) -> bool {
         let is_like = |pause: &&Pause| is_near(pause.length, length);
         let intact = |pause: &&Pause| pause.evidence == Evidence::Intact && is_like(pause);
         let in_a_row = |pause: &&Pause| pause.evidence != Evidence::Loss && is_like(pause);
@@ -86,7 +85,7 @@ mod tests {
     use super::Evidence::{Intact, Loss, Unknown};
     use super::*;
 
-    const MS: ClockTime = ClockTime::MSECOND;
+    const MS: Nanos = Nanos::MSECOND;
 
     /// Bursts of so many pictures, with pauses of so many ms between them.
     fn pauses(bursts: &[(u64, u64, Evidence)], pictures: u64) -> Pauses {

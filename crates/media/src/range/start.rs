@@ -9,9 +9,8 @@
 
 use std::mem;
 
-use gst::ClockTime;
-
-use super::timeline::{SegmentStart, Slot};
+use crate::time::Nanos;
+use crate::timeline::{SegmentStart, Slot};
 
 /// How to begin for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,14 +100,14 @@ impl<T> Arrival<T> {
 #[derive(Debug)]
 pub struct Entrance<T> {
     begin: Begin,
-    at: ClockTime,
+    at: Nanos,
     /// Nothing that could be read is before the reading.
     is_earliest: bool,
     /// Bytes that may be held. A group of pictures that is larger has no hole at its end.
     most_bytes: usize,
     state: State<T>,
     /// The first time that is shown of an exact range, once it is known.
-    first_shown: Option<ClockTime>,
+    first_shown: Option<Nanos>,
     skipped: u64,
     /// What began with access units that are left out, for the next one: a segment, after a gap or
     /// not.
@@ -121,7 +120,7 @@ enum State<T> {
     Waiting,
     /// From a keyframe on, until it is known whether it is the right one.
     Holding {
-        keyframe: ClockTime,
+        keyframe: Nanos,
         bytes: usize,
         held: Vec<(T, Slot)>,
         /// For an exact begin.
@@ -133,7 +132,7 @@ enum State<T> {
 impl<T> Entrance<T> {
     /// An entrance for the time `at` in a reading that begins with the last keyframe that is not
     /// after it, or before that, unless it `is_earliest`.
-    pub fn new(begin: Begin, at: ClockTime, is_earliest: bool, most_bytes: usize) -> Self {
+    pub fn new(begin: Begin, at: Nanos, is_earliest: bool, most_bytes: usize) -> Self {
         Self {
             begin,
             at,
@@ -168,7 +167,7 @@ impl<T> Entrance<T> {
     }
 
     /// Takes the time of the first picture that is shown of an exact range, as soon as it is known.
-    pub fn take_first_shown(&mut self) -> Option<ClockTime> {
+    pub fn take_first_shown(&mut self) -> Option<Nanos> {
         self.first_shown.take()
     }
 
@@ -315,7 +314,7 @@ impl<T> Entrance<T> {
             return;
         };
         let ends_before = |(_, last): &(T, Slot)| {
-            let duration = last.duration.unwrap_or(ClockTime::NSECOND);
+            let duration = last.duration.unwrap_or(Nanos::NSECOND);
             last.time.saturating_add(duration) <= self.at
         };
         let is_past = next.slot.time > self.at;
@@ -378,14 +377,14 @@ impl<T> Entrance<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::timeline::Spacing;
     use super::*;
+    use crate::timeline::Spacing;
 
     const MOST: usize = 1000;
 
     /// Frames a second apart, keyframes in capitals; `.` is a second without a frame.
     fn run(begin: Begin, at: u64, is_earliest: bool, frames: &str) -> Result<String, TooLate> {
-        let at = ClockTime::from_seconds(at);
+        let at = Nanos::from_seconds(at);
         let mut entrance = Entrance::new(begin, at, is_earliest, MOST);
         let mut entered = Vec::new();
         let mut after_hole = true;
@@ -394,16 +393,16 @@ mod tests {
                 after_hole = true;
                 continue;
             }
-            let time = ClockTime::from_seconds(second as u64);
+            let time = Nanos::from_seconds(second as u64);
             let segment = SegmentStart {
                 start: time,
-                base: ClockTime::ZERO,
+                base: Nanos::ZERO,
             };
             let slot = Slot {
                 record: time,
                 capture: time,
                 time,
-                duration: Some(ClockTime::SECOND),
+                duration: Some(Nanos::SECOND),
                 before_pause: None,
                 spacing: Spacing::Regular,
                 segment: mem::take(&mut after_hole).then_some(segment),
@@ -513,17 +512,17 @@ mod tests {
         is_earliest: bool,
         frames: &[(bool, u32, i64)],
     ) -> Result<(Vec<usize>, Option<u64>), TooLate> {
-        let at = ClockTime::from_seconds(at);
+        let at = Nanos::from_seconds(at);
         let mut entrance = Entrance::new(Begin::Exact, at, is_earliest, MOST);
         let mut entered = Vec::new();
         let mut first_shown = None;
         for (second, &(is_keyframe, recovery, count)) in frames.iter().enumerate() {
-            let time = ClockTime::from_seconds(second as u64);
+            let time = Nanos::from_seconds(second as u64);
             let slot = Slot {
                 record: time,
                 capture: time,
                 time,
-                duration: Some(ClockTime::SECOND),
+                duration: Some(Nanos::SECOND),
                 before_pause: None,
                 spacing: Spacing::Regular,
                 resumes: false,
@@ -549,7 +548,7 @@ mod tests {
         }
         entrance.finish(&mut entered);
         let entered = entered.into_iter().map(|(frame, _)| frame).collect();
-        Ok((entered, first_shown.map(ClockTime::seconds)))
+        Ok((entered, first_shown.map(Nanos::seconds)))
     }
 
     #[test]

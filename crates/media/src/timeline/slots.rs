@@ -15,17 +15,15 @@
 //! All times are computed from the record they belong to, so nothing accumulates.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::mem;
-
-use gst::ClockTime;
+use std::{fmt, mem};
 
 use super::cadence::{Cadence, Rhythm, is_near, is_pause};
 use super::declared_rate::DeclaredRate;
-use crate::frame_rate;
+use crate::frame_rate::FrameRate;
+use crate::time::Nanos;
 
 /// Frame duration if nothing is known of it.
-const DEFAULT_FRAME: ClockTime = ClockTime::from_mseconds(40);
+const DEFAULT_FRAME: Nanos = Nanos::from_mseconds(40);
 /// Records to wait for at the beginning, so that a declared rate can be checked by three distances.
 const MIN_RECORDS: usize = 4;
 /// Distances in a row that have to deviate from a declared rate before it is distrusted.
@@ -33,13 +31,13 @@ const MIN_DEVIATIONS: usize = 3;
 /// A pause of more frames than that, and of [`MIN_GAP`], is a gap before an IDR picture where the
 /// cadence varies.
 const MIN_GAP_FRAMES: u64 = 10;
-const MIN_GAP: ClockTime = ClockTime::SECOND;
+const MIN_GAP: Nanos = Nanos::SECOND;
 
 /// Settings of a [`Timeline`].
 #[derive(Debug, Clone, Default)]
-pub struct Config {
+pub struct TimelineConfig {
     /// The time that is 0 in stream time; the time of the first record if `None`.
-    pub origin: Option<ClockTime>,
+    pub origin: Option<Nanos>,
     /// Slots do not wait for the next record, nor make room for it.
     pub is_prompt: bool,
     /// Most access units are left out: distances say nothing.
@@ -49,21 +47,21 @@ pub struct Config {
     /// Records before the first one can be read: it waits for them if its frames have no evident times.
     pub awaits_history: bool,
     /// How much more than one frame duration has to be missing for a gap; `None` is automatic.
-    pub gap_tolerance: Option<ClockTime>,
+    pub gap_tolerance: Option<Nanos>,
 }
 
 /// The time that one access unit has to itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
     /// Time of the record that the access unit begins in, since the Unix epoch.
-    pub record: ClockTime,
+    pub record: Nanos,
     /// Capture time since the Unix epoch.
-    pub capture: ClockTime,
+    pub capture: Nanos,
     /// Time since the origin.
-    pub time: ClockTime,
-    pub duration: Option<ClockTime>,
+    pub time: Nanos,
+    pub duration: Option<Nanos>,
     /// The duration if the time until the next slot is a pause that running time leaves out.
-    pub before_pause: Option<ClockTime>,
+    pub before_pause: Option<Nanos>,
     /// How it follows the slot before it.
     pub spacing: Spacing,
     /// The segment that begins with this slot.
@@ -75,7 +73,7 @@ pub struct Slot {
     /// There is a gap before this slot.
     pub discont: bool,
     /// The declared frame rate from here on, unless record times contradict it.
-    pub frame_rate: Option<gst::Fraction>,
+    pub frame_rate: Option<FrameRate>,
 }
 
 /// How a slot follows the one before it, by the times of records.
@@ -86,7 +84,7 @@ pub enum Spacing {
     /// After more than 2.5 frame durations.
     Pause {
         /// From the begin of the slot before it.
-        length: ClockTime,
+        length: Nanos,
         /// Frames are missing, unless `frame_num` says that none is.
         breaks_rhythm: bool,
     },
@@ -97,16 +95,16 @@ pub enum Spacing {
 /// From the capture time of the frame before a hole to that of the one after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hole {
-    pub from: ClockTime,
-    pub to: ClockTime,
+    pub from: Nanos,
+    pub to: Nanos,
 }
 
 /// A segment, whose start and stream time are the time of its first slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentStart {
-    pub start: ClockTime,
+    pub start: Nanos,
     /// Running time at `start`.
-    pub base: ClockTime,
+    pub base: Nanos,
 }
 
 /// Several access units in a record, and neither a frame rate nor a further record that would give
@@ -114,7 +112,7 @@ pub struct SegmentStart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoFrameRate {
     /// Time of the record.
-    pub record: ClockTime,
+    pub record: Nanos,
     pub units: usize,
 }
 
@@ -122,7 +120,7 @@ pub struct NoFrameRate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
     /// Time of the record.
-    pub time: ClockTime,
+    pub time: Nanos,
     pub units: usize,
     pub declared: Option<DeclaredRate>,
 }
@@ -131,10 +129,10 @@ pub struct Group {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contradiction {
     /// Time of the record that showed it.
-    pub time: ClockTime,
+    pub time: Nanos,
     pub declared: DeclaredRate,
     /// The observed distance of two frames.
-    pub frame: ClockTime,
+    pub frame: Nanos,
 }
 
 impl fmt::Display for Contradiction {
@@ -150,7 +148,7 @@ impl fmt::Display for Contradiction {
              The property gap-tolerance takes the declared frame rate to the letter",
             observed,
             declared.source,
-            frame_rate::label(declared.rate),
+            declared.rate.label(),
         )
     }
 }
@@ -158,7 +156,7 @@ impl fmt::Display for Contradiction {
 /// Gives the access units of records their slots, in order.
 #[derive(Debug, Default)]
 pub struct Timeline {
-    config: Config,
+    config: TimelineConfig,
     /// Records whose slots still depend on later ones.
     waiting: VecDeque<Record>,
     /// How many of the first of them are before the range.
@@ -179,7 +177,7 @@ pub struct Timeline {
 
 #[derive(Debug, Clone, Copy)]
 struct Record {
-    time: ClockTime,
+    time: Nanos,
     units: usize,
     declared: Option<DeclaredRate>,
     /// The cadence before its own distance was learnt.
@@ -187,18 +185,18 @@ struct Record {
 }
 
 impl Record {
-    fn declared_frame(&self) -> Option<ClockTime> {
+    fn declared_frame(&self) -> Option<Nanos> {
         self.declared.map(|declared| frames(1, declared.rate))
     }
 
     /// The distance of its last frame to `next`, where its frames are `frame` apart.
-    fn last_distance(&self, next: ClockTime, frame: ClockTime) -> ClockTime {
+    fn last_distance(&self, next: Nanos, frame: Nanos) -> Nanos {
         let before = frame.saturating_mul(self.units.saturating_sub(1) as u64);
         next.saturating_sub(self.time).saturating_sub(before)
     }
 
     /// The distance of its frames, if they last until `next`.
-    fn distance(&self, next: ClockTime) -> ClockTime {
+    fn distance(&self, next: Nanos) -> Nanos {
         next.saturating_sub(self.time) / self.units.max(1) as u64
     }
 }
@@ -206,11 +204,11 @@ impl Record {
 /// The last record with slots.
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
-    origin: ClockTime,
+    origin: Nanos,
     record: Record,
-    last_time: Option<ClockTime>,
+    last_time: Option<Nanos>,
     /// Capture time at which the record's last access unit begins.
-    last_capture: ClockTime,
+    last_capture: Nanos,
     division: Division,
 }
 
@@ -218,17 +216,17 @@ struct Cursor {
 #[derive(Debug, Clone, Copy)]
 struct Division {
     /// The time that they cover together, without a pause.
-    extent: ClockTime,
-    duration: ClockTime,
+    extent: Nanos,
+    duration: Nanos,
     /// Duration of the last one, if a pause follows it.
-    with_pause: Option<ClockTime>,
+    with_pause: Option<Nanos>,
     /// The frame duration that a pause is measured by, if known.
-    frame: Option<ClockTime>,
+    frame: Option<Nanos>,
 }
 
 impl Timeline {
     /// An empty timeline.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: TimelineConfig) -> Self {
         Self {
             config,
             ..Default::default()
@@ -236,7 +234,7 @@ impl Timeline {
     }
 
     /// Takes the next record that has pictures: `units` of them, the first at `time`.
-    pub fn push(&mut self, time: ClockTime, units: usize, declared: Option<DeclaredRate>) {
+    pub fn push(&mut self, time: Nanos, units: usize, declared: Option<DeclaredRate>) {
         if units == 0 {
             return;
         }
@@ -334,13 +332,13 @@ impl Timeline {
     }
 
     /// Returns the time that is 0, once there is a record.
-    pub fn origin(&self) -> Option<ClockTime> {
+    pub fn origin(&self) -> Option<Nanos> {
         self.cursor.map(|cursor| cursor.origin)
     }
 
     /// Returns the declared frame rate and the observed distance of two frames, as far as they are
     /// known.
-    pub fn rates(&self) -> (Option<DeclaredRate>, Option<ClockTime>) {
+    pub fn rates(&self) -> (Option<DeclaredRate>, Option<Nanos>) {
         (self.declared, self.cadence.frame())
     }
 
@@ -424,7 +422,7 @@ impl Timeline {
     }
 
     /// Returns the frame duration that a record is expected to have.
-    fn expected(&self, record: &Record) -> Option<ClockTime> {
+    fn expected(&self, record: &Record) -> Option<Nanos> {
         if self.config.is_filtered && record.units > 1 && record.declared.is_some() {
             return record.declared_frame();
         }
@@ -474,7 +472,7 @@ impl Timeline {
             let mut time = capture.saturating_sub(origin);
             // Units denser than one a nanosecond still have to grow.
             if let Some(last) = last_time {
-                time = time.max(last.saturating_add(ClockTime::NSECOND));
+                time = time.max(last.saturating_add(Nanos::NSECOND));
             }
             last_time = Some(time);
             last_capture = capture;
@@ -508,7 +506,7 @@ impl Timeline {
         let frame = self.expected(record);
         let next = self.waiting.front();
         let units = record.units as u64;
-        let known = |frame: ClockTime| Division {
+        let known = |frame: Nanos| Division {
             extent: match record.declared {
                 // Without the rounding of a frame.
                 Some(declared) if record.declared_frame() == Some(frame) => {
@@ -569,7 +567,7 @@ impl Timeline {
 
     /// Returns whether the access units of a record share all the time until the next one: `distance` each,
     /// where `frame` is expected.
-    fn shares_all(&self, record: &Record, distance: ClockTime, frame: ClockTime) -> bool {
+    fn shares_all(&self, record: &Record, distance: Nanos, frame: Nanos) -> bool {
         if self.is_before_hole(record, frame) {
             return false;
         }
@@ -590,7 +588,7 @@ impl Timeline {
 
     /// Returns whether frames are missing between a group and the next record: the cadence was steady, and
     /// returns to the frame. A group that was late would make the next one shorter.
-    fn is_before_hole(&self, record: &Record, frame: ClockTime) -> bool {
+    fn is_before_hole(&self, record: &Record, frame: Nanos) -> bool {
         let (Some(next), Some(after)) = (self.waiting.front(), self.waiting.get(1)) else {
             return false;
         };
@@ -632,7 +630,7 @@ impl Timeline {
     }
 
     /// The duration of a single access unit of which nothing is known.
-    fn last_duration(&self) -> ClockTime {
+    fn last_duration(&self) -> Nanos {
         let last = self.cursor.map(|cursor| cursor.division.duration);
         last.unwrap_or(DEFAULT_FRAME)
     }
@@ -678,19 +676,19 @@ impl Timeline {
 }
 
 /// The duration of `count` frames.
-pub fn frames(count: usize, rate: gst::Fraction) -> ClockTime {
-    let numerator = count as u128 * u128::from(ClockTime::SECOND.nseconds()) * rate.denom() as u128;
+pub fn frames(count: usize, rate: FrameRate) -> Nanos {
+    let numerator = count as u128 * u128::from(Nanos::SECOND.nseconds()) * rate.denom() as u128;
     nseconds(numerator / rate.numer() as u128)
 }
 
 /// `count` of `total` equal shares of `whole`.
-fn share(whole: ClockTime, count: usize, total: usize) -> ClockTime {
+fn share(whole: Nanos, count: usize, total: usize) -> Nanos {
     nseconds(u128::from(whole.nseconds()) * count as u128 / total as u128)
 }
 
-fn nseconds(nseconds: u128) -> ClockTime {
-    let nseconds = nseconds.min(ClockTime::MAX.nseconds().into());
-    ClockTime::from_nseconds(nseconds as u64)
+fn nseconds(nseconds: u128) -> Nanos {
+    let nseconds = nseconds.min(Nanos::MAX.nseconds().into());
+    Nanos::from_nseconds(nseconds as u64)
 }
 
 #[cfg(test)]

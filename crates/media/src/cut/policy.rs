@@ -13,9 +13,8 @@
 
 use std::ops::Range;
 
-use gst::ClockTime;
-
-use super::{KeyframeMode, SplitMode};
+use super::modes::{KeyframeMode, SplitMode};
+use crate::time::Nanos;
 
 /// Bytes that a sample costs in a file besides its own: entries of `stsz`, `stts`, `ctts`, `stco`.
 const BYTES_PER_FRAME: u64 = 24;
@@ -27,7 +26,7 @@ const BYTES_PER_FILE: u64 = 1024;
 pub struct Config {
     pub mode: SplitMode,
     pub keyframes: KeyframeMode,
-    pub duration: Option<ClockTime>,
+    pub duration: Option<Nanos>,
     pub size: Option<u64>,
     pub gap_detection: bool,
 }
@@ -40,17 +39,17 @@ pub struct Unit {
     pub discont: bool,
     /// Its format is another one than that of the unit before; changes only at an IDR.
     pub new_format: bool,
-    pub running_time: ClockTime,
+    pub running_time: Nanos,
     /// Running time of its DTS.
-    pub decode_time: ClockTime,
+    pub decode_time: Nanos,
     /// Number of the segment that it belongs to; grows.
     pub segment: u64,
     pub visibility: Visibility,
     /// It is damaged, or refers to pictures that are missing.
     pub corrupted: bool,
-    pub duration: ClockTime,
+    pub duration: Nanos,
     pub bytes: u64,
-    pub capture: Option<ClockTime>,
+    pub capture: Option<Nanos>,
 }
 
 /// Whether a picture is shown. Its start time alone decides, not how long it lasts.
@@ -111,8 +110,8 @@ pub enum Change {
     Begin {
         cut: bool,
         index: u32,
-        running_time: ClockTime,
-        capture: Option<ClockTime>,
+        running_time: Nanos,
+        capture: Option<Nanos>,
         /// Access units before it that could not be decoded.
         dropped: u64,
     },
@@ -126,8 +125,8 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Episode {
     pub index: u32,
-    pub capture: Option<ClockTime>,
-    pub duration: ClockTime,
+    pub capture: Option<Nanos>,
+    pub duration: Nanos,
     /// Access units that are shown.
     pub frames: u64,
     /// Access units that only a decoder needs.
@@ -135,9 +134,9 @@ pub struct Episode {
     /// Access units among them all that are damaged, or refer to pictures that are missing.
     pub corrupted: u64,
     /// Running time of the DTS of its first access unit.
-    pub decode_start: ClockTime,
+    pub decode_start: Nanos,
     /// Running times of what is shown.
-    pub shown: Vec<Range<ClockTime>>,
+    pub shown: Vec<Range<Nanos>>,
     /// Access units before its first frame, in output order, that could not be decoded.
     pub dropped: u64,
     pub reason: Reason,
@@ -161,14 +160,14 @@ pub struct Policy {
     group: Option<Span>,
     /// The episode began with the recovery point at this time, and its group is not complete: what
     /// is shown before it needs the group before.
-    leading_before: Option<ClockTime>,
+    leading_before: Option<Nanos>,
     has_passed_entry: bool,
     /// The next keyframe ends the episode for this reason.
     forced: Option<Reason>,
     /// Longest time that a file can count.
-    max_span: Option<ClockTime>,
+    max_span: Option<Nanos>,
     /// The longest group of pictures so far.
-    longest_group: ClockTime,
+    longest_group: Nanos,
     /// The least permissive keyframe mode in which entries were seen that this one does not accept.
     passed_mode: Option<KeyframeMode>,
     /// What comes before the next keyframe is of no use, and that begins an episode. The one before ends
@@ -180,7 +179,7 @@ pub struct Policy {
     is_after_pause: bool,
     next_index: u32,
     dropped: u64,
-    frame: ClockTime,
+    frame: Nanos,
 }
 
 #[derive(Debug)]
@@ -194,11 +193,11 @@ struct Running {
 #[derive(Debug, Clone)]
 struct Span {
     /// The running time of the first one.
-    start: ClockTime,
+    start: Nanos,
     /// Running time of the DTS of the first one.
-    decode_start: ClockTime,
+    decode_start: Nanos,
     /// The running time at which the latest one ends.
-    end: ClockTime,
+    end: Nanos,
     /// Its segments, in order.
     parts: Vec<Part>,
     frames: u64,
@@ -212,23 +211,23 @@ struct Span {
 struct Part {
     segment: u64,
     /// The earliest running time.
-    begin: ClockTime,
+    begin: Nanos,
     shown: Option<Shown>,
     /// There are access units before what is shown.
     hidden_before: bool,
     /// The earliest running time of those after it.
-    hidden_after: Option<ClockTime>,
+    hidden_after: Option<Nanos>,
 }
 
 /// The access units of a segment that are shown.
 #[derive(Debug, Clone, Copy)]
 struct Shown {
-    start: ClockTime,
+    start: Nanos,
     /// Capture time of the one at `start`.
-    capture: Option<ClockTime>,
+    capture: Option<Nanos>,
     /// The running time of the latest one, and the end of that.
-    last: ClockTime,
-    end: ClockTime,
+    last: Nanos,
+    end: Nanos,
 }
 
 impl Shown {
@@ -324,8 +323,8 @@ impl Span {
     }
 
     /// Returns what is shown, without the hidden access units of one segment that come between.
-    fn shown(&self) -> Vec<Range<ClockTime>> {
-        let mut ranges: Vec<Range<ClockTime>> = Vec::new();
+    fn shown(&self) -> Vec<Range<Nanos>> {
+        let mut ranges: Vec<Range<Nanos>> = Vec::new();
         let mut is_hidden_between = false;
         for part in &self.parts {
             is_hidden_between |= part.hidden_before;
@@ -347,12 +346,12 @@ impl Span {
         ranges
     }
 
-    fn duration(&self) -> ClockTime {
+    fn duration(&self) -> Nanos {
         duration(&self.shown())
     }
 
     /// Capture time of what is shown first, if anything is.
-    fn capture(&self) -> Option<ClockTime> {
+    fn capture(&self) -> Option<Nanos> {
         self.first_shown()?.capture
     }
 
@@ -361,7 +360,7 @@ impl Span {
     }
 
     /// Returns how long it is shown until `unit` begins.
-    fn elapsed(&self, unit: &Unit) -> ClockTime {
+    fn elapsed(&self, unit: &Unit) -> Nanos {
         let shown = self.shown();
         let continues = self.parts.last().is_some_and(|part| {
             part.shown.is_some()
@@ -387,8 +386,8 @@ impl Span {
 }
 
 /// Returns how long parts are together.
-fn duration(parts: &[Range<ClockTime>]) -> ClockTime {
-    parts.iter().fold(ClockTime::ZERO, |sum, part| {
+fn duration(parts: &[Range<Nanos>]) -> Nanos {
+    parts.iter().fold(Nanos::ZERO, |sum, part| {
         sum.saturating_add(part.end.saturating_sub(part.start))
     })
 }
@@ -403,7 +402,7 @@ impl Policy {
     }
 
     /// Sets the longest time that the file of the running episode can count.
-    pub fn set_max_span(&mut self, span: ClockTime) {
+    pub fn set_max_span(&mut self, span: Nanos) {
         self.max_span = Some(span);
     }
 
@@ -461,7 +460,7 @@ impl Policy {
     }
 
     /// Returns running time and capture time of what the running episode shows first.
-    pub fn first_shown(&self) -> Option<(ClockTime, Option<ClockTime>)> {
+    pub fn first_shown(&self) -> Option<(Nanos, Option<Nanos>)> {
         let episode = self.episode.as_ref()?;
         let group = self.group.as_ref().and_then(Span::first_shown);
         let first = match (episode.span.first_shown(), group) {
@@ -472,7 +471,7 @@ impl Policy {
     }
 
     /// Returns the running time of the first DTS of the group of pictures that is not complete yet.
-    pub fn group_start(&self) -> Option<ClockTime> {
+    pub fn group_start(&self) -> Option<Nanos> {
         self.group.as_ref().map(|group| group.decode_start)
     }
 
@@ -608,7 +607,7 @@ impl Policy {
     }
 
     /// Returns whether a file that lasts until `end` would be longer than it can count.
-    fn is_too_long(&self, span: &Span, end: ClockTime) -> bool {
+    fn is_too_long(&self, span: &Span, end: Nanos) -> bool {
         let length = end.saturating_sub(span.decode_start);
         self.max_span.is_some_and(|limit| length > limit)
     }
@@ -631,7 +630,7 @@ impl Policy {
         }
     }
 
-    fn begin(&mut self, span: Span, capture: Option<ClockTime>, changes: &mut Vec<Change>) {
+    fn begin(&mut self, span: Span, capture: Option<Nanos>, changes: &mut Vec<Change>) {
         let index = self.next_index;
         let dropped = std::mem::take(&mut self.dropped);
         self.next_index += 1;

@@ -10,19 +10,17 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use gst::ClockTime;
-use media::codec::h264::{FrameNumber, FrameNumbering, PictureOrder, Succession};
-
-use super::OnLoss;
+use super::on_loss::OnLoss;
 use super::pauses::{Evidence, Pauses};
-use super::timeline::{Hole, SegmentStart, Slot, Spacing};
-use crate::capture_time;
+use super::slots::{Hole, SegmentStart, Slot, Spacing};
+use crate::codec::h264::{FrameNumber, FrameNumbering, PictureOrder, Succession};
+use crate::time::{Nanos, utc};
 
 /// Settings of a [`Continuity`].
 #[derive(Debug, Clone, Copy)]
-pub struct Config {
+pub struct ContinuityConfig {
     /// Longest pause that stays in running time where no reference picture is missing.
-    pub pause_limit: ClockTime,
+    pub pause_limit: Nanos,
     pub on_loss: OnLoss,
     /// Gaps are marked with DISCONT, and what they make undecodable is dropped.
     pub gap_detection: bool,
@@ -61,10 +59,7 @@ pub enum Output<T> {
 
 impl fmt::Display for Hole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (from, to) = (
-            capture_time::format(self.from),
-            capture_time::format(self.to),
-        );
+        let (from, to) = (utc(self.from.useconds()), utc(self.to.useconds()));
         write!(f, "between {from} and {to}")
     }
 }
@@ -161,14 +156,14 @@ impl fmt::Display for Loss {
 /// Follows access units in decoding order.
 #[derive(Debug)]
 pub struct Continuity<T> {
-    config: Config,
+    config: ContinuityConfig,
     numbering: FrameNumbering,
     pauses: Pauses,
     segment: SegmentStart,
     /// Capture time of the last access unit.
-    last_capture: Option<ClockTime>,
+    last_capture: Option<Nanos>,
     /// Stream time at which the last one that is not dropped ends.
-    end: ClockTime,
+    end: Nanos,
     /// The last one, as long as its duration depends on the next one.
     held: Option<Held<T>>,
     state: State,
@@ -189,7 +184,7 @@ enum State {
     Intact,
     /// They are dropped until the next keyframe, which begins a segment at this running time.
     Dropping {
-        base: ClockTime,
+        base: Nanos,
     },
     /// Until the next keyframe.
     Corrupted,
@@ -209,17 +204,17 @@ enum Break {
 
 impl<T> Continuity<T> {
     /// A stream that begins.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: ContinuityConfig) -> Self {
         Self {
             config,
             numbering: FrameNumbering::default(),
             pauses: Pauses::default(),
             segment: SegmentStart {
-                start: ClockTime::ZERO,
-                base: ClockTime::ZERO,
+                start: Nanos::ZERO,
+                base: Nanos::ZERO,
             },
             last_capture: None,
-            end: ClockTime::ZERO,
+            end: Nanos::ZERO,
             held: None,
             state: State::Intact,
             gaps: 0,
@@ -234,7 +229,7 @@ impl<T> Continuity<T> {
             None => Succession::Contiguous,
         };
         match self.last_capture.replace(slot.capture) {
-            None => self.begin_segment(&mut slot, ClockTime::ZERO),
+            None => self.begin_segment(&mut slot, Nanos::ZERO),
             Some(from) if !self.config.is_sparse => {
                 let hole = Hole {
                     from,
@@ -411,7 +406,7 @@ impl<T> Continuity<T> {
         };
     }
 
-    fn begin_segment(&mut self, slot: &mut Slot, base: ClockTime) {
+    fn begin_segment(&mut self, slot: &mut Slot, base: Nanos) {
         let segment = SegmentStart {
             start: slot.time,
             base,
@@ -421,7 +416,7 @@ impl<T> Continuity<T> {
     }
 
     /// Puts out what is held as long as a frame lasts. Returns the running time at its end.
-    fn close(&mut self) -> ClockTime {
+    fn close(&mut self) -> Nanos {
         if let Some(mut held) = self.held.take() {
             held.slot.duration = held.slot.before_pause.take();
             self.put_out(held);
@@ -457,10 +452,10 @@ impl<T> Continuity<T> {
 mod tests {
     use super::*;
 
-    const MS: ClockTime = ClockTime::MSECOND;
+    const MS: Nanos = Nanos::MSECOND;
     const MODULUS: u32 = 16;
-    const CONFIG: Config = Config {
-        pause_limit: ClockTime::from_seconds(5),
+    const CONFIG: ContinuityConfig = ContinuityConfig {
+        pause_limit: Nanos::from_seconds(5),
         on_loss: OnLoss::Auto,
         gap_detection: true,
         is_sparse: false,
@@ -469,9 +464,13 @@ mod tests {
     /// `I` an IDR picture, `p` the next reference picture, `b` one that is no reference, `R` a
     /// recovery point after two more reference pictures, `?` what cannot be decoded, `x` a reference
     /// picture that is missing, as `i` an IDR picture and `.` any other; `!` a pause of 300 ms, `~` one of a minute.
-    fn feed(config: Config, stream: &str, breaks_rhythm: bool) -> (String, Vec<SegmentStart>, u64) {
+    fn feed(
+        config: ContinuityConfig,
+        stream: &str,
+        breaks_rhythm: bool,
+    ) -> (String, Vec<SegmentStart>, u64) {
         let mut continuity = Continuity::new(config);
-        let mut time = ClockTime::ZERO;
+        let mut time = Nanos::ZERO;
         let mut frame_num = 0;
         let mut pause = None;
         for item in stream.chars() {
@@ -547,7 +546,7 @@ mod tests {
         (out, segments, continuity.gaps())
     }
 
-    fn slot(time: ClockTime, spacing: Spacing) -> Slot {
+    fn slot(time: Nanos, spacing: Spacing) -> Slot {
         Slot {
             record: time,
             capture: time,
@@ -568,7 +567,7 @@ mod tests {
     }
 
     fn run_with(on_loss: OnLoss, gap_detection: bool, stream: &str) -> String {
-        let config = Config {
+        let config = ContinuityConfig {
             on_loss,
             gap_detection,
             ..CONFIG
@@ -668,7 +667,7 @@ mod tests {
             after_loss: true,
             ..Default::default()
         };
-        continuity.push(0, &facts, slot(ClockTime::ZERO, Spacing::Regular));
+        continuity.push(0, &facts, slot(Nanos::ZERO, Spacing::Regular));
         continuity.push(1, &facts, slot(100 * MS, Spacing::Regular));
         let outputs: Vec<_> = std::iter::from_fn(|| continuity.pop()).collect();
         assert!(outputs.iter().all(|output| matches!(
@@ -688,7 +687,7 @@ mod tests {
             is_keyframe: true,
             ..Default::default()
         };
-        continuity.push(0, &key, slot(ClockTime::ZERO, Spacing::Regular));
+        continuity.push(0, &key, slot(Nanos::ZERO, Spacing::Regular));
         continuity.push(1, &Facts::default(), slot(500 * MS, Spacing::Gap));
         continuity.push(2, &key, slot(600 * MS, Spacing::Regular));
         let outputs: Vec<_> = std::iter::from_fn(|| continuity.pop()).collect();
@@ -728,7 +727,7 @@ mod tests {
                 ..Default::default()
             };
             let length = length * MS;
-            continuity.push('a', &facts(0, true), before_pause(ClockTime::ZERO, length));
+            continuity.push('a', &facts(0, true), before_pause(Nanos::ZERO, length));
             assert_eq!(continuity.pop(), None);
             let spacing = Spacing::Pause {
                 length,

@@ -3,7 +3,8 @@
 
 //! Time scales of files (ISO/IEC 14496-12, 8.4.2).
 
-use gst::ClockTime;
+use crate::frame_rate::FrameRate;
+use crate::time::Nanos;
 
 /// Coarsest time scale: a time is off by half a tick at most, 25 µs.
 const MIN_UNITS: u32 = 20_000;
@@ -35,7 +36,7 @@ impl Timescale {
 
     /// Returns the scale in which frames of `rate` last whole numbers of ticks: the smallest multiple of
     /// its numerator that is fine enough.
-    pub fn for_rate(rate: gst::Fraction) -> Self {
+    pub fn for_rate(rate: FrameRate) -> Self {
         match u32::try_from(rate.numer()) {
             Ok(numerator @ 1..=MAX_UNITS) => Self(numerator * MIN_UNITS.div_ceil(numerator)),
             _ => Self::default(),
@@ -57,23 +58,23 @@ impl Timescale {
     }
 
     /// Returns a time in ticks, to the nearest, as mp4mux rounds it.
-    pub fn ticks(self, time: ClockTime) -> u64 {
-        scale(time.nseconds(), self.0.into(), ClockTime::SECOND.nseconds())
+    pub fn ticks(self, time: Nanos) -> u64 {
+        scale(time.nseconds(), self.0.into(), Nanos::SECOND.nseconds())
     }
 
     /// Returns a number of ticks as a time, to the nearest nanosecond.
-    pub fn time(self, ticks: u64) -> ClockTime {
-        let nanoseconds = scale(ticks, ClockTime::SECOND.nseconds(), self.0.into());
-        ClockTime::try_from(nanoseconds).unwrap_or(ClockTime::MAX)
+    pub fn time(self, ticks: u64) -> Nanos {
+        let nanoseconds = scale(ticks, Nanos::SECOND.nseconds(), self.0.into());
+        Nanos::from_nseconds(nanoseconds)
     }
 
     /// Returns a tick, rounded up: what lasts as long never ends in the tick that it begins in.
-    pub fn tick(self) -> ClockTime {
-        self.time(1) + ClockTime::NSECOND
+    pub fn tick(self) -> Nanos {
+        self.time(1) + Nanos::NSECOND
     }
 
     /// Returns the longest time that 32 bits can count.
-    pub fn max_time(self) -> ClockTime {
+    pub fn max_time(self) -> Nanos {
         self.time(u32::MAX.into())
     }
 }
@@ -102,7 +103,7 @@ mod tests {
             (90_000, 1, 90_000, 1),
             (1_000_000, 33_333, 1_000_000, 33_333),
         ] {
-            let scale = Timescale::for_rate(gst::Fraction::new(numerator, denominator));
+            let scale = Timescale::for_rate(FrameRate::new(numerator, denominator).unwrap());
             assert_eq!(scale.units(), units, "{numerator}/{denominator}");
             let second = u64::from(units) * denominator as u64;
             assert_eq!(
@@ -111,7 +112,7 @@ mod tests {
                 "{numerator}/{denominator}"
             );
         }
-        let fine = gst::Fraction::new(10_000_000, 333_333);
+        let fine = FrameRate::new(10_000_000, 333_333).unwrap();
         assert_eq!(Timescale::for_rate(fine), Timescale::default());
         assert_eq!(Timescale::new(0), None);
     }
@@ -135,7 +136,7 @@ mod tests {
     fn what_lasts_a_tick_ends_in_a_later_one() {
         for units in [600, 20_000, 20_010, 30_000, 90_000, 1_000_000] {
             let scale = Timescale::new(units).unwrap();
-            for time in (0..100_000).step_by(37).map(ClockTime::from_nseconds) {
+            for time in (0..100_000).step_by(37).map(Nanos::from_nseconds) {
                 assert!(scale.ticks(time + scale.tick()) > scale.ticks(time));
             }
         }
@@ -144,11 +145,11 @@ mod tests {
     #[test]
     fn times_are_rounded_to_the_nearest_tick() {
         let scale = Timescale::default();
-        assert_eq!(scale.ticks(ClockTime::from_mseconds(40)), 3600);
-        assert_eq!(scale.ticks(ClockTime::from_nseconds(5_555)), 0);
-        assert_eq!(scale.ticks(ClockTime::from_nseconds(5_556)), 1);
+        assert_eq!(scale.ticks(Nanos::from_mseconds(40)), 3600);
+        assert_eq!(scale.ticks(Nanos::from_nseconds(5_555)), 0);
+        assert_eq!(scale.ticks(Nanos::from_nseconds(5_556)), 1);
         assert_eq!(scale.time(1).nseconds(), 11_111);
-        let year = ClockTime::from_seconds(366 * 86_400);
+        let year = Nanos::from_seconds(366 * 86_400);
         assert_eq!(scale.time(scale.ticks(year)), year);
         assert_eq!(scale.max_time().seconds(), 47_721);
     }

@@ -6,12 +6,12 @@
 //! The pictures that are shown before a time have the slots before it, but they may come after
 //! others in decoding order, which they refer to. So as many are awaited as there are slots.
 
-use gst::ClockTime;
+use crate::time::Nanos;
 
 /// Lets out access units, in decoding order, that are shown before a time or that these need.
 #[derive(Debug)]
 pub struct Exit<T> {
-    until: ClockTime,
+    until: Nanos,
     /// Slots before the end, and access units that have one of them.
     slots: usize,
     shown: usize,
@@ -23,7 +23,7 @@ pub struct Exit<T> {
 
 impl<T> Exit<T> {
     /// An exit at a time.
-    pub fn new(until: ClockTime) -> Self {
+    pub fn new(until: Nanos) -> Self {
         Self {
             until,
             slots: 0,
@@ -34,12 +34,12 @@ impl<T> Exit<T> {
     }
 
     /// Returns the time at which the range ends.
-    pub fn until(&self) -> ClockTime {
+    pub fn until(&self) -> Nanos {
         self.until
     }
 
     /// There is an access unit with a slot, which will be shown in this or another one.
-    pub fn expect(&mut self, slot: ClockTime) {
+    pub fn expect(&mut self, slot: Nanos) {
         if slot < self.until {
             self.slots += 1;
         } else {
@@ -54,7 +54,7 @@ impl<T> Exit<T> {
 
     /// Takes the next access unit with the time at which it is shown. Gives it and those before it that
     /// it may need, if that is before the end.
-    pub fn take(&mut self, item: T, time: ClockTime) -> Vec<T> {
+    pub fn take(&mut self, item: T, time: Nanos) -> Vec<T> {
         self.held.push(item);
         if time >= self.until {
             return Vec::new();
@@ -76,14 +76,14 @@ mod tests {
     /// What is let out until the end, of access units in decoding order with these places in output
     /// order, and how many were taken.
     fn run(until: u64, places: &[u64]) -> (Vec<u64>, usize) {
-        let mut exit = Exit::new(ClockTime::from_seconds(until));
+        let mut exit = Exit::new(Nanos::from_seconds(until));
         let mut out = Vec::new();
         for (slot, place) in (0..).zip(places) {
             if exit.is_complete() {
                 return (out, slot as usize);
             }
-            exit.expect(ClockTime::from_seconds(slot));
-            out.extend(exit.take(*place, ClockTime::from_seconds(*place)));
+            exit.expect(Nanos::from_seconds(slot));
+            out.extend(exit.take(*place, Nanos::from_seconds(*place)));
         }
         (out, places.len())
     }

@@ -5,6 +5,8 @@
 
 use chrono::DateTime;
 
+use crate::time::Nanos;
+
 /// Written while an episode grows: nobody takes half a file for a whole one.
 const PART_SUFFIX: &str = ".part";
 
@@ -58,11 +60,7 @@ impl Pattern {
     }
 
     /// The name of episode `index`, whose first frame was captured at `capture`.
-    pub fn name(
-        &self,
-        index: u32,
-        capture: Option<gst::ClockTime>,
-    ) -> Result<String, LocationError> {
+    pub fn name(&self, index: u32, capture: Option<Nanos>) -> Result<String, LocationError> {
         let timed = self.text.contains("{start}") || self.text.contains("{start-us}");
         if !timed && !self.numbered && index > 0 {
             return Err(LocationError::SameName);
@@ -109,7 +107,7 @@ fn print(format: &str, values: &[&dyn sprintf::Printf]) -> Option<String> {
 }
 
 /// ISO 8601 basic format with microseconds: `20250613T083053.273752Z`.
-fn utc(time: gst::ClockTime) -> String {
+fn utc(time: Nanos) -> String {
     i64::try_from(time.useconds())
         .ok()
         .and_then(DateTime::from_timestamp_micros)
@@ -121,7 +119,7 @@ fn utc(time: gst::ClockTime) -> String {
 mod tests {
     use super::*;
 
-    const CAPTURE: gst::ClockTime = gst::ClockTime::from_useconds(1_749_803_453_273_752);
+    const CAPTURE: Nanos = Nanos::from_useconds(1_749_803_453_273_752);
 
     fn name(pattern: &str, index: u32) -> Result<String, LocationError> {
         Pattern::new(pattern)?.name(index, Some(CAPTURE))
@@ -175,7 +173,7 @@ mod tests {
     #[test]
     fn whole_seconds_keep_their_microseconds() {
         let pattern = Pattern::new("{start}").unwrap();
-        let name = pattern.name(0, Some(gst::ClockTime::from_seconds(1)));
+        let name = pattern.name(0, Some(Nanos::from_seconds(1)));
         assert_eq!(name.as_deref(), Ok("19700101T000001.000000Z"));
     }
 }

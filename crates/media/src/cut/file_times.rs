@@ -3,12 +3,9 @@
 
 //! The times of the files that are being written: how long their samples last, and what is said of them.
 
-use gst::ClockTime;
-
-use super::moov::{Description, SampleTable};
 use super::policy::Episode;
-use super::sample_times::{Reach, Sample, SampleTimes, Samples};
-use super::ticks::Timescale;
+use crate::mp4::{Description, Reach, Sample, SampleTable, SampleTimes, Samples, Timescale};
+use crate::time::Nanos;
 
 /// What is set for all files.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,14 +43,14 @@ pub struct FileTimes {
 #[derive(Debug, Clone, Copy)]
 struct Span {
     /// How much later than DTS the first PTS is.
-    delay: ClockTime,
+    delay: Nanos,
     /// Running time of the first DTS.
-    decode_start: ClockTime,
+    decode_start: Nanos,
     /// The running time of what is shown last, and at which that ends.
-    last: ClockTime,
-    end: ClockTime,
+    last: Nanos,
+    end: Nanos,
     /// Running time of the DTS of the access unit before.
-    decode_time: ClockTime,
+    decode_time: Nanos,
 }
 
 impl FileTimes {
@@ -86,12 +83,12 @@ impl FileTimes {
     }
 
     /// Returns the running time at which all samples of the running file have begun and all pictures ended.
-    pub fn end(&self) -> Option<ClockTime> {
+    pub fn end(&self) -> Option<Nanos> {
         self.file.map(|file| file.end.max(file.decode_time))
     }
 
     /// Returns whether nothing of the running file is shown after a running time.
-    pub fn ends_with(&self, time: ClockTime) -> bool {
+    pub fn ends_with(&self, time: Nanos) -> bool {
         self.file.is_some_and(|file| time >= file.end)
     }
 
@@ -101,12 +98,7 @@ impl FileTimes {
     /// Returns how long the sample lasts if it is the last one of its file: until the end of what is shown
     /// last, counted in DTS. mp4mux takes the distance of DTS for all others, and the sum for the
     /// length of the media.
-    pub fn add(
-        &mut self,
-        running_time: ClockTime,
-        delay: Option<ClockTime>,
-        duration: ClockTime,
-    ) -> ClockTime {
+    pub fn add(&mut self, running_time: Nanos, delay: Option<Nanos>, duration: Nanos) -> Nanos {
         let delay = delay.unwrap_or_default();
         let decode_time = running_time.saturating_sub(delay);
         if self.settings.header == Header::Last {
@@ -139,11 +131,11 @@ impl FileTimes {
     /// its begin. Times that are written at the end of a file always fit.
     pub fn distance_beyond_reach(
         &self,
-        running_time: ClockTime,
-        decode_time: ClockTime,
-        end: ClockTime,
-        begin: Option<ClockTime>,
-    ) -> Option<ClockTime> {
+        running_time: Nanos,
+        decode_time: Nanos,
+        end: Nanos,
+        begin: Option<Nanos>,
+    ) -> Option<Nanos> {
         let header = self.settings.header;
         let file = self.file.filter(|_| header != Header::Last)?;
         let distances = Reach {
@@ -204,8 +196,8 @@ mod tests {
     use super::super::policy::Reason;
     use super::*;
 
-    const MS: ClockTime = ClockTime::MSECOND;
-    const HOUR: ClockTime = ClockTime::from_seconds(3600);
+    const MS: Nanos = Nanos::MSECOND;
+    const HOUR: Nanos = Nanos::from_seconds(3600);
 
     fn times(header: Header) -> FileTimes {
         let mut times = FileTimes::new(FileSettings {
@@ -222,7 +214,7 @@ mod tests {
         let mut times = times(Header::Last);
         assert_eq!(times.add(160 * MS, Some(80 * MS), 40 * MS), 80 * MS);
         assert!(times.ends_with(200 * MS) && !times.ends_with(199 * MS));
-        assert_eq!(times.add(120 * MS, Some(ClockTime::ZERO), 40 * MS), 40 * MS);
+        assert_eq!(times.add(120 * MS, Some(Nanos::ZERO), 40 * MS), 40 * MS);
         assert_eq!(times.end(), Some(200 * MS));
     }
 
@@ -253,12 +245,12 @@ mod tests {
     #[test]
     fn a_file_and_its_episode_have_one_duration() {
         let mut times = times(Header::Last);
-        times.add(80 * MS + ClockTime::USECOND, None, 40 * MS);
-        let shown = 80 * MS..120 * MS + ClockTime::USECOND;
+        times.add(80 * MS + Nanos::USECOND, None, 40 * MS);
+        let shown = 80 * MS..120 * MS + Nanos::USECOND;
         let mut episode = Episode {
             index: 0,
             capture: None,
-            duration: ClockTime::ZERO,
+            duration: Nanos::ZERO,
             frames: 2,
             hidden: 0,
             corrupted: 0,
@@ -268,7 +260,7 @@ mod tests {
             reason: Reason::Eos,
         };
         let description = times.describe(&mut episode, true, None);
-        assert_eq!(episode.duration, 40 * MS + ClockTime::USECOND);
+        assert_eq!(episode.duration, 40 * MS + Nanos::USECOND);
         assert_eq!(description.units, Some(1_000_000));
         assert_eq!(
             description.shown,

@@ -5,9 +5,8 @@
 
 use std::fmt;
 
-use media::codec::h264::VuiFrameRate;
-
-use crate::frame_rate;
+use crate::codec::h264::VuiFrameRate;
+use crate::frame_rate::FrameRate;
 
 /// Description of a frame rate of labels and attachments, for messages.
 pub const EXPECTED: &str = "a number or fraction from 1/3600 to 1000";
@@ -39,7 +38,7 @@ impl fmt::Display for RateSource {
 /// A frame rate with its source. The times of records may contradict it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeclaredRate {
-    pub rate: gst::Fraction,
+    pub rate: FrameRate,
     pub source: RateSource,
 }
 
@@ -47,15 +46,15 @@ pub struct DeclaredRate {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Declarations {
     /// `fps` of the attachment `$video`.
-    pub attachment: Option<gst::Fraction>,
-    pub property: Option<gst::Fraction>,
+    pub attachment: Option<FrameRate>,
+    pub property: Option<FrameRate>,
 }
 
 impl Declarations {
     /// Returns the first frame rate of label, attachment, property and VUI that is one.
     pub fn choose(&self, label: Option<&str>, vui: Option<VuiFrameRate>) -> Option<DeclaredRate> {
-        let label = label.and_then(frame_rate::parse);
-        let vui = || vui.and_then(frame_rate::from_vui);
+        let label = label.and_then(FrameRate::parse);
+        let vui = || vui.and_then(FrameRate::from_vui);
         let from = |source| move |rate| DeclaredRate { rate, source };
         label
             .map(from(RateSource::Label))
@@ -68,10 +67,9 @@ impl Declarations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame_rate::parse;
 
-    fn fraction(numerator: i32, denominator: i32) -> gst::Fraction {
-        gst::Fraction::new(numerator, denominator)
+    fn fraction(numerator: i32, denominator: i32) -> FrameRate {
+        FrameRate::new(numerator, denominator).unwrap()
     }
 
     fn vui(numerator: u64, denominator: u64) -> Option<VuiFrameRate> {
@@ -114,10 +112,10 @@ mod tests {
         for text in [
             "abc", "0", "-5", "30 fps", "nan", "inf", "1e9", "1001", "0.0001", "1/3601",
         ] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(FrameRate::parse(text), None, "{text}");
         }
         for text in ["1000", "1/3600", "0.01", "29.97"] {
-            assert!(parse(text).is_some(), "{text}");
+            assert!(FrameRate::parse(text).is_some(), "{text}");
         }
         let choose = |vui| Declarations::default().choose(None, vui);
         for (numerator, denominator) in [(90_000, 1), (1, 10), (241, 1), (0, 1), (25, 0)] {

@@ -12,9 +12,8 @@
 
 use std::collections::VecDeque;
 
-use gst::ClockTime;
-
-use super::ticks::Timescale;
+use super::timescale::Timescale;
+use crate::time::Nanos;
 
 /// Longest distance of two DTS in ticks. The field has 32 bits (ISO/IEC 14496-12, 8.6.1.2), which some
 /// readers take for a signed number.
@@ -27,8 +26,8 @@ const MAX_DISTANCES: u64 = 64;
 /// Running times of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    pub pts: ClockTime,
-    pub dts: ClockTime,
+    pub pts: Nanos,
+    pub dts: Nanos,
 }
 
 /// Samples in decoding order, until the file that has them ends.
@@ -52,9 +51,9 @@ impl Samples {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
     /// From a DTS to the next one.
-    pub delta: ClockTime,
+    pub delta: Nanos,
     /// From a DTS to its PTS.
-    pub offset: ClockTime,
+    pub offset: Nanos,
 }
 
 impl Reach {
@@ -88,7 +87,7 @@ pub struct SampleTimes {
     dts: Vec<u64>,
     pts: Vec<u64>,
     /// Running times of the PTS in output order, with their ticks.
-    shown: Vec<(ClockTime, u64)>,
+    shown: Vec<(Nanos, u64)>,
 }
 
 impl SampleTimes {
@@ -164,7 +163,7 @@ impl SampleTimes {
 
     /// Returns a running time in ticks: that of the sample which is shown then, or else one between
     /// those of its neighbours.
-    pub fn ticks(&self, time: ClockTime) -> u64 {
+    pub fn ticks(&self, time: Nanos) -> u64 {
         let after = self.shown.partition_point(|(pts, _)| *pts < time);
         let next = self.shown.get(after).copied();
         if let Some((_, ticks)) = next.filter(|(pts, _)| *pts == time) {
@@ -218,13 +217,13 @@ fn shortened(samples: &[Sample], scale: Timescale) -> Vec<Sample> {
     times.sort_unstable();
     times.dedup();
     let mut written = Vec::with_capacity(times.len());
-    let mut last: Option<(ClockTime, ClockTime)> = None;
+    let mut last: Option<(Nanos, Nanos)> = None;
     for time in &times {
         let short = last.map_or(*time, |(last, short)| short + (*time - last).min(limit));
         written.push(short);
         last = Some((*time, short));
     }
-    let short = |time: ClockTime| {
+    let short = |time: Nanos| {
         let place = times.partition_point(|other| *other < time);
         written.get(place).copied().unwrap_or(time)
     };
@@ -236,7 +235,7 @@ fn shortened(samples: &[Sample], scale: Timescale) -> Vec<Sample> {
 }
 
 /// Returns whether two times in a row are rounded to the same tick.
-fn shares_tick(times: impl Iterator<Item = ClockTime>, scale: Timescale) -> bool {
+fn shares_tick(times: impl Iterator<Item = Nanos>, scale: Timescale) -> bool {
     let mut last = None;
     times
         .map(|time| scale.ticks(time))
@@ -262,11 +261,11 @@ mod tests {
 
     use super::*;
 
-    const US: ClockTime = ClockTime::USECOND;
-    const HOUR: ClockTime = ClockTime::from_seconds(3600);
+    const US: Nanos = Nanos::USECOND;
+    const HOUR: Nanos = Nanos::from_seconds(3600);
 
     /// Samples at PTS and DTS.
-    fn samples(times: &[(ClockTime, ClockTime)]) -> Vec<Sample> {
+    fn samples(times: &[(Nanos, Nanos)]) -> Vec<Sample> {
         let samples = times.iter().map(|(pts, dts)| Sample {
             pts: *pts,
             dts: *dts,
@@ -275,7 +274,7 @@ mod tests {
     }
 
     /// Samples without reordering.
-    fn in_order(times: impl IntoIterator<Item = ClockTime>) -> Vec<Sample> {
+    fn in_order(times: impl IntoIterator<Item = Nanos>) -> Vec<Sample> {
         let times: Vec<_> = times.into_iter().map(|time| (time, time)).collect();
         samples(&times)
     }
@@ -320,15 +319,15 @@ mod tests {
     #[test]
     fn frames_far_apart_get_a_coarser_scale() {
         for (hours, units) in [(6, 90_000), (11, 50_000), (24, 20_000), (72, 5_000)] {
-            let far = compute(&in_order([ClockTime::ZERO, 40_000 * US, hours * HOUR]));
+            let far = compute(&in_order([Nanos::ZERO, 40_000 * US, hours * HOUR]));
             assert_eq!(far.map_or(90_000, |far| far.scale().units()), units);
         }
         // FFmpeg counts offsets only as far as 2^28.
         for (minutes, units) in [(49, 90_000), (50, 50_000), (440, 10_000), (72 * 60, 1000)] {
-            let pause = ClockTime::from_seconds(minutes * 60);
+            let pause = Nanos::from_seconds(minutes * 60);
             let [first, second] = [40_000 * US, 80_000 * US];
             let times = [
-                (first, ClockTime::ZERO),
+                (first, Nanos::ZERO),
                 (second + pause, first),
                 (second, second),
                 (second + pause + first, second + pause),
@@ -348,7 +347,7 @@ mod tests {
         let pause = 10_000 * HOUR;
         let [first, second] = [40_000 * US, 80_000 * US];
         let all = samples(&[
-            (first, ClockTime::ZERO),
+            (first, Nanos::ZERO),
             (second + pause, first),
             (second, second),
             (second + pause + first, second + pause),
@@ -371,7 +370,7 @@ mod tests {
 
     #[test]
     fn squeezed_dts_grow_by_a_tick() {
-        let ns = ClockTime::from_nseconds;
+        let ns = Nanos::from_nseconds;
         let times = [
             (40_000 * US, 40_000 * US - ns(2)),
             (120_000 * US, 40_000 * US - ns(1)),
@@ -406,10 +405,10 @@ mod tests {
             distances in vec(0u64..100_000, 1..60),
             fps in prop::sample::select(vec![25, 30_000, 1_000_000]),
         ) {
-            let mut time = ClockTime::ZERO;
+            let mut time = Nanos::ZERO;
             let mut output = Vec::new();
             for distance in distances {
-                time += ClockTime::from_nseconds(distance * distance / 97);
+                time += Nanos::from_nseconds(distance * distance / 97);
                 output.push(time);
             }
             // Pairs are decoded the other way round.
@@ -418,7 +417,7 @@ mod tests {
                 let first = pair[0];
                 all.extend(pair.iter().rev().map(|pts| Sample { pts: *pts, dts: first }));
             }
-            let scale = Timescale::for_rate(gst::Fraction::new(fps, 1));
+            let scale = Timescale::for_rate(crate::frame_rate::FrameRate::new(fps, 1).unwrap());
             if let Some(times) = SampleTimes::compute(&all, scale, false) {
                 prop_assert!(times.dts.windows(2).all(|pair| pair[0] < pair[1]));
                 prop_assert!(times.dts.iter().zip(&times.pts).all(|(dts, pts)| dts <= pts));

@@ -7,7 +7,7 @@
 //! An episode that begins so has the access units of the refresh, hidden; the episode before it shows
 //! them.
 
-use media::codec::h264::FrameNumber;
+use crate::codec::h264::FrameNumber;
 
 /// Bytes of access units that a refresh may have. A longer one begins no episode.
 const MAX_BYTES: usize = 64 << 20;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use super::*;
 
-const MS: ClockTime = ClockTime::MSECOND;
-const FRAME: ClockTime = ClockTime::from_mseconds(100);
+const MS: Nanos = Nanos::MSECOND;
+const FRAME: Nanos = Nanos::from_mseconds(100);
 
 /// An episode as tests compare it: begin in ms, duration in ms, frames, reason.
 type Summary = (u64, u64, u64, Reason);
@@ -78,7 +78,7 @@ fn summarise(changes: &[Change]) -> Vec<Summary> {
 }
 
 /// A unit of a segment in which nothing is shown before a time.
-fn from(index: u64, segment: u64, shown_from: ClockTime) -> Unit {
+fn from(index: u64, segment: u64, shown_from: Nanos) -> Unit {
     let unit = unit(index);
     let visibility = match unit.running_time < shown_from {
         true => Visibility::Before,
@@ -104,7 +104,7 @@ fn episodes(config: Config, units: &[Unit]) -> Vec<Episode> {
 #[test]
 fn all_of_an_episode_is_shown() {
     let episode = &episodes(Config::default(), &groups(2))[0];
-    assert_eq!(episode.shown, [ClockTime::ZERO..2000 * MS]);
+    assert_eq!(episode.shown, [Nanos::ZERO..2000 * MS]);
     assert_eq!(episode.hidden, 0);
 }
 
@@ -149,7 +149,7 @@ fn parts_of_an_episode_with_something_between() {
         let episode = &episodes(config, &units)[0];
         assert_eq!((episode.frames, episode.hidden), (27, 3));
         assert_eq!(episode.duration, 2700 * MS);
-        let parts = [ClockTime::ZERO..1000 * MS, 1300 * MS..3000 * MS];
+        let parts = [Nanos::ZERO..1000 * MS, 1300 * MS..3000 * MS];
         assert_eq!(episode.shown, parts);
     }
     // The third group makes it too long, the second one would not.
@@ -174,7 +174,7 @@ fn what_is_hidden_is_not_reached_into() {
     }
     units.extend((10..20).map(|index| from(index, 1, 1300 * MS)));
     let episode = &episodes(Config::default(), &units)[0];
-    let parts = [ClockTime::ZERO..800 * MS, 1300 * MS..2000 * MS];
+    let parts = [Nanos::ZERO..800 * MS, 1300 * MS..2000 * MS];
     assert_eq!(episode.shown, parts);
 }
 
@@ -184,7 +184,7 @@ fn the_last_picture_says_when_an_episode_ends() {
     units[0].duration = 10_000 * MS;
     units[9].duration = 50 * MS;
     let episode = &episodes(Config::default(), &units)[0];
-    assert_eq!(episode.shown, [ClockTime::ZERO..950 * MS]);
+    assert_eq!(episode.shown, [Nanos::ZERO..950 * MS]);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn what_comes_after_the_end_is_not_shown() {
     }
     let episode = &episodes(Config::default(), &units)[0];
     assert_eq!((episode.frames, episode.hidden), (8, 2));
-    assert_eq!(episode.shown, [ClockTime::ZERO..800 * MS]);
+    assert_eq!(episode.shown, [Nanos::ZERO..800 * MS]);
 }
 
 fn durations(config: Config, units: &[Unit]) -> Vec<u64> {

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use gst::ClockTime;
+use crate::time::Nanos;
 
 /// Frames whose distances count.
 const FRAMES: usize = 9;
@@ -20,16 +20,16 @@ const MAX_MULTIPLE: u64 = 4;
 #[derive(Debug, Default)]
 pub struct Cadence {
     /// PTS in decoding order.
-    recent: VecDeque<ClockTime>,
+    recent: VecDeque<Nanos>,
     /// The same in output order.
-    sorted: Vec<ClockTime>,
+    sorted: Vec<Nanos>,
     /// Their distances, the shortest first.
-    distances: Vec<ClockTime>,
+    distances: Vec<Nanos>,
 }
 
 impl Cadence {
     /// Takes the PTS of the next frame.
-    pub fn push(&mut self, pts: ClockTime) {
+    pub fn push(&mut self, pts: Nanos) {
         self.recent.push_back(pts);
         if self.recent.len() > FRAMES {
             self.recent.pop_front();
@@ -52,31 +52,31 @@ impl Cadence {
     }
 
     /// Returns the median distance, the shorter one of two, as the other can be a hole.
-    pub fn frame(&self) -> Option<ClockTime> {
+    pub fn frame(&self) -> Option<Nanos> {
         let middle = self.distances.len().checked_sub(1)? / 2;
         self.distances.get(middle).copied()
     }
 
     /// Returns whether frames come in another rate than one that lasts `frame`.
-    pub fn contradicts(&self, frame: ClockTime) -> bool {
+    pub fn contradicts(&self, frame: Nanos) -> bool {
         self.distances.len() >= ENOUGH && self.multiple_of(frame) != Some(1)
     }
 
     /// Returns whether the distances are enough to believe or contradict a rate of such frames.
-    pub fn can_judge(&self, frame: ClockTime) -> bool {
-        let is_equal = |distance: ClockTime| distance.absdiff(frame) <= frame / STEADY;
+    pub fn can_judge(&self, frame: Nanos) -> bool {
+        let is_equal = |distance: Nanos| distance.absdiff(frame) <= frame / STEADY;
         self.distances.len() >= ENOUGH || self.frame().is_some_and(is_equal)
     }
 
     /// Returns whether the distances are whole numbers of such frames, as far as they are known.
-    pub fn is_in_frames_of(&self, frame: ClockTime) -> bool {
+    pub fn is_in_frames_of(&self, frame: Nanos) -> bool {
         let multiple = self.multiple_of(frame);
         self.recent.len() < 2 || multiple.is_some_and(|count| (1..=MAX_MULTIPLE).contains(&count))
     }
 
     /// Returns how many such frames the median distance is: within a fifth of one, as cameras jitter, but
     /// less where all distances are about the same.
-    fn multiple_of(&self, frame: ClockTime) -> Option<u64> {
+    fn multiple_of(&self, frame: Nanos) -> Option<u64> {
         let distances = &self.distances;
         let (shortest, longest) = (distances.first()?, distances.last()?);
         let median = self.frame()?;
@@ -97,11 +97,11 @@ impl Cadence {
 mod tests {
     use super::*;
 
-    const FRAME: ClockTime = ClockTime::from_mseconds(40);
+    const FRAME: Nanos = Nanos::from_mseconds(40);
 
     fn cadence(times: &[u64]) -> Cadence {
         let mut cadence = Cadence::default();
-        (times.iter()).for_each(|ms| cadence.push(ClockTime::from_mseconds(*ms)));
+        (times.iter()).for_each(|ms| cadence.push(Nanos::from_mseconds(*ms)));
         cadence
     }
 
@@ -123,8 +123,8 @@ mod tests {
         assert!(!cadence(&[0, 43, 78, 124]).contradicts(FRAME));
         assert!(!cadence(&[0, 35, 75, 106, 145]).contradicts(FRAME));
         assert!(cadence(&[0, 35, 70, 105, 140]).contradicts(FRAME));
-        assert!(cadence(&[0, 40, 80, 120]).contradicts(10_000 * ClockTime::MSECOND));
-        assert!(cadence(&[0, 40, 80, 120]).contradicts(ClockTime::from_useconds(11)));
+        assert!(cadence(&[0, 40, 80, 120]).contradicts(10_000 * Nanos::MSECOND));
+        assert!(cadence(&[0, 40, 80, 120]).contradicts(Nanos::from_useconds(11)));
     }
 
     #[test]

@@ -1,0 +1,18 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Episodes: when they end, what their files are called, and which times their samples have.
+
+mod cadence;
+mod file_times;
+mod files;
+mod modes;
+pub mod names;
+pub mod policy;
+mod refresh;
+
+pub use cadence::*;
+pub use file_times::*;
+pub use files::*;
+pub use modes::*;
+pub use refresh::*;
