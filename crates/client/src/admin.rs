@@ -20,10 +20,10 @@ use serde_json::{Value as JsonValue, json};
 use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
+use crate::entry::{EntryTimes, FrameRate};
 use crate::error::{Cause, Error, Purpose};
-use crate::http::answer::{body, json};
+use crate::http::answer::{accepted, body, header, json};
 use crate::http::batch::TIME_HEADER;
-use crate::http::pool::{accepted, header};
 use crate::http::progress::within;
 use crate::http::turns::{Turns, ask};
 use crate::server::Connection;
@@ -51,9 +51,6 @@ const TTL_SECONDS: u64 = 10;
 /// For how long times are recent.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// Frame rate of a `$video` attachment as it is written there, or what is wrong with the attachment.
-pub type FrameRate = Result<Option<String>, String>;
-
 /// An entry of a server.
 pub struct Entry {
     connection: Connection,
@@ -65,17 +62,6 @@ pub struct Entry {
     first_oldest: OnceLock<u64>,
     recent: Mutex<Option<EntryTimes>>,
     turns: Turns,
-}
-
-/// Times of an entry's records, in µs since the Unix epoch.
-#[derive(Debug, Clone, Copy)]
-pub struct EntryTimes {
-    pub oldest: u64,
-    pub newest: u64,
-    /// The oldest one when it was first asked for.
-    pub first_oldest: u64,
-    /// When it was asked for.
-    pub asked: Instant,
 }
 
 impl fmt::Debug for Entry {

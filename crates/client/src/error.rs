@@ -6,11 +6,12 @@
 use std::error::Error as _;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use http::StatusCode;
+use url::Url;
 
 use crate::http::certificates::tls_problem;
-use crate::server::Connection;
 
 /// What the HTTP client says of an answer that is none of HTTP.
 const NOT_HTTP: &str = "invalid HTTP version parsed";
@@ -18,7 +19,11 @@ const NOT_HTTP: &str = "invalid HTTP version parsed";
 /// What was asked for, for error texts.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
-    pub connection: &'a Connection,
+    /// URL of the server.
+    pub url: &'a Url,
+    /// Proxy on the way to it, without its credentials.
+    pub proxy: Option<&'a str>,
+    pub timeout: Option<Duration>,
     pub bucket: &'a str,
     pub entry: &'a str,
     pub purpose: Purpose,
@@ -183,19 +188,20 @@ impl Error {
     /// What is wrong and what to do.
     pub fn explain(&self, target: Target) -> String {
         let Target {
-            connection,
+            url,
+            proxy,
+            timeout,
             bucket,
             entry,
             ..
         } = target;
-        let url = connection.url();
         let verb = target.purpose.verb();
         let text = &self.text;
-        let way = match connection.proxy() {
+        let way = match proxy {
             None => url.to_string(),
             Some(proxy) => format!("{url} through the proxy {proxy} of the environment"),
         };
-        let hint = self.hint(connection);
+        let hint = self.hint(target);
         match self.cause {
             Cause::Settings => format!("Could not set up the connection to {url}: {text}"),
             Cause::Connect => {
@@ -208,7 +214,7 @@ impl Error {
             Cause::Timeout => format!(
                 "Could not {verb} '{bucket}/{entry}': nothing came from ReductStore at {way} for {} \
                  ms{hint}",
-                connection.timeout().unwrap_or_default().as_millis()
+                timeout.unwrap_or_default().as_millis()
             ),
             Cause::Foreign => format!(
                 "The server at {way} is no ReductStore, or its API has another base path{hint}"
@@ -257,14 +263,14 @@ impl Error {
     }
 
     /// What may help, as a sentence after the message.
-    fn hint(&self, connection: &Connection) -> &'static str {
-        let is_plain = connection.url().scheme() == "http";
+    fn hint(&self, target: Target) -> &'static str {
+        let is_plain = target.url.scheme() == "http";
         // A TLS server answers with an alert, and nginx with this status.
         let is_of_tls = self.text == NOT_HTTP
             || self.cause == Cause::Status(400) && self.is_of_another_server();
         if is_plain && is_of_tls {
             ". If that port is for TLS, url begins with https:// instead of http://"
-        } else if connection.proxy().is_none() {
+        } else if target.proxy.is_none() {
             ""
         } else if is_plain {
             ". HTTP_PROXY or ALL_PROXY sets the proxy; NO_PROXY lists hosts to reach without it"
@@ -356,10 +362,10 @@ mod tests {
     }
 
     fn explain(url: &str, error: Error) -> String {
-        let token = Default::default();
-        let connection = Connection::new(url, token, None, true, None).unwrap();
         error.explain(Target {
-            connection: &connection,
+            url: &Url::parse(url).unwrap(),
+            proxy: None,
+            timeout: None,
             bucket: "b",
             entry: "e",
             purpose: Purpose::Read,

@@ -17,9 +17,9 @@ use reqwest::redirect;
 use rustls::ClientConfig;
 use url::Url;
 
-use crate::error::{Cause, Error, Purpose};
+use crate::error::{Cause, Error, Purpose, Target};
+use crate::http::batch::WINDOW_RECORDS;
 use crate::http::certificates::{GivenCertificates, client_config};
-use crate::read::plan::WINDOW_RECORDS;
 
 /// Headers of an answer that are not of records, with a margin.
 const OTHER_HEADERS: usize = 100;
@@ -133,6 +133,23 @@ impl Connection {
     /// Returns how long to wait without any progress; `None` is for ever.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// Returns what errors of an entry are about.
+    pub(crate) fn target<'a>(
+        &'a self,
+        bucket: &'a str,
+        entry: &'a str,
+        purpose: Purpose,
+    ) -> Target<'a> {
+        Target {
+            url: &self.url,
+            proxy: self.proxy(),
+            timeout: self.timeout,
+            bucket,
+            entry,
+            purpose,
+        }
     }
 
     /// The URL of a path of the HTTP API.

@@ -1,11 +1,14 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The runtime of the tests.
+//! What tests of several modules share.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::write::record::{Content, Outgoing};
 
 /// Returns a runtime with a thread of its own.
 pub fn runtime() -> &'static Handle {
@@ -15,4 +18,20 @@ pub fn runtime() -> &'static Handle {
         builder.worker_threads(1).enable_all().build().unwrap()
     });
     runtime.handle()
+}
+
+/// Returns a record of zeros.
+pub fn record(time: u64, length: usize, keyframe: bool) -> Outgoing {
+    Outgoing {
+        time,
+        content: Content::Memory(vec![Bytes::from(vec![0; length])]),
+        frame_rate: None,
+        keyframe,
+        is_entry_point: keyframe,
+        labels: Arc::default(),
+        frames: 1,
+        has_fixed_time: false,
+        is_recovered: false,
+        unsent_run: None,
+    }
 }

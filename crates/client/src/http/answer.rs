@@ -1,10 +1,10 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Answers that are not records: JSON of a limited size, and redirects.
+//! Answers: which ones are errors, headers, and JSON of a limited size.
 
-use reqwest::Response;
-use reqwest::header::LOCATION;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
+use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::error::{Cause, Error};
@@ -55,9 +55,56 @@ pub async fn json<T: DeserializeOwned>(response: Response, limit: usize) -> Resu
     })
 }
 
+/// An answer of ReductStore that is no error.
+pub async fn accepted(response: Response) -> Result<Response, Error> {
+    let status = response.status();
+    let of_reductstore = response.headers().contains_key("x-reduct-api");
+    if status.is_success() && of_reductstore {
+        let encoding = header(response.headers(), CONTENT_ENCODING.as_str());
+        if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
+            let text = format!(
+                "the answer has the content-encoding '{encoding}', which was not asked for. A proxy \
+                 in front of ReductStore has to pass answers as they are"
+            );
+            return Err(Error::new(Cause::Malformed, text));
+        }
+        return Ok(response);
+    }
+    if status.is_redirection() {
+        return Err(redirect(&response));
+    }
+    let text = response.headers().get("x-reduct-error");
+    let text = text.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
+    let cause = match &text {
+        None if status.is_success() || !of_reductstore && is_foreign(status) => Cause::Foreign,
+        _ => Cause::Status(status.as_u16()),
+    };
+    let is_of_server = text.is_some();
+    let text = text.unwrap_or_else(|| status.to_string());
+    Err(Error {
+        is_of_server,
+        ..Error::new(cause, text)
+    })
+}
+
+/// Returns whether only a server without the methods of ReductStore's API answers so.
+fn is_foreign(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::NOT_IMPLEMENTED
+            | StatusCode::HTTP_VERSION_NOT_SUPPORTED
+    )
+}
+
+pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
 /// Returns the error for an answer that is a redirect. None is followed: the token is for the server
 /// that the user names.
-pub fn redirect(response: &Response) -> Error {
+fn redirect(response: &Response) -> Error {
     let location = response.headers().get(LOCATION);
     let location = location.and_then(|location| location.to_str().ok());
     let target = location.and_then(|location| response.url().join(location).ok());

@@ -12,7 +12,7 @@ use reduct_base::batch::parse_batched_header;
 use reqwest::header::HeaderMap;
 
 use crate::error::{Cause, Error};
-use crate::read::reader::Record;
+use crate::record::Record;
 use crate::time::record_time;
 
 /// Begin of the name of a header that is about a record; its time follows.
@@ -25,6 +25,9 @@ pub const FPS_LABEL: &str = "fps";
 pub const DURATION_LABEL: &str = "duration";
 /// Label that says whether a record begins with a keyframe.
 pub const KEYFRAME_LABEL: &str = "keyframe";
+
+/// Records of a window at most: they come in one batch, and hyper takes a head of 400 KB.
+pub const WINDOW_RECORDS: u64 = 4000;
 
 /// Bytes of a record header from which on its labels are not read.
 const MAX_LABEL_BYTES: usize = 16 << 10;

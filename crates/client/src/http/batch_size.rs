@@ -14,7 +14,7 @@ use std::mem;
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
-use crate::read::plan::WINDOW_RECORDS;
+use crate::http::batch::WINDOW_RECORDS;
 
 /// Answers that have to pass before a size is tried again that was refused.
 const FIRST_PATIENCE: u32 = 4;

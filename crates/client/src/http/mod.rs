@@ -14,4 +14,3 @@ pub mod pool;
 pub mod progress;
 pub mod request_size;
 pub mod turns;
-pub mod write;

@@ -18,14 +18,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reduct_base::msg::entry_api::QueryEntry;
-use reqwest::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use reqwest::header::{CONNECTION, CONTENT_LENGTH, HeaderMap};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::Url;
 
 use crate::error::{Cause, Error, Purpose};
-use crate::http::answer::redirect;
+use crate::http::answer::{accepted, header};
 use crate::http::batch::{RecordHeader, record_headers};
 use crate::http::distance::Distance;
 use crate::http::turns::{Turns, ask};
@@ -562,51 +562,4 @@ impl Line {
             false => Route::Other,
         }
     }
-}
-
-/// An answer of ReductStore that is no error.
-pub(crate) async fn accepted(response: Response) -> Result<Response, Error> {
-    let status = response.status();
-    let of_reductstore = response.headers().contains_key("x-reduct-api");
-    if status.is_success() && of_reductstore {
-        let encoding = header(response.headers(), CONTENT_ENCODING.as_str());
-        if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
-            let text = format!(
-                "the answer has the content-encoding '{encoding}', which was not asked for. A proxy \
-                 in front of ReductStore has to pass answers as they are"
-            );
-            return Err(Error::new(Cause::Malformed, text));
-        }
-        return Ok(response);
-    }
-    if status.is_redirection() {
-        return Err(redirect(&response));
-    }
-    let text = response.headers().get("x-reduct-error");
-    let text = text.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
-    let cause = match &text {
-        None if status.is_success() || !of_reductstore && is_foreign(status) => Cause::Foreign,
-        _ => Cause::Status(status.as_u16()),
-    };
-    let is_of_server = text.is_some();
-    let text = text.unwrap_or_else(|| status.to_string());
-    Err(Error {
-        is_of_server,
-        ..Error::new(cause, text)
-    })
-}
-
-/// Returns whether only a server without the methods of ReductStore's API answers so.
-fn is_foreign(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::NOT_FOUND
-            | StatusCode::METHOD_NOT_ALLOWED
-            | StatusCode::NOT_IMPLEMENTED
-            | StatusCode::HTTP_VERSION_NOT_SUPPORTED
-    )
-}
-
-pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }

@@ -13,7 +13,7 @@ use reqwest::{RequestBuilder, Response};
 use tokio::time::{sleep_until, timeout};
 
 use crate::error::{Cause, Error};
-use crate::http::pool::accepted;
+use crate::http::answer::accepted;
 
 /// Header of each answer of ReductStore that is an error.
 const ERROR_HEADER: &str = "x-reduct-error";

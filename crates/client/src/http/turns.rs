@@ -15,7 +15,7 @@ use reqwest::{RequestBuilder, Response};
 use tokio::time::sleep;
 
 use crate::error::Error;
-use crate::http::pool::accepted;
+use crate::http::answer::accepted;
 
 /// Pauses before a request is sent again. The first one is none, as turns pass at once.
 const PAUSES: [Duration; 5] = [

@@ -10,8 +10,8 @@
 
 use std::time::Instant;
 
-use crate::admin::EntryTimes;
-use crate::read::reader::Record;
+use crate::entry::EntryTimes;
+use crate::record::Record;
 
 /// A time without records, in µs, that is looked into at least.
 const HOLE: u64 = 1_000_000;

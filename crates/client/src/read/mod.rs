@@ -7,6 +7,7 @@ pub mod eviction;
 pub mod plan;
 pub mod poll;
 pub mod prefetch;
+pub mod query;
 pub mod queue;
 pub mod reader;
 pub mod session;

@@ -10,11 +10,11 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::http::batch::WINDOW_RECORDS;
+
 /// What a probe reads: little, as nothing is read beside it.
 const PROBE_RECORDS: u64 = 32;
 const PROBE_BYTES: u64 = 1 << 20;
-/// Records of a window at most: they come in one batch, and hyper takes a head of 400 KB.
-pub const WINDOW_RECORDS: u64 = 4000;
 /// How much longer a window may be than the one that it is measured by.
 const GROWTH: u64 = 4;
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 use futures_util::future::{Either, select};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::admin::EntryTimes;
+use crate::entry::EntryTimes;
 use crate::error::Error;
 use crate::read::plan::Plan;
 use crate::read::queue::{Chunk, Room};
@@ -375,7 +375,7 @@ impl Windows {
 
 #[cfg(test)]
 mod tests {
-    use crate::read::reader::View;
+    use crate::read::query::View;
     use std::time::Duration;
 
     use proptest::prelude::*;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use std::vec;
 
-use crate::read::reader::Record;
+use crate::record::Record;
 use crate::retry::Retries;
 
 /// What a reader counts, for anybody to look at while it reads.

@@ -8,88 +8,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use bytes::Bytes;
 use futures_util::future::select;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::admin::{EntryTimes, FrameRate};
 use crate::canceller::{Flushed, Flushing};
+use crate::entry::{EntryTimes, Opened};
 use crate::error::Failure;
+use crate::read::query::{Query, View};
 use crate::read::queue::{Chunk, ReaderStats};
 use crate::read::session::{Delivery, Session};
 use crate::read::source::Access;
+use crate::record::Record;
 use crate::task::{Task, catch_panic};
 
 /// Chunks between the network and the streaming thread, besides those that wait for their turn.
 const CHUNKS: usize = 4;
-
-/// Bytes that a chunk of a record takes besides its own.
-const CHUNK_COST: usize = size_of::<Bytes>() + 32;
-
-/// What to read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Query {
-    /// Time of the first record, in µs since the Unix epoch.
-    pub start: Option<u64>,
-    /// Time of the first record that is left out.
-    pub stop: Option<u64>,
-    pub view: View,
-    /// Only records whose label `keyframe` is true.
-    pub keyframes: bool,
-    /// Somebody waits for the first records, as after a seek.
-    pub is_urgent: bool,
-    /// Go on with what is written meanwhile, until the stop.
-    pub follow: bool,
-}
-
-/// How to look at records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum View {
-    /// All of them, ahead of who takes them.
-    #[default]
-    Range,
-    /// A few beside that, by one query.
-    Aside,
-    /// The same without their contents.
-    Headers,
-    /// Those that were just written, by one query.
-    News,
-    /// Only the times of the oldest and the newest one.
-    Times,
-}
-
-/// A record of an entry.
-#[derive(Debug, Clone)]
-pub struct Record {
-    /// µs since the Unix epoch.
-    pub time: u64,
-    pub content_type: String,
-    /// Label `fps`.
-    pub frame_rate: Option<String>,
-    /// Label `keyframe`.
-    pub keyframe: Option<bool>,
-    /// Label `duration`, in ns.
-    pub duration: Option<u64>,
-    /// The server evicted what was before it and not read yet.
-    pub after_eviction: bool,
-    /// The content as it came. In order they are the record; there is one unless it is large.
-    pub chunks: Vec<Bytes>,
-}
-
-impl Record {
-    /// Bytes of the content.
-    pub fn length(&self) -> u64 {
-        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
-    }
-
-    /// Returns the bytes that the record takes in memory, its content and what is known of it.
-    pub fn cost(&self) -> u64 {
-        let texts = self.content_type.len() + self.frame_rate.as_ref().map_or(0, String::len);
-        let chunks = self.chunks.len() * CHUNK_COST;
-        self.length() + (size_of::<Self>() + texts + chunks) as u64
-    }
-}
 
 /// What a reader reads.
 #[derive(Debug)]
@@ -101,13 +35,6 @@ pub enum Event {
     Times(Option<EntryTimes>),
     /// Something failed, as the text says, and will be tried again.
     Retrying(String),
-}
-
-/// What is known of an entry before its records.
-#[derive(Debug)]
-pub struct Opened {
-    pub frame_rate: FrameRate,
-    pub times: EntryTimes,
 }
 
 /// Why a reader has no event.

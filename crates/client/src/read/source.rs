@@ -6,9 +6,7 @@
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -18,45 +16,9 @@ use crate::http::batch_size::BatchSize;
 use crate::http::condition::depends_on_order;
 use crate::http::pool::Lanes;
 use crate::http::turns::Turns;
+use crate::read::query::{Records, View};
 use crate::read::queue::ReaderStats;
-use crate::read::reader::View;
 use crate::server::Connection;
-
-/// What reading may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Connections with a query at once.
-    pub connections: u32,
-    /// Bytes of records in memory. A larger record passes alone.
-    pub prefetch_bytes: u64,
-    /// Attempts in a row without progress before an error.
-    pub retries: u32,
-    /// Largest content of a record, in bytes. A larger one is an error.
-    pub max_record_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 8,
-            prefetch_bytes: 64 << 20,
-            retries: 10,
-            max_record_bytes: 1 << 30,
-        }
-    }
-}
-
-/// Which records to read, and how.
-#[derive(Debug, Clone)]
-pub struct Records {
-    pub bucket: String,
-    pub entry: String,
-    /// Conditional query: a JSON object.
-    pub when: Option<JsonValue>,
-    /// How often to ask for new ones, where what is read is followed.
-    pub poll_interval: Option<Duration>,
-    pub limits: Limits,
-}
 
 /// An entry, and the connections to its server.
 #[derive(Debug)]
@@ -184,12 +146,8 @@ impl Access {
 
     /// What errors are about.
     pub(crate) fn target(&self) -> Target<'_> {
-        Target {
-            connection: &self.connection,
-            bucket: &self.records.bucket,
-            entry: &self.records.entry,
-            purpose: Purpose::Read,
-        }
+        self.connection
+            .target(&self.records.bucket, &self.records.entry, Purpose::Read)
     }
 }
 

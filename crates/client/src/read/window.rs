@@ -21,13 +21,14 @@ use tokio::time::timeout;
 
 use crate::admin::Entry;
 use crate::error::{Cause, Error};
-use crate::http::batch::{RecordHeader, Slicer, record};
+use crate::http::batch::{RecordHeader, Slicer, WINDOW_RECORDS, record};
 use crate::http::batch_size::BatchSize;
 use crate::http::condition::{Bounds, condition, depends_on_order};
 use crate::http::pool::{Answer, AskError, Asking, Batch, Lane, Lanes, Query, Route};
-use crate::read::plan::{WINDOW_RECORDS, Window, Yield};
+use crate::read::plan::{Window, Yield};
+use crate::read::query::View;
 use crate::read::queue::{Chunk, ReaderStats, Room};
-use crate::read::reader::{Record, View};
+use crate::record::Record;
 use crate::time::utc;
 
 /// How long the server keeps a query of a window that nothing is asked of; it keeps a finished one,

@@ -11,7 +11,6 @@
 mod lookup;
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,19 +18,20 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 use crate::admin::Entry;
-use crate::error::{Cause, Error, Purpose, Target};
+use crate::error::{Cause, Error};
 use crate::http::first_contact::{MAX_ATTEMPTS, is_wrong_address};
 use crate::http::pool::{Lane, Lanes, Newest};
 use crate::http::request_size::{Excess, RequestSize};
-use crate::http::write::{MOST_BYTES, MOST_RECORDS, excess};
 use crate::retry::Attempts;
-use crate::server::Connection;
 use crate::task::without_blocking;
 use crate::time::utc;
+use crate::write::destination::{Destination, Existing};
 use crate::write::pending::{Pending, check_answer};
-use crate::write::queue::{BatchLimits, Due, Outgoing};
-use crate::write::spool::{Loaded, Spool, SpoolSync, load};
-use crate::write::writer::{Shared, Told, fail, tell};
+use crate::write::queue::{BatchLimits, Due};
+use crate::write::record::Outgoing;
+use crate::write::requests::{MOST_BYTES, MOST_RECORDS, excess};
+use crate::write::shared::{Shared, Told, fail, tell};
+use crate::write::spool::{Loaded, Spool, load};
 
 const LIMITS: BatchLimits = BatchLimits {
     records: MOST_RECORDS,
@@ -53,50 +53,6 @@ const UNCLEAR_REQUESTS: u32 = 3;
 const DESCRIPTION_RETRIES: u32 = 4;
 /// Attempts to look for what is complete where a write would tell as well.
 const MAX_FAILED_LOOKS: u32 = 2;
-
-/// Where records go.
-#[derive(Debug, Clone)]
-pub struct Destination {
-    pub connection: Connection,
-    pub bucket: String,
-    pub entry: String,
-    /// Make the bucket if it is missing.
-    pub create_bucket: bool,
-    /// Size in bytes from which on a bucket that is made loses its oldest records.
-    pub quota_size: Option<u64>,
-    /// How long a record may wait for others to be written with it.
-    pub max_latency: Duration,
-    /// Attempts in a row before an error: at a server that was never reached, and when nothing follows, at
-    /// the end of the stream or after a stop. Otherwise there is no end to them.
-    pub retries: u32,
-    pub existing: Existing,
-    /// Folder where records are kept until they are written, so that they survive the process.
-    pub spool_folder: Option<PathBuf>,
-    /// When what is in it is synced to the disk.
-    pub spool_sync: SpoolSync,
-}
-
-/// What becomes of records that the entry may have already.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Existing {
-    /// They are an error.
-    #[default]
-    Refuse,
-    /// Those that it has are left out.
-    Skip,
-}
-
-impl Destination {
-    /// What errors are about.
-    pub(crate) fn target(&self) -> Target<'_> {
-        Target {
-            connection: &self.connection,
-            bucket: &self.bucket,
-            entry: &self.entry,
-            purpose: Purpose::Write,
-        }
-    }
-}
 
 /// Delivers what waits in an outbox.
 pub struct Delivery {

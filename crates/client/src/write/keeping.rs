@@ -7,7 +7,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::write::queue::Outgoing;
+use crate::write::record::Outgoing;
 use crate::write::spool::Spool;
 
 /// Bytes of contents that wait in memory where they should be in files.
@@ -86,7 +86,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::write::queue::Content;
+    use crate::write::record::Content;
     use crate::write::spool::SpoolSync;
 
     fn record(time: u64) -> Outgoing {

@@ -4,13 +4,18 @@
 //! Writing to an entry: records in batches, with a spool, and uploads of files.
 
 pub mod delivery;
+pub mod destination;
 pub mod keeping;
 pub mod pending;
 pub mod queue;
+pub mod record;
+pub mod requests;
+pub mod shared;
 pub mod spool;
 pub mod spool_folder;
 pub mod spool_format;
 pub mod spool_report;
 pub mod spool_scan;
+pub mod stored;
 pub mod upload;
 pub mod writer;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Cause, Error};
-use crate::write::queue::Outgoing;
+use crate::write::record::Outgoing;
 
 /// Records of a batch that are not settled, in order.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ pub fn check_answer(sent: &[Outgoing], refused: &BTreeMap<u64, Error>) -> Result
 mod tests {
 
     use super::*;
-    use crate::write::queue::record;
+    use crate::testing::record;
 
     /// Records at 1, 2, 3…, as long as their times.
     fn records(count: u64) -> Vec<Outgoing> {

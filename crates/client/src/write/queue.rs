@@ -4,137 +4,16 @@
 //! Records that wait to be written: in which order, how many, and which of them go first if there is
 //! no room.
 
+use crate::write::record::Dropped;
+use crate::write::record::Outgoing;
 use std::collections::VecDeque;
-use std::fmt::Write;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use bytes::Bytes;
-
-use crate::http::batch::{FPS_LABEL, H264, KEYFRAME_LABEL};
-use crate::write::spool::Spooled;
 
 /// After so many µs without a keyframe whatever comes is of use.
 const MOST_DROPPED_US: u64 = 10_000_000;
 
 /// Bytes of a place in the queue, of which a ring buffer has up to twice as many as it needs.
 const PLACE_BYTES: usize = 3 * size_of::<Waiting>() / 2;
-/// Bytes of a part of a content besides those in it: the reference to it, what its allocation is shared by,
-/// and what the allocator keeps.
-const PART_BYTES: usize = size_of::<Bytes>() + 80;
-
-/// A record to be written.
-#[derive(Debug, Clone)]
-pub struct Outgoing {
-    /// µs since the Unix epoch.
-    pub time: u64,
-    pub content: Content,
-    /// Label `fps`.
-    pub frame_rate: Option<Arc<str>>,
-    /// Label `keyframe`.
-    pub keyframe: bool,
-    /// Decoding can start here, and what follows is of no use without it.
-    pub is_entry_point: bool,
-    /// Further labels. Neither keys nor values have control characters or quotes.
-    pub labels: Arc<[(String, String)]>,
-    /// How many frames begin in it.
-    pub frames: u64,
-    /// The time came with the content; otherwise it is that of a clock here.
-    pub has_fixed_time: bool,
-    /// It was left by a process that ended before it was written, as far as that process knew.
-    pub is_recovered: bool,
-    /// Run that left it, if that had not sent any of its records yet.
-    pub unsent_run: Option<u64>,
-}
-
-/// What a record holds.
-#[derive(Debug, Clone)]
-pub enum Content {
-    /// In order these are the record.
-    Memory(Vec<Bytes>),
-    /// It is in a file.
-    Spooled(Spooled),
-}
-
-impl Outgoing {
-    /// Bytes of the content.
-    pub fn length(&self) -> u64 {
-        match &self.content {
-            Content::Memory(parts) => parts.iter().map(|part| part.len() as u64).sum(),
-            Content::Spooled(spooled) => spooled.length(),
-        }
-    }
-
-    /// Returns whether the content is in memory.
-    pub fn is_in_memory(&self) -> bool {
-        matches!(self.content, Content::Memory(_))
-    }
-
-    /// Returns the bytes that it takes while it waits: its content, its labels, and what is needed to keep
-    /// track of it, which for small records is most of it.
-    fn cost(&self) -> u64 {
-        let parts = match &self.content {
-            Content::Memory(parts) => parts.len(),
-            Content::Spooled(_) => 1,
-        };
-        let labels = self
-            .labels
-            .iter()
-            .map(|(key, value)| key.len() + value.len());
-        let rest = PLACE_BYTES + parts * PART_BYTES + labels.sum::<usize>();
-        self.length().saturating_add(rest as u64)
-    }
-
-    /// It is written, or given up: no file has to keep it.
-    fn forget(&self) {
-        if let Content::Spooled(spooled) = &self.content {
-            spooled.forget();
-        }
-    }
-
-    /// What the header of a batch says of it.
-    pub fn header(&self) -> String {
-        let mut header = format!("{},{H264}", self.length());
-        let mut label = |key: &str, value: &str| {
-            // A string takes all.
-            let _ = match value.contains(',') {
-                true => write!(header, ",{key}=\"{value}\""),
-                false => write!(header, ",{key}={value}"),
-            };
-        };
-        if let Some(rate) = &self.frame_rate {
-            label(FPS_LABEL, rate);
-        }
-        label(KEYFRAME_LABEL, if self.keyframe { "true" } else { "false" });
-        for (key, value) in &*self.labels {
-            label(key, value);
-        }
-        header
-    }
-}
-
-/// Returns whether a further label may have this name: names are parts of HTTP headers, which are in
-/// lower case.
-pub fn is_label_name(name: &str) -> bool {
-    let may_be = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-    !name.is_empty() && name.chars().all(may_be) && ![FPS_LABEL, KEYFRAME_LABEL].contains(&name)
-}
-
-/// Returns whether a label may have this value.
-pub fn is_label_value(value: &str) -> bool {
-    let may_be = |c: char| c == ' ' || c.is_ascii_graphic() && c != '"';
-    value.chars().all(may_be)
-}
-
-/// What was given up for lack of room.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Dropped {
-    pub records: u64,
-    pub frames: u64,
-    /// Time of the first one.
-    pub from: Option<u64>,
-}
-
 /// How much a batch may hold.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimits {
@@ -155,11 +34,16 @@ struct Waiting {
 impl Waiting {
     fn new(record: Outgoing) -> Self {
         Self {
-            cost: record.cost(),
+            cost: cost(&record),
             since: Instant::now(),
             record,
         }
     }
+}
+
+/// Returns the bytes that a record takes while it waits.
+fn cost(record: &Outgoing) -> u64 {
+    record.cost().saturating_add(PLACE_BYTES as u64)
 }
 
 /// Records that wait, in the order of their times.
@@ -201,7 +85,7 @@ impl Outbox {
 
     /// Returns whether a record fits in `limit` bytes. One always does.
     pub fn has_room_for(&self, record: &Outgoing, limit: u64) -> bool {
-        self.is_empty() || self.cost.saturating_add(record.cost()) <= limit
+        self.is_empty() || self.cost.saturating_add(cost(record)) <= limit
     }
 
     /// Adds a record, or tells what was dropped if it is of no use any more.
@@ -362,26 +246,6 @@ impl Outbox {
     }
 }
 
-impl Dropped {
-    /// Adds a record.
-    pub fn with(self, record: &Outgoing) -> Self {
-        Self {
-            records: self.records + 1,
-            frames: self.frames + record.frames,
-            from: self.from.or(Some(record.time)),
-        }
-    }
-
-    /// All of what two times were dropped.
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            records: self.records + other.records,
-            frames: self.frames + other.frames,
-            from: self.from.or(other.from),
-        }
-    }
-}
-
 /// When the next batch is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
@@ -390,26 +254,15 @@ pub enum Due {
     Never,
 }
 
-/// Returns a record of zeros.
-#[cfg(test)]
-pub fn record(time: u64, length: usize, keyframe: bool) -> Outgoing {
-    Outgoing {
-        time,
-        content: Content::Memory(vec![Bytes::from(vec![0; length])]),
-        frame_rate: None,
-        keyframe,
-        is_entry_point: keyframe,
-        labels: Arc::default(),
-        frames: 1,
-        has_fixed_time: false,
-        is_recovered: false,
-        unsent_run: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::testing::record;
+    use crate::write::record::Content;
+    use crate::write::record::Dropped;
+    use crate::write::record::Outgoing;
     use crate::write::spool::{Spool, SpoolSync};
 
     const LIMITS: BatchLimits = BatchLimits {

@@ -11,24 +11,23 @@ use std::fs::{File, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::write::queue::{Content, Outgoing};
+use crate::write::record::{Content, Outgoing};
 use crate::write::spool_folder::{Access, OpenError, PrivateFolder, named};
 use crate::write::spool_format::{self as format, FILE_HEADER, PLACEMENTS, Placement, RecordIndex};
 use crate::write::spool_report::{LostRecords, Recovery};
-use crate::write::spool_scan::{self as scan, Scan, Span};
+use crate::write::spool_scan::{self as scan, Scan};
+use crate::write::stored::{InUse, Segment, Span, Spooled, keep_aside};
 
 /// Length from which on the next file is begun.
 const FILE_BYTES: u64 = 32 << 20;
 const SUFFIX: &str = ".spool";
-/// Suffix of a file that is kept aside.
-const ASIDE: &str = "damaged";
 const LOCK: &str = "lock";
 /// Number from which on a file gets another name: there have to be further ones after it.
 const MAX_NUMBER: u64 = 1_000_000_000_000;
@@ -74,113 +73,6 @@ struct Current {
     file: File,
     length: u64,
     next: RecordIndex,
-}
-
-/// Keeps a file while more records may come into it or out of it.
-#[derive(Debug)]
-struct InUse(Arc<Segment>);
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        self.0.release();
-    }
-}
-
-/// A file. It is opened only when it is read.
-#[derive(Debug)]
-struct Segment {
-    folder: Arc<PrivateFolder>,
-    name: String,
-    /// Run that wrote it, if it is known.
-    run: Option<u64>,
-    /// Records in it that are not written, and one more while it is in use.
-    needed: AtomicUsize,
-    /// It is kept aside instead of removed.
-    is_damaged: AtomicBool,
-    /// A loss was reported when a content was read.
-    is_reported: AtomicBool,
-}
-
-impl Segment {
-    fn new(folder: &Arc<PrivateFolder>, name: String, run: Option<u64>) -> Arc<Self> {
-        Arc::new(Self {
-            folder: folder.clone(),
-            name,
-            run,
-            needed: AtomicUsize::new(1),
-            is_damaged: AtomicBool::new(false),
-            is_reported: AtomicBool::new(false),
-        })
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path(&self.name)
-    }
-
-    fn open(&self, access: Access) -> Result<File, OpenError> {
-        self.folder.file(&self.name, access)
-    }
-
-    fn release(&self) {
-        if self.needed.fetch_sub(1, Ordering::AcqRel) > 1 {
-            return;
-        }
-        // Where that fails, it is recovered once more and its records are found to be written.
-        let _ = match self.is_damaged.load(Ordering::Acquire) {
-            true => keep_aside(&self.folder, &self.name).map(drop),
-            false => self.folder.remove(&self.name),
-        };
-    }
-}
-
-/// Gives a file a name under which it is not recovered, and returns its path.
-fn keep_aside(folder: &PrivateFolder, name: &str) -> io::Result<PathBuf> {
-    let mut aside = format!("{name}.{ASIDE}");
-    for number in 1.. {
-        match folder.rename(name, &aside) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                aside = format!("{name}.{ASIDE}.{number}");
-            }
-            renamed => return renamed.map(|()| folder.path(&aside)),
-        }
-    }
-    Err(ErrorKind::AlreadyExists.into())
-}
-
-/// A record's content in a file.
-#[derive(Debug, Clone)]
-pub struct Spooled {
-    segment: Arc<Segment>,
-    span: Span,
-}
-
-impl Spooled {
-    /// Returns the bytes of the content.
-    pub fn length(&self) -> u64 {
-        self.span.length
-    }
-
-    /// Lets the file go without this record. To be called once.
-    pub fn forget(&self) {
-        self.segment.release();
-    }
-
-    fn read(&self, file: &File) -> io::Result<Bytes> {
-        let length = usize::try_from(self.span.length).map_err(io::Error::other)?;
-        // The file may have become shorter than it was.
-        if file.metadata()?.len() < self.span.offset.saturating_add(self.span.length) {
-            return Err(io::Error::new(ErrorKind::UnexpectedEof, "it is too short"));
-        }
-        let mut content = vec![0; length];
-        file.read_exact_at(&mut content, self.span.offset)?;
-        match self.span.checksum {
-            Some(checksum) if checksum != crc32fast::hash(&content) => Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "the checksum is wrong",
-            )),
-            _ => Ok(content.into()),
-        }
-    }
 }
 
 /// A batch whose contents are in memory.

@@ -35,7 +35,7 @@
 use bytes::Bytes;
 use serde_json::Value as JsonValue;
 
-use crate::write::queue::{Content, Outgoing, is_label_name, is_label_value};
+use crate::write::record::{Content, Outgoing, is_label_name, is_label_value};
 
 /// Length of a file header.
 pub const FILE_HEADER: usize = 64;

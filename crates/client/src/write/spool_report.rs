@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 
-use crate::write::queue::{Dropped, Outgoing};
+use crate::write::record::{Dropped, Outgoing};
 use crate::write::spool_scan::{Lost, Scan};
 
 /// Files that a text names.

@@ -14,11 +14,12 @@ use std::os::unix::fs::FileExt;
 
 use memchr::memmem;
 
-use crate::write::queue::Outgoing;
+use crate::write::record::Outgoing;
 use crate::write::spool_format::{
     self as format, FILE_HEADER, FIRST_DESCRIPTION, FIRST_PREFIX, MAX_DESCRIPTION, Placement,
     RECORD_HEADER, RecordHeader, RecordIndex,
 };
+use crate::write::stored::Span;
 
 /// Bytes that are read at once to find the next record, or to verify a content.
 const CHUNK: usize = 256 << 10;
@@ -35,15 +36,6 @@ impl ReadAt for File {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         FileExt::read_exact_at(self, buffer, offset)
     }
-}
-
-/// Where a record's content is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    pub offset: u64,
-    pub length: u64,
-    /// CRC-32, which the first version of the format does not have.
-    pub checksum: Option<u32>,
 }
 
 /// Records that are lost, and their frames; at least so many.

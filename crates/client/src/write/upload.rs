@@ -25,8 +25,8 @@ use url::Url;
 
 use crate::canceller::{Flushed, Flushing};
 use crate::error::{Cause, Error, Failure, Purpose, Target};
+use crate::http::answer::{accepted, header};
 use crate::http::first_contact::is_wrong_address;
-use crate::http::pool::{accepted, header};
 use crate::http::progress::{Progress, within};
 use crate::retry::Attempts;
 use crate::server::Connection;
@@ -191,12 +191,8 @@ impl Uploader {
     }
 
     fn target(&self) -> Target<'_> {
-        Target {
-            connection: &self.connection,
-            bucket: &self.bucket,
-            entry: &self.entry,
-            purpose: Purpose::Write,
-        }
+        self.connection
+            .target(&self.bucket, &self.entry, Purpose::Write)
     }
 
     async fn look_at_bucket(&self) -> Result<(), Error> {

@@ -3,9 +3,9 @@
 
 //! Writes records to an entry, in order, for a streaming thread that does not wait for the server.
 
+use crate::write::shared::Shared;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value as JsonValue;
@@ -15,18 +15,15 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::canceller::{Flushed, Flushing};
-use crate::error::Failure;
-use crate::retry::Retries;
-use crate::task::{Task, catch_panic, without_blocking};
-use crate::write::delivery::{Delivery, Destination};
-use crate::write::keeping::{Files, Keeping, MAX_MEMORY};
-use crate::write::queue::{Dropped, Outbox, Outgoing};
-use crate::write::spool::{Spool, SpoolSync};
+use crate::task::{Task, catch_panic};
+use crate::write::delivery::Delivery;
+use crate::write::destination::Destination;
+use crate::write::keeping::{Keeping, MAX_MEMORY};
+use crate::write::queue::Outbox;
+use crate::write::record::{Dropped, Outgoing};
+use crate::write::shared::{Tell, Told, WriterStats, fail};
+use crate::write::spool::SpoolSync;
 
-/// Bytes of records that are put in files at once while nothing else can be.
-const LAST_BYTES: u64 = 1 << 20;
-/// Attempts to put all but so many bytes in files before.
-const ROUNDS: u32 = 8;
 /// Pause between two syncs.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -50,200 +47,6 @@ pub enum PushError {
     Full,
     /// The writer has told of an error and writes nothing any more.
     Failed,
-}
-
-/// What a writer has to tell, at any time.
-#[derive(Debug)]
-pub enum Told {
-    /// Something failed, as the text says, and will be tried again.
-    Retrying(String),
-    /// Something is not as it should be, as the text says.
-    Warning(String),
-    /// Something in the spool is damaged or cannot be read, as the text says.
-    Damaged(String),
-    /// Nothing is written any more.
-    Failed(Failure),
-    /// The same after the stream was stopped, when an element may have neither a bus nor a life. The text has
-    /// what is lost.
-    Abandoned(String),
-}
-
-/// Takes what a writer tells. It may block.
-pub type Tell = Arc<dyn Fn(Told) + Send + Sync>;
-
-/// What a writer counts, for anybody to look at while it writes.
-#[derive(Debug, Default)]
-pub struct WriterStats {
-    /// Records that the server has, and their frames and bytes.
-    pub records: AtomicU64,
-    pub frames: AtomicU64,
-    pub bytes: AtomicU64,
-    /// Requests that wrote them.
-    pub batches: AtomicU64,
-    /// Records that the server had already.
-    pub existing: AtomicU64,
-    /// Records that were given up, and their frames.
-    pub dropped_records: AtomicU64,
-    pub dropped_frames: AtomicU64,
-    /// Those of the dropped records that were damaged in the spool, and their frames; at least so many.
-    pub damaged_records: AtomicU64,
-    pub damaged_frames: AtomicU64,
-    /// How often something failed and was tried again.
-    pub retries: Retries,
-    /// What waits.
-    pub queue_records: AtomicU64,
-    pub queue_bytes: AtomicU64,
-}
-
-/// What the streaming thread and the delivery share.
-pub struct Shared {
-    pub state: Mutex<State>,
-    /// There is something to do for the delivery.
-    pub work: Notify,
-    /// There may be something new for the streaming thread.
-    pub progress: Notify,
-    /// Where records are kept until they are written.
-    pub spool: Mutex<Keeping>,
-    pub stats: Arc<WriterStats>,
-    pub tell: Tell,
-}
-
-/// What is to be delivered.
-#[derive(Debug, Default)]
-pub struct State {
-    pub outbox: Outbox,
-    /// The attachment `$video` that the entry is to have, until it has it.
-    pub video: Option<JsonValue>,
-    /// Nothing more comes for now: what waits need not wait for more.
-    pub is_draining: bool,
-    /// Nobody waits for the records any more, nor will there be others.
-    pub is_left: bool,
-    /// There was an error that is final.
-    pub has_failed: bool,
-    /// Files are open: a record that was not offered to them is not taken.
-    has_files: bool,
-}
-
-impl Shared {
-    /// Held for a moment only.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps records in files from now on: those that were left there, which come first, and those that
-    /// wait already. Returns a warning if that is not possible. Blocks.
-    ///
-    /// What waits is written without a lock, so that a live source does not wait for it; only what comes
-    /// meanwhile is written while further records wait for the spool.
-    pub fn begin_to_keep(&self, spool: Spool, left: Vec<Outgoing>) -> Option<String> {
-        let mut files = Files::new(spool);
-        let mut warning = None;
-        for _ in 0..ROUNDS {
-            let waiting = self.lock().outbox.in_memory();
-            if waiting.iter().map(Outgoing::length).sum::<u64>() <= LAST_BYTES {
-                break;
-            }
-            warning = warning.or(self.put_in_files(&mut files, waiting));
-        }
-        let mut keeping = self.spool();
-        let waiting = {
-            let mut state = self.lock();
-            // A record that was about to be taken is offered to the files first.
-            state.has_files = true;
-            state.outbox.in_memory()
-        };
-        warning = warning.or(self.put_in_files(&mut files, waiting));
-        let mut state = self.lock();
-        state.outbox.put_before(left);
-        self.count_queue(&state.outbox);
-        *keeping = Keeping::Files(files);
-        warning
-    }
-
-    fn put_in_files(&self, files: &mut Files, mut waiting: Vec<Outgoing>) -> Option<String> {
-        let warnings = waiting.iter_mut().filter_map(|record| files.keep(record));
-        let warning = warnings.fold(None, |first: Option<_>, next| first.or(Some(next)));
-        self.lock().outbox.put_in_files(waiting);
-        warning
-    }
-
-    /// Stores by how much later than they say the records of this run, or of one that was left, are
-    /// written, in µs. To be called before the first of them is sent.
-    pub async fn set_placement(self: &Arc<Self>, left: Option<u64>, moved_by: u64) {
-        let shared = self.clone();
-        let stored = without_blocking(move || {
-            let mut keeping = shared.spool();
-            let Keeping::Files(files) = &mut *keeping else {
-                return Ok(None);
-            };
-            let stored = files.spool.set_placement(left, moved_by);
-            Ok(stored.err().and_then(|error| files.fail(&error)))
-        });
-        if let Ok(Some(warning)) = stored.await {
-            tell(self, Told::Warning(warning)).await;
-        }
-    }
-
-    /// Syncs what is in files if that is due from time to time.
-    async fn sync_files(self: &Arc<Self>) {
-        let shared = self.clone();
-        let synced = without_blocking(move || {
-            let unsynced = match &mut *shared.spool() {
-                Keeping::Files(files) => files.spool.take_unsynced(),
-                Keeping::Memory | Keeping::Opening => None,
-            };
-            let Some(Err(error)) = unsynced.map(|unsynced| unsynced.sync()) else {
-                return Ok(None);
-            };
-            match &mut *shared.spool() {
-                Keeping::Files(files) => {
-                    // Another sync of the same file might succeed although what it had is gone.
-                    files.spool.close();
-                    Ok(files.fail(&error))
-                }
-                Keeping::Memory | Keeping::Opening => Ok(None),
-            }
-        });
-        if let Ok(Some(warning)) = synced.await {
-            tell(self, Told::Warning(warning)).await;
-        }
-    }
-
-    /// Held while a record is written to a file, by the thread that brings it.
-    pub fn spool(&self) -> MutexGuard<'_, Keeping> {
-        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts what waits.
-    pub fn count_queue(&self, outbox: &Outbox) {
-        let stats = &self.stats;
-        let records = outbox.len() as u64;
-        stats.queue_records.store(records, Ordering::Relaxed);
-        stats.queue_bytes.store(outbox.bytes(), Ordering::Relaxed);
-    }
-
-    /// Counts what damage of the spool cost.
-    pub fn count_damaged(&self, lost: Dropped) {
-        let stats = &self.stats;
-        stats
-            .damaged_records
-            .fetch_add(lost.records, Ordering::Relaxed);
-        stats
-            .damaged_frames
-            .fetch_add(lost.frames, Ordering::Relaxed);
-        self.count_dropped(lost);
-    }
-
-    /// Counts what was given up.
-    pub fn count_dropped(&self, dropped: Dropped) {
-        let stats = &self.stats;
-        stats
-            .dropped_records
-            .fetch_add(dropped.records, Ordering::Relaxed);
-        stats
-            .dropped_frames
-            .fetch_add(dropped.frames, Ordering::Relaxed);
-    }
 }
 
 /// Writes to an entry in the background. What was pushed is written even after it is dropped, if
@@ -473,26 +276,15 @@ impl Drop for RecordWriter {
     }
 }
 
-/// Ends a delivery with an error. Posts it before `push` fails, so that it is the first on the bus.
-pub async fn fail(shared: &Arc<Shared>, failure: Failure) {
-    tell(shared, Told::Failed(failure)).await;
-    shared.lock().has_failed = true;
-    shared.progress.notify_one();
-}
-
-/// Tells, and waits until that is done: one thing after the other.
-pub async fn tell(shared: &Arc<Shared>, told: Told) {
-    let tell = shared.tell.clone();
-    // A panic in there is caught where GStreamer calls.
-    let _ = tokio::task::spawn_blocking(move || tell(told)).await;
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::write::queue::{BatchLimits, record};
+    use crate::testing::record;
+    use crate::write::queue::BatchLimits;
+    use crate::write::shared::Shared;
+    use crate::write::spool::Spool;
 
     /// A writer whose records nothing delivers.
     fn writer(keeping: Keeping, max_memory: u64) -> RecordWriter {

@@ -12,14 +12,15 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Delivery, Destination, Open};
+use super::{Delivery, Open};
 use crate::admin::Entry;
 use crate::error::{Cause, Error, Purpose};
 use crate::http::pool::{Lane, Lanes, Newest};
 use crate::time::utc;
+use crate::write::destination::Destination;
 use crate::write::pending::Pending;
-use crate::write::queue::{Dropped, Outgoing};
-use crate::write::writer::{Told, tell};
+use crate::write::record::{Dropped, Outgoing};
+use crate::write::shared::{Told, tell};
 
 /// An entry whose newest record is so little older, in µs, than the first one to be written may have
 /// another writer.

@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use std::path::PathBuf;
+
 use super::*;
 
 fn record(time: u64, content: &[u8]) -> Outgoing {

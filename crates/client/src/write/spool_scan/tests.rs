@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::write::queue::Content;
+use crate::write::record::Content;
 
 const RUN: u64 = 0x1122_3344_5566_7788;
 

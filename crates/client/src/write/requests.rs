@@ -21,7 +21,7 @@ use crate::http::batch::{FPS_LABEL, TIME_HEADER};
 use crate::http::pool::{Asking, Lane};
 use crate::http::progress::{Progress, within};
 use crate::http::request_size::Excess;
-use crate::write::queue::{Content, Outgoing};
+use crate::write::record::{Content, Outgoing};
 
 /// What a batch may hold: ReductStore takes 15 headers more than records of a batch, of which it
 /// allows 85.

@@ -1,0 +1,27 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Facts about an entry that are known before its records.
+
+use std::time::Instant;
+
+/// Frame rate of a `$video` attachment as it is written there, or what is wrong with the attachment.
+pub type FrameRate = Result<Option<String>, String>;
+
+/// Times of an entry's records, in µs since the Unix epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct EntryTimes {
+    pub oldest: u64,
+    pub newest: u64,
+    /// The oldest one when it was first asked for.
+    pub first_oldest: u64,
+    /// When it was asked for.
+    pub asked: Instant,
+}
+
+/// What is known of an entry before its records.
+#[derive(Debug)]
+pub struct Opened {
+    pub frame_rate: FrameRate,
+    pub times: EntryTimes,
+}

@@ -1,0 +1,41 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! A record that was read.
+
+use bytes::Bytes;
+
+/// Bytes that a chunk of a record takes besides its own.
+const CHUNK_COST: usize = size_of::<Bytes>() + 32;
+
+/// A record of an entry.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// µs since the Unix epoch.
+    pub time: u64,
+    pub content_type: String,
+    /// Label `fps`.
+    pub frame_rate: Option<String>,
+    /// Label `keyframe`.
+    pub keyframe: Option<bool>,
+    /// Label `duration`, in ns.
+    pub duration: Option<u64>,
+    /// The server evicted what was before it and not read yet.
+    pub after_eviction: bool,
+    /// The content as it came. In order they are the record; there is one unless it is large.
+    pub chunks: Vec<Bytes>,
+}
+
+impl Record {
+    /// Bytes of the content.
+    pub fn length(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+    }
+
+    /// Returns the bytes that the record takes in memory, its content and what is known of it.
+    pub fn cost(&self) -> u64 {
+        let texts = self.content_type.len() + self.frame_rate.as_ref().map_or(0, String::len);
+        let chunks = self.chunks.len() * CHUNK_COST;
+        self.length() + (size_of::<Self>() + texts + chunks) as u64
+    }
+}

@@ -1,0 +1,148 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! A record that is to be written.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::http::batch::{FPS_LABEL, H264, KEYFRAME_LABEL};
+use crate::write::stored::Spooled;
+
+/// Bytes of a part of a content besides those in it: the reference to it, what its allocation is shared by,
+/// and what the allocator keeps.
+const PART_BYTES: usize = size_of::<Bytes>() + 80;
+
+/// A record to be written.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// µs since the Unix epoch.
+    pub time: u64,
+    pub content: Content,
+    /// Label `fps`.
+    pub frame_rate: Option<Arc<str>>,
+    /// Label `keyframe`.
+    pub keyframe: bool,
+    /// Decoding can start here, and what follows is of no use without it.
+    pub is_entry_point: bool,
+    /// Further labels. Neither keys nor values have control characters or quotes.
+    pub labels: Arc<[(String, String)]>,
+    /// How many frames begin in it.
+    pub frames: u64,
+    /// The time came with the content; otherwise it is that of a clock here.
+    pub has_fixed_time: bool,
+    /// It was left by a process that ended before it was written, as far as that process knew.
+    pub is_recovered: bool,
+    /// Run that left it, if that had not sent any of its records yet.
+    pub unsent_run: Option<u64>,
+}
+
+/// What a record holds.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// In order these are the record.
+    Memory(Vec<Bytes>),
+    /// It is in a file.
+    Spooled(Spooled),
+}
+
+impl Outgoing {
+    /// Bytes of the content.
+    pub fn length(&self) -> u64 {
+        match &self.content {
+            Content::Memory(parts) => parts.iter().map(|part| part.len() as u64).sum(),
+            Content::Spooled(spooled) => spooled.length(),
+        }
+    }
+
+    /// Returns whether the content is in memory.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.content, Content::Memory(_))
+    }
+
+    /// Returns the bytes that it takes while it waits: its content, its labels, and what is needed to keep
+    /// track of it, which for small records is most of it.
+    pub fn cost(&self) -> u64 {
+        let parts = match &self.content {
+            Content::Memory(parts) => parts.len(),
+            Content::Spooled(_) => 1,
+        };
+        let labels = self
+            .labels
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
+        let rest = parts * PART_BYTES + labels.sum::<usize>();
+        self.length().saturating_add(rest as u64)
+    }
+
+    /// It is written, or given up: no file has to keep it.
+    pub fn forget(&self) {
+        if let Content::Spooled(spooled) = &self.content {
+            spooled.forget();
+        }
+    }
+
+    /// What the header of a batch says of it.
+    pub fn header(&self) -> String {
+        let mut header = format!("{},{H264}", self.length());
+        let mut label = |key: &str, value: &str| {
+            // A string takes all.
+            let _ = match value.contains(',') {
+                true => write!(header, ",{key}=\"{value}\""),
+                false => write!(header, ",{key}={value}"),
+            };
+        };
+        if let Some(rate) = &self.frame_rate {
+            label(FPS_LABEL, rate);
+        }
+        label(KEYFRAME_LABEL, if self.keyframe { "true" } else { "false" });
+        for (key, value) in &*self.labels {
+            label(key, value);
+        }
+        header
+    }
+}
+
+/// Returns whether a further label may have this name: names are parts of HTTP headers, which are in
+/// lower case.
+pub fn is_label_name(name: &str) -> bool {
+    let may_be = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    !name.is_empty() && name.chars().all(may_be) && ![FPS_LABEL, KEYFRAME_LABEL].contains(&name)
+}
+
+/// Returns whether a label may have this value.
+pub fn is_label_value(value: &str) -> bool {
+    let may_be = |c: char| c == ' ' || c.is_ascii_graphic() && c != '"';
+    value.chars().all(may_be)
+}
+
+/// What was given up for lack of room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    pub records: u64,
+    pub frames: u64,
+    /// Time of the first one.
+    pub from: Option<u64>,
+}
+
+impl Dropped {
+    /// Adds a record.
+    pub fn with(self, record: &Outgoing) -> Self {
+        Self {
+            records: self.records + 1,
+            frames: self.frames + record.frames,
+            from: self.from.or(Some(record.time)),
+        }
+    }
+
+    /// All of what two times were dropped.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            frames: self.frames + other.frames,
+            from: self.from.or(other.from),
+        }
+    }
+}
