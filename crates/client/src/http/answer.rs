@@ -87,6 +87,27 @@ pub async fn accepted(response: Response) -> Result<Response, Error> {
     })
 }
 
+/// Reason why the server has no complete record to answer with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unavailable {
+    /// There is no such record or entry.
+    Missing,
+    /// It is being written, or its upload was cut.
+    Unfinished,
+    /// Its upload was cut, and the server knows that.
+    Broken,
+}
+
+/// Returns why a request for a record failed, if that is a fact about the record.
+pub fn unavailable(error: &Error) -> Option<Unavailable> {
+    match error.cause {
+        Cause::Status(404) => Some(Unavailable::Missing),
+        Cause::Status(425) => Some(Unavailable::Unfinished),
+        Cause::Status(500) if error.text.contains("broken") => Some(Unavailable::Broken),
+        _ => None,
+    }
+}
+
 /// Returns whether only a server without the methods of ReductStore's API answers so.
 fn is_foreign(status: StatusCode) -> bool {
     matches!(

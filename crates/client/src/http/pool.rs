@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::error::{Cause, Error, Purpose};
-use crate::http::answer::{accepted, header};
+use crate::http::answer::{Unavailable, accepted, header, unavailable};
 use crate::http::batch::{RecordHeader, record_headers};
 use crate::http::distance::Distance;
 use crate::http::turns::{Turns, ask};
@@ -184,22 +184,32 @@ impl Lane<'_> {
 
     /// Looks for the newest record.
     pub async fn newest(&self) -> Result<Newest, Error> {
-        let mut url = self.lanes.entry.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty();
-        }
-        let response = match self.ask(self.client.head(url), Error::is_passing).await {
-            Err(error) if error.cause == Cause::Status(404) => return Ok(Newest::Nothing),
-            Err(error) if error.cause == Cause::Status(425) => return Ok(Newest::Unfinished),
-            // Its upload was cut, and the server knows that.
-            Err(error) if error.cause == Cause::Status(500) && error.text.contains("broken") => {
-                return Ok(Newest::Unfinished);
+        let request = self.client.head(self.lanes.record_url(None));
+        let response = match self.ask(request, Error::is_passing).await {
+            Ok(response) => response,
+            Err(error) => {
+                return match unavailable(&error) {
+                    Some(Unavailable::Missing) => Ok(Newest::Nothing),
+                    Some(Unavailable::Unfinished | Unavailable::Broken) => Ok(Newest::Unfinished),
+                    None => Err(error),
+                };
             }
-            accepted => accepted?,
         };
         self.lanes.note_answer();
         let time = header(response.headers(), "x-reduct-time").and_then(|time| time.parse().ok());
         time.map(Newest::Time).ok_or_else(Error::makes_no_sense)
+    }
+
+    /// Returns whether the record at a time is complete.
+    pub async fn is_complete(&self, time: u64) -> Result<bool, Error> {
+        let request = self.client.head(self.lanes.record_url(Some(time)));
+        match self.ask(request, Error::is_passing).await {
+            Ok(_) => Ok(true),
+            Err(error) => match unavailable(&error) {
+                Some(_) => Ok(false),
+                None => Err(error),
+            },
+        }
     }
 
     /// Sends a request whose answer does not matter. It opens the connection, and after a balancer that refuses
@@ -267,6 +277,18 @@ impl Lanes {
     /// Returns how long to wait without any progress; `None` is for ever.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.connection.timeout()
+    }
+
+    /// Returns the URL of the record at a time, or of the newest one.
+    fn record_url(&self, time: Option<u64>) -> Url {
+        let mut url = self.entry.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty();
+        }
+        if let Some(time) = time {
+            url.query_pairs_mut().append_pair("ts", &time.to_string());
+        }
+        url
     }
 
     /// The URL of a method of the entry.

@@ -11,12 +11,15 @@
 mod lookup;
 
 use std::io::ErrorKind;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use tokio::time::{sleep, timeout};
 
+use self::lookup::other_writer;
 use crate::admin::Entry;
 use crate::error::{Cause, Error};
 use crate::http::first_contact::{MAX_ATTEMPTS, is_wrong_address};
@@ -89,13 +92,42 @@ pub struct Delivery {
     unclear: u32,
     /// The description of the video could not be attached.
     is_undescribed: bool,
+    /// Records of the last request, which was accepted, until the server is known to have them.
+    unconfirmed: Vec<Outgoing>,
+    /// Number of the first records in flight that are acknowledged with these.
+    delivered: usize,
 }
 
 struct Open {
     lanes: Arc<Lanes>,
+    /// Connections for looks beside a request that writes.
+    looks: Arc<Lanes>,
     entry: Arc<Entry>,
     /// The newest record then, if the token allows to see what the entry has.
     newest: Option<Newest>,
+}
+
+/// Next step of a delivery.
+#[derive(Debug)]
+enum Next {
+    Batch(Vec<Outgoing>),
+    /// Nothing is due for so long, or until something comes.
+    Wait(Option<Duration>),
+    /// Nothing comes any more.
+    End,
+}
+
+/// Result of a look beside a request that writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Confirmation {
+    /// No records were to be confirmed.
+    Nothing,
+    /// The records of the request before are complete.
+    Complete,
+    /// They may be missing.
+    Unknown,
+    /// There is a record after them that is not of this writer.
+    OtherWriter { time: u64, is_complete: bool },
 }
 
 impl Delivery {
@@ -120,6 +152,8 @@ impl Delivery {
             told_excesses: Vec::new(),
             unclear: 0,
             is_undescribed: false,
+            unconfirmed: Vec::new(),
+            delivered: 0,
         }
     }
 
@@ -129,11 +163,24 @@ impl Delivery {
             fail(&self.shared, error.failure(self.to.target())).await;
             return;
         }
-        while let Some(batch) = self.next_batch().await {
-            if let Err(error) = self.deliver(batch).await {
-                self.give_up(&error).await;
-                return;
-            }
+        if let Err(error) = self.deliver_all().await {
+            self.give_up(&error).await;
+        }
+    }
+
+    async fn deliver_all(&mut self) -> Result<(), Error> {
+        loop {
+            let batch = match self.take_due() {
+                Next::Batch(batch) => batch,
+                Next::Wait(_) | Next::End => {
+                    self.confirm_rest().await?;
+                    match self.next_batch().await {
+                        Some(batch) => batch,
+                        None => return Ok(()),
+                    }
+                }
+            };
+            self.deliver(batch).await?;
         }
     }
 
@@ -215,32 +262,41 @@ impl Delivery {
     /// Waits for the next batch; `None` if nothing comes any more.
     async fn next_batch(&self) -> Option<Vec<Outgoing>> {
         loop {
-            let due = {
-                let mut state = self.shared.lock();
-                let at_once = state.is_draining || state.is_left;
-                let due = match state.outbox.due(LIMITS, self.to.max_latency) {
-                    Due::In(_) if at_once => Due::Now,
-                    due => due,
-                };
-                match due {
-                    Due::Now => return Some(state.outbox.take_batch(LIMITS)),
-                    Due::Never if state.is_left => return None,
-                    due => due,
-                }
+            let limit = match self.take_due() {
+                Next::Batch(batch) => return Some(batch),
+                Next::End => return None,
+                Next::Wait(limit) => limit,
             };
             let work = self.shared.work.notified();
-            match due {
+            match limit {
                 // What comes meanwhile may make a full batch.
-                Due::In(wait) => drop(timeout(wait, work).await),
-                _ => work.await,
+                Some(limit) => drop(timeout(limit, work).await),
+                None => work.await,
             }
         }
     }
 
-    /// Writes a batch, however often that has to be tried.
+    /// Takes the next batch if it is due.
+    fn take_due(&self) -> Next {
+        let mut state = self.shared.lock();
+        let at_once = state.is_draining || state.is_left;
+        match state.outbox.due(LIMITS, self.to.max_latency) {
+            Due::In(limit) if !at_once => Next::Wait(Some(limit)),
+            Due::Now | Due::In(_) => Next::Batch(state.outbox.take_batch(LIMITS)),
+            Due::Never if state.is_left => Next::End,
+            Due::Never => Next::Wait(None),
+        }
+    }
+
+    /// Writes a batch, however often that has to be tried. That its last records are there is confirmed
+    /// [later](Self::confirm_rest).
     async fn deliver(&mut self, batch: Vec<Outgoing>) -> Result<(), Error> {
-        self.done = 0;
         let mut batch = self.load(batch).await?;
+        let first = batch.first().filter(|first| has_no_place(first));
+        if first.is_some_and(|first| !self.has_place || first.unsent_run != self.run) {
+            // The place is behind what is written.
+            self.confirm_rest().await?;
+        }
         if let Some(first) = batch.first().filter(|first| has_no_place(first))
             && first.unsent_run != self.run
         {
@@ -252,21 +308,89 @@ impl Delivery {
         for record in batch.iter_mut().filter(|record| has_no_place(record)) {
             record.time = record.time.saturating_add(self.moved_by);
         }
-        let mut pending = Pending::new(batch);
+        self.write_all(&mut Pending::new(batch)).await?;
+        self.describe().await;
+        self.delivered = self.shared.lock().outbox.in_flight();
+        if self.unconfirmed.is_empty() {
+            self.acknowledge();
+        }
+        Ok(())
+    }
+
+    /// Writes records, however often that has to be tried.
+    async fn write_all(&mut self, pending: &mut Pending) -> Result<(), Error> {
         while !pending.left.is_empty() {
-            if let Err(error) = self.write_some(&mut pending).await {
+            if let Err(error) = self.write_some(pending).await {
+                self.doubt_unconfirmed(pending);
                 self.wait_after(error).await?;
             }
         }
-        self.describe().await;
+        Ok(())
+    }
+
+    /// Makes sure that the records of the last request are there, which is otherwise found out beside the
+    /// next one. The server says that it took them, too, where its disk was full.
+    async fn confirm_rest(&mut self) -> Result<(), Error> {
+        let mut rewrites = 0;
+        while let Some(last) = self.unconfirmed.last().map(|last| last.time) {
+            let lanes = self.open().await?;
+            let lane = lanes.take().await?;
+            let newest = self.persist(|| lane.within_timeout(lane.newest())).await?;
+            drop(lane);
+            if matches!(newest, Newest::Time(newest) if newest >= last) {
+                self.looked = Some(Instant::now());
+                self.confirm();
+                break;
+            }
+            let mut pending = Pending::new(Vec::new());
+            pending.rewrites = rewrites;
+            let delivered = self.delivered;
+            self.doubt_unconfirmed(&mut pending);
+            if let Err(error) = note_rewrite(&mut pending) {
+                self.wait_after(error).await?;
+            }
+            self.write_all(&mut pending).await?;
+            rewrites = pending.rewrites;
+            self.delivered = delivered;
+        }
+        // They may have been found without a look at the newest record.
+        if self.unconfirmed.is_empty() {
+            self.acknowledge();
+        }
+        Ok(())
+    }
+
+    /// Puts the records of the last request, which may be missing, before those that are left. Returns how many
+    /// these are.
+    fn doubt_unconfirmed(&mut self, pending: &mut Pending) -> usize {
+        let unconfirmed = mem::take(&mut self.unconfirmed);
+        if !unconfirmed.is_empty() {
+            // They are acknowledged with the others.
+            self.delivered = 0;
+        }
+        pending.put_in_doubt(unconfirmed)
+    }
+
+    /// Takes over that the records of the last request are there.
+    fn confirm(&mut self) {
+        let written = mem::take(&mut self.unconfirmed);
+        self.count(&written);
+        self.acknowledge();
+    }
+
+    /// Removes from the queue what is delivered.
+    fn acknowledge(&mut self) {
+        let delivered = mem::take(&mut self.delivered);
+        if delivered == 0 {
+            return;
+        }
+        self.done = self.done.saturating_sub(delivered);
         {
             let mut state = self.shared.lock();
-            state.outbox.acknowledge();
-            self.done = 0;
+            state.outbox.acknowledge(delivered);
             self.shared.count_queue(&state.outbox);
         }
         self.shared.progress.notify_one();
-        Ok(())
     }
 
     /// Reads what of a batch is in files. What cannot be read there is lost.
@@ -353,7 +477,7 @@ impl Delivery {
         if self.can_look() {
             if self.first_newest.is_none() {
                 self.begin(&lane, &pending.left).await?;
-            } else if !pending.is_in_doubt {
+            } else if !pending.is_in_doubt && self.unconfirmed.is_empty() {
                 self.assert_only_writer(&lane).await?;
             }
             if !pending.is_in_doubt {
@@ -384,11 +508,32 @@ impl Delivery {
             // A balancer that refuses by turns would refuse what follows an answer, such as that of a look.
             lane.knock().await?;
         }
-        let refused = match lane.write(sent).await {
-            Ok(refused) => refused,
+        let (found, answer) = join(self.look_beside(sent), lane.write(sent)).await;
+        match found {
+            Confirmation::Nothing | Confirmation::Unknown => {}
+            Confirmation::Complete => {
+                pending.rewrites = 0;
+                self.confirm();
+            }
+            Confirmation::OtherWriter { time, is_complete } => {
+                if is_complete {
+                    self.confirm();
+                }
+                return Err(other_writer(time));
+            }
+        }
+        let refused = match answer {
+            Ok(refused) if self.unconfirmed.is_empty() => refused,
+            Ok(_) => {
+                let before = self.doubt_unconfirmed(pending);
+                pending.set_in_doubt(before + count);
+                return note_rewrite(pending);
+            }
             Err(error) => {
                 let shrunk = self.shrink(&error, sent).await;
+                let before = self.doubt_unconfirmed(pending);
                 match is_refusal(&error) {
+                    _ if before > 0 => pending.set_in_doubt(before + count),
                     false => pending.set_in_doubt(count),
                     true if self.can_look() => pending.set_refused(count),
                     // A server that is busy has begun nothing; a token that may not read cannot tell.
@@ -405,7 +550,12 @@ impl Delivery {
         self.size.accept(&lengths[..count], &lengths);
         self.shared.stats.batches.fetch_add(1, Ordering::Relaxed);
         if refused.is_empty() {
-            return self.make_sure(lane, pending, count).await;
+            let written = pending.take_first(count);
+            match self.can_look() {
+                true => self.unconfirmed = written,
+                false => self.count(&written),
+            }
+            return Ok(());
         }
         let was_begun = pending.may_be_begun(refused.keys());
         pending.set_in_doubt(count);
@@ -472,33 +622,6 @@ impl Delivery {
             tell(&self.shared, Told::Warning(text)).await;
         }
         Ok(true)
-    }
-
-    /// Counts what was written, if it is there: the server says so, too, where its disk was full.
-    async fn make_sure(
-        &mut self,
-        lane: &Lane<'_>,
-        pending: &mut Pending,
-        count: usize,
-    ) -> Result<(), Error> {
-        if self.can_look() {
-            let last = pending.left.get(..count).and_then(|sent| sent.last());
-            let last = last.map(|record| record.time);
-            let newest = self.persist(|| lane.within_timeout(lane.newest())).await?;
-            let is_there = match newest {
-                Newest::Time(newest) => Some(newest) >= last,
-                Newest::Nothing | Newest::Unfinished => false,
-            };
-            if !is_there {
-                pending.set_in_doubt(count);
-                return note_rewrite(pending);
-            }
-            self.looked = Some(Instant::now());
-        }
-        pending.rewrites = 0;
-        let written = pending.take_first(count);
-        self.count(&written);
-        Ok(())
     }
 
     /// Makes sure, once, that records come after those that are there.

@@ -39,6 +39,16 @@ impl Pending {
         }
     }
 
+    /// Puts records in front that were sent before, and may be written. Returns how many these are.
+    pub fn put_in_doubt(&mut self, records: Vec<Outgoing>) -> usize {
+        let count = records.len();
+        if count > 0 {
+            self.left.splice(..0, records);
+            self.set_in_doubt(count);
+        }
+        count
+    }
+
     /// Takes over that a request may have written the first records, or begun to.
     ///
     /// The server is asked about them before the next request, but not each time in vain: those that it has

@@ -56,8 +56,10 @@ pub struct Outbox {
     length: u64,
     /// Bytes of contents in memory.
     memory_bytes: u64,
-    /// So many of the first ones are on their way.
+    /// Number of the first records that are on their way.
     in_flight: usize,
+    /// Bytes of their contents.
+    in_flight_length: u64,
     /// What follows this time is of no use, up to the next keyframe.
     dropping_since: Option<u64>,
 }
@@ -198,13 +200,15 @@ impl Outbox {
         })
     }
 
-    /// Returns whether the first records that wait are to be sent: there is a full batch, or the oldest one
-    /// has waited for long enough. Otherwise, when it will have.
+    /// Returns when the first records that are not in flight are due: at once if they are a full batch, or if
+    /// the oldest one has waited for `max_wait`.
     pub fn due(&self, limits: BatchLimits, max_wait: Duration) -> Due {
-        let Some(first) = self.waiting.front() else {
+        let Some(first) = self.waiting.get(self.in_flight) else {
             return Due::Never;
         };
-        if self.waiting.len() >= limits.records || self.length >= limits.bytes {
+        let count = self.waiting.len() - self.in_flight;
+        let length = self.length.saturating_sub(self.in_flight_length);
+        if count >= limits.records || length >= limits.bytes {
             return Due::Now;
         }
         let wait = max_wait.saturating_sub(first.since.elapsed());
@@ -214,10 +218,12 @@ impl Outbox {
         }
     }
 
-    /// The next batch, of records of one run. It is on its way until it is [acknowledged](Self::acknowledge).
+    /// Returns the next batch, of records of one run. Its records are in flight until they are
+    /// [acknowledged](Self::acknowledge).
     pub fn take_batch(&mut self, limits: BatchLimits) -> Vec<Outgoing> {
         let mut bytes = 0_u64;
-        let batch = self.waiting.iter().map(|waiting| &waiting.record);
+        let batch = self.waiting.iter().skip(self.in_flight);
+        let batch = batch.map(|waiting| &waiting.record);
         let first = batch.clone().next();
         let origin = first.map_or((false, None), |first| {
             (first.is_recovered, first.unsent_run)
@@ -232,17 +238,25 @@ impl Outbox {
             })
             .map(|(_, record)| record.clone())
             .collect();
-        self.in_flight = batch.len();
+        self.in_flight += batch.len();
+        self.in_flight_length += batch.iter().map(Outgoing::length).sum::<u64>();
         batch
     }
 
-    /// The batch is written.
-    pub fn acknowledge(&mut self) {
-        let written: Vec<_> = self.waiting.drain(..self.in_flight).collect();
+    /// Returns how many of the first records are in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Removes the first records, which are written and were in flight.
+    pub fn acknowledge(&mut self, count: usize) {
+        let written: Vec<_> = self.waiting.drain(..count.min(self.in_flight)).collect();
+        self.in_flight -= written.len();
         for waiting in &written {
+            let length = waiting.record.length();
+            self.in_flight_length = self.in_flight_length.saturating_sub(length);
             self.remove(waiting);
         }
-        self.in_flight = 0;
     }
 }
 
@@ -285,7 +299,7 @@ mod tests {
 
     /// What a record of a content in one part is counted with.
     fn cost(length: usize) -> u64 {
-        record(0, length, true).cost()
+        super::cost(&record(0, length, true))
     }
 
     fn times(outbox: &Outbox) -> Vec<u64> {
@@ -320,12 +334,14 @@ mod tests {
     fn batches_in_order() {
         let mut outbox = groups(&[5]);
         assert_eq!(batch(&mut outbox), [0, 1, 2]);
-        // It failed.
-        assert_eq!(batch(&mut outbox), [0, 1, 2]);
-        outbox.acknowledge();
-        assert_eq!((outbox.len(), outbox.bytes()), (2, 2 * cost(10)));
+        // The first one is still in flight.
         assert_eq!(batch(&mut outbox), [3, 4]);
-        outbox.acknowledge();
+        assert!(batch(&mut outbox).is_empty());
+        assert_eq!(outbox.due(LIMITS, Duration::ZERO), Due::Never);
+        outbox.acknowledge(3);
+        assert_eq!((outbox.len(), outbox.bytes()), (2, 2 * cost(10)));
+        assert_eq!(outbox.in_flight(), 2);
+        outbox.acknowledge(usize::MAX);
         assert!(outbox.is_empty());
         assert_eq!(outbox.bytes(), 0);
         assert!(batch(&mut outbox).is_empty());
@@ -341,7 +357,7 @@ mod tests {
         // An empty record is the first one of its batch like any other.
         for expected in [&[0][..], &[1], &[2], &[3, 4], &[5, 6]] {
             assert_eq!(batch(&mut outbox), expected);
-            outbox.acknowledge();
+            outbox.acknowledge(usize::MAX);
         }
     }
 
@@ -356,7 +372,7 @@ mod tests {
         }
         outbox.push(record(2, 10, true));
         assert_eq!(batch(&mut outbox), [0, 1]);
-        outbox.acknowledge();
+        outbox.acknowledge(usize::MAX);
         assert_eq!(batch(&mut outbox), [2]);
     }
 
@@ -397,7 +413,7 @@ mod tests {
         // The rest of its group goes: what is written of it can be decoded.
         assert_eq!(outbox.drop_oldest_group().from, Some(3));
         assert_eq!(times(&outbox), [0, 1, 2, 5, 6]);
-        outbox.acknowledge();
+        outbox.acknowledge(usize::MAX);
         assert_eq!(times(&outbox), [5, 6]);
     }
 
@@ -465,7 +481,7 @@ mod tests {
             2
         );
         outbox.take_batch(LIMITS);
-        outbox.acknowledge();
+        outbox.acknowledge(usize::MAX);
         assert_eq!((outbox.bytes(), outbox.memory_bytes()), (2 * cost(10), 20));
         // Only the lock is left.
         assert_eq!(
@@ -507,7 +523,7 @@ mod tests {
         ]);
         for expected in [&[0][..], &[1], &[2, 3]] {
             assert_eq!(batch(&mut outbox), expected);
-            outbox.acknowledge();
+            outbox.acknowledge(usize::MAX);
         }
     }
 
@@ -535,11 +551,11 @@ mod tests {
             labels: labels.into(),
             ..record(0, 0, true)
         };
-        assert!(labeled.cost() > cost(1000));
+        assert!(super::cost(&labeled) > cost(1000));
         let parts = Outgoing {
             content: Content::Memory(vec![Bytes::new(); 10]),
             ..record(0, 0, true)
         };
-        assert!(parts.cost() > cost(0) + 9 * size_of::<Bytes>() as u64);
+        assert!(super::cost(&parts) > cost(0) + 9 * size_of::<Bytes>() as u64);
     }
 }

@@ -25,7 +25,7 @@ use url::Url;
 
 use crate::canceller::{Flushed, Flushing};
 use crate::error::{Cause, Error, Failure, Purpose, Target};
-use crate::http::answer::{accepted, header};
+use crate::http::answer::{Unavailable, accepted, header, unavailable};
 use crate::http::first_contact::is_wrong_address;
 use crate::http::progress::{Progress, within};
 use crate::retry::Attempts;
@@ -310,12 +310,12 @@ impl Uploader {
         let response = match self.ask(client.request(Method::HEAD, url)).await {
             Ok(response) => response,
             Err(error) => {
-                return match error.cause {
-                    Cause::Status(404) => Ok(Found::Nothing),
-                    Cause::Status(403) => Ok(Found::Hidden),
-                    Cause::Status(425) => Ok(Found::Unfinished),
-                    Cause::Status(500) if error.text.contains("broken") => Ok(Found::Broken),
-                    _ => Err(error),
+                return match unavailable(&error) {
+                    Some(Unavailable::Missing) => Ok(Found::Nothing),
+                    Some(Unavailable::Unfinished) => Ok(Found::Unfinished),
+                    Some(Unavailable::Broken) => Ok(Found::Broken),
+                    None if error.cause == Cause::Status(403) => Ok(Found::Hidden),
+                    None => Err(error),
                 };
             }
         };

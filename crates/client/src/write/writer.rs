@@ -373,7 +373,7 @@ mod tests {
         assert!(writer.push_at_once(record(4, 10, true)));
         // The first one is of a run of its own.
         assert_eq!(waiting(&writer), (vec![1], 0));
-        writer.shared.lock().outbox.acknowledge();
+        writer.shared.lock().outbox.acknowledge(usize::MAX);
         assert_eq!(waiting(&writer), (vec![2, 3, 4], 0));
     }
 

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::try_join;
 use tokio::time::sleep;
 
-use super::{Delivery, Open};
+use super::{Confirmation, Delivery, Open};
 use crate::admin::Entry;
 use crate::error::{Cause, Error, Purpose};
 use crate::http::pool::{Lane, Lanes, Newest};
@@ -88,8 +89,18 @@ impl Delivery {
             };
             self.persist(make).await?;
         }
+        let looks = Lanes::new(
+            connection,
+            &self.to.bucket,
+            &self.to.entry,
+            2,
+            purpose,
+            Arc::default(),
+            Arc::default(),
+        )?;
         self.open = Some(Open {
             lanes: lanes.clone(),
+            looks: Arc::new(looks),
             entry,
             newest,
         });
@@ -150,6 +161,32 @@ impl Delivery {
         match self.look(lane).await? {
             Some(newest) if Some(newest) > self.newest => Err(other_writer(newest)),
             _ => Ok(()),
+        }
+    }
+
+    /// Finds out, beside a request with further records, whether those of the request before it are there,
+    /// and whether there is another writer.
+    pub(super) async fn look_beside(&self, sent: &[Outgoing]) -> Confirmation {
+        let (Some(last), Some(open)) = (self.unconfirmed.last(), &self.open) else {
+            return Confirmation::Nothing;
+        };
+        let newest = async {
+            let lane = open.looks.take().await?;
+            lane.within_timeout(lane.newest()).await
+        };
+        // The newest record is likely to be one of those on their way, of which the server says that it is
+        // not complete.
+        let is_complete = async {
+            let lane = open.looks.take().await?;
+            lane.within_timeout(lane.is_complete(last.time)).await
+        };
+        let is_ours = |time| sent.iter().any(|record| record.time == time);
+        match try_join(newest, is_complete).await {
+            Ok((Newest::Time(time), is_complete)) if time > last.time && !is_ours(time) => {
+                Confirmation::OtherWriter { time, is_complete }
+            }
+            Ok((_, true)) => Confirmation::Complete,
+            Ok((_, false)) | Err(_) => Confirmation::Unknown,
         }
     }
 
@@ -260,7 +297,7 @@ impl Delivery {
     }
 }
 
-fn other_writer(newest: u64) -> Error {
+pub(super) fn other_writer(newest: u64) -> Error {
     let text = format!(
         "something else writes to it, last at {}. An entry has one writer",
         utc(newest)
