@@ -141,10 +141,9 @@ class _Reader:
         if self.word() == "mod" and self.word(2) in ("{", ";"):
             self.child(is_test)
         elif self.word() == "use":
-            self.at += 1
             tree = self.rest_of_item()
             if not is_test:
-                self.use_tree(tree)
+                self.use_tree(tree[1:])
         elif self.at < len(self.words):
             body = self.rest_of_item()
             if not is_test:

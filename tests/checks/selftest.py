@@ -114,7 +114,7 @@ class ModuleFiles(Folder):
     """module_files.py"""
 
     def test_declarations(self):
-        self.write(lib="//! A crate.\n#![deny(missing_docs)]\nmod a;\n#[cfg(test)]\nmod t {}\npub use a::A;", a="pub struct A;")
+        self.write(lib="//! A crate.\n#![deny(missing_docs)]\nmod a;\n#[cfg(test)]\nmod t {}\npub use a::{A, B};", a="pub struct A; pub struct B;")
         passed, output = self.check("module_files.py", "lib.rs")
         self.assertTrue(passed, output)
 
