@@ -2,10 +2,10 @@
 # Copyright (C) 2026 the gst-plugin-reduct authors
 # SPDX-License-Identifier: MPL-2.0
 
-"""What `reductsrc ! reductepisodesplit duration=2000000000` does, with reduct-py and PyAV.
+"""Exports like `reductsrc ! reductepisodesplit duration=2000000000`, with reduct-py and PyAV.
 
 Writes MP4 episodes of two seconds or a little more that begin with keyframes and end at gaps.
-Prints what it read, and how long that took, as a line of JSON.
+Prints the numbers of frames and bytes, and the time that this took, as a line of JSON.
 """
 
 import argparse
@@ -72,7 +72,7 @@ class Episodes:
         return EPISODE * 1_000_000 - self.microseconds(0.5)
 
     def microseconds(self, frames: float) -> int:
-        """How long a number of frames lasts."""
+        """Returns the duration of a number of frames in µs."""
         return round(frames * 1_000_000 / self.fps)
 
 

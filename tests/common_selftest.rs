@@ -38,7 +38,7 @@ fn types(stream: &Stream) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What ffprobe says about a stream, a line a packet, frame or stream.
+/// Output of ffprobe for a stream, a line for each packet, frame or stream.
 fn ffprobe(stream: &Stream, entries: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stream.h264");
@@ -626,7 +626,7 @@ fn block_on<T>(call: impl Future<Output = T>) -> T {
     runtime.enable_all().build().unwrap().block_on(call)
 }
 
-/// Whether a process is there and no zombie.
+/// Returns whether a process exists and is no zombie.
 fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))

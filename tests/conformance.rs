@@ -55,7 +55,7 @@ const STREAMS: &[(&str, usize, usize, usize)] = &[
 /// The frame rate that the streams get, whatever they say themselves.
 const FPS: (u32, u32) = (25, 1);
 
-/// What came of a stream.
+/// Result for a stream.
 struct Row {
     name: String,
     shown: usize,
@@ -75,7 +75,7 @@ impl Row {
         let stream = Stream::from_damaged_bytes(&bytes, FPS);
         let first = stream.units.iter().position(|unit| is_idr(unit));
         let shown = mp4::decode_stream(&stream).checksums;
-        // A decoder may show something before the first IDR picture, but nobody knows what.
+        // A decoder may show pictures before the first IDR picture, but their contents are undefined.
         let expected = match first {
             Some(first) if first > 0 => {
                 let whole = stream.slice(first..stream.units.len());
@@ -175,7 +175,7 @@ fn judge(folder: &Path) {
     for row in rows {
         let Row { name, .. } = &row;
         let known = STREAMS.iter().find(|(known, ..)| known == name);
-        // Of a stream that nobody knows, all is expected.
+        // For a stream that is not listed, everything is expected.
         let (_, shown, exported, dropped) = known.copied().unwrap_or(("", row.shown, row.shown, 0));
         assert_eq!(row.difference, None, "{name}\n{table}");
         assert_eq!(row.shown, shown, "pictures of {name}\n{table}");

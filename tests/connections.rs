@@ -404,7 +404,7 @@ struct Request {
 }
 
 impl Request {
-    /// Whether it is of a kind, as the tests name them.
+    /// Returns whether the request is of a kind, by the names that the tests use.
     fn is(&self, kind: &str) -> bool {
         let path = self.target.split('?').next().unwrap_or_default();
         let attachment = path.contains("$meta");
@@ -445,8 +445,8 @@ impl Liar {
         lie: impl FnMut(&Request) -> Option<Answer> + Send + 'static,
     ) -> Self {
         if let Some(server) = server {
-            // With a connection for each answer it is the server's uptime that tells that it is still
-            // the one that the query was made on.
+            // With a connection for each answer, only the server's uptime shows that it has not been
+            // restarted since the query was made.
             await_that("the server stays young", || uptime(server) >= 2);
         }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -486,7 +486,7 @@ impl Liar {
     }
 }
 
-/// How long a server has been running, in seconds.
+/// Uptime of a server in seconds.
 fn uptime(server: &Server) -> u64 {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
     let request = "GET /api/v1/info HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
@@ -929,7 +929,7 @@ fn a_status_whose_reason_is_not_ascii_is_tried_again() {
         });
         let (outcome, frames) = read(&liar.url, &[]);
         let warnings = outcome.clean().warning_texts();
-        // What is said about an entry as a whole is asked for again at once.
+        // The request for the entry as a whole is repeated at once.
         let expected = usize::from(kind == "query");
         assert_eq!(warnings.len(), expected, "{kind}: {warnings:?}");
         assert!(

@@ -78,8 +78,8 @@ fn time_of_byte(laid: &[Laid], at: usize) -> u64 {
     owner.expect("a record").record.time_us
 }
 
-/// When each access unit begins: with the start code of three bytes, of which there may be one
-/// zero more in another record.
+/// Returns the record time of each access unit: that of the record with its three-byte start code.
+/// A leading zero byte may be in the record before.
 fn begins(stream: &Stream, laid: &[Laid]) -> Vec<u64> {
     let mut begin = 0;
     let of_unit = |unit: &Vec<u8>| {
@@ -297,7 +297,7 @@ fn a_lost_piece_damages_what_it_was_in() {
     }
 }
 
-/// What cannot continue a NAL unit cuts it.
+/// A record that cannot continue a NAL unit ends it.
 #[test]
 fn a_record_of_something_else_cuts_the_access_unit() {
     let (_, stream) = streams().remove(0);
@@ -329,7 +329,7 @@ fn a_range_may_begin_within_an_access_unit() {
     let laid = cut_at(&stream, (19..length).step_by(19));
     let bucket = line::write(&laid);
     let begins = begins(&stream, &laid);
-    // Not within the keyframes: what is left of one would be another one.
+    // Not within the keyframes: the rest of one would be another keyframe.
     let is_in_keyframe = |start: u64| {
         let unit = begins
             .partition_point(|begin| *begin < start)

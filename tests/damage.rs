@@ -417,7 +417,7 @@ fn files_around_a_broken_record_are_whole() {
         for (what, how, _) in BREAKS {
             let (bucket, _) = broken(&stream, how);
             let export = line::export(&bucket, FPS, "");
-            // The rest of the group refers to what is missing.
+            // The rest of the group refers to the missing pictures.
             assert_eq!(export.summary(), [(20, "gap"), (30, "eos")], "{what}");
             assert_eq!(export.dropped(), [0, 9], "{what}");
             assert_eq!(export.source_stat("damaged"), 1, "{what}");
@@ -577,7 +577,7 @@ fn a_slice_of_an_unknown_pps_is_broken() {
 fn a_broken_unit_within_a_record_leaves_the_others() {
     let (whole, broken) = with_unknown_pps();
     let laid = laid_out_as(Layout::Gop).lay(&broken);
-    // What is named is the record, which begins with the group.
+    // The message names the record, which begins with the group.
     let time_us = laid[1].record.time_us;
     let read = line::read(&line::write(&laid), FPS);
     assert_skipped(&read, &whole, time_us, true, "in a group");
@@ -623,7 +623,7 @@ fn a_broken_record_at_the_beginning_is_told() {
     assert!(read.outcome.eos, "{}", read.outcome.text());
     assert!(read.units() == stream.units[15..]);
     assert_eq!(read.stat("damaged"), 1);
-    // Whether the text was a picture nobody knows.
+    // It is unknown whether the text was a picture.
     assert!(matches!(read.stat("dropped"), 14 | 15));
     assert_names(&read.warnings()[0], laid[0].record.time_us, "the first");
 }
@@ -688,7 +688,7 @@ fn a_range_that_lacks_parameter_sets_is_an_error() {
             .expect("a second group")
             .record
             .time_us;
-        // The first IDR picture is what is named, not what may belong to one before it.
+        // The message names the first IDR picture, not a NAL unit that may belong to a picture before it.
         for (from, named) in [(0, laid[0].record.time_us), (1, idr)] {
             let bucket = line::write(&laid[from..]);
             for on_error in ["", "on-error=stop"] {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# Runs every check in Debian 13, in a chroot that is made with the first run and kept, with what is built there: about
+# Runs every check in Debian 13, in a chroot that the first run makes and that is kept, with the builds in it: about
 # 10 GB. As root, with a Rust toolchain of rustup. Arguments go to run.sh. DEBIAN_13_ROOT is the folder of the chroot.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
@@ -23,7 +23,7 @@ make_root() {
   mv -T "$root.part" "$root"
 }
 
-# Of the working tree: what git knows, and what is new. Dates stay, so that cargo builds again what has changed only.
+# The working tree, untracked files included. Dates are kept, so that cargo rebuilds changed files only.
 copy_sources() {
   rm -rf "$root/gst-plugin-reduct"
   mkdir -p "$root/gst-plugin-reduct"

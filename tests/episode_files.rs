@@ -1,8 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The files of `reductepisodesplit`: their names, what is told about them, what mp4mux makes of
-//! them, and what is left where they cannot be written.
+//! The files of `reductepisodesplit`: names, messages, contents from mp4mux, and the state of the
+//! folder after a failed write.
 
 mod common;
 
@@ -576,7 +576,7 @@ fn a_disk_that_is_full_within_a_file_leaves_those_before() {
 
 #[test]
 fn a_disk_that_is_full_at_the_end_of_a_file_leaves_no_broken_one() {
-    // What is written last is the part without which no player opens the file.
+    // No player opens the file without the part that is written last.
     let pages = sizes()[0] / 4096;
     for pages in pages - 1..=pages {
         let found = fill(pages * 4096);

@@ -78,7 +78,7 @@ fn assert_plays(record: &Record, frames: u64) {
     assert_eq!(pictures(record), frames);
 }
 
-/// How many pictures a decoder shows of a record.
+/// Number of pictures that a decoder shows of a record.
 fn pictures(record: &Record) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("episode.mp4");
@@ -669,8 +669,8 @@ fn the_stream_waits_for_uploads() {
     take_files(&files, 0);
 }
 
-/// Has a test run with a temporary folder of its own, in a process of its own. Tells if it did, and
-/// this is not that process.
+/// Runs a test in another process with a temporary folder of its own. Returns whether it did, which it
+/// does not within that process.
 fn ran_with_folder(test: &str) -> bool {
     let folder = tempfile::tempdir().unwrap();
     child::again(test, &[("TMPDIR", folder.path().to_str().unwrap())]).is_some()

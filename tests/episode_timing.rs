@@ -42,7 +42,7 @@ fn at(index: usize, (numerator, denominator): (u32, u32)) -> ClockTime {
     ClockTime::from_nseconds(time)
 }
 
-/// What came of a run.
+/// Result of a run.
 struct Run {
     _folder: TempDir,
     outcome: Outcome,
@@ -212,7 +212,7 @@ fn configurations(file: &Path) -> Vec<Vec<u8>> {
     records
 }
 
-/// What follows the parameter sets in a configuration.
+/// Returns the bytes behind the parameter sets in a configuration record.
 fn tail(record: &[u8]) -> &[u8] {
     let mut rest = &record[5..];
     for mask in [0x1f, 0xff] {
@@ -383,7 +383,7 @@ fn long_files_count_all_of_their_time() {
     }
 }
 
-/// Where a group belongs is known at its end, when the muxer may already have its last sample.
+/// The file of a group is decided at its end, after the muxer may have got its last sample.
 #[test]
 fn durations_agree_with_b_frames_at_most() {
     let stream = Stream::make(StreamSpec {
@@ -422,7 +422,7 @@ fn frames_days_apart_are_in_one_file() {
     }
 }
 
-/// Where the header is in front of the samples, it has to stay as the muxer writes it.
+/// A header in front of the samples stays as the muxer writes it.
 #[test]
 fn a_header_in_front_ends_an_episode_before_a_pause_that_it_cannot_count() {
     let stream = without_rate();

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 const SECOND_US: u64 = 1_000_000;
 const TWO_SECONDS: &str = "duration=2000000000";
 
-/// What an export gave.
+/// Result of an export.
 struct Export {
     folder: TempDir,
     outcome: Outcome,

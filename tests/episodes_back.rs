@@ -49,7 +49,7 @@ fn pipeline(bucket: &str, properties: &str, rest: &str) -> Pipeline {
     ))
 }
 
-/// What an appsink gets from the source.
+/// Reads with the source and returns the messages and the samples that reached an appsink.
 fn read(bucket: &str, properties: &str) -> (Outcome, Samples) {
     let pipeline = pipeline(bucket, properties, "appsink name=out");
     let samples = pipeline.collect("out");

@@ -112,7 +112,7 @@ fn no_such_entry() {
     assert_error(&outcome, gst::ResourceError::NotFound, &parts);
 }
 
-/// A server that lets in who has [`TOKEN`], and a bucket of it with the example.
+/// Starts a server that requires [`TOKEN`], with a bucket that holds the example.
 fn token_server() -> (Server, String) {
     let server = Server::builder().token(TOKEN).start();
     let bucket = example_bucket(&server);
@@ -395,7 +395,7 @@ fn a_server_that_says_yes_and_is_no_reductstore() {
     assert_error(&outcome, gst::ResourceError::NotFound, &[&url]);
 }
 
-/// A server with a certificate of a CA that nobody knows.
+/// A server with a certificate of an unknown CA.
 struct TlsServer {
     server: Server,
     bucket: String,

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "secret-4711";
 
-/// Where the episodes go. It looks like a pattern for their names, and is none.
+/// Folder of the episodes. Its name looks like a pattern for file names, and is none.
 const EPISODES: &str = "100% of %d";
 
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,7 @@ impl App {
         outcome
     }
 
-    /// Why it fails.
+    /// Error text of a run that fails.
     #[track_caller]
     fn complaint(&mut self) -> String {
         let outcome = self.run();
@@ -130,7 +130,7 @@ impl App {
     }
 }
 
-/// How it went.
+/// Result of a run.
 #[derive(Debug)]
 struct Outcome {
     status: Option<i32>,
@@ -139,14 +139,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// What it says besides its progress, of which it tells on a slow machine only.
+    /// Output without the progress lines, which are printed on a slow machine only.
     fn remarks(&self) -> String {
         let lines = self.stderr.split_inclusive('\n');
         lines.filter(|line| !line.starts_with("0:00:")).collect()
     }
 }
 
-/// When it begins, how many frames it has, why it ends, and how many frames before it are dropped.
+/// Start, number of frames, reason of the end, and number of dropped frames before it.
 struct Episode(&'static str, u64, &'static str, u64);
 
 /// Cargo builds it with all tests, but not with a single one.

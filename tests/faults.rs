@@ -1,8 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What happens to a server while it is read: every export that can be finished is finished,
-//! without a lost or doubled frame, and any other ends with one error and whole episodes.
+//! Faults of a server during an export: every export that can be finished is finished, without a lost
+//! or doubled frame, and any other ends with one error and whole episodes.
 
 mod common;
 
@@ -27,7 +27,7 @@ fn twenty_killed_servers_lose_and_double_nothing() {
     const KILLS: usize = 20;
     const FRAMES_BETWEEN: usize = 28;
     let server = Arc::new(long::server());
-    // Less than what is pushed from kill to kill: each of them ends requests.
+    // Less than the bytes that are pushed from kill to kill: each kill interrupts requests.
     let queue = format!("prefetch-bytes={}", QUEUE_BYTES / 5);
     let line = Line::new(&server.url(), "b", &queue, "duration=5000000000");
     let frozen = Arc::new(AtomicUsize::new(0));
@@ -121,8 +121,8 @@ fn a_pause_that_is_longer_than_queries_live() {
     }
 }
 
-/// Restarts a server in a pause, and makes queries of somebody else, which get the ids of the
-/// source's own and leave out every other record.
+/// Restarts a server in a pause, and makes queries of another client, which get the ids of the
+/// source's queries and leave out every other record.
 fn read_among_others(server: &Server, url: &str) {
     for condition in CONDITIONS {
         // It counts queries from 1 with each start.

@@ -21,7 +21,7 @@ use common::stream::{Stream, StreamSpec};
 use common::{SERVER, await_that};
 use gst::prelude::*;
 
-/// How long anything may take that an application waits for, on a busy machine.
+/// Time limit of a call that an application waits for, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(5);
 const FLUSH: gst::SeekFlags = gst::SeekFlags::FLUSH;
 
@@ -422,7 +422,7 @@ fn assert_each_once(buffers: &[gst::Buffer]) {
     }
 }
 
-/// A pause while the source waits for the server interrupts nothing that goes on after it.
+/// A pause while the source waits for the server loses nothing after PLAYING.
 #[test]
 fn a_pause_while_nothing_comes_is_no_end() {
     let bucket = example();

@@ -26,7 +26,7 @@ fn recording() -> Recording {
     }
 }
 
-/// When a frame of a recording without holes was captured.
+/// Capture time of a frame in a recording without holes.
 fn at(frame: usize) -> u64 {
     recording().frame_us(frame, (10, 1))
 }
@@ -99,7 +99,7 @@ fn captures(read: &Read) -> Vec<u64> {
     read.buffers.iter().map(capture).collect()
 }
 
-/// Waits until a source asks for what is new.
+/// Waits until a source asks for new records.
 fn await_polls(proxy: &Proxy) {
     let before = proxy.count(Kind::Other);
     await_that("nothing is asked", || proxy.count(Kind::Other) > before + 4);
@@ -374,7 +374,7 @@ fn an_idle_entry_is_asked_less_and_less() {
     let seconds: Vec<_> = (0..4)
         .map(|_| {
             let before = requests();
-            // What is measured is what happens in a second.
+            // The requests of one second are counted.
             thread::sleep(Duration::from_secs(1));
             requests() - before
         })
@@ -565,7 +565,7 @@ fn an_eos_event_ends_attempts() {
     let server = Server::start();
     let url = server.url();
     server.kill();
-    // To find out what is newest, where the keyframe before the start is, and to read on.
+    // For the newest record, for the keyframe before the start, and for the records behind it.
     for properties in ["", "start=5 start-mode=exact", "start=0"] {
         let follower = Follower::new(&url, "b", properties);
         let mut messages = Vec::new();

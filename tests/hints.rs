@@ -1,8 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What `reductsrc` makes of what people say: labels that are wrong, bounds in another unit or outside
-//! of the entry, content types, keyframe modes.
+//! `reductsrc` with doubtful input of users: wrong labels, bounds in another unit or outside of the
+//! entry, content types, keyframe modes.
 
 mod common;
 

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is left when pipelines have come and gone, however they went.
+//! Resources that remain after pipelines have ended, in each way that a pipeline can end.
 
 mod common;
 
@@ -27,7 +27,7 @@ fn example() -> String {
     record(&recording, &Stream::example())
 }
 
-/// How many files and threads this process has. A test that compares them is alone in its process.
+/// Numbers of open files and threads of this process. A test that compares them is alone in its process.
 fn resources() -> (usize, usize) {
     let count = |folder| fs::read_dir(folder).expect("the kernel's files").count();
     (count("/proc/self/fd"), count("/proc/self/task"))
@@ -59,7 +59,7 @@ fn change_states_with(pipeline: &Pipeline, prepare: impl Fn(usize), counted: imp
     }
     pipeline.set_state(gst::State::Null).expect("it stops");
     let (files, threads) = before.expect("some rounds");
-    // Connections and threads end a moment after who needed them.
+    // Connections and threads end a moment after their owner.
     await_that("something is left", || {
         let now = resources();
         now.0 <= files + 4 && now.1 <= threads + 4
@@ -154,7 +154,7 @@ fn run_all() {
         reading.pipeline.wait_for_end();
     }
     drop(reading);
-    // What is followed, to its end.
+    // A followed entry, until EOS.
     let following = Reading::new(&url, &bucket, "follow=true start=0");
     following.pipeline.play();
     let source = following.pipeline.element("source");
@@ -180,7 +180,7 @@ fn leaks(test: &str) -> Option<Vec<String>> {
     Some(alive.map(Into::into).collect())
 }
 
-/// Has the tracer tell what is left.
+/// Makes the tracer report the objects that are left.
 fn end_gstreamer() {
     // SAFETY: nothing of GStreamer is used after it, as the test is alone in its process.
     unsafe { gst::deinit() };

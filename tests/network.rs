@@ -1,8 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What happens between the source and its server: each fault at many places of an export, how
-//! often it is tried again, and waits that end at once.
+//! Faults between the source and its server: each fault at many positions of an export, the number of
+//! retries, and waits that end at once.
 
 mod common;
 
@@ -22,7 +22,7 @@ use fastrand::Rng;
 use gst::prelude::*;
 use reduct_rs::JsonValue;
 
-/// How long going to NULL may take, whatever the source waits for.
+/// Time limit of the change to NULL, during any wait of the source.
 const STOP_LIMIT: Duration = Duration::from_millis(100);
 
 /// Properties that make a stalled answer a matter of a moment.

@@ -115,7 +115,7 @@ fn progress_is_told_in_percent() {
     assert_eq!(told.get::<i64>("total"), Ok(6));
 }
 
-/// What a person does with a player, in the time of the clock.
+/// Plays, pauses and seeks as a user of a player does, in real time.
 #[test]
 fn a_player_goes_there_and_back_and_rests() {
     let uri = address(Layout::Gop);

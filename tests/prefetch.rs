@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! How far the source reads ahead, and how it finds the records of an entry of any density.
+//! The read-ahead of the source, and its search for records in entries of any density.
 
 mod common;
 

@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 use reduct_rs::{ErrorCode, ReductClient, ReductError};
 use tokio::runtime;
 
-/// How large the only record is.
+/// Size of the only record in bytes.
 const LENGTH: usize = 100_000;
 
 /// A server with one record in entry `e` of bucket `b`.
@@ -38,7 +38,7 @@ fn record() -> Record {
     }
 }
 
-/// What a client reads through a proxy; `None` if it waits for more than a second.
+/// Returns the answer that a client gets through a proxy, or `None` after a second without one.
 fn read(proxy: &Proxy) -> Option<Result<Bytes, ReductError>> {
     read_after(proxy, Duration::ZERO)
 }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which frames of a recording `reductsrc` reads: `start-mode`, `stop-mode`, `ranges`.
+//! The selection of frames by the properties `start-mode`, `stop-mode` and `ranges` of `reductsrc`.
 
 mod common;
 
@@ -42,7 +42,7 @@ fn a_range_begins_as_start_mode_says() {
             ("keyframe-after", 20, (20, 0)),
             ("keyframe-before", 15, (10, 0)),
             ("keyframe-before", 20, (20, 0)),
-            // The sink leaves out what is before the segment.
+            // The sink drops buffers before the segment.
             ("exact", 15, (15, 500)),
             ("exact", 20, (20, 0)),
         ] {
@@ -242,7 +242,7 @@ fn each_range_is_an_episode() {
     assert_eq!(export.pictures(), mp4::stream_checksums(&stream)[..50]);
 }
 
-/// What a file shows: the pictures of ffmpeg and of GStreamer, which both follow its edit list.
+/// Pictures that ffmpeg and GStreamer show of a file; both follow its edit list.
 fn shown_by(file: &std::path::Path) -> Vec<String> {
     let decoded = mp4::decode(file);
     assert_eq!(decoded.complaints, "");

@@ -1,8 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What happens to a server while it is recorded to: nothing that the sink took is lost or doubled,
-//! or there is a count and a reason.
+//! Faults of a server during a recording: no frame that the sink took is doubled, and a lost one is
+//! counted and reported with the reason.
 
 mod common;
 
@@ -204,7 +204,7 @@ fn groups_are_dropped_where_there_is_no_room() {
     let dropped = recorded.stat("dropped-frames");
     assert_eq!(found.len() as u64 + dropped, 300);
     assert_eq!(recorded.stat("records"), found.len() as u64);
-    // What is there can be decoded: each group is there from its IDR picture on.
+    // The recording can be decoded: each group is complete from its IDR picture on.
     let mut sent = recorded.sent.iter();
     let mut holes = 0;
     for record in &found {
@@ -482,7 +482,7 @@ impl Drop for Program {
     }
 }
 
-/// How many bytes wait in a folder.
+/// Number of bytes in the spool files of a folder.
 fn spooled(folder: &Path) -> u64 {
     let Ok(files) = fs::read_dir(folder.join("spool/b/e")) else {
         return 0;

@@ -91,7 +91,7 @@ impl Splitter {
     }
 }
 
-/// What came of a run without an error.
+/// Result of a run without an error.
 struct Run {
     folder: TempDir,
     outcome: Outcome,
@@ -238,7 +238,7 @@ fn set_pts(frame: &mut gst::Buffer, change: impl Fn(ClockTime) -> ClockTime) {
     frame.make_mut().set_pts(pts);
 }
 
-/// From frame `index` on, all is later by a hole that nobody closes.
+/// Delays the frames from `index` on by a hole.
 fn hole_before(frames: &mut [gst::Buffer], index: usize) {
     for frame in &mut frames[index..] {
         set_pts(frame, |pts| pts + HOLE);
@@ -808,7 +808,7 @@ fn every_frame_once_with_parameter_sets_only_at_the_start() {
     assert_every_frame_once(&split_in_pairs(&stream), &stream);
 }
 
-/// The default stream, whose SPS tells no frame rate.
+/// The default stream without a frame rate in its SPS.
 fn without_rate() -> Stream {
     Stream::make(StreamSpec {
         vui_timing: false,
@@ -944,7 +944,7 @@ fn an_encoder_is_asked_for_keyframes_at_the_limit() {
     keyframes(false).assert_episodes(&[(6_000, 60, "eos")]);
 }
 
-/// A camera that goes on for ever, with a group of ten frames a second.
+/// A camera without an end, with a group of ten frames a second.
 const CAMERA: &str = "videotestsrc name=camera ! video/x-raw,width=160,height=120,framerate=10/1 \
      ! x264enc name=encoder speed-preset=ultrafast tune=zerolatency key-int-max=10";
 

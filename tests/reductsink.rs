@@ -325,7 +325,7 @@ fn a_clock_that_jumps_is_no_lost_frame() {
     assert_eq!(recorded.stat("clock-jumps"), 1);
 }
 
-/// When a frame is shown at 30 fps, in µs.
+/// Presentation time of a frame at 30 fps, in µs.
 fn line_us(frame: usize) -> u64 {
     frame as u64 * 1_000_000 / 30
 }
@@ -508,7 +508,7 @@ fn a_stop_in_ready_ends_a_run() {
     }
 }
 
-/// What is read of entry `e`, if that is there.
+/// Reads entry `e`; returns nothing if it does not exist.
 fn read_back_if_any(bucket: &str) -> Vec<Sent> {
     match SERVER.entries(bucket).contains(&"e".into()) {
         true => read_back(&SERVER, bucket),

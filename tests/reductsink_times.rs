@@ -52,7 +52,7 @@ fn places(params: &str) -> Vec<u64> {
         .collect()
 }
 
-/// What a buffer says of its time, in µs.
+/// Times of a buffer in µs.
 #[derive(Clone, Copy, Default)]
 struct Times {
     pts: Option<u64>,
@@ -526,7 +526,7 @@ fn slices_without_parameter_sets_are_told_at_once() {
     let bucket = SERVER.new_bucket();
     let sink = format!("{} on-error=stop", start());
     let recorded = record(&bucket, CAPS, &sink, &bare.units, &times);
-    // The source tells of the flow that ended, too.
+    // The source posts an error about the flow return, too.
     let errors = recorded.outcome.errors.iter().map(|(error, _)| error);
     let errors: Vec<_> = errors
         .filter(|it| it.matches(gst::StreamError::Decode))

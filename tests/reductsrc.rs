@@ -27,10 +27,10 @@ const SECOND_US: u64 = 1_000_000;
 const HOUR_US: u64 = 3600 * SECOND_US;
 /// Bytes that the source may read ahead where it is to have less than everything.
 const QUEUE_BYTES: u64 = 32_000_000;
-/// How long going to NULL may take, whatever the source waits for.
+/// Time limit of the change to NULL, during any wait of the source.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
-/// What the source pushed and said, up to EOS.
+/// Buffers and messages of the source up to EOS.
 struct Read {
     buffers: Vec<gst::Buffer>,
     /// The segment of each buffer.
@@ -113,7 +113,7 @@ impl Read {
         let frames = laid.iter().flat_map(|laid| laid.frames.clone());
         let expected: Vec<_> = frames.map(|frame| stream.units[frame].clone()).collect();
         assert_eq!(self.buffers.len(), expected.len());
-        // Compared as a whole: nobody wants to read the bytes.
+        // Compared as a whole, because a message with the bytes would be unreadable.
         assert!(units(&self.buffers) == expected, "other bytes");
 
         let captures = capture_times_us(laid, stream.fps);
@@ -134,7 +134,7 @@ impl Read {
     }
 }
 
-/// What passes the source's pad.
+/// Buffers and events that pass the source's pad.
 #[derive(Default)]
 struct Flow {
     buffers: Vec<gst::Buffer>,
@@ -507,7 +507,7 @@ fn holes_add_up_in_stream_time_and_not_in_running_time() {
     assert_eq!(read.flagged(gst::BufferFlags::DISCONT), [0, 10, 30, 50]);
 }
 
-/// How many gaps the source sees where these frames are lost.
+/// Number of gaps that the source finds where these frames are lost.
 fn gaps_without(lost: std::ops::Range<usize>, properties: &[(&str, &str)]) -> u64 {
     let recording = Recording {
         lost: vec![lost],
@@ -701,7 +701,7 @@ fn range(start: Option<&str>, stop: Option<&str>) -> Option<(usize, usize, u64)>
     Some((first, found.len(), read.pts_ms()[0]))
 }
 
-/// When a picture of the example was captured, as the properties want it.
+/// Capture time of a picture of the example, in the form of the properties.
 fn time_of(frame: usize) -> String {
     Recording::default().frame_us(frame, (10, 1)).to_string()
 }
@@ -873,7 +873,7 @@ fn records_larger_than_the_queue_pass() {
     read(&bucket, &[]).assert_is(&stream, &laid);
 }
 
-/// A source that an `appsink` reads from, which holds back what nobody takes.
+/// A source with an `appsink` that blocks until the test takes a sample.
 fn pipeline(server: &Server, bucket: &str) -> Pipeline {
     through("", server, bucket)
 }
@@ -927,7 +927,7 @@ fn assert_stops_at_once(pipeline: &Pipeline) {
     assert!(taken < STOP_LIMIT, "it took {taken:?}");
 }
 
-/// Fails if anything but waiting goes on.
+/// Fails if the pipeline does anything but wait.
 #[track_caller]
 fn assert_waits(pipeline: &Pipeline) {
     let (done, ..) = pipeline.state(gst::ClockTime::from_mseconds(200));
@@ -1146,7 +1146,7 @@ fn tokio_runtime() -> Runtime {
     builder.enable_all().build().expect("a runtime")
 }
 
-/// What a source did whose server had a misfortune.
+/// Result of a source whose server failed.
 struct Misfortune {
     outcome: Outcome,
     units: Vec<Vec<u8>>,

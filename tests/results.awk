@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MPL-2.0
 #
-# Sums up the log of `cargo test` or `cargo nextest run`: a line for each test binary, and below it each test that failed
+# Sums up logs of `cargo test` or `cargo nextest run`: a line for each test binary, and below it each test that failed
 # or has no result, because the binary aborted before. Exits with 1 if there is one, or no test at all.
 
-function binary(id, path) {
-  if (!(id in order)) { order[id] = ++count; name_of[count] = id }
+FNR == 1 { is_over = 0; current = "" }
+
+# ID is a binary's own, NAME is shown.
+function binary(id, name, path) {
+  if (!(id in order)) { order[id] = ++count; id_of[count] = id; names[id] = name }
   current = id
   paths[id] = path
   expected[id] = -1
@@ -20,16 +23,16 @@ function result(id, test, passed) {
 }
 
 # The tests without a result. A filter leaves no way to tell their names.
-function missing(id,   command, line, all, names, found) {
+function missing(id,   command, line, all, tests) {
   command = "'" paths[id] "' --list --format terse 2>/dev/null"
   while ((command | getline line) > 0) {
     if (line !~ /: test$/) continue
     sub(/: test$/, "", line)
     all++
-    if (!((id, line) in has_result)) names = names "\n          no result: " line
+    if (!((id, line) in has_result)) tests = tests "\n          no result: " line
   }
   close(command)
-  return all == expected[id] ? names : ""
+  return all == expected[id] ? tests : ""
 }
 
 # nextest
@@ -45,9 +48,10 @@ function missing(id,   command, line, all, names, found) {
   id = line
   sub(/ .*/, "", id)
   test = substr(line, length(id) + 2)
-  if (!sub(/^.*::/, "", id)) id = "lib"
   if (status ~ /^TRY /) next
-  if (!(id in order)) binary(id, "")
+  name = id
+  sub(/^.*::/, "", name) # a library has the name of its package
+  if (!(id in order)) binary(id, name, "")
   passed = status ~ /^(PASS|LEAK|FLAKY .*)$/
   if (status ~ /^(SIG|ABORT)/) aborted[id] = 1
   result(id, passed || status == "FAIL" ? test : test " (" status ")", passed)
@@ -60,14 +64,13 @@ function missing(id,   command, line, all, names, found) {
   path = $0
   sub(/^.*\(/, "", path)
   sub(/\)$/, "", path)
-  id = $2
-  if (id == "unittests") id = $3 == "src/lib.rs" ? "lib" : $3
-  sub(/^tests\//, "", id)
-  sub(/\.rs$/, "", id)
-  binary(id, path)
+  name = path
+  sub(/^.*\//, "", name)
+  sub(/-[0-9a-f]+$/, "", name)
+  binary(path, name, path)
 }
 
-/^ +Doc-tests / { binary("documentation", "none") }
+/^ +Doc-tests / { binary("documentation of " $2, "doc " $2, "none") }
 
 /^error(\[.*\])?: could not compile / { unbuilt = unbuilt "\nFAILED   " $0 }
 
@@ -100,10 +103,10 @@ current == "" { next }
 
 END {
   for (i = 1; i <= count; i++) {
-    id = name_of[i]
+    id = id_of[i]
     left = expected[id] < 0 ? 0 : expected[id] - good[id] - bad[id]
     state = aborted[id] || left > 0 ? "ABORTED" : bad[id] ? "FAILED" : "ok"
-    line = sprintf("%-7s  %-24s  %4d passed", state, id, good[id])
+    line = sprintf("%-7s  %-24s  %4d passed", state, names[id], good[id])
     if (bad[id]) line = line ", " bad[id] " failed"
     if (left > 0) line = line ", " left " without a result"
     print line how[id] failed[id] (left > 0 ? missing(id) : "")

@@ -72,7 +72,7 @@ judge() {
 # One thread, so that it is known which tests come before the one that aborts.
 cargo test --no-fail-fast -- --test-threads 1 >log 2>&1 || true
 judge 'cargo test' "\
-ok       lib                          1 passed
+ok       sample                       1 passed
 ABORTED  aborts                       0 passed, 3 without a result (signal: 6, SIGABRT: process abort signal)
           no result: aborts
           no result: early
@@ -80,12 +80,12 @@ ABORTED  aborts                       0 passed, 3 without a result (signal: 6, S
 FAILED   fails                        2 passed, 1 failed
           failed: fails
 ok       passes                       1 passed
-ok       documentation                1 passed" log
+ok       doc sample                   1 passed" log
 
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run --no-fail-fast --test-threads 1 >log 2>&1 || true
   judge 'cargo nextest' "\
-ok       lib                          1 passed
+ok       sample                       1 passed
 ABORTED  aborts                       2 passed, 1 failed
           failed: aborts (SIGABRT)
 FAILED   fails                        2 passed, 1 failed

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# Sets up what is missing and runs every check. Arguments go to the test runner; --debian-13 before them runs all that in
-# Debian 13, see tests/debian_13.sh.
+# Installs missing packages and tools, and runs every check. Arguments go to the runner of the elements' tests; --debian-13 before them
+# runs all that in Debian 13, see tests/debian_13.sh.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
@@ -15,6 +15,7 @@ fi
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target} # one for all, the meson build included
 unset REDUCT_URL REDUCT_API_TOKEN # the tests start servers of their own
+cargo_deny_version=0.20.2
 cargo_fuzz_version=0.13.2
 results=()
 failed=0
@@ -34,17 +35,46 @@ check() {
   results+=("$(printf '%-6s  %-28s  %4d s' "$result" "$1" $((SECONDS - start)))")
 }
 
-# The colours would stand between the log and whoever searches it.
-all_tests() {
-  local status=0
+# NAME VERSION: lets cargo find one of its tools, which is built first where there is none.
+find_tool() {
+  local root=$cache/$1-$2
+  export PATH=$root/bin:$PATH
+  [[ ! -x $root/bin/$1 ]] || return 0
+  say "Building $1 $2, once; this takes a few minutes"
+  env -u CARGO_TARGET_DIR cargo install "$1" --version "$2" --locked --quiet --root "$root"
+}
+
+# LOG PACKAGES... -- ARGUMENTS: the colours would be in the way of a search in the log.
+run_tests() {
+  local log=$1 packages=() status=0
+  shift
+  while [[ $1 != -- ]]; do packages+=("$1") && shift; done
+  shift
   export CARGO_TERM_COLOR=never
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/tests.log" || status=$?
-    cargo test --workspace --locked --doc 2>&1 | tee -a "$scratch/tests.log" || status=$? # nextest leaves these out
+    cargo nextest run "${packages[@]}" --locked --no-fail-fast "$@" 2>&1 | tee "$log" || status=$?
+    cargo test "${packages[@]}" --locked --doc 2>&1 | tee -a "$log" || status=$? # nextest leaves these out
   else
-    cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/tests.log" || status=$?
+    cargo test "${packages[@]}" --locked --no-fail-fast "$@" 2>&1 | tee "$log" || status=$?
   fi
   return "$status"
+}
+
+# The crates below the elements, where pkg-config finds no library: their tests run here and nowhere else.
+core_tests() {
+  export PKG_CONFIG_LIBDIR=$scratch/no-libraries PKG_CONFIG_PATH=
+  run_tests "$scratch/core.log" "${core[@]/#/--package=}" --
+}
+
+plugin_tests() {
+  run_tests "$scratch/plugin.log" --workspace "${core[@]/#/--exclude=}" -- "$@"
+}
+
+# Advisories come from a repository elsewhere, see deny.toml.
+dependency_rules() {
+  find_tool cargo-deny "$cargo_deny_version"
+  tests/checks/dependencies.py
+  cargo deny --locked --offline check bans licenses sources
 }
 
 meson_install() {
@@ -68,12 +98,8 @@ same_version() {
 
 # Begins with the stored seeds. An input that fails stays in fuzz/artifacts; all others go.
 fuzz_targets() {
-  local tool=$cache/cargo-fuzz-$cargo_fuzz_version target
-  export PATH=$tool/bin:$PATH
-  if ! cargo fuzz --version >/dev/null 2>&1; then
-    say "Building cargo-fuzz $cargo_fuzz_version, once; this takes about a minute"
-    env -u CARGO_TARGET_DIR cargo install cargo-fuzz --version "$cargo_fuzz_version" --locked --quiet --root "$tool"
-  fi
+  local target
+  find_tool cargo-fuzz "$cargo_fuzz_version"
   export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/fuzz
   cargo fmt --manifest-path fuzz/Cargo.toml --check
   cargo clippy --locked --manifest-path fuzz/Cargo.toml -- -D warnings
@@ -94,30 +120,43 @@ benchmark_tools() {
   cargo test --locked --manifest-path "$manifest"
 }
 
+# Of the checks themselves: each fails when it should.
+own_tests() {
+  tests/results_selftest.sh
+  tests/checks/selftest.py
+}
+
 summary() {
   printf '\n=== Result\n'
-  awk -f tests/results.awk "$scratch/tests.log" || true
+  awk -f tests/results.awk "$scratch"/*.log || true
   printf '\n'
   printf '%s\n' "${results[@]}"
 }
 
 cd "$top"
-install_packages openssl xvfb gstreamer1.0-plugins-base-apps ges1.0-tools python3-gi gir1.2-gstreamer-1.0
+install_packages openssl python3 xvfb gstreamer1.0-plugins-base-apps ges1.0-tools python3-gi gir1.2-gstreamer-1.0
 find_cargo
 REDUCTSTORE_BIN=$(reductstore_binary)
 export REDUCTSTORE_BIN
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-touch "$scratch/tests.log"
+touch "$scratch/core.log" "$scratch/plugin.log"
+core=(crates/*)
+core=("${core[@]#crates/}")
 
 check formatting cargo fmt --all --check
+check dependencies dependency_rules
+check 'import circles' tests/checks/import_cycles.py
+check 'module files' tests/checks/module_files.py
+check wording tests/checks/wording.py
 check clippy cargo clippy --workspace --locked --all-targets -- -D warnings
-check tests all_tests "$@"
+check 'core, without GStreamer' core_tests
+check elements plugin_tests "$@"
 check 'fuzz targets, 20 s each' fuzz_targets
 check "pipelines' smoke test" tests/smoke.sh
 check 'benchmark tools' benchmark_tools
 check 'meson build and install' meson_install
 check 'equal version numbers' same_version
-check "the test results' own test" tests/results_selftest.sh
+check "the checks' own tests" own_tests
 summary
 ((failed == 0))

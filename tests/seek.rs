@@ -24,7 +24,7 @@ const SEEKS: usize = 200;
 /// Entry `e` of a bucket before a sink.
 struct Player {
     pipeline: Pipeline,
-    /// What the sink got since the last flush. What it prerolls with is there twice.
+    /// Samples that the sink got since the last flush, the preroll sample twice.
     got: Arc<Mutex<Vec<gst::Sample>>>,
     has_ended: Arc<AtomicBool>,
 }
@@ -89,7 +89,7 @@ impl Player {
         assert_eq!(result, Ok(gst::StateChangeSuccess::Success));
     }
 
-    /// Seeks, and gives what is there first; `None` at the end.
+    /// Seeks and returns the first sample, or `None` at EOS.
     #[track_caller]
     fn seek(&self, flags: gst::SeekFlags, time: gst::ClockTime) -> Option<gst::Sample> {
         self.pipeline

@@ -1,8 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What waits in files while the server is away, and what becomes of it when these are damaged, moved,
-//! replaced or in the way.
+//! Records that wait in files while the server is away, and recovery from files that are damaged,
+//! moved, replaced or in the way.
 
 mod common;
 
@@ -100,7 +100,7 @@ impl Scene {
     }
 }
 
-/// Where a content begins in a file.
+/// Offset of a content in a file.
 fn place(file: &[u8], content: &[u8]) -> usize {
     let mut places = file.windows(content.len());
     places
@@ -188,7 +188,7 @@ fn damage_costs_the_record_that_is_hit() {
 }
 
 impl Scene {
-    /// How many records the server has; it is started for that.
+    /// Number of records on the server, which is started for the request.
     fn server_records(&self) -> usize {
         self.server.restart();
         match self.server.entries("b").is_empty() {
@@ -208,7 +208,7 @@ fn a_file_that_ends_within_a_record_loses_that_one() {
     });
     let recorded = scene.drain();
     assert_written(&scene.records(), &sent[..40]);
-    // What is cut off says nothing of how much it was.
+    // The file does not show how much was cut off.
     assert_eq!(recorded.stat("damaged-records"), 1);
     warning_with(&recorded, FIRST);
     assert!(scene.names().is_empty(), "{:?}", scene.names());

@@ -23,16 +23,16 @@ use common::stream::{Content, Stream, StreamSpec, is_idr, nal_ranges, nal_type, 
 /// A record holds an access unit, a GOP, or a number of access units that is no divisor of one.
 const LAYOUTS: [Layout; 3] = [Layout::AccessUnit, Layout::Gop, Layout::AccessUnits(7)];
 
-/// A stream and what is special about its export.
+/// A stream and the special properties of its export.
 struct Case {
     stream: Stream,
     /// The checksums of its pictures, where they are known without a decoder.
     pictures: Option<Vec<String>>,
     /// The access unit that the export begins with: those before it cannot be decoded.
     first: usize,
-    /// Whether OpenH264 can decode it.
+    /// OpenH264 can decode it.
     second_decoder: bool,
-    /// Whether it could be cut at recovery points only.
+    /// It could be cut at recovery points only.
     recovery_points_only: bool,
 }
 
@@ -150,7 +150,7 @@ impl Case {
         }
     }
 
-    /// How many frames each episode has: the first IDR picture at the limit begins another one, and
+    /// Number of frames in each episode: the first IDR picture at the limit begins another one, and
     /// so does one with other parameter sets.
     fn frames(&self, limit_s: Option<u64>) -> Vec<u64> {
         let (num, den) = self.stream.fps;
@@ -881,7 +881,7 @@ fn parameter_sets_in_the_range_need_no_others() {
     let export = line::export(&bucket, &format!("{FPS} start={start}"), "");
     assert_eq!(export.summary(), [(60, "eos")]);
     assert_eq!(export.checked_files(stream.fps)[0].width, 160);
-    // What is looked for is not part of the range.
+    // The searched keyframe is not part of the range.
     assert_eq!(export.source_stat("access-units"), 60);
 }
 

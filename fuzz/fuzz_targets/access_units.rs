@@ -33,13 +33,14 @@ fuzz_target!(|input: &[u8]| {
 
 fn is_byte_stream(split: &Split) -> bool {
     let is_other = |damage: &Damage| {
-        // Tells of the first thing that is wrong, so that it would be known.
+        // The first difference is printed, so that an artifact can be understood.
         matches!(damage, Damage::LengthPrefixed | Damage::NotByteStream)
     };
     !split.damages.iter().any(is_other)
 }
 
-/// What a slice without contents was part of is told by its record.
+/// Returns whether a record has a slice without contents. The splitter assigns it to a picture by its
+/// record, so that other cuts give other access units.
 fn has_stray_slice(record: &Bytes) -> bool {
     let is_stray = |nal: &[u8]| nal.len() == 1 && matches!(nal[0] & 0x1f, 1 | 2 | 5);
     nal_units(record).any(|nal| is_stray(&record[nal.bytes]))

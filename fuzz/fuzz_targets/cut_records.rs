@@ -15,7 +15,7 @@ fuzz_target!(|input: &[u8]| {
     // Contents of NAL units, and the sizes of records.
     let mut parts = records(input);
     let sizes = parts.pop().unwrap_or_default();
-    // A start code without a NAL unit is left out with what is broken before it, or is not.
+    // A start code without a NAL unit may be left out with the broken unit before it.
     parts.retain(|nal| !nal.is_empty());
     let mut stream = Vec::new();
     for (nth, nal) in parts.iter().enumerate() {
@@ -68,14 +68,15 @@ fn cut(stream: &[u8], sizes: &[u8]) -> Vec<Bytes> {
     records
 }
 
-/// Whether no record was taken for something else, as it looks like text or lengths.
+/// Returns whether every record was taken for a byte stream, and none for text or lengths.
 fn is_byte_stream(split: &Split) -> bool {
     let is_other =
         |damage: &Damage| matches!(damage, Damage::LengthPrefixed | Damage::NotByteStream);
     !split.damages.iter().any(is_other)
 }
 
-/// What a slice without contents was part of is told by its record.
+/// Returns whether a NAL unit is a slice without contents. The splitter assigns it to a picture by its
+/// record, so that other cuts give other access units.
 fn is_stray_slice(nal: &Bytes) -> bool {
     nal.len() == 1 && matches!(nal[0] & 0x1f, 1 | 2 | 5)
 }

@@ -10,7 +10,7 @@ use gst_plugin_reduct_fuzz::mp4::movie;
 use gst_plugin_reduct_fuzz::records;
 use libfuzzer_sys::fuzz_target;
 
-/// What may be added to any time of a file.
+/// Number that can be added to any time of a file without overflow.
 const ROOM: u64 = u64::MAX / 2;
 
 fuzz_target!(|input: &[u8]| {

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the fuzz targets share.
+//! Helpers of the fuzz targets.
 
 #[path = "../../crates/media/src/codec/h264/splitting.rs"]
 mod splitting;
@@ -11,7 +11,7 @@ pub use media::{codec::h264, mp4};
 use media::codec::h264::{AccessUnit, AccessUnitSplitter, Aligner, Damage, nal_units};
 pub use splitting::{Split, split, split_cut};
 
-/// Where an input is cut into records.
+/// Mark in an input between two records.
 const CUT: &[u8] = b"CUT!";
 
 /// The records of an input.

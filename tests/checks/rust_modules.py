@@ -48,7 +48,7 @@ def tokens(text):
         elif match["colons"] or match["sign"]:
             found.append(match[0])
         elif not match["comment"]:
-            found.append('""')  # a literal, so that what is beside it stays apart
+            found.append('""')  # a literal, which keeps its neighbours apart
     return found
 
 
@@ -244,7 +244,7 @@ def roots(kinds):
 
 
 def resolve(module, path, seen=frozenset()):
-    """Returns the module that defines what a path names, or `None` for what is not of the crate.
+    """Returns the module that defines what a path names, or `None` for a name from another crate.
 
     Re-exports are followed. A path to a module gives that module.
     """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright (C) 2026 the gst-plugin-reduct authors
 # SPDX-License-Identifier: MPL-2.0
-"""Shows that each check of this folder fails when it should, and passes what is in order."""
+"""Shows that each check of this folder fails when it should, and passes otherwise."""
 
 import subprocess
 import sys

@@ -10,8 +10,8 @@ use std::process::Command;
 /// Marks the process that [`again`] starts.
 const MARK: &str = "GST_PLUGIN_REDUCT_TEST_CHILD";
 
-/// Runs the test that calls it once more, in a process with these variables, and gives what that
-/// wrote. `None` in that process: the test goes on.
+/// Runs the calling test once more, in a process with these variables, and returns the output of that
+/// process. Returns `None` within it, so that the test itself runs there.
 pub fn again(test: &str, variables: &[(&str, &str)]) -> Option<String> {
     if env::var_os(MARK).is_some() {
         return None;

@@ -14,17 +14,17 @@ use super::pipeline::{Episode, Outcome, Pipeline, Samples};
 use super::recording::{Laid, Recording};
 use super::stream::Stream;
 
-/// What an export gave.
+/// Result of an export.
 pub struct Export {
-    /// Where the files are; they go with this value.
+    /// Folder of the files, which is removed when this value is dropped.
     pub folder: TempDir,
-    /// What the pipeline said.
+    /// Messages of the pipeline.
     pub outcome: Outcome,
     /// The finished episodes.
     pub episodes: Vec<Episode>,
-    /// What the source counted.
+    /// `stats` of the source.
     pub source: gst::Structure,
-    /// What the splitter counted.
+    /// `stats` of the splitter.
     pub splitter: gst::Structure,
 }
 
@@ -110,7 +110,7 @@ impl Export {
         }
     }
 
-    /// How many frames each episode has.
+    /// Number of frames in each episode.
     pub fn frames(&self) -> Vec<u64> {
         self.episodes.iter().map(|episode| episode.frames).collect()
     }
@@ -123,7 +123,7 @@ impl Export {
             .collect()
     }
 
-    /// How many access units were dropped before each episode.
+    /// Number of access units that were dropped before each episode.
     pub fn dropped(&self) -> Vec<u64> {
         self.episodes
             .iter()
@@ -203,7 +203,7 @@ pub fn check_spacing(episode: &Episode, file: &Mp4, fps: (u32, u32)) {
         let what = format!("PTS {frame} of {name:?}");
         near(pts, frame_us(frame, fps), 2, &what);
     }
-    // Of reordered frames ffprobe tells no duration but its guess.
+    // For reordered frames ffprobe has only an estimate of the duration.
     let in_order = |packet: &Packet| packet.dts_us == packet.pts_us;
     if file.packets.iter().all(in_order) {
         for packet in &file.packets {
@@ -262,7 +262,7 @@ pub fn check_times(episode: &Episode, decoded: &Decoded, fps: (u32, u32)) {
     }
 }
 
-/// When a frame of a file is shown, to the nearest µs.
+/// Presentation time of a frame in a file, to the nearest µs.
 fn frame_us(frame: usize, (num, den): (u32, u32)) -> i64 {
     (frame as f64 * f64::from(den) * 1e6 / f64::from(num)).round() as i64
 }
@@ -276,13 +276,13 @@ fn near(found: i64, expected: i64, tolerance: i64, what: &str) {
     );
 }
 
-/// What the source pushed and said, and what it counted.
+/// Buffers, messages and counters of a source.
 pub struct Read {
-    /// What it pushed.
+    /// Buffers that the source pushed.
     pub buffers: Vec<gst::Buffer>,
-    /// What it said.
+    /// Messages of the pipeline.
     pub outcome: Outcome,
-    /// What it counted.
+    /// `stats` of the source.
     pub stats: gst::Structure,
 }
 

@@ -18,10 +18,10 @@ use super::recording::{Laid, Layout, Recording};
 use super::server::{Builder, Server};
 use super::stream::{Content, Stream, StreamSpec};
 
-/// How many access units it has: a minute at 10 fps.
+/// Number of access units: a minute at 10 fps.
 pub const FRAMES: usize = 600;
 
-/// What the source may have in memory: a small part of the recording.
+/// Limit of the source's memory: a small part of the recording.
 pub const QUEUE_BYTES: u64 = 1_000_000;
 
 /// A frame before which some episodes are complete, and most of the recording is not read.
@@ -36,7 +36,7 @@ pub fn stream() -> Stream {
     })
 }
 
-/// How it is recorded: one access unit a record.
+/// Layout of the recording: one access unit a record.
 pub fn recording() -> Recording {
     Recording {
         layout: Layout::AccessUnit,
@@ -112,8 +112,8 @@ pub fn pause(pipeline: &Pipeline) {
     await_full_queue(&pipeline.element("source"));
 }
 
-/// Lets something happen to a server before a frame is pushed, while the source has read ahead as
-/// far as it may; tells when that is done.
+/// Runs an action on a server before a frame is pushed, while the read-ahead of the source is full.
+/// The returned receiver reports its end.
 pub fn at_frame(
     pipeline: &Pipeline,
     frame: usize,
@@ -139,7 +139,7 @@ pub fn at_frame(
 pub fn assert_read(read: Read) -> u64 {
     let read = read.clean();
     assert_eq!(read.buffers.len(), FRAMES);
-    // Compared as a whole: nobody wants to read the bytes.
+    // Compared as a whole, because a message with the bytes would be unreadable.
     assert!(read.units() == stream().units);
     assert_eq!(read.flagged(gst::BufferFlags::DISCONT), [0]);
     told_retries(&read.outcome, &read.stats)
@@ -178,7 +178,7 @@ pub fn assert_ended_by(export: &Export, code: gst::ResourceError, retries: u64) 
     assert!(export.pictures() == mp4::stream_checksums(&begin));
 }
 
-/// How many retries there were, by the source's warnings and by its `stats`.
+/// Number of retries, which the source's warnings and its `stats` must agree on.
 #[track_caller]
 pub fn told_retries(outcome: &Outcome, stats: &gst::Structure) -> u64 {
     let of_source =

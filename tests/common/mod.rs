@@ -1,8 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the integration tests share: a real server, test streams, recordings of them, running
-//! pipelines, and judges of the MP4 files that come out.
+//! Helpers of the integration tests: a real server, test streams, recordings of them, running
+//! pipelines, and checks of the MP4 files that come out.
 //!
 //! GStreamer and the helpers here block: call neither from inside a tokio runtime.
 
@@ -40,7 +40,7 @@ pub fn init() {
     INIT.call_once(|| {
         gst::init().expect("GStreamer starts");
         gstreduct::plugin_register_static().expect("the plugin registers");
-        // What GLib calls critical is a mistake of who calls it.
+        // A critical warning of GLib is a programming error in the caller.
         glib::log_set_always_fatal(glib::LogLevels::LEVEL_CRITICAL | glib::LogLevels::LEVEL_ERROR);
     });
 }
@@ -52,7 +52,7 @@ pub fn plugin_file() -> PathBuf {
     test.with_file_name("libgstreduct.so")
 }
 
-/// Waits for something that no message tells.
+/// Waits for a state that no message announces.
 pub fn await_that(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {

@@ -23,11 +23,11 @@ pub struct Packet {
     pub dts_us: i64,
     /// Duration. ffprobe takes it from the stream where that says its frame rate; 0 if it has none.
     pub duration_us: i64,
-    /// How many bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Where in the file they are.
+    /// Offset in the file, in bytes.
     pub position: u64,
-    /// Whether the file calls it a keyframe.
+    /// The file marks it as a sync sample.
     pub key: bool,
 }
 
@@ -40,15 +40,15 @@ pub struct Mp4 {
     pub width: u64,
     /// Height of the video track.
     pub height: u64,
-    /// When the file starts, µs.
+    /// Start time of the file, µs.
     pub start_us: i64,
-    /// How long the file is, µs.
+    /// Duration of the file, µs.
     pub duration_us: i64,
-    /// How many samples the file says it has.
+    /// Number of samples by the file's header.
     pub frames: u64,
     /// The packets in decode order.
     pub packets: Vec<Packet>,
-    /// All that ffprobe said, for what is not above.
+    /// Complete output of ffprobe.
     pub json: JsonValue,
 }
 
@@ -138,14 +138,14 @@ fn child<'a>(mut boxes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
     None
 }
 
-/// What came out of a decoder.
+/// Output of a decoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
     /// A checksum of each picture in output order.
     pub checksums: Vec<String>,
     /// The time of each picture, µs.
     pub times_us: Vec<i64>,
-    /// What the decoder complained about.
+    /// Errors and warnings of the decoder.
     pub complaints: String,
 }
 

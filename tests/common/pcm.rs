@@ -22,7 +22,7 @@ pub enum Slices {
     B,
 }
 
-/// How a frame is coded.
+/// Coding of a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Coding {
     /// As one picture.
@@ -33,18 +33,18 @@ pub enum Coding {
     BottomFirst,
 }
 
-/// What an SPS and its PPS say.
+/// Contents of an SPS and its PPS.
 #[derive(Clone, Copy, Debug)]
 pub struct Sequence {
     /// `pic_order_cnt_type`.
     pub order_type: u8,
-    /// Whether there may be field pictures.
+    /// Field pictures are allowed.
     pub interlaced: bool,
     /// `max_num_reorder_frames`, if the VUI says so.
     pub reorder: Option<u32>,
     /// `seq_parameter_set_id`.
     pub sps_id: u32,
-    /// How many PPSs there are, with ids from 0 on.
+    /// Number of PPSs, with ids from 0 on.
     pub pps_count: u32,
     /// `chroma_qp_index_offset` of each PPS, which changes no PCM.
     pub chroma_offset: i32,
@@ -73,9 +73,9 @@ pub struct Frame {
     pub slices: Slices,
     /// Its place in display order, from the last IDR picture on.
     pub display: i32,
-    /// Whether others may refer to it.
+    /// Other pictures may refer to it.
     pub reference: bool,
-    /// How it is coded.
+    /// Coding of the frame.
     pub coding: Coding,
     /// The PPS that it uses.
     pub pps_id: u32,
@@ -324,7 +324,7 @@ impl Sequence {
     }
 }
 
-/// Which field of a frame a picture is.
+/// A field of a frame.
 #[derive(Clone, Copy, Debug)]
 struct Field {
     bottom: bool,

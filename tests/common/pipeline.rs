@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
-/// How long a test's pipeline may run: much longer than any needs, even on a busy machine.
+/// Time limit of a test's pipeline: much longer than any needs, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A pipeline that goes to NULL with this value, also in a test that panics.
@@ -147,7 +147,8 @@ impl Pipeline {
     }
 }
 
-/// A sample to keep: appsink goes on to change its own one, which GStreamer 1.22 finds critical.
+/// Copies a sample: appsink reuses its own one, and GStreamer 1.22 logs a critical warning if there
+/// is another reference to it.
 pub fn own(sample: &gst::SampleRef) -> gst::Sample {
     sample.to_owned()
 }
@@ -190,7 +191,7 @@ pub fn capture_us(buffer: &gst::BufferRef) -> Option<u64> {
         .map(|meta| meta.timestamp().useconds())
 }
 
-/// A finished episode, as `reduct-episode` tells it.
+/// A finished episode, from its `reduct-episode` message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Episode {
     /// Number, from 0.
@@ -199,17 +200,17 @@ pub struct Episode {
     pub location: PathBuf,
     /// Capture time of its first frame, µs since the Unix epoch, where it is known.
     pub start_us: Option<u64>,
-    /// How long it is.
+    /// Duration.
     pub duration: gst::ClockTime,
-    /// How many frames it has.
+    /// Number of frames.
     pub frames: u64,
-    /// How many access units only a decoder needs.
+    /// Number of access units that are decoded and not shown.
     pub hidden: u64,
-    /// How many bytes it has.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Why it ended.
+    /// Reason of its end.
     pub reason: String,
-    /// How many access units before its IDR were dropped.
+    /// Number of access units that were dropped before its IDR.
     pub dropped: u64,
 }
 
@@ -233,9 +234,9 @@ impl Episode {
     }
 }
 
-/// What a pipeline said.
+/// Messages of a pipeline.
 pub struct Outcome {
-    /// Whether EOS came.
+    /// EOS was posted.
     pub eos: bool,
     /// Errors and their debug texts.
     pub errors: Vec<(gst::glib::Error, Option<String>)>,

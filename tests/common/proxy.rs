@@ -25,14 +25,14 @@ use tokio::runtime::{self, Runtime};
 
 use super::server::Server;
 
-/// What [`Fate::Status`] gives as the reason.
+/// The reason in an answer of [`Fate::Status`].
 pub const REASON: &str = "the proxy had a bad day";
 
 /// The headers of a batch have a line for each record.
 const MAX_HEADERS: usize = 10_000;
 const MAX_HEADER_BYTES: usize = 4 << 20;
 
-/// What a request asks for.
+/// Kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A query of an entry.
@@ -45,7 +45,7 @@ pub enum Kind {
     Other,
 }
 
-/// What becomes of a request. A place in a body is any number: it wraps around at the body's end.
+/// Treatment of a request. A position in a body is any number: it wraps around at the body's end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fate {
     /// The server answers.
@@ -70,7 +70,7 @@ pub enum Fate {
     StallRequest(usize),
     /// The server answers, and the connection ends before that.
     Lose,
-    /// The server answers, and forgets the query after a second in which nobody reads from it.
+    /// The server answers, and its query expires after a second without a read.
     Forget,
 }
 
@@ -110,7 +110,7 @@ impl Proxy {
         }
     }
 
-    /// Where it listens.
+    /// URL of the proxy.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -120,7 +120,7 @@ impl Proxy {
         self.address
     }
 
-    /// How many requests of a kind came so far.
+    /// Number of requests of a kind so far.
     pub fn count(&self, kind: Kind) -> usize {
         let counts = self.shared.counts.lock().expect("no panic while locked");
         counts.get(&kind).copied().unwrap_or(0)
@@ -253,7 +253,7 @@ fn whole(bytes: Bytes) -> Body {
         .boxed_unsync()
 }
 
-/// A body as it gets to who waits for it.
+/// Returns a body as the client receives it.
 fn spoiled(bytes: Bytes, fate: Fate, headers: &mut HeaderMap) -> Body {
     let until = |place: usize| bytes.slice(..place % bytes.len().max(1));
     let begin = |place| stream::iter([Ok(Frame::data(until(place)))]);

@@ -13,15 +13,15 @@ use super::pipeline::{Outcome, Pipeline, capture_us};
 use super::server::{Record, Server};
 use super::stream::Stream;
 
-/// When the first frame was captured, where a test says so: 2025-06-13T08:50:53.273752Z.
+/// Capture time of the first frame in tests that set one: 2025-06-13T08:50:53.273752Z.
 pub const START_US: u64 = 1_749_804_653_273_752;
 
-/// What reached the sink.
+/// A buffer that reached the sink.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sent {
     /// The access unit.
     pub bytes: Vec<u8>,
-    /// When it was captured, µs since the Unix epoch, if the buffer said so.
+    /// Capture time, µs since the Unix epoch, if the buffer has one.
     pub capture_us: Option<u64>,
     /// PTS, in µs of running time.
     pub pts_us: u64,
@@ -82,7 +82,7 @@ impl Recorder {
         self.pipeline.element("sink")
     }
 
-    /// What reached the sink so far.
+    /// Buffers that reached the sink so far.
     pub fn sent(&self) -> Vec<Sent> {
         self.sent.lock().expect("no panic while locked").clone()
     }
@@ -111,13 +111,13 @@ fn running_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTim
     segment.to_running_time(buffer.pts())
 }
 
-/// What was recorded.
+/// Result of a recording.
 pub struct Recorded {
-    /// What the pipeline said.
+    /// Messages of the pipeline.
     pub outcome: Outcome,
-    /// What the sink counted.
+    /// `stats` of the sink.
     pub stats: gst::Structure,
-    /// What reached the sink.
+    /// Buffers that reached the sink.
     pub sent: Vec<Sent>,
 }
 
@@ -169,7 +169,7 @@ pub fn copy_of(server: &Server, bucket: &str, source: &str) -> String {
     )
 }
 
-/// What the source reads of entry `e`, as it reached the sink.
+/// Reads entry `e` with the source and returns the buffers in the form of those that reached the sink.
 #[track_caller]
 pub fn read_back(server: &Server, bucket: &str) -> Vec<Sent> {
     let read = Reading::new(&server.url(), bucket, "").run().clean();

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::server::{Record, Server};
 use super::stream::{Stream, is_idr, nal_ranges, nal_type};
 
-/// What one record holds.
+/// Content of one record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layout {
     /// An access unit.
@@ -32,12 +32,12 @@ pub const LAYOUTS: [Layout; 5] = [
     Layout::Nal,
 ];
 
-/// How a stream is recorded.
+/// Layout and times of a recording.
 #[derive(Clone, Debug)]
 pub struct Recording {
-    /// What one record holds.
+    /// Content of one record.
     pub layout: Layout,
-    /// When the first frame was captured, µs since the Unix epoch.
+    /// Capture time of the first frame, µs since the Unix epoch.
     pub start_us: u64,
     /// The labels of each record.
     pub labels: &'static [(&'static str, &'static str)],
@@ -45,9 +45,9 @@ pub struct Recording {
     pub content_type: &'static str,
     /// Holes in time: before the frame with this index, this many µs without any frame.
     pub holes: Vec<(usize, u64)>,
-    /// Frames that were captured and are in no record: time goes on.
+    /// Frames that were captured and are in no record, so that times have a hole.
     pub lost: Vec<Range<usize>>,
-    /// How many µs a record's time is off, given its index.
+    /// Error of a record's time in µs, by its index.
     pub jitter_us: fn(usize) -> i64,
 }
 
@@ -112,7 +112,7 @@ impl Recording {
             .collect()
     }
 
-    /// When a frame was captured, jitter aside.
+    /// Capture time of a frame without jitter.
     pub fn frame_us(&self, frame: usize, fps: (u32, u32)) -> u64 {
         let holes = self.holes.iter().filter(|&&(before, _)| before <= frame);
         self.start_us + frames_us(frame, fps) + holes.map(|&(_, us)| us).sum::<u64>()
@@ -152,7 +152,7 @@ impl Recording {
     }
 }
 
-/// When each recorded frame is captured by the rule of design §4: record time + i/fps.
+/// Capture time of each recorded frame: record time + i/fps for the i-th frame of a record.
 pub fn capture_times_us(laid: &[Laid], fps: (u32, u32)) -> Vec<u64> {
     laid.iter()
         .flat_map(|laid| {
@@ -161,7 +161,7 @@ pub fn capture_times_us(laid: &[Laid], fps: (u32, u32)) -> Vec<u64> {
         .collect()
 }
 
-/// How long a number of frames lasts, to the nearest µs.
+/// Duration of a number of frames, to the nearest µs.
 pub fn frames_us(frames: usize, (num, den): (u32, u32)) -> u64 {
     let (num, den) = (u64::from(num), u64::from(den));
     (frames as u64 * den * 1_000_000 + num / 2) / num
@@ -194,7 +194,7 @@ pub fn laid_out_as(layout: Layout) -> Recording {
     }
 }
 
-/// When a frame of a default recording of 10 fps was captured, µs since the Unix epoch.
+/// Capture time of a frame in a default recording of 10 fps, µs since the Unix epoch.
 pub fn at(frame: usize) -> u64 {
     Recording::default().frame_us(frame, (10, 1))
 }

@@ -22,11 +22,11 @@ use futures_util::StreamExt;
 use reduct_rs::{BucketSettings, ErrorCode, JsonValue, Permissions, ReductClient, condition};
 use tokio::runtime::Runtime;
 
-/// How long a server may take to answer its first request.
+/// Time limit of a server's first answer.
 const START_UP: Duration = Duration::from_secs(30);
 
-/// What a batch of records may hold: the server refuses some more headers, and 8 MB is what it
-/// sends in a batch itself.
+/// Limit of the records in a batch: the server refuses some more headers. 8 MB is its own limit of
+/// the bytes in a batch.
 const BATCH_RECORDS: usize = 80;
 const BATCH_BYTES: usize = 8_000_000;
 
@@ -60,7 +60,7 @@ pub struct Record {
     pub bytes: Bytes,
 }
 
-/// How to start a [`Server`].
+/// Options of a [`Server`].
 #[derive(Default)]
 pub struct Builder {
     token: Option<String>,
@@ -134,7 +134,7 @@ struct State {
 }
 
 impl State {
-    /// Tells the reaper which process to kill.
+    /// Sends the reaper the process to kill.
     fn reap(&mut self, pid: Option<u32>) {
         if let Some((_, pipe)) = &mut self.reaper {
             let pid = pid.map(|pid| pid.to_string()).unwrap_or_default();
@@ -172,7 +172,7 @@ impl Server {
         Builder::default()
     }
 
-    /// Where it listens.
+    /// URL of the server.
     pub fn url(&self) -> String {
         let scheme = if self.options.tls { "https" } else { "http" };
         format!("{scheme}://127.0.0.1:{}", self.port)
@@ -193,7 +193,7 @@ impl Server {
         &self.folder
     }
 
-    /// What it logged so far.
+    /// Log of the server so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
@@ -367,7 +367,7 @@ impl Server {
         });
     }
 
-    /// What is attached to an entry by a name.
+    /// Attachment of an entry with a name.
     pub fn attachment(&self, bucket: &str, entry: &str, key: &str) -> Option<JsonValue> {
         block_on(async {
             let bucket = self.client().get_bucket(bucket).await.expect("the bucket");
@@ -428,7 +428,7 @@ impl Server {
         });
     }
 
-    /// When the oldest record of an entry was captured, µs since the Unix epoch.
+    /// Time of the oldest record in an entry, µs since the Unix epoch.
     pub fn oldest_us(&self, bucket: &str, entry: &str) -> u64 {
         let entries = block_on(async { self.client().get_bucket(bucket).await?.entries().await });
         let entries = entries.unwrap_or_else(|e| panic!("entries of {bucket}: {e}"));
@@ -527,7 +527,7 @@ impl Drop for Server {
     }
 }
 
-/// A port of 127.0.0.1 where nobody listens.
+/// A port of 127.0.0.1 that is not in use.
 ///
 /// It lies below the range from which the kernel takes the ports of outgoing connections: it stays
 /// free while a killed server is away. By chance, as other processes look for one as well.

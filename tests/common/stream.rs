@@ -13,7 +13,7 @@ use std::path::Path;
 
 use super::tool;
 
-/// What the pictures show.
+/// Pattern of the pictures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Content {
     /// A moving test pattern.
@@ -26,24 +26,24 @@ pub enum Content {
     Cuts,
 }
 
-/// What a test stream is like.
+/// Parameters of a test stream.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamSpec {
     /// Frames a second, as a fraction.
     pub fps: (u32, u32),
-    /// How many frames.
+    /// Number of frames.
     pub frames: usize,
     /// Frames from IDR to IDR.
     pub gop: usize,
     /// Width and height.
     pub size: (u32, u32),
-    /// What the pictures show.
+    /// Pattern of the pictures.
     pub content: Content,
     /// More parameters for x264; they win over the ones above.
     pub x264_params: &'static str,
     /// Chroma format and bit depth, by ffmpeg's name.
     pub format: &'static str,
-    /// Whether the SPS says the frame rate.
+    /// The VUI of the SPS has the frame rate.
     pub vui_timing: bool,
 }
 
@@ -246,7 +246,7 @@ pub fn gops(units: &[Vec<u8>]) -> Vec<Range<usize>> {
     gops
 }
 
-/// Whether an access unit is an IDR picture.
+/// Returns whether an access unit is an IDR picture.
 pub fn is_idr(unit: &[u8]) -> bool {
     nal_units(unit).into_iter().any(|nal| nal_type(nal) == 5)
 }
@@ -281,7 +281,7 @@ pub fn nal_ranges(bytes: &[u8]) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// What comes after a NAL unit's start code.
+/// Returns a NAL unit without its start code.
 pub fn payload(nal: &[u8]) -> &[u8] {
     let zeros = nal.iter().take_while(|&&byte| byte == 0).count();
     &nal[zeros + 1..]

@@ -7,13 +7,13 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 
-/// What a tool wrote.
+/// Result of running a tool.
 pub struct Output {
     /// Standard output.
     pub stdout: Vec<u8>,
     /// Standard error: with `-v error`, only complaints.
     pub stderr: String,
-    /// Whether it ended with code 0.
+    /// The exit code was 0.
     pub success: bool,
 }
 

@@ -27,7 +27,7 @@ pub struct Setting {
     /// Bucket for what the cameras write
     #[arg(long)]
     pub bucket: String,
-    /// How many cameras, or sources that follow them
+    /// Number of cameras, or of sources that follow them
     #[arg(long, default_value_t = 8)]
     cameras: u32,
     /// The size of a frame, on average
@@ -52,7 +52,7 @@ pub struct Cameras {
 pub struct Written {
     /// The record's time, µs since the Unix epoch.
     pub captured: u64,
-    /// When the server had said so.
+    /// Time of the acknowledgement.
     pub acknowledged: Instant,
 }
 
@@ -69,7 +69,7 @@ impl Cameras {
             let bucket = client.create_bucket(&setting.bucket);
             let bucket = bucket.exist_ok(true).send().await?;
             fill::attach_frame_rate(&bucket, &entry).await?;
-            // Nobody keeps cameras in step.
+            // Cameras are not synchronized.
             let first = begin + FRAME * index / setting.cameras;
             let mut camera = Camera {
                 bucket,

@@ -16,17 +16,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-/// What may be on its way in one direction: 25 ms of 2.5 GB/s.
+/// Limit of the bytes that are on their way in one direction: 25 ms of 2.5 GB/s.
 const BYTES_ON_THE_WAY: usize = 64 << 20;
 /// The most that is read at once.
 const PIECE: usize = 64 << 10;
 
 #[derive(Args)]
 pub struct Delay {
-    /// Where to listen; the address is printed
+    /// Address to listen on, which is printed
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Where to connect to
+    /// Address to connect to
     #[arg(long)]
     to: SocketAddr,
     /// Round-trip time, ms
@@ -34,7 +34,7 @@ pub struct Delay {
     rtt: u64,
 }
 
-/// What comes out at the other end at its time.
+/// Bytes that leave the other end at a time.
 struct Piece {
     due: Instant,
     bytes: Bytes,

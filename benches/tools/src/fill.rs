@@ -16,7 +16,7 @@ use super::Target;
 use super::measurement::Measurement;
 use super::stream::{self, FPS, GOP};
 
-/// What a batch may hold: the server refuses more headers.
+/// Limit of the records in a batch: the server refuses more headers.
 const BATCH_RECORDS: usize = 80;
 const BATCH_BYTES: usize = 4_000_000;
 /// The time of the first record, µs since the Unix epoch: 2025-06-13T08:30:53Z.
@@ -26,7 +26,7 @@ const START_US: u64 = 1_749_803_453_000_000;
 pub struct Fill {
     #[command(flatten)]
     target: Target,
-    /// How many
+    /// Number of records
     #[arg(long)]
     records: usize,
     /// The size of a record, on average

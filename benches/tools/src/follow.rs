@@ -1,6 +1,6 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
-//! How long after its acknowledgement a frame leaves the source that follows its entry.
+//! The delay from a frame's acknowledgement until it leaves a source that follows its entry.
 
 use std::time::Duration;
 
@@ -56,8 +56,8 @@ impl Follow {
     }
 }
 
-/// What was written since a source began. Fails unless that is what came: from a keyframe on each
-/// frame once, in order.
+/// Returns the frames that were written since a source began. Fails unless the source gave each of
+/// them once and in order, from a keyframe on.
 fn followed<'a>(written: &'a [Written], came: &[Came]) -> Result<&'a [Written]> {
     let begin = came.first().context("no frame came")?.captured;
     let first = written.iter().position(|written| written.captured == begin);

@@ -21,7 +21,7 @@ const MAX_HEADERS: usize = 4096;
 pub struct Http {
     #[command(flatten)]
     target: Target,
-    /// How many parts of the range are read at once
+    /// Number of parts of the range that are read at once
     #[arg(long, default_value_t = 1)]
     connections: u64,
     /// Directive #batch_size

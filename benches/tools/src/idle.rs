@@ -1,6 +1,6 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
-//! What a source asks of the server while it follows an entry to which nothing comes.
+//! The requests of a source that follows an entry to which nothing is written.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

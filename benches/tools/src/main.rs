@@ -1,8 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What benches/run.sh measures with: writes entries, reads them in several ways, and compares.
-//! What reads prints one line of JSON.
+//! The measuring program of benches/run.sh: writes entries, reads them in several ways, and compares.
+//! Commands that read print one line of JSON.
 
 mod cameras;
 mod delay;
@@ -26,7 +26,7 @@ mod stream;
 use anyhow::Result;
 use clap::{Args, Parser};
 
-/// What to read or write.
+/// The entry to read or write.
 #[derive(Args)]
 struct Target {
     /// Server

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What one run of one side gave.
+//! The result of one run of one side.
 
 use std::time::Instant;
 

@@ -1,6 +1,6 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
-//! How long another client's small query takes while sources follow.
+//! The response time of another client's small query while sources follow.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -25,10 +25,10 @@ pub struct Neighbour {
     /// Entry of access units that is asked for
     #[arg(long)]
     entry: String,
-    /// Who else is there
+    /// Clients that are connected besides
     #[arg(long)]
     beside: Beside,
-    /// How often it is asked
+    /// Number of queries
     #[arg(long, default_value_t = 100)]
     queries: usize,
 }

@@ -12,10 +12,10 @@ use super::sorted::Sorted;
 
 #[derive(Args)]
 pub struct Percentiles {
-    /// What is measured
+    /// Name of the case
     #[arg(long)]
     case: String,
-    /// What the values are
+    /// Unit of the values
     #[arg(long, default_value = "ms")]
     unit: Unit,
     /// The largest median to reach
@@ -106,12 +106,12 @@ impl Percentiles {
     }
 }
 
-/// Whether none is above the one before, and the last one is below the first.
+/// Returns whether the values never rise and the last one is below the first.
 fn fall(values: &[f64]) -> bool {
     values.is_sorted_by(|a, b| a >= b) && values.last() < values.first()
 }
 
-/// What the runs have in each place.
+/// Returns the values that the runs have at each position.
 fn places(runs: &[Samples]) -> Result<Vec<Vec<f64>>> {
     let length = runs.first().map_or(0, |run| run.0.len());
     ensure!(length > 0, "no values");

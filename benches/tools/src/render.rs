@@ -39,7 +39,7 @@ impl Render {
             .map(|(index, entry)| {
                 let camera = Camera::new(&self.setting, &entry)?;
                 let units = units.clone();
-                // Nobody keeps cameras in step.
+                // Cameras are not synchronized.
                 let late = Duration::from_secs(1) * index / (FPS as u32 * 8);
                 Ok(thread::spawn(move || camera.record(&units, frames, late)))
             })
@@ -86,7 +86,7 @@ impl Camera {
         Ok(Self { pipeline, pad })
     }
 
-    /// How long each frame took.
+    /// Records the frames and returns the time that each took.
     fn record(self, units: &[Bytes], frames: usize, late: Duration) -> Result<Vec<Duration>> {
         let caps = gst::Caps::builder("video/x-h264")
             .field("stream-format", "byte-stream")

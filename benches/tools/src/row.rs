@@ -14,13 +14,13 @@ use super::sorted::Sorted;
 
 #[derive(Args)]
 pub struct Row {
-    /// What is measured
+    /// Name of the case
     #[arg(long)]
     case: String,
-    /// What it is compared with
+    /// Name of the other side
     #[arg(long)]
     with: String,
-    /// What is looked at
+    /// Quantity that is compared
     #[arg(long)]
     unit: Unit,
     /// The smallest ratio to reach
@@ -65,7 +65,7 @@ impl Unit {
         value.map_or_else(String::new, |value| value.get_name().into())
     }
 
-    /// How many digits after the point are worth printing.
+    /// Number of digits after the point to print.
     fn digits(self) -> usize {
         match self {
             Self::Bytes | Self::Records => 0,
@@ -75,7 +75,7 @@ impl Unit {
     }
 }
 
-/// What one side gave.
+/// Returns the sorted results of one side.
 fn side(unit: Unit, runs: &[Measurement]) -> Result<Sorted> {
     let values = runs.iter().map(|run| unit.of(run));
     Sorted::new(values.collect::<Result<_>>()?)

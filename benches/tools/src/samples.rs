@@ -1,6 +1,6 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
-//! What one run gave that measures many times.
+//! The results of a run that measures many times.
 
 use std::fs;
 use std::path::Path;

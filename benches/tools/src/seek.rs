@@ -1,6 +1,6 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
-//! How long a seek takes to its first buffer.
+//! The time from a seek to its first buffer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -14,18 +14,18 @@ use gst::prelude::*;
 use super::pipeline;
 use super::samples::Samples;
 
-/// How long a seek may take before it counts as lost.
+/// Time after which a seek counts as lost.
 const LONGEST: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 pub struct Seek {
-    /// What is sought
+    /// Kind of seek
     #[arg(long)]
     to: To,
-    /// How often
+    /// Number of seeks
     #[arg(long, default_value_t = 50)]
     seeks: u64,
-    /// How long to wait after a seek's buffer until the next seek, ms
+    /// Pause between a seek's buffer and the next seek, ms
     #[arg(long, default_value_t = 0)]
     rest: u64,
     /// A pipeline with a reductsrc, as for gst-launch-1.0. Its entry has a keyframe each second, from
@@ -90,7 +90,7 @@ impl Seek {
     }
 }
 
-/// Tells of the first buffer that leaves a source after each flush.
+/// Reports the first buffer that leaves a source after each flush.
 fn first_buffers(source: &gst::Element) -> Result<Receiver<First>> {
     let (sender, firsts) = channel();
     let is_first = AtomicBool::new(false);
@@ -101,7 +101,7 @@ fn first_buffers(source: &gst::Element) -> Result<Receiver<First>> {
         if let Some(buffer) = info.buffer() {
             if is_first.swap(false, Ordering::Relaxed) {
                 let pts = buffer.pts();
-                let _ = sender.send(First { at, pts }); // Or nobody waits any more.
+                let _ = sender.send(First { at, pts }); // The receiver may already be dropped.
             }
         } else if let Some(event) = info.event()
             && event.type_() == gst::EventType::FlushStop
@@ -113,8 +113,8 @@ fn first_buffers(source: &gst::Element) -> Result<Receiver<First>> {
     Ok(firsts)
 }
 
-/// Random times in any order. They are half a part of the duration apart, so that what is known
-/// around one does not help with another.
+/// Random times in any order. They are half a part of the duration apart, so that no seek profits
+/// from records that another one read.
 fn times(duration: gst::ClockTime, count: u64) -> impl Iterator<Item = gst::ClockTime> {
     let mut random = fastrand::Rng::with_seed(7);
     let part = duration / count;

@@ -12,7 +12,7 @@ use gst::prelude::*;
 use super::cameras::Setting;
 use super::pipeline::{self, Pipeline};
 
-/// How long a frame may take before it counts as lost.
+/// Time after which a frame counts as lost.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// A source an entry, all at once.
@@ -104,7 +104,7 @@ fn note_frames(source: &gst::Element) -> Result<Arc<Mutex<Vec<Came>>>> {
     Ok(came)
 }
 
-/// When a frame was captured, µs since the Unix epoch.
+/// Returns the capture time of a frame, µs since the Unix epoch.
 fn captured(buffer: &gst::Buffer) -> Option<u64> {
     let unix = |meta: &gst::MetaRef<gst::ReferenceTimestampMeta>| {
         let reference = meta.reference().structure(0);
