@@ -8,27 +8,17 @@ mod common;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::SERVER;
 use common::mp4;
 use common::pcm::{Coding, Sequence, Slices, frame};
 use common::pipeline::{self, Pipeline};
 use common::recording::{Laid, Layout, Recording, capture_times_us};
 use common::server::{Record, Server};
 use common::stream::{Content, Stream, StreamSpec, is_idr, nal_ranges, nal_type, nal_units};
+use common::{SERVER, await_that};
 use gst::prelude::*;
 use reduct_rs::{ErrorCode, ReductClient};
-
-/// Waits until `done`, at most ten seconds.
-fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// The NAL types of each access unit, such as `[7, 8, 5]`.
 fn types(stream: &Stream) -> Vec<Vec<u8>> {
@@ -215,8 +205,8 @@ fn server_ends_with_a_killed_process() {
         .1;
     let (pid, folder) = server.split_once(' ').unwrap();
     let (pid, folder) = (pid.parse().unwrap(), PathBuf::from(folder));
-    wait_until("the server is left over", || !lives(pid));
-    wait_until("its folder is left over", || !folder.exists());
+    await_that("the server is left over", || !lives(pid));
+    await_that("its folder is left over", || !folder.exists());
 }
 
 #[test]

@@ -656,7 +656,7 @@ fn slashes_at_the_end_of_the_url_have_no_meaning() {
 // --- Schemes
 
 #[test]
-fn the_wrong_scheme_is_told() {
+fn an_error_names_the_wrong_scheme() {
     let made = Certificates::new();
     let tls = tls_server(&made.of_itself("self", "/CN=x", &[LOOPBACK]));
     let plain = Server::start();
@@ -680,7 +680,7 @@ fn the_wrong_scheme_is_told() {
 }
 
 #[test]
-fn a_connection_that_is_closed_early_ends_no_process() {
+fn a_closed_connection_raises_no_sigpipe() {
     // Test programs in Rust ignore SIGPIPE, and their children do not.
     let folder = tempfile::tempdir().expect("a folder");
     let plugin = folder.path().join("libgstreduct.so");

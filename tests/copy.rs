@@ -111,7 +111,7 @@ fn a_copy_that_is_done_again_copies_nothing_twice() {
 }
 
 #[test]
-fn what_another_record_is_in_the_place_of_is_not_left_out() {
+fn a_different_record_at_the_same_time_is_an_error() {
     let from = common::line::record(
         &Recording {
             layout: Layout::AccessUnit,

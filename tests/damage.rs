@@ -340,7 +340,7 @@ fn assert_skipped(read: &Read, stream: &Stream, time_us: u64, picture: bool, wha
 }
 
 #[test]
-fn a_broken_record_is_skipped_and_told() {
+fn a_broken_record_is_skipped_with_a_warning() {
     let stream = stream_of("");
     for (what, how, picture) in BREAKS {
         let (bucket, time_us) = broken(&stream, how);
@@ -434,7 +434,7 @@ fn files_around_a_broken_record_are_whole() {
 }
 
 #[test]
-fn length_prefixed_records_are_called_so() {
+fn length_prefixed_records_are_reported_as_such() {
     let stream = stream_of("");
     let (bucket, _) = broken(&stream, length_prefixed);
     let read = line::read(&bucket, FPS);
@@ -465,7 +465,7 @@ fn assert_useless(laid: &[Laid], why: &str) {
 }
 
 #[test]
-fn where_no_record_can_be_used_there_is_an_error() {
+fn a_range_without_a_usable_record_is_an_error() {
     let stream = stream_of("");
     for (_, how, _) in &BREAKS[2..4] {
         let mut laid = records(&stream);
@@ -477,7 +477,7 @@ fn where_no_record_can_be_used_there_is_an_error() {
 }
 
 #[test]
-fn a_stream_of_length_prefixed_records_is_called_so() {
+fn a_stream_of_length_prefixed_records_is_an_error_that_says_so() {
     let stream = stream_of("");
     for layout in [Layout::AccessUnit, Layout::Gop] {
         let mut laid = laid_out_as(layout).lay(&stream);
@@ -602,7 +602,7 @@ fn several_broken_records_are_counted() {
 }
 
 #[test]
-fn a_broken_record_at_the_end_is_told() {
+fn a_broken_record_at_the_end_is_a_warning() {
     let stream = stream_of("");
     let mut laid = records(&stream);
     laid[59].record.bytes = b"This is no video."[..].into();
@@ -614,7 +614,7 @@ fn a_broken_record_at_the_end_is_told() {
 }
 
 #[test]
-fn a_broken_record_at_the_beginning_is_told() {
+fn a_broken_record_at_the_beginning_is_a_warning() {
     let stream = stream_of("");
     let mut laid = records(&stream);
     laid[0].record.bytes = b"This is no video."[..].into();

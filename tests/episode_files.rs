@@ -326,7 +326,7 @@ fn an_old_file_is_there_until_the_new_one_is_complete() {
 }
 
 #[test]
-fn an_episode_is_told_with_these_fields() {
+fn the_episode_message_has_these_fields() {
     let folder = tempfile::tempdir().unwrap();
     for captured in [true, false] {
         let pipeline = writer(&folder.path().join("%d.mp4"));
@@ -462,7 +462,7 @@ fn a_part_that_a_crash_has_left_is_replaced() {
 }
 
 #[test]
-fn what_is_no_file_is_in_the_way() {
+fn a_folder_or_pipe_in_place_of_a_file_is_an_error() {
     for name in ["0.mp4.part", "0.mp4"] {
         let folder = tempfile::tempdir().unwrap();
         let obstacle = folder.path().join(name);
@@ -494,7 +494,7 @@ fn an_obstacle_leaves_the_files_before() {
 
 /// Puts something else in the place of the file that is being written.
 #[test]
-fn what_is_put_in_the_place_of_a_part_is_not_taken_for_the_episode() {
+fn a_file_that_replaces_a_part_is_not_published() {
     let folder = tempfile::tempdir().unwrap();
     let precious = folder.path().join("precious");
     fs::write(&precious, "precious").unwrap();
@@ -648,7 +648,7 @@ fn it_can_be_inspected_without_other_plugins() {
 }
 
 #[test]
-fn a_missing_plugin_is_told_once() {
+fn a_missing_plugin_is_reported_once() {
     for (missing, element) in [("isomp4", "mp4mux"), ("multifile", "splitmuxsink")] {
         let mut names = vec!["coreelements", "isomp4", "multifile"];
         names.retain(|name| *name != missing);

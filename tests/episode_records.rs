@@ -249,7 +249,7 @@ fn rates_of_ntsc_and_none() {
 }
 
 #[test]
-fn what_was_exported_before_is_there() {
+fn an_episode_that_was_exported_before_is_accepted() {
     let bucket = example();
     export(&bucket);
     let before = episodes(&bucket);
@@ -586,7 +586,7 @@ fn a_record_that_an_earlier_run_left_unfinished() {
 }
 
 #[test]
-fn it_gives_up_after_so_many_attempts() {
+fn uploads_fail_after_the_set_number_of_attempts() {
     let bucket = example();
     let proxy = Proxy::start(&SERVER, move |kind, _| match kind {
         Kind::Write => Fate::Status(503),
@@ -813,7 +813,7 @@ fn files_on_their_way_are_for_their_owner() {
 }
 
 #[test]
-fn the_end_comes_after_the_last_upload() {
+fn eos_follows_the_last_upload() {
     let bucket = example();
     let location = address(&SERVER.url(), &bucket, "");
     let pipeline = exporter(&bucket, &location, TWO_SECONDS);
@@ -833,7 +833,7 @@ fn the_end_comes_after_the_last_upload() {
 }
 
 #[test]
-fn uploads_go_on_in_a_pause_and_the_end_comes_after_it() {
+fn uploads_continue_in_a_pause_and_eos_follows_it() {
     let server = Server::start();
     let bucket = example();
     server.create_bucket(&bucket);

@@ -158,7 +158,7 @@ fn without_limit_the_example_is_one_episode() {
 }
 
 #[test]
-fn the_card_line_makes_three_episodes_of_the_example() {
+fn a_limit_of_two_seconds_makes_three_episodes_of_the_example() {
     let stream = Stream::example();
     let recording = Recording::default();
     let export = export(&record(&recording, &stream), "", TWO_SECONDS);
@@ -298,7 +298,7 @@ fn limits_hold_on_both_sides_of_a_gap() {
 }
 
 #[test]
-fn after_a_gap_what_cannot_be_decoded_is_dropped_and_counted() {
+fn undecodable_frames_after_a_gap_are_dropped_and_counted() {
     let stream = Stream::example();
     let recording = Recording {
         // Two groups and a frame: frame_num would go on without it.

@@ -213,7 +213,7 @@ fn a_queue_before_a_demuxer_takes_one_episode_only() {
 }
 
 #[test]
-fn who_wants_no_more_gets_no_more() {
+fn eos_from_downstream_ends_the_source() {
     let (bucket, _) = example();
     let pipeline = pipeline(&bucket, "", "fakesink num-buffers=1");
     pipeline.run().clean();
@@ -261,7 +261,7 @@ fn other_layouts_of_files() {
 }
 
 #[test]
-fn what_is_hidden_is_not_shown() {
+fn frames_that_an_edit_list_hides_are_not_shown() {
     let bucket = record(&Recording::default(), &Stream::example());
     let from = START_US + 1_500_000;
     Pipeline::launch(&format!(
@@ -382,7 +382,7 @@ fn other_records_are_left_out() {
 
 /// Files with a time scale of 0 and of nothing but boxes, among whole ones. Neither is an end.
 #[test]
-fn files_that_cannot_be_are_left_out() {
+fn damaged_files_are_skipped() {
     let (_, records) = example();
     let scale_of_0 = |header: &[u8; 4]| {
         let mut file = records[0].bytes.to_vec();
@@ -447,7 +447,7 @@ fn an_episode_among_access_units_is_left_out() {
 }
 
 #[test]
-fn what_is_no_mp4_is_left_out() {
+fn records_that_are_no_mp4_are_skipped() {
     let (bucket, records) = example();
     SERVER.write(
         &bucket,
@@ -521,7 +521,7 @@ fn a_source_of_episodes_can_be_used_again() {
 }
 
 #[test]
-fn what_takes_no_files_is_an_error_that_names_the_demuxer() {
+fn a_link_to_an_element_that_takes_no_files_is_an_error_that_names_the_demuxer() {
     let (bucket, _) = example();
     for rest in [
         "h264parse name=taker ! fakesink",

@@ -163,7 +163,7 @@ fn assert_refused(properties: &[(&str, &str)], parts: &[&str]) {
 }
 
 #[test]
-fn urls_that_are_none() {
+fn invalid_urls() {
     for url in [
         "127.0.0.1:8383",
         "ftp://127.0.0.1",
@@ -195,7 +195,7 @@ fn names_that_reductstore_does_not_allow() {
 }
 
 #[test]
-fn times_that_are_none() {
+fn invalid_times() {
     for name in ["start", "stop"] {
         for value in ["yesterday", "2025-06-13", "-5", "1.5"] {
             assert_refused(&[(name, value)], &[name, value, "RFC 3339"]);
@@ -211,14 +211,14 @@ fn a_stop_that_is_not_after_the_start() {
 }
 
 #[test]
-fn ranges_that_are_none() {
+fn invalid_ranges() {
     for value in ["5", "7/5", "5/5", "5/7,6/8", "7/8,5/6", "tomorrow/5"] {
         assert_refused(&[("ranges", value)], &["ranges"]);
     }
 }
 
 #[test]
-fn what_is_set_right_works() {
+fn valid_settings_work() {
     let bucket = example_bucket(&SERVER);
     let url = SERVER.url();
     let place = [

@@ -115,7 +115,7 @@ fn a_pause_that_is_longer_than_queries_live() {
                 thread::sleep(Duration::from_millis(1500));
                 proxy.count(Kind::Batch) == batches.get()
             };
-            assert!((0..5).any(|_| rests()), "it goes on");
+            assert!((0..5).any(|_| rests()), "it keeps reading");
         });
         assert!(proxy.count(Kind::Batch) > batches.get(), "nothing was left");
     }
@@ -141,7 +141,7 @@ fn queries_of_others_with_the_same_ids_are_left_alone() {
 }
 
 #[test]
-fn so_they_are_where_no_broken_connection_tells_of_the_restart() {
+fn queries_of_others_are_left_alone_if_a_proxy_hides_the_restart() {
     let server = long::server();
     let proxy = Proxy::start(&server, |_, _| Fate::Pass);
     read_among_others(&server, &proxy.url());
@@ -164,7 +164,7 @@ fn ten_readers_at_once() {
 }
 
 #[test]
-fn what_a_quota_evicts_is_a_gap() {
+fn records_that_a_quota_evicts_are_a_gap() {
     let (stream, recording) = (long::stream(), long::recording());
     let server = long::empty_server(Server::builder());
     // Room for the recording and a little more, in blocks of a group of pictures.
@@ -241,7 +241,7 @@ fn a_record_that_is_removed_changes_no_other() {
 }
 
 #[test]
-fn so_it_is_at_a_far_server_after_the_longest_wait_of_queries() {
+fn a_record_that_is_removed_changes_no_other_at_a_far_server() {
     let server = long::server();
     let proxy = Proxy::start(&server, |_, _| Fate::Late(Duration::from_millis(30)));
     let reading = long::reading(&proxy.url(), "");
@@ -309,7 +309,7 @@ fn a_bucket_that_is_removed_in_the_middle() {
 }
 
 #[test]
-fn what_no_retry_can_mend_is_one_error_at_once() {
+fn errors_that_no_retry_can_fix_are_posted_at_once() {
     let server = Server::builder().token("of-the-owner").start();
     server.create_bucket("b");
     server.write("b", "e", 1, "video/h264", &[], "x");

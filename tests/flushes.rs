@@ -424,7 +424,7 @@ fn assert_each_once(buffers: &[gst::Buffer]) {
 
 /// A pause while the source waits for the server loses nothing after PLAYING.
 #[test]
-fn a_pause_while_nothing_comes_is_no_end() {
+fn a_pause_while_no_records_come_is_not_eos() {
     let bucket = example();
     let line = Line::new(&SERVER.url(), &bucket, "follow=true start=0", "");
     line.pipeline.play();
@@ -568,8 +568,8 @@ fn act(pipeline: &gst::Pipeline, random: &mut fastrand::Rng) {
 
 /// Three threads do what they like with each pipeline while its server goes and comes.
 #[test]
-fn nothing_waits_whatever_threads_do() {
-    if child::again("nothing_waits_whatever_threads_do", &[]).is_some() {
+fn calls_from_many_threads_return_in_time() {
+    if child::again("calls_from_many_threads_return_in_time", &[]).is_some() {
         return;
     }
     let seconds = std::env::var(STRESS_SECONDS).ok();

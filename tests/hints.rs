@@ -192,7 +192,7 @@ fn told(bucket: &str, properties: &str) -> (usize, String) {
 }
 
 #[test]
-fn ranges_that_do_not_fit_the_entry_are_told() {
+fn ranges_outside_the_entry_are_a_warning() {
     const HOUR: u64 = 3_600_000_000;
     const ENTRY: [&str; 2] = ["2025-06-13T08:30:53.273752Z", "2025-06-13T08:30:59.173752Z"];
     let bucket = record(&laid_out_as(Layout::AccessUnit), &Stream::example());
@@ -256,7 +256,7 @@ fn a_range_in_a_hole_has_no_frame() {
 }
 
 #[test]
-fn ranges_that_fit_are_not_told() {
+fn ranges_within_the_entry_are_no_warning() {
     let bucket = record(&laid_out_as(Layout::Gop), &Stream::example());
     for range in [
         format!("start={} stop={}", at(0), at(60)),

@@ -198,8 +198,8 @@ fn nothing_leaks() {
 }
 
 #[test]
-fn what_leaks_would_be_found() {
-    match leaks("what_leaks_would_be_found") {
+fn a_leaked_object_is_found() {
+    match leaks("a_leaked_object_is_found") {
         Some(alive) => assert!(alive.iter().any(|line| line.contains("GstBuffer"))),
         None => {
             common::init();

@@ -96,7 +96,7 @@ fn anything_at_any_time() {
 }
 
 #[test]
-fn what_came_of_a_body_does_not_wait_for_its_rest() {
+fn records_of_an_unfinished_body_are_pushed() {
     let server = long::server();
     let proxy = Proxy::start(&server, |kind, _| match kind {
         Kind::Batch => Fate::StallAt(60_000),
@@ -232,7 +232,7 @@ fn numbered() -> (Stream, Vec<Laid>) {
 }
 
 #[test]
-fn conditions_with_a_state_go_on_where_they_were() {
+fn conditions_with_a_state_continue_after_a_retry() {
     let conditions = [
         r##"{"$limit": 222}"##,
         r##"{"$each_n": 3}"##,

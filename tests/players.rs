@@ -100,7 +100,7 @@ fn a_player_plays_and_seeks() {
 }
 
 #[test]
-fn progress_is_told_in_percent() {
+fn progress_is_reported_in_percent() {
     let bucket = record(&Recording::default(), &Stream::example());
     let pipeline = Pipeline::launch(&format!(
         "reductsrc url={} bucket={bucket} entry=e ! progressreport silent=true ! fakesink",
@@ -117,7 +117,7 @@ fn progress_is_told_in_percent() {
 
 /// Plays, pauses and seeks as a user of a player does, in real time.
 #[test]
-fn a_player_goes_there_and_back_and_rests() {
+fn a_player_seeks_forward_and_back_and_pauses() {
     let uri = address(Layout::Gop);
     let pipeline = Pipeline::launch(&format!(
         "playbin3 uri={uri} flags=video video-sink=\"fakesink sync=true\""

@@ -35,12 +35,12 @@ fn a_pause_does_not_fill_memory() {
         assert!(bytes <= QUEUE_BYTES, "{bytes}");
         thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(proxy.count(Kind::Batch), batches, "it goes on reading");
+    assert_eq!(proxy.count(Kind::Batch), batches, "it keeps reading");
     long::assert_read_at_once(reading.run());
 }
 
 #[test]
-fn it_is_bounded_while_it_reads() {
+fn the_queue_is_bounded_during_reading() {
     let server = long::server();
     let reading = long::reading(&server.url(), "");
     let most = Arc::new(AtomicU64::new(0));

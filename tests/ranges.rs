@@ -56,7 +56,7 @@ fn a_range_begins_as_start_mode_says() {
 }
 
 #[test]
-fn before_the_first_keyframe_there_is_none_to_begin_with() {
+fn a_start_before_the_first_keyframe_begins_with_that_keyframe() {
     let stream = Stream::example();
     let bucket = record(&laid_out_as(Layout::AccessUnit), &stream);
     for mode in ["keyframe-before", "exact"] {
@@ -69,7 +69,7 @@ fn before_the_first_keyframe_there_is_none_to_begin_with() {
 }
 
 #[test]
-fn parameter_sets_of_what_is_left_out_are_there() {
+fn parameter_sets_of_skipped_records_are_used() {
     let stream = Stream::example().headers_once();
     let headers = common::stream::nal_units(&stream.units[0]);
     let headers = headers

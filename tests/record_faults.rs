@@ -263,7 +263,7 @@ fn a_full_queue_is_an_error_if_that_is_wanted() {
 }
 
 #[test]
-fn a_server_that_never_was_is_an_error() {
+fn a_server_that_cannot_be_reached_is_an_error() {
     let url = format!("http://127.0.0.1:{}", common::server::free_port());
     let recorder = Recorder::new(&url, "b", &live(3000), "retries=2");
     let recorded = recorder.run();
@@ -492,7 +492,7 @@ fn spooled(folder: &Path) -> u64 {
 }
 
 #[test]
-fn what_a_process_leaves_in_its_spool_is_written_by_the_next_one() {
+fn records_that_a_process_left_in_its_spool_are_written_by_the_next_one() {
     let server = Server::start();
     server.create_bucket("b");
     let folder = tempfile::tempdir().expect("a folder");

@@ -1170,7 +1170,7 @@ fn the_element_ends_with_its_pipeline() {
 }
 
 #[test]
-fn eos_outlasts_a_pause_while_another_branch_goes_on() {
+fn eos_outlasts_a_pause_while_another_branch_plays() {
     // Like a pipeline that exports and shows: EOS is there when all sinks have it.
     let splitter = Splitter::new(CAMERA, "");
     let pipeline = &splitter.pipeline;
@@ -1197,7 +1197,7 @@ fn eos_outlasts_a_pause_while_another_branch_goes_on() {
     });
     // EOS of the bin comes after that, from the muxer's thread, and is not EOS of the pipeline.
     let muxer = pipeline.element("mp4mux").static_pad("src").unwrap();
-    await_that("the muxer goes on", || {
+    await_that("the task of the muxer does not pause", || {
         muxer.task_state() == gst::TaskState::Paused
     });
     set_state(&splitter, gst::State::Paused);

@@ -420,7 +420,7 @@ fn a_stream_without_frames_ends() {
 }
 
 #[test]
-fn settings_that_cannot_be_worked_with() {
+fn invalid_settings_are_errors() {
     for (properties, about) in [
         ("entry=e", "bucket"),
         ("bucket=b", "entry"),
@@ -463,7 +463,7 @@ fn a_uri_sets_all_of_it() {
 }
 
 #[test]
-fn a_second_run_goes_on_behind_the_first() {
+fn a_second_run_continues_behind_the_first() {
     let bucket = SERVER.new_bucket();
     let recorder = Recorder::new(&SERVER.url(), &bucket, &live_camera(30), "");
     for run in 1..=2 {
@@ -555,7 +555,7 @@ fn late_records_are_refused() {
 }
 
 #[test]
-fn a_clock_behind_the_entry_goes_on_after_it() {
+fn times_of_a_clock_behind_the_entry_are_moved() {
     let bucket = SERVER.new_bucket();
     let ahead = now_us() + 3_600_000_000;
     SERVER.write(&bucket, "e", ahead, "video/h264", &[], &b"x"[..]);

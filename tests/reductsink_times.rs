@@ -172,7 +172,7 @@ fn a_wrong_capture_time_does_not_split_a_group() {
 }
 
 #[test]
-fn steps_of_the_clock_are_told_once_each() {
+fn each_step_of_the_clock_is_one_warning() {
     let stream = stream(200, "bframes=0");
     let places: Vec<_> = (0..200).collect();
     let run = |off: &dyn Fn(u64) -> i64| {
@@ -370,7 +370,7 @@ fn a_raw_file_without_a_rate_needs_one() {
 }
 
 #[test]
-fn a_rate_that_is_none_is_refused() {
+fn an_invalid_rate_is_refused() {
     for fps in ["1001/1", "1/4000"] {
         let pipeline = Pipeline::launch(&format!(
             "fakesrc num-buffers=1 ! {CAPS} ! reductsink bucket=b entry=e fps={fps}"
@@ -501,7 +501,7 @@ fn recovery_points_are_keyframes() {
 }
 
 #[test]
-fn slices_without_parameter_sets_are_told_at_once() {
+fn slices_without_parameter_sets_are_reported_at_once() {
     let whole = stream(50, "bframes=0");
     let bare = whole.map_units(|_, unit| {
         let nals = nal_units(unit).into_iter();
@@ -545,7 +545,7 @@ fn slices_without_parameter_sets_are_told_at_once() {
 }
 
 #[test]
-fn buffers_that_are_no_byte_stream_are_told_at_once() {
+fn buffers_that_are_no_byte_stream_are_reported_at_once() {
     let whole = stream(50, "bframes=0");
     let lengths = whole.map_units(|_, unit| {
         let nals = nal_units(unit).into_iter();

@@ -786,7 +786,7 @@ fn when_picks_records_by_their_labels() {
 }
 
 #[test]
-fn when_nothing_is_picked_there_is_nothing() {
+fn a_condition_without_a_match_is_eos() {
     let (bucket, _) = record(&Recording::default(), &Stream::example());
     for when in [
         r#"{"&none": {"$eq": 1}}"#,
@@ -1028,7 +1028,7 @@ fn it_stops_at_once_while_the_server_is_gone_and_the_queue_full() {
 }
 
 #[test]
-fn it_stops_at_once_while_nobody_takes_what_it_has() {
+fn it_stops_at_once_while_downstream_blocks() {
     let server = bulky_server();
     let pipeline = pipeline(&server, "b");
     pipeline.play();
@@ -1386,15 +1386,15 @@ fn a_flush_after_an_error_is_not_followed_by_eos() {
     let pad = source.static_pad("src").expect("a pad");
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
         let event = info.event().expect("an event");
-        sender.send(event.type_()).expect("the test goes on");
+        sender.send(event.type_()).expect("the test waits");
         gst::PadProbeReturn::Ok
     });
     pipeline.play();
     let messages = pipeline.wait_for_end();
     assert!(source.send_event(gst::event::FlushStart::new()));
     assert!(source.send_event(gst::event::FlushStop::new(true)));
-    // The flush set the streaming thread going again, and it has nothing more to say.
-    await_that("the source goes on", || {
+    // The flush set the streaming thread going again, and it has no more to push.
+    await_that("the task of the source does not pause", || {
         pad.task_state() == gst::TaskState::Paused
     });
     let outcome = pipeline.finish(messages);

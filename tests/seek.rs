@@ -341,7 +341,7 @@ fn queries_are_answered() {
 }
 
 #[test]
-fn what_cannot_be_sought_is_refused() {
+fn unsupported_seeks_are_refused() {
     let stream = Stream::example();
     let bucket = line::record(&laid_out_as(Layout::AccessUnit), &stream);
     let player = Player::new(&bucket, "");
@@ -375,7 +375,7 @@ fn what_cannot_be_sought_is_refused() {
 }
 
 #[test]
-fn in_a_hole_what_follows_is_shown() {
+fn a_seek_into_a_hole_shows_the_frame_behind_it() {
     let stream = Stream::example();
     for (hole, first) in [(30, 30), (33, 40)] {
         for layout in [Layout::AccessUnit, Layout::Gop] {
@@ -446,7 +446,7 @@ fn labelled(stream: &Stream) -> String {
 }
 
 #[test]
-fn labels_say_where_keyframes_are() {
+fn labels_locate_keyframes() {
     let stream = Stream::with_b_frames();
     let player = Player::new(&labelled(&stream), "");
     for time in times(stream.units.len()).take(50) {
@@ -566,7 +566,7 @@ fn a_seek_before_it_plays_is_where_it_begins() {
 }
 
 #[test]
-fn what_a_seek_causes_has_its_number() {
+fn events_after_a_seek_have_its_seqnum() {
     let stream = Stream::example();
     let recording = Recording {
         holes: vec![(30, 10_000_000)],

@@ -137,7 +137,7 @@ fn warning_with(recorded: &Recorded, text: &str) -> String {
 const FIRST: &str = "0000000000.spool";
 
 #[test]
-fn damage_costs_the_record_that_is_hit() {
+fn damage_loses_the_damaged_record_only() {
     let flip = |bytes: &mut Vec<u8>, at: usize| bytes[at] ^= 0x55;
     type Damage<'a> = &'a dyn Fn(&mut Vec<u8>, usize);
     // Each is given a file and where the content of a record begins in it.
@@ -358,7 +358,7 @@ fn folders_and_files_are_private() {
 }
 
 #[test]
-fn what_is_in_the_way_is_an_error_that_names_it() {
+fn obstacles_in_the_spool_folder_are_errors_that_name_them() {
     for name in ["lock", FIRST] {
         for kind in ["link", "fifo", "folder"] {
             let scene = Scene::new();
@@ -582,7 +582,7 @@ fn descriptors_are_few_for_many_files() {
 }
 
 #[test]
-fn what_a_spool_cannot_take_waits_in_memory() {
+fn records_that_a_spool_cannot_take_wait_in_memory() {
     let scene = Scene::new();
     scene.server.kill();
     let restart = || {

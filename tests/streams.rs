@@ -672,7 +672,7 @@ fn open_gop_by_hand() -> Vec<Frame> {
 }
 
 #[test]
-fn leading_pictures_are_told_by_order_and_not_by_type() {
+fn leading_pictures_are_recognized_by_order_and_not_by_type() {
     for coding in [Coding::Frame, Coding::TopFirst] {
         for order_type in [0, 1] {
             let sequence = Sequence {

@@ -74,7 +74,7 @@ fn a_uri_sets_properties() {
 }
 
 #[test]
-fn a_uri_says_it_all() {
+fn a_uri_can_set_every_property() {
     let source = handler_of("reduct://h/b/e?start=5&retries=3");
     source.set_uri("reduct://h/b/e?stop=7").unwrap();
     assert_eq!(text(&source, "start"), None);
@@ -83,7 +83,7 @@ fn a_uri_says_it_all() {
 }
 
 #[test]
-fn what_is_set_is_in_the_uri() {
+fn properties_that_are_set_are_in_the_uri() {
     let source = handler();
     assert_eq!(source.uri(), None, "there is no entry");
     source.set_property("url", "https://[::1]:8000/store");
@@ -216,7 +216,7 @@ fn values_out_of_range_are_errors_that_name_it() {
 }
 
 #[test]
-fn properties_that_cannot_be_are_errors() {
+fn frame_rates_out_of_range_are_errors() {
     for fps in ["2000/1", "1/100000"] {
         let bucket = SERVER.new_bucket();
         let outcome = line::read(&bucket, &format!("fps={fps}")).outcome;

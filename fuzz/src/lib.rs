@@ -7,8 +7,8 @@
 mod splitting;
 
 use bytes::Bytes;
-pub use media::{codec::h264, mp4};
 use media::codec::h264::{AccessUnit, AccessUnitSplitter, Aligner, Damage, nal_units};
+pub use media::{codec::h264, mp4};
 pub use splitting::{Split, split, split_cut};
 
 /// Mark in an input between two records.

@@ -54,7 +54,7 @@ pub fn plugin_file() -> PathBuf {
 
 /// Waits for a state that no message announces.
 pub fn await_that(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !done() {
         assert!(Instant::now() < deadline, "{what}");
         thread::sleep(Duration::from_millis(2));

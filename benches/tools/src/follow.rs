@@ -61,7 +61,7 @@ impl Follow {
 fn followed<'a>(written: &'a [Written], came: &[Came]) -> Result<&'a [Written]> {
     let begin = came.first().context("no frame came")?.captured;
     let first = written.iter().position(|written| written.captured == begin);
-    let first = first.context("a frame came that nobody wrote")?;
+    let first = first.context("a frame came that was not written")?;
     ensure!(first % GOP == 0, "it began with frame {first}, no keyframe");
     let written = &written[first..];
     for (index, (written, came)) in written.iter().zip(came).enumerate() {
@@ -119,8 +119,8 @@ mod tests {
                 "two change places",
                 (60..80).chain([81, 80]).chain(82..100).collect(),
             ),
-            ("nobody wrote it", (60..101).collect()),
-            ("nobody wrote the first one", (120..130).collect()),
+            ("not written", (60..101).collect()),
+            ("the first one not written", (120..130).collect()),
         ] {
             assert_eq!(check(0..100, came), None, "{what}");
         }
