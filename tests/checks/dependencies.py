@@ -67,7 +67,8 @@ def faults(folder):
 
 def main():
     found = list(faults(sys.argv[1] if len(sys.argv) > 1 else "."))
-    print("\n".join(f"not allowed: {fault}" for fault in found))
+    for fault in found:
+        print(f"not allowed: {fault}")
     sys.exit(bool(found))
 
 
