@@ -682,11 +682,16 @@ fn a_stop_ends_waits_at_once() {
         return;
     }
     for state in [gst::State::Ready, gst::State::Null] {
-        let (pipeline, _proxy, _) = stalled();
-        let begin = Instant::now();
-        pipeline.set_state(state).unwrap();
-        let took = begin.elapsed();
-        assert!(took < Duration::from_millis(300), "{took:?}");
+        let stop = |_| {
+            let (pipeline, _proxy, _) = stalled();
+            let begin = Instant::now();
+            pipeline.set_state(state).unwrap();
+            begin.elapsed()
+        };
+        let mut taken: Vec<_> = (0..3).map(stop).collect();
+        taken.sort();
+        // A busy machine may be late once; a wait that does not end is late each time.
+        assert!(taken[1] < Duration::from_millis(300), "{taken:?}");
     }
 }
 

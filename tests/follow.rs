@@ -19,6 +19,9 @@ use common::stream::Stream;
 use common::{SERVER, await_that};
 use gst::prelude::*;
 
+/// Time limit from an EOS event to the end, on a busy machine. Attempts would take longer.
+const EOS_LIMIT: Duration = Duration::from_secs(5);
+
 /// One access unit a record.
 fn recording() -> Recording {
     Recording {
@@ -205,7 +208,7 @@ fn an_eos_event_ends_a_wait() {
     });
     let begin = Instant::now();
     assert_eq!(follower.end().buffers.len(), 0);
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert!(begin.elapsed() < EOS_LIMIT);
 }
 
 #[test]
@@ -413,14 +416,16 @@ fn other_clients_are_not_slowed() {
         .collect();
     let bucket = SERVER.new_bucket();
     write(&SERVER, &bucket, &laid);
-    let slowest = (0..20).map(|_| {
-        let begin = Instant::now();
-        assert_eq!(SERVER.read(&bucket, "e").len(), 60);
-        begin.elapsed()
-    });
-    // A continuous query would take seconds from all others.
-    let slowest = slowest.max().unwrap_or_default();
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    let mut taken: Vec<_> = (0..20)
+        .map(|_| {
+            let begin = Instant::now();
+            assert_eq!(SERVER.read(&bucket, "e").len(), 60);
+            begin.elapsed()
+        })
+        .collect();
+    taken.sort();
+    // A continuous query would delay each of them by seconds, a busy machine one or the other.
+    assert!(taken[16] < Duration::from_millis(500), "{taken:?}");
     for follower in followers {
         follower.end();
     }
@@ -587,7 +592,7 @@ fn an_eos_event_ends_attempts() {
         });
         let begin = Instant::now();
         assert_eq!(follower.end().buffers.len(), 0);
-        assert!(begin.elapsed() < Duration::from_secs(1), "{properties}");
+        assert!(begin.elapsed() < EOS_LIMIT, "{properties}");
     }
 }
 

@@ -8,7 +8,8 @@ left out, and so is the import of an element's `imp.rs` by the `mod.rs` beside i
 other. rustc accepts circles, and `cargo modules dependencies --acyclic` compares items instead of files, so that two
 files that use different items of each other pass it.
 
-Arguments: root files of crates; without them, those of all libraries and programs of the workspace.
+Arguments: root files of crates; without them, those of the libraries, programs, tests, benchmarks and examples of all
+workspaces of the repository.
 """
 
 import os
@@ -17,6 +18,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import rust_modules
+
+MANIFESTS = ["Cargo.toml", "benches/tools/Cargo.toml", "fuzz/Cargo.toml"]
+KINDS = {"lib", "rlib", "bin", "test", "bench", "example"}
 
 
 def imports(root):
@@ -68,22 +72,23 @@ def circles(edges):
 
 def main():
     sys.setrecursionlimit(10_000)
-    roots = [Path(argument) for argument in sys.argv[1:]] or rust_modules.roots({"lib", "rlib", "bin"})
-    failed = False
+    roots = [Path(argument).absolute() for argument in sys.argv[1:]]
+    roots = roots or [root for manifest in MANIFESTS for root in rust_modules.roots(KINDS, manifest)]
+    files, found = set(), []
     for root in roots:
         edges = imports(root)
-        found = circles(edges)
-        files = {file for edge in edges for file in edge}
-        print(f"{os.path.relpath(root)}: {len(files)} files that import or are imported, {len(found)} circles")
-        failed |= bool(found)
-        folder = root.parent
-        for component in found:
-            print(f"  a circle of {len(component)} files")
+        files |= {file for edge in edges for file in edge}
+        for component in circles(edges):
+            if component in found:  # in a module that several tests share
+                continue
+            found.append(component)
+            print(f"{os.path.relpath(root)}: a circle of {len(component)} files")
             for start, end in sorted(edges):
                 if start in component and end in component:
                     names = ", ".join(sorted(edges[start, end]))
-                    print(f"    {start.relative_to(folder)} -> {end.relative_to(folder)}  ({names})")
-    sys.exit(failed)
+                    print(f"  {os.path.relpath(start)} -> {os.path.relpath(end)}  ({names})")
+    print(f"{len(roots)} crates, {len(files)} files with imports of their crate, {len(found)} circles")
+    sys.exit(bool(found))
 
 
 if __name__ == "__main__":

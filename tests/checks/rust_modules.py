@@ -34,7 +34,7 @@ DEFINING = {"struct", "enum", "union", "trait", "fn", "const", "static", "type"}
 
 
 def tokens(text):
-    """Returns the words and signs of Rust source, without comments and literals."""
+    """Returns the words, signs and strings of Rust source, without comments and other literals."""
     found, at = [], 0
     while match := TOKEN.search(text, at):
         at = match.end()
@@ -45,7 +45,7 @@ def tokens(text):
                 at = edge.end()
         elif match["word"]:
             found.append(match["word"].removeprefix("r#"))
-        elif match["colons"] or match["sign"]:
+        elif match["colons"] or match["sign"] or match["string"]:
             found.append(match[0])
         elif not match["comment"]:
             found.append('""')  # a literal, which keeps its neighbours apart
@@ -127,19 +127,21 @@ class _Reader:
         return self.words[start : self.at]
 
     def item(self):
-        is_test = False
+        is_test, path = False, None
         attributes = []
         while self.word() == "#":
             self.at += 1 + (self.word(1) == "!")
             attribute = self.balanced()
             is_test |= attribute in (["cfg", "(", "test", ")"], ["test"])
             attributes += attribute
+            if attribute[:2] == ["path", "="]:
+                path = self.module.file.parent / attribute[2].strip('"')
         if self.word() == "pub":
             self.at += 1
             if self.word() == "(":
                 self.balanced()
         if self.word() == "mod" and self.word(2) in ("{", ";"):
-            self.child(is_test)
+            self.child(is_test, path)
         elif self.word() == "use":
             tree = self.rest_of_item()
             if not is_test:
@@ -151,7 +153,7 @@ class _Reader:
                 self.definition(body)
                 self.body(attributes + body)
 
-    def child(self, is_test):
+    def child(self, is_test, path):
         name = self.word(1)
         self.at += 2
         folder = self.folder / name
@@ -161,7 +163,10 @@ class _Reader:
         else:
             self.at += 1
             file = self.folder / f"{name}.rs"
-            file = file if file.exists() else folder / "mod.rs"
+            if path:
+                file, folder = path.resolve(), path.resolve().parent
+            elif not file.exists():
+                file = folder / "mod.rs"
             if not file.exists():
                 return
             child = Module(file, self.module)
@@ -235,9 +240,9 @@ class _Reader:
         self.module.paths.add(tuple(path))
 
 
-def roots(kinds):
-    """Returns the root files of the workspace's targets of some kinds, such as `lib`."""
-    command = ["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"]
+def roots(kinds, manifest="Cargo.toml"):
+    """Returns the root files of a workspace's targets of some kinds, such as `lib`."""
+    command = ["cargo", "metadata", "--format-version=1", "--no-deps", "--locked", "--manifest-path", manifest]
     packages = json.loads(subprocess.check_output(command))["packages"]
     targets = (target for package in packages for target in package["targets"])
     return sorted(Path(target["src_path"]) for target in targets if kinds & set(target["kind"]))
@@ -257,9 +262,11 @@ def resolve(module, path, seen=frozenset()):
         if at is None:
             return None
     while words:
-        is_item, found = _lookup(at, words.pop(0), seen)
+        name = words.pop(0)
+        is_item, found = _lookup(at, name, seen)
         if found is None:
-            return None if relative else at
+            is_from_other_crate = relative or name in at.imports
+            return None if is_from_other_crate else at
         if is_item:
             return found
         at, relative = found, False

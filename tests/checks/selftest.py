@@ -48,8 +48,8 @@ class ImportCycles(Folder):
 
     def test_one_direction(self):
         passed, output = self.passes(
-            lib="mod a; mod b; pub use a::A;",
-            a="use crate::b::B; pub struct A(B);",
+            lib="mod a; mod b; use bytes::Bytes; pub use a::A;",
+            a="use crate::b::B; use super::Bytes; pub struct A(B);",
             b="pub struct B; #[cfg(test)] mod tests { use super::*; use crate::a::A; }",
         )
         self.assertTrue(passed, output)
@@ -96,6 +96,16 @@ class ImportCycles(Folder):
         self.assertFalse(passed)
         self.assertIn("a circle of 2 files", output)
         self.assertIn("a.rs -> part/b.rs  (b::B)", output)
+
+    def test_path_attribute(self):
+        passed, output = self.passes(
+            lib='mod a; #[path = "elsewhere/c.rs"] mod b;',
+            a="use crate::b::d::D; pub struct A;",
+            elsewhere__c="pub mod d;",
+            elsewhere__d="use crate::a::A; pub struct D(A);",
+        )
+        self.assertFalse(passed)
+        self.assertIn("elsewhere/d.rs -> a.rs", output)
 
     def test_element(self):
         files = {

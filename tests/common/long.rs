@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
-use super::await_that;
 use super::line::{Export, Line, Read, Reading};
 use super::mp4;
 use super::pipeline::{Outcome, Pipeline, stat};
 use super::recording::{Laid, Layout, Recording};
 use super::server::{Builder, Server};
 use super::stream::{Content, Stream, StreamSpec};
+use super::wait::await_that;
 
 /// Number of access units: a minute at 10 fps.
 pub const FRAMES: usize = 600;

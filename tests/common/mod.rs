@@ -21,14 +21,14 @@ pub mod recording;
 pub mod server;
 pub mod stream;
 mod tool;
+mod wait;
 
 use std::path::PathBuf;
 use std::sync::{LazyLock, Once};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use gst::glib;
 use server::Server;
+pub use wait::await_that;
 
 /// The server that all tests of this binary share; each test takes a bucket of its own from
 /// [`Server::new_bucket`]. It ends with the process.
@@ -50,13 +50,4 @@ pub fn init() {
 pub fn plugin_file() -> PathBuf {
     let test = std::env::current_exe().expect("this test");
     test.with_file_name("libgstreduct.so")
-}
-
-/// Waits for a state that no message announces.
-pub fn await_that(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
-        thread::sleep(Duration::from_millis(2));
-    }
 }

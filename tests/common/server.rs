@@ -22,6 +22,8 @@ use futures_util::StreamExt;
 use reduct_rs::{BucketSettings, ErrorCode, JsonValue, Permissions, ReductClient, condition};
 use tokio::runtime::Runtime;
 
+use super::wait::await_that;
+
 /// Time limit of a server's first answer.
 const START_UP: Duration = Duration::from_secs(30);
 
@@ -256,7 +258,7 @@ impl Server {
     pub fn remove_bucket(&self, name: &str) {
         block_on(async { self.client().get_bucket(name).await?.remove().await })
             .unwrap_or_else(|e| panic!("bucket {name}: {e}"));
-        super::await_that("the bucket stays", || {
+        await_that("the bucket stays", || {
             let bucket = block_on(async { self.client().get_bucket(name).await });
             bucket.is_err_and(|err| err.status == ErrorCode::NotFound)
         });

@@ -12,9 +12,9 @@ use clap::Args;
 use reduct_rs::{Bucket, RecordBuilder, ReductClient};
 use serde_json::json;
 
-use super::Target;
 use super::measurement::Measurement;
 use super::stream::{self, FPS, GOP};
+use super::target::Target;
 
 /// Limit of the records in a batch: the server refuses more headers.
 const BATCH_RECORDS: usize = 80;

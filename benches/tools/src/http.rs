@@ -11,8 +11,8 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
-use super::Target;
 use super::measurement::Measurement;
+use super::target::Target;
 
 /// A header a record, and some more.
 const MAX_HEADERS: usize = 4096;

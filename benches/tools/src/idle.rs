@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
-use super::Target;
 use super::pipeline;
 use super::samples::Samples;
+use super::target::Target;
 
 /// The end of a request's first line. No body of a request for records has it.
 const REQUEST: &[u8] = b" HTTP/1.1\r\n";

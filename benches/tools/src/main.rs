@@ -22,23 +22,11 @@ mod seek;
 mod sorted;
 mod sources;
 mod stream;
+mod target;
 
 use anyhow::Result;
-use clap::{Args, Parser};
-
-/// The entry to read or write.
-#[derive(Args)]
-struct Target {
-    /// Server
-    #[arg(long, env = "REDUCT_URL")]
-    url: String,
-    /// Bucket
-    #[arg(long)]
-    bucket: String,
-    /// Entry
-    #[arg(long)]
-    entry: String,
-}
+use clap::Parser;
+use target::Target;
 
 #[derive(Parser)]
 #[command(about = "Measures the elements and what they are compared with")]

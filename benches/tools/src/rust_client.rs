@@ -10,8 +10,8 @@ use anyhow::Result;
 use futures_util::StreamExt;
 use reduct_rs::ReductClient;
 
-use super::Target;
 use super::measurement::Measurement;
+use super::target::Target;
 
 /// Reads all records of an entry.
 pub async fn read(target: &Target) -> Result<Measurement> {
