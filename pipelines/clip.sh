@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 source "$here/lib/setup.sh"
+source "$here/lib/arguments.sh"
 source "$here/lib/pipeline.sh"
 
 usage() {
@@ -20,13 +21,10 @@ is at REDUCT_URL (http://127.0.0.1:8383), the token in REDUCT_API_TOKEN.
 END
 }
 
-if [[ ${1:-} == -h || ${1:-} == --help ]]; then usage && exit; fi
-(($# >= 4)) || { usage >&2 && exit 2; }
-
+parse_arguments '' 4 '' "$@"
 require_plugin
-reduct_source "$1" "$2"
-file=$3
-shift 3
-ranges=$(IFS=, && printf '%s' "$*")
+reduct_source "${arguments[@]:0:2}"
+file=${arguments[2]}
+ranges=$(IFS=, && printf '%s' "${arguments[*]:3}")
 gst-launch-1.0 -e -m "${source[@]}" ranges="$ranges" stop-mode=keyframe \
   ! reductepisodesplit gap-detection=false location="${file//%/%%}" | episode_table

@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 source "$here/lib/setup.sh"
+source "$here/lib/arguments.sh"
 source "$here/lib/pipeline.sh"
 
 usage() {
@@ -31,12 +32,11 @@ with_parameters() {
   printf '%s' "$address"
 }
 
-if [[ ${1:-} == -h || ${1:-} == --help ]]; then usage && exit; fi
-(($# >= 2 && $# <= 4)) || { usage >&2 && exit 2; }
+parse_arguments '' 2 4 "$@"
 range=()
-[[ -z ${3:-} ]] || range+=("start=$3")
-[[ -z ${4:-} ]] || range+=("stop=$4" stop-mode=keyframe)
+[[ -z ${arguments[2]:-} ]] || range+=("start=${arguments[2]}")
+[[ -z ${arguments[3]:-} ]] || range+=("stop=${arguments[3]}" stop-mode=keyframe)
 
 require_plugin
-gst-launch-1.0 -e -m "$(with_parameters "$1" "${range[@]}")" \
-  ! "$(with_parameters "$2" record-unit=record existing=skip)" | recording_report
+gst-launch-1.0 -e -m "$(with_parameters "${arguments[0]}" "${range[@]}")" \
+  ! "$(with_parameters "${arguments[1]}" record-unit=record existing=skip)" | recording_report

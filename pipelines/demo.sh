@@ -2,14 +2,25 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # From nothing to MP4 episodes: sets up what is missing, records a camera into a ReductStore server, once in each layout,
-# exports both with one line and shows the episodes. Uses the server at REDUCT_URL where that is set, else one of its own.
-# Usage: demo.sh [FOLDER] - the folder for the episodes; without it a new one among the temporary files.
+# exports both with one line, shows the episodes and prints what to try next.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 source "$here/lib/setup.sh"
+source "$here/lib/arguments.sh"
 source "$here/lib/server.sh"
 source "$here/lib/pipeline.sh"
+
+usage() {
+  cat <<'END'
+Usage: demo.sh [FOLDER]
+
+  FOLDER  the folder for the episodes; without it a new one among the temporary files
+
+It uses the server at REDUCT_URL if that is set, with the token in REDUCT_API_TOKEN, and a server of its own otherwise.
+What it records is removed at the end; the episodes stay.
+END
+}
 
 clean_up() {
   [[ -z ${created:-} ]] || api DELETE "b/$created" || say "The bucket $created is still in $REDUCT_URL"
@@ -43,7 +54,7 @@ export_episodes() {
 # Another program must find in the files what the table says, and in all of them what was recorded.
 check_episodes() {
   local file frames found total=0
-  while read -r file _ _ _ frames _; do
+  while read -r _ _ _ frames _ _ file; do
     found=$(ffprobe -v error -select_streams v -count_packets -show_entries stream=nb_read_packets -of csv=p=0 "$file")
     [[ $found == "$frames" ]] || fail "ffprobe finds $found frames in $file, the table says $frames"
     total=$((total + found))
@@ -52,13 +63,30 @@ check_episodes() {
   printf '\nAll %d frames are there, says ffprobe.\n' "$total"
 }
 
-[[ ${1:-} != -* ]] || fail 'usage: demo.sh [FOLDER]'
+# Prints the next lines to try: a server unless there is one, a recording, and its export.
+suggest() {
+  local scripts server
+  printf -v scripts %q "$here"
+  printf '\nTry next:\n\n'
+  if [[ -z $given_url ]]; then
+    printf -v server %q "$(reductstore_binary)"
+    # shellcheck disable=SC2016 # HOME is for the reader's shell
+    printf '  RS_DISABLE_AUTH=true RS_DATA_PATH="$HOME/reductstore" %s &\n' "$server"
+  fi
+  printf '  %s/record.sh b cam         # a test camera, until Ctrl-C\n' "$scripts"
+  printf '  %s/episodes.sh -d 2 b cam  # its episodes, in this folder\n' "$scripts"
+  [[ -z $given_url ]] || printf '  %s/play.sh b cam           # the same in a window\n' "$scripts"
+}
+
+parse_arguments '' 0 1 "$@"
+find_cargo
 # shellcheck disable=SC2119 # no further packages
 install_packages
 build_plugin release
 trap clean_up EXIT
 table=$(mktemp)
-folder=${1:-$(mktemp -d -t episodes-XXXXXX)}
+folder=${arguments[0]:-$(mktemp -d -t episodes-XXXXXX)}
+given_url=${REDUCT_URL:-}
 mkdir -p "$folder"
 set_up_recording
 for entry in h264 frames; do
@@ -66,5 +94,7 @@ for entry in h264 frames; do
   cd "$folder/$entry"
   export_episodes "$entry"
   check_episodes
+  cd "$OLDPWD"
 done
 printf 'The episodes are in %s\n' "$folder"
+suggest

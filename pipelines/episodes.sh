@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 source "$here/lib/setup.sh"
+source "$here/lib/arguments.sh"
 source "$here/lib/pipeline.sh"
 
 usage() {
@@ -22,20 +23,11 @@ REDUCT_API_TOKEN.
 END
 }
 
-splitter=(reductepisodesplit)
-while getopts d:s:o:h- option; do
-  case $option in
-    d) splitter+=("duration=$(nanoseconds "$OPTARG")") ;;
-    s) splitter+=("size=$OPTARG") ;;
-    o) splitter+=("location=$OPTARG") ;;
-    h | -) usage && exit ;;
-    *) usage >&2 && exit 2 ;;
-  esac
-done
-shift $((OPTIND - 1))
-(($# >= 2 && $# <= 4)) || { usage >&2 && exit 2; }
+option() { splitter_option "$@"; }
 
+splitter=(reductepisodesplit)
+parse_arguments "$splitter_options" 2 4 "$@"
 require_plugin
-reduct_source "$@"
+reduct_source "${arguments[@]}"
 # -e: Ctrl-C ends the last episode properly instead of losing it.
 gst-launch-1.0 -e -m "${source[@]}" ! "${splitter[@]}" | episode_table

@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 source "$here/lib/setup.sh"
+source "$here/lib/arguments.sh"
 source "$here/lib/pipeline.sh"
 
 usage() {
@@ -26,24 +27,19 @@ names another sink than autovideosink, with its properties: VIDEO_SINK='fakesink
 END
 }
 
+option() {
+  case $1 in
+    p | play) play=1 ;;
+    *) splitter_option "$@" ;;
+  esac
+}
+
 splitter=(reductepisodesplit)
 play=0
-while getopts d:s:o:ph-: option; do
-  case $option/${OPTARG:-} in
-    d/*) splitter+=("duration=$(nanoseconds "$OPTARG")") ;;
-    s/*) splitter+=("size=$OPTARG") ;;
-    o/*) splitter+=("location=$OPTARG") ;;
-    p/ | -/play) play=1 ;;
-    h/ | -/help) usage && exit ;;
-    *) usage >&2 && exit 2 ;;
-  esac
-done
-shift $((OPTIND - 1))
-(($# >= 2 && $# <= 3)) || { usage >&2 && exit 2; }
-((!play || ${#splitter[@]} == 1)) || { usage >&2 && exit 2; }
-
+parse_arguments "${splitter_options}p" 2 3 "$@"
+((!play || ${#splitter[@]} == 1)) || wrong_usage # files and a window exclude each other
 require_plugin
-reduct_source "$@"
+reduct_source "${arguments[@]}"
 source+=(follow=true)
 if ((play)); then
   read -ra sink <<<"${VIDEO_SINK:-autovideosink}"

@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 source "$here/lib/setup.sh"
+source "$here/lib/arguments.sh"
 
 usage() {
   cat <<'END'
@@ -40,11 +41,11 @@ print(f"{scheme}://{server.netloc}{port}/{quote(bucket, '')}/{quote(entry)}?{que
 END
 }
 
-if [[ ${1:-} == -h || ${1:-} == --help ]]; then usage && exit; fi
-case $#/${1:-} in
-  1/reduct://* | 1/reducts://*) uri=$1 ;;
-  [234]/*) uri=$(entry_uri "$@") ;;
-  *) usage >&2 && exit 2 ;;
+parse_arguments '' 1 4 "$@"
+case ${#arguments[@]}/${arguments[0]} in
+  1/reduct://* | 1/reducts://*) uri=${arguments[0]} ;;
+  [234]/*) uri=$(entry_uri "${arguments[@]}") ;;
+  *) wrong_usage ;;
 esac
 
 require_plugin

@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 source "$here/lib/setup.sh"
+source "$here/lib/arguments.sh"
 source "$here/lib/pipeline.sh"
 
 usage() {
@@ -18,36 +19,36 @@ Usage: record.sh [-u UNIT] [-q BYTES] [-s FOLDER] [-n FRAMES] BUCKET ENTRY [CAME
   -n FRAMES  end after so many frames; not for rtsp
   CAMERA     test for a test picture (the default), a device such as /dev/video0, or an rtsp:// address
 
-Ctrl-C ends it when all is written. The server is at REDUCT_URL (http://127.0.0.1:8383), the token in REDUCT_API_TOKEN.
+Standard error shows how much is recorded. Ctrl-C ends it when all is written. The server is at REDUCT_URL (http://127.0.0.1:8383), the token in REDUCT_API_TOKEN.
 END
+}
+
+option() {
+  case $1 in
+    u) sink+=("record-unit=$2") ;;
+    q) sink+=("quota-size=$2") ;;
+    s) sink+=("spool-dir=$2") ;;
+    n) frames=("num-buffers=$2") ;;
+    *) wrong_usage ;;
+  esac
 }
 
 sink=(reductsink)
 frames=()
-while getopts u:q:s:n:h- option; do
-  case $option in
-    u) sink+=("record-unit=$OPTARG") ;;
-    q) sink+=("quota-size=$OPTARG") ;;
-    s) sink+=("spool-dir=$OPTARG") ;;
-    n) frames=("num-buffers=$OPTARG") ;;
-    h | -) usage && exit ;;
-    *) usage >&2 && exit 2 ;;
-  esac
-done
-shift $((OPTIND - 1))
-(($# >= 2 && $# <= 3)) || { usage >&2 && exit 2; }
-sink+=("bucket=$1" "entry=$2")
+parse_arguments u:q:s:n: 2 3 "$@"
+sink+=("bucket=${arguments[0]}" "entry=${arguments[1]}")
 
 encoder=(! videoconvert ! x264enc tune=zerolatency key-int-max=30)
-case ${3:-test} in
+address=${arguments[2]:-test}
+case $address in
   test) camera=(videotestsrc is-live=true pattern=ball "${frames[@]}" ! video/x-raw,framerate=30/1 ! timeoverlay "${encoder[@]}") ;;
   rtsp://* | rtsps://*)
     # The camera's own times, where it sends them.
-    camera=(rtspsrc "location=$3" add-reference-timestamp-meta=true ! rtph264depay)
+    camera=(rtspsrc "location=$address" add-reference-timestamp-meta=true ! rtph264depay)
     ;;
-  *) camera=(v4l2src "device=$3" "${frames[@]}" "${encoder[@]}") ;;
+  *) camera=(v4l2src "device=$address" "${frames[@]}" "${encoder[@]}") ;;
 esac
 
 require_plugin
 # -e: Ctrl-C ends the stream properly, with all of it written.
-gst-launch-1.0 -e -m "${camera[@]}" ! h264parse ! "${sink[@]}" | recording_report
+gst-launch-1.0 -e -m "${camera[@]}" ! h264parse ! "${progress[@]}" ! "${sink[@]}" | recording_report

@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 source "$here/lib/setup.sh"
+source "$here/lib/arguments.sh"
 source "$here/lib/pipeline.sh"
 
 usage() {
@@ -19,11 +20,10 @@ The server is at REDUCT_URL (http://127.0.0.1:8383), the token in REDUCT_API_TOK
 END
 }
 
-if [[ ${1:-} == -h || ${1:-} == --help ]]; then usage && exit; fi
-(($# == 4)) || { usage >&2 && exit 2; }
-
+parse_arguments '' 4 4 "$@"
+file=${arguments[3]}
 require_plugin
-reduct_source "$1" "$2" "$3"
+reduct_source "${arguments[@]:0:3}"
 gst-launch-1.0 -q "${source[@]}" start-mode=exact prefetch-bytes=4000000 \
-  ! h264parse ! avdec_h264 ! videoconvert ! video/x-raw,format=RGB ! jpegenc snapshot=true ! filesink location="$4"
-[[ -s $4 ]] || fail "there is no picture at $3 or after it"
+  ! h264parse ! avdec_h264 ! videoconvert ! video/x-raw,format=RGB ! jpegenc snapshot=true ! filesink location="$file"
+[[ -s $file ]] || fail "there is no picture at ${arguments[2]} or after it"

@@ -135,8 +135,8 @@ summary() {
 }
 
 cd "$top"
-install_packages openssl python3 xvfb gstreamer1.0-plugins-base-apps ges1.0-tools python3-gi gir1.2-gstreamer-1.0
 find_cargo
+install_packages openssl python3 xvfb gstreamer1.0-plugins-base-apps ges1.0-tools python3-gi gir1.2-gstreamer-1.0
 REDUCTSTORE_BIN=$(reductstore_binary)
 export REDUCTSTORE_BIN
 scratch=$(mktemp -d)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# The pipelines' smoke test: every script in pipelines/ does what it says, on a server of its own.
+# The pipelines' smoke test: every script in pipelines/ does what its usage says, on a server of its own, and so do the
+# lines that the demo suggests and the script that draws the picture of the README.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 pipelines=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../pipelines
@@ -16,6 +17,7 @@ frame_bytes=$((320 * 240 * 3 / 2))
 
 clean_up() {
   [[ -z ${follower:-} ]] || kill -KILL -- "-$follower" 2>/dev/null || true
+  [[ -z ${suggested_server:-} ]] || kill -KILL "$suggested_server" 2>/dev/null || true
   stop_reductstore
   [[ -z ${scratch:-} ]] || rm -rf "$scratch"
 }
@@ -32,15 +34,82 @@ packets() {
 
 demo() {
   local rows expected="\
-episode_00000.mp4 2025-06-13T08:30:53.273752Z 2.000 20 duration
-episode_00001.mp4 2025-06-13T08:30:55.273752Z 2.000 20 duration
-episode_00002.mp4 2025-06-13T08:30:57.273752Z 2.000 20 gap
-episode_00003.mp4 2025-06-13T08:31:09.273752Z 2.000 20 duration
-episode_00004.mp4 2025-06-13T08:31:11.273752Z 1.000 10 eos"
+2025-06-13T08:30:53.273752Z 2.000 20 duration episode_00000.mp4
+2025-06-13T08:30:55.273752Z 2.000 20 duration episode_00001.mp4
+2025-06-13T08:30:57.273752Z 2.000 20 gap episode_00002.mp4
+2025-06-13T08:31:09.273752Z 2.000 20 duration episode_00003.mp4
+2025-06-13T08:31:11.273752Z 1.000 10 eos episode_00004.mp4"
   "$pipelines/demo.sh" "$scratch/demo" | tee "$scratch/output" >&2
   # All columns but the sizes, which depend on the encoder's version.
-  rows=$(awk '$1 ~ /mp4$/ { print $1, $2, $3, $5, $7 }' "$scratch/output")
+  rows=$(awk '$7 ~ /mp4$/ { print $1, $2, $4, $6, $7 }' "$scratch/output")
   same 'demo.sh cuts at the limit and at the hole, in both layouts' "$expected"$'\n'"$expected" "$rows"
+}
+
+# The lines that the demo ends with: a server, a recording, its export.
+suggested() {
+  local lines folder=$scratch/suggested rows
+  mapfile -t lines < <(sed -n '/^Try next:$/,$ s/^  //p' "$scratch/output")
+  same 'demo.sh suggests three lines' 3 "${#lines[@]}"
+  mkdir "$folder"
+  rows=$(
+    cd "$folder"
+    export HOME=$scratch RS_HOST=127.0.0.1 RS_PORT=$(free_port)
+    export REDUCT_URL=http://127.0.0.1:$RS_PORT
+    eval "${lines[0]%&} >/dev/null 2>&1 </dev/null &"
+    echo $! >"$scratch/server.pid"
+    curl -fs --retry 50 --retry-delay 1 --retry-connrefused "$REDUCT_URL/api/v1/alive" >&2
+    eval "${lines[1]/record.sh/record.sh -n 75}" >&2
+    eval "${lines[2]}"
+  )
+  suggested_server=$(<"$scratch/server.pid")
+  kill "$suggested_server"
+  same 'the suggested lines record a camera and export it' $'2.000 60 duration\n0.500 15 eos' \
+    "$(awk '$7 ~ /mp4$/ { print $2, $4, $6 }' <<<"$rows")"
+}
+
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 10000)) && port_is_taken "$port"; do :; done
+  printf '%s' "$port"
+}
+
+picture() {
+  same 'picture.sh draws the picture that the README shows' "$(<"$pipelines/../docs/episodes.svg")" \
+    "$("$pipelines/../docs/picture.sh")"
+}
+
+# An installed cargo that is too old, as that of Debian 12.
+old_rust() {
+  local status=0
+  mkdir -p "$scratch/old"
+  printf '#!/bin/sh\necho "cargo 1.65.0"\n' >"$scratch/old/cargo"
+  chmod +x "$scratch/old/cargo"
+  PATH=$scratch/old:$PATH HOME=$scratch/old SUDO_USER=nobody "$pipelines/demo.sh" >"$scratch/complaint" 2>&1 || status=$?
+  same 'demo.sh asks for a newer Rust before it does anything' \
+    "1 demo.sh: Rust $(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$pipelines/../Cargo.toml") or newer is needed, and\
+ 1.65.0 is installed; the cargo of Debian is too old. Install Rust with rustup (https://rustup.rs) or run 'rustup\
+ update', and run this again" "$status $(<"$scratch/complaint")"
+}
+
+rounding() {
+  # shellcheck source=../pipelines/lib/pipeline.sh
+  source "$pipelines/lib/pipeline.sh"
+  same 'tables round to the nearest number' '1.999 2.000 60.000 0.001 1.0KiB 1.4KiB 1023.0B' \
+    "$(seconds 1999499999) $(seconds 1999500000) $(seconds 59999999999) $(seconds 1000000) $(size 1040) $(size 1480) \
+$(size 1023)"
+}
+
+wrong_usage() {
+  local line status
+  for line in 'clip.sh b e f' 'copy.sh a' 'demo.sh -x' 'episodes.sh -p b e' 'follow.sh -p -d 1 b e' 'play.sh b' \
+    'record.sh -x 1 b e' 'record.sh b' 'thumbnail.sh b e 0 f g'; do
+    status=0
+    # shellcheck disable=SC2086 # a line of words
+    "$pipelines"/$line 2>"$scratch/complaint" || status=$?
+    same "a wrong usage is refused: $line" "2 Usage: ${line%% *}" \
+      "$status $(grep -o "^Usage: ${line%% *}" "$scratch/complaint")"
+    "$pipelines/${line%% *}" --help >"$scratch/complaint"
+  done
 }
 
 episodes() {
@@ -107,7 +176,7 @@ follow() {
   await "$folder/6.mp4" # is complete when the last record begins
   interrupt_follower
   found=$(for file in "$folder"/*; do
-    echo "${file##*/} $(packets "$file") $(awk -v file="$file" '$1 == file { print $2, $5, $7 }' "$scratch/table")"
+    echo "${file##*/} $(packets "$file") $(awk -v file="$file" '$7 == file { print $1, $4, $6 }' "$scratch/table")"
   done)
   same 'follow.sh writes episodes during the recording, and the last one at Ctrl-C' "\
 0.mp4 10 2025-06-13T08:30:53.273752Z 10 duration
@@ -154,6 +223,9 @@ record() {
   report=$("$pipelines/record.sh" -u gop -s "$scratch/spool" -n 45 recorded cam test)
   same 'record.sh makes a bucket and writes every frame' \
     '45 frames in 2 records written, 0 records were there, 0 frames dropped' "$report"
+  script -qec "$pipelines/record.sh -n 45 recorded terminal" "$scratch/terminal" >/dev/null </dev/null
+  grep -q '0:00:01 recorded' "$scratch/terminal" || fail "record.sh does not show its progress"
+  say 'ok: record.sh shows its progress on a terminal'
 }
 
 copy() {
@@ -166,7 +238,12 @@ copy() {
 
 trap clean_up EXIT
 scratch=$(mktemp -d)
+old_rust
+rounding
+wrong_usage
 demo
+suggested
+picture
 start_reductstore
 api POST b/b
 write_recording b h264

@@ -46,16 +46,34 @@ install_packages() {
     install -y --no-install-recommends "${missing[@]}" >/dev/null </dev/null
 }
 
-# Under sudo, PATH and HOME are root's while the toolchain is the caller's.
+# Puts a toolchain that is new enough on PATH, or fails. Under sudo, PATH and HOME are root's while the toolchain is the
+# caller's.
 find_cargo() {
-  local home
-  command -v cargo >/dev/null && return
+  local home required found
+  required=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$top/Cargo.toml")
+  if is_rust "$required" cargo; then return; fi
+  found=$(rust_version cargo)
   for home in "$HOME" "$(getent passwd "${SUDO_USER:-root}" | cut -d: -f6)"; do
-    [[ -x $home/.cargo/bin/cargo ]] || continue
-    export PATH=$home/.cargo/bin:$PATH RUSTUP_HOME=${RUSTUP_HOME:-$home/.rustup}
-    return
+    if is_rust "$required" "$home/.cargo/bin/cargo"; then
+      export PATH=$home/.cargo/bin:$PATH RUSTUP_HOME=${RUSTUP_HOME:-$home/.rustup}
+      return
+    fi
+    found=${found:-$(rust_version "$home/.cargo/bin/cargo")}
   done
-  fail "cargo not found: install Rust (https://rustup.rs) and run this again"
+  fail "Rust $required or newer is needed, and ${found:-none} is installed; the cargo of Debian is too old." \
+    "Install Rust with rustup (https://rustup.rs) or run 'rustup update', and run this again"
+}
+
+# CARGO: prints its version, or nothing if there is none.
+rust_version() {
+  { "$1" --version 2>/dev/null || true; } | sed -n 's/^cargo \([0-9.]*\).*/\1/p'
+}
+
+# VERSION CARGO: succeeds if that cargo is of this version or a newer one.
+is_rust() {
+  local version
+  version=$(rust_version "$2")
+  [[ -n $version ]] && printf '%s\n' "$1" "$version" | sort --version-sort --check=quiet
 }
 
 # Prints the server's path, and builds it first where there is none.
