@@ -13,7 +13,7 @@ Each episode is a line on standard output as soon as its file is complete. Progr
 go to standard error. Ctrl-C ends the stream, which completes the last file; a second one ends
 the application at once.
 
-`export.rs` is the same in Rust.
+`export.rs` and `export.c` are the same in Rust and C.
 """
 
 import argparse

@@ -14,7 +14,7 @@
 //! go to standard error. Ctrl-C ends the stream, which completes the last file; a second one ends
 //! the application at once.
 //!
-//! `export.py` is the same in Python.
+//! `export.py` and `export.c` are the same in Python and C.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -175,7 +175,7 @@ impl Export {
             return;
         };
         let times = format!("{position:.0} of {duration:.0}");
-        // Nobody has to see it, so errors do not count.
+        // A closed standard error is no reason to end the export.
         let _ = if self.terminal {
             let share = position.seconds_f64() / duration.seconds_f64();
             let done = "#".repeat((share.min(1.0) * BAR_WIDTH as f64) as usize);

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The applications in `examples/`. What holds for one holds for the other, to the letter.
+//! The applications in `examples/`. They are the same in each language, to the letter.
 
 mod common;
 
@@ -30,9 +30,10 @@ const EPISODES: &str = "100% of %d";
 enum Language {
     Rust,
     Python,
+    C,
 }
 
-const LANGUAGES: [Language; 2] = [Language::Rust, Language::Python];
+const LANGUAGES: [Language; 3] = [Language::Rust, Language::Python, Language::C];
 
 /// An application before its start, in a folder of its own.
 struct App {
@@ -49,17 +50,19 @@ impl App {
         match language {
             // The plugin is in it.
             Language::Rust => command.arg(rust_example()).env_remove("GST_PLUGIN_PATH"),
-            Language::Python => {
-                let plugins = folder.path().join("plugins");
-                fs::create_dir(&plugins).expect("a folder");
-                symlink(common::plugin_file(), plugins.join("libgstreduct.so")).expect("a link");
-                command
-                    .arg("/usr/bin/python3") // The one that Debian's bindings are for.
-                    .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/export.py"))
-                    .env("GST_PLUGIN_PATH", plugins)
-                    .env("GST_REGISTRY", folder.path().join("registry"))
-            }
+            Language::Python => command
+                .arg("/usr/bin/python3") // The one that Debian's bindings are for.
+                .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/export.py")),
+            Language::C => command.arg(c_example(folder.path())),
         };
+        if !matches!(language, Language::Rust) {
+            let plugins = folder.path().join("plugins");
+            fs::create_dir(&plugins).expect("a folder");
+            symlink(common::plugin_file(), plugins.join("libgstreduct.so")).expect("a link");
+            command
+                .env("GST_PLUGIN_PATH", plugins)
+                .env("GST_REGISTRY", folder.path().join("registry"));
+        }
         command
             .args([bucket, entry, EPISODES])
             .args(options)
@@ -160,6 +163,24 @@ fn rust_example() -> PathBuf {
         example.display()
     );
     example
+}
+
+/// Compiles it into a folder, without a warning.
+fn c_example(folder: &Path) -> PathBuf {
+    let program = folder.join("export");
+    let compile = "cc -std=c11 -Wall -Wextra -Werror \"$1\" -o \"$2\" \
+                   $(pkg-config --cflags --libs gstreamer-1.0)";
+    let output = Command::new("sh")
+        .args(["-c", compile, "sh"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/export.c"))
+        .arg(&program)
+        .output()
+        .expect("a shell");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+    program
 }
 
 fn stream(frames: usize) -> Stream {
@@ -292,14 +313,16 @@ fn a_token_that_is_refused_is_not_shown() {
 }
 
 #[test]
-fn python_says_what_is_missing() {
-    let mut app = App::new(Language::Python, "", "b", "e", &[]);
-    let nothing = tempfile::tempdir().expect("a folder");
-    app.command
-        .env("GST_PLUGIN_PATH", nothing.path())
-        .env("GST_PLUGIN_SYSTEM_PATH", nothing.path());
-    assert_eq!(
-        app.complaint(),
-        "export: GStreamer has no reductsrc: set GST_PLUGIN_PATH to the folder of libgstreduct.so\n"
-    );
+fn a_missing_plugin_is_named() {
+    for language in [Language::Python, Language::C] {
+        let mut app = App::new(language, "", "b", "e", &[]);
+        let nothing = tempfile::tempdir().expect("a folder");
+        app.command
+            .env("GST_PLUGIN_PATH", nothing.path())
+            .env("GST_PLUGIN_SYSTEM_PATH", nothing.path());
+        assert_eq!(
+            app.complaint(),
+            "export: GStreamer has no reductsrc: set GST_PLUGIN_PATH to the folder of libgstreduct.so\n"
+        );
+    }
 }
