@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# Copies an entry, or a range of it, to another bucket or server. Done again, it copies what is new.
+# Copies an entry, or a range of it, to another bucket or server. If it is run again, it copies only new records.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")

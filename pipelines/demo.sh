@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# From nothing to MP4 episodes: sets up what is missing, records a camera into a ReductStore server, once in each layout,
+# From nothing to MP4 episodes: installs and builds everything that is missing, records a camera into a ReductStore server, once in each layout,
 # exports both with one line, shows the episodes and prints what to try next.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail

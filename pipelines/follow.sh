@@ -18,8 +18,8 @@ Usage: follow.sh [-d SECONDS] [-s BYTES] [-o PATTERN] BUCKET ENTRY [START]
   -s BYTES    start a new episode at the first keyframe after this size
   -o PATTERN  file names, with %d for the number, {start} for the capture time; default episode_%05d.mp4
   -p, --play  show it in a window and write no files
-  START       capture time to begin with: 2025-06-13T08:30:53Z or microseconds since the epoch; without it, with what is
-              written from now on
+  START       capture time to begin with: 2025-06-13T08:30:53Z or microseconds since the epoch; without it, with records
+              that are written from now on
 
 Ctrl-C ends it and completes the last episode. A gap in the recording always starts a new episode. An entry that is not
 there yet is waited for. The server is at REDUCT_URL (http://127.0.0.1:8383), the token in REDUCT_API_TOKEN. VIDEO_SINK

@@ -243,6 +243,10 @@ impl Reader {
                     "{text}"
                 );
             }
+            "gst-inspect-1.0" => {
+                let text = String::from_utf8_lossy(&output.stdout);
+                assert!(text.contains("parameter-set-lookback"), "{text}");
+            }
             "cc" => assert!(output.stderr.is_empty(), "{output:?}"),
             script => self.check_script(script, &words, frames, folder),
         }

@@ -43,6 +43,13 @@ demo() {
   # All columns but the sizes, which depend on the encoder's version.
   rows=$(awk '$7 ~ /mp4$/ { print $1, $2, $4, $6, $7 }' "$scratch/output")
   same 'demo.sh cuts at the limit and at the hole, in both layouts' "$expected"$'\n'"$expected" "$rows"
+  same 'the README shows the table of demo.sh' "$(printed_table "$scratch/output")" \
+    "$(printed_table "$pipelines/../README.md")"
+}
+
+# FILE: the first table of episodes in it, without the sizes.
+printed_table() {
+  sed -n '/^capture time/,/00004.mp4$/p' "$1" | head -6 | sed -E 's/[0-9.]+KiB/       /; s/ +/ /g'
 }
 
 # The lines that the demo ends with: a server, a recording, its export.

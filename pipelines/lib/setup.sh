@@ -28,7 +28,7 @@ as_root() {
   if ((EUID == 0)); then "$@"; else sudo "$@"; fi
 }
 
-# Installs what is missing of the packages that all need, and of those named.
+# Installs the missing ones of the packages that all scripts need, and of those named.
 install_packages() {
   local package missing=()
   if ! command -v dpkg-query >/dev/null; then
@@ -85,8 +85,8 @@ reductstore_binary() {
   printf '%s\n' "$binary"
 }
 
-# One run builds, others wait for it. The result is moved into place when it is whole; an interrupted build goes on
-# where it stopped.
+# One run builds, others wait for it. The result is moved into place when it is complete; an interrupted build continues
+# from where it stopped.
 build_reductstore() {
   local root=$1 part=$1.part
   find_cargo
