@@ -642,8 +642,8 @@ impl Delivery {
                 return Ok(()); // Those that the entry does not have are dropped.
             }
             let text = format!(
-                "its newest record is of {}, and the first one to be written of {}. Records that \
-                 are late make ReductStore slow",
+                "its newest record is of {}, and the first one to be written of {}. Late records \
+                 make ReductStore slow. With existing=skip, frames that it has already are left out",
                 utc(newest),
                 utc(first)
             );
