@@ -478,7 +478,7 @@ fn seeks_of_several_threads_return() {
 /// Seconds of the stress test, for a longer one by hand.
 const STRESS_SECONDS: &str = "GST_PLUGIN_REDUCT_STRESS_SECONDS";
 
-/// The pipelines of the README, with test pictures as a camera and nothing to look at.
+/// The pipelines of `docs/recipes.md`, with test pictures as a camera and without a window.
 fn pipelines(url: &str, folder: &str) -> Vec<String> {
     let at = url.strip_prefix("http://").expect("HTTP");
     let read = format!("reductsrc url={url} bucket=b entry=e");
