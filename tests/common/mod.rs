@@ -7,7 +7,7 @@
 //! GStreamer and the helpers here block: call neither from inside a tokio runtime.
 
 // Each test binary compiles this module for itself and uses only a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub mod child;
 pub mod line;
