@@ -9,8 +9,7 @@ use gst::glib;
 use gst::prelude::*;
 
 use super::CAT;
-use super::cutter::PART_OF_GROUP;
-use super::format::{EPOCH_FIELD, TIMESCALE_FIELD};
+use super::marks::{EPOCH_FIELD, PART_OF_GROUP, TIMESCALE_FIELD};
 use media::cut::Header;
 
 /// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.

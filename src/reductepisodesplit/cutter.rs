@@ -16,6 +16,7 @@ use media::time::Nanos;
 
 use super::format::Formats;
 use super::intake::{Intake, Unit};
+use super::marks::PART_OF_GROUP;
 use super::{CAT, gate};
 use crate::convert::{ToClockTime, ToNanos};
 use crate::{capture_time, pause_event};
@@ -50,9 +51,6 @@ pub struct Dropped {
 /// Bytes of a group of pictures after which it goes on in parts: splitmuxsink keeps groups in
 /// memory, and a stream may have a single IDR picture.
 const LONG_GROUP: usize = 4 << 20;
-
-/// Marks an access unit that only splitmuxsink shall take for a keyframe.
-pub const PART_OF_GROUP: gst::BufferFlags = gst::BufferFlags::NON_DROPPABLE;
 
 /// Empty buffers behind the last access unit, each of which completes a group of pictures.
 const COMPLETING: usize = 2 * MAX_REORDERING;

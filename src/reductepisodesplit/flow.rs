@@ -15,7 +15,7 @@ use media::mp4::Timescale;
 
 use super::children::Children;
 use super::cutter::{Cutter, Dropped, Order};
-use super::imp::ReductEpisodeSplit;
+use super::element::ReductEpisodeSplit;
 use super::{CAT, SplitMode, address};
 use crate::convert::{ToClockTime, ToNanos};
 

@@ -10,13 +10,8 @@ use media::frame_rate::FrameRate;
 use media::mp4::Timescale;
 use media::time::Nanos;
 
+use super::marks::{EPOCH_FIELD, TIMESCALE_FIELD};
 use crate::convert;
-
-/// A field of the caps that differs where the format does. A file has one format: caps with another
-/// number are refused at the muxer's pad, so that splitmuxsink begins another file.
-pub const EPOCH_FIELD: &str = "reduct-epoch";
-/// A field of the caps with the time scale of the file.
-pub const TIMESCALE_FIELD: &str = "reduct-timescale";
 
 /// Fields of the caps of which a file has one value each. All others follow from the parameter sets, or
 /// change no picture.

@@ -86,8 +86,7 @@
  * gst-launch-1.0 -e videotestsrc ! x264enc ! reductepisodesplit duration=60000000000
  * ```
  */
-use std::sync::atomic::AtomicBool;
-use std::sync::{Condvar, LazyLock, Mutex};
+use std::sync::LazyLock;
 
 use client::Token;
 use gst::glib;
@@ -95,69 +94,11 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::address;
-use super::children::{Children, NO_FILE};
-use super::cutter::Cutter;
+use super::children::NO_FILE;
+use super::element::ReductEpisodeSplit;
 use super::gate::Gate;
-use super::part::PartFile;
-use super::publishing::Publishing;
-use super::uploads::Running;
+use super::settings::DEFAULT_LOCATION;
 use super::{CAT, KeyframeMode, SplitMode};
-use crate::connection::ConnectionSettings;
-
-const DEFAULT_LOCATION: &str = "episode_%05d.mp4";
-
-#[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub duration: Option<gst::ClockTime>,
-    pub size: Option<u64>,
-    pub split_mode: SplitMode,
-    pub keyframe_mode: KeyframeMode,
-    pub gap_detection: bool,
-    pub location: String,
-    pub api_token: Token,
-    pub muxer_properties: Option<gst::Structure>,
-    pub send_keyframe_requests: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            duration: None,
-            size: None,
-            split_mode: SplitMode::default(),
-            keyframe_mode: KeyframeMode::default(),
-            gap_detection: true,
-            location: DEFAULT_LOCATION.into(),
-            api_token: ConnectionSettings::default().api_token,
-            muxer_properties: None,
-            send_keyframe_requests: false,
-        }
-    }
-}
-
-/// No two of the mutexes are ever held at once.
-pub struct ReductEpisodeSplit {
-    pub(super) sink_pad: gst::GhostPad,
-    pub(super) settings: Mutex<Settings>,
-    pub(super) children: Mutex<Option<Children>>,
-    pub(super) cutter: Mutex<Option<Cutter>>,
-    /// With `cutter`: its gate has changed.
-    pub(super) gate_changed: Condvar,
-    /// For episodes that become records.
-    pub(super) uploads: Mutex<Option<Running>>,
-    /// For episodes that are files.
-    pub(super) publishing: Mutex<Option<Publishing>>,
-    /// The file that splitmuxsink writes.
-    pub(super) part: Mutex<Option<PartFile>>,
-    /// EOS of splitmuxsink, which GstBin forgets in PAUSED.
-    pub(super) eos: Mutex<Option<gst::Message>>,
-    /// There was an error in this run.
-    pub(super) failed: AtomicBool,
-    /// The warning was posted that a file shows what is to be hidden.
-    pub(super) has_shown_hidden: AtomicBool,
-    /// The children have run, and are not made anew yet.
-    pub(super) has_run: AtomicBool,
-}
 
 #[glib::object_subclass]
 impl ObjectSubclass for ReductEpisodeSplit {

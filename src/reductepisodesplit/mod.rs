@@ -3,104 +3,40 @@
 
 //! `reductepisodesplit`: H.264 into MP4 episodes, files or records.
 
-use std::sync::LazyLock;
-
 use gst::glib;
 use gst::prelude::*;
 
 mod address;
 mod backlog;
+mod category;
 mod children;
 mod complete;
 mod cutter;
+mod element;
+mod enums;
 mod flow;
 mod format;
 mod gate;
 mod imp;
 mod intake;
+mod marks;
+mod messages;
 mod part;
+mod publish_queue;
 mod publishing;
+mod seeking;
+mod settings;
+mod upload_queue;
 mod uploads;
 mod worker;
 mod writing;
 
-static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
-    gst::DebugCategory::new(
-        "reductepisodesplit",
-        gst::DebugColorFlags::empty(),
-        Some("Episode splitter"),
-    )
-});
-
-/// Where an episode is cut at a limit.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
-#[repr(u32)]
-#[enum_type(name = "GstReductEpisodeSplitMode")]
-pub enum SplitMode {
-    /// At the first keyframe at or after the limit: episodes are as long as the limit, or longer
-    /// by less than one group of pictures.
-    #[default]
-    #[enum_value(
-        name = "At the first keyframe at or after the limit",
-        nick = "next-keyframe"
-    )]
-    NextKeyframe,
-    /// At the last keyframe before the limit would be exceeded: episodes are as long as the limit
-    /// or shorter, but have one group of pictures at least.
-    #[enum_value(
-        name = "At the last keyframe before the limit would be exceeded",
-        nick = "at-most"
-    )]
-    AtMost,
-}
-
-/// Which access units an episode can begin with.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
-#[repr(u32)]
-#[enum_type(name = "GstReductEpisodeSplitKeyframeMode")]
-pub enum KeyframeMode {
-    /// IDR pictures.
-    #[default]
-    #[enum_value(name = "IDR pictures", nick = "idr")]
-    Idr,
-    /// IDR pictures and those with a recovery point SEI message (ITU-T H.264, D.2.8). Pictures that
-    /// need what comes before such a cut are dropped.
-    #[enum_value(
-        name = "IDR pictures and recovery points; pictures that need what precedes the cut are dropped or hidden",
-        nick = "recovery-point"
-    )]
-    RecoveryPoint,
-    /// Those, and pictures that have only I slices. Pictures that need what comes before such a cut,
-    /// and are shown before it, are dropped; whether later ones need it the stream does not say.
-    #[enum_value(
-        name = "IDR pictures, recovery points, and pictures that have only I slices",
-        nick = "intra"
-    )]
-    Intra,
-}
-
-impl From<SplitMode> for media::cut::SplitMode {
-    fn from(mode: SplitMode) -> Self {
-        match mode {
-            SplitMode::NextKeyframe => Self::NextKeyframe,
-            SplitMode::AtMost => Self::AtMost,
-        }
-    }
-}
-
-impl From<KeyframeMode> for media::cut::KeyframeMode {
-    fn from(mode: KeyframeMode) -> Self {
-        match mode {
-            KeyframeMode::Idr => Self::Idr,
-            KeyframeMode::RecoveryPoint => Self::RecoveryPoint,
-            KeyframeMode::Intra => Self::Intra,
-        }
-    }
-}
+use category::CAT;
+pub use enums::{KeyframeMode, SplitMode};
 
 glib::wrapper! {
     /// The element `reductepisodesplit`.
-    pub struct ReductEpisodeSplit(ObjectSubclass<imp::ReductEpisodeSplit>)
+    pub struct ReductEpisodeSplit(ObjectSubclass<element::ReductEpisodeSplit>)
         @extends gst::Bin, gst::Element, gst::Object,
         @implements gst::ChildProxy;
 }

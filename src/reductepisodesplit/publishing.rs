@@ -5,7 +5,6 @@
 //! would otherwise wait for the disk at each cut.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use gst::glib;
 use gst::prelude::*;
@@ -15,44 +14,9 @@ use media::cut::names::LocationError;
 
 use super::CAT;
 use super::backlog::Backlog;
-use super::imp::ReductEpisodeSplit;
-use super::part::PartFile;
-use super::writing::message;
-
-/// Files that may wait, besides those that the thread works on, before the stream waits.
-const ROOM: usize = 8;
-
-/// A file that splitmuxsink has closed.
-#[derive(Debug)]
-pub struct Closed {
-    pub part: PartFile,
-    pub finished: Finished,
-    /// The message of splitmuxsink about it.
-    pub message: gst::Message,
-}
-
-/// What the thread does next.
-#[derive(Debug)]
-enum Job {
-    Publish(Box<Closed>),
-    /// Reports why the episode after the files before has no name.
-    Fail(LocationError),
-    /// Passes EOS of splitmuxsink.
-    End(gst::Message),
-}
-
-/// The queue of a run and its thread, which ends with this value.
-#[derive(Debug)]
-pub struct Publishing {
-    backlog: Arc<Backlog<Job>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Publishing {
-    fn drop(&mut self) {
-        self.backlog.finish();
-    }
-}
+use super::element::ReductEpisodeSplit;
+use super::messages::reduct_episode;
+use super::publish_queue::{Closed, Job, Publishing, ROOM};
 
 impl ReductEpisodeSplit {
     /// Starts the thread.
@@ -138,7 +102,7 @@ impl ReductEpisodeSplit {
         self.tell_of_closed(&closed, name);
         self.count_complete(episode);
         let obj = self.obj();
-        self.post(message(name, episode, bytes), Some(obj.upcast_ref()));
+        self.post(reduct_episode(name, episode, bytes), Some(obj.upcast_ref()));
     }
 }
 

@@ -4,14 +4,11 @@
 //! What the bin does with episodes that become records: a thread uploads them one after another,
 //! and the end of the stream comes after the last one.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use client::{Failure, Flushing, Upload, UploadError, Uploaded, Uploader};
+use client::{Failure, Upload, UploadError, Uploaded};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -22,159 +19,11 @@ use tempfile::TempDir;
 
 use super::CAT;
 use super::address::Address;
-use super::backlog::Backlog;
-use super::imp::ReductEpisodeSplit;
-use super::writing::message;
+use super::element::ReductEpisodeSplit;
+use super::messages::reduct_episode;
+use super::upload_queue::{Complete, Job, Running, Uploads, not_uploaded};
 use crate::errors::{details, resource_error};
-use crate::runtime::{block_broken_pipe, runtime};
-
-/// Complete episodes that may wait, besides the one that is uploaded, before the stream waits.
-const ROOM: usize = 4;
-/// Names of the files in the temporary folder. The index tells apart what has the same time.
-const NAMES: &str = "episode_%05d_{start-us}.mp4";
-
-/// What the thread does next.
-#[derive(Debug)]
-enum Job {
-    Upload(Box<Complete>),
-    /// EOS of splitmuxsink.
-    End(gst::Message),
-}
-
-/// An episode that is complete and not acknowledged.
-#[derive(Debug)]
-struct Complete {
-    finished: Finished,
-    upload: Upload,
-    bytes: u64,
-}
-
-/// Uploads of a run.
-#[derive(Debug)]
-pub struct Uploads {
-    address: Address,
-    uploader: Uploader,
-    backlog: Backlog<Job>,
-    flushing: Flushing,
-    retries: AtomicU64,
-    /// Until the end of the run.
-    folder: Mutex<Option<TempDir>>,
-}
-
-/// Uploads and their thread. It is stopped with this value.
-#[derive(Debug)]
-pub struct Running {
-    uploads: Arc<Uploads>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.uploads.stop();
-    }
-}
-
-impl Uploads {
-    /// Uploads to an address, of files in a temporary folder.
-    fn new(address: Address) -> Result<Self, gst::ErrorMessage> {
-        let folder = tempfile::Builder::new()
-            .prefix("reductepisodesplit-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir()
-            .map_err(|err| {
-                gst::error_msg!(
-                    gst::ResourceError::OpenWrite,
-                    ("Could not make a folder for episodes on their way to the server: {err}. \
-                         The environment variable TMPDIR says where")
-                )
-            })?;
-        let place = address.place.clone();
-        Ok(Self {
-            uploader: Uploader::new(
-                runtime()?,
-                place.connection,
-                place.bucket,
-                place.entry,
-                address.retries,
-            ),
-            address,
-            backlog: Backlog::new(ROOM),
-            flushing: Flushing::default(),
-            retries: AtomicU64::new(0),
-            folder: Mutex::new(Some(folder)),
-        })
-    }
-
-    /// Names for the files in the folder.
-    fn pattern(&self) -> Option<Pattern> {
-        let folder = self.folder.lock().unwrap();
-        Pattern::within(folder.as_ref()?.path().to_str()?, NAMES).ok()
-    }
-
-    fn stop(&self) {
-        self.flushing.start();
-        self.backlog.stop();
-    }
-
-    /// Episodes that wait, and attempts that failed so far.
-    pub fn counts(&self) -> (u64, u64) {
-        let waiting = self.backlog.len() as u64;
-        (waiting, self.retries.load(Ordering::Relaxed))
-    }
-
-    /// Waits until there is room for another episode. Returns `false` if there will be none.
-    pub fn wait_for_room(&self) -> bool {
-        self.backlog.wait_for_room()
-    }
-
-    /// Passes EOS of splitmuxsink after the last record.
-    pub fn end(&self, eos: gst::Message) {
-        self.backlog.push(Job::End(eos));
-    }
-
-    /// Ends waits for room.
-    pub fn give_up(&self) {
-        self.backlog.give_up();
-    }
-
-    /// Gives what waits its final name, as it will not be uploaded. Tells where it is.
-    fn keep_what_waits(&self) -> Vec<PathBuf> {
-        let mut kept = Vec::new();
-        for job in self.backlog.drain() {
-            match job {
-                Job::Upload(complete) => kept.push(complete.keep()),
-                Job::End(_) => {}
-            }
-        }
-        if !kept.is_empty()
-            && let Some(folder) = self.folder.lock().unwrap().take()
-        {
-            let _ = folder.keep();
-        }
-        kept
-    }
-}
-
-impl Complete {
-    fn keep(self) -> PathBuf {
-        let part = self.upload.file;
-        let name = PathBuf::from(self.finished.name);
-        match fs::rename(&part, &name) {
-            Ok(()) => name,
-            Err(err) => {
-                gst::warning!(CAT, "{} keeps its name: {err}", part.display());
-                part
-            }
-        }
-    }
-}
-
-/// Says which episodes are not uploaded, and where they are, if there are any.
-fn not_uploaded(kept: &[PathBuf]) -> Option<String> {
-    let names: Vec<_> = kept.iter().map(|file| file.display().to_string()).collect();
-    let names = names.join(", ");
-    (!kept.is_empty()).then(|| format!("Complete and not uploaded: {names}"))
-}
+use crate::runtime::block_broken_pipe;
 
 impl ReductEpisodeSplit {
     /// The uploads of this run, if its episodes become records.
@@ -300,7 +149,7 @@ impl ReductEpisodeSplit {
         );
         self.count_complete(&finished.episode);
         let obj = self.obj();
-        let structure = message(&address, &finished.episode, *bytes);
+        let structure = reduct_episode(&address, &finished.episode, *bytes);
         self.post(structure, Some(obj.upcast_ref()));
     }
 

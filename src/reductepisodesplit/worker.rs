@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use gst::subclass::prelude::*;
 
 use super::CAT;
-use super::imp::ReductEpisodeSplit;
+use super::element::ReductEpisodeSplit;
 
 impl ReductEpisodeSplit {
     /// Starts a thread for a `task`, such as "uploads". A panic in it becomes an error of the element: EOS

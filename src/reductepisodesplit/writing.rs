@@ -15,10 +15,9 @@ use media::cut::{Files, Finished, Target, names};
 
 use super::children::{Children, NO_FILE};
 use super::complete;
-use super::imp::ReductEpisodeSplit;
+use super::element::ReductEpisodeSplit;
 use super::part::{Access, PartFile};
-use super::publishing::Closed;
-use crate::convert::ToClockTime;
+use super::publish_queue::Closed;
 
 impl ReductEpisodeSplit {
     /// Has splitmuxsink ask for each file.
@@ -215,20 +214,4 @@ fn code(error: &io::Error, other: gst::ResourceError) -> gst::ResourceError {
         }
         _ => other,
     }
-}
-
-/// The message `reduct-episode` about an episode that is where it is to be.
-pub(super) fn message(name: &str, episode: &Episode, bytes: u64) -> gst::Structure {
-    gst::Structure::builder("reduct-episode")
-        .field("index", episode.index)
-        .field("location", name)
-        .field_if_some("start", episode.capture.map(|time| time.useconds()))
-        .field("duration", episode.duration.clock_time())
-        .field("frames", episode.frames)
-        .field("hidden", episode.hidden)
-        .field("corrupted", episode.corrupted)
-        .field("dropped", episode.dropped)
-        .field("bytes", bytes)
-        .field("reason", episode.reason.name())
-        .build()
 }

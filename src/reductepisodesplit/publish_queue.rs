@@ -1,0 +1,48 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Queue of files that splitmuxsink has closed and that do not have their names yet.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use media::cut::Finished;
+use media::cut::names::LocationError;
+
+use super::backlog::Backlog;
+use super::part::PartFile;
+
+/// Files that may wait, besides those that the thread works on, before the stream waits.
+pub const ROOM: usize = 8;
+
+/// A file that splitmuxsink has closed.
+#[derive(Debug)]
+pub struct Closed {
+    pub part: PartFile,
+    pub finished: Finished,
+    /// The message of splitmuxsink about it.
+    pub message: gst::Message,
+}
+
+/// Next step of the thread.
+#[derive(Debug)]
+pub enum Job {
+    Publish(Box<Closed>),
+    /// Reports why the episode after the files before has no name.
+    Fail(LocationError),
+    /// Passes EOS of splitmuxsink.
+    End(gst::Message),
+}
+
+/// The queue of a run and its thread, which ends with this value.
+#[derive(Debug)]
+pub struct Publishing {
+    pub backlog: Arc<Backlog<Job>>,
+    pub thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        self.backlog.finish();
+    }
+}
