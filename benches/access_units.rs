@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gst::prelude::*;
-use gstreduct::stamping::buffer;
+use gstreduct::stamping::{Frame, buffer};
 use media::codec::h264::{AccessUnit, AccessUnitSplitter, Aligner};
 use media::frame_rate::FrameRate;
 use media::stamp::Reorder;
@@ -99,7 +99,7 @@ fn split_and_stamp(records: &[Bytes]) -> usize {
             reorder.end_sequence();
         }
         while let Some((unit, stamp)) = reorder.pop() {
-            black_box(buffer(unit, &stamp));
+            black_box(buffer(Frame::new(unit, &stamp)));
             count += 1;
         }
     };

@@ -5,22 +5,7 @@
 
 use client::{Cause, Failure, Purpose};
 
-/// Why a reading element has no event.
-#[derive(Debug)]
-pub enum ReadError {
-    /// The wait was ended. Nothing is lost: the next call goes on.
-    Flushed,
-    Failed(gst::ErrorMessage),
-}
-
-impl From<client::ReadError> for ReadError {
-    fn from(error: client::ReadError) -> Self {
-        match error {
-            client::ReadError::Flushed => Self::Flushed,
-            client::ReadError::Failed(failure) => Self::Failed(error_message(&failure)),
-        }
-    }
-}
+use crate::recording::read;
 
 /// Returns the message to post.
 pub fn error_message(failure: &Failure) -> gst::ErrorMessage {
@@ -30,6 +15,18 @@ pub fn error_message(failure: &Failure) -> gst::ErrorMessage {
         ("{text}"),
         ["{}", details(failure)]
     )
+}
+
+/// Returns the message to post for an error that ended reading.
+pub fn reading_message(error: &read::error::Error) -> gst::ErrorMessage {
+    use read::error::Error;
+
+    match error {
+        Error::Client(failure) => error_message(failure),
+        Error::WrongType(text) => gst::error_msg!(gst::StreamError::WrongType, ("{text}")),
+        Error::Undecodable(text) => gst::error_msg!(gst::StreamError::Decode, ("{text}")),
+        Error::NoFrameRate(text) => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
+    }
 }
 
 /// Returns the kind of error that it is to GStreamer.

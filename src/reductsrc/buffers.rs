@@ -1,30 +1,15 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! From access units with their times to caps and buffers.
+//! Caps and buffers of frames.
 
-use media::codec::h264::{AccessUnit, Integrity};
 use media::frame_rate::FrameRate;
-use media::stamp::Stamp;
-use media::time::Nanos;
 
 use crate::capture_time::{RECORD_TIME, UNIX_TIME};
 use crate::convert::{ToClockTime, ToFraction};
+use crate::recording::read::item::Frame;
 
-/// The last time of a record, in µs, that GStreamer can count to.
-pub const LAST_TIME: u64 = (u64::MAX - 1) / 1000;
-
-/// The time of a record.
-pub fn clock_time(time: u64) -> Result<Nanos, gst::ErrorMessage> {
-    let nseconds = (time <= LAST_TIME).then(|| time * 1000);
-    nseconds.map(Nanos::from_nseconds).ok_or_else(|| {
-        gst::error_msg!(
-            gst::StreamError::Format,
-            ("The record at {time} µs is beyond the time that GStreamer can count")
-        )
-    })
-}
-
+/// Returns the caps of frames.
 pub fn caps(frame_rate: Option<FrameRate>) -> gst::Caps {
     gst::Caps::builder("video/x-h264")
         .field("stream-format", "byte-stream")
@@ -33,31 +18,35 @@ pub fn caps(frame_rate: Option<FrameRate>) -> gst::Caps {
         .build()
 }
 
-/// The access unit with its times, without a copy of its bytes.
-pub fn buffer(unit: AccessUnit, stamp: &Stamp) -> gst::Buffer {
+/// Returns a frame as a buffer, without a copy of its bytes.
+pub fn buffer(frame: Frame) -> gst::Buffer {
     let mut buffer = gst::Buffer::new();
     let contents = buffer.make_mut();
-    if unit.parts.len() > gst::BufferRef::max_memory() {
+    if frame.payload.len() > gst::BufferRef::max_memory() {
         // A buffer would copy again and again.
-        contents.append_memory(gst::Memory::from_slice(unit.parts.concat()));
+        contents.append_memory(gst::Memory::from_slice(frame.payload.concat()));
     } else {
-        for part in unit.parts {
+        for part in frame.payload {
             contents.append_memory(gst::Memory::from_slice(part));
         }
     }
-    contents.set_pts(stamp.pts.clock_time());
-    contents.set_dts(stamp.dts.clock_time());
-    let duration = stamp.duration.clock_time();
+    let duration = frame.duration.clock_time();
+    let (capture, record) = (
+        frame.capture_time.clock_time(),
+        frame.record_time.clock_time(),
+    );
+    contents.set_pts(frame.pts.clock_time());
+    contents.set_dts(frame.dts.clock_time());
     contents.set_duration(duration);
-    gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, stamp.capture.clock_time(), duration);
-    gst::ReferenceTimestampMeta::add(contents, &RECORD_TIME, stamp.record.clock_time(), None);
-    if !unit.idr {
+    gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, capture, duration);
+    gst::ReferenceTimestampMeta::add(contents, &RECORD_TIME, record, None);
+    if !frame.is_idr {
         contents.set_flags(gst::BufferFlags::DELTA_UNIT);
     }
-    if stamp.discont || unit.after_loss {
+    if frame.is_discont {
         contents.set_flags(gst::BufferFlags::DISCONT);
     }
-    if unit.integrity == Integrity::Corrupted {
+    if frame.is_corrupted {
         contents.set_flags(gst::BufferFlags::CORRUPTED);
     }
     buffer

@@ -1,61 +1,49 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Records that are episodes: whole MP4 files.
-//!
-//! Each is a list of buffers. A demuxer takes it for a file of its own: before all but the first one
+//! Episodes as lists of buffers, and their places in running time.
+//! A demuxer takes it for a file of its own: before all but the first one
 //! the stream starts again, under the same id. Segments are in TIME, as in BYTES qtdemux takes no
 //! second file (1.22); it leaves edit lists alone then, so that the segments say what is shown.
 
-use client::Record;
 use gst::ClockTime;
-use media::mp4::{self, Movie};
+use media::mp4::Movie;
 use media::time::Nanos;
 
 use crate::capture_time::UNIX_TIME;
 use crate::convert::ToClockTime;
+use crate::recording::read::episode::Episode;
 
-/// An episode.
-#[derive(Debug)]
-pub struct Episode {
-    /// Time of its record.
-    pub capture: Nanos,
-    pub movie: Movie,
-    pub file: gst::BufferList,
-}
-
-impl Episode {
-    /// The episode that a record is, without a copy of its bytes. `None` if it is no MP4 file.
-    pub fn new(record: Record, capture: Nanos) -> Option<Self> {
-        let movie = mp4::movie(&record.chunks)?;
-        let mut file = gst::BufferList::new_sized(record.chunks.len());
-        let mut place = 0;
-        for chunk in record.chunks {
-            let length = chunk.len() as u64;
-            let mut buffer = gst::Buffer::from_slice(chunk);
-            let contents = buffer.make_mut();
-            contents.set_offset(place);
-            contents.set_offset_end(place + length);
-            if place == 0 {
-                let length = movie.length.map(ClockTime::from_nseconds);
-                contents.set_pts(ClockTime::from_nseconds(movie.start));
-                contents.set_flags(gst::BufferFlags::DISCONT);
-                gst::ReferenceTimestampMeta::add(
-                    contents,
-                    &UNIX_TIME,
-                    capture.clock_time(),
-                    length,
-                );
-            }
-            place += length;
-            file.make_mut().add(buffer);
+/// Returns the file of an episode, without a copy of its bytes.
+pub fn buffers(episode: Episode) -> gst::BufferList {
+    let Episode {
+        capture_time,
+        movie,
+        file,
+    } = episode;
+    let mut list = gst::BufferList::new_sized(file.len());
+    let mut place = 0;
+    for chunk in file {
+        let length = chunk.len() as u64;
+        let mut buffer = gst::Buffer::from_slice(chunk);
+        let contents = buffer.make_mut();
+        contents.set_offset(place);
+        contents.set_offset_end(place + length);
+        if place == 0 {
+            let length = movie.length.map(ClockTime::from_nseconds);
+            contents.set_pts(ClockTime::from_nseconds(movie.start));
+            contents.set_flags(gst::BufferFlags::DISCONT);
+            gst::ReferenceTimestampMeta::add(
+                contents,
+                &UNIX_TIME,
+                capture_time.clock_time(),
+                length,
+            );
         }
-        Some(Self {
-            capture,
-            movie,
-            file,
-        })
+        place += length;
+        list.make_mut().add(buffer);
     }
+    list
 }
 
 /// Caps of an episode.
@@ -91,7 +79,7 @@ impl Row {
         self.has_begun = true;
         // At the latest it has ended when the next one begins.
         if let Some((capture, base)) = self.last.take() {
-            let length = episode.capture.saturating_sub(capture).clock_time();
+            let length = episode.capture_time.saturating_sub(capture).clock_time();
             *reached = (*reached).max(base.saturating_add(length));
         }
         let Movie {
@@ -110,7 +98,7 @@ impl Row {
         segment.set_base(*reached);
         match length {
             Some(length) => *reached = reached.saturating_add(length),
-            None => self.last = Some((episode.capture, *reached)),
+            None => self.last = Some((episode.capture_time, *reached)),
         }
         segment
     }
@@ -125,19 +113,19 @@ mod tests {
     fn episode(capture: u64, start: u64, length: Option<u64>) -> Episode {
         gst::init().unwrap();
         Episode {
-            capture: capture * Nanos::SECOND,
+            capture_time: capture * Nanos::SECOND,
             movie: Movie {
                 start: start * SECOND.nseconds(),
                 length: length.map(|length| length * SECOND.nseconds()),
                 is_cut: start > 0,
             },
-            file: gst::BufferList::new(),
+            file: Vec::new(),
         }
     }
 
     /// Start, stop, time and base in seconds.
     fn place(row: &mut Row, episode: &Episode, reached: &mut ClockTime) -> [Option<u64>; 4] {
-        let segment = row.place(episode, episode.capture.clock_time(), reached);
+        let segment = row.place(episode, episode.capture_time.clock_time(), reached);
         [
             segment.start(),
             segment.stop(),

@@ -85,19 +85,18 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
-use media::time::Nanos;
 use media::timeline::Hole;
 
 use super::downstream::{self, Taker};
 use super::interrupt::Interrupt;
 use super::seeks::{Seeks, Span};
-use super::settings::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, DEFAULT_POLL_INTERVAL_MS, Settings};
-use super::stream::{Seek, Stream};
+use super::settings::{DEFAULT_POLL_INTERVAL_MS, Settings};
+use super::stats::RunStats;
+use super::stream::{Seek, Step, Stream};
 use super::unpushed::{self, Unpushed};
 use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode, episodes, probes};
 use crate::convert::ToClockTime;
-use crate::recording::read::scope::Step;
-use crate::recording::read::stats::Stats;
+use crate::recording::read::options::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT};
 use crate::runtime::runtime;
 use crate::{connection, parameters, pause_event};
 
@@ -105,7 +104,7 @@ use crate::{connection, parameters, pause_event};
 #[derive(Default)]
 pub struct ReductSrc {
     settings: Mutex<Settings>,
-    stats: Mutex<Arc<Stats>>,
+    stats: Mutex<Arc<RunStats>>,
     /// The streaming thread takes it out while it works with it, so that nothing is locked then.
     stream: Mutex<Option<Stream>>,
     interrupt: Interrupt,
@@ -155,7 +154,7 @@ impl ReductSrc {
                     let now = self.obj().current_running_time();
                     self.begin_segment(&stream.place_episode(&episode, now))?;
                     self.tell_of_duration();
-                    return Ok(CreateSuccess::NewBufferList(episode.file));
+                    return Ok(CreateSuccess::NewBufferList(episodes::buffers(*episode)));
                 }
                 Ok(Step::Caps(caps)) => {
                     if caps == episodes::caps() {
@@ -289,10 +288,7 @@ impl ReductSrc {
         self.interrupt.reset();
         self.unpushed.forget();
 
-        let stats = Arc::new(Stats::default());
-        if let Some(stop) = checked.program.last().and_then(|last| last.stop) {
-            stats.extent.set_stop(Nanos::from_useconds(stop));
-        }
+        let stats = Arc::new(RunStats::default());
         *self.stats.lock().unwrap() = stats.clone();
         let stream = Stream::new(runtime()?, checked, stats);
         *self.latency.lock().unwrap() = stream.latency();
@@ -314,7 +310,7 @@ impl ReductSrc {
     /// Tells applications of a recording that is longer than they know.
     fn tell_of_duration(&self) {
         let stats = self.stats.lock().unwrap().clone();
-        if stats.extent.take_growth() {
+        if stats.read.extent.take_growth() {
             let message = gst::message::DurationChanged::builder().src(&*self.obj());
             let _ = self.obj().post_message(message.build()); // There may be no bus.
         }
@@ -337,7 +333,7 @@ impl ReductSrc {
         };
         let (rate, flags, start_type, start, ..) = seek.get();
         let stats = self.stats.lock().unwrap().clone();
-        let duration = stats.extent.duration().clock_time();
+        let duration = stats.read.extent.duration().clock_time();
         // Backwards there are keyframes only, from a known end.
         let backwards = flags.contains(gst::SeekFlags::TRICKMODE_KEY_UNITS) && duration.is_some();
         let may_be = rate > 0.0 || rate < 0.0 && backwards;
@@ -787,7 +783,14 @@ impl BaseSrcImpl for ReductSrc {
         };
         if segment.rate() < 0.0 {
             // The end is where it begins.
-            let end = self.stats.lock().unwrap().extent.duration().clock_time();
+            let end = self
+                .stats
+                .lock()
+                .unwrap()
+                .read
+                .extent
+                .duration()
+                .clock_time();
             segment.set_stop(segment.stop().min(end).or(end));
             segment.set_position(segment.stop());
         }
@@ -806,13 +809,8 @@ impl BaseSrcImpl for ReductSrc {
 
     fn query(&self, query: &mut gst::QueryRef) -> bool {
         let duration = || {
-            self.stats
-                .lock()
-                .unwrap()
-                .clone()
-                .extent
-                .duration()
-                .clock_time()
+            let stats = self.stats.lock().unwrap().clone();
+            stats.read.extent.duration().clock_time()
         };
         match query.view_mut() {
             gst::QueryViewMut::Duration(query) if query.format() == gst::Format::Time => {

@@ -8,25 +8,27 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
-pub(crate) mod buffers;
+mod buffers;
 mod downstream;
-pub(crate) mod episodes;
+mod episodes;
 mod imp;
 mod interrupt;
 mod live;
 mod probes;
 mod seeks;
-pub(crate) mod segments;
+mod segments;
 mod settings;
+mod stats;
 mod stream;
 mod unpushed;
 
 /// For the benchmarks only.
 pub mod stamping {
     pub use super::buffers::buffer;
+    pub use crate::recording::read::item::Frame;
 }
 
-pub(crate) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "reductsrc",
         gst::DebugColorFlags::empty(),

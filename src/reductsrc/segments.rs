@@ -1,34 +1,27 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! From segments of the timeline to those that are sent: as a seek asks, or from the beginning on.
+//! Makes the segments of a range from those of its timeline: as a seek asks, or from the beginning on.
 
 use media::time::Nanos;
-use media::timeline::SegmentStart;
 
 use crate::convert::ToClockTime;
+use crate::recording::read::item::{Segment, ShownFrom};
 
-/// From which picture on a reading is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShownFrom {
-    /// All of it.
-    Beginning,
-    /// From its first one in decoding order on, which may not be the first one in output order.
-    First,
-    Time(Nanos),
-}
-
-/// How a reading is shown. Times are those of the timeline.
+/// Playback options of a range. Times are those of the timeline.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Show {
+    /// Playback rate.
     pub rate: f64,
+    /// Flags of the seek.
     pub flags: gst::SegmentFlags,
     /// Running time of its beginning.
     pub base: Nanos,
+    /// First picture that is shown.
     pub from: ShownFrom,
-    /// Not shown from here on.
+    /// First time that is not shown.
     pub until: Option<Nanos>,
-    /// What is stream time 0.
+    /// Time that is stream time 0.
     pub zero: Nanos,
 }
 
@@ -45,7 +38,7 @@ impl Default for Show {
     }
 }
 
-/// The segments of a reading.
+/// Segments of a range.
 #[derive(Debug)]
 pub struct Segments {
     show: Show,
@@ -54,28 +47,27 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// Segments for a reading that begins now.
+    /// Returns the segments of a range that begins now.
     pub fn new(show: Show) -> Self {
         Self { show, begin: None }
     }
 
-    /// Shows an exact range from its first picture on, so that nothing of the picture before it is.
-    pub fn show_from(&mut self, first: Nanos) {
-        if let ShownFrom::Time(time) = &mut self.show.from
+    /// Returns the segment for one of the timeline.
+    pub fn next(&mut self, segment: &Segment) -> gst::FormattedSegment<gst::ClockTime> {
+        // Nothing of the picture before the first one of an exact range is shown.
+        if let (ShownFrom::Time(time), Some(first)) = (&mut self.show.from, segment.shown_from)
             && self.show.rate > 0.0
         {
             *time = first.max(*time);
         }
-    }
-
-    /// Shows nothing from a time on, in segments that are still to come.
-    pub fn show_until(&mut self, until: Nanos) {
-        self.show.until = Some(until);
-    }
-
-    /// The segment for one of the timeline, whose first picture in decoding order is shown at
-    /// `first`.
-    pub fn next(&mut self, segment: SegmentStart, first: Nanos) -> gst::Segment {
+        if segment.shown_until.is_some() {
+            self.show.until = segment.shown_until;
+        }
+        let Segment {
+            start: segment,
+            first,
+            ..
+        } = *segment;
         if self.show.rate < 0.0 {
             return self.backwards();
         }
@@ -115,13 +107,13 @@ impl Segments {
                 .saturating_add(Nanos::from_nseconds(elapsed as u64))
                 .clock_time(),
         );
-        sent.upcast()
+        sent
     }
 }
 
 impl Segments {
-    /// The one segment of what is shown backwards, from its end on.
-    fn backwards(&self) -> gst::Segment {
+    /// Returns the one segment of frames that are shown backwards, from its end on.
+    fn backwards(&self) -> gst::FormattedSegment<gst::ClockTime> {
         let start = match self.show.from {
             ShownFrom::Time(time) => time,
             ShownFrom::Beginning | ShownFrom::First => Nanos::ZERO,
@@ -134,12 +126,14 @@ impl Segments {
         sent.set_time(start.saturating_sub(self.show.zero).clock_time());
         sent.set_position(self.show.until.clock_time());
         sent.set_base(self.show.base.clock_time());
-        sent.upcast()
+        sent
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use media::timeline::SegmentStart;
+
     use super::*;
 
     fn seconds(seconds: u64) -> Nanos {
@@ -156,8 +150,12 @@ mod tests {
                 start: seconds(*start),
                 base: seconds(*base),
             };
-            let segment = sent.next(start, seconds(*first));
-            let segment = segment.downcast::<gst::ClockTime>().unwrap();
+            let segment = sent.next(&Segment {
+                start,
+                first: seconds(*first),
+                shown_from: None,
+                shown_until: None,
+            });
             let times = [segment.start(), segment.time(), segment.base()];
             let [start, time, base] = times.map(|time| time.unwrap().seconds());
             (start, time, base)
@@ -236,8 +234,12 @@ mod tests {
                 start: seconds(start),
                 base: seconds(start),
             };
-            let segment = segments.next(start, start.start);
-            let segment = segment.downcast::<gst::ClockTime>().unwrap();
+            let segment = segments.next(&Segment {
+                start,
+                first: start.start,
+                shown_from: None,
+                shown_until: None,
+            });
             assert_eq!(
                 segment.stop(),
                 Some(seconds(20).max(start.start).clock_time())

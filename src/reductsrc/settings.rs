@@ -9,22 +9,20 @@ use client::{Connection, Limits, Records, depends_on_order};
 use gst::glib;
 use gst::prelude::*;
 use media::codec::h264::EntryPoints;
-use media::frame_rate::FrameRate;
 use media::range::Begin;
-use media::time::Nanos;
 use serde_json::Value as JsonValue;
 
 use super::{KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
-use crate::convert::ToNanos;
+use crate::convert::{ToClockTime, ToNanos};
 use crate::property_values;
 use crate::recording::read::bounds::{Asked, Bound};
-use crate::recording::read::ranges::Piece;
-use crate::recording::read::scope::End;
+use crate::recording::read::options::{
+    DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, OnFault, ReadOptions,
+};
+use crate::recording::read::ranges::{End, TimeRange};
 
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
-pub const DEFAULT_PAUSE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);
-pub const DEFAULT_LOOKBACK: gst::ClockTime = gst::ClockTime::from_seconds(60);
 
 /// The properties as they are set.
 #[derive(Debug, Clone)]
@@ -63,10 +61,10 @@ impl Default for Settings {
             fps: gst::Fraction::new(0, 1),
             gap_detection: true,
             gap_tolerance: gst::ClockTime::ZERO,
-            pause_limit: DEFAULT_PAUSE_LIMIT,
+            pause_limit: DEFAULT_PAUSE_LIMIT.clock_time(),
             on_loss: OnLoss::default(),
             on_error: OnError::default(),
-            lookback: DEFAULT_LOOKBACK,
+            lookback: DEFAULT_LOOKBACK.clock_time(),
             limits: Limits::default(),
             follow: false,
             poll_interval_ms: DEFAULT_POLL_INTERVAL_MS,
@@ -79,21 +77,9 @@ impl Default for Settings {
 pub struct Checked {
     pub connection: Connection,
     pub records: Records,
-    /// What to read.
-    pub program: Vec<Piece>,
-    /// The ranges of the program, as they are given.
-    pub asked: Vec<Asked>,
-    pub gap_detection: bool,
-    pub gap_tolerance: Option<Nanos>,
-    pub pause_limit: Nanos,
-    pub on_loss: OnLoss,
-    /// The property `fps`.
-    pub frame_rate: Option<FrameRate>,
-    pub on_error: OnError,
-    /// The property `keyframe-mode`.
-    pub entry_points: EntryPoints,
-    /// The property `parameter-set-lookback`.
-    pub lookback: Nanos,
+    /// Ranges to read.
+    pub program: Vec<TimeRange>,
+    pub options: ReadOptions,
 }
 
 impl Checked {
@@ -192,11 +178,6 @@ impl Settings {
         Ok(Checked {
             connection,
             program: self.program(&asked),
-            asked,
-            gap_detection: self.gap_detection,
-            gap_tolerance: Some(self.gap_tolerance.nanos()).filter(|time| !time.is_zero()),
-            pause_limit: self.pause_limit.nanos(),
-            on_loss: self.on_loss,
             records: Records {
                 bucket,
                 entry,
@@ -204,14 +185,24 @@ impl Settings {
                 poll_interval: self.follow.then(|| self.poll_interval()),
                 limits: self.limits,
             },
-            frame_rate: property_values::fps(self.fps)?,
-            on_error: self.on_error,
-            entry_points: match self.keyframe_mode {
-                KeyframeMode::Idr => EntryPoints::Idr,
-                KeyframeMode::RecoveryPoint => EntryPoints::RecoveryPoints,
-                KeyframeMode::Intra => EntryPoints::IntraPictures,
+            options: ReadOptions {
+                entry_points: match self.keyframe_mode {
+                    KeyframeMode::Idr => EntryPoints::Idr,
+                    KeyframeMode::RecoveryPoint => EntryPoints::RecoveryPoints,
+                    KeyframeMode::Intra => EntryPoints::IntraPictures,
+                },
+                on_fault: match self.on_error {
+                    OnError::Skip => OnFault::Skip,
+                    OnError::Stop => OnFault::Stop,
+                },
+                on_loss: self.on_loss.into(),
+                frame_rate: property_values::fps(self.fps)?,
+                gap_detection: self.gap_detection,
+                gap_tolerance: Some(self.gap_tolerance.nanos()).filter(|time| !time.is_zero()),
+                pause_limit: self.pause_limit.nanos(),
+                lookback: self.lookback.nanos(),
+                asked,
             },
-            lookback: self.lookback.nanos(),
         })
     }
 
@@ -237,7 +228,7 @@ impl Settings {
     }
 
     /// Returns what is to be read of the ranges.
-    fn program(&self, asked: &[Asked]) -> Vec<Piece> {
+    fn program(&self, asked: &[Asked]) -> Vec<TimeRange> {
         let begin = match self.start_mode {
             StartMode::KeyframeAfter => Begin::KeyframeAfter,
             StartMode::KeyframeBefore => Begin::KeyframeBefore,
@@ -252,7 +243,7 @@ impl Settings {
             let start = range.start.as_ref().map(Bound::time);
             // Both may be beyond what can be counted.
             let latest = stop.map_or(u64::MAX, |stop| stop.saturating_sub(1));
-            Piece::new(start.map(|start| start.min(latest)), stop, begin, end)
+            TimeRange::new(start.map(|start| start.min(latest)), stop, begin, end)
         };
         asked.iter().map(piece).collect()
     }
@@ -314,6 +305,8 @@ fn condition(text: &str) -> Result<JsonValue, String> {
 
 #[cfg(test)]
 mod tests {
+    use media::frame_rate::FrameRate;
+
     use super::*;
     use crate::connection::DEFAULT_URL;
 
@@ -413,7 +406,7 @@ mod tests {
             let fps = gst::Fraction::new(n, d);
             Settings { fps, ..settings() }
                 .check()
-                .map(|checked| checked.frame_rate)
+                .map(|checked| checked.options.frame_rate)
         };
         assert_eq!(check(0, 1), Ok(None));
         assert_eq!(check(25, 1), Ok(FrameRate::new(25, 1)));

@@ -68,7 +68,7 @@ impl Flushing {
     ///
     /// For streaming threads only: it blocks, and an application's thread may be a worker of a
     /// tokio runtime, where blocking panics.
-    pub(crate) fn wait<F: Future>(
+    pub fn wait<F: Future>(
         &self,
         runtime: &tokio::runtime::Handle,
         future: F,

@@ -1,17 +1,17 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! How long the recording is: what queries are answered with, without asking the server.
+//! Known bounds of a recording, and its duration.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use client::EntryTimes;
 use media::time::Nanos;
 
-/// Change from which on a recording has a new duration for applications.
-const WORTH_TELLING: Nanos = Nanos::SECOND;
+/// Least change of the duration that is reported.
+const MIN_CHANGE: Nanos = Nanos::SECOND;
 
-/// What is known of the recording's extent. Any thread may ask.
+/// Known bounds of a recording, readable from any thread.
 #[derive(Debug, Default)]
 pub struct Extent(Mutex<Known>);
 
@@ -22,61 +22,60 @@ struct Known {
     /// Times of the oldest and the newest record.
     oldest: Option<Nanos>,
     newest: Option<Nanos>,
-    /// How long a record lasts at most.
+    /// Longest duration of a record.
     record: Nanos,
-    /// Time of the last episode that was read, and when the last of them ends.
+    /// Time of the last episode that was read, and the latest end of one.
     episodes: Option<(Nanos, Nanos)>,
-    /// The newest episode was asked for its length.
+    /// The length of the newest episode was asked for.
     has_asked_for_end: bool,
-    /// Capture time at which all ends, if it is set.
+    /// Capture time at which the last range ends.
     stop: Option<Nanos>,
-    /// The duration that applications know of.
-    told: Option<Nanos>,
+    /// Duration that was reported.
+    reported: Option<Nanos>,
 }
 
 impl Extent {
-    /// Takes where all ends, if not with the newest record.
+    /// Sets the capture time at which the last range ends.
     pub fn set_stop(&self, stop: Nanos) {
         self.known().stop = Some(stop);
     }
 
-    /// Takes what the server says of the entry.
-    pub fn hear_of(&self, times: EntryTimes) {
+    /// Sets the times of the entry's records.
+    pub fn set_entry_times(&self, times: EntryTimes) {
         let mut known = self.known();
         known.oldest = Some(clock_time(times.oldest));
         known.newest = known.newest.max(Some(clock_time(times.newest)));
     }
 
-    /// Takes the time of a record.
-    pub fn hear_of_newest(&self, time: u64) {
+    /// Notes the time of a record, which may be newer than all before, in µs since the Unix epoch.
+    pub fn note_record(&self, time: u64) {
         let mut known = self.known();
         if known.newest.is_some() {
             known.newest = known.newest.max(Some(clock_time(time)));
         }
     }
 
-    /// Takes what is stream time 0.
+    /// Sets the capture time that is stream time 0.
     pub fn set_zero(&self, zero: Nanos) {
         self.known().zero = Some(zero);
     }
 
-    /// Takes how long a record lasts.
-    pub fn hear_of_record(&self, duration: Nanos) {
+    /// Notes the duration of a record.
+    pub fn note_duration(&self, duration: Nanos) {
         let mut known = self.known();
         known.record = known.record.max(duration);
     }
 
-    /// Takes the time of a record that is an episode, which says how long it is.
-    pub fn hear_of_episode(&self, time: Nanos, duration: Nanos) {
-        self.hear_of_record(duration);
+    /// Notes the time and the duration of an episode.
+    pub fn note_episode(&self, time: Nanos, duration: Nanos) {
+        self.note_duration(duration);
         let mut known = self.known();
         let end = time.saturating_add(duration);
         let (last, last_end) = known.episodes.unwrap_or_default();
         known.episodes = Some((last.max(time), last_end.max(end)));
     }
 
-    /// Returns the time of the newest record if episodes before it were read, but not itself. It is asked
-    /// for once.
+    /// Returns the time of the newest record if episodes before it were read, but not itself; once.
     pub fn take_unknown_end(&self) -> Option<Nanos> {
         let mut known = self.known();
         let (newest, (last, _)) = known.newest.zip(known.episodes)?;
@@ -84,38 +83,40 @@ impl Extent {
         (!is_asked && last < newest).then_some(newest)
     }
 
-    /// Returns how long a record lasts at most, as far as it is known.
+    /// Returns the longest duration of a record, as far as it is known.
     pub fn record(&self) -> Nanos {
         self.known().record
     }
 
-    /// Time of the oldest record.
+    /// Returns the time of the oldest record, if it is known.
     pub fn oldest(&self) -> Option<Nanos> {
         self.known().oldest
     }
 
-    /// Time of the newest record.
+    /// Returns the time of the newest record, if it is known.
     pub fn newest(&self) -> Option<Nanos> {
         self.known().newest
     }
 
-    /// Stream time at which it ends, if that is known.
+    /// Returns the stream time at which the recording ends, if it is known.
     pub fn duration(&self) -> Option<Nanos> {
         self.known().duration()
     }
 
-    /// Returns whether applications should learn of another duration.
+    /// Returns whether the duration has changed enough to be reported.
     pub fn take_growth(&self) -> bool {
         let mut known = self.known();
         let Some(duration) = known.duration() else {
             return false;
         };
-        let is_worth_it = known.told.is_none_or(|told| {
-            let change = duration.max(told).saturating_sub(duration.min(told));
-            change >= WORTH_TELLING
+        let is_worth_it = known.reported.is_none_or(|reported| {
+            let change = duration
+                .max(reported)
+                .saturating_sub(duration.min(reported));
+            change >= MIN_CHANGE
         });
         if is_worth_it {
-            known.told = Some(duration);
+            known.reported = Some(duration);
         }
         is_worth_it
     }
@@ -150,7 +151,7 @@ mod tests {
 
     fn extent(oldest: u64, newest: u64) -> Extent {
         let extent = Extent::default();
-        extent.hear_of(EntryTimes {
+        extent.set_entry_times(EntryTimes {
             oldest,
             newest,
             first_oldest: oldest,
@@ -165,7 +166,7 @@ mod tests {
         assert_eq!(extent.duration(), None);
         extent.set_zero(Nanos::from_seconds(2));
         assert_eq!(extent.duration(), Some(Nanos::from_seconds(3)));
-        extent.hear_of_record(Nanos::SECOND);
+        extent.note_duration(Nanos::SECOND);
         assert_eq!(extent.duration(), Some(Nanos::from_seconds(4)));
         extent.set_stop(Nanos::from_seconds(3));
         assert_eq!(extent.duration(), Some(Nanos::from_seconds(1)));
@@ -178,10 +179,10 @@ mod tests {
         extent.set_zero(Nanos::ZERO);
         assert!(extent.take_growth());
         assert!(!extent.take_growth());
-        extent.hear_of_newest(5_900_000);
-        extent.hear_of_newest(100);
+        extent.note_record(5_900_000);
+        extent.note_record(100);
         assert!(!extent.take_growth());
-        extent.hear_of_newest(6_000_000);
+        extent.note_record(6_000_000);
         assert!(extent.take_growth());
         assert_eq!(extent.duration(), Some(Nanos::from_seconds(6)));
     }
@@ -192,17 +193,17 @@ mod tests {
         extent.set_zero(Nanos::ZERO);
         let seconds = Nanos::from_seconds;
         for time in [0, 2, 16] {
-            extent.hear_of_episode(seconds(time), seconds(2));
+            extent.note_episode(seconds(time), seconds(2));
             assert_eq!(extent.duration(), Some(seconds(20)), "{time}");
         }
         assert_eq!(extent.take_unknown_end(), Some(seconds(18)));
         assert_eq!(extent.take_unknown_end(), None);
         assert!(extent.take_growth());
-        extent.hear_of_episode(seconds(18), seconds(1));
+        extent.note_episode(seconds(18), seconds(1));
         assert_eq!(extent.duration(), Some(seconds(19)));
         assert!(extent.take_growth());
         // One that began before it may last longer.
-        extent.hear_of_episode(seconds(17), seconds(3));
+        extent.note_episode(seconds(17), seconds(3));
         assert_eq!(extent.duration(), Some(seconds(20)));
     }
 
@@ -210,7 +211,7 @@ mod tests {
     fn times_beyond_what_can_be_counted() {
         let extent = extent(0, u64::MAX);
         extent.set_zero(Nanos::ZERO);
-        extent.hear_of_record(Nanos::MAX);
+        extent.note_duration(Nanos::MAX);
         assert!(extent.take_growth());
         assert!(!extent.take_growth());
     }

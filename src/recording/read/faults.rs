@@ -1,30 +1,34 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is told of records that cannot be read: the first one in a row, and how many follow it.
+//! Rate-limited warnings about records that cannot be read: the first one in a row, and the number of the others.
 
 use client::record_time;
 use media::codec::h264::Damage;
 
-use crate::reductsrc::buffers;
+/// Last time of a record, in µs since the Unix epoch, that can be counted in ns.
+pub const LAST_TIME: u64 = (u64::MAX - 1) / 1000;
 
-/// What is wrong with a record.
+/// Fault of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
+    /// Damage of the stream.
     Damage(Damage),
-    /// By its content type it should be one.
+    /// No MP4 file, although its content type says so.
     NoMp4,
-    /// GStreamer cannot count to its time.
+    /// A time beyond those that can be counted in ns.
     Time,
-    /// It is something else, by its content type.
+    /// Another content type.
     ContentType {
+        /// The content type.
         found: String,
+        /// The content types that are read, for messages.
         expected: &'static str,
     },
 }
 
 impl Fault {
-    /// Returns whether it is told of together with another one. What was expected may be known only later.
+    /// Returns whether both are reported together. The expected types may be known only later.
     fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::ContentType { found, .. }, Self::ContentType { found: other, .. }) => {
@@ -35,8 +39,8 @@ impl Fault {
     }
 }
 
-/// Records in a row with the same fault are told of once when they begin, and once when they end.
-/// Records of something else may lie between others: they are one row.
+/// Warnings about faults. Records in a row with the same fault are reported once at the first one, and once after
+/// the last one. Records of other content types are one row wherever they are.
 #[derive(Debug, Default)]
 pub struct FaultLog {
     damage: Option<Row>,
@@ -53,7 +57,7 @@ struct Row {
 }
 
 impl FaultLog {
-    /// Notes the record at `time`. Appends what there is to tell to `texts`.
+    /// Notes the record at `time`, in µs since the Unix epoch. Appends the warnings that are due to `texts`.
     pub fn note(&mut self, time: u64, fault: Option<Fault>, texts: &mut Vec<String>) {
         let row = match fault {
             Some(Fault::ContentType { .. }) => &mut self.foreign,
@@ -77,7 +81,7 @@ impl FaultLog {
         }
     }
 
-    /// There are no more records.
+    /// Ends the rows. Appends the warnings that are due to `texts`.
     pub fn finish(&mut self, texts: &mut Vec<String>) {
         let rows = [self.damage.take(), self.foreign.take()];
         texts.extend(rows.into_iter().flatten().filter_map(Row::rest));
@@ -94,7 +98,7 @@ impl Row {
     }
 }
 
-/// What is wrong with the record at `time`.
+/// Returns a message about the record at `time`, in µs since the Unix epoch.
 pub fn describe(time: u64, fault: &Fault) -> String {
     let time = record_time(time);
     match fault {
@@ -109,7 +113,7 @@ pub fn describe(time: u64, fault: &Fault) -> String {
         ),
         Fault::Time => format!(
             "The record at {time} is left out: GStreamer counts to {} µs, in the year 2554",
-            buffers::LAST_TIME
+            LAST_TIME
         ),
         Fault::ContentType { found, expected } => format!(
             "The record at {time} is '{found}', not {expected}. An entry with other records \

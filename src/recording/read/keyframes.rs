@@ -1,10 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where keyframes are: what is known, and the search for the one at or before a time.
+//! Times of keyframes: those that are known, and the search for the one at or before a time.
 //!
-//! ReductStore reads forwards only. So the time before is read in windows, each twice as long as the
-//! one after it. The content of a record decides whether it has a keyframe. Its label `keyframe` is a
+//! The content of a record decides whether it has a keyframe. Its label `keyframe` is a
 //! hint: where the headers of records name one, contents are read from there on only. A label `false`
 //! proves nothing, as the contents after the hint are read in any case.
 //! Times are those of records, in µs since the Unix epoch.
@@ -15,6 +14,8 @@ use std::ops::Range;
 
 use client::{Record, View};
 use media::codec::h264::{Aligned, Aligner, EntryPoints, Pictures, ends_with_lead, pictures};
+
+use super::backward::Windows;
 use media::content::Kind;
 
 /// The first window, in µs.
@@ -22,22 +23,22 @@ const FIRST_WINDOW: u64 = 2_000_000;
 /// How far back labels are searched for a hint before contents are, in µs.
 const HINT_REACH: u64 = 30_000_000;
 /// Keyframes to remember: more than a week, if there is one each second.
-const MOST: usize = 1 << 20;
+const MAX_KEYFRAMES: usize = 1 << 20;
 
-/// What is known of a recording's keyframes.
+/// Keyframes of a recording, as far as they are known.
 #[derive(Debug, Default)]
 pub struct Keyframes {
     times: BTreeSet<u64>,
     /// Stretches of time all whose keyframes are known, in order and apart from each other.
     known: Vec<Range<u64>>,
-    /// Labels are missing or wrong: they are no help.
+    /// Labels are missing or wrong.
     ignores_labels: bool,
 }
 
 impl Keyframes {
-    /// Adds all keyframes of a stretch of time.
+    /// Adds a stretch of time with all its keyframes.
     pub fn learn(&mut self, time: Range<u64>, keyframes: impl IntoIterator<Item = u64>) {
-        if self.times.len() >= MOST {
+        if self.times.len() >= MAX_KEYFRAMES {
             *self = Self {
                 ignores_labels: self.ignores_labels,
                 ..Self::default()
@@ -60,7 +61,7 @@ impl Keyframes {
         self.ignores_labels = true;
     }
 
-    /// The last keyframe that is not after a time and not before `floor`, as far as it is known.
+    /// Returns the last keyframe that is not after `time` and not before `floor`, as far as it is known.
     pub fn at_or_before(&self, time: u64, floor: u64) -> Known {
         let after = self.known.partition_point(|known| known.start <= time);
         let Some(known) = self.known[..after].last().filter(|known| time < known.end) else {
@@ -79,14 +80,16 @@ impl Keyframes {
     }
 }
 
-/// What is known of the keyframe at or before a time.
+/// The last keyframe at or before a time.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Known {
+    /// The record in which it begins.
     Keyframe(u64),
-    /// There is none.
+    /// The recording has none.
     None,
     /// None is known, but there may be one before a time.
     Unknown {
+        /// The time, excluded.
         before: u64,
     },
 }
@@ -96,20 +99,19 @@ pub enum Known {
 pub struct Search {
     floor: u64,
     entry_points: EntryPoints,
-    /// Who reads from the keyframe on verifies it: a hint is enough.
+    /// A label is enough: the reader of the range verifies it.
     takes_hint: bool,
     look: Look,
     /// Contents, or that there are no records, are known from here on.
     read_from: u64,
     /// Headers are known from here on.
     listed_from: u64,
-    /// The next window, in µs.
-    length: u64,
+    windows: Windows,
     found: Found,
     hint: Option<u64>,
 }
 
-/// What is being looked at.
+/// Records that are being read.
 #[derive(Debug, Default)]
 enum Look {
     #[default]
@@ -168,7 +170,7 @@ impl Search {
             look: Look::Nothing,
             read_from: before,
             listed_from: before,
-            length: FIRST_WINDOW,
+            windows: Windows::new(FIRST_WINDOW),
             found: Found::default(),
             hint: None,
         }
@@ -179,7 +181,7 @@ impl Search {
         self.hint
     }
 
-    /// Ends a window, and returns what to look at next, or `None` at the end of the search.
+    /// Ends a window, and returns the next one, or `None` at the end of the search.
     pub fn next_window(&mut self, keyframes: &mut Keyframes) -> Option<(Range<u64>, View)> {
         let mut aligned = VecDeque::new();
         self.found.aligner.end(false, &mut aligned);
@@ -206,7 +208,7 @@ impl Search {
                     || self.read_from - window.start >= HINT_REACH
                 {
                     keyframes.ignores_labels = true;
-                    self.length = FIRST_WINDOW;
+                    self.windows.restart();
                 }
             }
             Look::Contents(window) => {
@@ -229,21 +231,15 @@ impl Search {
         }
         match keyframes.ignores_labels || self.listed_from <= self.floor {
             true => {
-                let window = self.window_before(self.read_from);
+                let window = self.windows.before(self.read_from, self.floor);
                 self.read(window)
             }
             false => {
-                let window = self.window_before(self.listed_from);
+                let window = self.windows.before(self.listed_from, self.floor);
                 self.look = Look::Headers(window.clone());
                 Some((window, View::Headers))
             }
         }
-    }
-
-    fn window_before(&mut self, end: u64) -> Range<u64> {
-        let start = end.saturating_sub(self.length).max(self.floor);
-        self.length = self.length.saturating_mul(2);
-        start..end
     }
 
     fn read(&mut self, window: Range<u64>) -> Option<(Range<u64>, View)> {
@@ -251,7 +247,7 @@ impl Search {
         Some((window, View::Aside))
     }
 
-    /// Takes the next record of the window.
+    /// Adds the next record of the window.
     pub fn add(&mut self, record: &Record) {
         self.found.records += 1;
         let Some(kind) = Kind::of(&record.content_type) else {
@@ -323,7 +319,7 @@ mod tests {
     fn record(time: u64, label: Option<bool>, content: &'static [u8]) -> Record {
         Record {
             time,
-            content_type: media::content::H264_TYPE.into(),
+            content_type: "video/h264".into(),
             frame_rate: None,
             keyframe: label,
             duration: None,
@@ -424,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_enough_for_who_verifies_it() {
+    fn a_label_is_enough_where_it_is_verified() {
         let records = recording(&[90, 95], |_, is_keyframe| Some(is_keyframe));
         let mut keyframes = Keyframes::default();
         let (windows, hint) = search(&records, 0, true, &mut keyframes);

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The search for the last groups before a range.
+//! Searches the last groups of pictures before a range.
 //!
 //! Where the first group of a range is the last one of the entry, or is followed by a pause, its
 //! frames have the times that the groups before it give them, as in a reading of all of them.
@@ -10,33 +10,37 @@ use std::ops::Range;
 
 use media::frame_rate::FrameRate;
 use media::time::Nanos;
+
+use super::backward::Windows;
 use media::timeline::Group;
 
 /// Groups to look for: three distances are a cadence, and one may be a pause.
-const MOST_GROUPS: usize = 5;
-/// The least first window, in µs.
+const MAX_GROUPS: usize = 5;
+/// Shortest first window, in µs.
 const MIN_WINDOW: u64 = 1_000_000;
-/// Windows, each as long as twice the one after it, so that the reach is a thousand of the first.
-const MOST_WINDOWS: usize = 10;
+/// Windows to read: the reach is a thousand times the first one.
+const MAX_WINDOWS: usize = 10;
 
 /// A search backwards from a time, window by window. Times are in µs since the Unix epoch.
 #[derive(Debug)]
 pub struct Preceding {
-    window: Range<u64>,
-    length: u64,
-    windows: usize,
+    windows: Windows,
+    /// Windows that were read.
+    count: usize,
+    /// Begin of the last window.
+    begin: u64,
     /// In order of time.
     found: Vec<Group>,
     found_in_window: Vec<Group>,
 }
 
 impl Preceding {
-    /// A search from `time` back, where groups are about so `long`.
+    /// Returns a search back from `time`, where groups are about as `long`, in µs.
     pub fn new(time: u64, long: u64) -> Self {
         Self {
-            window: time..time,
-            length: long.saturating_mul(2).max(MIN_WINDOW),
-            windows: 0,
+            windows: Windows::new(long.saturating_mul(2).max(MIN_WINDOW)),
+            count: 0,
+            begin: time,
             found: Vec::new(),
             found_in_window: Vec::new(),
         }
@@ -45,18 +49,17 @@ impl Preceding {
     /// Returns the window to read next; `None` at the end of the search. Nothing is before `oldest`.
     pub fn next_window(&mut self, oldest: u64) -> Option<Range<u64>> {
         self.settle();
-        let is_over = self.found.len() >= MOST_GROUPS || self.windows >= MOST_WINDOWS;
-        if is_over || self.window.start <= oldest {
+        let is_over = self.found.len() >= MAX_GROUPS || self.count >= MAX_WINDOWS;
+        if is_over || self.begin <= oldest {
             return None;
         }
-        let start = self.window.start.saturating_sub(self.length).max(oldest);
-        self.window = start..self.window.start;
-        self.length = self.length.saturating_mul(2);
-        self.windows += 1;
-        Some(self.window.clone())
+        let window = self.windows.before(self.begin, oldest);
+        self.begin = window.start;
+        self.count += 1;
+        Some(window)
     }
 
-    /// Takes the next group of the window.
+    /// Adds the next group of the window.
     pub fn add(&mut self, group: Group) {
         self.found_in_window.push(group);
     }
@@ -64,7 +67,7 @@ impl Preceding {
     /// Returns what was found, in order of time.
     pub fn into_groups(mut self) -> Vec<Group> {
         self.settle();
-        let first = self.found.len().saturating_sub(MOST_GROUPS);
+        let first = self.found.len().saturating_sub(MAX_GROUPS);
         self.found.split_off(first)
     }
 
@@ -76,7 +79,7 @@ impl Preceding {
     }
 }
 
-/// Returns how long a group is at least, to choose the first window by, in µs.
+/// Returns the length of a group at its declared rate, in µs.
 pub fn length(units: usize, rate: Option<FrameRate>) -> u64 {
     let length = rate.map(|rate| media::timeline::frames(units, rate));
     length.map_or(0, Nanos::useconds)
@@ -114,7 +117,7 @@ mod tests {
         let mut search = Preceding::new(u64::MAX, 0);
         assert_eq!(
             std::iter::from_fn(|| search.next_window(0)).count(),
-            MOST_WINDOWS
+            MAX_WINDOWS
         );
         let mut search = Preceding::new(SECOND / 2, u64::MAX);
         assert_eq!(search.next_window(0), Some(0..SECOND / 2));

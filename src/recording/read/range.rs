@@ -1,879 +1,703 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! One reading, from a keyframe to an end: from records to access units with slots.
+//! Reads one range of an entry, from a keyframe to its end, as frames with times.
 
+mod frames;
 mod history;
 mod last_episode;
-mod output;
+mod missing_sets;
+mod rates;
+mod records;
+mod report;
+mod units;
 
 use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use client::{Event, Query, Record, RecordReader, View};
+use media::codec::h264::{
+    AccessUnit, Aligned, EntryPoints, Integrity, ParameterSets, Pictures, pictures,
+};
+use media::time::Nanos;
+
+use self::frames::{Flow, Frames, Part};
 use self::history::History;
 use self::last_episode::LastEpisode;
-use client::{Event, Flushed, Flushing, Query, Record, RecordReader, View};
-use media::codec::h264::{
-    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, EntryPoints, Next, ParameterSets,
-    Pictures, Pushed, ReorderDepth, pictures,
-};
-use media::content::Kind;
-use media::frame_rate::FrameRate;
-use media::range::{Entrance, Exit, ReorderingWatch};
-use media::stamp::{Reorder, Stamp};
-use media::time::{Nanos, utc};
-use media::timeline::{
-    Continuity, ContinuityConfig, Contradiction, Declarations, DeclaredRate, EXPECTED, NoFrameRate,
-    Timeline, TimelineConfig,
-};
-
-use super::faults::{self, Fault, FaultLog};
-use super::lookback::Lookback;
-use super::scope::{Common, End, Scope, Step};
+use self::missing_sets::MissingSets;
+use self::rates::Rates;
+use self::records::Records;
+use self::report::Report;
+use self::units::Units;
+use super::episode::Episode;
+use super::error::Error;
+use super::faults::{Fault, LAST_TIME};
+use super::item::{Format, Item};
+use super::options::RangeOptions;
+use super::ranges::End;
+use super::shared::Shared;
 use super::sift::Sift;
-use super::whole_records::WholeRecords;
-use crate::errors::ReadError;
-use crate::reductsrc::buffers::{LAST_TIME, clock_time};
-use crate::reductsrc::episodes::{self, Episode};
-use crate::reductsrc::segments::Segments;
-use crate::reductsrc::{CAT, OnError};
+use media::content::Kind;
+use media::time::utc;
+use media::timeline::{Continuity, ContinuityConfig, Facts, Output};
+use media::timeline::{NoFrameRate, Timeline, TimelineConfig};
 
-/// How far beyond an exact stop pictures are looked for that are shown before it, in µs.
-const MOST_BEYOND: u64 = 10_000_000;
-/// Characters of text from outside that a message repeats.
-const MAX_SHOWN: usize = 100;
+/// Reach of the search beyond an exact stop for pictures that are shown before it, in µs.
+const MAX_BEYOND: u64 = 10_000_000;
 
-/// Reads records and makes them steps.
+/// A range that is being read.
 #[derive(Debug)]
-pub struct Pass {
-    common: Arc<Common>,
-    scope: Scope,
+pub struct RangeReader {
+    shared: Arc<Shared>,
+    options: Arc<RangeOptions>,
     source: Source,
-    aligner: Aligner<Record>,
-    /// Records that end with NAL units, and are not split yet.
-    aligned: VecDeque<Aligned<Record>>,
-    splitter: AccessUnitSplitter,
-    /// A record that the next access unit begins in, and the access units of it that are known.
-    opened: Option<(Record, usize)>,
+    part: Part,
+    units: Units,
+    rates: Rates,
     timeline: Timeline,
     continuity: Continuity<AccessUnit>,
-    /// Parameter sets of what was dropped after a loss.
-    dropped_sets: ParameterSets,
-    entrance: Entrance<AccessUnit>,
-    /// Parameter sets of what was left out before the first access unit.
-    left_out: ParameterSets,
-    reorder: Reorder<AccessUnit>,
-    exit: Option<Exit<(AccessUnit, Stamp)>>,
-    reordering: ReorderingWatch,
-    segments: Segments,
-    /// PTS of the first picture that is shown of an exact range.
-    shown_from: Option<Nanos>,
-    /// How far to look back for parameter sets, in µs; `None` once that was done.
-    lookback: Option<u64>,
-    /// What is after the stop is being read.
-    is_beyond: bool,
-    whole: WholeRecords,
-    faults: FaultLog,
-    /// The first damage, as long as nothing else came.
-    only_damage: Option<(u64, Fault)>,
-    declarations: Declarations,
-    /// Access units and slots come in the same order, but not always at the same time.
-    units: VecDeque<AccessUnit>,
-    /// Nothing waits for its place in output order any more.
-    drained: bool,
     /// Gaps that are counted.
     gaps: u64,
-    skipped: u64,
-    has_told: bool,
-    has_pushed: bool,
-    /// An access unit begins in a record.
-    has_begun: bool,
-    /// Slices were left out, with a warning, as their parameter sets never came.
-    lacks_sets: bool,
-    has_told_of_sets: bool,
-    /// An IDR picture was among them: what follows lacks more than the begin of its stream.
-    is_idr_lost: bool,
-    /// Intra pictures were left out, as they are no keyframes.
-    has_intra: bool,
-    /// The records that access units begin in, beside `units`.
-    begins: VecDeque<u64>,
-    /// The first record after the last one with a picture.
-    lead: Option<u64>,
-    /// Records all whose keyframes are known, and these.
-    known: Option<Range<u64>>,
-    keyframes: Vec<u64>,
-    is_too_late: bool,
-    /// Why reading ended.
-    failure: Option<gst::ErrorMessage>,
-    steps: VecDeque<Step>,
-    caps: Option<gst::Caps>,
+    /// Parameter sets of the access units that were dropped after a loss.
+    dropped_sets: ParameterSets,
+    frames: Frames,
+    report: Report,
+    keyframes: LearntKeyframes,
+    /// Reach of the search for parameter sets, in µs; `None` as soon as it was done.
+    lookback: Option<u64>,
+    has_episode: bool,
+    /// Error that ended the records.
+    failure: Option<Error>,
+    items: VecDeque<Item>,
 }
 
+/// Records that are read next.
 #[derive(Debug)]
 enum Source {
-    /// Nothing is asked of the server before the first record is wanted.
+    /// Those of the range. The server was not asked yet.
     Unread,
     Reading(Records),
-    /// There was no record of a known type so far, up to the `last` one.
+    /// The headers of the range: no record had a known type so far, up to the `last` one.
     PassingOver {
         reader: RecordReader,
         last: u64,
     },
-    /// The first record lacks parameter sets.
-    LookingBack(Box<LookingBack>),
-    /// The times of the first group depend on those before it.
+    /// Those before the range, for the parameter sets of its first record.
+    MissingSets(Box<MissingSets>),
+    /// Those before the range, for the times of its first group.
     History(Box<History>),
-    /// The first episode waits for the length of the newest one.
+    /// The newest episode, for its length.
     LastEpisode(Box<LastEpisode>),
+    /// None. What was read is still to be put out.
+    Exhausted,
+    /// None. Everything was put out.
     Ended,
+    /// None, as the range should have begun earlier.
+    TooLate,
 }
 
-#[derive(Debug)]
-struct LookingBack {
-    search: Lookback,
-    window: Option<RecordReader>,
-    /// To go on with afterwards.
-    first: Aligned<Record>,
-    reader: Records,
+/// Keyframes that a range has come across.
+#[derive(Debug, Default)]
+struct LearntKeyframes {
+    /// Times of records all whose keyframes are known, in µs since the Unix epoch.
+    known: Option<Range<u64>>,
+    times: Vec<u64>,
 }
 
-/// How records are read.
-#[derive(Debug)]
-enum Records {
-    All(RecordReader),
-    /// Those with keyframes.
-    Sifted(Sift),
-}
-
-impl Records {
-    fn next(&mut self, flushing: &Flushing) -> Result<Option<Event>, ReadError> {
-        match self {
-            Self::All(reader) => Ok(reader.next(flushing)?),
-            Self::Sifted(sift) => sift.next(flushing),
+impl LearntKeyframes {
+    /// Notes an access unit that begins in the record at `time`.
+    fn note(&mut self, unit: &AccessUnit, entry_points: EntryPoints, time: u64) {
+        if unit.order.is_none() {
+            // It may be a keyframe once parameter sets are known.
+            *self = Self::default();
+            return;
+        }
+        let known = self.known.get_or_insert(time..time);
+        known.end = time;
+        if entry_points.include(unit) {
+            self.times.push(time);
         }
     }
 }
 
-impl Pass {
-    /// A reading that has asked nothing of the server.
-    pub fn new(common: Arc<Common>, scope: Scope) -> Self {
+impl RangeReader {
+    /// Returns a range. The server is not asked before the first item is wanted.
+    pub fn new(shared: Arc<Shared>, options: RangeOptions) -> Self {
         let timeline = TimelineConfig {
-            origin: scope.origin,
-            gap_tolerance: common.gap_tolerance,
-            is_prompt: common.access.follows(),
-            is_sparse: scope.keyframes_only,
-            is_filtered: common.is_filtered,
-            awaits_history: scope.from.is_some() && !common.access.depends_on_order(),
+            origin: options.origin,
+            gap_tolerance: shared.options.gap_tolerance,
+            is_prompt: shared.access.follows(),
+            is_sparse: options.keyframes_only,
+            is_filtered: shared.is_filtered,
+            awaits_history: options.from.is_some() && !shared.access.depends_on_order(),
         };
         let continuity = ContinuityConfig {
-            pause_limit: common.pause_limit,
-            on_loss: common.on_loss.into(),
-            gap_detection: common.gap_detection,
-            is_sparse: scope.keyframes_only,
+            pause_limit: shared.options.pause_limit,
+            on_loss: shared.options.on_loss,
+            gap_detection: shared.options.gap_detection,
+            is_sparse: options.keyframes_only,
         };
-        let at = scope.at.saturating_sub(scope.origin.unwrap_or(scope.at));
-        let until = match scope.end {
-            End::Exact if !scope.keyframes_only => scope.stop.map(Nanos::from_useconds),
-            End::Shown => (scope.show.until)
-                .map(|until| until.saturating_add(scope.origin.unwrap_or_default())),
-            _ => None,
-        };
-        let depth = *lock(&common.depth);
+        let options = Arc::new(options);
         Self {
             source: Source::Unread,
-            aligner: Aligner::new(scope.from.is_some()),
-            aligned: VecDeque::new(),
-            splitter: AccessUnitSplitter::default(),
-            opened: None,
+            part: Part::Range,
+            units: Units::new(options.from.is_some()),
+            rates: Rates::new(shared.clone()),
             timeline: Timeline::new(timeline),
             continuity: Continuity::new(continuity),
-            dropped_sets: ParameterSets::default(),
-            entrance: Entrance::new(scope.begin, at, scope.is_earliest, common.most_held),
-            left_out: ParameterSets::default(),
-            reorder: Reorder::new(depth),
-            exit: until.map(Exit::new),
-            reordering: ReorderingWatch::default(),
-            segments: Segments::new(scope.show.clone()),
-            shown_from: None,
-            lookback: Some(common.lookback),
-            is_beyond: false,
-            whole: WholeRecords::default(),
-            faults: FaultLog::default(),
-            only_damage: None,
-            declarations: Declarations {
-                attachment: None,
-                property: common.set_rate,
-            },
-            units: VecDeque::new(),
-            drained: false,
             gaps: 0,
-            skipped: 0,
-            has_told: false,
-            has_pushed: false,
-            has_begun: false,
-            lacks_sets: false,
-            has_told_of_sets: false,
-            is_idr_lost: false,
-            has_intra: false,
-            begins: VecDeque::new(),
-            lead: None,
-            known: None,
-            keyframes: Vec::new(),
-            is_too_late: false,
+            dropped_sets: ParameterSets::default(),
+            frames: Frames::new(shared.clone(), options.clone()),
+            report: Report::new(shared.clone()),
+            keyframes: LearntKeyframes::default(),
+            lookback: Some(shared.options.lookback.useconds()),
+            has_episode: false,
             failure: None,
-            steps: VecDeque::new(),
-            caps: scope.caps.clone(),
-            scope,
-            common,
+            items: VecDeque::new(),
+            options,
+            shared,
         }
     }
 
-    /// The capture time that is 0 in the timeline, once it is known.
+    /// Returns the capture time that is 0 in the timeline, once it is known.
     pub fn origin(&self) -> Option<Nanos> {
-        self.timeline.origin().or(self.scope.origin)
+        self.timeline.origin().or(self.options.origin)
     }
 
-    /// Records all whose keyframes are known by now, and these.
-    pub fn take_known(&mut self) -> Option<(Range<u64>, Vec<u64>)> {
-        let known = self.known.take()?;
-        Some((known, mem::take(&mut self.keyframes)))
+    /// Takes the keyframes of the range: the times of records all whose keyframes are known by now, and of these the
+    /// ones that a keyframe begins in.
+    pub fn take_keyframes(&mut self) -> Option<(Range<u64>, Vec<u64>)> {
+        let learnt = mem::take(&mut self.keyframes);
+        Some((learnt.known?, learnt.times))
     }
 
-    /// Returns what it is to show.
-    pub fn scope(&self) -> &Scope {
-        &self.scope
+    /// Returns the options of the range.
+    pub fn options(&self) -> &RangeOptions {
+        &self.options
     }
 
-    /// Returns whether it should have begun earlier. It ends without a buffer then.
+    /// Returns whether the range should have begun earlier. It ends without a frame then.
     pub fn is_too_late(&self) -> bool {
-        self.is_too_late
+        matches!(self.source, Source::TooLate)
     }
 
-    /// The next step. Waits for the server if there is none yet.
-    pub fn next(&mut self, flushing: &Flushing) -> Result<Step, Flushed> {
+    /// Returns the next item, or `None` at the end of the range.
+    ///
+    /// Cancel safe: no item is lost if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The error that ended the records, after all frames before it.
+    pub async fn next(&mut self) -> Result<Option<Item>, Error> {
         loop {
-            if let Some(step) = self.steps.pop_front() {
-                return Ok(step);
+            if let Some(item) = self.items.pop_front() {
+                return Ok(Some(item));
             }
-            if self.make_steps() {
+            if self.make_items() {
                 continue;
             }
-            match self.read(flushing) {
-                Ok(()) => {}
-                Err(ReadError::Flushed) => return Err(Flushed),
-                Err(ReadError::Failed(message)) => {
-                    self.split_rest();
-                    self.finish(Some(message));
-                }
+            if matches!(self.source, Source::Ended | Source::TooLate) {
+                return self.verdict();
+            }
+            if let Err(error) = self.read().await {
+                self.split_rest();
+                self.finish(Some(error));
             }
         }
     }
 
-    /// Takes one event of the reader, which begins to read with the first.
-    fn read(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
+    /// Handles one event of the reader, and begins to read with the first call.
+    async fn read(&mut self) -> Result<(), Error> {
         if matches!(self.source, Source::Reading(_)) {
-            if self.aligned.is_empty() && self.common.access.follows() && self.whole.may_end_here()
-            {
-                self.aligner.end_record(&mut self.aligned);
+            if self.shared.access.follows() {
+                self.units.end_early();
             }
-            if let Some(aligned) = self.aligned.pop_front() {
-                return self.take(aligned).map_err(ReadError::Failed);
+            if let Some(aligned) = self.units.next_aligned() {
+                return self.take(aligned);
             }
         }
         match &mut self.source {
-            Source::Unread => self.begin_reading(self.scope.from)?,
-            Source::PassingOver { .. } => self.find_known_type(flushing)?,
-            Source::Reading(reader) => match reader.next(flushing)? {
-                Some(Event::Opened(opened)) => {
-                    self.set_attached_rate(&opened.frame_rate);
-                    self.steps.extend(self.common.hear_of(opened.times));
-                }
-                Some(Event::Record(record)) => self.add(record).map_err(ReadError::Failed)?,
-                Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
-                Some(Event::Times(_)) => {}
-                None => self.end_range()?,
-            },
-            Source::LookingBack(_) => self.look_back(flushing)?,
-            Source::History(_) => self.read_history(flushing)?,
-            Source::LastEpisode(_) => self.read_last_episode(flushing)?,
-            Source::Ended => {
-                let last = self.last_step();
-                self.steps.push_back(last);
+            Source::Unread => {
+                self.begin_reading(self.options.from);
+                Ok(())
             }
+            Source::Reading(records) => match records.next().await? {
+                Some(Event::Opened(opened)) => {
+                    self.rates
+                        .set_attachment(&opened.frame_rate, &mut self.items);
+                    self.items.extend(self.shared.set_entry_times(opened.times));
+                    Ok(())
+                }
+                Some(Event::Record(record)) => self.add(record),
+                Some(Event::Retrying(text)) => {
+                    self.items.push_back(Item::Retry(text));
+                    Ok(())
+                }
+                Some(Event::Times(_)) => Ok(()),
+                None => {
+                    self.end_records();
+                    Ok(())
+                }
+            },
+            Source::PassingOver { reader, last } => match reader.recv().await? {
+                Some(Event::Record(record)) if Kind::of(&record.content_type).is_none() => {
+                    *last = record.time;
+                    self.leave_out(record)
+                }
+                event => {
+                    self.end_passing_over(event);
+                    Ok(())
+                }
+            },
+            Source::MissingSets(search) => {
+                let is_over = search.advance(&self.shared.access, &mut self.items).await?;
+                match is_over {
+                    true => self.end_search_for_sets(),
+                    false => Ok(()),
+                }
+            }
+            Source::History(history) => {
+                let oldest = self.shared.stats.extent.oldest().map_or(0, Nanos::useconds);
+                let access = &self.shared.access;
+                if history
+                    .advance(access, oldest, &self.rates, &mut self.items)
+                    .await?
+                {
+                    self.end_history();
+                }
+                Ok(())
+            }
+            Source::LastEpisode(look) => {
+                if look
+                    .advance(&self.shared.stats.extent, &mut self.items)
+                    .await
+                {
+                    self.end_look_at_last_episode();
+                }
+                Ok(())
+            }
+            Source::Exhausted | Source::Ended | Source::TooLate => Ok(()),
         }
-        Ok(())
     }
 
-    fn begin_reading(&mut self, from: Option<u64>) -> Result<(), ReadError> {
-        let access = &self.common.access;
-        let Scope {
+    fn begin_reading(&mut self, from: Option<u64>) {
+        let access = &self.shared.access;
+        let RangeOptions {
             stop, is_sought, ..
-        } = self.scope;
+        } = *self.options;
         // Backwards only records with a keyframe are asked for.
-        let is_sifted = self.scope.keyframes_only
-            && self.scope.end != End::Records
+        let is_sifted = self.options.keyframes_only
+            && self.options.end != End::Records
             && !access.follows()
             && !access.depends_on_order();
         self.source = Source::Reading(if is_sifted {
-            let entry_points = self.common.entry_points;
+            let entry_points = self.shared.options.entry_points;
             let from = from.unwrap_or(0);
             Records::Sifted(Sift::new(access, entry_points, from, stop, is_sought))
         } else {
-            Records::All(self.reader(Query {
+            let query = Query {
                 start: from,
                 stop,
                 view: View::Range,
                 is_urgent: is_sought,
                 keyframes: false,
                 follow: access.follows(),
-            })?)
+            };
+            Records::All(RecordReader::new(access, query))
         });
-        Ok(())
     }
 
-    fn reader(&self, query: Query) -> Result<RecordReader, ReadError> {
-        Ok(RecordReader::new(&self.common.access, query))
-    }
-
-    /// Returns a reader of the few records of a window, beside those of the range.
-    fn reader_aside(&self, window: Range<u64>) -> Result<RecordReader, ReadError> {
-        self.reader(Query {
-            start: Some(window.start),
-            stop: Some(window.end),
-            view: View::Aside,
-            ..Query::default()
-        })
-    }
-
-    /// All records before the stop are read. Some ends are after it.
-    fn end_range(&mut self) -> Result<(), ReadError> {
-        let goes_beyond = match self.scope.end {
+    /// Continues beyond the stop if the end of the range depends on that, else ends the records.
+    fn end_records(&mut self) {
+        let goes_beyond = match self.options.end {
             End::Keyframe | End::Shown => true,
             // A picture that is shown before the stop may come after it in decoding order.
-            End::Exact => {
-                self.exit.is_some()
-                    && self.has_begun
-                    && (self.reordering).may_be_open(self.common.access.follows())
-            }
+            End::Exact => self.units.has_begun() && self.frames.may_continue(),
             End::Records => false,
         };
         // The times of the last group depend on what follows it.
-        let ends_with_group = self.scope.end == End::Exact && self.timeline.ends_with_group();
-        // The last access unit may continue beyond the stop.
-        let goes_beyond = goes_beyond || ends_with_group || self.whole.are_disproved();
-        let has_groups = self.common.kind.get() != Some(&Kind::Episode);
-        let is_beyond = goes_beyond && has_groups && !self.common.access.is_over();
-        let beyond = self.scope.stop.filter(|_| is_beyond);
-        match beyond {
-            Some(stop) if !mem::replace(&mut self.is_beyond, true) => {
-                let is_exact = self.scope.end == End::Exact;
-                let reader = self.reader(Query {
-                    start: Some(stop),
-                    stop: (is_exact && !ends_with_group).then(|| stop.saturating_add(MOST_BEYOND)),
-                    follow: self.common.access.follows(),
-                    ..Query::default()
-                })?;
-                self.source = Source::Reading(Records::All(reader));
-            }
-            _ => {
-                self.aligner.end(false, &mut self.aligned);
-                if self.aligned.is_empty() {
-                    self.look_for_history(true);
-                }
-                if self.aligned.is_empty() && !matches!(self.source, Source::History(_)) {
-                    self.finish(None);
-                }
-            }
+        let ends_with_group = self.options.end == End::Exact && self.timeline.ends_with_group();
+        let goes_beyond = goes_beyond || ends_with_group || self.units.may_continue();
+        let has_groups = self.shared.kind.get() != Some(&Kind::Episode);
+        let goes_beyond = goes_beyond && has_groups && !self.shared.access.is_over();
+        if let Some(stop) = self.options.stop
+            && goes_beyond
+            && mem::replace(&mut self.part, Part::Beyond) == Part::Range
+        {
+            let is_exact = self.options.end == End::Exact;
+            let query = Query {
+                start: Some(stop),
+                stop: (is_exact && !ends_with_group).then(|| stop.saturating_add(MAX_BEYOND)),
+                follow: self.shared.access.follows(),
+                ..Query::default()
+            };
+            let reader = RecordReader::new(&self.shared.access, query);
+            self.source = Source::Reading(Records::All(reader));
+            return;
         }
-        Ok(())
+        if !self.units.end_records() {
+            self.look_for_history(true);
+        }
+        if !self.units.has_aligned() && !matches!(self.source, Source::History(_)) {
+            self.finish(None);
+        }
     }
 
     /// Splits what has come, as nothing follows.
     fn split_rest(&mut self) {
-        self.aligner.end(false, &mut self.aligned);
-        while let Some(aligned) = self.aligned.pop_front() {
+        self.units.end_records();
+        while let Some(aligned) = self.units.next_aligned() {
             if self.split(aligned).is_err() {
-                return; // The error before is the one to be posted.
+                return; // The error before is the one to be reported.
             }
         }
     }
 
     /// Takes a record of the range.
-    fn add(&mut self, mut record: Record) -> Result<(), gst::ErrorMessage> {
+    fn add(&mut self, record: Record) -> Result<(), Error> {
         if record.after_eviction {
-            self.aligner.end(true, &mut self.aligned);
-            if self.aligned.is_empty() {
-                self.lose();
-            }
+            self.units.lose();
         }
-        let bytes = record.length();
-        self.common.stats.records.fetch_add(1, Ordering::Relaxed);
-        self.common.stats.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let stats = &self.shared.stats;
+        stats.records.fetch_add(1, Ordering::Relaxed);
+        stats.bytes.fetch_add(record.length(), Ordering::Relaxed);
 
         if record.time > LAST_TIME {
-            return self.leave_out(record.time, Fault::Time);
+            return self
+                .report
+                .leave_out(record.time, Fault::Time, &mut self.items);
         }
         let kind = Kind::of(&record.content_type);
-        if let (Some(kind), None) = (kind, self.common.kind.get()) {
-            let _ = self.common.kind.set(kind); // Nobody else does.
+        if let (Some(kind), None) = (kind, self.shared.kind.get()) {
+            let _ = self.shared.kind.set(kind); // Only this thread sets it.
         }
-        let expected = self.common.kind.get().copied();
+        let expected = self.shared.kind.get().copied();
         if kind.is_none() || kind != expected {
-            let fault = Fault::ContentType {
-                found: record.content_type,
-                expected: Kind::expected(expected),
-            };
-            self.leave_out(record.time, fault)?;
+            let time = record.time;
+            self.leave_out(record)?;
             // Contents of other types are not read to find the first record that is of use.
-            if expected.is_none() && !self.common.access.depends_on_order() {
-                self.pass_over(record.time)?;
+            if expected.is_none() && !self.shared.access.depends_on_order() {
+                self.pass_over(time);
             }
             return Ok(());
         }
         if kind == Some(Kind::Episode) {
             return self.add_episode(record);
         }
-        self.common.stats.extent.hear_of_newest(record.time);
-        let chunks = mem::take(&mut record.chunks);
-        self.aligner.push(record, chunks, &mut self.aligned);
-        if self.aligner.cuts_nal_units() {
-            self.whole.note_cut();
-        }
+        self.shared.stats.extent.note_record(record.time);
+        self.units.push(record);
         Ok(())
-    }
-
-    /// Something is missing between what came and what comes.
-    fn lose(&mut self) {
-        self.splitter.end_run(&mut self.units);
-        self.splitter.lose();
     }
 
     /// Takes a record of whole NAL units.
-    fn take(&mut self, aligned: Aligned<Record>) -> Result<(), gst::ErrorMessage> {
-        if let Some(reach) = self.lookback
-            && self.splitter.lacks_parameter_sets(&aligned.pieces)
-        {
-            let entry_points = self.common.entry_points;
-            if self.scope.is_sought && pictures(&aligned.pieces, entry_points) != Pictures::Keyframe
-            {
-                // It would be left out with them, too, and is not counted.
-                self.lead = None;
-                return Ok(());
-            }
-            self.lookback = None;
-            if let Source::Reading(reader) = std::mem::replace(&mut self.source, Source::Ended) {
-                let time = aligned.record.time;
-                gst::info!(CAT, "Looking for parameter sets before {time} µs");
-                self.source = Source::LookingBack(Box::new(LookingBack {
-                    search: Lookback::new(time, reach),
-                    window: None,
-                    first: aligned,
-                    reader,
-                }));
-            }
+    fn take(&mut self, aligned: Aligned<Record>) -> Result<(), Error> {
+        let Some(reach) = self
+            .lookback
+            .filter(|_| self.units.lacks_parameter_sets(&aligned))
+        else {
+            return self.split(aligned);
+        };
+        let entry_points = self.shared.options.entry_points;
+        if self.options.is_sought && pictures(&aligned.pieces, entry_points) != Pictures::Keyframe {
+            // It would be left out with them, too, and is not counted.
+            self.units.skip();
             return Ok(());
         }
-        self.split(aligned)
+        self.lookback = None;
+        if let Source::Reading(records) = self.source.take() {
+            let search = MissingSets::new(aligned, reach, records);
+            self.source = Source::MissingSets(Box::new(search));
+        }
+        Ok(())
+    }
+
+    fn end_search_for_sets(&mut self) -> Result<(), Error> {
+        let Source::MissingSets(search) = self.source.take() else {
+            return Ok(());
+        };
+        let (sets, first, records) = search.finish();
+        self.source = Source::Reading(records);
+        if let Some(sets) = sets {
+            tracing::info!("found parameter sets");
+            self.units.adopt(sets);
+        }
+        self.split(first)
     }
 
     /// Leaves out a record of another type, or ends with it.
-    fn leave_out(&mut self, time: u64, fault: Fault) -> Result<(), gst::ErrorMessage> {
-        if self.common.on_error == OnError::Stop {
-            let text = faults::describe(time, &fault);
-            return Err(gst::error_msg!(gst::StreamError::WrongType, ("{text}")));
-        }
-        self.common.stats.damaged.fetch_add(1, Ordering::Relaxed);
-        if !self.common.stats.has_delivered() {
-            self.only_damage.get_or_insert((time, fault.clone()));
-        }
-        self.tell(time, Some(fault));
-        Ok(())
+    fn leave_out(&mut self, record: Record) -> Result<(), Error> {
+        let fault = Fault::ContentType {
+            found: record.content_type,
+            expected: Kind::expected(self.shared.kind.get().copied()),
+        };
+        self.report.leave_out(record.time, fault, &mut self.items)
     }
 
     /// Looks for a record of a known type after `time` by headers alone.
-    fn pass_over(&mut self, time: u64) -> Result<(), gst::ErrorMessage> {
-        let reader = RecordReader::new(
-            &self.common.access,
-            Query {
-                start: time.checked_add(1),
-                stop: self.scope.stop,
-                view: View::Headers,
-                ..Query::default()
-            },
-        );
+    fn pass_over(&mut self, time: u64) {
+        let query = Query {
+            start: time.checked_add(1),
+            stop: self.options.stop,
+            view: View::Headers,
+            ..Query::default()
+        };
+        let reader = RecordReader::new(&self.shared.access, query);
         self.source = Source::PassingOver { reader, last: time };
-        Ok(())
     }
 
-    /// Takes one event of the search for a record of a known type.
-    fn find_known_type(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
-        let Source::PassingOver { reader, last } = &mut self.source else {
-            return Ok(());
+    /// Handles an event of that search, other than a record of an unknown type.
+    fn end_passing_over(&mut self, event: Option<Event>) {
+        let Source::PassingOver { last, .. } = &self.source else {
+            return;
         };
-        match reader.next(flushing)? {
-            Some(Event::Record(record)) if Kind::of(&record.content_type).is_none() => {
-                *last = record.time;
-                let fault = Fault::ContentType {
-                    found: record.content_type,
-                    expected: Kind::expected(None),
-                };
-                self.leave_out(record.time, fault)
-                    .map_err(ReadError::Failed)?;
-            }
-            Some(Event::Record(record)) => self.begin_reading(Some(record.time))?,
-            Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
+        let next = last.checked_add(1);
+        match event {
+            Some(Event::Record(record)) => self.begin_reading(Some(record.time)),
+            Some(Event::Retrying(text)) => self.items.push_back(Item::Retry(text)),
             Some(Event::Opened(_) | Event::Times(_)) => {}
-            None if self.common.access.follows() => {
-                let next = last.checked_add(1);
-                self.begin_reading(next)?;
-            }
-            None => self.end_range()?,
+            None if self.shared.access.follows() => self.begin_reading(next),
+            None => self.end_records(),
         }
-        Ok(())
     }
 
     /// Takes a record that is a file.
-    fn add_episode(&mut self, record: Record) -> Result<(), gst::ErrorMessage> {
-        let stats = self.common.stats.clone();
+    fn add_episode(&mut self, record: Record) -> Result<(), Error> {
         let time = record.time;
-        let Some(episode) = Episode::new(record, clock_time(time)?) else {
-            stats.damaged.fetch_add(1, Ordering::Relaxed);
-            return self.note_fault(time, Fault::NoMp4);
+        let Some(episode) = Episode::new(record) else {
+            return self.report.note_fault(time, Fault::NoMp4, &mut self.items);
         };
-        self.tell(time, None);
-        stats.extent.hear_of_newest(time);
+        self.report.note_intact(time, &mut self.items);
+        let stats = &self.shared.stats;
+        stats.extent.note_record(time);
         let length = Nanos::from_nseconds(episode.movie.length.unwrap_or_default());
-        stats.extent.hear_of_episode(episode.capture, length);
+        stats.extent.note_episode(episode.capture_time, length);
         stats.episodes.fetch_add(1, Ordering::Relaxed);
-        self.has_pushed = true;
-        self.announce(episodes::caps());
-        self.push_episode(episode)
-    }
-
-    /// Takes one event of a window of the search, or goes on with the next one.
-    fn look_back(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
-        let Source::LookingBack(looking) = &mut self.source else {
-            return Ok(());
-        };
-        if let Some(window) = &mut looking.window {
-            match window.next(flushing)? {
-                Some(Event::Record(record))
-                    if Kind::of(&record.content_type) == Some(Kind::H264) =>
-                {
-                    looking.search.add(record.chunks);
-                }
-                Some(Event::Retrying(text)) => self.steps.push_back(Step::Retry(text)),
-                Some(Event::Record(_) | Event::Opened(_) | Event::Times(_)) => {}
-                None => looking.window = None,
+        self.has_episode = true;
+        self.frames.set_format(Format::Episodes, &mut self.items);
+        let access = &self.shared.access;
+        let newest = (self.shared.stats.extent.take_unknown_end())
+            .filter(|_| !access.follows() && !access.depends_on_order());
+        match (newest, self.source.take()) {
+            (Some(newest), Source::Reading(records)) => {
+                let look = LastEpisode::new(access, newest.useconds(), episode, records);
+                self.source = Source::LastEpisode(Box::new(look));
             }
-            return Ok(());
-        }
-        if let Some(window) = looking.search.next_window() {
-            let reader = self.reader_aside(window)?;
-            if let Source::LookingBack(looking) = &mut self.source {
-                looking.window = Some(reader);
+            (_, source) => {
+                self.source = source;
+                self.items.push_back(Item::Episode(episode.into()));
             }
-            return Ok(());
         }
-        let Source::LookingBack(looking) = std::mem::replace(&mut self.source, Source::Ended)
-        else {
-            return Ok(());
-        };
-        let LookingBack {
-            search,
-            first,
-            reader,
-            ..
-        } = *looking;
-        self.source = Source::Reading(reader);
-        if let Some(sets) = search.into_sets() {
-            gst::info!(CAT, "Found parameter sets");
-            self.splitter.adopt(sets);
-        }
-        self.split(first).map_err(ReadError::Failed)
+        Ok(())
     }
 
-    /// Takes a record apart.
-    fn split(&mut self, aligned: Aligned<Record>) -> Result<(), gst::ErrorMessage> {
-        let Aligned { record, pieces, .. } = aligned;
-        let pushed = self.splitter.push_record(&pieces, &mut self.units);
-        if aligned.is_cut {
-            self.splitter.cut_last_nal_unit();
+    fn end_look_at_last_episode(&mut self) {
+        if let Source::LastEpisode(look) = self.source.take() {
+            let (episode, records) = look.finish();
+            self.source = Source::Reading(records);
+            self.items.push_back(Item::Episode(episode.into()));
         }
-        if self.whole.note(pushed) && self.common.access.follows() {
-            self.splitter.end_access_unit(&mut self.units);
-        }
-        if aligned.is_before_loss {
-            self.lose();
-        }
-        let damage = aligned.damage.or(pushed.damage);
-        if damage == Some(Damage::NoParameterSets) {
-            self.is_idr_lost |= pictures(&pieces, EntryPoints::Idr) == Pictures::Keyframe;
-        }
-        self.note_damage(record.time, damage)?;
-        self.note_begins(record, pushed)
     }
 
-    /// Takes note of the access units that begin in a record: with its slices where records hold
-    /// whole NAL units, which may be parameter sets that were recorded long before; with its first
-    /// byte where records end anywhere.
-    fn note_begins(&mut self, record: Record, pushed: Pushed) -> Result<(), gst::ErrorMessage> {
-        let lead = *self.lead.get_or_insert(record.time);
-        if pushed.begun > 0 || pushed.continues {
-            self.lead = None;
+    /// Splits a record into access units.
+    fn split(&mut self, aligned: Aligned<Record>) -> Result<(), Error> {
+        let split = self.units.split(aligned, self.shared.access.follows());
+        let time = split.record.time;
+        let items = &mut self.items;
+        self.report
+            .note_damage(time, split.damage, split.lacks_idr, items)?;
+        for (record, units) in self.units.begun(split).into_iter().flatten() {
+            self.place(&record, units);
         }
-        self.has_begun |= pushed.begun > 0;
-        let mut units = pushed.begun;
-        if pushed.begun > 0 {
-            // Where to read from for the first of them.
-            let begins_there = pushed.begun_before && self.aligner.cuts_nal_units();
-            let opened = self.opened.as_mut().filter(|_| begins_there);
-            let begin = opened.map_or(lead, |(opened, count)| {
-                *count += 1;
-                units -= 1;
-                opened.time
-            });
-            let others = std::iter::repeat_n(record.time, pushed.begun - 1);
-            self.begins.extend([begin].into_iter().chain(others));
-        }
-        if pushed.next == Next::Before && self.opened.is_some() {
-            return Ok(());
-        }
-        if let Some((opened, count)) = self.opened.take() {
-            self.place(opened, count)?;
-        }
-        // A record of which no access unit is known yet delays none.
-        if pushed.next == Next::Here && (units == 0 || self.aligner.cuts_nal_units()) {
-            self.opened = Some((record, units));
-            return Ok(());
-        }
-        self.place(record, units)
+        Ok(())
     }
 
     /// Places the access units that begin in a record in time.
-    fn place(&mut self, record: Record, units: usize) -> Result<(), gst::ErrorMessage> {
-        let clock_time = clock_time(record.time)?;
-        let declared = self.declared_rate(&record);
-        self.timeline.push(clock_time, units, declared);
+    fn place(&mut self, record: &Record, units: usize) {
+        let vui = self.units.vui_frame_rate();
+        let declared = self.rates.declared(record, vui, &mut self.items);
+        self.timeline
+            .push(Nanos::from_useconds(record.time), units, declared);
         let (declared, observed) = self.timeline.rates();
         let frame = observed.or(declared.map(|declared| media::timeline::frames(1, declared.rate)));
         if let Some(frame) = frame {
             let length = frame.saturating_mul(units as u64);
-            self.common.stats.extent.hear_of_record(length);
+            self.shared.stats.extent.note_duration(length);
         }
-        self.tell_of_rates();
+        self.rates.report(&mut self.timeline, &mut self.items);
         self.look_for_history(false);
-        Ok(())
     }
 
-    /// Updates the rates in `stats`, and warns of a declared one that times contradict.
-    fn tell_of_rates(&mut self) {
-        let (declared, observed) = self.timeline.rates();
-        let declared = declared.map(|declared| declared.rate);
-        self.common.stats.rates.set(declared, observed);
-        if let Some(contradiction) = self.timeline.take_contradiction() {
-            self.warn_of_contradiction(&contradiction);
-        }
-    }
-
-    /// Takes over the frame rate in the attachment `$video`, if it has one.
-    fn set_attached_rate(&mut self, attached: &Result<Option<String>, String>) {
-        let fault = match attached {
-            Ok(None) => return,
-            Ok(Some(text)) => match FrameRate::parse(text) {
-                Some(rate) => {
-                    self.declarations.attachment = Some(rate);
-                    return;
-                }
-                None => {
-                    let text: String = text.chars().take(MAX_SHOWN).collect();
-                    let expected = EXPECTED;
-                    format!("fps in the attachment $video is no frame rate, {expected}: {text:?}")
-                }
-            },
-            Err(fault) => format!("The attachment $video is not used: {fault}"),
-        };
-        self.declarations.attachment = None;
-        if self.common.stats.rates.is_first_unreadable() {
-            self.steps.push_back(Step::Warn(fault));
-        }
-    }
-
-    /// Label, attachment, property, VUI: the first that has a frame rate.
-    fn declared_rate(&mut self, record: &Record) -> Option<DeclaredRate> {
-        let label = record.frame_rate.as_deref();
-        if let Some(label) = label
-            && FrameRate::parse(label).is_none()
-            && self.common.stats.rates.is_first_unreadable()
-        {
-            let time = utc(record.time);
-            self.steps.push_back(Step::Warn(format!(
-                "The label fps of the record at {time} is no frame rate, {}: {label:?}. It has no \
-                 effect, in other records either",
-                EXPECTED
-            )));
-        }
-        let vui = self.splitter.vui_frame_rate();
-        self.declarations.choose(label, vui)
-    }
-
-    /// Warns once of a declared frame rate that record times contradict.
-    fn warn_of_contradiction(&mut self, contradiction: &Contradiction) {
-        let time = utc(contradiction.time.useconds());
-        let text = format!("At {time} {contradiction}");
-        // What a condition leaves out is no contradiction.
-        if self.common.is_filtered || !self.common.stats.rates.is_first_contradiction() {
-            gst::info!(CAT, "{text}");
+    /// Begins to look for the groups before the range if the times of its first one depend on them;
+    /// nothing follows it if it `is_last`.
+    fn look_for_history(&mut self, is_last: bool) {
+        let Some(first) = self.timeline.lacks_history(is_last) else {
             return;
-        }
-        self.steps.push_back(Step::Warn(text));
-    }
-
-    /// Counts what is wrong with a record and tells of it.
-    fn note_damage(&mut self, time: u64, damage: Option<Damage>) -> Result<(), gst::ErrorMessage> {
-        if let Some(damage) = damage {
-            // A stream that is joined before its first IDR picture is not broken.
-            let is_broken = damage != Damage::NoParameterSets || self.is_idr_lost;
-            if !is_broken {
-                self.lacks_sets = true;
-                self.common.first_without_sets.get_or_init(|| time);
+        };
+        match self.source.take() {
+            Source::Reading(records) => {
+                let splitter = self.units.splitter_with_same_sets();
+                let vui = self.units.vui_frame_rate();
+                let history = History::new(&first, splitter, vui, records);
+                self.source = Source::History(Box::new(history));
             }
-            self.common
-                .stats
-                .damaged
-                .fetch_add(u64::from(is_broken), Ordering::Relaxed);
-            if is_broken {
-                return self.note_fault(time, Fault::Damage(damage));
-            }
+            source => self.source = source,
         }
-        self.tell(time, damage.map(Fault::Damage));
-        Ok(())
     }
 
-    /// Tells of what is wrong with a record, or ends with it.
-    fn note_fault(&mut self, time: u64, fault: Fault) -> Result<(), gst::ErrorMessage> {
-        if self.common.on_error == OnError::Stop {
-            let text = faults::describe(time, &fault);
-            return Err(gst::error_msg!(
-                gst::StreamError::Decode,
-                ("{text}. With on-error=skip it would be left out")
-            ));
+    fn end_history(&mut self) {
+        if let Source::History(history) = self.source.take() {
+            let (records, groups) = history.finish();
+            self.source = Source::Reading(records);
+            self.timeline.begin_after(groups);
+            self.rates.report(&mut self.timeline, &mut self.items);
         }
-        if !self.common.stats.has_delivered() {
-            self.only_damage.get_or_insert((time, fault.clone()));
-        }
-        self.tell(time, Some(fault));
-        Ok(())
     }
 
-    fn tell(&mut self, time: u64, fault: Option<Fault>) {
-        let mut texts = Vec::new();
-        self.faults.note(time, fault, &mut texts);
-        self.steps.extend(texts.into_iter().map(Step::Warn));
-    }
-
-    /// Nothing more is read, because of `failure` if there is one.
-    fn finish(&mut self, failure: Option<gst::ErrorMessage>) {
-        self.source = Source::Ended;
+    /// Ends the records, because of `failure` if there is one.
+    fn finish(&mut self, failure: Option<Error>) {
+        self.source = Source::Exhausted;
         self.failure = failure;
-        if let Some((opened, count)) = self.opened.take()
-            && let Err(error) = self.place(opened, count)
-        {
-            self.failure.get_or_insert(error);
+        if let Some((record, units)) = self.units.finish() {
+            self.place(&record, units);
         }
         if let Err(error) = self.timeline.finish() {
             self.failure.get_or_insert_with(|| no_frame_rate(&error));
         }
-        let rest = self.splitter.finish(&mut self.units);
-        if rest > 0 {
-            gst::info!(
-                CAT,
-                "{rest} bytes after the last picture make no access unit"
-            );
-        }
-        let mut texts = Vec::new();
-        self.faults.finish(&mut texts);
-        self.steps.extend(texts.into_iter().map(Step::Warn));
+        self.units.finish_last();
+        self.report.finish(&mut self.items);
     }
 
-    /// The end, or an error, also if there was nothing but damage: an export of nothing is no
-    /// success.
-    fn last_step(&mut self) -> Step {
-        if let Some(failure) = self.failure.take() {
-            return Step::Fail(failure);
-        }
-        if self.is_too_late {
-            return Step::End;
-        }
-        let has_delivered = self.common.stats.has_delivered();
-        let is_unexplained =
-            !self.has_pushed && !self.has_told && !self.lacks_sets && self.only_damage.is_none();
-        if let Some(asked) = self.scope.asked.take_if(|_| is_unexplained)
-            && let Some(step) = self.common.tell_of_nothing(asked)
+    /// Makes items of the next access unit: a record may have very many. Returns whether there was one, or the end
+    /// of them.
+    fn make_items(&mut self) -> bool {
+        self.count();
+        if self.units.is_ready()
+            && let Some(slot) = self.timeline.pop()
+            && let Some((unit, begin)) = self.units.pop()
         {
-            return step;
+            let entry_points = self.shared.options.entry_points;
+            self.keyframes.note(&unit, entry_points, begin);
+            let facts = facts(&unit, entry_points);
+            self.continuity.push(unit, &facts, slot);
+            self.order_all();
+        } else if matches!(self.source, Source::Exhausted) {
+            self.source = Source::Ended;
+            self.continuity.finish();
+            self.order_all();
+            if !self.is_too_late() {
+                let origin = self.origin();
+                let flow = self.frames.finish(origin, &mut self.items);
+                self.follow(flow);
+            }
+        } else {
+            return false;
         }
-        if has_delivered {
-            return Step::End;
+        if self.frames.pop_all(&mut self.items) {
+            self.follow(Flow::End);
         }
-        let Some((time, fault)) = self.only_damage.take() else {
-            return self.tell_of_missing_sets().unwrap_or(Step::End);
+        true
+    }
+
+    /// Passes on the access units of the continuity, and reports losses.
+    fn order_all(&mut self) {
+        while let Some(output) = self.continuity.pop() {
+            match output {
+                Output::Unit {
+                    item: mut unit,
+                    slot,
+                    is_corrupted,
+                } => {
+                    if is_corrupted {
+                        unit.integrity = Integrity::Corrupted;
+                    }
+                    if self.shared.options.entry_points.include(&unit) {
+                        unit.complete_with(&mem::take(&mut self.dropped_sets));
+                    }
+                    let origin = self.origin();
+                    let items = &mut self.items;
+                    let flow = self.frames.push(unit, slot, self.part, origin, items);
+                    self.follow(flow);
+                }
+                Output::Dropped(unit) => {
+                    self.shared.stats.dropped.fetch_add(1, Ordering::Relaxed);
+                    let mut sets = unit.parameter_sets();
+                    sets.fill_from(mem::take(&mut self.dropped_sets));
+                    self.dropped_sets = sets;
+                }
+                // Records that a condition leaves out are missing on purpose.
+                Output::Loss(loss) if self.shared.is_filtered => tracing::info!("{loss}"),
+                Output::Loss(loss) if self.frames.is_after_stop(loss.hole.to) => {
+                    tracing::debug!("after the range: {loss}");
+                }
+                Output::Loss(loss) => self.items.push_back(Item::Gap(loss)),
+            }
+        }
+    }
+
+    /// Ends the range if no access unit that follows belongs to it.
+    fn follow(&mut self, flow: Flow) {
+        self.source = match flow {
+            Flow::Continue => return,
+            Flow::End => Source::Ended,
+            Flow::TooLate => Source::TooLate,
         };
-        let kind = match fault {
-            Fault::ContentType { .. } => gst::StreamError::WrongType,
-            _ => gst::StreamError::Decode,
-        };
-        Step::Fail(unusable(time, &fault, kind))
+        self.units.clear();
+        while self.continuity.pop().is_some() {}
+        self.frames.forget_stop();
     }
 
-    /// Returns an error, or a warning if that may be what is wanted, if nothing of the run was of use as
-    /// parameter sets were missing. A range that comes later may have them.
-    fn tell_of_missing_sets(&mut self) -> Option<Step> {
-        let time = *self.common.first_without_sets.get()?;
-        let is_end = self.scope.is_last && !self.scope.is_sought && !self.common.access.follows();
-        if !is_end || mem::replace(&mut self.has_told_of_sets, true) {
-            return None;
+    /// Counts new gaps and new access units that are left out.
+    fn count(&mut self) {
+        let gaps = self.continuity.gaps();
+        let new = gaps - mem::replace(&mut self.gaps, gaps);
+        if !self.frames.is_past_stop() {
+            self.shared.stats.gaps.fetch_add(new, Ordering::Relaxed);
         }
-        let fault = Fault::Damage(Damage::NoParameterSets);
-        if !self.common.is_filtered {
-            return Some(Step::Fail(unusable(time, &fault, gst::StreamError::Decode)));
+        self.frames.count_skipped();
+    }
+
+    /// Returns a last warning, or `None` at the end.
+    fn verdict(&mut self) -> Result<Option<Item>, Error> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
         }
-        Some(Step::Warn(format!(
-            "No record that the condition (property when) picks can be used. {}. The condition may leave out \
-             the records with SPS, PPS and IDR pictures",
-            faults::describe(time, &fault)
-        )))
+        if self.is_too_late() {
+            return Ok(None);
+        }
+        let is_explained = self.has_episode || self.frames.are_explained();
+        self.report.verdict(&self.options, is_explained)
     }
 }
 
-/// The error for a range of which nothing could be used.
-fn unusable(time: u64, fault: &Fault, kind: gst::StreamError) -> gst::ErrorMessage {
-    let text = faults::describe(time, fault);
-    gst::error_msg!(kind, ("No record in the range can be used. {text}"))
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        *lock(&self.common.depth) = self.reorder.depth();
+impl Source {
+    fn take(&mut self) -> Self {
+        mem::replace(self, Self::Ended)
     }
 }
 
-fn lock(depth: &Mutex<ReorderDepth>) -> MutexGuard<'_, ReorderDepth> {
-    depth.lock().unwrap_or_else(PoisonError::into_inner)
+/// Returns the facts that decide how an access unit follows the one before it.
+fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> Facts {
+    Facts {
+        number: unit.frame_number.filter(|_| unit.order.is_some()),
+        order: unit.order,
+        is_keyframe: entry_points.include(unit) && unit.order.is_some(),
+        recovery_frames: match unit.idr {
+            true => 0,
+            false => unit.recovery_point.unwrap_or_default(),
+        },
+        after_loss: unit.after_loss,
+    }
 }
 
-fn no_frame_rate(error: &NoFrameRate) -> gst::ErrorMessage {
+fn no_frame_rate(error: &NoFrameRate) -> Error {
     let time = utc(error.record.useconds());
-    gst::error_msg!(
-        gst::ResourceError::Settings,
-        (
-            "The record at {time} has {} access units, no record follows it, and no frame rate is \
-             known. Give it by the label 'fps' of the records, by 'fps' in the attachment '$video' \
-             of the entry, or by the property fps",
-            error.units
-        )
-    )
+    Error::NoFrameRate(format!(
+        "The record at {time} has {} access units, no record follows it, and no frame rate is \
+         known. Give it by the label 'fps' of the records, by 'fps' in the attachment '$video' \
+         of the entry, or by the property fps",
+        error.units
+    ))
 }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which ranges are read, in order, and what of them a seek leaves.
+//! Ranges that are read, in order, and those that a seek leaves.
 //!
 //! Times are in µs since the Unix epoch.
 
@@ -9,22 +9,35 @@ use std::collections::VecDeque;
 
 use media::range::Begin;
 
-use super::scope::End;
+/// Frame with which a range ends that has a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The last frame that was captured before the stop.
+    Exact,
+    /// The last frame of the group of pictures that began before the stop.
+    Keyframe,
+    /// The last picture that is shown before the stop.
+    Shown,
+    /// The last frame of the records before the stop.
+    Records,
+}
 
-/// A range to read.
+/// A range of capture times to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
-    /// Where to begin; with the oldest record if `None`.
+pub struct TimeRange {
+    /// Time to begin at; the oldest record if `None`.
     pub start: Option<u64>,
+    /// Frame with which it begins.
     pub begin: Begin,
-    /// Nothing before it is to be read, not even for a decoder.
+    /// Time before which nothing is read, not even for a decoder.
     pub floor: u64,
-    /// The first time that does not belong to it.
+    /// First time that does not belong to it.
     pub stop: Option<u64>,
+    /// Frame with which it ends.
     pub end: End,
 }
 
-impl Piece {
+impl TimeRange {
     /// A range from `start` to `stop`.
     pub fn new(start: Option<u64>, stop: Option<u64>, begin: Begin, end: End) -> Self {
         let floor = match begin {
@@ -45,12 +58,17 @@ impl Piece {
     }
 }
 
-/// What is left of `pieces` for who seeks to `from`, beginning there in a way, and up to `until`.
-pub fn seek(pieces: &[Piece], from: u64, begin: Begin, until: Option<u64>) -> VecDeque<Piece> {
-    let mut left: VecDeque<_> = pieces
+/// Returns the ranges, or parts of them, from `from` up to `until`; the first one begins with the frame `begin`.
+pub fn seek(
+    ranges: &[TimeRange],
+    from: u64,
+    begin: Begin,
+    until: Option<u64>,
+) -> VecDeque<TimeRange> {
+    let mut left: VecDeque<_> = ranges
         .iter()
-        .skip_while(|piece| piece.is_before(from))
-        .take_while(|piece| until.is_none_or(|until| piece.start.unwrap_or(0) < until))
+        .skip_while(|range| range.is_before(from))
+        .take_while(|range| until.is_none_or(|until| range.start.unwrap_or(0) < until))
         .cloned()
         .collect();
     if let Some(first) = left.front_mut()
@@ -72,73 +90,73 @@ pub fn seek(pieces: &[Piece], from: u64, begin: Begin, until: Option<u64>) -> Ve
 mod tests {
     use super::*;
 
-    fn piece(start: u64, stop: u64) -> Piece {
-        Piece::new(Some(start), Some(stop), Begin::KeyframeAfter, End::Exact)
+    fn range(start: u64, stop: u64) -> TimeRange {
+        TimeRange::new(Some(start), Some(stop), Begin::KeyframeAfter, End::Exact)
     }
 
-    fn seek_to(from: u64, until: Option<u64>) -> Vec<Piece> {
-        let pieces = [piece(10, 20), piece(30, 40), piece(50, 60)];
-        seek(&pieces, from, Begin::Exact, until).into()
+    fn seek_to(from: u64, until: Option<u64>) -> Vec<TimeRange> {
+        let ranges = [range(10, 20), range(30, 40), range(50, 60)];
+        seek(&ranges, from, Begin::Exact, until).into()
     }
 
-    fn from(start: u64, piece: Piece) -> Piece {
-        Piece {
+    fn from(start: u64, range: TimeRange) -> TimeRange {
+        TimeRange {
             start: Some(start),
             begin: Begin::Exact,
-            ..piece
+            ..range
         }
     }
 
-    fn until(stop: u64, piece: Piece) -> Piece {
-        Piece {
+    fn until(stop: u64, range: TimeRange) -> TimeRange {
+        TimeRange {
             stop: Some(stop),
             end: End::Shown,
-            ..piece
+            ..range
         }
     }
 
     #[test]
-    fn from_within_a_piece() {
-        let pieces = [from(35, piece(30, 40)), piece(50, 60)];
-        assert_eq!(seek_to(35, None), pieces);
-        assert_eq!(pieces[0].floor, 30);
+    fn from_within_a_range() {
+        let ranges = [from(35, range(30, 40)), range(50, 60)];
+        assert_eq!(seek_to(35, None), ranges);
+        assert_eq!(ranges[0].floor, 30);
     }
 
     #[test]
-    fn from_between_pieces() {
-        assert_eq!(seek_to(20, None), [piece(30, 40), piece(50, 60)]);
+    fn from_between_ranges() {
+        assert_eq!(seek_to(20, None), [range(30, 40), range(50, 60)]);
         assert_eq!(seek_to(60, None), []);
     }
 
     #[test]
     fn up_to_a_time() {
-        let pieces = [from(15, piece(10, 20)), until(35, piece(30, 40))];
-        assert_eq!(seek_to(15, Some(35)), pieces);
+        let ranges = [from(15, range(10, 20)), until(35, range(30, 40))];
+        assert_eq!(seek_to(15, Some(35)), ranges);
         assert_eq!(
             seek_to(15, Some(45)),
-            [from(15, piece(10, 20)), piece(30, 40)]
+            [from(15, range(10, 20)), range(30, 40)]
         );
-        assert_eq!(seek_to(12, Some(15)), [until(15, from(12, piece(10, 20)))]);
+        assert_eq!(seek_to(12, Some(15)), [until(15, from(12, range(10, 20)))]);
         assert_eq!(seek_to(22, Some(25)), []);
     }
 
     #[test]
     fn a_range_without_ends() {
-        let all = Piece::new(None, None, Begin::Exact, End::Exact);
-        let pieces: Vec<_> = seek(
+        let all = TimeRange::new(None, None, Begin::Exact, End::Exact);
+        let ranges: Vec<_> = seek(
             std::slice::from_ref(&all),
             7,
             Begin::KeyframeBefore,
             Some(9),
         )
         .into();
-        let expected = Piece {
+        let expected = TimeRange {
             start: Some(7),
             begin: Begin::KeyframeBefore,
             stop: Some(9),
             end: End::Shown,
             ..all
         };
-        assert_eq!(pieces, [expected]);
+        assert_eq!(ranges, [expected]);
     }
 }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Reads the records of a range for who shows keyframes only.
+//! Reads the records with keyframes of a range, and others that labels do not tell apart.
 //!
 //! The range is read in windows. Where labels `keyframe` have agreed with the contents so far, the
 //! headers of a window are read first. If they look plausible, only the records that they name are
@@ -10,29 +10,29 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use client::{Access, Event, Flushing, Query, Record, RecordReader, View};
+use client::{Access, Event, Query, Record, RecordReader, View};
 use media::codec::h264::{EntryPoints, Pictures, between_nal_units, continues_picture, pictures};
+
+use super::error::Error;
 use media::content::Kind;
 use media::range::LabelTrust;
-
-use crate::errors::ReadError;
 
 /// The first window, in µs. Each is twice as long as the one before it.
 const FIRST_WINDOW: u64 = 4_000_000;
 /// The longest window that has records, in µs.
-const LONGEST_WINDOW: u64 = 300_000_000;
+const MAX_WINDOW: u64 = 300_000_000;
 
-/// Reads records with keyframes, and others where it cannot tell them apart.
+/// Reader of records with keyframes.
 #[derive(Debug)]
 pub struct Sift {
     access: Arc<Access>,
     entry_points: EntryPoints,
-    /// What is not read.
+    /// Times that are not read yet.
     rest: Range<u64>,
-    /// How long the next window is, in µs.
+    /// Length of the next window, in µs.
     length: u64,
     trust: LabelTrust,
-    /// Somebody waits for the first records.
+    /// The caller waits for the first records.
     is_urgent: bool,
     look: Look,
 }
@@ -56,7 +56,7 @@ enum Look {
 }
 
 impl Sift {
-    /// A reading from `start` to before `stop`, or to the newest record.
+    /// Returns a reader from `start` to before `stop`, or to the newest record.
     pub fn new(
         access: &Arc<Access>,
         entry_points: EntryPoints,
@@ -75,22 +75,28 @@ impl Sift {
         }
     }
 
-    /// Returns the next event, or `None` after the last record. Waits for it.
-    pub fn next(&mut self, flushing: &Flushing) -> Result<Option<Event>, ReadError> {
+    /// Returns the next event, or `None` after the last record.
+    ///
+    /// Cancel safe: no record is lost if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of the client that are not transient.
+    pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
             let event = match &mut self.look {
                 Look::Next if self.rest.is_empty() => return Ok(None),
                 Look::Next => {
-                    self.begin_window()?;
+                    self.begin_window();
                     continue;
                 }
                 Look::Headers { reader, .. }
                 | Look::Labelled { reader, .. }
-                | Look::All(reader) => reader.next(flushing)?,
+                | Look::All(reader) => reader.recv().await?,
             };
             match event {
                 Some(Event::Record(record)) => {
-                    if let Some(record) = self.take(record)? {
+                    if let Some(record) = self.take(record) {
                         return Ok(Some(Event::Record(record)));
                     }
                 }
@@ -101,53 +107,52 @@ impl Sift {
                     }
                     return Ok(Some(event));
                 }
-                None => self.end_window()?,
+                None => self.end_window(),
             }
         }
     }
 
-    fn begin_window(&mut self) -> Result<(), ReadError> {
+    fn begin_window(&mut self) {
         let end = self.rest.start.saturating_add(self.length);
         let window = self.rest.start..end.min(self.rest.end);
         self.rest.start = window.end;
-        self.length = self.length.saturating_mul(2).min(LONGEST_WINDOW);
+        self.length = self.length.saturating_mul(2).min(MAX_WINDOW);
         if self.trust.is_established() {
-            let reader = self.reader(&window, View::Headers, false)?;
+            let reader = self.reader(&window, View::Headers, false);
             self.look = Look::Headers {
                 reader,
                 window,
                 labels: Vec::new(),
             };
         } else {
-            self.read_all(&window)?;
+            self.read_all(&window);
         }
-        Ok(())
     }
 
-    /// Takes a record of the window. Gives it if it is of interest.
-    fn take(&mut self, record: Record) -> Result<Option<Record>, ReadError> {
+    /// Takes a record of the window, and returns it if it may have a keyframe.
+    fn take(&mut self, record: Record) -> Option<Record> {
         match &mut self.look {
             Look::Headers { labels, .. } => {
                 if Kind::of(&record.content_type) == Some(Kind::H264) {
                     labels.push((record.time, record.keyframe));
                 }
-                Ok(None)
+                None
             }
             Look::Labelled { window, after, .. } => {
                 if pictures_of(&record, self.entry_points) == Pictures::Keyframe {
                     *after = record.time.saturating_add(1);
-                    return Ok(Some(record));
+                    return Some(record);
                 }
                 // Others may be wrong, too, from the last one on that was right.
                 let window = *after..window.end;
                 self.trust.refute();
-                self.read_all(&window)?;
-                Ok(None)
+                self.read_all(&window);
+                None
             }
             Look::All(_) => {
                 let pictures = match Kind::of(&record.content_type) {
                     Some(Kind::H264) => pictures_of(&record, self.entry_points),
-                    _ => return Ok(Some(record)),
+                    _ => return Some(record),
                 };
                 if pictures != Pictures::None {
                     let is_keyframe = pictures == Pictures::Keyframe;
@@ -156,43 +161,36 @@ impl Sift {
                 let is_other = pictures == Pictures::Some
                     && record.keyframe == Some(false)
                     && !continues_picture(&between_nal_units(record.chunks.clone()));
-                Ok(Some(record).filter(|_| !is_other))
+                Some(record).filter(|_| !is_other)
             }
-            Look::Next => Ok(None),
+            Look::Next => None,
         }
     }
 
-    fn end_window(&mut self) -> Result<(), ReadError> {
+    fn end_window(&mut self) {
         let look = std::mem::replace(&mut self.look, Look::Next);
         let Look::Headers { window, labels, .. } = look else {
-            return Ok(());
+            return;
         };
         if labels.is_empty() {
             // A hole may be long.
             self.length = (window.end - window.start).saturating_mul(2);
         } else if self.trust.accepts(&labels) {
             self.look = Look::Labelled {
-                reader: self.reader(&window, View::Aside, true)?,
+                reader: self.reader(&window, View::Aside, true),
                 after: window.start,
                 window,
             };
         } else {
-            self.read_all(&window)?;
+            self.read_all(&window);
         }
-        Ok(())
     }
 
-    fn read_all(&mut self, window: &Range<u64>) -> Result<(), ReadError> {
-        self.look = Look::All(self.reader(window, View::Range, false)?);
-        Ok(())
+    fn read_all(&mut self, window: &Range<u64>) {
+        self.look = Look::All(self.reader(window, View::Range, false));
     }
 
-    fn reader(
-        &mut self,
-        window: &Range<u64>,
-        view: View,
-        keyframes: bool,
-    ) -> Result<RecordReader, ReadError> {
+    fn reader(&mut self, window: &Range<u64>, view: View, keyframes: bool) -> RecordReader {
         let query = Query {
             start: Some(window.start),
             stop: Some(window.end),
@@ -201,7 +199,7 @@ impl Sift {
             is_urgent: std::mem::take(&mut self.is_urgent),
             follow: false,
         };
-        Ok(RecordReader::new(&self.access, query))
+        RecordReader::new(&self.access, query)
     }
 }
 

@@ -1,16 +1,15 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whether records hold whole access units, so that the last one of a record need not wait for the
-//! next record to be complete.
+//! Observes if records hold whole access units, so that the last one of a record need not wait for the next record.
 
 use media::codec::h264::{Next, Pushed};
 
-/// Records with the begin of an access unit before it is believed that they hold whole ones: the first
-/// may be the end of one that is cut in parts, and the second the begin of another.
+/// Records with the begin of an access unit that are evidence of whole ones: the first may be the end of one that is
+/// cut in parts, and the second the begin of another.
 const EVIDENCE: usize = 3;
 
-/// Watches how records begin and end.
+/// Begin and end of the records of a stream.
 #[derive(Debug, Default)]
 pub struct WholeRecords {
     begun: usize,
@@ -18,7 +17,7 @@ pub struct WholeRecords {
 }
 
 impl WholeRecords {
-    /// Takes what a record brought. Returns whether its last access unit is complete.
+    /// Notes the access units of a record. Returns whether the last one is complete.
     pub fn note(&mut self, pushed: Pushed) -> bool {
         // A field is a record of its own as well.
         let has_part = pushed.continues || pushed.begun == 0;
@@ -28,13 +27,12 @@ impl WholeRecords {
         self.are_whole()
     }
 
-    /// Takes note that a record ended within a NAL unit.
+    /// Notes that a record ended within a NAL unit.
     pub fn note_cut(&mut self) {
         self.is_disproved = true;
     }
 
-    /// Returns whether the next record may be the one with which it is believed that they hold whole
-    /// access units.
+    /// Returns whether the next record may complete the evidence.
     pub fn may_end_here(&self) -> bool {
         self.begun + 1 >= EVIDENCE && !self.is_disproved
     }
@@ -43,7 +41,7 @@ impl WholeRecords {
         self.begun >= EVIDENCE && !self.is_disproved
     }
 
-    /// Returns whether some record did not.
+    /// Returns whether a record was not whole.
     pub fn are_disproved(&self) -> bool {
         self.is_disproved
     }

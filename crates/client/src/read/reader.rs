@@ -45,6 +45,26 @@ pub enum ReadError {
     Failed(Failure),
 }
 
+/// A wait for the network, which is counted when it ends, be it by an event or because it was cancelled.
+struct NetworkWait<'a> {
+    stats: &'a ReaderStats,
+    begin: Instant,
+}
+
+impl<'a> NetworkWait<'a> {
+    fn begin(stats: &'a ReaderStats) -> Self {
+        let begin = Instant::now();
+        Self { stats, begin }
+    }
+}
+
+impl Drop for NetworkWait<'_> {
+    fn drop(&mut self) {
+        let waited = self.begin.elapsed().as_nanos() as u64;
+        self.stats.network_wait.fetch_add(waited, Ordering::Relaxed);
+    }
+}
+
 /// Reads an entry in the background, from when it is made until it is dropped.
 #[derive(Debug)]
 pub struct RecordReader {
@@ -87,6 +107,37 @@ impl RecordReader {
             chunk: None,
             stats,
             _task: Task(task),
+        }
+    }
+
+    /// Returns the next event, or `None` after the last record.
+    ///
+    /// Cancel safe: no record is lost if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those that are not transient, or that persisted for all attempts.
+    pub async fn recv(&mut self) -> Result<Option<Event>, Failure> {
+        loop {
+            if let Some(record) = self.chunk.as_mut().and_then(Iterator::next) {
+                return Ok(Some(Event::Record(record)));
+            }
+            self.chunk = None; // Its room may be what is waited for.
+            let delivery = match self.deliveries.try_recv() {
+                Ok(delivery) => Some(delivery),
+                Err(_) => {
+                    let _wait = NetworkWait::begin(&self.stats);
+                    self.deliveries.recv().await
+                }
+            };
+            match delivery {
+                Some(Delivery::Records(chunk)) => self.chunk = Some(chunk),
+                Some(Delivery::Times(times)) => return Ok(Some(Event::Times(times))),
+                Some(Delivery::Opened(opened)) => return Ok(Some(Event::Opened(opened))),
+                Some(Delivery::Retrying(text)) => return Ok(Some(Event::Retrying(text))),
+                Some(Delivery::Failed(error)) => return Err(error),
+                None => return Ok(None),
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use crate::http::batch_size::BatchSize;
 use crate::http::condition::depends_on_order;
 use crate::http::pool::Lanes;
 use crate::http::turns::Turns;
-use crate::read::query::{Records, View};
+use crate::read::query::{Limits, Records, View};
 use crate::read::queue::ReaderStats;
 use crate::server::Connection;
 
@@ -70,6 +70,16 @@ impl Access {
     /// Returns whether records that are written while reading are read as well.
     pub fn follows(&self) -> bool {
         self.records.poll_interval.is_some()
+    }
+
+    /// Returns whether records are picked by a condition.
+    pub fn is_filtered(&self) -> bool {
+        self.records.when.is_some()
+    }
+
+    /// Returns the limits of reading.
+    pub fn limits(&self) -> Limits {
+        self.records.limits
     }
 
     /// Notes that the server has answered as a ReductStore does.

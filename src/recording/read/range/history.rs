@@ -5,115 +5,113 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::Arc;
 
-use client::{Event, Flushing, Record, RecordReader};
-use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner};
-use media::content::Kind;
+use client::{Access, Record, View};
+use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner, VuiFrameRate};
 use media::time::Nanos;
-use media::timeline::Group;
 
+use super::super::backward::{WindowEvent, WindowReader};
+use super::super::error::Error;
+use super::super::item::Item;
 use super::super::preceding::{self, Preceding};
-use super::{CAT, Pass, Records, Source};
-use crate::errors::ReadError;
-use crate::reductsrc::buffers::clock_time;
+use super::rates::Rates;
+use super::records::Records;
+use media::content::Kind;
+use media::timeline::Group;
 
 /// A search for the groups before a range.
 #[derive(Debug)]
-pub(super) struct History {
+pub struct History {
     search: Preceding,
-    window: Option<RecordReader>,
+    window: WindowReader,
     aligner: Aligner<Record>,
     splitter: AccessUnitSplitter,
-    /// To continue with afterwards.
-    reader: Records,
+    vui: Option<VuiFrameRate>,
+    /// Records to continue with.
+    records: Records,
 }
 
-impl Pass {
-    /// Begins to look for the groups before the range if the times of its first one depend on them;
-    /// nothing follows it if it `is_last`.
-    pub(super) fn look_for_history(&mut self, is_last: bool) {
-        let Some(first) = self.timeline.lacks_history(is_last) else {
-            return;
-        };
-        let source = mem::replace(&mut self.source, Source::Ended);
-        let Source::Reading(reader) = source else {
-            self.source = source;
-            return;
-        };
+impl History {
+    /// Returns a search for the groups before `first`, after which `records` continue the range.
+    pub fn new(
+        first: &Group,
+        splitter: AccessUnitSplitter,
+        vui: Option<VuiFrameRate>,
+        records: Records,
+    ) -> Self {
         let length = preceding::length(first.units, first.declared.map(|it| it.rate));
-        gst::debug!(CAT, "Reading the groups before {}", first.time);
-        self.source = Source::History(Box::new(History {
+        tracing::debug!(
+            time = first.time.useconds(),
+            "reading the groups before a range"
+        );
+        Self {
             search: Preceding::new(first.time.useconds(), length),
-            window: None,
+            window: WindowReader::default(),
             aligner: Aligner::new(true),
-            splitter: self.splitter.with_same_sets(),
-            reader,
-        }));
+            splitter,
+            vui,
+            records,
+        }
     }
 
-    /// Takes one event of a window of that search, or continues with the next one.
-    pub(super) fn read_history(&mut self, flushing: &Flushing) -> Result<(), ReadError> {
-        let Source::History(history) = &mut self.source else {
-            return Ok(());
-        };
+    /// Handles one event. Returns whether the search is over.
+    ///
+    /// # Errors
+    ///
+    /// Those of the client that are not transient.
+    pub async fn advance(
+        &mut self,
+        access: &Arc<Access>,
+        oldest: u64,
+        rates: &Rates,
+        items: &mut VecDeque<Item>,
+    ) -> Result<bool, Error> {
         let mut aligned = VecDeque::new();
-        if let Some(window) = &mut history.window {
-            match window.next(flushing)? {
-                Some(Event::Record(mut record))
-                    if Kind::of(&record.content_type) == Some(Kind::H264) =>
-                {
-                    let chunks = mem::take(&mut record.chunks);
-                    history.aligner.push(record, chunks, &mut aligned);
-                }
-                Some(Event::Retrying(text)) => {
-                    self.steps.push_back(super::Step::Retry(text));
-                }
-                Some(Event::Record(_) | Event::Opened(_) | Event::Times(_)) => {}
-                None => {
-                    history.window = None;
-                    history.aligner.end(false, &mut aligned);
-                }
+        match self.window.next().await? {
+            WindowEvent::Record(mut record)
+                if Kind::of(&record.content_type) == Some(Kind::H264) =>
+            {
+                let chunks = mem::take(&mut record.chunks);
+                self.aligner.push(record, chunks, &mut aligned);
             }
-            return self.note_history(aligned).map_err(ReadError::Failed);
-        }
-        let oldest = self.common.stats.extent.oldest();
-        let oldest = oldest.map_or(0, Nanos::useconds);
-        if let Some(window) = history.search.next_window(oldest) {
-            let reader = self.reader_aside(window)?;
-            if let Source::History(history) = &mut self.source {
-                history.window = Some(reader);
+            WindowEvent::Record(_) => {}
+            WindowEvent::Retry(text) => items.push_back(Item::Retry(text)),
+            WindowEvent::Closed => {
+                self.aligner.end(false, &mut aligned);
+                self.add(aligned, rates, items);
+                let Some(window) = self.search.next_window(oldest) else {
+                    return Ok(true);
+                };
+                self.window.open(access, window, View::Aside);
+                return Ok(false);
             }
-            return Ok(());
         }
-        let source = mem::replace(&mut self.source, Source::Ended);
-        if let Source::History(history) = source {
-            self.source = Source::Reading(history.reader);
-            self.timeline.begin_after(history.search.into_groups());
-            self.tell_of_rates();
-        }
-        Ok(())
+        self.add(aligned, rates, items);
+        Ok(false)
     }
 
-    /// Takes the groups of records before the range.
-    fn note_history(
+    /// Returns the records to continue with, and the groups in order of time.
+    pub fn finish(self) -> (Records, Vec<Group>) {
+        (self.records, self.search.into_groups())
+    }
+
+    fn add(
         &mut self,
         aligned: VecDeque<Aligned<Record>>,
-    ) -> Result<(), gst::ErrorMessage> {
+        rates: &Rates,
+        items: &mut VecDeque<Item>,
+    ) {
         for Aligned { record, pieces, .. } in aligned {
-            let declared = self.declared_rate(&record);
-            let time = clock_time(record.time)?;
-            if let Source::History(history) = &mut self.source {
-                let units = &mut VecDeque::new();
-                let pushed = history.splitter.push_record(&pieces, units);
-                if pushed.begun > 0 {
-                    history.search.add(Group {
-                        time,
-                        units: pushed.begun,
-                        declared,
-                    });
-                }
+            let declared = rates.declared(&record, self.vui, items);
+            let pushed = self.splitter.push_record(&pieces, &mut VecDeque::new());
+            if pushed.begun > 0 {
+                self.search.add(Group {
+                    time: Nanos::from_useconds(record.time),
+                    units: pushed.begun,
+                    declared,
+                });
             }
         }
-        Ok(())
     }
 }

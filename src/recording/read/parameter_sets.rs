@@ -1,10 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where to look for the parameter sets of a stream that begins without them.
+//! Searches the parameter sets of a stream that begins without them.
 //!
-//! ReductStore reads forwards only. So the time before the stream is read in windows, each twice as
-//! long as the one after it, until one has an SPS and a PPS or the reach is exhausted.
+//! The time before the stream is read in windows until one has an SPS and a PPS or the reach is exhausted.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -13,17 +12,20 @@ use std::ops::Range;
 use bytes::Bytes;
 use media::codec::h264::{Aligned, Aligner, ParameterSets, nal_units};
 
+use super::backward::Windows;
+
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 1_000_000;
-/// Records that a parameter set may continue in.
+/// Records in which a parameter set may continue.
 const MAX_HEAD: usize = 64;
 
 /// A search for the last parameter sets before a time. Times are in µs since the Unix epoch.
 #[derive(Debug)]
-pub struct Lookback {
+pub struct ParameterSetSearch {
     oldest: u64,
-    /// What comes after it has been read.
-    window: Range<u64>,
+    windows: Windows,
+    /// Begin of the last window.
+    begin: u64,
     found: ParameterSets,
     found_in_window: ParameterSets,
     aligner: Aligner<()>,
@@ -33,12 +35,13 @@ pub struct Lookback {
     is_in_head: bool,
 }
 
-impl Lookback {
+impl ParameterSetSearch {
     /// A search from `time` back to `reach` before it.
     pub fn new(time: u64, reach: u64) -> Self {
         Self {
             oldest: time.saturating_sub(reach),
-            window: time..time,
+            windows: Windows::new(FIRST_WINDOW),
+            begin: time,
             found: ParameterSets::default(),
             found_in_window: ParameterSets::default(),
             aligner: Aligner::new(true),
@@ -48,7 +51,7 @@ impl Lookback {
         }
     }
 
-    /// The window to read next; `None` at the end of the search.
+    /// Returns the window to read next, or `None` at the end of the search.
     pub fn next_window(&mut self) -> Option<Range<u64>> {
         // A parameter set at the end of the window continues in the one that was read before it.
         for chunks in mem::take(&mut self.later_head) {
@@ -60,16 +63,15 @@ impl Lookback {
         self.later_head = mem::take(&mut self.head);
         self.is_in_head = true;
         self.found.fill_from(mem::take(&mut self.found_in_window));
-        if self.found.has_active() || self.window.start <= self.oldest {
+        if self.found.has_active() || self.begin <= self.oldest {
             return None;
         }
-        let length = (2 * (self.window.end - self.window.start)).max(FIRST_WINDOW);
-        let start = self.window.start.saturating_sub(length).max(self.oldest);
-        self.window = start..self.window.start;
-        Some(self.window.clone())
+        let window = self.windows.before(self.begin, self.oldest);
+        self.begin = window.start;
+        Some(window)
     }
 
-    /// Takes the next record of the window.
+    /// Adds the next record of the window.
     pub fn add(&mut self, chunks: Vec<Bytes>) {
         if self.is_in_head {
             self.head.push(chunks.clone());
@@ -93,7 +95,7 @@ impl Lookback {
         }
     }
 
-    /// What was found; `None` if there is no PPS with its SPS.
+    /// Returns the parameter sets, or `None` without a PPS that has its SPS.
     pub fn into_sets(self) -> Option<ParameterSets> {
         Some(self.found).filter(ParameterSets::has_active)
     }
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn windows_grow_as_far_as_the_reach() {
-        let mut search = Lookback::new(100 * SECOND, 10 * SECOND);
+        let mut search = ParameterSetSearch::new(100 * SECOND, 10 * SECOND);
         let windows: Vec<_> = std::iter::from_fn(|| search.next_window()).collect();
         let expected = [99..100, 97..99, 93..97, 90..93]
             .map(|window: Range<u64>| window.start * SECOND..window.end * SECOND);
@@ -121,15 +123,15 @@ mod tests {
 
     #[test]
     fn nothing_is_before_the_epoch() {
-        let mut search = Lookback::new(SECOND / 2, u64::MAX);
+        let mut search = ParameterSetSearch::new(SECOND / 2, u64::MAX);
         assert_eq!(search.next_window(), Some(0..SECOND / 2));
         assert_eq!(search.next_window(), None);
-        assert_eq!(Lookback::new(SECOND, 0).next_window(), None);
+        assert_eq!(ParameterSetSearch::new(SECOND, 0).next_window(), None);
     }
 
     #[test]
     fn the_last_sets_count() {
-        let mut search = Lookback::new(100 * SECOND, 60 * SECOND);
+        let mut search = ParameterSetSearch::new(100 * SECOND, 60 * SECOND);
         search.next_window();
         search.add(vec![OTHER_PPS.into()]);
         search.add(vec![PPS.into()]);
@@ -141,7 +143,7 @@ mod tests {
     }
     #[test]
     fn sets_that_are_cut() {
-        let mut search = Lookback::new(100 * SECOND, 60 * SECOND);
+        let mut search = ParameterSetSearch::new(100 * SECOND, 60 * SECOND);
         search.next_window();
         let bytes = [PPS, &[0, 0, 1, 0x65, 0x88]].concat();
         search.add(vec![bytes[3..5].to_vec().into()]);

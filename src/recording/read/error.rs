@@ -1,0 +1,24 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Errors that end reading.
+
+use client::Failure;
+
+/// An error that ends reading. Its text says what is wrong, with which value, and what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server, or the way to it.
+    #[error(transparent)]
+    Client(#[from] Failure),
+    /// Records of a type that cannot be read.
+    #[error("{0}")]
+    WrongType(String),
+    /// Records without a picture that could be decoded, or damage that is not tolerated.
+    #[error("{0}")]
+    Undecodable(String),
+    /// Several access units in a record without a frame rate that would give their times.
+    #[error("{0}")]
+    NoFrameRate(String),
+}

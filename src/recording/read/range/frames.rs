@@ -1,0 +1,369 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Makes frames of access units with slots: the begin and the end of a range, output order, and times.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use media::codec::h264::{AccessUnit, Integrity, ParameterSets};
+use media::time::Nanos;
+
+use super::super::item::{Format, Frame, Item, Segment};
+use super::super::options::RangeOptions;
+use super::super::ranges::End;
+use super::super::shared::Shared;
+use media::range::Exit;
+use media::range::ReorderingWatch;
+use media::range::{Arrival, Entrance, TooLate};
+use media::stamp::{Reorder, Stamp};
+use media::time::utc;
+use media::timeline::Slot;
+
+/// Part of the recording that records are read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The range.
+    Range,
+    /// Records after the stop of the range, which decide about its last frames.
+    Beyond,
+}
+
+/// Consequence of an access unit for its range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The range continues.
+    Continue,
+    /// No access unit that follows belongs to the range.
+    End,
+    /// The range should have begun earlier. It ends without a frame.
+    TooLate,
+}
+
+/// Frames of a range.
+#[derive(Debug)]
+pub struct Frames {
+    shared: Arc<Shared>,
+    options: Arc<RangeOptions>,
+    start: Entrance<AccessUnit>,
+    /// Parameter sets of the access units that were left out before the first frame.
+    left_out: ParameterSets,
+    /// Intra pictures were left out, as they are no keyframes.
+    has_intra: bool,
+    /// A warning about access units that were left out was put out.
+    is_skip_reported: bool,
+    /// Access units that were left out, as far as they are counted.
+    skipped: u64,
+    reorder: Reorder<AccessUnit>,
+    /// `None` for a range without a stop, and as soon as nothing that follows belongs to the range.
+    stop: Option<Exit<(AccessUnit, Stamp)>>,
+    reordering: ReorderingWatch,
+    /// PTS of the first picture that is shown of an exact range.
+    shown_from: Option<Nanos>,
+    /// First time in the timeline that is not shown.
+    shown_until: Option<Nanos>,
+    format: Option<Format>,
+    has_frame: bool,
+}
+
+impl Frames {
+    /// Returns an empty range.
+    pub fn new(shared: Arc<Shared>, options: Arc<RangeOptions>) -> Self {
+        let at = options
+            .at
+            .saturating_sub(options.origin.unwrap_or(options.at));
+        let until = match options.end {
+            End::Exact if !options.keyframes_only => options.stop.map(Nanos::from_useconds),
+            End::Shown => {
+                let origin = options.origin.unwrap_or_default();
+                options.until.map(|until| until.saturating_add(origin))
+            }
+            _ => None,
+        };
+        let depth = shared.depth();
+        Self {
+            start: Entrance::new(options.begin, at, options.is_earliest, shared.max_held),
+            left_out: ParameterSets::default(),
+            has_intra: false,
+            is_skip_reported: false,
+            skipped: 0,
+            reorder: Reorder::new(depth),
+            stop: until.map(Exit::new),
+            reordering: ReorderingWatch::default(),
+            shown_from: None,
+            shown_until: None,
+            format: None,
+            has_frame: false,
+            options,
+            shared,
+        }
+    }
+
+    /// Adds an access unit, unless it has no place in output order or in the range.
+    pub fn push(
+        &mut self,
+        mut unit: AccessUnit,
+        slot: Slot,
+        part: Part,
+        origin: Option<Nanos>,
+        items: &mut VecDeque<Item>,
+    ) -> Flow {
+        let is_keyframe = self.shared.options.entry_points.include(&unit);
+        let stop = self.options.stop.map(Nanos::from_useconds);
+        match (self.options.end, stop) {
+            (End::Exact | End::Records, Some(stop))
+                if part == Part::Beyond && self.stop.is_none() && slot.record >= stop =>
+            {
+                return self.end(origin, items);
+            }
+            // No keyframe was before the stop.
+            (End::Exact, Some(stop)) if slot.capture >= stop && self.start.is_waiting() => {
+                return self.end(origin, items);
+            }
+            (End::Exact, Some(stop)) if slot.capture >= stop && self.stop.is_none() => {
+                return Flow::Continue;
+            }
+            (End::Keyframe, Some(stop)) if is_keyframe && slot.record >= stop => {
+                return self.end(origin, items);
+            }
+            _ => {}
+        }
+        if self.options.keyframes_only && !is_keyframe {
+            self.start.leave_out(&slot);
+            return Flow::Continue;
+        }
+        let Some(order) = unit.order else {
+            self.shared.stats.dropped.fetch_add(1, Ordering::Relaxed);
+            self.start.leave_out(&slot);
+            return Flow::Continue;
+        };
+        let (is_idr, recovery) = (unit.idr, unit.recovery_point);
+        let capture = slot.capture;
+        if !self.start.is_open() {
+            self.has_intra |= unit.intra && !is_keyframe;
+            let mut sets = unit.parameter_sets();
+            if is_keyframe {
+                unit.complete_with(&self.left_out);
+            }
+            sets.fill_from(mem::take(&mut self.left_out));
+            self.left_out = sets;
+        }
+        let bytes = unit.parts.iter().map(|part| part.len()).sum();
+        let arrival = Arrival {
+            item: unit,
+            slot,
+            is_keyframe,
+            is_clean: is_idr,
+            recovery: recovery.unwrap_or_default(),
+            count: order.count,
+            may_reorder: order.reordering.frames > 0 || !order.reordering.declared,
+            bytes,
+        };
+        let mut entered = Vec::new();
+        let taken = self.start.take(arrival, &mut entered);
+        if let Some(first) = self.start.take_first_shown() {
+            if self.options.end == End::Exact && stop.is_some_and(|stop| capture >= stop) {
+                // There is no keyframe in the range.
+                self.report_skipped(false, items);
+                return Flow::End;
+            }
+            self.shown_from = Some(first);
+        }
+        match taken {
+            Ok(()) if entered.is_empty() => Flow::Continue,
+            Ok(()) => {
+                self.report_skipped(self.start.is_open(), items);
+                self.enter(entered, origin, items);
+                Flow::Continue
+            }
+            Err(TooLate) => Flow::TooLate,
+        }
+    }
+
+    /// Decides about all access units that are held, as none follows.
+    pub fn finish(&mut self, origin: Option<Nanos>, items: &mut VecDeque<Item>) -> Flow {
+        // The whole range has no keyframe where a label says that there is one.
+        if self.options.is_hint && self.start.is_waiting() {
+            return Flow::TooLate;
+        }
+        let mut entered = Vec::new();
+        self.start.finish(&mut entered);
+        self.report_skipped(self.start.is_open(), items);
+        self.enter(entered, origin, items);
+        self.reorder.end_sequence();
+        Flow::Continue
+    }
+
+    /// Appends the frames that have their times. Returns whether all that belong to the range were put out.
+    pub fn pop_all(&mut self, items: &mut VecDeque<Item>) -> bool {
+        while let Some((unit, stamp)) = self.reorder.pop() {
+            let ready = match &mut self.stop {
+                None => vec![(unit, stamp)],
+                Some(stop) => {
+                    let capture = stamp.capture;
+                    stop.take((unit, stamp), capture)
+                }
+            };
+            for (unit, stamp) in ready {
+                self.put_out(unit, stamp, items);
+            }
+        }
+        self.stop.as_ref().is_some_and(Exit::is_complete)
+    }
+
+    /// Puts out all frames that follow: the range has ended.
+    pub fn forget_stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// Returns whether pictures that are shown before the stop may come after it in decoding order.
+    pub fn may_continue(&self) -> bool {
+        self.stop.is_some() && self.reordering.may_be_open(self.shared.access.follows())
+    }
+
+    /// Returns whether a capture time is after the range. Records there are read to end it right.
+    pub fn is_after_stop(&self, capture: Nanos) -> bool {
+        self.stop
+            .as_ref()
+            .is_some_and(|stop| capture >= stop.until())
+    }
+
+    /// Returns whether there was a slot after the stop.
+    pub fn is_past_stop(&self) -> bool {
+        self.stop.as_ref().is_some_and(Exit::is_past)
+    }
+
+    /// Returns whether frames were put out, or a warning that there are none.
+    pub fn are_explained(&self) -> bool {
+        self.has_frame || self.is_skip_reported
+    }
+
+    /// Counts the access units that were left out since the last call.
+    pub fn count_skipped(&mut self) {
+        if self.options.is_sought {
+            return; // Access units before the time that is sought are not lost.
+        }
+        let skipped = self.start.skipped();
+        let new = skipped - mem::replace(&mut self.skipped, skipped);
+        self.shared.stats.dropped.fetch_add(new, Ordering::Relaxed);
+    }
+
+    /// Sets the format of the items that follow, and puts it out if it is new.
+    pub fn set_format(&mut self, format: Format, items: &mut VecDeque<Item>) {
+        if self.format.replace(format) != Some(format) {
+            items.push_back(Item::Format(format));
+        }
+    }
+
+    fn end(&mut self, origin: Option<Nanos>, items: &mut VecDeque<Item>) -> Flow {
+        match self.finish(origin, items) {
+            Flow::TooLate => Flow::TooLate,
+            Flow::Continue | Flow::End => Flow::End,
+        }
+    }
+
+    /// Warns about access units that are left out because no keyframe precedes them.
+    fn report_skipped(&mut self, is_open: bool, items: &mut VecDeque<Item>) {
+        let skipped = self.start.skipped();
+        // The begin of a range is the user's choice.
+        let is_of_interest = !self.options.is_sought && (!is_open || self.options.from.is_none());
+        if skipped == 0 || !is_of_interest || mem::replace(&mut self.is_skip_reported, true) {
+            return;
+        }
+        let text = match is_open {
+            true => format!(
+                "{skipped} access units at the beginning are left out: they cannot be decoded, as \
+                 no keyframe precedes them"
+            ),
+            false if self.has_intra => format!(
+                "None of {skipped} access units in the range is an IDR picture or has a recovery \
+                 point, but some have I slices only. With keyframe-mode=intra the range would begin \
+                 with the first of these"
+            ),
+            false => format!(
+                "None of {skipped} access units in the range is a keyframe, so that none of them can \
+                 be decoded. With start-mode=keyframe-before the keyframe before the range \
+                 is read, too"
+            ),
+        };
+        items.push_back(Item::Warning(text));
+    }
+
+    /// Passes access units of the range to the reordering.
+    fn enter(
+        &mut self,
+        entered: Vec<(AccessUnit, Slot)>,
+        origin: Option<Nanos>,
+        items: &mut VecDeque<Item>,
+    ) {
+        for (unit, slot) in entered {
+            let Some(order) = unit.order else { continue };
+            if unit.after_loss {
+                self.reorder.end_sequence();
+            }
+            self.reordering.note(&order);
+            if let Some(stop) = &mut self.stop {
+                stop.expect(slot.capture);
+                if self.options.end == End::Exact && self.reordering.is_likely() {
+                    // Pictures that others refer to may be put out beyond the stop, and are not to be shown.
+                    let until = stop.until().saturating_sub(origin.unwrap_or_default());
+                    self.shown_until = Some(until);
+                }
+            }
+            let capture = slot.capture;
+            let is_corrupted = unit.integrity == Integrity::Corrupted;
+            self.reorder.push(unit, order, slot);
+            if is_corrupted {
+                // The order of pictures after lost ones is no fault of the encoder.
+                self.reorder.forget_too_deep();
+            }
+            if let Some(too_deep) = self.reorder.take_too_deep() {
+                let from = utc(capture.useconds());
+                items.push_back(Item::Warning(format!("{too_deep}, {from}")));
+            }
+        }
+    }
+
+    fn put_out(&mut self, unit: AccessUnit, mut stamp: Stamp, items: &mut VecDeque<Item>) {
+        if unit.integrity == Integrity::Corrupted {
+            self.shared.stats.corrupted.fetch_add(1, Ordering::Relaxed);
+        }
+        // A decoder shows every picture that lasts into the segment, be it a fraction of a µs.
+        if let Some(room) = (self.shown_from).and_then(|from| from.checked_sub(stamp.pts))
+            && !room.is_zero()
+        {
+            stamp.duration = stamp.duration.map(|duration| duration.min(room));
+        }
+        let frame_rate = stamp.frame_rate;
+        self.set_format(Format::H264 { frame_rate }, items);
+        items.extend(stamp.hole.map(Item::Pause));
+        items.extend(stamp.segment.map(|start| {
+            Item::Segment(Segment {
+                start,
+                first: stamp.pts,
+                shown_from: self.shown_from,
+                shown_until: self.shown_until,
+            })
+        }));
+        let is_keyframe = self.shared.options.entry_points.include(&unit);
+        items.push_back(Item::Frame(Frame {
+            is_keyframe,
+            is_hidden: self.shown_from.is_some_and(|from| stamp.pts < from)
+                || self.shown_until.is_some_and(|until| stamp.pts >= until),
+            begins_range: !mem::replace(&mut self.has_frame, true),
+            ..Frame::new(unit, &stamp)
+        }));
+        self.shared
+            .stats
+            .access_units
+            .fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        self.shared.set_depth(self.reorder.depth());
+    }
+}

@@ -1,0 +1,71 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Reads the records before a range that begins without parameter sets, until they are found.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use client::{Access, Record, View};
+use media::codec::h264::{Aligned, ParameterSets};
+
+use super::super::backward::{WindowEvent, WindowReader};
+use super::super::error::Error;
+use super::super::item::Item;
+use super::super::parameter_sets::ParameterSetSearch;
+use super::records::Records;
+use media::content::Kind;
+
+/// A search for the parameter sets of a range.
+#[derive(Debug)]
+pub struct MissingSets {
+    search: ParameterSetSearch,
+    window: WindowReader,
+    /// Record to split afterwards.
+    first: Aligned<Record>,
+    /// Records to continue with.
+    records: Records,
+}
+
+impl MissingSets {
+    /// Returns a search before `first`, back to `reach` µs before it.
+    pub fn new(first: Aligned<Record>, reach: u64, records: Records) -> Self {
+        let time = first.record.time;
+        tracing::info!(time, "looking for parameter sets before a record");
+        Self {
+            search: ParameterSetSearch::new(time, reach),
+            window: WindowReader::default(),
+            first,
+            records,
+        }
+    }
+
+    /// Handles one event. Returns whether the search is over.
+    ///
+    /// # Errors
+    ///
+    /// Those of the client that are not transient.
+    pub async fn advance(
+        &mut self,
+        access: &Arc<Access>,
+        items: &mut VecDeque<Item>,
+    ) -> Result<bool, Error> {
+        match self.window.next().await? {
+            WindowEvent::Record(record) if Kind::of(&record.content_type) == Some(Kind::H264) => {
+                self.search.add(record.chunks);
+            }
+            WindowEvent::Record(_) => {}
+            WindowEvent::Retry(text) => items.push_back(Item::Retry(text)),
+            WindowEvent::Closed => match self.search.next_window() {
+                Some(window) => self.window.open(access, window, View::Aside),
+                None => return Ok(true),
+            },
+        }
+        Ok(false)
+    }
+
+    /// Returns the parameter sets, if they were found, the record to split and the records to continue with.
+    pub fn finish(self) -> (Option<ParameterSets>, Aligned<Record>, Records) {
+        (self.search.into_sets(), self.first, self.records)
+    }
+}

@@ -1,0 +1,34 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Records of a range: all of them, or those with keyframes.
+
+use client::{Event, RecordReader};
+
+use super::super::error::Error;
+use super::super::sift::Sift;
+
+/// Reader of the records of a range.
+#[derive(Debug)]
+pub enum Records {
+    /// All records.
+    All(RecordReader),
+    /// Records with keyframes.
+    Sifted(Sift),
+}
+
+impl Records {
+    /// Returns the next event, or `None` after the last record.
+    ///
+    /// Cancel safe: no record is lost if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of the client that are not transient.
+    pub async fn next(&mut self) -> Result<Option<Event>, Error> {
+        match self {
+            Self::All(reader) => Ok(reader.recv().await?),
+            Self::Sifted(sift) => sift.next().await,
+        }
+    }
+}
