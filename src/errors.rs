@@ -5,8 +5,6 @@
 
 use client::{Cause, Failure, Purpose};
 
-use crate::recording::read;
-
 /// Returns the message to post.
 pub fn error_message(failure: &Failure) -> gst::ErrorMessage {
     let Failure { text, .. } = failure;
@@ -18,8 +16,8 @@ pub fn error_message(failure: &Failure) -> gst::ErrorMessage {
 }
 
 /// Returns the message to post for an error that ended reading.
-pub fn reading_message(error: &read::error::Error) -> gst::ErrorMessage {
-    use read::error::Error;
+pub fn reading_message(error: &recording::Error) -> gst::ErrorMessage {
+    use recording::Error;
 
     match error {
         Error::Client(failure) => error_message(failure),

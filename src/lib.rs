@@ -21,7 +21,6 @@ mod errors;
 mod parameters;
 mod pause_event;
 mod property_values;
-mod recording;
 mod reductepisodesplit;
 mod reductsink;
 mod reductsrc;

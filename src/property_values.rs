@@ -5,6 +5,7 @@
 
 use media::frame_rate::FrameRate;
 use media::time::parse_capture_time;
+use recording::Bound;
 
 use crate::connection::invalid;
 use crate::convert::frame_rate;
@@ -31,10 +32,21 @@ pub fn fps(rate: gst::Fraction) -> Result<Option<FrameRate>, String> {
 ///
 /// A text that names the property, its value and what it should be.
 pub fn capture_time(property: &str, text: &str) -> Result<u64, String> {
-    parse_capture_time(text).ok_or_else(|| {
-        let expected = "a time: RFC 3339 (2025-06-13T08:50:53.273752Z) or µs since the epoch";
-        invalid(property, text.trim(), expected)
-    })
+    parse_capture_time(text).ok_or_else(|| no_time(property, text))
+}
+
+/// Reads a property that is a bound of a range, as [`capture_time`] does. A number in another unit is one, too.
+///
+/// # Errors
+///
+/// A text that names the property, its value and what it should be.
+pub fn bound(property: &'static str, text: &str) -> Result<Bound, String> {
+    Bound::parse(property, text).ok_or_else(|| no_time(property, text))
+}
+
+fn no_time(property: &str, text: &str) -> String {
+    let expected = "a time: RFC 3339 (2025-06-13T08:50:53.273752Z) or µs since the epoch";
+    invalid(property, text.trim(), expected)
 }
 
 #[cfg(test)]

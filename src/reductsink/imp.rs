@@ -93,15 +93,13 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use media::record_times::{Capture, Source};
+use recording::{Notice, Recorder, StreamFormat};
 
 use super::clock::WallClock;
 use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
 use super::stats::Stats;
 use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync, notices, preroll};
 use crate::errors::error_message;
-use crate::recording::write::notice::Notice;
-use crate::recording::write::options::StreamFormat;
-use crate::recording::write::recorder::Recorder;
 use crate::runtime::runtime;
 use crate::{capture_time, connection, convert, parameters};
 

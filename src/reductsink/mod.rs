@@ -10,7 +10,6 @@ use gst::prelude::*;
 
 mod clock;
 mod imp;
-pub(crate) mod intake;
 mod notices;
 mod preroll;
 mod settings;

@@ -5,8 +5,7 @@
 
 use media::codec::h264::Damage;
 use media::record_times::Event;
-
-use crate::recording::write::notice::Notice;
+use recording::Notice;
 
 /// Returns the fault, its time and a remedy.
 pub fn text(notice: &Notice) -> String {

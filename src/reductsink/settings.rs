@@ -9,12 +9,11 @@ use client::{self, Destination, Token, is_label_name, is_label_value};
 use gst::glib;
 use gst::prelude::*;
 use media::content::{FPS_LABEL, KEYFRAME_LABEL};
+use recording::{RecorderOptions, Undecodable};
 
 use super::{Existing, OnError, Overflow, RecordUnit, SpoolSync};
 use crate::connection::{ConnectionSettings, get};
 use crate::property_values;
-use crate::recording::write::options::{RecorderOptions, Undecodable};
-use crate::recording::write::records;
 
 pub const DEFAULT_MAX_LATENCY_MS: u32 = 200;
 pub const DEFAULT_QUEUE_BYTES: u64 = 256 << 20;
@@ -169,9 +168,9 @@ impl Settings {
             },
             recorder: RecorderOptions {
                 record_unit: match self.record_unit {
-                    RecordUnit::AccessUnit => records::RecordUnit::AccessUnit,
-                    RecordUnit::Gop => records::RecordUnit::Gop,
-                    RecordUnit::Record => records::RecordUnit::Record,
+                    RecordUnit::AccessUnit => recording::RecordUnit::AccessUnit,
+                    RecordUnit::Gop => recording::RecordUnit::Gop,
+                    RecordUnit::Record => recording::RecordUnit::Record,
                 },
                 labels: labels.unwrap_or_default().into(),
                 frame_rate: fps,

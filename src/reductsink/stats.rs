@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::recording::write::notice::Notice;
 use client::WriterStats;
+use recording::Notice;
 
 /// Counters of one run, from READY to PAUSED on. Any thread may read them.
 #[derive(Debug, Default)]

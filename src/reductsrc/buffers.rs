@@ -4,10 +4,10 @@
 //! Caps and buffers of frames.
 
 use media::frame_rate::FrameRate;
+use recording::Frame;
 
 use crate::capture_time::{RECORD_TIME, UNIX_TIME};
 use crate::convert::{ToClockTime, ToFraction};
-use crate::recording::read::item::Frame;
 
 /// Returns the caps of frames.
 pub fn caps(frame_rate: Option<FrameRate>) -> gst::Caps {

@@ -9,10 +9,10 @@
 use gst::ClockTime;
 use media::mp4::Movie;
 use media::time::Nanos;
+use recording::Episode;
 
 use crate::capture_time::UNIX_TIME;
 use crate::convert::ToClockTime;
-use crate::recording::read::episode::Episode;
 
 /// Returns the file of an episode, without a copy of its bytes.
 pub fn buffers(episode: Episode) -> gst::BufferList {

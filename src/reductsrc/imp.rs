@@ -86,6 +86,7 @@ use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
 use media::timeline::Hole;
+use recording::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT};
 
 use super::downstream::{self, Taker};
 use super::interrupt::Interrupt;
@@ -96,7 +97,6 @@ use super::stream::{Seek, Step, Stream};
 use super::unpushed::{self, Unpushed};
 use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode, episodes, probes};
 use crate::convert::ToClockTime;
-use crate::recording::read::options::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT};
 use crate::runtime::runtime;
 use crate::{connection, parameters, pause_event};
 

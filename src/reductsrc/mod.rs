@@ -25,7 +25,7 @@ mod unpushed;
 /// For the benchmarks only.
 pub mod stamping {
     pub use super::buffers::buffer;
-    pub use crate::recording::read::item::Frame;
+    pub use recording::Frame;
 }
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {

@@ -4,9 +4,9 @@
 //! Makes the segments of a range from those of its timeline: as a seek asks, or from the beginning on.
 
 use media::time::Nanos;
+use recording::{Segment, ShownFrom};
 
 use crate::convert::ToClockTime;
-use crate::recording::read::item::{Segment, ShownFrom};
 
 /// Playback options of a range. Times are those of the timeline.
 #[derive(Debug, Clone, PartialEq)]

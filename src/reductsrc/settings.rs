@@ -10,17 +10,15 @@ use gst::glib;
 use gst::prelude::*;
 use media::codec::h264::EntryPoints;
 use media::range::Begin;
+use recording::{
+    Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, OnFault, ReadOptions, TimeRange,
+};
 use serde_json::Value as JsonValue;
 
 use super::{KeyframeMode, OnError, OnLoss, StartMode, StopMode};
 use crate::connection::{ConnectionSettings, Place, clock_time, get, invalid};
 use crate::convert::{ToClockTime, ToNanos};
 use crate::property_values;
-use crate::recording::read::bounds::{Asked, Bound};
-use crate::recording::read::options::{
-    DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, OnFault, ReadOptions,
-};
-use crate::recording::read::ranges::{End, TimeRange};
 
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
 
@@ -253,7 +251,8 @@ impl Settings {
         let Some(ranges) = &self.ranges else {
             let bound = |property, text: &Option<String>| {
                 let text = text.as_deref();
-                text.map(|text| Bound::parse(property, text)).transpose()
+                text.map(|text| property_values::bound(property, text))
+                    .transpose()
             };
             let range = Asked {
                 start: bound("start", &self.start)?,
@@ -274,8 +273,8 @@ impl Settings {
         let ranges = ranges.split(',').map(|text| {
             let pair = text.split_once('/');
             let (start, stop) = pair.ok_or_else(|| invalid("ranges", text, "START/STOP"))?;
-            let start = Bound::parse("ranges", start)?;
-            let stop = Bound::parse("ranges", stop)?;
+            let start = property_values::bound("ranges", start)?;
+            let stop = property_values::bound("ranges", stop)?;
             if end_of_last.is_some_and(|end| start.value() < end) {
                 let expected = "a range that begins where the one before it has ended";
                 return Err(invalid("ranges", text, expected));

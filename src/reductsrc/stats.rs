@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use media::frame_rate::FrameRate;
+use recording::Stats;
 
 use crate::convert::{ToClockTime, frame_rate};
-use crate::recording::read::stats::Stats;
 
 /// Counters of one run, from READY to PAUSED on, readable from any thread.
 #[derive(Debug, Default)]

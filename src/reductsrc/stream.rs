@@ -13,6 +13,7 @@ use gst::ClockTime;
 use media::range::Begin;
 use media::time::Nanos;
 use media::timeline::Hole;
+use recording::{Episode, Error, Format, Frame, Item, RangeStart, Reader};
 use tokio::runtime::Handle;
 
 use super::buffers;
@@ -23,10 +24,6 @@ use super::settings::Checked;
 use super::stats::RunStats;
 use crate::convert::{ToClockTime, ToNanos};
 use crate::errors::reading_message;
-use crate::recording::read::episode::Episode;
-use crate::recording::read::error::Error;
-use crate::recording::read::item::{Format, Frame, Item, RangeStart};
-use crate::recording::read::reader::{self, Reader};
 
 /// Pictures do not wait longer for their place in output order than the latency may be.
 const MAX_REORDER_WAIT: ClockTime = ClockTime::from_seconds(2);
@@ -94,8 +91,8 @@ impl Seek {
     }
 
     /// Returns the same seek for a reader.
-    fn of_reader(&self) -> reader::Seek {
-        reader::Seek {
+    fn of_reader(&self) -> recording::Seek {
+        recording::Seek {
             from: self.from,
             until: self.until,
             begin: self.begin,

@@ -15,7 +15,6 @@ use media::timeline::{Hole, SegmentStart};
 
 /// An item of a recording, in decoding order.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Item {
     /// Another range begins, or the same one again from a seek.
     Range(RangeStart),

@@ -7,7 +7,6 @@ use client::Failure;
 
 /// An error that ends reading. Its text says what is wrong, with which value, and what to do.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// The server, or the way to it.
     #[error(transparent)]

@@ -18,10 +18,10 @@ use media::record_times::{Capture, DeclaredRate, Event, RecordTimes};
 use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
 
+use super::intake::{Frame, Intake};
 use super::notice::{Notice, OutlierReport};
 use super::options::{RecorderOptions, StreamFormat, Undecodable};
 use super::records::Records;
-use crate::reductsink::intake::{Frame, Intake};
 
 /// Interval of reports of dropped records.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,66 +1,61 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Ranges that do not fit the entry: outside of it, without frames, or given in another unit than µs.
+//! Reports ranges that do not fit the entry: outside of it, without frames, or given in another unit than µs.
 //!
 //! Times are in µs since the Unix epoch.
 
 use std::ops::RangeInclusive;
 
-use media::time::{MAX_CAPTURE_TIME_US, utc};
+use media::time::{MAX_CAPTURE_TIME_US, parse_capture_time, utc};
 
-use crate::property_values;
-
-/// How far a bound may be outside of the entry without a warning: the newest record may last for some
-/// time, and the time of the oldest one is seldom known to the µs.
+/// Distance from the entry, in µs, up to which a bound is no reason for a warning: the newest record may last for
+/// some time, and the time of the oldest one is seldom known to the µs.
 const MARGIN: u64 = 10_000_000;
-/// A number in another unit may be a time so far from the entry.
+/// Distance from the entry, in µs, up to which a number is plausible in another unit.
 const NEAR: u64 = 10 * 366 * 86_400_000_000;
 
 /// A bound of a range, as it is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
-    /// The property that has it.
+    /// Property that it is given by.
     property: &'static str,
-    /// The time, which may be beyond those that GStreamer can count.
+    /// The time in µs since the Unix epoch, which may be beyond those that can be counted in ns.
     value: u64,
-    /// It is given as a number.
+    /// Whether it is given as a number.
     is_number: bool,
 }
 
 impl Bound {
-    /// Parses a bound. Numbers that can only be nanoseconds are bounds as well, to be told of when the
-    /// times of the entry are known.
+    /// Parses the bound that is given by a property, or returns `None` if it is no time.
     ///
-    /// # Errors
-    ///
-    /// A text that names the property, its value and what it should be.
-    pub fn parse(property: &'static str, text: &str) -> Result<Self, String> {
+    /// Numbers that can only be nanoseconds are bounds as well, to be reported when the times of the entry are
+    /// known.
+    pub fn parse(property: &'static str, text: &str) -> Option<Self> {
         let number = text.trim().parse::<u64>().ok();
         let number = number.filter(|number| i64::try_from(*number).is_ok());
         let value = match number {
             Some(number) => number,
-            None => property_values::capture_time(property, text)?,
+            None => parse_capture_time(text)?,
         };
-        Ok(Self {
+        Some(Self {
             property,
             value,
             is_number: number.is_some(),
         })
     }
 
-    /// The time as it is given.
+    /// Returns the time as it is given.
     pub fn value(&self) -> u64 {
         self.value
     }
 
-    /// The time, within those that GStreamer can count.
+    /// Returns the time, within those that can be counted in ns.
     pub fn time(&self) -> u64 {
         self.value.min(MAX_CAPTURE_TIME_US)
     }
 
-    /// Returns what the number would be in another unit, if that is in the entry or not far from it,
-    /// and how far it is.
+    /// Returns a text about the unit in which the number would be in the entry or not far from it, and the distance.
     fn in_other_unit(&self, entry: &RangeInclusive<u64>) -> Option<(u64, String)> {
         let distance = |time: u64| {
             let before = entry.start().saturating_sub(time);
@@ -94,12 +89,14 @@ impl Bound {
 /// A range, as it is given. It ends with the entry where it has no bound.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
+    /// First time; the oldest record if `None`.
     pub start: Option<Bound>,
+    /// First time that does not belong to it; the end of the entry if `None`.
     pub stop: Option<Bound>,
 }
 
 impl Asked {
-    /// Checks that it has a length.
+    /// Checks that the range has a length.
     ///
     /// # Errors
     ///
@@ -130,9 +127,9 @@ impl Asked {
         ))
     }
 
-    /// Returns how it does not fit an entry with records of these times.
+    /// Returns the misfit with an entry that has records of these times, as a part of a sentence.
     fn misfit(&self, entry: &RangeInclusive<u64>, follows: bool) -> Option<&'static str> {
-        // 0 is how people ask for everything.
+        // People ask for everything by 0.
         let is_early = |time: u64| time > 0 && time.saturating_add(MARGIN) < *entry.start();
         let is_late = |time: u64| !follows && time > entry.end().saturating_add(MARGIN);
         let start = self.start.as_ref().map(|bound| bound.value);
@@ -162,7 +159,7 @@ impl Asked {
         )
     }
 
-    /// Returns a warning about a range without a frame; `None` if it was given before.
+    /// Returns a warning about a range without a frame, or `None` if its misfit was reported before.
     pub fn empty(&self, entry: &RangeInclusive<u64>, follows: bool) -> Option<String> {
         let is_told = self.misfit(entry, follows).is_some();
         (!is_told).then(|| {
@@ -335,7 +332,7 @@ mod tests {
     #[test]
     fn numbers_that_are_no_times() {
         for text in ["", "-5", "1.5", "yesterday", "18446744073709551615"] {
-            assert!(Bound::parse("start", text).is_err(), "{text}");
+            assert_eq!(Bound::parse("start", text), None, "{text}");
         }
         let bound = Bound::parse("start", "1750000001123457000").unwrap();
         assert_eq!(bound.time(), MAX_CAPTURE_TIME_US);

@@ -10,7 +10,7 @@ use client::{Content, Outgoing};
 use media::frame_rate::FrameRate;
 use media::record_times::Timed;
 
-use crate::reductsink::intake::Frame;
+use super::intake::Frame;
 
 /// Size from which on a group of pictures continues in another record, in bytes: a long group is not sent to
 /// the server at once.

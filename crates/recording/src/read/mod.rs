@@ -1,0 +1,33 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Reads the records of an entry as frames with times.
+
+mod backward;
+mod bounds;
+mod episode;
+mod error;
+mod extent;
+mod faults;
+mod item;
+mod keyframes;
+mod options;
+mod parameter_sets;
+mod preceding;
+mod range;
+mod ranges;
+mod reader;
+mod shared;
+mod sift;
+mod stats;
+mod whole_records;
+
+pub use bounds::{Asked, Bound};
+pub use episode::Episode;
+pub use error::Error;
+pub use extent::Extent;
+pub use item::{Format, Frame, Item, RangeStart, Segment, ShownFrom};
+pub use options::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, OnFault, ReadOptions};
+pub use ranges::{End, TimeRange};
+pub use reader::{Reader, Seek};
+pub use stats::{Rates, Stats};
