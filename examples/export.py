@@ -32,7 +32,7 @@ BAR_WIDTH = 30
 
 
 class ExportError(Exception):
-    """Why an export ends early."""
+    """The reason for an early end of an export."""
 
 
 def seconds(text: str) -> int:

@@ -72,7 +72,7 @@ struct Export {
     source: gst::Element,
     main_loop: glib::MainLoop,
     failure: RefCell<Option<Box<dyn Error>>>,
-    /// Whether there is a terminal for a progress bar.
+    /// There is a terminal for a progress bar.
     terminal: bool,
 }
 

@@ -531,7 +531,7 @@ impl ObjectImpl for ReductSink {
                     .nick("Queue bytes")
                     .blurb(
                         "Bytes that records may take while they wait for the server, in memory or in \
-                         spool-dir: contents, labels and what is needed to keep track of them. A \
+                         spool-dir: contents, labels and about 300 bytes for each of them. A \
                          larger record waits alone",
                     )
                     .minimum(1)

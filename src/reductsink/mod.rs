@@ -86,7 +86,7 @@ pub enum Existing {
     Error,
     /// Those whose records are there are left out and counted, as a copy that is done again needs it.
     #[enum_value(
-        name = "Leave out what is there already; what is late and not there is an error",
+        name = "Leave out frames that the entry has already; other late frames are an error",
         nick = "skip"
     )]
     Skip,

@@ -535,7 +535,7 @@ impl ObjectImpl for ReductSrc {
                 glib::ParamSpecBoolean::builder("follow")
                     .nick("Follow")
                     .blurb(
-                        "Go on with what is written to the entry meanwhile, as a live source, until \
+                        "Continue with records that are written meanwhile, as a live source, until \
                          the stop or an EOS event. Without a start: from now on",
                     )
                     .mutable_ready()
