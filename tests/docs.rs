@@ -8,13 +8,12 @@ mod common;
 #[path = "../examples/properties/tables.rs"]
 mod tables;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::LazyLock;
 
 use common::await_that;
 use common::mp4;
@@ -81,8 +80,6 @@ fn start_server() -> Server {
     server.write_all("b", "h264", laid.iter().map(|laid| &laid.record));
     server
 }
-
-static DISPLAY: LazyLock<Display> = LazyLock::new(Display::start);
 
 /// A display without a screen, for the line with a window: autovideosink of GStreamer 1.22 crashes
 /// without any.
@@ -170,6 +167,8 @@ struct Reader {
     other: Server,
     /// Has a link to the plugin, and the registry of GStreamer.
     plugins: TempDir,
+    /// Started for the first line with a window.
+    display: OnceCell<Display>,
 }
 
 impl Reader {
@@ -181,6 +180,7 @@ impl Reader {
             server: start_server(),
             other: Server::start(),
             plugins,
+            display: OnceCell::new(),
         }
     }
 
@@ -224,7 +224,7 @@ impl Reader {
             .env_remove("REDUCT_API_TOKEN")
             .env("VIDEO_SINK", "fakesink sync=true");
         if line.contains("autovideosink") {
-            command.env("DISPLAY", &DISPLAY.name);
+            command.env("DISPLAY", &self.display.get_or_init(Display::start).name);
         }
         let before = frames_below(folder);
         let output = match line.contains("follow=true") {
