@@ -6,8 +6,11 @@
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 pipelines=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../pipelines
+# shellcheck source=../pipelines/lib/setup.sh
 source "$pipelines/lib/setup.sh"
+# shellcheck source=../pipelines/lib/server.sh
 source "$pipelines/lib/server.sh"
+# shellcheck source=../pipelines/lib/pipeline.sh
 source "$pipelines/lib/pipeline.sh"
 
 clean_up() {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# From nothing to MP4 episodes: installs and builds everything that is missing, records a camera into a ReductStore server, once in each layout,
-# exports both with one line, shows the episodes and prints what to try next.
+# From nothing to MP4 episodes: installs and builds everything that is missing, records a camera into a ReductStore
+# server, once in each layout, exports both with one line, shows the episodes and prints what to try next.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
@@ -28,7 +28,7 @@ clean_up() {
   [[ -z ${table:-} ]] || rm -f "$table"
 }
 
-# In a server that was there before, the bucket has a name of its own.
+# Records into a new bucket. In a server of the user its name is unique.
 set_up_recording() {
   if [[ -n ${REDUCT_URL:-} ]]; then
     bucket=demo-$(date +%s)-$$
@@ -43,7 +43,7 @@ set_up_recording() {
   write_recording "$bucket" frames access-unit
 }
 
-# ENTRY
+# ENTRY: exports it, with the line and the table of episodes on standard output.
 export_episodes() {
   local pipeline=(reductsrc "bucket=$bucket" "entry=$1" '!' reductepisodesplit duration=2000000000)
   printf '\n$ gst-launch-1.0 %s\n\n' "${pipeline[*]}"
@@ -51,7 +51,7 @@ export_episodes() {
     fail "the export failed"
 }
 
-# Another program must find in the files what the table says, and in all of them what was recorded.
+# Checks with another program that each file has the frames that the table says, and all files those that were recorded.
 check_episodes() {
   local file frames found total=0
   while read -r _ _ _ frames _ _ file; do

@@ -50,7 +50,7 @@ esac
 
 require_plugin
 sink=${VIDEO_SINK:-autovideosink}
-# Its exit status says nothing of errors, so it is for people only.
+# Its exit status does not report errors, so it is used in terminals only.
 if [[ -t 0 && -t 1 ]] && command -v gst-play-1.0 >/dev/null; then
   exec gst-play-1.0 --use-playbin3 --videosink="$sink" "$uri"
 fi

@@ -19,7 +19,8 @@ Usage: record.sh [-u UNIT] [-q BYTES] [-s FOLDER] [-n FRAMES] BUCKET ENTRY [CAME
   -n FRAMES  end after so many frames; not for rtsp
   CAMERA     test for a test picture (the default), a device such as /dev/video0, or an rtsp:// address
 
-Standard error shows how much is recorded. Ctrl-C ends it when all is written. The server is at REDUCT_URL (http://127.0.0.1:8383), the token in REDUCT_API_TOKEN.
+Standard error shows how much is recorded. Ctrl-C ends it when all is written. The server is at REDUCT_URL
+(http://127.0.0.1:8383), the token in REDUCT_API_TOKEN.
 END
 }
 

@@ -60,7 +60,8 @@ suggested() {
   mkdir "$folder"
   rows=$(
     cd "$folder"
-    export HOME=$scratch RS_HOST=127.0.0.1 RS_PORT=$(free_port)
+    RS_PORT=$(free_port)
+    export HOME=$scratch RS_HOST=127.0.0.1 RS_PORT
     export REDUCT_URL=http://127.0.0.1:$RS_PORT
     eval "${lines[0]%&} >/dev/null 2>&1 </dev/null &"
     echo $! >"$scratch/server.pid"

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# A ReductStore server of one's own, and a camera recording in it. To be sourced after setup.sh.
+# Starts a temporary ReductStore server, and writes a test recording to a server. To be sourced after setup.sh.
 set -euo pipefail
 
 recording_start=2025-06-13T08:30:53.273752Z
 recording_frames=90
 
-# Sets REDUCT_URL; stop_reductstore belongs into the caller's EXIT trap.
+# Starts a server and sets REDUCT_URL. The EXIT trap of the caller has to call stop_reductstore.
 start_reductstore() {
   local binary port
   binary=$(reductstore_binary)
   server_dir=$(mktemp -d)
-  export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1 # nothing stands between here and the own server
+  export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1 # no proxy for a local server
   for _ in {1..10}; do
     port=$((20000 + RANDOM % 10000)) # below the ports that the kernel hands out
     ! port_is_taken "$port" || continue
@@ -31,7 +31,7 @@ port_is_taken() {
   (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# It answers, and it is ours that answers: a server that cannot have its port ends at once.
+# Succeeds when the server answers. A server that cannot get its port ends at once, so another one is not mistaken for it.
 server_is_up() {
   for _ in {1..100}; do
     sleep 0.1
@@ -41,7 +41,7 @@ server_is_up() {
   return 1
 }
 
-# Its data goes too, so there is nothing to shut down in order.
+# Its data is removed as well, so it needs no orderly shutdown.
 kill_server() {
   kill -KILL "$server_pid" 2>/dev/null || true
   wait "$server_pid" 2>/dev/null || true
@@ -52,7 +52,7 @@ stop_reductstore() {
   [[ -z ${server_dir:-} ]] || rm -rf "$server_dir"
 }
 
-# METHOD PATH [curl options]; the token travels in a header file, not on the command line.
+# METHOD PATH [curl options]: makes a request. The token is in a file of headers, as command lines can be seen by others.
 api() {
   local method=$1 path=$2
   shift 2
@@ -64,8 +64,8 @@ authorization() {
   [[ -z ${REDUCT_API_TOKEN:-} ]] || printf 'Authorization: Bearer %s\n' "$REDUCT_API_TOKEN"
 }
 
-# BUCKET ENTRY [UNIT]: a camera's recording: 6 s of video, a hole of 10 s, 3 s of video. A record is a group of pictures,
-# as in ReductStore's documentation, or what else the sink has as UNIT.
+# BUCKET ENTRY [UNIT]: records 6 s of video, a hole of 10 s and 3 s of video. A record is a group of pictures, as in
+# ReductStore's documentation, or another UNIT of the sink.
 write_recording() {
   require_plugin
   timeout --foreground -k 10 120 gst-launch-1.0 -q concat name=camera adjust-base=false \
@@ -73,7 +73,7 @@ write_recording() {
     $(camera_part 60 0) ! camera. $(camera_part 30 16000000000) ! camera. >&2
 }
 
-# FRAMES TIME: the elements of an encoded test picture that begins at a running time, with a keyframe each second.
+# FRAMES TIME: prints the elements of an encoded test picture that starts at a running time, with a keyframe each second.
 camera_part() {
   printf '%s ' videotestsrc pattern=ball "num-buffers=$1" "timestamp-offset=$2" \
     ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 \

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# What the scripts need on the machine: Debian packages, cargo, the ReductStore server, the plugin. To be sourced.
+# Finds, installs or builds what the scripts need: Debian packages, cargo, the ReductStore server, the plugin. To be
+# sourced.
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C.UTF-8 # numbers and dates are read by scripts
@@ -28,7 +29,7 @@ as_root() {
   if ((EUID == 0)); then "$@"; else sudo "$@"; fi
 }
 
-# Installs the missing ones of the packages that all scripts need, and of those named.
+# PACKAGE...: installs these packages and those that all scripts need, if they are missing.
 install_packages() {
   local package missing=()
   if ! command -v dpkg-query >/dev/null; then
@@ -40,7 +41,7 @@ install_packages() {
   done
   ((${#missing[@]})) || return 0
   say "Installing Debian packages: ${missing[*]}"
-  # A broken foreign package source is no reason to stop; the install says what it could not find.
+  # A broken package source of a third party is no reason to stop; the installation names packages that it cannot find.
   as_root apt-get -qq update || say "apt-get update failed, trying with the lists that are there"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 \
     install -y --no-install-recommends "${missing[@]}" >/dev/null </dev/null
@@ -76,7 +77,7 @@ is_rust() {
   [[ -n $version ]] && printf '%s\n' "$1" "$version" | sort --version-sort --check=quiet
 }
 
-# Prints the server's path, and builds it first where there is none.
+# Prints the path of the server, after building it if there is none.
 reductstore_binary() {
   local root=$cache/reductstore-$reductstore_version
   local binary=${REDUCTSTORE_BIN:-$root/bin/reductstore}
