@@ -153,7 +153,7 @@ static gboolean on_interrupt(gpointer data) {
   return G_SOURCE_REMOVE;
 }
 
-/* Set while the bus is read first: it should know more. */
+/* Called when the loop is idle, after an error on the bus, which has a better text. */
 static gboolean on_no_start(gpointer data) {
   fail(data, g_error_new_literal(GST_CORE_ERROR, GST_CORE_ERROR_STATE_CHANGE, "the pipeline does not start"));
   return G_SOURCE_REMOVE;
