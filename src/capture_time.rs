@@ -1,9 +1,10 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! When a buffer's picture was captured: a `GstReferenceTimestampMeta` with the caps
-//! `timestamp/x-unix`, or as rtspsrc has it `timestamp/x-ntp`; and which record it was read from: another one, with the record's time and the
-//! caps `timestamp/x-reduct-record`.
+//! Reference timestamps of buffers: the capture time, and the time of the record that a buffer was read from.
+//!
+//! The capture time is a `GstReferenceTimestampMeta` with the caps `timestamp/x-unix`, or `timestamp/x-ntp` from
+//! rtspsrc; the time of the record has the caps `timestamp/x-reduct-record`.
 
 use std::sync::LazyLock;
 
@@ -25,13 +26,13 @@ fn reference(name: &'static str) -> gst::Caps {
     caps
 }
 
-/// The capture time since the Unix epoch, if the buffer has one.
+/// Returns the capture time since the Unix epoch, or `None` if the buffer has none.
 pub fn of(buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
     let ntp = || time(buffer, NTP)?.checked_sub(NTP_TO_UNIX);
     time(buffer, UNIX).or_else(ntp)
 }
 
-/// The time of the record that the buffer was read from, if it says so.
+/// Returns the time of the record that the buffer was read from, or `None` if it is not known.
 pub fn of_record(buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
     time(buffer, RECORD)
 }

@@ -1,8 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The properties that name an entry of a server and the way to it, and what they mean once they are
-//! checked. Elements share them.
+//! Properties of a connection and an entry, which the elements share, and their checked form.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,11 +10,11 @@ use client::{AddressError, Connection, EntryAddress, Token, without_secrets};
 use gst::glib;
 use gst::prelude::*;
 
-/// Where a server is expected if nobody says otherwise.
+/// Default of the property `url`.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
 const DEFAULT_TIMEOUT_MS: u32 = 30_000;
 
-/// The properties as they are set.
+/// Values of the properties, as they are set.
 #[derive(Debug, Clone)]
 pub struct ConnectionSettings {
     pub url: String,
@@ -42,7 +41,7 @@ impl Default for ConnectionSettings {
     }
 }
 
-/// Settings that can be worked with.
+/// Checked settings.
 #[derive(Debug, Clone)]
 pub struct Place {
     pub connection: Connection,
@@ -106,7 +105,7 @@ impl ConnectionSettings {
     }
 }
 
-/// What the properties are.
+/// Returns the specifications of the properties.
 pub fn properties() -> Vec<glib::ParamSpec> {
     let text = |name: &'static str, nick: &'static str, blurb: &'static str| {
         glib::ParamSpecString::builder(name)
@@ -164,12 +163,12 @@ pub fn clock_time(value: &glib::Value) -> gst::ClockTime {
     gst::ClockTime::try_from(get::<u64>(value)).unwrap_or(gst::ClockTime::MAX)
 }
 
-/// What is wrong with a property.
+/// Returns the text of an error about the value of a property.
 pub fn invalid(property: &str, value: &str, expected: &str) -> String {
     format!("The property {property} is '{value}', which is not {expected}")
 }
 
-/// Says what is wrong with the names of an entry.
+/// Returns the text of an error about the name of a bucket or an entry.
 fn wrong_name(error: &AddressError) -> String {
     match error {
         AddressError::Missing(part) => {

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::connection::ConnectionSettings;
 
-/// What the rest of a URI says.
+/// Properties that are other parts of the URI.
 const NOT_PARAMETERS: &[&str] = &["url", "bucket", "entry"];
 
 /// The properties of the object's own class that a URI may have. None of them holds a secret, as
@@ -118,7 +118,7 @@ fn bad(text: &str) -> glib::Error {
 }
 
 fn text(value: &glib::Value) -> Option<String> {
-    // What is not set is no text.
+    // An unset value has no text.
     if let Ok(None) = value.get::<Option<gst::Structure>>() {
         return None;
     }
@@ -128,12 +128,12 @@ fn text(value: &glib::Value) -> Option<String> {
     }
 }
 
-/// Parses a value of a property, strictly: GStreamer wraps numbers that are out of range, reads what
-/// is no number of a fraction as its begin, and an empty text as the default of an enum.
+/// Parses a value of a property, strictly: GStreamer wraps numbers that are out of range, ignores text after
+/// the number of a fraction, and takes an empty text for the default of an enum.
 ///
 /// # Errors
 ///
-/// What it should be, with the range that is allowed.
+/// A description of valid values, with their range.
 pub fn parse(text: &str, property: &glib::ParamSpec) -> Result<glib::Value, String> {
     let expected = expected(property);
     let value = if property.value_type() == glib::Type::STRING {
@@ -159,12 +159,12 @@ pub fn parse(text: &str, property: &glib::ParamSpec) -> Result<glib::Value, Stri
     value.ok_or(expected)
 }
 
-/// Returns what is wrong with a parameter of a URI.
+/// Returns the text of an error about a parameter of a URI.
 pub fn invalid(name: &str, text: &str, expected: &str) -> String {
     format!("'{text}' is no value of the parameter '{name}', which is {expected}")
 }
 
-/// Returns what a property's value is, as the end of a sentence.
+/// Returns a description of a property's valid values, as the end of a sentence.
 fn expected(property: &glib::ParamSpec) -> String {
     if let Some(number) = property.downcast_ref::<glib::ParamSpecUInt>() {
         return whole_numbers(number.minimum().into(), number.maximum().into());

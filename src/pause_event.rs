@@ -1,9 +1,10 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The event `reduct-pause`: in front of the first buffer after a hole that running time leaves out, if
-//! what follows the hole is to be kept, also before the next keyframe. Elements that do not know it
-//! pass it on.
+//! The event `reduct-pause`, which precedes the first buffer after a hole that running time leaves out.
+//!
+//! Access units after the hole are kept, also those before the next keyframe. Elements that do not know the event
+//! forward it.
 
 const NAME: &str = "reduct-pause";
 
@@ -16,7 +17,7 @@ pub fn new(from: gst::ClockTime, to: gst::ClockTime) -> gst::Event {
     gst::event::CustomDownstream::builder(structure).build()
 }
 
-/// Returns whether an event is one.
+/// Returns whether an event is `reduct-pause`.
 pub fn is_one(event: &gst::EventRef) -> bool {
     event.type_() == gst::EventType::CustomDownstream && event.has_name(NAME)
 }

@@ -14,7 +14,7 @@ use crate::convert::frame_rate;
 ///
 /// # Errors
 ///
-/// A text that names the property, its value and what it should be.
+/// A text that names the property, its value and the valid ones.
 pub fn fps(rate: gst::Fraction) -> Result<Option<FrameRate>, String> {
     let rate = frame_rate(rate);
     match rate.filter(|rate| !rate.is_plausible()) {

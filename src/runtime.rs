@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The network thread: the one tokio runtime of the plugin.
+//! The tokio runtime of the plugin, with one network thread.
 
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -36,7 +36,7 @@ pub fn block_broken_pipe() {
         use nix::sys::signal::{SigSet, Signal};
 
         let signals = SigSet::from_iter([Signal::SIGPIPE]);
-        // It only fails for arguments that are none.
+        // It fails for invalid arguments only.
         let _ = signals.thread_block();
     }
 }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! A location that is the address of an entry.
+//! Values of the property `location` that are addresses of an entry.
 
 use std::borrow::Cow;
 
@@ -12,13 +12,13 @@ use percent_encoding::percent_decode_str;
 use crate::connection::{self, ConnectionSettings, Place};
 use crate::parameters;
 
-/// What a URI may say of the connection.
+/// Parameters of the connection that a URI may have.
 const PARAMETERS: &[&str] = &["ca-cert", "verify-ssl", "timeout", RETRIES];
 const RETRIES: &str = "retries";
-/// The same, by itself.
+/// Parameters of uploads that a URI may have.
 const BASE_PATH: &str = "base-path";
 
-/// The entry that episodes go to.
+/// Entry that episodes are uploaded to.
 #[derive(Debug, Clone)]
 pub struct Address {
     uri: EntryUri,
@@ -31,7 +31,7 @@ impl Address {
     ///
     /// # Errors
     ///
-    /// A text that says what is wrong with it.
+    /// A text that names the faulty part of the address.
     pub fn new(location: &str, api_token: &Token) -> Result<Self, String> {
         let uri: EntryUri = location.parse().map_err(|err: UriError| err.to_string())?;
         let mut retries = Limits::default().retries;
@@ -78,7 +78,7 @@ impl Address {
         })
     }
 
-    /// The address of a record, as `reductsrc` takes it.
+    /// Returns the address of a record, as `reductsrc` accepts it.
     pub fn of_record(&self, time: u64) -> String {
         let mut uri = self.uri.clone();
         let range = [("start", time), ("stop", time.saturating_add(1))];
@@ -88,7 +88,7 @@ impl Address {
     }
 }
 
-/// Returns whether a location is meant as the address of an entry.
+/// Returns whether a location is an address of an entry, valid or not.
 pub fn is_address(location: &str) -> bool {
     let scheme = location.split_once("://").map(|(scheme, _)| scheme);
     scheme.is_some_and(|scheme| {
@@ -97,8 +97,7 @@ pub fn is_address(location: &str) -> bool {
     })
 }
 
-/// A location as it may be shown. An address has nothing that could be a token; what is left of one
-/// that has is no address either.
+/// Returns a location without anything that could be a token, to be shown in messages.
 pub fn shown(location: &str) -> String {
     if !is_address(location) {
         return location.to_owned();

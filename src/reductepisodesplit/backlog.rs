@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A queue between the streaming thread and the one that does the jobs, in order.
+/// A queue between the streaming thread and a thread that does the jobs in order.
 #[derive(Debug)]
 pub struct Backlog<T> {
     room: usize,
@@ -17,16 +17,16 @@ pub struct Backlog<T> {
 #[derive(Debug)]
 struct State<T> {
     waiting: VecDeque<T>,
-    /// Nothing is taken any more.
+    /// Set by [`Backlog::stop`]: `take` returns `None`.
     is_stopped: bool,
-    /// What waits is still taken, and nothing comes after it.
+    /// Set by [`Backlog::finish`]: `take` returns `None` when the queue is empty.
     is_finished: bool,
-    /// No thread waits for room any more.
+    /// Set by [`Backlog::give_up`]: `wait_for_room` returns `false`.
     is_given_up: bool,
 }
 
 impl<T> Backlog<T> {
-    /// A queue with room for so many.
+    /// Returns an empty queue with a maximum number of items.
     pub fn new(room: usize) -> Self {
         Self {
             room,
@@ -40,7 +40,7 @@ impl<T> Backlog<T> {
         }
     }
 
-    /// Waits until there is room. Gives `false` if nobody makes room any more.
+    /// Waits until there is room. Returns `false` if there will be none.
     pub fn wait_for_room(&self) -> bool {
         let mut state = self.state();
         while state.waiting.len() >= self.room && !state.is_given_up {
@@ -52,18 +52,18 @@ impl<T> Backlog<T> {
         !state.is_given_up
     }
 
-    /// Adds something, whether there is room or not. Does not wait.
+    /// Adds an item, also to a full queue. Does not wait.
     pub fn push(&self, item: T) {
         self.state().waiting.push_back(item);
         self.changed.notify_all();
     }
 
-    /// Gives back what was taken last.
+    /// Puts the item that was taken last back to the front.
     pub fn give_back(&self, item: T) {
         self.state().waiting.push_front(item);
     }
 
-    /// Waits for the next one. Returns `None` once it is stopped, or finished and empty.
+    /// Waits for the next item. Returns `None` if the queue is stopped, or finished and empty.
     pub fn take(&self) -> Option<T> {
         let mut state = self.state();
         loop {
@@ -90,24 +90,24 @@ impl<T> Backlog<T> {
         self.changed.notify_all();
     }
 
-    /// Ends the queue behind what waits.
+    /// Ends the queue after the items that it has.
     pub fn finish(&self) {
         self.state().is_finished = true;
         self.give_up();
     }
 
-    /// Ends all waits. What waits stays.
+    /// Ends all waits. The items stay.
     pub fn stop(&self) {
         self.state().is_stopped = true;
         self.give_up();
     }
 
-    /// What waits, no longer.
+    /// Removes and returns all items.
     pub fn drain(&self) -> Vec<T> {
         self.state().waiting.drain(..).collect()
     }
 
-    /// Returns how much waits.
+    /// Returns the number of items.
     pub fn len(&self) -> usize {
         self.state().waiting.len()
     }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The elements inside the bin: `splitmuxsink`, with `mp4mux` in it.
+//! Elements inside the bin: `splitmuxsink`, with `mp4mux` in it.
 
 use std::sync::Mutex;
 
@@ -12,10 +12,10 @@ use super::CAT;
 use super::marks::{EPOCH_FIELD, PART_OF_GROUP, TIMESCALE_FIELD};
 use media::cut::Header;
 
-/// Where splitmuxsink writes the empty file that it makes of a stream without a buffer.
+/// Location of the empty file that splitmuxsink writes for a stream without buffers.
 pub const NO_FILE: &str = "/dev/null";
 
-/// What may wait in the muxer: GstAggregator has as much room as it has latency.
+/// Capacity of the muxer's queue: GstAggregator queues as much as its latency.
 const MUXER_QUEUE: gst::ClockTime = gst::ClockTime::SECOND;
 
 /// The elements inside the bin.
@@ -23,7 +23,7 @@ const MUXER_QUEUE: gst::ClockTime = gst::ClockTime::SECOND;
 pub struct Children {
     pub muxer: gst::Element,
     pub splitter: gst::Element,
-    /// The pad of `splitter` for video.
+    /// Video pad of `splitter`.
     pub input: gst::Pad,
 }
 
@@ -36,7 +36,7 @@ impl Children {
     pub fn new() -> Result<Self, gst::ErrorMessage> {
         let muxer = make("mp4mux", "isomp4", "good")?;
         let splitter = make("splitmuxsink", "multifile", "good")?;
-        // The policy decides on every cut. With a muxer of ours its properties hold for each file.
+        // The policy decides every cut. The properties of a muxer that is set here hold for each file.
         splitter.set_property("max-size-time", 0u64);
         splitter.set_property("max-size-bytes", 0u64);
         splitter.set_property("muxer", &muxer);
@@ -45,7 +45,7 @@ impl Children {
                 let Some(buffer) = info.buffer_mut() else {
                     return gst::PadProbeReturn::Ok;
                 };
-                // Only splitmuxsink needed it.
+                // The flag is for splitmuxsink only.
                 if buffer.size() == 0 {
                     return gst::PadProbeReturn::Handled;
                 }
@@ -65,14 +65,13 @@ impl Children {
                 }
                 gst::PadProbeReturn::Ok
             });
-            // A flush unblocks splitmuxsink, and goes no further: filesink would truncate the file that
-            // it has open, complete or not, and GstAggregator 1.22 can wait for its own thread for
-            // ever.
+            // A flush unblocks splitmuxsink and is dropped here: filesink would truncate its open file, and
+            // GstAggregator 1.22 can deadlock with its own thread.
             pad.add_probe(gst::PadProbeType::EVENT_FLUSH, |_, _| {
                 gst::PadProbeReturn::Handled
             });
         });
-        // Its state is set apart from the bin's: see `start_splitter`.
+        // Its state is set separately, see `start_splitter`.
         splitter.set_locked_state(true);
         let input = splitter.request_pad_simple("video").ok_or_else(|| {
             gst::error_msg!(gst::CoreError::Pad, ["splitmuxsink has no pad for video"])
@@ -106,7 +105,7 @@ impl Children {
     /// need no preroll, so that the state is committed here.
     ///
     /// GstElement wants its state lock held for that, against other threads that change the state.
-    /// Nobody but the bin changes that of a locked child, and only in a state change of its own.
+    /// The bin alone changes the state of a locked child, and only in its own state change.
     pub fn start_splitter(&self) -> Result<(), gst::StateChangeError> {
         if self.splitter.set_state(gst::State::Playing)? == gst::StateChangeSuccess::Async {
             self.splitter
@@ -117,8 +116,8 @@ impl Children {
 
     /// Brings splitmuxsink to `state`, READY or NULL.
     ///
-    /// Where it begins a file it can forget that it is stopped (1.22), and its thread would wait for
-    /// ever. That it is flushed it does not forget.
+    /// While it begins a file, splitmuxsink 1.22 can lose the request to stop, and its thread would wait forever. It
+    /// does not lose a flush.
     pub fn stop_splitter(&self, state: gst::State) -> Result<(), gst::StateChangeError> {
         if self.splitter.current_state() > gst::State::Ready {
             self.input.send_event(gst::event::FlushStart::new());
@@ -126,8 +125,8 @@ impl Children {
         self.splitter.set_state(state).map(|_| ())
     }
 
-    /// Returns whether the muxer may take more than one buffer before it writes. With one, two threads wait for
-    /// each other at every buffer, which takes longer than the work they do.
+    /// Sets whether the muxer may queue more than one buffer. With one, two threads wait for each other at each
+    /// buffer, which costs more than their work.
     pub fn let_muxer_queue(&self, allowed: bool) {
         let queue = if allowed {
             MUXER_QUEUE
@@ -137,8 +136,7 @@ impl Children {
         self.muxer.set_property("latency", queue.nseconds());
     }
 
-    /// Sets properties of the muxer, each field of `properties` one. Text is converted to the
-    /// property's type.
+    /// Sets properties of the muxer from the fields of a structure. Text is converted to the property's type.
     ///
     /// # Errors
     ///
@@ -163,7 +161,7 @@ impl Children {
         Ok(())
     }
 
-    /// Returns where the muxer, as it is configured, writes the times of samples.
+    /// Returns the position of the sample tables in files of the muxer, as it is configured.
     pub fn header(&self) -> Header {
         if self.muxer.property::<u32>("fragment-duration") > 0 {
             Header::Fragments
@@ -185,12 +183,12 @@ impl Children {
 #[derive(Debug, Default)]
 struct FileFormat {
     epoch: Mutex<Option<i32>>,
-    /// The time scale of the movie that was set here, 0 for none.
+    /// Time scale of the movie that was set here, 0 for none.
     movie_timescale: Mutex<u32>,
 }
 
 impl FileFormat {
-    /// Returns whether the file can have samples of this format. The first format is that of the file.
+    /// Returns whether samples of this format fit the file, whose format is the first one.
     fn accepts(&self, caps: &gst::CapsRef) -> bool {
         let epoch = caps
             .structure(0)
@@ -219,7 +217,7 @@ impl FileFormat {
             *own = if is_own { units } else { 0 };
             is_own
         };
-        // Another one is that of the property muxer-properties.
+        // A different value comes from the property muxer-properties.
         if is_own {
             muxer.set_property("movie-timescale", units);
         }
@@ -231,7 +229,7 @@ impl FileFormat {
     }
 }
 
-/// What only splitmuxsink took for a keyframe is none in the file.
+/// Restores DELTA_UNIT of access units that are keyframes for splitmuxsink only.
 fn restore_delta_unit(buffer: &mut gst::Buffer) {
     if buffer.flags().contains(PART_OF_GROUP) {
         let contents = buffer.make_mut();

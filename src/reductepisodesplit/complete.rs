@@ -9,13 +9,13 @@ use std::ops::Range;
 
 use media::mp4::{Description, box_size, rewrite_moov};
 
-/// Describes a file with one track. Returns `false` if something that is to be hidden is not, as there is
-/// no room for that: in front of others the box `moov` cannot grow.
+/// Writes times and edit list of a file with one track. Returns `false` if hidden access units stay visible, as a
+/// box `moov` in front of others cannot grow.
 ///
 /// # Errors
 ///
-/// Those of the file, and `InvalidData` if it is not as mp4mux writes it, or if it is longer than its box
-/// `moov` can say.
+/// Those of the file, and `InvalidData` if its structure is not that of mp4mux, or if a time does not fit its box
+/// `moov`.
 pub fn describe(file: &mut File, description: &Description) -> io::Result<bool> {
     let length = file.seek(SeekFrom::End(0))?;
     let moov = find_moov(file, length)?;
@@ -36,7 +36,7 @@ pub fn describe(file: &mut File, description: &Description) -> io::Result<bool> 
     Ok(is_complete)
 }
 
-/// Returns where the box `moov` is in a file.
+/// Returns the position of the box `moov` in a file.
 fn find_moov(file: &mut (impl Read + Seek), length: u64) -> io::Result<Range<u64>> {
     let mut start = 0;
     while start < length {

@@ -19,20 +19,20 @@ pub struct ReductEpisodeSplit {
     pub(super) settings: Mutex<Settings>,
     pub(super) children: Mutex<Option<Children>>,
     pub(super) cutter: Mutex<Option<Cutter>>,
-    /// With `cutter`: its gate has changed.
+    /// Notified when the gate of `cutter` has changed; waits use the lock of `cutter`.
     pub(super) gate_changed: Condvar,
-    /// For episodes that become records.
+    /// Uploads, if episodes become records.
     pub(super) uploads: Mutex<Option<Running>>,
-    /// For episodes that are files.
+    /// Queue of closed files, if episodes are files.
     pub(super) publishing: Mutex<Option<Publishing>>,
     /// The file that splitmuxsink writes.
     pub(super) part: Mutex<Option<PartFile>>,
-    /// EOS of splitmuxsink, which GstBin forgets in PAUSED.
+    /// EOS of splitmuxsink, which GstBin drops in PAUSED.
     pub(super) eos: Mutex<Option<gst::Message>>,
-    /// There was an error in this run.
+    /// An error was posted in this run.
     pub(super) failed: AtomicBool,
-    /// The warning was posted that a file shows what is to be hidden.
+    /// The warning about a file without room for an edit list was posted.
     pub(super) has_shown_hidden: AtomicBool,
-    /// The children have run, and are not made anew yet.
+    /// The children have run and have not been replaced since.
     pub(super) has_run: AtomicBool,
 }

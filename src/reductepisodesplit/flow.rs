@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the bin does with the stream on its way from pad to file: it gives it to the cutter, and carries out the cutter's orders.
+//! Data flow of the bin: passes buffers and events of the sink pad to the cutter, and carries out its orders.
 
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
@@ -25,12 +25,12 @@ impl ReductEpisodeSplit {
         self.cutter.lock().unwrap()
     }
 
-    /// Something of the files of this run.
+    /// Applies a function to the files of this run.
     pub(super) fn files<T>(&self, ask: impl FnOnce(&mut Files) -> Option<T>) -> Option<T> {
         ask(&mut self.cutter().as_mut()?.files)
     }
 
-    /// The value of the property `stats`.
+    /// Returns the value of the property `stats`.
     pub(super) fn stats(&self) -> gst::Structure {
         let uploads = self.uploads();
         let (waiting, retries) = uploads.map_or((0, 0), |uploads| uploads.counts());
@@ -78,7 +78,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// The pad's chain function.
+    /// Handles a buffer of the sink pad.
     pub(super) fn take_buffer(
         &self,
         pad: &gst::GhostPad,
@@ -86,7 +86,7 @@ impl ReductEpisodeSplit {
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         drop(self.wait_at_gate().map_err(|_| gst::FlowError::Flushing)?);
         self.wait_for_room()?;
-        // Nothing of what follows an error would be in a file.
+        // No file would have buffers after an error.
         if self.has_failed() {
             return Err(gst::FlowError::Flushing);
         }
@@ -94,8 +94,8 @@ impl ReductEpisodeSplit {
         self.flow_after_errors(flow)
     }
 
-    /// The pad's event function. What does not enter is flushing: a refused CAPS event would make the source
-    /// post an error of its own.
+    /// Handles an event of the sink pad. Events that do not enter return FLUSHING: a refused CAPS event would make
+    /// the source post an error of its own.
     pub(super) fn take_event(
         &self,
         pad: &gst::GhostPad,
@@ -108,11 +108,11 @@ impl ReductEpisodeSplit {
             }
             gst::EventView::FlushStop(_) => {
                 self.note_flush(false);
-                // What was on its way is gone.
+                // Buffers inside the bin are dropped by the flush.
                 if let Some(cutter) = self.cutter().as_mut() {
                     cutter.flush();
                 }
-                // Nothing follows an error: the streaming threads stay stopped.
+                // After an error the streaming threads stay stopped.
                 if self.refuse_flush() {
                     return Ok(gst::FlowSuccess::Ok);
                 }
@@ -151,8 +151,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Returns what a source upstream sees of a flow: after an error that was posted here it shall post none
-    /// of its own.
+    /// Returns the flow for upstream: after an error that was posted here, a source posts none of its own.
     fn flow_after_errors(
         &self,
         flow: Result<gst::FlowSuccess, gst::FlowError>,
@@ -163,7 +162,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// The pad's query function. splitmuxsink would ask for the format that it gets.
+    /// Answers a query of the sink pad. splitmuxsink would answer with the format behind the cutter.
     pub(super) fn answer(&self, pad: &gst::GhostPad, query: &mut gst::QueryRef) -> bool {
         match query.view_mut() {
             gst::QueryViewMut::Caps(query) => {
@@ -186,7 +185,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Has the cutter look at something, and carries out its orders.
+    /// Calls the cutter and carries out its orders.
     fn cut(
         &self,
         pad: &gst::GhostPad,
@@ -208,10 +207,10 @@ impl ReductEpisodeSplit {
         flow
     }
 
-    /// Lets the muxer have a queue, but for a live stream, whose latency it would be.
+    /// Allows the muxer a queue, except for a live stream, to whose latency it would add.
     fn let_muxer_queue(&self, pad: &gst::GhostPad) {
         let mut latency = gst::query::Latency::new();
-        // Who does not know yet may be live.
+        // A source that cannot answer yet may be live.
         let is_live = !pad.peer_query(&mut latency) || latency.result().0;
         let properties = self.settings.lock().unwrap().muxer_properties.clone();
         let is_set = properties.is_some_and(|properties| properties.has_field("latency"));
@@ -222,8 +221,8 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Once an episode has begun a flush is an error: splitmuxsink throws away whole groups, and would
-    /// write files without keyframes. So is one after the end. Returns whether it is one.
+    /// Posts an error for a flush after an episode has begun, or after the end: splitmuxsink drops whole groups,
+    /// and would write files without keyframes. Returns whether it did.
     fn refuse_flush(&self) -> bool {
         let is_committed = self.cutter().as_ref().is_some_and(Cutter::is_committed);
         if is_committed {
@@ -236,7 +235,7 @@ impl ReductEpisodeSplit {
         is_committed
     }
 
-    /// Ends the stream: settles the last episode, and warns about dropped access units.
+    /// Ends the stream: completes the last episode, and warns about dropped access units.
     fn finish(&self, pad: &gst::GhostPad) -> Result<gst::FlowSuccess, gst::FlowError> {
         let mut dropped = Dropped::default();
         let flow = self.cut(pad, |cutter, orders| {
@@ -319,7 +318,7 @@ impl ReductEpisodeSplit {
         flow
     }
 
-    /// The keyframe mode in which a stream without a keyframe would have some, as a sentence.
+    /// Returns a sentence with the keyframe mode in which a stream without keyframes would have some.
     fn hint(&self) -> String {
         let mode = self.cutter().as_ref().and_then(Cutter::helpful_mode);
         mode.map_or_else(String::new, |mode| {
@@ -355,8 +354,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Posts an error, unless there was one: what follows of it is not another cause. Tells if it was
-    /// posted.
+    /// Posts an error, unless there was one before, whose consequence it may be. Returns whether it was posted.
     pub(super) fn fail(&self, message: gst::ErrorMessage) -> bool {
         let is_first = self.begin_to_fail();
         if is_first {
@@ -366,7 +364,7 @@ impl ReductEpisodeSplit {
         is_first
     }
 
-    /// Nothing goes on after an error. Tells if there was none before.
+    /// Marks the run as failed. Returns whether it was not before.
     pub(super) fn begin_to_fail(&self) -> bool {
         let is_first = !self.failed.swap(true, Ordering::SeqCst);
         if let Some(uploads) = self.uploads() {
@@ -437,7 +435,7 @@ impl ReductEpisodeSplit {
         match transition {
             gst::StateChange::ReadyToPaused => children.start_splitter(),
             gst::StateChange::PausedToReady | gst::StateChange::ReadyToNull => {
-                // On the way down nothing stops the other children.
+                // On the way down, an error does not keep the other children from stopping.
                 if let Err(err) = children.stop_splitter(transition.next()) {
                     gst::warning!(CAT, imp = self, "{err}");
                 }
@@ -447,14 +445,14 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// All that is before EOS of splitmuxsink is done.
+    /// Forwards EOS of splitmuxsink, after all files and records.
     pub(super) fn pass_eos(&self, message: gst::Message) {
         *self.eos.lock().unwrap() = Some(message.clone());
         self.parent_handle_message(message);
     }
 
-    /// GstBin forgets EOS in PAUSED. Sinks that were in PAUSED, too, send it again; splitmuxsink was
-    /// in PLAYING all along.
+    /// Repeats EOS in PLAYING: GstBin drops it in PAUSED and expects sinks to post it again, but splitmuxsink stays
+    /// in PLAYING.
     pub(super) fn repeat_eos(&self) {
         let eos = self.eos.lock().unwrap().clone();
         if let Some(eos) = eos {
@@ -462,13 +460,13 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Prepares a run: checked settings and a cutter without a past.
+    /// Prepares a run: checks the settings and makes a new cutter.
     pub(super) fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
         self.failed.store(false, Ordering::SeqCst);
         self.has_shown_hidden.store(false, Ordering::SeqCst);
         *self.eos.lock().unwrap() = None;
         if self.has_run.swap(false, Ordering::SeqCst) {
-            // splitmuxsink keeps something of its last stream in READY.
+            // splitmuxsink 1.22 keeps state of its last stream in READY.
             self.remove_children();
             self.make_children()?;
         }
@@ -476,8 +474,8 @@ impl ReductEpisodeSplit {
         if media::cut::KeyframeMode::from(settings.keyframe_mode) != KeyframeMode::Idr
             && settings.split_mode == SplitMode::AtMost
         {
-            // Where a group begins an episode is known at its end. What is to be dropped of it has
-            // passed by then.
+            // Whether a group begins an episode is known at its end, when its pictures to be dropped have been
+            // pushed.
             return Err(gst::error_msg!(
                 gst::ResourceError::Settings,
                 (
@@ -551,7 +549,7 @@ impl ReductEpisodeSplit {
     }
 }
 
-/// Returns what a keyframe mode accepts besides IDR pictures, and its nick.
+/// Returns the pictures that a keyframe mode accepts besides IDR pictures, and its nick.
 fn named(mode: KeyframeMode) -> (&'static str, &'static str) {
     match mode {
         KeyframeMode::Idr => ("IDR pictures", "idr"),

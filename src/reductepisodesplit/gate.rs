@@ -10,14 +10,14 @@ pub enum Gate {
     #[default]
     Closed,
     Open,
-    /// The bin stops: nothing waits any more.
+    /// The bin stops: waits end.
     Stopped,
 }
 
-/// What the stream waits for in front of the bin.
+/// Conditions that the stream waits for in front of the bin.
 ///
-/// A pad that is blocked by a probe waits on where flush-stop comes right behind flush-start, and
-/// flush-stop waits for it.
+/// A blocking pad probe does not serve: its wait does not end if flush-stop follows flush-start at once, and
+/// flush-stop then waits for the streaming thread.
 #[derive(Debug, Default)]
 pub struct Entry {
     pub gate: Gate,
@@ -29,6 +29,6 @@ pub struct Entry {
     pub flushes: u64,
 }
 
-/// The stream does not enter: the pad is flushed, or stops.
+/// The wait was ended, because the pad is flushed or stops.
 #[derive(Debug)]
 pub struct Flushing;

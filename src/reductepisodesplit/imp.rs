@@ -21,9 +21,9 @@
  * the stream says: the episode has them for the decoder, hidden, and the episode before it shows them.
  * `keyframe-mode=intra` also accepts pictures that have only I slices.
  *
- * A picture is shown if it begins within the segment, however long it lasts. What is outside, but
- * needed by a decoder, is in the file and hidden: the file gets an edit list (ISO/IEC 14496-12, 8.6.6).
- * A fragmented file has no room for that, and shows it.
+ * A picture is shown if it begins within the segment, whatever its duration. Pictures outside of it that a
+ * decoder needs are in the file and hidden by an edit list (ISO/IEC 14496-12, 8.6.6). A fragmented file
+ * has no room for an edit list and shows them.
  *
  * Times in files are those of the buffers, to 25 µs: the time scale is a multiple of the frame rate's
  * numerator, at least 20 000, or 90 000 where no rate is known or the times contradict it. A file ends
@@ -38,13 +38,12 @@
  *
  * With `location=reduct://host:8383/bucket/entry` (`reducts://` with TLS; parameters `ca-cert`,
  * `verify-ssl`, `timeout`, `retries`, `base-path`) each episode becomes a record of a ReductStore
- * entry: content type `video/mp4`, time of the record = capture time of what is shown first, labels
+ * entry: content type `video/mp4`, time of the record = capture time of the first picture shown, labels
  * `fps` (if it is known), `duration` (in nanoseconds), `frames` and `reason`. Its file is written to a
  * temporary folder and streamed from there, beside the stream; when more than four files wait, the
- * stream does, too. EOS comes after the last record. What fails for a cause that may pass is tried
- * again, with a warning. A record of the same time, type and length that is there already counts as
- * the episode. What is complete and cannot be uploaded stays in the folder, and the error, or a warning
- * when the element stops, names it. The API token is best given by the environment variable
+ * stream does, too. EOS follows the last record. Transient errors are retried, with a warning. An existing
+ * record of the same time, type and length counts as the episode. Complete files that cannot be
+ * uploaded stay in the folder, and the error, or a warning when the element stops, names them. The API token is best given by the environment variable
  * `REDUCT_API_TOKEN`.
  *
  * A file is called `NAME.part` until it is complete: a thread syncs and renames files beside the stream, in
@@ -57,9 +56,9 @@
  * * `index` (guint): number of the episode, from 0
  * * `location` (string): name of the file, or address of the record as `reductsrc` takes it:
  *   `reduct://host:8383/bucket/entry?start=1749803453273752&stop=1749803453273753`
- * * `start` (guint64): capture time of what is shown first in µs since the Unix epoch; only if the
+ * * `start` (guint64): capture time of the first picture shown, in µs since the Unix epoch; only if the
  *   buffers have a #GstReferenceTimestampMeta with the caps `timestamp/x-unix`
- * * `duration` (GstClockTime): how long it is shown
+ * * `duration` (GstClockTime): presentation duration
  * * `frames` (guint64): access units that are shown
  * * `hidden` (guint64): access units besides these that only a decoder needs
  * * `corrupted` (guint64): access units among both that are damaged or refer to missing pictures
@@ -77,7 +76,7 @@
  * Behind a demuxer or a tee the bin needs a queue, as any sink does: it lets nothing in before
  * PLAYING. A seek at the bin, or at a pipeline with it, goes upstream if it flushes, plays forward at rate
  * 1.0 and comes before the first episode has begun, as in PAUSED; the export begins there. Any other is
- * refused, and the export goes on. A flush that comes from upstream after the first episode has begun, as of
+ * refused, and the export continues. A flush that comes from upstream after the first episode has begun, as of
  * a seek at the source, is an error.
  *
  * ## Example launch line
@@ -399,8 +398,8 @@ impl ElementImpl for ReductEpisodeSplit {
                 gst::info!(CAT, imp = self, "No step: files have all frames");
                 false
             }
-            // They come with the stream. GstBin would have its pad wait for the stream, or flush only
-            // what is behind that.
+            // Flushes come with the stream. GstBin would let its pad wait for the stream, or flush only
+            // the elements behind it.
             gst::EventType::FlushStart | gst::EventType::FlushStop => {
                 gst::info!(CAT, imp = self, "No flush but that of the stream");
                 false

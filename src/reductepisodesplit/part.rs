@@ -1,10 +1,10 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The file of an episode while it is written.
+//! File of an episode while it is written.
 //!
-//! It is created here, and stays open until it is complete: neither a link nor a pipe that somebody has
-//! put in its place is written to.
+//! It is created here and stays open until it is complete, so that a link or a pipe that is put in its place is never
+//! written to.
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io;
@@ -14,7 +14,7 @@ use std::path::Path;
 
 use media::cut::names;
 
-/// Names of open files, by which others in this process open the same file.
+/// Folder with names of open files, by which other code of this process opens the same file.
 const OPEN_FILES: &str = "/proc/self/fd";
 
 /// A new file with the name of an episode and `.part`.
@@ -25,22 +25,22 @@ pub struct PartFile {
     name: String,
 }
 
-/// Who may read a file.
+/// Permissions of a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// As the umask of the process has it.
+    /// Those of the umask of the process.
     Usual,
-    /// Only its owner.
+    /// Readable and writable by its owner only.
     Private,
 }
 
 impl PartFile {
-    /// Creates the file. One that an earlier run has left is replaced, a link is not followed.
+    /// Creates the file. A file of an earlier run is replaced, a link is not followed.
     ///
     /// # Errors
     ///
-    /// Those of the file system, and `InvalidInput` if something that is no file is in the way of this
-    /// one, or of the complete one.
+    /// Those of the file system, and `InvalidInput` if this name, or the final one, is that of a folder, a FIFO or
+    /// another special file.
     pub fn create(name: &str, access: Access) -> io::Result<Self> {
         if let Some(kind) = obstacle(name.as_ref())? {
             return Err(in_the_way(name, kind));
@@ -68,7 +68,7 @@ impl PartFile {
         })
     }
 
-    /// Returns a name by which the muxer opens this very file, whatever else has its name by then.
+    /// Returns a name by which the muxer opens this very file, even if it was renamed or replaced.
     pub fn to_write(&self) -> String {
         let open = format!("{OPEN_FILES}/{}", self.file.as_raw_fd());
         match Path::new(&open).exists() {
@@ -77,7 +77,7 @@ impl PartFile {
         }
     }
 
-    /// The open file, to complete it.
+    /// Returns the open file, to complete it.
     pub fn file(&mut self) -> &mut File {
         &mut self.file
     }
@@ -87,7 +87,7 @@ impl PartFile {
         Ok(self.file.metadata()?.len())
     }
 
-    /// Gives the complete file its name, as soon as its contents are on the disk.
+    /// Syncs the complete file and gives it its final name.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl PartFile {
             ));
         }
         fs::rename(&part, &self.name)?;
-        // Not every file system lets a folder be synced.
+        // Not every file system can sync a folder.
         let folder = Path::new(&self.name).parent();
         let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
         let _ = File::open(folder.unwrap_or(".".as_ref())).and_then(|folder| folder.sync_all());
@@ -112,7 +112,7 @@ impl PartFile {
     }
 }
 
-/// Returns what there is by a name, if it is neither a file, nor a link, nor nothing.
+/// Returns the kind of what has this name, or `None` if it is a file or a link, or does not exist.
 fn obstacle(path: &Path) -> io::Result<Option<&'static str>> {
     match fs::symlink_metadata(path) {
         Ok(data) => Ok(special(data.file_type())),

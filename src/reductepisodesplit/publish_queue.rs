@@ -12,7 +12,7 @@ use media::cut::names::LocationError;
 use super::backlog::Backlog;
 use super::part::PartFile;
 
-/// Files that may wait, besides those that the thread works on, before the stream waits.
+/// Maximum number of queued files, besides those that the thread works on, before the stream waits.
 pub const ROOM: usize = 8;
 
 /// A file that splitmuxsink has closed.
@@ -30,11 +30,11 @@ pub enum Job {
     Publish(Box<Closed>),
     /// Reports why the episode after the files before has no name.
     Fail(LocationError),
-    /// Passes EOS of splitmuxsink.
+    /// Forwards EOS of splitmuxsink.
     End(gst::Message),
 }
 
-/// The queue of a run and its thread, which ends with this value.
+/// The queue of a run and its thread, which ends on drop.
 #[derive(Debug)]
 pub struct Publishing {
     pub backlog: Arc<Backlog<Job>>,

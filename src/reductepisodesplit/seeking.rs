@@ -1,11 +1,10 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Seeks and flushes at the bin, and the wait of the stream for them: it enters while the bin plays, and not while a
-//! seek or a flush is under way.
+//! Seeks and flushes at the bin, and the wait of the stream for them: it enters while the bin plays, and not during a
+//! seek or a flush.
 //!
-//! Seeks at the bin are its own. Those of GstBin reach the sink of the file that is being written, and from there
-//! the muxer: neither comes back.
+//! The bin handles seeks itself: GstBin would send them to the inner filesink, where they block (GStreamer 1.22).
 //!
 //! A seek that flushes goes upstream before the first episode has begun, and the export begins where it
 //! leads. All others are refused: what was flushed would be missing in the middle of a file, and a seek
@@ -21,7 +20,7 @@ use super::cutter::Cutter;
 use super::element::ReductEpisodeSplit;
 use super::gate::{Entry, Flushing, Gate};
 
-/// Why a seek is refused.
+/// Returns the reason to refuse a seek, or `None`.
 fn refusal(event: &gst::EventRef) -> Option<&'static str> {
     let gst::EventView::Seek(seek) = event.view() else {
         return Some("it is no seek event");
@@ -43,7 +42,7 @@ fn refusal(event: &gst::EventRef) -> Option<&'static str> {
 }
 
 impl ReductEpisodeSplit {
-    /// Passes a seek upstream, or refuses it. Nothing is flushed then.
+    /// Forwards a seek upstream, or refuses it without a flush.
     pub(super) fn seek(&self, event: gst::Event) -> bool {
         let refusal = refusal(&event).or_else(|| {
             if self.has_failed() {
@@ -74,7 +73,7 @@ impl ReductEpisodeSplit {
         self.change_entry(|entry| entry.gate = gate);
     }
 
-    /// Notes that the pad is flushed from now on, or no longer.
+    /// Notes the begin or the end of a flush of the pad.
     pub(super) fn note_flush(&self, is_flushing: bool) {
         self.change_entry(|entry| {
             entry.is_flushing = is_flushing;
@@ -89,8 +88,8 @@ impl ReductEpisodeSplit {
         self.gate_changed.notify_all();
     }
 
-    /// Waits until the stream may enter. A seek has to be done: with what comes now an episode could begin
-    /// that its flush would break.
+    /// Waits until the stream may enter. Seeks have to be complete: a buffer before the flush could begin an episode
+    /// that the flush would break.
     pub(super) fn wait_at_gate(&self) -> Result<MutexGuard<'_, Option<Cutter>>, Flushing> {
         let mut cutter = self.cutter();
         let flushes = cutter.as_ref().map(|cutter| cutter.entry.flushes);
@@ -110,7 +109,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Answers whether the bin can seek.
+    /// Answers a seeking query.
     pub(super) fn answer_seeking(&self, query: &mut gst::QueryRef) -> bool {
         let may_seek = (self.cutter().as_ref()).is_some_and(|cutter| !cutter.is_committed());
         if may_seek && !self.has_failed() {

@@ -20,9 +20,9 @@ use super::address::Address;
 use super::backlog::Backlog;
 use crate::runtime::runtime;
 
-/// Complete episodes that may wait, besides the one that is uploaded, before the stream waits.
+/// Maximum number of queued episodes, besides the one that is uploaded, before the stream waits.
 const ROOM: usize = 4;
-/// Names of the files in the temporary folder. The index tells apart what has the same time.
+/// Pattern of names in the temporary folder. The index distinguishes episodes of the same time.
 const NAMES: &str = "episode_%05d_{start-us}.mp4";
 
 /// Next step of the thread.
@@ -53,7 +53,7 @@ pub struct Uploads {
     pub folder: Mutex<Option<TempDir>>,
 }
 
-/// Uploads and their thread. It is stopped with this value.
+/// Uploads and their thread, which is stopped on drop.
 #[derive(Debug)]
 pub struct Running {
     pub uploads: Arc<Uploads>,
@@ -67,7 +67,7 @@ impl Drop for Running {
 }
 
 impl Uploads {
-    /// Uploads to an address, of files in a temporary folder.
+    /// Returns uploads to an address, of files in a new temporary folder.
     pub fn new(address: Address) -> Result<Self, gst::ErrorMessage> {
         let folder = tempfile::Builder::new()
             .prefix("reductepisodesplit-")
@@ -97,7 +97,7 @@ impl Uploads {
         })
     }
 
-    /// Names for the files in the folder.
+    /// Returns the pattern of names of files in the folder.
     pub fn pattern(&self) -> Option<Pattern> {
         let folder = self.folder.lock().unwrap();
         Pattern::within(folder.as_ref()?.path().to_str()?, NAMES).ok()
@@ -108,7 +108,7 @@ impl Uploads {
         self.backlog.stop();
     }
 
-    /// Episodes that wait, and attempts that failed so far.
+    /// Returns the number of queued episodes, and of failed attempts.
     pub fn counts(&self) -> (u64, u64) {
         let waiting = self.backlog.len() as u64;
         (waiting, self.retries.load(Ordering::Relaxed))
@@ -119,7 +119,7 @@ impl Uploads {
         self.backlog.wait_for_room()
     }
 
-    /// Passes EOS of splitmuxsink after the last record.
+    /// Queues EOS of splitmuxsink behind pending uploads.
     pub fn end(&self, eos: gst::Message) {
         self.backlog.push(Job::End(eos));
     }
@@ -129,7 +129,7 @@ impl Uploads {
         self.backlog.give_up();
     }
 
-    /// Gives what waits its final name, as it will not be uploaded. Tells where it is.
+    /// Renames the files of pending uploads, which are cancelled, to their final names. Returns their paths.
     pub fn keep_what_waits(&self) -> Vec<PathBuf> {
         let mut kept = Vec::new();
         for job in self.backlog.drain() {
@@ -161,7 +161,7 @@ impl Complete {
     }
 }
 
-/// Says which episodes are not uploaded, and where they are, if there are any.
+/// Returns a text that names the episodes that were not uploaded, or `None` if there are none.
 pub fn not_uploaded(kept: &[PathBuf]) -> Option<String> {
     let names: Vec<_> = kept.iter().map(|file| file.display().to_string()).collect();
     let names = names.join(", ");

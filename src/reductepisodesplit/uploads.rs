@@ -1,8 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the bin does with episodes that become records: a thread uploads them one after another,
-//! and the end of the stream comes after the last one.
+//! Uploads of episodes that become records, by a thread, one after another. EOS follows the last one.
 
 use std::fs;
 use std::sync::Arc;
@@ -26,13 +25,13 @@ use crate::errors::{details, resource_error};
 use crate::runtime::block_broken_pipe;
 
 impl ReductEpisodeSplit {
-    /// The uploads of this run, if its episodes become records.
+    /// Returns the uploads of this run, or `None` if its episodes are files.
     pub(super) fn uploads(&self) -> Option<Arc<Uploads>> {
         let running = self.uploads.lock().unwrap();
         running.as_ref().map(|running| running.uploads.clone())
     }
 
-    /// Prepares uploads to an address. Gives the names of the files that are uploaded.
+    /// Prepares uploads to an address and starts their thread. Returns the pattern of names of the temporary files.
     pub(super) fn begin_uploads(&self, location: &str) -> Result<Pattern, gst::ErrorMessage> {
         let settings = |text: &str| {
             gst::error_msg!(
@@ -60,7 +59,7 @@ impl ReductEpisodeSplit {
         Ok(pattern)
     }
 
-    /// Ends uploads, also one that is under way. What is not uploaded stays for now.
+    /// Cancels uploads, also one in progress. The files of the others stay for now.
     pub(super) fn stop_uploads(&self) {
         let thread = {
             let mut running = self.uploads.lock().unwrap();
@@ -75,8 +74,8 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Ends the uploads of a run, also of `open`, a file that is not complete. Tells what is complete
-    /// and not uploaded.
+    /// Ends the uploads of a run and removes `open`, an incomplete file. Returns a text that names the files that are
+    /// complete and not uploaded.
     pub(super) fn end_uploads(&self, open: Option<&str>) -> Option<String> {
         self.stop_uploads();
         let running = self.uploads.lock().unwrap().take()?;
@@ -92,7 +91,7 @@ impl ReductEpisodeSplit {
         not_uploaded(&kept)
     }
 
-    /// An episode's file is complete.
+    /// Queues the upload of a complete file.
     pub(super) fn queue_upload(&self, uploads: &Uploads, finished: Finished, bytes: u64) {
         let Some(capture) = finished.episode.capture else {
             return; // Without a time the file had no name.
@@ -117,7 +116,7 @@ impl ReductEpisodeSplit {
         })));
     }
 
-    /// The server has the record.
+    /// Posts the message about a record that the server has acknowledged, and removes its file.
     fn complete_record(&self, uploads: &Uploads, complete: &Complete, uploaded: Uploaded) {
         let Complete {
             finished,
@@ -158,7 +157,7 @@ impl ReductEpisodeSplit {
         gst::element_imp_warning!(self, gst::ResourceError::Write, ("{text}"));
     }
 
-    /// Nothing more is uploaded.
+    /// Posts the error that ends the uploads, with the files that are left.
     fn fail_uploads(&self, uploads: &Uploads, failure: &Failure) {
         let Failure { text, .. } = failure;
         let (kind, debug) = (resource_error(failure), details(failure));
@@ -171,8 +170,8 @@ impl ReductEpisodeSplit {
     }
 }
 
-/// The thread: uploads what comes, until it is stopped or an error. It holds the bin only while it
-/// has something to tell.
+/// Uploads queued episodes until the queue is stopped, or an error. It keeps a reference to the bin only while it
+/// posts.
 fn upload_all(uploads: &Uploads, weak: &glib::subclass::ObjectImplWeakRef<ReductEpisodeSplit>) {
     block_broken_pipe(); // This thread makes TLS handshakes.
     match uploads.uploader.look(&uploads.flushing) {

@@ -1,8 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The files that splitmuxsink opens and closes: what they are called, how they are completed, and what
-//! is posted about them.
+//! Files that splitmuxsink opens and closes: their names, their completion, and the messages about them.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -20,7 +19,7 @@ use super::part::{Access, PartFile};
 use super::publish_queue::Closed;
 
 impl ReductEpisodeSplit {
-    /// Has splitmuxsink ask for each file.
+    /// Connects to the signal by which splitmuxsink asks for the name of each file.
     pub(super) fn name_files_of(&self, children: &Children) {
         let weak = self.downgrade();
         children
@@ -33,13 +32,13 @@ impl ReductEpisodeSplit {
             });
     }
 
-    /// The file that splitmuxsink asks for, in its output thread.
+    /// Returns the name of the next file. Called in the output thread of splitmuxsink.
     fn file_to_open(&self, sample: &gst::Sample) -> String {
         let target = self.files(Files::open);
         match target {
             Some(Target::File(name)) => self.create_file(&name),
             Some(Target::Nowhere) => NO_FILE.into(),
-            // Without a buffer the stream has ended, and splitmuxsink writes a file all the same.
+            // Without a buffer the stream has ended, and splitmuxsink still writes a file.
             None => {
                 if sample.buffer().is_some() {
                     self.fail(gst::error_msg!(
@@ -52,7 +51,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Creates the file of an episode. Returns by what name splitmuxsink opens it.
+    /// Creates the file of an episode. Returns the name by which splitmuxsink opens it.
     fn create_file(&self, name: &str) -> String {
         let access = match self.uploads() {
             Some(_) => Access::Private,
@@ -77,7 +76,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// splitmuxsink has opened a file: the message about it goes on with the file's name.
+    /// Posts the message of splitmuxsink about a file that it has opened, with the name of the file.
     pub(super) fn tell_of_opened(&self, opened: &gst::Message) {
         let name = self.files(|files| files.open_name().map(names::part));
         let structure = opened.structure().map(ToOwned::to_owned);
@@ -88,7 +87,7 @@ impl ReductEpisodeSplit {
     }
 
     /// Takes over a file that splitmuxsink has closed. The message about it, `closed`, is posted when the file
-    /// has its name, or waits for its upload.
+    /// has its name, or is queued for upload.
     pub(super) fn take_closed(&self, closed: &gst::Message) {
         // splitmuxsink also closes a file that it could not write to the end.
         if self.has_failed() {
@@ -123,7 +122,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Waits until there is room for another complete file. Nothing may be locked.
+    /// Waits until there is room for another complete file. No lock may be held.
     pub(super) fn wait_for_room(&self) -> Result<(), gst::FlowError> {
         let has_room = match self.uploads() {
             Some(uploads) => uploads.wait_for_room(),
@@ -132,7 +131,7 @@ impl ReductEpisodeSplit {
         has_room.then_some(()).ok_or(gst::FlowError::Flushing)
     }
 
-    /// Passes EOS of splitmuxsink as soon as all episodes are where they belong.
+    /// Queues EOS of splitmuxsink behind the episodes before it.
     pub(super) fn take_eos(&self, eos: gst::Message) {
         match self.uploads() {
             Some(uploads) => uploads.end(eos),
@@ -178,7 +177,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Names the file that is being written in an error of an element that writes it.
+    /// Adds the name of the open file to an error of the elements that write it.
     pub(super) fn with_file_name(&self, message: gst::Message) -> gst::Message {
         let gst::MessageView::Error(view) = message.view() else {
             return message;
@@ -198,7 +197,7 @@ impl ReductEpisodeSplit {
             .build()
     }
 
-    /// An episode is where it is to be.
+    /// Counts an episode that is complete under its final name or address.
     pub(super) fn count_complete(&self, episode: &Episode) {
         if let Some(cutter) = self.cutter().as_mut() {
             cutter.files.count(episode);

@@ -13,16 +13,16 @@ use crate::capture_time::NTP_TO_UNIX;
 const NTP_EPOCH_NS: i128 = NTP_TO_UNIX.nseconds() as i128;
 /// Offsets of clocks that count from the Unix or the NTP epoch.
 const OF_EPOCHS: [i128; 2] = [0, -NTP_EPOCH_NS];
-/// A clock so far from this machine's is taken to count from the same epoch, and to know better.
+/// A clock that differs by less from this machine's counts from the same epoch, and is the better one.
 const SAME_NS: i128 = 1_000_000_000;
 
-/// How often the offset of a clock is measured.
+/// Interval of measurements of a clock's offset.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// By more the system clock is set; by less it is slewed.
+/// A larger change is a step of the system clock, a smaller one is slewing.
 const STEP_NS: i128 = 100_000_000;
-/// A measured offset that differs by less is the same: the measurement is not exact.
+/// Accuracy of a measured offset.
 const NOISE_NS: i128 = 5_000_000;
-/// How often a measurement is repeated: the thread may lose the processor within one.
+/// Readings for a measurement, of which the fastest counts: the thread may be preempted within one.
 const READINGS: usize = 5;
 
 /// The time since the Unix epoch by a clock, which follows the system clock.
@@ -41,7 +41,7 @@ impl WallClock {
         }
     }
 
-    /// Follows the system clock, if it is time to look at it. Returns by how many ns it was set.
+    /// Follows the system clock once per interval. Returns the size of its step in ns, if it was set.
     pub fn follow(&mut self, clock: &gst::Clock) -> Option<i64> {
         if self.measured.elapsed() < INTERVAL {
             return None;
@@ -56,7 +56,7 @@ impl WallClock {
     }
 }
 
-/// What a clock has to be set forward by to show the time since the Unix epoch, in ns.
+/// Difference between the time since the Unix epoch and a clock, in ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offset(i128);
 

@@ -23,7 +23,7 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     )
 });
 
-/// What a record holds.
+/// Content of a record: the property `record-unit`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[repr(u32)]
 #[enum_type(name = "GstReductSinkRecordUnit")]
@@ -32,16 +32,16 @@ pub enum RecordUnit {
     #[default]
     #[enum_value(name = "One access unit", nick = "access-unit")]
     AccessUnit,
-    /// A group of pictures: a keyframe (IDR picture or recovery point) and what follows until the next
-    /// one. Only its first picture's time is kept, so that a record also ends where the others would be
+    /// A group of pictures: a keyframe (IDR picture or recovery point) and all pictures up to the next
+    /// one. The record has the time of its first picture only, so it also ends where the others would be
     /// half a frame off.
     #[enum_value(
         name = "A group of pictures, from a keyframe (IDR picture or recovery point) to the next one",
         nick = "gop"
     )]
     Gop,
-    /// What the record held that reductsrc read it from, at that record's time. What comes from
-    /// elsewhere is one access unit.
+    /// The same as in the record that reductsrc read it from, with the time of that record. From other
+    /// sources: one access unit.
     #[enum_value(
         name = "As in the entry that reductsrc reads it from; else one access unit",
         nick = "record"
@@ -49,19 +49,19 @@ pub enum RecordUnit {
     Record,
 }
 
-/// What happens when the server is away for so long that the queue is full.
+/// Behaviour of a full queue: the property `overflow`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[repr(u32)]
 #[enum_type(name = "GstReductSinkOverflow")]
 pub enum Overflow {
-    /// As it is best for the source: `drop-gop` if it is live, else `block`.
+    /// `drop-gop` behind a live source, else `block`.
     #[default]
     #[enum_value(name = "drop-gop behind a live source, else block", nick = "auto")]
     Auto,
-    /// The stream waits.
+    /// The streaming thread waits for room.
     #[enum_value(name = "The stream waits for room", nick = "block")]
     Block,
-    /// Whole groups of pictures are dropped, the oldest ones first, counted and warned of.
+    /// Whole groups of pictures are dropped and counted, the oldest ones first, with a warning.
     #[enum_value(
         name = "Drop whole groups of pictures, the oldest ones first",
         nick = "drop-gop"
@@ -72,19 +72,19 @@ pub enum Overflow {
     Error,
 }
 
-/// What happens to frames at or before the newest record that the entry has.
+/// Treatment of frames at or before the newest record of the entry: the property `existing`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[repr(u32)]
 #[enum_type(name = "GstReductSinkExisting")]
 pub enum Existing {
-    /// They are an error: records that are late make ReductStore slow.
+    /// An error, because records that are written out of order make ReductStore slow.
     #[default]
     #[enum_value(
         name = "An error: records that are late make ReductStore slow",
         nick = "error"
     )]
     Error,
-    /// Those whose records are there are left out and counted, as a copy that is done again needs it.
+    /// Frames that the entry has already are left out and counted, so that a copy can be repeated.
     #[enum_value(
         name = "Leave out frames that the entry has already; other late frames are an error",
         nick = "skip"
@@ -92,13 +92,13 @@ pub enum Existing {
     Skip,
 }
 
-/// What happens to pictures whose parameter sets never came.
+/// Treatment of pictures that cannot be decoded: the property `on-error`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[repr(u32)]
 #[enum_type(name = "GstReductSinkOnError")]
 pub enum OnError {
-    /// They are recorded as they are, with a warning. It is an error if no picture of the stream could
-    /// be decoded.
+    /// They are recorded as they are, with a warning. A stream without a single decodable picture is an
+    /// error.
     #[default]
     #[enum_value(name = "Record it as it is, with a warning", nick = "record")]
     Record,
@@ -107,25 +107,25 @@ pub enum OnError {
     Stop,
 }
 
-/// When records in `spool-dir` are synced to the disk.
+/// Durability of records in `spool-dir`: the property `spool-sync`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[repr(u32)]
 #[enum_type(name = "GstReductSinkSpoolSync")]
 pub enum SpoolSync {
-    /// They are not: they survive the process, and not a loss of power.
+    /// No sync: records survive the process, but not a loss of power.
     #[enum_value(
         name = "Never: records survive the process, but not a loss of power",
         nick = "none"
     )]
     None,
-    /// Once a second, while the stream goes on.
+    /// Once a second while the stream runs.
     #[default]
     #[enum_value(
         name = "Once a second in the background: a loss of power costs the last second",
         nick = "interval"
     )]
     Interval,
-    /// Each record before the next frame is taken.
+    /// Each record, before the next frame is accepted.
     #[enum_value(
         name = "Each record, for which the stream waits: a loss of power costs nothing that was taken",
         nick = "record"

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The properties of `reductsink`, and what they mean once they are checked.
+//! Properties of `reductsink`, and their checked form.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub const DEFAULT_MAX_LATENCY_MS: u32 = 200;
 pub const DEFAULT_QUEUE_BYTES: u64 = 256 << 20;
 pub const DEFAULT_RETRIES: u32 = 10;
 
-/// The properties as they are set.
+/// Values of the properties, as they are set.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub connection: ConnectionSettings,
@@ -66,7 +66,7 @@ impl Default for Settings {
     }
 }
 
-/// Settings that can be worked with.
+/// Checked settings.
 #[derive(Debug)]
 pub struct Checked {
     pub destination: Destination,

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What `reductsink` counts: the property `stats`.
+//! Counters of `reductsink`: the property `stats`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use recording::Notice;
 #[derive(Debug, Default)]
 pub struct Stats {
     pub writer: Arc<WriterStats>,
-    /// How often a clock was set, that of the capture times or the system's.
+    /// Steps of the clock of the capture times, or of the system clock.
     pub clock_jumps: AtomicU64,
     /// Frames whose capture times were wrong and that are placed between their neighbours.
     pub outliers: AtomicU64,
