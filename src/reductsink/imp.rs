@@ -41,39 +41,38 @@
  * the VUI. Without any it is an error. DTS is no capture time.
  *
  * An entry has one writer. Records before its newest one would make every later query slow; they are
- * an error if their times came with the buffers, else recording goes on behind the newest one, with a
- * warning. Records that something else writes meanwhile are an error, too. To copy an entry again,
- * there is `existing=skip`.
+ * an error if their times came with the buffers, else recording continues behind the newest one, with a
+ * warning. Records of another writer are an error, too. A copy can be repeated with `existing=skip`.
  *
  * ## Delivery
  *
  * Records wait in memory and are written in batches of up to 80 records or 4 MB, after `max-latency` at
- * the latest. What fails for a cause that may pass is tried again, with a warning: a server that is
- * away or full, broken connections, the statuses 408, 425, 429 and 5xx. It has no end while the
- * stream goes on, but for a server that was never reached, and for the rest at the end of the stream or
- * after a stop, where `retries` attempts in a row without an acknowledged record are an error. If
- * `queue-bytes` wait, `overflow` says what happens. A request that is too large for the server or a proxy
+ * the latest. Transient errors are retried, with a warning: a server that is away or full, broken
+ * connections, the statuses 408, 425, 429 and 5xx. There is no limit while the stream runs. For a server
+ * that was never reached, and for the rest at the end of the stream or after a stop, `retries` attempts
+ * in a row without an acknowledged record are an error. `overflow` selects the behaviour of a queue with
+ * `queue-bytes` in it. A request that is too large for the server or a proxy
  * (413, 431, 494, 400) is repeated with fewer records, down to one; a single record that is refused is an
  * error.
  *
- * After a connection that broke the server is asked what it has, so that nothing is lost or doubled.
- * Where the token does not allow to read, records that are in doubt are removed and written again, and
- * neither late frames nor other writers are noticed; `existing=skip` needs one that may.
+ * After a broken connection the sink asks the server which records it has, so that nothing is lost or
+ * written twice. With a token that may not read, records in doubt are removed and written again, and
+ * neither late frames nor other writers are noticed; `existing=skip` needs a token that may read.
  *
- * With `spool-dir` records wait in files instead of in memory. What a process leaves there when it
- * crashes or is stopped is written at the next start, before anything else; the server is asked what of
- * it it has. Each record has a checksum: damage costs the records that are hit, with a warning, and the
- * file is kept with the suffix `.damaged`. `spool-sync` says what a loss of power may cost. Folders and
+ * With `spool-dir` records wait in files instead of in memory. Records that a process leaves there when it
+ * crashes or is stopped are written at the next start, before all others, unless the server has them.
+ * Each record has a checksum: damage costs the records that are hit, with a warning, and the
+ * file is kept with the suffix `.damaged`. `spool-sync` selects the durability after a loss of power. Folders and
  * files can be read by this user only, and symbolic links and FIFOs in their place are an error. While a
  * spool cannot be written, as on a full disk, 256 MiB wait in memory at most.
  *
- * EOS is done when all is written; before it there is an element message `reduct-recording` with the
- * fields of `stats`. A pipeline that is stopped without EOS writes what waits in the background, with
- * `retries` attempts, as long as the process runs, and logs what is lost; with `gst-launch-1.0 -e` an
- * interrupted stream ends properly.
+ * EOS is posted when all records are written, after an element message `reduct-recording` with the fields
+ * of `stats`. After a stop without EOS, pending records are written in the background, with `retries`
+ * attempts, as long as the process runs, and lost ones are logged; with `gst-launch-1.0 -e` an interrupted
+ * stream ends properly.
  *
  * The API token is best given by the environment variable `REDUCT_API_TOKEN`: command lines can be
- * seen by others. `REDUCT_SINK_API_TOKEN` goes before it, for copies between two servers.
+ * seen by others. `REDUCT_SINK_API_TOKEN` takes precedence over it, for copies between two servers.
  *
  * ## Example launch line
  *
