@@ -23,6 +23,7 @@ pub fn reading_message(error: &recording::Error) -> gst::ErrorMessage {
         Error::Client(failure) => error_message(failure),
         Error::WrongType(text) => gst::error_msg!(gst::StreamError::WrongType, ("{text}")),
         Error::Undecodable(text) => gst::error_msg!(gst::StreamError::Decode, ("{text}")),
+        Error::Cancelled => gst::error_msg!(gst::ResourceError::Read, ("{error}")),
         Error::NoFrameRate(text) => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
     }
 }

@@ -8,12 +8,11 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use client::{Access, Flushed, Flushing};
-use futures_util::FutureExt;
 use gst::ClockTime;
 use media::range::Begin;
 use media::time::Nanos;
 use media::timeline::Hole;
-use recording::{Episode, Error, Format, Frame, Item, RangeStart, Reader};
+use recording::{Episode, Error, Format, Frame, Item, Position, RangeStart, Reader};
 use tokio::runtime::Handle;
 
 use super::buffers;
@@ -93,8 +92,8 @@ impl Seek {
     /// Returns the same seek for a reader.
     fn of_reader(&self) -> recording::Seek {
         recording::Seek {
-            from: self.from,
-            until: self.until,
+            from: Position::Stream(self.from),
+            until: self.until.map(Position::Stream),
             begin: self.begin,
             is_backward: self.rate < 0.0,
             keyframes_only: self.flags.contains(gst::SegmentFlags::TRICKMODE_KEY_UNITS),
@@ -305,26 +304,19 @@ impl Stream {
             if self.has_failed {
                 return Err(Flushed);
             }
-            match self.next_item(flushing)? {
+            match self.reader.next_blocking(&self.runtime, flushing) {
                 Ok(Some(item)) => {
                     if let Some(step) = self.step(item) {
                         return Ok(step);
                     }
                 }
                 Ok(None) => return Ok(Step::End),
+                Err(Error::Cancelled) => return Err(Flushed),
                 Err(error) => {
                     self.has_failed = true;
                     return Ok(Step::Fail(reading_message(&error)));
                 }
             }
-        }
-    }
-
-    fn next_item(&mut self, flushing: &Flushing) -> Result<Result<Option<Item>, Error>, Flushed> {
-        // Most items are there already.
-        match self.reader.next().now_or_never() {
-            Some(item) => Ok(item),
-            None => flushing.wait(&self.runtime, self.reader.next()),
         }
     }
 

@@ -3,16 +3,19 @@
 
 //! Entries of ReductStore as video: frames with times out of them and into them.
 //!
-//! [`Reader`] reads ranges of an entry, [`Recorder`] writes to one. Nothing here knows of GStreamer.
+//! [`Recording`] opens an entry and reads ranges of it, [`Recorder`] writes to one. [`Reader`] is the reader below,
+//! which seeks in several ranges. Nothing here knows of GStreamer.
 
 #![deny(missing_docs)]
 
 mod read;
+mod recording;
 mod write;
 
 pub use read::{
     Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, Episode, Error, Extent, Format,
-    Frame, Item, OnFault, RangeStart, Rates, ReadOptions, Reader, Seek, Segment, ShownFrom, Stats,
-    TimeRange,
+    Frame, Item, OnFault, Position, RangeStart, Rates, ReadOptions, Reader, Seek, Segment,
+    ShownFrom, Stats, TimeRange,
 };
+pub use recording::{Frames, ReadRequest, Recording};
 pub use write::{Notice, RecordUnit, Recorder, RecorderOptions, StreamFormat, Undecodable};

@@ -20,4 +20,7 @@ pub enum Error {
     /// Several access units in a record without a frame rate that would give their times.
     #[error("{0}")]
     NoFrameRate(String),
+    /// A wait that another thread has cancelled. Reading may be continued.
+    #[error("the wait was cancelled")]
+    Cancelled,
 }

@@ -29,5 +29,5 @@ pub use extent::Extent;
 pub use item::{Format, Frame, Item, RangeStart, Segment, ShownFrom};
 pub use options::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, OnFault, ReadOptions};
 pub use ranges::{End, TimeRange};
-pub use reader::{Reader, Seek};
+pub use reader::{Position, Reader, Seek};
 pub use stats::{Rates, Stats};

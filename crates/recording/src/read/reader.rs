@@ -7,8 +7,10 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use client::{Access, Event, Query, RecordReader, View};
+use client::{Access, Event, Flushed, Flushing, Query, RecordReader, View};
+use futures_util::FutureExt;
 use media::time::Nanos;
+use tokio::runtime::Handle;
 
 use super::backward::{WindowEvent, WindowReader};
 use super::error::Error;
@@ -25,13 +27,32 @@ use media::range::Begin;
 /// Distance that the records of one picture may have, in µs.
 const MAX_SPREAD: u64 = 10_000;
 
-/// A seek. Times are stream times.
+/// A time in a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// Time since the first frame that is shown of the first range.
+    Stream(Nanos),
+    /// Capture time since the Unix epoch.
+    Capture(Nanos),
+}
+
+impl Position {
+    /// Returns the stream time, where `zero` is the capture time of stream time 0.
+    fn stream_time(self, zero: Nanos) -> Nanos {
+        match self {
+            Self::Stream(time) => time,
+            Self::Capture(time) => time.saturating_sub(zero),
+        }
+    }
+}
+
+/// A seek.
 #[derive(Debug, Clone, Copy)]
 pub struct Seek {
     /// First time that is shown.
-    pub from: Nanos,
-    /// First time that is not shown.
-    pub until: Option<Nanos>,
+    pub from: Position,
+    /// Last time that is shown.
+    pub until: Option<Position>,
     /// Frame to begin with.
     pub begin: Begin,
     /// Whether frames are put out from the last one to the first one. Only keyframes can be.
@@ -51,7 +72,7 @@ pub struct Reader {
     /// A seek that has not begun.
     wanted: Option<Seek>,
     /// The seek that is carried out; `None` for the program from its beginning.
-    seek: Option<Seek>,
+    seek: Option<ActiveSeek>,
     /// Ranges that are still to be read; `None` before they are known.
     ranges: Option<VecDeque<TimeRange>>,
     backward: Option<Backward>,
@@ -63,6 +84,15 @@ pub struct Reader {
     hint: Option<u64>,
     has_asked_for_times: bool,
     has_delivered: bool,
+}
+
+/// A seek that is carried out.
+#[derive(Debug, Clone, Copy)]
+struct ActiveSeek {
+    /// Stream times.
+    from: Nanos,
+    until: Option<Nanos>,
+    keyframes_only: bool,
 }
 
 /// Keyframes that are put out from the last one to the first one.
@@ -203,6 +233,28 @@ impl Reader {
         }
     }
 
+    /// Returns the next item as [`next`](Self::next) does. Blocks the calling thread until there is one.
+    ///
+    /// Not for threads of a tokio runtime, on which it panics.
+    ///
+    /// # Errors
+    ///
+    /// Errors that end reading, or [`Error::Cancelled`] as long as waits are cancelled, which ends nothing.
+    pub fn next_blocking(
+        &mut self,
+        runtime: &Handle,
+        canceller: &Flushing,
+    ) -> Result<Option<Item>, Error> {
+        // Most items are there already.
+        match self.next().now_or_never() {
+            Some(item) => item,
+            None => match canceller.wait(runtime, self.next()) {
+                Ok(item) => item,
+                Err(Flushed) => Err(Error::Cancelled),
+            },
+        }
+    }
+
     /// Handles one event of the server, or begins with the next range.
     async fn advance(&mut self) -> Result<Progress, Error> {
         match &mut self.state {
@@ -280,23 +332,29 @@ impl Reader {
         if self.zeros.is_none() && !self.find_zeros() {
             return Progress::Nothing;
         }
-        if let (Some(seek), Some(zeros)) = (&self.wanted, self.zeros) {
+        if let (Some(wanted), Some(zeros)) = (self.wanted, self.zeros) {
+            let seek = ActiveSeek {
+                from: wanted.from.stream_time(zeros.stream),
+                until: wanted.until.map(|until| until.stream_time(zeros.stream)),
+                keyframes_only: wanted.keyframes_only,
+            };
             let capture = |time: Nanos| zeros.stream.saturating_add(time).useconds();
             let until = seek.until.map(|until| capture(until).saturating_add(1));
-            let ranges = ranges::seek(&self.program, capture(seek.from), seek.begin, until);
+            let ranges = ranges::seek(&self.program, capture(seek.from), wanted.begin, until);
             self.ranges = Some(ranges);
             let in_timeline = |time: Nanos| {
                 let capture = zeros.stream.saturating_add(time);
                 capture.saturating_sub(zeros.timeline)
             };
-            self.backward = seek.is_backward.then(|| Backward {
+            self.backward = wanted.is_backward.then(|| Backward {
                 // The first picture's parameter sets may be in a record before it.
                 from: capture(seek.from).saturating_sub(MAX_SPREAD),
                 end: until.unwrap_or(u64::MAX),
                 shown: (in_timeline(seek.from), seek.until.map(in_timeline)),
                 stack: Vec::new(),
             });
-            self.seek = self.wanted.take();
+            self.seek = Some(seek);
+            self.wanted = None;
         }
         if self.backward.is_some() {
             return self.begin_before();

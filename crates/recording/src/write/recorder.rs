@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use client::{
-    Destination, Dropped, Flushing, Left, Outgoing, Overflow, PushError, RecordWriter, Tell,
-    WriterStats,
+    Connection, Destination, Dropped, Existing, Flushing, Left, Outgoing, Overflow, PushError,
+    RecordWriter, SpoolSync, Tell, WriterStats,
 };
 use media::codec::h264::Damage;
 use media::frame_rate::FrameRate;
-use media::record_times::{Capture, DeclaredRate, Event, RecordTimes};
+use media::record_times::{Capture, DeclaredRate, Event, RecordTimes, Source};
+use media::time::Nanos;
 use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
 
@@ -23,6 +24,10 @@ use super::notice::{Notice, OutlierReport};
 use super::options::{RecorderOptions, StreamFormat, Undecodable};
 use super::records::Records;
 
+/// Time that a record may wait for others to be written with it, by default.
+const DEFAULT_MAX_LATENCY: Duration = Duration::from_millis(200);
+/// Attempts in a row before an error, by default.
+const DEFAULT_RETRIES: u32 = 10;
 /// Interval of reports of dropped records.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -83,6 +88,58 @@ impl Losses {
 }
 
 impl Recorder {
+    /// Returns a recorder for an entry, whose bucket is made if it is missing, and which keeps records in memory until
+    /// they are written. It runs on the present tokio runtime. The server is not asked yet.
+    ///
+    /// `handler` takes retries, warnings and errors, on threads of the runtime.
+    ///
+    /// ```no_run
+    /// # use recording::{Recorder, RecorderOptions};
+    /// # use media::time::Nanos;
+    /// # async fn example(server: client::Connection, units: Vec<(bytes::Bytes, Nanos)>) {
+    /// let options = RecorderOptions::default();
+    /// let mut recorder = Recorder::open(&server, "robot", "camera", options, std::sync::Arc::new(|event| {
+    ///     eprintln!("{event:?}");
+    /// }));
+    /// for (unit, capture_time) in units {
+    ///     recorder.push_at(unit, capture_time);
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, as [`Handle::current`].
+    pub fn open(
+        server: &Connection,
+        bucket: &str,
+        entry: &str,
+        options: RecorderOptions,
+        handler: Tell,
+    ) -> Self {
+        let destination = Destination {
+            connection: server.clone(),
+            bucket: bucket.into(),
+            entry: entry.into(),
+            create_bucket: true,
+            quota_size: None,
+            max_latency: DEFAULT_MAX_LATENCY,
+            retries: DEFAULT_RETRIES,
+            existing: Existing::Refuse,
+            spool_folder: None,
+            spool_sync: SpoolSync::Interval,
+        };
+        let stats = Arc::default();
+        Self::new(
+            &Handle::current(),
+            destination,
+            options,
+            None,
+            stats,
+            handler,
+        )
+    }
+
     /// Returns a recorder for an entry, which writes nothing before the detached writer `after` is done.
     pub fn new(
         runtime: &Handle,
@@ -134,6 +191,66 @@ impl Recorder {
         self.last_capture = Some(capture);
         self.intake.push(content, capture);
         self.make_records();
+    }
+
+    /// Takes an access unit as Annex B byte stream, or a field of one, with its capture time since the Unix epoch.
+    /// Never waits for the network.
+    ///
+    /// The access units are in decoding order, and so are the times of the records: the k-th one has the k-th capture
+    /// time in output order.
+    pub fn push_at(&mut self, content: Bytes, capture_time: Nanos) {
+        let time = (capture_time.useconds(), Source::Meta);
+        let us = i64::try_from(capture_time.useconds()).unwrap_or(i64::MAX);
+        self.push(
+            content,
+            Capture {
+                time: Some(time),
+                begin: time,
+                clock_steps: 0,
+                pts: Some(us),
+                running_time: Some(us),
+                arrival: us,
+                record: None,
+            },
+        );
+    }
+
+    /// Takes an access unit as Annex B byte stream, or a field of one, of a stream without timestamps that begins at
+    /// the capture time `start`. Never waits for the network.
+    ///
+    /// The n-th frame in output order is recorded n frames after `start`, by [`RecorderOptions::frame_rate`] or the
+    /// VUI of the stream. Without a frame rate nothing is recorded, after a notice.
+    pub fn push_untimed(&mut self, content: Bytes, start: Nanos) {
+        self.push(
+            content,
+            Capture {
+                time: None,
+                begin: (start.useconds(), Source::Start),
+                clock_steps: 0,
+                pts: None,
+                running_time: None,
+                arrival: 0,
+                record: None,
+            },
+        );
+    }
+
+    /// Ends the stream, and waits until all records are written. Returns the last notices.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Flushed`] if the wait was cancelled, after which it may be called again; [`PushError::Full`] if
+    /// records are refused for lack of room; [`PushError::Failed`] after an error of the writer.
+    pub fn finish(
+        &mut self,
+        overflow: Overflow,
+        canceller: &Flushing,
+    ) -> Result<Vec<Notice>, PushError> {
+        self.end();
+        self.hand_over(overflow, canceller)?;
+        self.drain(canceller)?;
+        let verdict = self.verdict();
+        Ok(self.notices.drain(..).chain(verdict).collect())
     }
 
     /// Ends the last access unit and the last record.

@@ -1,0 +1,73 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Records a file, an Annex B byte stream of H.264, in an entry.
+//!
+//! `record URL BUCKET ENTRY FILE.h264 START FPS`, the start as RFC 3339 or in µs since the Unix epoch, frames per second
+//! as `30` or `30000/1001`. The environment variable `REDUCT_API_TOKEN` has the API token, if the server wants one.
+
+use std::collections::VecDeque;
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use client::{Connection, Flushing, Overflow, Token};
+use media::codec::h264::AccessUnitSplitter;
+use media::frame_rate::FrameRate;
+use media::time::{Nanos, parse_capture_time};
+use recording::{Recorder, RecorderOptions};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [url, bucket, entry, file, start, fps] = arguments.as_slice() else {
+        return Err("usage: record URL BUCKET ENTRY FILE.h264 START FPS".into());
+    };
+    let token = Token::new(env::var("REDUCT_API_TOKEN").ok());
+    let server = Connection::new(url, token, None, true, None)?;
+    let start = parse_capture_time(start).ok_or("START is no time")?;
+    let frame_rate = FrameRate::parse(fps).ok_or("FPS is no frame rate")?;
+    let units = access_units(fs::read(file)?.into());
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let _entered = runtime.enter();
+    let options = RecorderOptions {
+        frame_rate: Some(frame_rate),
+        ..RecorderOptions::default()
+    };
+    let handler = Arc::new(|event| eprintln!("{event:?}"));
+    let mut recorder = Recorder::open(&server, bucket, entry, options, handler);
+    let canceller = Flushing::default();
+    for unit in units {
+        recorder.push_untimed(unit, Nanos::from_useconds(start));
+        // Waits for room only if the server is slower than the file.
+        recorder
+            .hand_over(Overflow::Block, &canceller)
+            .map_err(failure)?;
+    }
+    for notice in recorder
+        .finish(Overflow::Block, &canceller)
+        .map_err(failure)?
+    {
+        eprintln!("{notice}");
+    }
+    Ok(())
+}
+
+/// Splits a byte stream into access units.
+fn access_units(stream: Bytes) -> Vec<Bytes> {
+    let (mut splitter, mut units) = (AccessUnitSplitter::default(), VecDeque::new());
+    splitter.push_record(&[stream], &mut units);
+    splitter.finish(&mut units);
+    units
+        .into_iter()
+        .map(|unit| unit.parts.concat().into())
+        .collect()
+}
+
+fn failure(error: client::PushError) -> String {
+    format!("not everything could be recorded: {error:?}")
+}

@@ -1,0 +1,335 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Opens an entry as video, and reads ranges of it.
+
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{Access, Connection, Event, Flushing, Limits, Query, RecordReader, Records, View};
+use futures_util::stream::{Stream, unfold};
+use media::content::Kind;
+use media::range::Begin;
+use media::time::Nanos;
+use serde_json::Value as JsonValue;
+use tokio::runtime::Handle;
+
+use crate::read::{End, Error, Item, Position, ReadOptions, Reader, Seek, Stats, TimeRange};
+
+/// An entry of ReductStore that holds video.
+///
+/// ```no_run
+/// # async fn dump(server: client::Connection) -> Result<(), recording::Error> {
+/// use recording::{Item, Recording};
+///
+/// let recording = Recording::open(&server, "robot", "camera").await?;
+/// let mut frames = recording.read(..).frames();
+/// while let Some(item) = frames.next().await? {
+///     if let Item::Frame(frame) = item {
+///         println!("{} {} bytes", frame.pts, frame.length());
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Recording {
+    runtime: Handle,
+    server: Connection,
+    bucket: String,
+    entry: String,
+    bounds: Option<(Nanos, Nanos)>,
+    content: Option<Kind>,
+}
+
+impl Recording {
+    /// Opens an entry. The times of its records and the header of the first one are read, and no media.
+    ///
+    /// Its readers run on the present tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// A server that cannot be reached, or a bucket or an entry that is missing.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, as [`Handle::current`].
+    pub async fn open(server: &Connection, bucket: &str, entry: &str) -> Result<Self, Error> {
+        let mut recording = Self {
+            runtime: Handle::current(),
+            server: server.clone(),
+            bucket: bucket.into(),
+            entry: entry.into(),
+            bounds: None,
+            content: None,
+        };
+        let access = Arc::new(recording.access(Limits::default(), None, None, &Stats::default()));
+        let query = Query {
+            view: View::Times,
+            ..Query::default()
+        };
+        let mut reader = RecordReader::new(&access, query);
+        while let Some(event) = reader.recv().await? {
+            if let Event::Times(Some(times)) = event {
+                let bounds = [times.oldest, times.newest].map(Nanos::from_useconds);
+                recording.bounds = Some(bounds.into());
+            }
+        }
+        let Some((oldest, _)) = recording.bounds else {
+            return Ok(recording);
+        };
+        let query = Query {
+            start: Some(oldest.useconds()),
+            stop: oldest.useconds().checked_add(1),
+            view: View::Headers,
+            ..Query::default()
+        };
+        let mut reader = RecordReader::new(&access, query);
+        while let Some(event) = reader.recv().await? {
+            if let Event::Record(record) = event {
+                recording.content = Kind::of(&record.content_type);
+            }
+        }
+        Ok(recording)
+    }
+
+    /// Returns the times of the oldest and the newest record since the Unix epoch, or `None` for an empty entry.
+    pub fn bounds(&self) -> Option<(Nanos, Nanos)> {
+        self.bounds
+    }
+
+    /// Returns the content of the first record, or `None` if it is no video.
+    pub fn content(&self) -> Option<Kind> {
+        self.content
+    }
+
+    /// Returns a request for the frames whose capture time is in `range`, as times since the Unix epoch in whole µs.
+    ///
+    /// ```no_run
+    /// # use media::time::Nanos;
+    /// # fn example(recording: recording::Recording) {
+    /// let start = Nanos::from_seconds(1_750_000_000);
+    /// let minute = recording.read(start..start + Nanos::from_seconds(60)).frames();
+    /// # }
+    /// ```
+    pub fn read(&self, range: impl RangeBounds<Nanos>) -> ReadRequest<'_> {
+        let start = match range.start_bound() {
+            Bound::Included(start) => Some(start.useconds()),
+            Bound::Excluded(start) => Some(start.useconds().saturating_add(1)),
+            Bound::Unbounded => None,
+        };
+        let stop = match range.end_bound() {
+            Bound::Included(stop) => Some(stop.useconds().saturating_add(1)),
+            Bound::Excluded(stop) => Some(stop.useconds()),
+            Bound::Unbounded => None,
+        };
+        ReadRequest {
+            recording: self,
+            start,
+            stop,
+            begin: Begin::KeyframeAfter,
+            end: End::Exact,
+            options: ReadOptions::default(),
+            limits: Limits::default(),
+            when: None,
+            poll_interval: None,
+            keyframes_only: false,
+        }
+    }
+
+    /// Returns the capture times of the keyframes in `range`, since the Unix epoch.
+    ///
+    /// The content of a record decides. Where labels `keyframe` were right so far, records whose label is `false` are
+    /// not read.
+    ///
+    /// # Errors
+    ///
+    /// Errors that end reading.
+    pub async fn keyframes(&self, range: impl RangeBounds<Nanos>) -> Result<Vec<Nanos>, Error> {
+        let mut frames = self.read(range).keyframes_only().frames();
+        let mut times = Vec::new();
+        while let Some(item) = frames.next().await? {
+            if let Item::Frame(frame) = item {
+                times.push(frame.capture_time);
+            }
+        }
+        Ok(times)
+    }
+
+    fn access(
+        &self,
+        limits: Limits,
+        when: Option<JsonValue>,
+        poll_interval: Option<Duration>,
+        stats: &Stats,
+    ) -> Access {
+        let records = Records {
+            bucket: self.bucket.clone(),
+            entry: self.entry.clone(),
+            when,
+            poll_interval,
+            limits,
+        };
+        Access::new(
+            &self.runtime,
+            self.server.clone(),
+            records,
+            stats.reader.clone(),
+        )
+    }
+}
+
+/// A request for a range of a recording.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is read before `frames` is called"]
+pub struct ReadRequest<'a> {
+    recording: &'a Recording,
+    /// In µs since the Unix epoch.
+    start: Option<u64>,
+    stop: Option<u64>,
+    begin: Begin,
+    end: End,
+    options: ReadOptions,
+    limits: Limits,
+    when: Option<JsonValue>,
+    poll_interval: Option<Duration>,
+    keyframes_only: bool,
+}
+
+impl ReadRequest<'_> {
+    /// Sets the frame with which the range begins: the first keyframe in it by default.
+    pub fn start(mut self, begin: Begin) -> Self {
+        self.begin = begin;
+        self
+    }
+
+    /// Sets the frame with which the range ends: the last one that was captured before its stop by default.
+    pub fn stop(mut self, end: End) -> Self {
+        self.end = end;
+        self
+    }
+
+    /// Sets options of the reader.
+    pub fn options(mut self, options: ReadOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets limits of connections, memory and attempts.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Picks records by a conditional query of ReductStore, a JSON object.
+    pub fn when(mut self, condition: JsonValue) -> Self {
+        self.when = Some(condition);
+        self
+    }
+
+    /// Continues with frames that are written later, until the stop or [`Frames::stop_following`]. The server is asked
+    /// for them in this interval. Without a start the range begins with the next frame that is written.
+    pub fn follow(mut self, poll_interval: Duration) -> Self {
+        self.poll_interval = Some(poll_interval);
+        self
+    }
+
+    /// Reads keyframes only.
+    pub fn keyframes_only(mut self) -> Self {
+        self.keyframes_only = true;
+        self
+    }
+
+    /// Returns the frames of the range. The server is asked for them with the first one.
+    pub fn frames(self) -> Frames {
+        let recording = self.recording;
+        let stats = Arc::new(Stats::default());
+        let access = recording.access(self.limits, self.when, self.poll_interval, &stats);
+        let range = TimeRange::new(self.start, self.stop, self.begin, self.end);
+        let mut reader = Reader::new(Arc::new(access), vec![range], self.options, stats.clone());
+        if self.keyframes_only {
+            reader.seek(Seek {
+                from: Position::Capture(self.start.map_or(Nanos::ZERO, Nanos::from_useconds)),
+                until: None,
+                begin: self.begin,
+                is_backward: false,
+                keyframes_only: true,
+            });
+        }
+        Frames {
+            runtime: recording.runtime.clone(),
+            reader,
+            stats,
+            keyframes_only: self.keyframes_only,
+        }
+    }
+}
+
+/// Frames of a range, and the items between them.
+///
+/// Dropping it ends its requests.
+#[derive(Debug)]
+pub struct Frames {
+    runtime: Handle,
+    reader: Reader,
+    stats: Arc<Stats>,
+    keyframes_only: bool,
+}
+
+impl Frames {
+    /// Returns the next item, or `None` at the end of the range, and after an error.
+    ///
+    /// Cancel safe: no item is lost if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Errors that end reading.
+    pub async fn next(&mut self) -> Result<Option<Item>, Error> {
+        self.reader.next().await
+    }
+
+    /// Returns the items as a stream.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Item, Error>> + Send {
+        unfold(self, async |mut frames| {
+            let item = frames.next().await.transpose()?;
+            Some((item, frames))
+        })
+    }
+
+    /// Returns the items as an iterator that blocks the calling thread. `canceller` ends each wait from another
+    /// thread: the iterator returns [`Error::Cancelled`] then, and may be continued.
+    ///
+    /// Not for threads of a tokio runtime, on which the iterator panics.
+    pub fn blocking<'a>(
+        &'a mut self,
+        canceller: &'a Flushing,
+    ) -> impl Iterator<Item = Result<Item, Error>> + 'a {
+        std::iter::from_fn(move || {
+            let item = self.reader.next_blocking(&self.runtime, canceller);
+            item.transpose()
+        })
+    }
+
+    /// Continues at another capture time since the Unix epoch, with the frame `begin`. Asks nothing of the server
+    /// yet.
+    pub fn seek(&mut self, time: Nanos, begin: Begin) {
+        self.reader.seek(Seek {
+            from: Position::Capture(time),
+            until: None,
+            begin,
+            is_backward: false,
+            keyframes_only: self.keyframes_only,
+        });
+    }
+
+    /// Ends a range that is followed with the frames that are fetched.
+    pub fn stop_following(&self) {
+        self.reader.access().stop_following();
+    }
+
+    /// Returns the counters of this range.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+}
