@@ -76,12 +76,11 @@ impl Recording {
                 recording.bounds = Some(bounds.into());
             }
         }
-        let Some((oldest, _)) = recording.bounds else {
-            return Ok(recording);
-        };
+        // That query alone finds an entry that is missing.
+        let oldest = recording.bounds.map(|(oldest, _)| oldest.useconds());
         let query = Query {
-            start: Some(oldest.useconds()),
-            stop: oldest.useconds().checked_add(1),
+            start: oldest,
+            stop: oldest.and_then(|oldest| oldest.checked_add(1)),
             view: View::Headers,
             ..Query::default()
         };

@@ -1,0 +1,267 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Recordings of a real ReductStore are opened, read, sought in and followed.
+
+#[allow(dead_code)]
+#[path = "../../../tests/common/server.rs"]
+mod server;
+#[allow(dead_code)]
+#[path = "../../../tests/common/wait.rs"]
+mod wait;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use client::{Connection, Flushing, Token};
+use futures_util::TryStreamExt;
+use media::codec::h264::testing::{Header, IDR, P, SPS, SpsSpec, pps, record, slice, sps};
+use media::content::Kind;
+use media::range::Begin;
+use media::time::Nanos;
+use recording::{Error, Frame, Item, Recording};
+use tokio::runtime::Runtime;
+
+use server::Server;
+
+/// 2025-06-15T15:06:40Z in µs since the Unix epoch.
+const START: u64 = 1_750_000_000_000_000;
+/// Distance of two frames in µs.
+const FRAME: u64 = 40_000;
+/// Frames of a group of pictures.
+const GROUP: usize = 10;
+/// A stream without reordering, whose pictures wait for no later ones.
+const STREAM: SpsSpec = SpsSpec {
+    max_num_reorder_frames: Some(0),
+    ..SPS
+};
+
+fn access_unit(index: usize) -> Bytes {
+    match index % GROUP {
+        0 => record(&[&sps(STREAM), &pps(0), &slice(IDR)]),
+        number => {
+            let number = number as u8;
+            record(&[&slice(Header {
+                frame_num: number,
+                order: 2 * number % 16, // `pic_order_cnt_lsb` has 4 bits
+                ..P
+            })])
+        }
+    }
+}
+
+fn time(index: usize) -> Nanos {
+    Nanos::from_useconds(START + FRAME * index as u64)
+}
+
+/// Writes frames to the entry `cam` of the bucket `b`.
+fn write(server: &Server, frames: std::ops::Range<usize>) {
+    for index in frames {
+        let time_us = time(index).useconds();
+        server.write("b", "cam", time_us, "video/h264", &[], access_unit(index));
+    }
+}
+
+/// Returns a server with 50 frames, the settings of a connection to it and a runtime.
+fn set_up() -> (Server, Connection, Runtime) {
+    let server = Server::start();
+    server.create_bucket("b");
+    write(&server, 0..50);
+    let connection =
+        Connection::new(&server.url(), Token::default(), None, true, None).expect("a URL");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    (server, connection, runtime)
+}
+
+fn frame(item: Item) -> Option<Frame> {
+    match item {
+        Item::Frame(frame) => Some(frame),
+        _ => None,
+    }
+}
+
+#[test]
+fn an_entry_has_bounds_and_content() {
+    let (server, connection, runtime) = set_up();
+    runtime.block_on(async {
+        let recording = Recording::open(&connection, "b", "cam")
+            .await
+            .expect("an entry");
+        assert_eq!(recording.bounds(), Some((time(0), time(49))));
+        assert_eq!(recording.content(), Some(Kind::H264));
+        let error = Recording::open(&connection, "b", "nothing")
+            .await
+            .expect_err("no entry");
+        assert!(error.to_string().contains("'b/nothing'"), "{error}");
+    });
+    drop(server);
+}
+
+#[test]
+fn a_range_is_a_stream_of_frames() {
+    let (server, connection, runtime) = set_up();
+    let frames: Vec<Frame> = runtime.block_on(async {
+        let recording = Recording::open(&connection, "b", "cam")
+            .await
+            .expect("an entry");
+        let frames = recording.read(time(15)..time(45)).frames().into_stream();
+        let frames = frames.try_filter_map(async |item| Ok(frame(item)));
+        frames.try_collect().await.expect("frames")
+    });
+    let expected: Vec<usize> = (20..45).collect();
+    assert_eq!(frames.len(), expected.len());
+    for (frame, index) in frames.iter().zip(expected) {
+        assert_eq!(frame.capture_time, time(index));
+        assert_eq!(frame.pts, time(index) - time(15));
+        assert_eq!(frame.payload.concat(), access_unit(index));
+        assert_eq!(frame.is_keyframe, index % GROUP == 0);
+        assert!(!frame.is_hidden && !frame.is_discont && !frame.is_corrupted);
+    }
+    drop(server);
+}
+
+#[test]
+fn an_exact_range_begins_with_hidden_frames() {
+    let (server, connection, runtime) = set_up();
+    let frames: Vec<Frame> = runtime.block_on(async {
+        let recording = Recording::open(&connection, "b", "cam")
+            .await
+            .expect("an entry");
+        let request = recording.read(time(15)..time(18)).start(Begin::Exact);
+        let frames = request.frames().into_stream();
+        let frames = frames.try_filter_map(async |item| Ok(frame(item)));
+        frames.try_collect().await.expect("frames")
+    });
+    let hidden: Vec<_> = frames
+        .iter()
+        .map(|frame| (frame.capture_time, frame.is_hidden))
+        .collect();
+    let expected: Vec<_> = (10..18).map(|index| (time(index), index < 15)).collect();
+    assert_eq!(hidden, expected);
+    drop(server);
+}
+
+#[test]
+fn keyframes_are_listed() {
+    let (server, connection, runtime) = set_up();
+    let keyframes = runtime.block_on(async {
+        let recording = Recording::open(&connection, "b", "cam")
+            .await
+            .expect("an entry");
+        let all = recording.keyframes(..).await.expect("keyframes");
+        let some = recording
+            .keyframes(time(11)..=time(40))
+            .await
+            .expect("keyframes");
+        (all, some)
+    });
+    assert_eq!(keyframes.0, [0, 10, 20, 30, 40].map(time));
+    assert_eq!(keyframes.1, [20, 30, 40].map(time));
+    drop(server);
+}
+
+#[test]
+fn frames_continue_where_a_seek_asks_for() {
+    let (server, connection, runtime) = set_up();
+    let recording = runtime.block_on(Recording::open(&connection, "b", "cam"));
+    let recording = recording.expect("an entry");
+    let mut frames = recording.read(..).frames();
+    let canceller = Flushing::default();
+    let mut next = |seek: Option<usize>| {
+        if let Some(index) = seek {
+            frames.seek(time(index), Begin::KeyframeBefore);
+        }
+        let mut items = frames.blocking(&canceller);
+        items
+            .find_map(|item| frame(item.expect("no error")))
+            .expect("a frame")
+    };
+    assert_eq!(next(None).capture_time, time(0));
+    assert_eq!(next(Some(37)).capture_time, time(30));
+    assert_eq!(next(None).capture_time, time(31));
+    let first = next(Some(5));
+    assert_eq!((first.capture_time, first.pts), (time(0), Nanos::ZERO));
+    drop(server);
+}
+
+#[test]
+fn a_recording_is_followed_until_a_wait_is_cancelled() {
+    let (server, connection, runtime) = set_up();
+    let recording = runtime.block_on(Recording::open(&connection, "b", "cam"));
+    let recording = recording.expect("an entry");
+    let canceller = Arc::new(Flushing::default());
+    let (sender, received) = mpsc::channel();
+    let reader = thread::spawn({
+        let canceller = canceller.clone();
+        move || {
+            let request = recording.read(time(40)..).follow(Duration::from_millis(10));
+            let mut frames = request.frames();
+            let mut end = None;
+            for item in frames.blocking(&canceller) {
+                match item {
+                    Ok(Item::Frame(frame)) => sender.send(frame.capture_time).expect("a test"),
+                    Ok(_) => {}
+                    Err(error) => {
+                        end = Some(error);
+                        break;
+                    }
+                }
+            }
+            // What was cancelled may be continued, and a follower ends with the frames that are fetched.
+            canceller.stop();
+            frames.stop_following();
+            let rest = frames
+                .blocking(&canceller)
+                .filter_map(|item| frame(item.expect("no error")));
+            (end, rest.count())
+        }
+    });
+    let next = || {
+        received
+            .recv_timeout(Duration::from_secs(30))
+            .expect("a frame")
+    };
+    for index in 40..49 {
+        assert_eq!(next(), time(index));
+    }
+    write(&server, 50..52);
+    for index in 49..51 {
+        assert_eq!(next(), time(index));
+    }
+    canceller.start();
+    let (end, rest) = reader.join().expect("no panic");
+    assert_eq!(end, Some(Error::Cancelled));
+    assert!(rest <= 1, "{rest}");
+    drop(server);
+}
+
+#[test]
+fn files_are_episodes() {
+    let (server, connection, runtime) = set_up();
+    let no_file = Bytes::from_static(b"no MP4 file");
+    server.write("b", "files", START, "video/mp4", &[], no_file);
+    let error = runtime.block_on(async {
+        let recording = Recording::open(&connection, "b", "files")
+            .await
+            .expect("an entry");
+        assert_eq!(recording.content(), Some(Kind::Episode));
+        let mut frames = recording.read(..).frames();
+        loop {
+            match frames.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("an export of nothing is no success"),
+                Err(error) => break error,
+            }
+        }
+    });
+    assert!(matches!(error, Error::Undecodable(_)), "{error:?}");
+    assert!(error.to_string().contains("no MP4 file"), "{error}");
+    drop(server);
+}
