@@ -22,7 +22,7 @@ pub struct Bound {
     property: &'static str,
     /// The time in µs since the Unix epoch, which may be beyond those that can be counted in ns.
     value: u64,
-    /// Whether it is given as a number.
+    /// The time is given as a number.
     is_number: bool,
 }
 

@@ -5,7 +5,7 @@
 
 use client::Failure;
 
-/// An error that ends reading. Its text says what is wrong, with which value, and what to do.
+/// An error that ends reading. Its text names the fault, its value and a remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// The server, or the way to it.

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Known bounds of a recording, and its duration.
+//! KnownBounds bounds of a recording, and its duration.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,12 +11,12 @@ use media::time::Nanos;
 /// Least change of the duration that is reported.
 const MIN_CHANGE: Nanos = Nanos::SECOND;
 
-/// Known bounds of a recording, readable from any thread.
+/// KnownBounds bounds of a recording, readable from any thread.
 #[derive(Debug, Default)]
-pub struct Extent(Mutex<Known>);
+pub struct Extent(Mutex<KnownBounds>);
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Known {
+struct KnownBounds {
     /// Capture time that is stream time 0.
     zero: Option<Nanos>,
     /// Times of the oldest and the newest record.
@@ -121,12 +121,12 @@ impl Extent {
         is_worth_it
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownBounds> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl KnownBounds {
     fn duration(&self) -> Option<Nanos> {
         let newest = self.newest?;
         let end = match self.episodes {

@@ -20,7 +20,7 @@ use media::content::Kind;
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 2_000_000;
-/// How far back labels are searched for a hint before contents are, in µs.
+/// Reach of the search for a label before contents are read, in µs.
 const HINT_REACH: u64 = 30_000_000;
 /// Keyframes to remember: more than a week, if there is one each second.
 const MAX_KEYFRAMES: usize = 1 << 20;

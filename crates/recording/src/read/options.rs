@@ -28,7 +28,7 @@ pub struct ReadOptions {
     pub on_loss: OnLoss,
     /// Frame rate of records without a label `fps`, if the attachment `$video` of the entry has none either.
     pub frame_rate: Option<FrameRate>,
-    /// Whether gaps begin a segment, and frames that refer to missing pictures are dropped.
+    /// Gaps begin a segment, and frames that refer to missing pictures are dropped.
     pub gap_detection: bool,
     /// Time that has to be missing for a gap, besides a frame duration of the declared frame rate; by
     /// `frame_num` and the cadence if `None`.
@@ -72,7 +72,7 @@ pub enum OnFault {
 pub struct RangeOptions {
     /// Time of the first record to read, in µs since the Unix epoch.
     pub from: Option<u64>,
-    /// Whether nothing that may be shown is before `from`.
+    /// Nothing that may be shown is before `from`.
     pub is_earliest: bool,
     /// Frame with which the range begins.
     pub begin: Begin,
@@ -86,14 +86,14 @@ pub struct RangeOptions {
     pub origin: Option<Nanos>,
     /// First time in the timeline that is not shown.
     pub until: Option<Nanos>,
-    /// Whether the range begins where a seek asks for.
+    /// The range begins at the time of a seek.
     pub is_sought: bool,
-    /// Whether only keyframes are put out.
+    /// Only keyframes are put out.
     pub keyframes_only: bool,
-    /// Whether a label alone says that the range begins with a keyframe.
+    /// A label alone says that the range begins with a keyframe.
     pub is_hint: bool,
     /// Index of the range among those that the user gave, if it is a whole one.
     pub asked: Option<usize>,
-    /// Whether no range comes after it.
+    /// No range comes after it.
     pub is_last: bool,
 }

@@ -24,12 +24,12 @@ use media::codec::h264::{
 };
 use media::time::Nanos;
 
-use self::frames::{Flow, Frames, Part};
+use self::frames::{Flow, Part, RangeFrames};
 use self::history::History;
 use self::last_episode::LastEpisode;
 use self::missing_sets::MissingSets;
-use self::rates::Rates;
-use self::records::Records;
+use self::rates::DeclaredRates;
+use self::records::RangeRecords;
 use self::report::Report;
 use self::units::Units;
 use super::episode::Episode;
@@ -56,14 +56,14 @@ pub struct RangeReader {
     source: Source,
     part: Part,
     units: Units,
-    rates: Rates,
+    rates: DeclaredRates,
     timeline: Timeline,
     continuity: Continuity<AccessUnit>,
     /// Gaps that are counted.
     gaps: u64,
     /// Parameter sets of the access units that were dropped after a loss.
     dropped_sets: ParameterSets,
-    frames: Frames,
+    frames: RangeFrames,
     report: Report,
     keyframes: LearntKeyframes,
     /// Reach of the search for parameter sets, in µs; `None` as soon as it was done.
@@ -79,7 +79,7 @@ pub struct RangeReader {
 enum Source {
     /// Those of the range. The server was not asked yet.
     Unread,
-    Reading(Records),
+    Reading(RangeRecords),
     /// The headers of the range: no record had a known type so far, up to the `last` one.
     PassingOver {
         reader: RecordReader,
@@ -145,12 +145,12 @@ impl RangeReader {
             source: Source::Unread,
             part: Part::Range,
             units: Units::new(options.from.is_some()),
-            rates: Rates::new(shared.clone()),
+            rates: DeclaredRates::new(shared.clone()),
             timeline: Timeline::new(timeline),
             continuity: Continuity::new(continuity),
             gaps: 0,
             dropped_sets: ParameterSets::default(),
-            frames: Frames::new(shared.clone(), options.clone()),
+            frames: RangeFrames::new(shared.clone(), options.clone()),
             report: Report::new(shared.clone()),
             keyframes: LearntKeyframes::default(),
             lookback: Some(shared.options.lookback.useconds()),
@@ -296,7 +296,7 @@ impl RangeReader {
         self.source = Source::Reading(if is_sifted {
             let entry_points = self.shared.options.entry_points;
             let from = from.unwrap_or(0);
-            Records::Sifted(Sift::new(access, entry_points, from, stop, is_sought))
+            RangeRecords::Sifted(Sift::new(access, entry_points, from, stop, is_sought))
         } else {
             let query = Query {
                 start: from,
@@ -306,7 +306,7 @@ impl RangeReader {
                 keyframes: false,
                 follow: access.follows(),
             };
-            Records::All(RecordReader::new(access, query))
+            RangeRecords::All(RecordReader::new(access, query))
         });
     }
 
@@ -335,7 +335,7 @@ impl RangeReader {
                 ..Query::default()
             };
             let reader = RecordReader::new(&self.shared.access, query);
-            self.source = Source::Reading(Records::All(reader));
+            self.source = Source::Reading(RangeRecords::All(reader));
             return;
         }
         if !self.units.end_records() {

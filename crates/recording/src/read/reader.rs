@@ -55,9 +55,9 @@ pub struct Seek {
     pub until: Option<Position>,
     /// Frame to begin with.
     pub begin: Begin,
-    /// Whether frames are put out from the last one to the first one. Only keyframes can be.
+    /// Frames are put out from the last one to the first one. Only keyframes can be.
     pub is_backward: bool,
-    /// Whether only keyframes are put out.
+    /// Only keyframes are put out.
     pub keyframes_only: bool,
 }
 

@@ -23,7 +23,7 @@ pub struct Shared {
     pub stats: Arc<Stats>,
     /// Content of the first record, which all others have to have, too.
     pub kind: OnceLock<Kind>,
-    /// Whether records are picked by a condition.
+    /// Records are picked by a condition.
     pub is_filtered: bool,
     /// Bytes of access units that may be held until it is known whether they are shown.
     pub max_held: usize,

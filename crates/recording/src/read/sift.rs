@@ -4,7 +4,7 @@
 //! Reads the records with keyframes of a range, and others that labels do not tell apart.
 //!
 //! The range is read in windows. Where labels `keyframe` have agreed with the contents so far, the
-//! headers of a window are read first. If they look plausible, only the records that they name are
+//! headers of a window are read first. If they state plausible, only the records that they name are
 //! read, and of these the contents are verified. All other windows are read in full.
 
 use std::ops::Range;
@@ -34,11 +34,11 @@ pub struct Sift {
     trust: LabelTrust,
     /// The caller waits for the first records.
     is_urgent: bool,
-    look: Look,
+    state: SiftState,
 }
 
 #[derive(Debug)]
-enum Look {
+enum SiftState {
     /// The next window begins.
     Next,
     Headers {
@@ -71,7 +71,7 @@ impl Sift {
             length: FIRST_WINDOW,
             trust: LabelTrust::default(),
             is_urgent,
-            look: Look::Next,
+            state: SiftState::Next,
         }
     }
 
@@ -84,15 +84,15 @@ impl Sift {
     /// Those of the client that are not transient.
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
-            let event = match &mut self.look {
-                Look::Next if self.rest.is_empty() => return Ok(None),
-                Look::Next => {
+            let event = match &mut self.state {
+                SiftState::Next if self.rest.is_empty() => return Ok(None),
+                SiftState::Next => {
                     self.begin_window();
                     continue;
                 }
-                Look::Headers { reader, .. }
-                | Look::Labelled { reader, .. }
-                | Look::All(reader) => reader.recv().await?,
+                SiftState::Headers { reader, .. }
+                | SiftState::Labelled { reader, .. }
+                | SiftState::All(reader) => reader.recv().await?,
             };
             match event {
                 Some(Event::Record(record)) => {
@@ -119,7 +119,7 @@ impl Sift {
         self.length = self.length.saturating_mul(2).min(MAX_WINDOW);
         if self.trust.is_established() {
             let reader = self.reader(&window, View::Headers, false);
-            self.look = Look::Headers {
+            self.state = SiftState::Headers {
                 reader,
                 window,
                 labels: Vec::new(),
@@ -131,14 +131,14 @@ impl Sift {
 
     /// Takes a record of the window, and returns it if it may have a keyframe.
     fn take(&mut self, record: Record) -> Option<Record> {
-        match &mut self.look {
-            Look::Headers { labels, .. } => {
+        match &mut self.state {
+            SiftState::Headers { labels, .. } => {
                 if Kind::of(&record.content_type) == Some(Kind::H264) {
                     labels.push((record.time, record.keyframe));
                 }
                 None
             }
-            Look::Labelled { window, after, .. } => {
+            SiftState::Labelled { window, after, .. } => {
                 if pictures_of(&record, self.entry_points) == Pictures::Keyframe {
                     *after = record.time.saturating_add(1);
                     return Some(record);
@@ -149,7 +149,7 @@ impl Sift {
                 self.read_all(&window);
                 None
             }
-            Look::All(_) => {
+            SiftState::All(_) => {
                 let pictures = match Kind::of(&record.content_type) {
                     Some(Kind::H264) => pictures_of(&record, self.entry_points),
                     _ => return Some(record),
@@ -163,20 +163,20 @@ impl Sift {
                     && !continues_picture(&between_nal_units(record.chunks.clone()));
                 Some(record).filter(|_| !is_other)
             }
-            Look::Next => None,
+            SiftState::Next => None,
         }
     }
 
     fn end_window(&mut self) {
-        let look = std::mem::replace(&mut self.look, Look::Next);
-        let Look::Headers { window, labels, .. } = look else {
+        let state = std::mem::replace(&mut self.state, SiftState::Next);
+        let SiftState::Headers { window, labels, .. } = state else {
             return;
         };
         if labels.is_empty() {
             // A hole may be long.
             self.length = (window.end - window.start).saturating_mul(2);
         } else if self.trust.accepts(&labels) {
-            self.look = Look::Labelled {
+            self.state = SiftState::Labelled {
                 reader: self.reader(&window, View::Aside, true),
                 after: window.start,
                 window,
@@ -187,7 +187,7 @@ impl Sift {
     }
 
     fn read_all(&mut self, window: &Range<u64>) {
-        self.look = Look::All(self.reader(window, View::Range, false));
+        self.state = SiftState::All(self.reader(window, View::Range, false));
     }
 
     fn reader(&mut self, window: &Range<u64>, view: View, keyframes: bool) -> RecordReader {

@@ -51,7 +51,7 @@ impl WholeRecords {
 mod tests {
     use super::*;
 
-    /// Returns how many access units begin in each record, and whether it goes on with one before.
+    /// Returns how many access units begin in each record, and whether it continues one before.
     fn run(records: &[(usize, bool)]) -> Vec<bool> {
         let mut whole = WholeRecords::default();
         let note = |&(begun, continues): &(usize, bool)| {

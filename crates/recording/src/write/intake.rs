@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What comes into the sink, as frames: their bytes as they came, and what is known of them.
+//! Makes frames of buffers: their bytes as they came, with the facts that a record needs.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::mem;
@@ -18,7 +18,7 @@ const MAX_LEADING: usize = 100;
 
 /// A frame to be recorded, or what could not be read as one.
 #[derive(Debug)]
-pub struct Frame {
+pub struct InputFrame {
     /// In order they are the frame.
     pub content: Vec<Bytes>,
     pub capture: Capture,
@@ -28,13 +28,13 @@ pub struct Frame {
     pub idr: bool,
     /// Decoding can also start here, but some pictures are not correct.
     pub has_recovery_point: bool,
-    /// How many access units it has: one, unless the buffers do not hold one each.
+    /// Number of access units: one, unless the buffers do not hold one each.
     pub count: u64,
     /// The first thing that was wrong with its bytes.
     pub damage: Option<Damage>,
 }
 
-impl Frame {
+impl InputFrame {
     fn new(content: Vec<Bytes>, capture: Capture, count: u64, damage: Option<Damage>) -> Self {
         Self {
             content,
@@ -70,8 +70,8 @@ pub struct Intake {
     splitter: AccessUnitSplitter,
     split: VecDeque<AccessUnit>,
     /// Frames that are not complete, and how many access units of them are missing.
-    open: VecDeque<(Frame, usize)>,
-    complete: VecDeque<Frame>,
+    open: VecDeque<(InputFrame, usize)>,
+    complete: VecDeque<InputFrame>,
     /// What came before the next frame and belongs to it.
     leading: Vec<Bytes>,
     /// The parameter sets of all that came.
@@ -132,13 +132,13 @@ impl Intake {
                 0 => u64::from(is_unreadable && !pushed.continues),
                 begun => begun as u64,
             };
-            let frame = Frame::new(content, capture, count, pushed.damage);
+            let frame = InputFrame::new(content, capture, count, pushed.damage);
             self.open.push_back((frame, pushed.begun));
         } else {
             self.leading.push(data);
             if self.leading.len() >= MAX_LEADING {
                 let content = mem::take(&mut self.leading);
-                let frame = Frame::new(content, capture, 1, Some(Damage::NoSlice));
+                let frame = InputFrame::new(content, capture, 1, Some(Damage::NoSlice));
                 self.open.push_back((frame, 0));
             }
         }
@@ -153,12 +153,12 @@ impl Intake {
         if !self.leading.is_empty() {
             let content = mem::take(&mut self.leading);
             self.complete
-                .push_back(Frame::new(content, capture, 0, None));
+                .push_back(InputFrame::new(content, capture, 0, None));
         }
     }
 
     /// The next frame that is complete.
-    pub fn pop(&mut self) -> Option<Frame> {
+    pub fn pop(&mut self) -> Option<InputFrame> {
         self.complete.pop_front()
     }
 
@@ -195,7 +195,7 @@ impl Intake {
 
     /// Gives a frame the parameter sets that it refers to and that a reader which begins with the IDR
     /// picture before it, or with itself, would lack. Others stay away: there may be hundreds.
-    fn complete(&mut self, mut frame: Frame) {
+    fn complete(&mut self, mut frame: InputFrame) {
         let mut own = ParameterSets::default();
         let mut referred = BTreeSet::new();
         for part in &frame.content {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     /// The frames that buffers make, after each of them and at the end. The n-th is captured at n.
-    fn run(buffers: &[Bytes]) -> Vec<Vec<Frame>> {
+    fn run(buffers: &[Bytes]) -> Vec<Vec<InputFrame>> {
         let mut intake = Intake::default();
         let mut frames = Vec::new();
         for (time, buffer) in (0..).zip(buffers) {
@@ -447,7 +447,11 @@ mod tests {
             record(&[&[0x21]]),
             record(&[&idr()]),
         ]);
-        let found: Vec<_> = frames.iter().flatten().map(Frame::undecodable).collect();
+        let found: Vec<_> = frames
+            .iter()
+            .flatten()
+            .map(InputFrame::undecodable)
+            .collect();
         assert_eq!(found, [None, Some(Damage::BrokenSlice), None]);
     }
 
@@ -470,7 +474,11 @@ mod tests {
             record(&[&pps, &idr()]),
             record(&[&other(1)]),
         ]);
-        let missing: Vec<_> = frames.iter().flatten().map(Frame::undecodable).collect();
+        let missing: Vec<_> = frames
+            .iter()
+            .flatten()
+            .map(InputFrame::undecodable)
+            .collect();
         let none = Some(Damage::NoParameterSets);
         assert_eq!(missing[0], none);
         assert!(missing[1].is_some());

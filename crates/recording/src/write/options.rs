@@ -21,7 +21,7 @@ pub struct RecorderOptions {
     /// Treatment of pictures that cannot be decoded.
     pub undecodable: Undecodable,
     /// Bytes that records may take while they wait for the server, in memory or in the spool: contents, labels
-    /// and what is needed to keep track of them. A larger record waits alone.
+    /// and bookkeeping. A larger record waits alone.
     pub queue_bytes: u64,
 }
 

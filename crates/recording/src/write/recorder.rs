@@ -19,10 +19,10 @@ use media::time::Nanos;
 use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
 
-use super::intake::{Frame, Intake};
+use super::intake::{InputFrame, Intake};
 use super::notice::{Notice, OutlierReport};
 use super::options::{RecorderOptions, StreamFormat, Undecodable};
-use super::records::Records;
+use super::records::RecordBuilder;
 
 /// Time that a record may wait for others to be written with it, by default.
 const DEFAULT_MAX_LATENCY: Duration = Duration::from_millis(200);
@@ -35,9 +35,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Recorder {
     intake: Intake,
-    times: RecordTimes<Frame>,
-    declared: DeclaredRate<Frame>,
-    records: Records,
+    times: RecordTimes<InputFrame>,
+    declared: DeclaredRate<InputFrame>,
+    records: RecordBuilder,
     complete: VecDeque<Outgoing>,
     writer: RecordWriter,
     queue_bytes: u64,
@@ -154,7 +154,7 @@ impl Recorder {
             intake: Intake::default(),
             times: RecordTimes::default(),
             declared: DeclaredRate::default(),
-            records: Records::new(options.record_unit, options.labels),
+            records: RecordBuilder::new(options.record_unit, options.labels),
             complete: VecDeque::new(),
             writer,
             queue_bytes: options.queue_bytes,
@@ -349,7 +349,7 @@ impl Recorder {
     }
 
     /// Notes whether a frame can be decoded.
-    fn look_at(&mut self, frame: &Frame) {
+    fn look_at(&mut self, frame: &InputFrame) {
         self.has_recorded = true;
         self.has_decodable |= frame.order.is_some();
         let Some(damage) = frame.undecodable() else {

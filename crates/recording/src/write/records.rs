@@ -10,7 +10,7 @@ use client::{Content, Outgoing};
 use media::frame_rate::FrameRate;
 use media::record_times::Timed;
 
-use super::intake::Frame;
+use super::intake::InputFrame;
 
 /// Size from which on a group of pictures continues in another record, in bytes: a long group is not sent to
 /// the server at once.
@@ -32,9 +32,9 @@ pub enum RecordUnit {
     Record,
 }
 
-/// Groups frames into records.
+/// Builds records of frames in decoding order.
 #[derive(Debug)]
-pub struct Records {
+pub struct RecordBuilder {
     unit: RecordUnit,
     labels: Arc<[(String, String)]>,
     frame_rate: Option<FrameRate>,
@@ -43,7 +43,7 @@ pub struct Records {
     open: Option<Outgoing>,
 }
 
-impl Records {
+impl RecordBuilder {
     /// Returns an empty group. `labels` are added to the label `fps` and `keyframe` of each record.
     pub fn new(unit: RecordUnit, labels: Arc<[(String, String)]>) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl Records {
 
     /// Adds a frame, and appends the records that are complete with it. Without a frame rate each frame is a
     /// record: the capture times of the others of a group would be unknown.
-    pub fn push(&mut self, frame: Timed<Frame>, complete: &mut VecDeque<Outgoing>) {
+    pub fn push(&mut self, frame: Timed<InputFrame>, complete: &mut VecDeque<Outgoing>) {
         let read_from = frame.item.capture.record;
         let read_from = read_from.filter(|_| self.unit == RecordUnit::Record);
         let is_keyframe = frame.item.is_keyframe();
@@ -113,7 +113,7 @@ impl Records {
 /// Returns whether a frame continues a record: its time is the one that it would have there.
 fn belongs(
     record: &Outgoing,
-    frame: &Timed<Frame>,
+    frame: &Timed<InputFrame>,
     label: Option<&str>,
     frame_rate: Option<FrameRate>,
 ) -> bool {
@@ -142,9 +142,9 @@ mod tests {
         FrameRate::new(fps, 1)
     }
 
-    fn frame(time: u64, idr: bool) -> Timed<Frame> {
+    fn frame(time: u64, idr: bool) -> Timed<InputFrame> {
         Timed {
-            item: Frame {
+            item: InputFrame {
                 content: vec![Bytes::from_static(&[1, 2])],
                 capture: Capture {
                     record: Some(time / 50_000),
@@ -167,7 +167,7 @@ mod tests {
         rate: Option<FrameRate>,
         frames: &[(u64, bool)],
     ) -> Vec<(u64, u64, bool)> {
-        let mut records = Records::new(unit, Arc::default());
+        let mut records = RecordBuilder::new(unit, Arc::default());
         records.set_frame_rate(rate);
         let mut made = VecDeque::new();
         for &(time, idr) in frames {
@@ -230,10 +230,10 @@ mod tests {
                 vec![(0, 1, true), (33_333, 1, false), (66_667, 1, true)],
             ),
             (RecordUnit::Gop, vec![(0, 2, true), (66_667, 1, true)]),
-            // Records of 50 ms: the keyframe is the first frame of the second one.
+            // RecordBuilder of 50 ms: the keyframe is the first frame of the second one.
             (RecordUnit::Record, vec![(0, 2, true), (1, 1, true)]),
         ] {
-            let mut records = Records::new(unit, Arc::default());
+            let mut records = RecordBuilder::new(unit, Arc::default());
             records.set_frame_rate(rate(30));
             let mut made = VecDeque::new();
             for (time, is_point) in [(0, true), (33_333, false), (66_667, true)] {
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_long_group_is_several_records() {
-        let mut records = Records::new(RecordUnit::Gop, Arc::default());
+        let mut records = RecordBuilder::new(RecordUnit::Gop, Arc::default());
         records.set_frame_rate(rate(30));
         let mut large = frame(0, true);
         large.item.content = vec![Bytes::from(vec![0; MAX_GROUP_BYTES as usize])];
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn another_frame_rate_is_another_record() {
-        let mut records = Records::new(RecordUnit::Gop, Arc::default());
+        let mut records = RecordBuilder::new(RecordUnit::Gop, Arc::default());
         records.set_frame_rate(rate(30));
         let mut made = VecDeque::new();
         records.push(frame(0, true), &mut made);

@@ -44,7 +44,7 @@ pub enum Flow {
 
 /// Frames of a range.
 #[derive(Debug)]
-pub struct Frames {
+pub struct RangeFrames {
     shared: Arc<Shared>,
     options: Arc<RangeOptions>,
     start: Entrance<AccessUnit>,
@@ -68,7 +68,7 @@ pub struct Frames {
     has_frame: bool,
 }
 
-impl Frames {
+impl RangeFrames {
     /// Returns an empty range.
     pub fn new(shared: Arc<Shared>, options: Arc<RangeOptions>) -> Self {
         let at = options
@@ -362,7 +362,7 @@ impl Frames {
     }
 }
 
-impl Drop for Frames {
+impl Drop for RangeFrames {
     fn drop(&mut self) {
         self.shared.set_depth(self.reorder.depth());
     }

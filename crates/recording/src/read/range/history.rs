@@ -15,8 +15,8 @@ use super::super::backward::{WindowEvent, WindowReader};
 use super::super::error::Error;
 use super::super::item::Item;
 use super::super::preceding::{self, Preceding};
-use super::rates::Rates;
-use super::records::Records;
+use super::rates::DeclaredRates;
+use super::records::RangeRecords;
 use media::content::Kind;
 use media::timeline::Group;
 
@@ -29,7 +29,7 @@ pub struct History {
     splitter: AccessUnitSplitter,
     vui: Option<VuiFrameRate>,
     /// Records to continue with.
-    records: Records,
+    records: RangeRecords,
 }
 
 impl History {
@@ -38,7 +38,7 @@ impl History {
         first: &Group,
         splitter: AccessUnitSplitter,
         vui: Option<VuiFrameRate>,
-        records: Records,
+        records: RangeRecords,
     ) -> Self {
         let length = preceding::length(first.units, first.declared.map(|it| it.rate));
         tracing::debug!(
@@ -64,7 +64,7 @@ impl History {
         &mut self,
         access: &Arc<Access>,
         oldest: u64,
-        rates: &Rates,
+        rates: &DeclaredRates,
         items: &mut VecDeque<Item>,
     ) -> Result<bool, Error> {
         let mut aligned = VecDeque::new();
@@ -92,14 +92,14 @@ impl History {
     }
 
     /// Returns the records to continue with, and the groups in order of time.
-    pub fn finish(self) -> (Records, Vec<Group>) {
+    pub fn finish(self) -> (RangeRecords, Vec<Group>) {
         (self.records, self.search.into_groups())
     }
 
     fn add(
         &mut self,
         aligned: VecDeque<Aligned<Record>>,
-        rates: &Rates,
+        rates: &DeclaredRates,
         items: &mut VecDeque<Item>,
     ) {
         for Aligned { record, pieces, .. } in aligned {

@@ -13,7 +13,7 @@ use super::super::backward::{WindowEvent, WindowReader};
 use super::super::episode::Episode;
 use super::super::extent::Extent;
 use super::super::item::Item;
-use super::records::Records;
+use super::records::RangeRecords;
 
 /// A look at the newest episode.
 #[derive(Debug)]
@@ -22,12 +22,12 @@ pub struct LastEpisode {
     /// Episode to put out afterwards.
     first: Episode,
     /// Records to continue with.
-    records: Records,
+    records: RangeRecords,
 }
 
 impl LastEpisode {
     /// Returns a look at the record at `newest`, in µs since the Unix epoch.
-    pub fn new(access: &Arc<Access>, newest: u64, first: Episode, records: Records) -> Self {
+    pub fn new(access: &Arc<Access>, newest: u64, first: Episode, records: RangeRecords) -> Self {
         let mut window = WindowReader::default();
         window.open(access, newest..newest.saturating_add(1), View::Headers);
         Self {
@@ -62,7 +62,7 @@ impl LastEpisode {
     }
 
     /// Returns the first episode, and the records to continue with.
-    pub fn finish(self) -> (Episode, Records) {
+    pub fn finish(self) -> (Episode, RangeRecords) {
         (self.first, self.records)
     }
 }

@@ -13,7 +13,7 @@ use super::super::backward::{WindowEvent, WindowReader};
 use super::super::error::Error;
 use super::super::item::Item;
 use super::super::parameter_sets::ParameterSetSearch;
-use super::records::Records;
+use super::records::RangeRecords;
 use media::content::Kind;
 
 /// A search for the parameter sets of a range.
@@ -24,12 +24,12 @@ pub struct MissingSets {
     /// Record to split afterwards.
     first: Aligned<Record>,
     /// Records to continue with.
-    records: Records,
+    records: RangeRecords,
 }
 
 impl MissingSets {
     /// Returns a search before `first`, back to `reach` µs before it.
-    pub fn new(first: Aligned<Record>, reach: u64, records: Records) -> Self {
+    pub fn new(first: Aligned<Record>, reach: u64, records: RangeRecords) -> Self {
         let time = first.record.time;
         tracing::info!(time, "looking for parameter sets before a record");
         Self {
@@ -65,7 +65,7 @@ impl MissingSets {
     }
 
     /// Returns the parameter sets, if they were found, the record to split and the records to continue with.
-    pub fn finish(self) -> (Option<ParameterSets>, Aligned<Record>, Records) {
+    pub fn finish(self) -> (Option<ParameterSets>, Aligned<Record>, RangeRecords) {
         (self.search.into_sets(), self.first, self.records)
     }
 }

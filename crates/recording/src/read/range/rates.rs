@@ -21,12 +21,12 @@ const MAX_SHOWN: usize = 100;
 
 /// Declared frame rates of a range.
 #[derive(Debug)]
-pub struct Rates {
+pub struct DeclaredRates {
     shared: Arc<Shared>,
     declarations: Declarations,
 }
 
-impl Rates {
+impl DeclaredRates {
     /// Returns the rates of a range of which the attachment is not known yet.
     pub fn new(shared: Arc<Shared>) -> Self {
         let declarations = Declarations {

@@ -10,14 +10,14 @@ use super::super::sift::Sift;
 
 /// Reader of the records of a range.
 #[derive(Debug)]
-pub enum Records {
+pub enum RangeRecords {
     /// All records.
     All(RecordReader),
     /// Records with keyframes.
     Sifted(Sift),
 }
 
-impl Records {
+impl RangeRecords {
     /// Returns the next event, or `None` after the last record.
     ///
     /// Cancel safe: no record is lost if the future is dropped.

@@ -40,7 +40,7 @@ pub struct SplitRecord {
     pub record: Record,
     /// Damage of its content.
     pub damage: Option<Damage>,
-    /// Whether it has an IDR picture that lacks parameter sets.
+    /// The record has an IDR picture that lacks parameter sets.
     pub lacks_idr: bool,
     pushed: Pushed,
 }
