@@ -120,7 +120,7 @@ pub struct ReductSink {
     clock_steps: AtomicI64,
     /// Capture time of running time 0 in this run, if it is not the clock's.
     start: Mutex<Option<gst::ClockTime>>,
-    /// What happens in this run if the queue is full.
+    /// Treatment of a full queue in this run.
     overflow: Mutex<Option<client::Overflow>>,
 }
 
@@ -156,7 +156,7 @@ impl ReductSink {
         Ok(())
     }
 
-    /// Posts what the writer tells, which comes from threads of its own.
+    /// Returns a handler that posts the events of the writer, which come from threads of its own.
     fn tell(&self) -> Tell {
         let sink = self.downgrade();
         Arc::new(move |told| {
@@ -182,7 +182,7 @@ impl ReductSink {
         })
     }
 
-    /// Does something with the recording while nothing is locked.
+    /// Runs a function on the recorder while nothing is locked.
     fn with_recording<T>(
         &self,
         run: impl FnOnce(&mut Recorder) -> Result<T, gst::FlowError>,
@@ -194,7 +194,7 @@ impl ReductSink {
         done
     }
 
-    /// Ends a run. What was taken is left to be written; nothing is waited for.
+    /// Ends a run. Pending records are written in the background; nothing is waited for.
     fn end_run(&self) {
         let recording = self.recording.lock().unwrap().take();
         let Some(mut recording) = recording else {
@@ -202,9 +202,9 @@ impl ReductSink {
         };
         recording.end();
         // Nothing is left to fail.
-        let _ = self.tell_of_notices(&mut recording);
+        let _ = self.post_notices(&mut recording);
         let lost = recording.hand_over_at_once();
-        self.tell_of_dropped(recording.take_dropped(true));
+        self.report_dropped(recording.take_dropped(true));
         if lost > 0 {
             gst::warning!(
                 CAT,
@@ -215,14 +215,14 @@ impl ReductSink {
         *self.left.lock().unwrap() = Some(recording.detach());
     }
 
-    /// Has complete records wait to be written. GstBaseSink's lock is held: a wait that is ended goes on
-    /// after a pause.
+    /// Queues complete records. The preroll lock of GstBaseSink is held: a wait that is ended continues after a
+    /// pause.
     fn hand_over(&self, recording: &mut Recorder) -> Result<(), gst::FlowError> {
         let overflow = self.overflow();
         loop {
             match recording.hand_over(overflow, &self.flushing) {
                 Ok(()) => {
-                    self.tell_of_dropped(recording.take_dropped(false));
+                    self.report_dropped(recording.take_dropped(false));
                     return Ok(());
                 }
                 Err(PushError::Flushed) => self.wait_for_playing()?,
@@ -242,7 +242,7 @@ impl ReductSink {
         }
     }
 
-    /// What happens if the queue is full: by itself, a live source must not wait.
+    /// Returns the treatment of a full queue: by default a live source must not wait.
     fn overflow(&self) -> client::Overflow {
         if let Some(overflow) = *self.overflow.lock().unwrap() {
             return overflow;
@@ -287,9 +287,9 @@ impl ReductSink {
     /// Ends the recording's last records and waits until all is written.
     fn finish(&self, recording: &mut Recorder) -> Result<(), gst::FlowError> {
         recording.end();
-        self.tell_of_notices(recording)?;
+        self.post_notices(recording)?;
         self.hand_over(recording)?;
-        self.tell_of_dropped(recording.take_dropped(true));
+        self.report_dropped(recording.take_dropped(true));
         loop {
             match recording.drain(&self.flushing) {
                 Ok(()) => break,
@@ -298,13 +298,13 @@ impl ReductSink {
             }
         }
         match recording.verdict() {
-            Some(notice) => self.tell_of(&notice),
+            Some(notice) => self.post(&notice),
             None if recording.has_failed() => Err(gst::FlowError::Error),
             None => Ok(()),
         }
     }
 
-    fn tell_of_dropped(&self, dropped: Option<client::Dropped>) {
+    fn report_dropped(&self, dropped: Option<client::Dropped>) {
         let Some(client::Dropped {
             frames,
             from: Some(from),
@@ -324,8 +324,8 @@ impl ReductSink {
         );
     }
 
-    /// Tells applications what was recorded.
-    fn tell_of_recording(&self) {
+    /// Posts a message with the counters of the recording.
+    fn report_recording(&self) {
         let stats = self.stats.lock().unwrap().clone();
         let mut structure = stats.structure();
         structure.set_name("reduct-recording");
@@ -334,14 +334,14 @@ impl ReductSink {
     }
 
     /// Posts the notices of the recording. An error ends it.
-    fn tell_of_notices(&self, recording: &mut Recorder) -> Result<(), gst::FlowError> {
+    fn post_notices(&self, recording: &mut Recorder) -> Result<(), gst::FlowError> {
         while let Some(notice) = recording.pop_notice() {
-            self.tell_of(&notice)?;
+            self.post(&notice)?;
         }
         Ok(())
     }
 
-    fn tell_of(&self, notice: &Notice) -> Result<(), gst::FlowError> {
+    fn post(&self, notice: &Notice) -> Result<(), gst::FlowError> {
         let stats = self.stats.lock().unwrap().clone();
         stats.count(notice);
         let text = notices::text(notice);
@@ -358,7 +358,7 @@ impl ReductSink {
         Err(gst::FlowError::Error)
     }
 
-    /// Returns what a buffer says about when it was captured.
+    /// Returns the times of a buffer.
     fn capture(&self, buffer: &gst::BufferRef) -> Capture {
         let start = *self.start.lock().unwrap();
         let segment = self.obj().segment().downcast::<gst::ClockTime>().ok();
@@ -406,7 +406,7 @@ impl ReductSink {
         if let Some(by) = step.map(|ns| ns / 1000) {
             self.clock_steps.fetch_add(by, Ordering::Relaxed);
             // It is a warning.
-            let _ = self.tell_of(&Notice::SystemClock { by });
+            let _ = self.post(&Notice::SystemClock { by });
         }
         Some(time)
     }
@@ -713,7 +713,7 @@ impl BaseSinkImpl for ReductSink {
             if let Some(structure) = caps.structure(0) {
                 recording.set_format(stream_format(structure));
             }
-            self.tell_of_notices(recording)
+            self.post_notices(recording)
         });
         match told {
             Err(gst::FlowError::Error) => Err(gst::loggable_error!(CAT, "Recording has failed")),
@@ -731,14 +731,14 @@ impl BaseSinkImpl for ReductSink {
                 if finished.is_err() {
                     return false;
                 }
-                self.tell_of_recording();
+                self.report_recording();
                 self.parent_event(event)
             }
             gst::EventType::FlushStop => {
                 // After an error, which is posted, buffers are refused.
                 let _ = self.with_recording(|recording| {
                     recording.end();
-                    self.tell_of_notices(recording)
+                    self.post_notices(recording)
                 });
                 self.parent_event(event)
             }
@@ -758,7 +758,7 @@ impl BaseSinkImpl for ReductSink {
         };
         self.with_recording(|recording| {
             recording.push(content, capture);
-            self.tell_of_notices(recording)?;
+            self.post_notices(recording)?;
             self.hand_over(recording)
         })?;
         Ok(gst::FlowSuccess::Ok)

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is linked downstream, and whether it takes what the source has.
+//! Finds the elements that are linked downstream, and the caps and files that they accept.
 
 use gst::glib;
 use gst::prelude::*;
@@ -9,20 +9,20 @@ use media::content::MP4_TYPE;
 
 use super::episodes;
 
-/// Elements that hand on buffers, and what becomes of them, at once.
+/// Elements that pass buffers on, and return the flow of them, at once.
 const TRANSPARENT: [&str; 4] = ["capsfilter", "identity", "tee", "typefind"];
-/// Sinks that write all that they get to one file.
+/// Sinks that write everything to one file.
 const FILE_SINKS: [&str; 4] = ["filesink", "fdsink", "giosink", "giostreamsink"];
-/// A sink that begins a new file where it is told to.
+/// A sink that begins a new file at a property's demand.
 const MULTI_FILE_SINK: &str = "multifilesink";
-/// More is no way to a demuxer.
+/// Upper limit of pads to follow.
 const MOST_PADS: usize = 100;
 
-/// What is downstream.
+/// Element that is linked downstream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taker {
-    /// Something that is no demuxer, as far as can be seen.
-    Anybody,
+    /// No demuxer, as far as can be seen.
+    NoDemuxer,
     /// A demuxer that gets them as they are pushed.
     Demuxer,
     /// A demuxer behind another element, whose names these are.
@@ -36,7 +36,7 @@ pub fn takes(pad: &gst::Pad, caps: &gst::Caps) -> bool {
     pad.peer_query_caps(None).can_intersect(caps)
 }
 
-/// The error for caps that are refused.
+/// Returns the error for caps that are refused.
 pub fn refusal(pad: &gst::Pad, caps: &gst::Caps) -> gst::ErrorMessage {
     let name = pad.peer().and_then(|peer| peer.parent_element());
     let name = name.map_or_else(|| "what is linked".into(), |element| element.name());
@@ -61,7 +61,7 @@ pub fn refusal(pad: &gst::Pad, caps: &gst::Caps) -> gst::ErrorMessage {
 pub fn taker(pad: &gst::Pad) -> Taker {
     let mut other = None;
     let mut pads = vec![pad.clone()];
-    let mut found = Taker::Anybody;
+    let mut found = Taker::NoDemuxer;
     for _ in 0..MOST_PADS {
         let Some(pad) = pads.pop() else {
             break;
@@ -132,7 +132,7 @@ mod tests {
             "queue ! fakesink",
             "queue ! multifilesink next-file=discont",
         ] {
-            assert_eq!(taker_in(nobody), Taker::Anybody, "{nobody}");
+            assert_eq!(taker_in(nobody), Taker::NoDemuxer, "{nobody}");
         }
         for demuxer in ["qtdemux", "identity ! typefind ! qtdemux", "tee ! qtdemux"] {
             assert_eq!(taker_in(demuxer), Taker::Demuxer, "{demuxer}");
@@ -159,6 +159,6 @@ mod tests {
     fn nobody_is_linked() {
         gst::init().unwrap();
         let source = gst::ElementFactory::make("fakesrc").build().unwrap();
-        assert_eq!(taker(&source.static_pad("src").unwrap()), Taker::Anybody);
+        assert_eq!(taker(&source.static_pad("src").unwrap()), Taker::NoDemuxer);
     }
 }

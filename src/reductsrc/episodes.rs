@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! Episodes as lists of buffers, and their places in running time.
-//! A demuxer takes it for a file of its own: before all but the first one
-//! the stream starts again, under the same id. Segments are in TIME, as in BYTES qtdemux takes no
-//! second file (1.22); it leaves edit lists alone then, so that the segments say what is shown.
+//!
+//! A demuxer reads each as a file of its own: before all but the first one the stream starts again, under the same id.
+//! Segments are in TIME, as qtdemux reads no second file in BYTES (1.22). It ignores edit lists then, so that the
+//! segments have the span that is shown.
 
 use gst::ClockTime;
 use media::mp4::Movie;
@@ -46,18 +47,17 @@ pub fn buffers(episode: Episode) -> gst::BufferList {
     list
 }
 
-/// Caps of an episode.
+/// Returns the caps of episodes.
 pub fn caps() -> gst::Caps {
     gst::Caps::builder("video/quicktime")
         .field("variant", "iso")
         .build()
 }
 
-/// Where episodes are in running time: one after another.
+/// Places of episodes in running time: one after another.
 #[derive(Debug, Default)]
 pub struct Row {
-    /// When the last one was captured and where in running time it begins, if it does not say how
-    /// long it is.
+    /// Capture time and running time of the last one, if its length is unknown.
     last: Option<(Nanos, ClockTime)>,
     has_begun: bool,
 }
@@ -68,8 +68,8 @@ impl Row {
         self.has_begun
     }
 
-    /// The segment of the next episode, at its stream time. The others end at `reached`, which goes on
-    /// to its end.
+    /// Returns the segment of the next episode, at its stream time. The others end at `reached`, which becomes its
+    /// end.
     pub fn place(
         &mut self,
         episode: &Episode,

@@ -36,7 +36,7 @@
  * and `reducts://` URIs, `reduct://host:8383/bucket/entry?start=…`, whose parameters are properties,
  * and seeks in stream time, with `TRICKMODE_KEY_UNITS` also at rates below 0.
  *
- * With `follow` it is a live source that goes on with what is written to the entry meanwhile, until
+ * With `follow` it is a live source that continues with frames that are written later, until
  * the stop or an EOS event. It waits for an entry that is not there yet. Running time begins at that of
  * the clock, also after a gap; the latency is as long as late buffers need it, two seconds at most.
  *
@@ -100,7 +100,7 @@ use crate::convert::ToClockTime;
 use crate::runtime::runtime;
 use crate::{connection, parameters, pause_event};
 
-/// No two of the mutexes are ever held at once.
+/// State of the element `reductsrc`. No two of the mutexes are ever held at once.
 #[derive(Default)]
 pub struct ReductSrc {
     settings: Mutex<Settings>,
@@ -109,10 +109,10 @@ pub struct ReductSrc {
     stream: Mutex<Option<Stream>>,
     interrupt: Interrupt,
     seeks: Seeks,
-    /// What the last seek asked for.
+    /// Span of the last seek.
     sought: Mutex<Span>,
     unpushed: Unpushed,
-    /// That of the last seek that was carried out. All its segments have it.
+    /// Sequence number of the last seek that was carried out, and of all its segments.
     seqnum: Mutex<Option<gst::Seqnum>>,
     /// Stream time at which the last segment begins.
     segment_time: Mutex<Option<gst::ClockTime>>,
@@ -120,20 +120,20 @@ pub struct ReductSrc {
     /// There was an error in this run, after which nothing more comes.
     failed: AtomicBool,
     /// A sink that writes several episodes to one file was warned of in this run.
-    has_told_of_sink: AtomicBool,
-    /// What is followed, to end that.
+    is_sink_reported: AtomicBool,
+    /// The entry, if it is followed.
     following: Mutex<Option<Arc<Access>>>,
-    /// What is followed may come so much later than its running time.
+    /// Largest delay of buffers behind their running time, if the entry is followed.
     latency: Mutex<Option<gst::ClockTime>>,
 }
 
 impl ReductSrc {
-    /// Does what the stream says until there is something to push.
+    /// Carries out the steps of the stream until one is to be pushed.
     fn next_buffer(&self, stream: &mut Stream) -> Result<CreateSuccess, gst::FlowError> {
         loop {
             match stream.next(self.interrupt.flushing()) {
                 Ok(Step::Push(buffer)) => {
-                    self.tell_of_duration();
+                    self.report_duration();
                     let now = self.obj().current_running_time();
                     if let Some(segment) = stream.catch_up(&buffer, now) {
                         gst::info!(CAT, imp = self, "Everything was late: running time follows");
@@ -153,7 +153,7 @@ impl ReductSrc {
                     }
                     let now = self.obj().current_running_time();
                     self.begin_segment(&stream.place_episode(&episode, now))?;
-                    self.tell_of_duration();
+                    self.report_duration();
                     return Ok(CreateSuccess::NewBufferList(episodes::buffers(*episode)));
                 }
                 Ok(Step::Caps(caps)) => {
@@ -209,7 +209,7 @@ impl ReductSrc {
     fn set_caps_downstream(&self, caps: &gst::Caps) -> Result<(), gst::FlowError> {
         let obj = self.obj();
         let pad = obj.src_pad();
-        // What is behind a queue refuses them when they are pushed already.
+        // Elements behind a queue refuse them when they are pushed already.
         if downstream::takes(pad, caps) && obj.set_caps(caps).is_ok() {
             return Ok(());
         }
@@ -232,7 +232,7 @@ impl ReductSrc {
         })
     }
 
-    /// Another file begins, of the same stream: upon this event demuxers expect headers again.
+    /// Begins another file of the same stream: upon this event demuxers expect headers again.
     fn begin_stream_again(&self) -> Result<(), gst::FlowError> {
         let obj = self.obj();
         match downstream::taker(obj.src_pad()) {
@@ -246,7 +246,7 @@ impl ReductSrc {
                 ));
                 return Err(gst::FlowError::Flushing);
             }
-            Taker::OneFile { sink } if !self.has_told_of_sink.swap(true, Ordering::SeqCst) => {
+            Taker::OneFile { sink } if !self.is_sink_reported.swap(true, Ordering::SeqCst) => {
                 gst::element_imp_warning!(
                     self,
                     gst::StreamError::Mux,
@@ -256,7 +256,7 @@ impl ReductSrc {
                       next µs (property stop)")
                 );
             }
-            Taker::OneFile { .. } | Taker::Demuxer | Taker::Anybody => {}
+            Taker::OneFile { .. } | Taker::Demuxer | Taker::NoDemuxer => {}
         }
         let last = obj.src_pad().sticky_event::<gst::event::StreamStart>(0);
         if let Some(last) = last {
@@ -265,7 +265,7 @@ impl ReductSrc {
                 .group_id_if_some(last.group_id())
                 .build();
             if !obj.src_pad().push_event(event) {
-                gst::debug!(CAT, imp = self, "Nobody takes the begin of the stream");
+                gst::debug!(CAT, imp = self, "stream-start was not handled");
             }
         }
         Ok(())
@@ -284,7 +284,7 @@ impl ReductSrc {
         *self.seqnum.lock().unwrap() = None;
         *self.segment_time.lock().unwrap() = None;
         self.failed.store(false, Ordering::SeqCst);
-        self.has_told_of_sink.store(false, Ordering::SeqCst);
+        self.is_sink_reported.store(false, Ordering::SeqCst);
         self.interrupt.reset();
         self.unpushed.forget();
 
@@ -298,7 +298,7 @@ impl ReductSrc {
         Ok(())
     }
 
-    /// Ends what is followed, with what is fetched of it. Tells if anything is.
+    /// Ends an entry that is followed with the frames that are fetched. Returns whether it is followed.
     fn stop_following(&self) -> bool {
         let following = self.following.lock().unwrap().clone();
         following.is_some_and(|access| {
@@ -307,8 +307,8 @@ impl ReductSrc {
         })
     }
 
-    /// Tells applications of a recording that is longer than they know.
-    fn tell_of_duration(&self) {
+    /// Posts a duration-changed message if the recording is longer than reported.
+    fn report_duration(&self) {
         let stats = self.stats.lock().unwrap().clone();
         if stats.read.extent.take_growth() {
             let message = gst::message::DurationChanged::builder().src(&*self.obj());
@@ -316,7 +316,7 @@ impl ReductSrc {
         }
     }
 
-    /// Has players wait longer for what comes later than was known.
+    /// Changes the latency, and makes players ask for it.
     fn change_latency(&self, latency: gst::ClockTime) {
         gst::info!(CAT, imp = self, "Latency is {latency} from now on");
         *self.latency.lock().unwrap() = Some(latency);
@@ -324,9 +324,9 @@ impl ReductSrc {
         let _ = self.obj().post_message(message.build());
     }
 
-    /// Returns what a seek asks for if it can be carried out, and the event with which GstBaseSrc does so.
+    /// Returns the span of a seek that can be carried out, and the event for GstBaseSrc.
     ///
-    /// Refused before anything is flushed: GstBaseSrc sends no segment after a seek that fails.
+    /// Others are refused before anything is flushed: GstBaseSrc sends no segment after a seek that fails.
     fn accept_seek(&self, event: &gst::Event) -> Option<(Span, gst::Event)> {
         let gst::EventView::Seek(seek) = event.view() else {
             return None;
@@ -360,7 +360,7 @@ impl ReductSrc {
         accepted
     }
 
-    /// Has GstBaseSrc carry out a seek, if it can be.
+    /// Passes a seek that can be carried out to the base class.
     fn pass_seek(&self, event: gst::Event, seek: impl FnOnce(gst::Event) -> bool) -> bool {
         let Some((span, event)) = self.accept_seek(&event) else {
             return false;
@@ -372,7 +372,7 @@ impl ReductSrc {
         done
     }
 
-    /// Returns whether a run can be sought in, or the next one may be.
+    /// Returns whether this run is seekable, or the next one may be.
     fn may_seek(&self) -> bool {
         self.is_stopped() || self.is_seekable.load(Ordering::SeqCst)
     }
@@ -617,7 +617,7 @@ impl ObjectImpl for ReductSrc {
 
         let obj = self.obj();
         obj.set_format(gst::Format::Time);
-        // By that of GstBaseSrc pictures would be missing that come later in decoding order.
+        // GstBaseSrc ends with the first buffer after the stop. Pictures that are later in decoding order would be missing.
         obj.set_automatic_eos(false);
         let this = self.downgrade();
         unpushed::watch(obj.src_pad(), move || {
@@ -697,7 +697,7 @@ impl ElementImpl for ReductSrc {
     fn send_event(&self, event: gst::Event) -> bool {
         match event.type_() {
             gst::EventType::Seek => self.pass_seek(event, |event| self.parent_send_event(event)),
-            // That of GstBaseSrc would lose what is not pushed yet.
+            // The base class would drop frames that are not pushed yet.
             gst::EventType::Eos if self.stop_following() => true,
             gst::EventType::Eos if !self.is_stopped() && !self.failed.load(Ordering::SeqCst) => {
                 self.interrupt.end_stream();
@@ -748,7 +748,7 @@ impl BaseSrcImpl for ReductSrc {
     }
 
     fn negotiate(&self) -> Result<(), gst::LoggableError> {
-        // The caps come with the first access unit: the template's lack the frame rate.
+        // Caps are set with the first access unit: those of the template lack the frame rate.
         Ok(())
     }
 
@@ -825,7 +825,7 @@ impl BaseSrcImpl for ReductSrc {
             gst::QueryViewMut::Position(position) if position.format() == gst::Format::Time => {
                 let begin = *self.segment_time.lock().unwrap();
                 let answered = BaseSrcImplExt::parent_query(self, query);
-                // GstBaseSrc has none while a decoder gets what is before the segment.
+                // GstBaseSrc has none while a decoder gets frames from before the segment.
                 if let gst::QueryViewMut::Position(position) = query.view_mut()
                     && position.result() == gst::ClockTime::NONE.into()
                 {
@@ -835,7 +835,7 @@ impl BaseSrcImpl for ReductSrc {
             }
             gst::QueryViewMut::Latency(query) => {
                 let latency = *self.latency.lock().unwrap();
-                // The server keeps what is not fetched yet.
+                // Unlimited: the server keeps the frames that are not fetched yet.
                 query.set(latency.is_some(), latency.unwrap_or_default(), None);
                 true
             }

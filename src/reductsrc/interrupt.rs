@@ -1,12 +1,12 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Interruption of the streaming thread's waits, as `unlock` and `unlock_stop` of GstBaseSrc ask for it.
+//! Interrupts the waits of the streaming thread, as `unlock` and `unlock_stop` of GstBaseSrc ask for it.
 //!
-//! GstBaseSrc has one level for all who interrupt it. Of two threads that seek at once, the first one to
+//! GstBaseSrc has one level for all threads that interrupt it. Of two threads that seek at once, the first one to
 //! end would let the source wait again, and the other one wait for it. From 1.24 on it also interrupts
 //! a live source that is paused, and takes back an interruption that it does not name in front of the
-//! next `create`, whoever asked for it.
+//! next `create`, for any thread.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};

@@ -1,36 +1,35 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Running times of a recording that is followed, next to the pipeline's clock: where its segments
-//! begin, and how late its pictures come.
+//! Latency and segment base of a recording that is followed, by the pipeline's clock.
 
 use std::time::Duration;
 
 use gst::ClockTime;
 
-/// The latency does not grow beyond that: what comes later still, after an outage, is late.
+/// Largest latency. Pictures that come later still, after an outage, are late.
 const MAX_LATENCY: ClockTime = ClockTime::from_seconds(2);
-/// How long everything has to be later than that before running time follows.
+/// Time for which everything has to be later than that before running time follows.
 const MAX_LATE: ClockTime = ClockTime::from_seconds(5);
-/// How long pictures have to come sooner before the latency shrinks.
+/// Time for which pictures have to come sooner before the latency shrinks.
 const PERIOD: ClockTime = ClockTime::from_seconds(5);
 
 /// Latency and segment base while following.
 #[derive(Debug, Clone, Copy)]
 pub struct Live {
-    /// How much later segments begin than they would if the recording had no gaps.
+    /// Delay of segments that the gaps of the recording have caused.
     shift: ClockTime,
     min_latency: ClockTime,
     latency: ClockTime,
-    /// Since when lateness is observed, and the largest one since then.
+    /// Begin of the observation of lateness, and the largest one since then.
     period: Option<ClockTime>,
     lateness: ClockTime,
-    /// Since when everything is later than the largest latency.
+    /// Running time from which on everything was later than the largest latency.
     late_since: Option<ClockTime>,
 }
 
 impl Live {
-    /// A recording that is asked for what is new at an interval.
+    /// Returns the state of a recording that is asked for new records in an interval.
     pub fn new(poll_interval: Duration) -> Self {
         let poll_interval = ClockTime::try_from(poll_interval).unwrap_or(ClockTime::MAX);
         // A picture may come right after an answer, and the answer with it takes its time.
@@ -45,19 +44,19 @@ impl Live {
         }
     }
 
-    /// Returns how much later than its running time a picture may come.
+    /// Returns the largest delay of a picture behind its running time.
     pub fn latency(&self) -> ClockTime {
         self.latency
     }
 
-    /// Goes on somewhere else.
+    /// Continues at another time.
     pub fn seek(&mut self) {
         self.shift = ClockTime::ZERO;
         self.late_since = None;
     }
 
-    /// Moves a segment so that it begins `now`, in running time, if it would have begun earlier. What
-    /// was pushed before and is still to be played comes first.
+    /// Moves a segment so that it begins `now`, in running time, if it would have begun earlier, but not before the
+    /// frames that were pushed before and are still to be played.
     pub fn place(
         &mut self,
         segment: &mut gst::FormattedSegment<ClockTime>,
@@ -72,8 +71,7 @@ impl Live {
         segment.set_base(base.saturating_add(late));
     }
 
-    /// Takes when a picture came and when it should have come, both in running time. Returns whether
-    /// the latency has changed.
+    /// Notes the running time at which a picture came, and its own. Returns whether the latency has changed.
     pub fn arrive(&mut self, expected: ClockTime, now: ClockTime) -> bool {
         let late = now.saturating_sub(expected);
         self.late_since = match late > MAX_LATENCY {

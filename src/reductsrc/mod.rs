@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! `reductsrc`: H.264 and episodes out of ReductStore.
+//! Element `reductsrc`: H.264 and episodes out of ReductStore.
 
 use std::sync::LazyLock;
 
@@ -36,7 +36,7 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     )
 });
 
-/// What happens when something in the stream cannot be read.
+/// Treatment of records that cannot be read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[repr(u32)]
 #[enum_type(name = "GstReductSrcOnError")]
@@ -50,7 +50,7 @@ pub enum OnError {
     Stop,
 }
 
-/// What happens to pictures that refer to lost ones, until the next keyframe.
+/// Treatment of pictures that refer to lost ones, until the next keyframe.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[repr(u32)]
 #[enum_type(name = "GstReductSrcOnLoss")]
@@ -71,7 +71,7 @@ pub enum OnLoss {
     Keep,
 }
 
-/// With which frame a range begins.
+/// Frame with which a range begins.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[repr(u32)]
 #[enum_type(name = "GstReductSrcStartMode")]
@@ -89,7 +89,7 @@ pub enum StartMode {
         nick = "keyframe-before"
     )]
     KeyframeBefore,
-    /// The frame at its start. What a decoder needs before it comes first, and is not shown.
+    /// The frame at its start. Frames that a decoder needs before it come first, and are not shown.
     #[enum_value(
         name = "With the frame at the start; what a decoder needs before it is not shown",
         nick = "exact"
@@ -97,7 +97,7 @@ pub enum StartMode {
     Exact,
 }
 
-/// With which frame a range ends.
+/// Frame with which a range ends.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[repr(u32)]
 #[enum_type(name = "GstReductSrcStopMode")]
@@ -114,7 +114,7 @@ pub enum StopMode {
     Keyframe,
 }
 
-/// Which pictures are keyframes, with which a range may begin.
+/// Pictures with which a range may begin.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[repr(u32)]
 #[enum_type(name = "GstReductSrcKeyframeMode")]

@@ -1,15 +1,14 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Seek events on their way through GstBaseSrc, which passes on their segments only, and what they ask
-//! for.
+//! Seek events on their way through GstBaseSrc, which passes on their segments only.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use gst::ClockTime;
 
-/// What a seek asks for, in stream time.
+/// Span of a seek, in stream time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Span {
     start: ClockTime,
@@ -17,8 +16,8 @@ pub struct Span {
 }
 
 impl Span {
-    /// Returns what `event` asks for after a seek to this span, and an event that names both of its ends;
-    /// `None` for a seek in another format, or to a stop before its start.
+    /// Returns the span of `event` after a seek to this span, and an event that names both of its ends; `None` for a
+    /// seek in another format, or to a stop before its start.
     ///
     /// GstBaseSrc would take an end that an event leaves as it is from its present segment, which is
     /// not in stream time, and ends in front of places that can be sought. `duration` is that of the
@@ -77,8 +76,8 @@ struct Accepted {
 }
 
 impl Seeks {
-    /// Keeps an event while `carry_out` has GstBaseSrc carry it out on this thread, or put it off
-    /// until the source starts. Returns what `carry_out` does.
+    /// Keeps an event while GstBaseSrc carries it out within `carry_out`, on this thread, or defers it until the source
+    /// starts. Returns the result of `carry_out`.
     pub fn pass(&self, event: gst::Event, carry_out: impl FnOnce(gst::Event) -> bool) -> bool {
         let by = Some(thread::current().id());
         self.accepted().push(Accepted {
@@ -170,7 +169,7 @@ mod tests {
             assert_eq!(found, expected, "{event:?}");
             let Some(named) = named else { continue };
             assert_eq!(named.seqnum(), event.seqnum());
-            // What is named stays the same whatever was before.
+            // Ends that are named do not depend on the span before.
             let again = Span::default().follow(&named, None);
             assert_eq!(again.map(|(span, _)| span), expected);
         }

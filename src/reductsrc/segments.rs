@@ -84,7 +84,7 @@ impl Segments {
                 };
                 (begin, passed_at(begin))
             }
-            // What is before the begin is for the decoder only.
+            // Frames before the begin are for the decoder only.
             Some((begin, _)) if segment.start <= begin => (begin, passed_at(begin)),
             // There is a hole at the begin.
             Some((begin, passed)) => (begin, passed.min(segment.base)),
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn from_the_first_picture_on() {
-        // An open group of pictures: what leads its keyframe is not shown.
+        // An open group of pictures: the pictures that lead its keyframe are not shown.
         let segments = [(10, 0, 12), (100, 7, 100)];
         let show = Show {
             from: ShownFrom::First,

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The properties of `reductsrc`, and what they mean once they are checked.
+//! Properties of `reductsrc`, and the settings that they make once they are checked.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use gst::prelude::*;
 use media::codec::h264::EntryPoints;
 use media::range::Begin;
 use recording::{
-    Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, OnFault, ReadOptions, TimeRange,
+    Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, OnFault, OptionNames, ReadOptions,
+    TimeRange,
 };
 use serde_json::Value as JsonValue;
 
@@ -21,6 +22,16 @@ use crate::convert::{ToClockTime, ToNanos};
 use crate::property_values;
 
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
+
+/// Properties by which messages name options of a reader.
+const OPTION_NAMES: OptionNames = OptionNames {
+    lookback: "property parameter-set-lookback",
+    frame_rate: "property fps",
+    condition: "property when",
+    skip_faults: "on-error=skip",
+    keyframe_before: "start-mode=keyframe-before",
+    intra_pictures: "keyframe-mode=intra",
+};
 
 /// The properties as they are set.
 #[derive(Debug, Clone)]
@@ -200,6 +211,7 @@ impl Settings {
                 pause_limit: self.pause_limit.nanos(),
                 lookback: self.lookback.nanos(),
                 asked,
+                names: OPTION_NAMES,
             },
         })
     }
@@ -220,12 +232,12 @@ impl Settings {
         Ok(())
     }
 
-    /// Returns how often to ask for new records.
+    /// Returns the interval of requests for new records.
     pub fn poll_interval(&self) -> Duration {
         Duration::from_millis(self.poll_interval_ms.into())
     }
 
-    /// Returns what is to be read of the ranges.
+    /// Returns the ranges as they are read.
     fn program(&self, asked: &[Asked]) -> Vec<TimeRange> {
         let begin = match self.start_mode {
             StartMode::KeyframeAfter => Begin::KeyframeAfter,

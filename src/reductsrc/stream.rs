@@ -111,7 +111,7 @@ pub struct Stream {
     seek: Option<Seek>,
     /// Segments of the present range.
     segments: Segments,
-    /// Whether the first buffer of the present range has DISCONT.
+    /// The first buffer of the present range has DISCONT.
     range_is_discont: bool,
     /// After an error nothing more comes, and no end either.
     has_failed: bool,

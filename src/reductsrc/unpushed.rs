@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use gst::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 
-/// What is given to GstBaseSrc and not pushed yet.
+/// The buffer or the list that GstBaseSrc was given and has not pushed yet.
 #[derive(Debug, Default)]
 pub struct Unpushed(Mutex<Option<Given>>);
 
@@ -23,7 +23,7 @@ enum Given {
 }
 
 impl Unpushed {
-    /// Keeps what `create` returns.
+    /// Keeps the result of `create`.
     pub fn keep(&self, created: &CreateSuccess) {
         *self.given() = match created {
             CreateSuccess::NewBuffer(buffer) => Some(Given::Buffer(buffer.clone())),

@@ -8,14 +8,15 @@
 
 #![deny(missing_docs)]
 
+mod lock;
 mod read;
 mod recording;
 mod write;
 
 pub use read::{
     Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, Episode, Error, Extent, Format,
-    Frame, Item, OnFault, Position, RangeStart, Rates, ReadOptions, Reader, Seek, Segment,
-    ShownFrom, Stats, TimeRange,
+    Frame, Item, OnFault, OptionNames, Position, RangeStart, Rates, ReadOptions, Reader, Seek,
+    Segment, ShownFrom, Stats, TimeRange,
 };
 pub use recording::{Frames, ReadRequest, Recording};
 pub use write::{Notice, RecordUnit, Recorder, RecorderOptions, StreamFormat, Undecodable};

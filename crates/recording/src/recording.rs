@@ -3,7 +3,7 @@
 
 //! Opens an entry as video, and reads ranges of it.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::{self, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,9 @@ use media::time::Nanos;
 use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
 
-use crate::read::{End, Error, Item, Position, ReadOptions, Reader, Seek, Stats, TimeRange};
+use crate::read::{
+    Asked, Bound, End, Error, Item, Position, ReadOptions, Reader, Seek, Stats, TimeRange,
+};
 
 /// An entry of ReductStore that holds video.
 ///
@@ -114,14 +116,14 @@ impl Recording {
     /// ```
     pub fn read(&self, range: impl RangeBounds<Nanos>) -> ReadRequest<'_> {
         let start = match range.start_bound() {
-            Bound::Included(start) => Some(start.useconds()),
-            Bound::Excluded(start) => Some(start.useconds().saturating_add(1)),
-            Bound::Unbounded => None,
+            ops::Bound::Included(start) => Some(start.useconds()),
+            ops::Bound::Excluded(start) => Some(start.useconds().saturating_add(1)),
+            ops::Bound::Unbounded => None,
         };
         let stop = match range.end_bound() {
-            Bound::Included(stop) => Some(stop.useconds().saturating_add(1)),
-            Bound::Excluded(stop) => Some(stop.useconds()),
-            Bound::Unbounded => None,
+            ops::Bound::Included(stop) => Some(stop.useconds().saturating_add(1)),
+            ops::Bound::Excluded(stop) => Some(stop.useconds()),
+            ops::Bound::Unbounded => None,
         };
         ReadRequest {
             recording: self,
@@ -209,7 +211,7 @@ impl ReadRequest<'_> {
         self
     }
 
-    /// Sets options of the reader.
+    /// Sets options of the reader, except for [`ReadOptions::asked`], which is the range.
     pub fn options(mut self, options: ReadOptions) -> Self {
         self.options = options;
         self
@@ -246,7 +248,15 @@ impl ReadRequest<'_> {
         let stats = Arc::new(Stats::default());
         let access = recording.access(self.limits, self.when, self.poll_interval, &stats);
         let range = TimeRange::new(self.start, self.stop, self.begin, self.end);
-        let mut reader = Reader::new(Arc::new(access), vec![range], self.options, stats.clone());
+        let asked = Asked {
+            start: self.start.map(|start| Bound::new("start", start)),
+            stop: self.stop.map(|stop| Bound::new("stop", stop)),
+        };
+        let options = ReadOptions {
+            asked: vec![asked],
+            ..self.options
+        };
+        let mut reader = Reader::new(Arc::new(access), vec![range], options, stats.clone());
         if self.keyframes_only {
             reader.seek(Seek {
                 from: Position::Capture(self.start.map_or(Nanos::ZERO, Nanos::from_useconds)),

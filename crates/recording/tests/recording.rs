@@ -149,6 +149,29 @@ fn an_exact_range_begins_with_hidden_frames() {
 }
 
 #[test]
+fn a_range_outside_of_the_entry_is_reported() {
+    let (server, connection, runtime) = set_up();
+    let items: Vec<Item> = runtime.block_on(async {
+        let recording = Recording::open(&connection, "b", "cam")
+            .await
+            .expect("an entry");
+        let range = time(10_000)..time(20_000);
+        let items = recording.read(range).frames().into_stream();
+        items.try_collect().await.expect("no error")
+    });
+    let warnings: Vec<_> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Warning(text) => Some(text),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(warnings.len(), 1, "{items:?}");
+    assert!(warnings[0].contains("has no record"), "{}", warnings[0]);
+    drop(server);
+}
+
+#[test]
 fn keyframes_are_listed() {
     let (server, connection, runtime) = set_up();
     let keyframes = runtime.block_on(async {

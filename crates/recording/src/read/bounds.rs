@@ -27,6 +27,15 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// Returns a bound that is given as a time, in µs since the Unix epoch.
+    pub fn new(property: &'static str, time: u64) -> Self {
+        Self {
+            property,
+            value: time,
+            is_number: false,
+        }
+    }
+
     /// Parses the bound that is given by a property, or returns `None` if it is no time.
     ///
     /// Numbers that can only be nanoseconds are bounds as well, to be reported when the times of the entry are

@@ -3,10 +3,12 @@
 
 //! KnownBounds bounds of a recording, and its duration.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use client::EntryTimes;
 use media::time::Nanos;
+
+use crate::lock::lock;
 
 /// Least change of the duration that is reported.
 const MIN_CHANGE: Nanos = Nanos::SECOND;
@@ -122,7 +124,7 @@ impl Extent {
     }
 
     fn known(&self) -> MutexGuard<'_, KnownBounds> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -6,6 +6,8 @@
 use client::record_time;
 use media::codec::h264::Damage;
 
+use super::options::OptionNames;
+
 /// Last time of a record, in µs since the Unix epoch, that can be counted in ns.
 pub const LAST_TIME: u64 = (u64::MAX - 1) / 1000;
 
@@ -43,6 +45,7 @@ impl Fault {
 /// the last one. Records of other content types are one row wherever they are.
 #[derive(Debug, Default)]
 pub struct FaultLog {
+    names: OptionNames,
     damage: Option<Row>,
     foreign: Option<Row>,
 }
@@ -57,6 +60,14 @@ struct Row {
 }
 
 impl FaultLog {
+    /// Returns an empty log, whose messages use these names.
+    pub fn new(names: OptionNames) -> Self {
+        Self {
+            names,
+            ..Self::default()
+        }
+    }
+
     /// Notes the record at `time`, in µs since the Unix epoch. Appends the warnings that are due to `texts`.
     pub fn note(&mut self, time: u64, fault: Option<Fault>, texts: &mut Vec<String>) {
         let row = match fault {
@@ -70,9 +81,10 @@ impl FaultLog {
             row.more += 1;
             return;
         }
-        texts.extend(row.take().and_then(Row::rest));
+        let names = &self.names;
+        texts.extend(row.take().and_then(|row| row.rest(names)));
         if let Some(fault) = fault {
-            texts.push(describe(time, &fault));
+            texts.push(describe(time, &fault, names));
             *row = Some(Row {
                 fault,
                 last: time,
@@ -84,27 +96,29 @@ impl FaultLog {
     /// Ends the rows. Appends the warnings that are due to `texts`.
     pub fn finish(&mut self, texts: &mut Vec<String>) {
         let rows = [self.damage.take(), self.foreign.take()];
-        texts.extend(rows.into_iter().flatten().filter_map(Row::rest));
+        let rows = rows.into_iter().flatten();
+        texts.extend(rows.filter_map(|row| row.rest(&self.names)));
     }
 }
 
 impl Row {
-    fn rest(self) -> Option<String> {
+    fn rest(self, names: &OptionNames) -> Option<String> {
         let Self { fault, last, more } = self;
         (more > 0).then(|| {
-            let last = describe(last, &fault);
+            let last = describe(last, &fault, names);
             format!("{more} more records have the same fault. The last of them: {last}")
         })
     }
 }
 
 /// Returns a message about the record at `time`, in µs since the Unix epoch.
-pub fn describe(time: u64, fault: &Fault) -> String {
+pub fn describe(time: u64, fault: &Fault, names: &OptionNames) -> String {
     let time = record_time(time);
     match fault {
         Fault::Damage(damage @ Damage::NoParameterSets) => format!(
             "The record at {time} is left out: {damage}, and there are none in the time before \
-             it (property parameter-set-lookback)"
+             it ({})",
+            names.lookback
         ),
         Fault::Damage(damage) => format!("The record at {time} is damaged: {damage}"),
         Fault::NoMp4 => format!(
@@ -112,12 +126,13 @@ pub fn describe(time: u64, fault: &Fault) -> String {
              that can be read"
         ),
         Fault::Time => format!(
-            "The record at {time} is left out: GStreamer counts to {} µs, in the year 2554",
+            "The record at {time} is left out: times are counted up to {} µs, in the year 2554",
             LAST_TIME
         ),
         Fault::ContentType { found, expected } => format!(
             "The record at {time} is '{found}', not {expected}. An entry with other records \
-             needs a condition (property when) or a range that leaves them out"
+             needs a condition ({}) or a range that leaves them out",
+            names.condition
         ),
     }
 }
@@ -143,7 +158,8 @@ mod tests {
     fn a_single_record_is_told_once() {
         let fault = damage(Damage::ForbiddenBit);
         let texts = told(&[(1, None), (2, fault.clone()), (3, None)]);
-        assert_eq!(texts, [describe(2, &fault.unwrap())]);
+        let names = OptionNames::default();
+        assert_eq!(texts, [describe(2, &fault.unwrap(), &names)]);
     }
 
     #[test]

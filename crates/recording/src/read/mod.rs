@@ -27,7 +27,7 @@ pub use episode::Episode;
 pub use error::Error;
 pub use extent::Extent;
 pub use item::{Format, Frame, Item, RangeStart, Segment, ShownFrom};
-pub use options::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, OnFault, ReadOptions};
+pub use options::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, OnFault, OptionNames, ReadOptions};
 pub use ranges::{End, TimeRange};
 pub use reader::{Position, Reader, Seek};
 pub use stats::{Rates, Stats};

@@ -39,6 +39,39 @@ pub struct ReadOptions {
     pub lookback: Nanos,
     /// The ranges as the user gave them, for messages.
     pub asked: Vec<Asked>,
+    /// Names of options, for messages.
+    pub names: OptionNames,
+}
+
+/// Names of options in messages, as the users of a program know them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionNames {
+    /// [`ReadOptions::lookback`].
+    pub lookback: &'static str,
+    /// [`ReadOptions::frame_rate`].
+    pub frame_rate: &'static str,
+    /// The condition that picks records.
+    pub condition: &'static str,
+    /// [`OnFault::Skip`].
+    pub skip_faults: &'static str,
+    /// [`Begin::KeyframeBefore`].
+    pub keyframe_before: &'static str,
+    /// [`EntryPoints::IntraPictures`].
+    pub intra_pictures: &'static str,
+}
+
+impl Default for OptionNames {
+    /// Returns the names of this crate.
+    fn default() -> Self {
+        Self {
+            lookback: "option lookback",
+            frame_rate: "option frame_rate",
+            condition: "option when",
+            skip_faults: "OnFault::Skip",
+            keyframe_before: "Begin::KeyframeBefore",
+            intra_pictures: "EntryPoints::IntraPictures",
+        }
+    }
 }
 
 impl Default for ReadOptions {
@@ -53,6 +86,7 @@ impl Default for ReadOptions {
             pause_limit: DEFAULT_PAUSE_LIMIT,
             lookback: DEFAULT_LOOKBACK,
             asked: Vec::new(),
+            names: OptionNames::default(),
         }
     }
 }

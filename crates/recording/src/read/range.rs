@@ -36,7 +36,7 @@ use super::episode::Episode;
 use super::error::Error;
 use super::faults::{Fault, LAST_TIME};
 use super::item::{Format, Item};
-use super::options::RangeOptions;
+use super::options::{OptionNames, RangeOptions};
 use super::ranges::End;
 use super::shared::Shared;
 use super::sift::Sift;
@@ -564,7 +564,9 @@ impl RangeReader {
             self.place(&record, units);
         }
         if let Err(error) = self.timeline.finish() {
-            self.failure.get_or_insert_with(|| no_frame_rate(&error));
+            let names = &self.shared.options.names;
+            self.failure
+                .get_or_insert_with(|| no_frame_rate(&error, names));
         }
         self.units.finish_last();
         self.report.finish(&mut self.items);
@@ -692,12 +694,12 @@ fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> Facts {
     }
 }
 
-fn no_frame_rate(error: &NoFrameRate) -> Error {
+fn no_frame_rate(error: &NoFrameRate, names: &OptionNames) -> Error {
     let time = utc(error.record.useconds());
     Error::NoFrameRate(format!(
         "The record at {time} has {} access units, no record follows it, and no frame rate is \
          known. Give it by the label 'fps' of the records, by 'fps' in the attachment '$video' \
-         of the entry, or by the property fps",
-        error.units
+         of the entry, or by the {}",
+        error.units, names.frame_rate
     ))
 }

@@ -4,7 +4,7 @@
 //! State that all ranges of a reader share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use client::{Access, EntryTimes};
 use media::codec::h264::ReorderDepth;
@@ -13,6 +13,7 @@ use super::bounds;
 use super::item::Item;
 use super::options::ReadOptions;
 use super::stats::Stats;
+use crate::lock::lock;
 use media::content::Kind;
 
 /// State that all ranges of a reader share.
@@ -57,12 +58,12 @@ impl Shared {
 
     /// Returns the reordering of the stream, as far as it is known.
     pub fn depth(&self) -> ReorderDepth {
-        *self.depth.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.depth)
     }
 
     /// Keeps the reordering of the stream for the next range.
     pub fn set_depth(&self, depth: ReorderDepth) {
-        *self.depth.lock().unwrap_or_else(PoisonError::into_inner) = depth;
+        *lock(&self.depth) = depth;
     }
 
     /// Sets the times of the entry's records. Returns a warning if ranges do not fit them, once.

@@ -4,13 +4,14 @@
 //! Counters of reading.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use client::ReaderStats;
 use media::frame_rate::FrameRate;
 use media::time::Nanos;
 
 use super::extent::Extent;
+use crate::lock::lock;
 
 /// Counters of a reader, readable from any thread.
 #[derive(Debug, Default)]
@@ -51,12 +52,12 @@ pub struct Rates {
 impl Rates {
     /// Sets the declared rate, and the observed distance of two frames.
     pub fn set(&self, declared: Option<FrameRate>, observed: Option<Nanos>) {
-        *self.present.lock().unwrap_or_else(PoisonError::into_inner) = (declared, observed);
+        *lock(&self.present) = (declared, observed);
     }
 
     /// Returns the declared rate, and the observed distance of two frames.
     pub fn get(&self) -> (Option<FrameRate>, Option<Nanos>) {
-        *self.present.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.present)
     }
 
     /// Notes a declared rate that is none. Returns whether it is the first one.

@@ -16,21 +16,21 @@ use media::record_times::Capture;
 /// Buffers without a slice that may come before one that has some.
 const MAX_LEADING: usize = 100;
 
-/// A frame to be recorded, or what could not be read as one.
+/// A frame to be recorded, or bytes that could not be read as one.
 #[derive(Debug)]
 pub struct InputFrame {
-    /// In order they are the frame.
+    /// Bytes. In order they are the frame.
     pub content: Vec<Bytes>,
     pub capture: Capture,
     /// Its place in output order; `None` if it could not be read.
     pub order: Option<PictureOrder>,
-    /// Decoding can start here.
+    /// An IDR picture: decoding can start here.
     pub idr: bool,
-    /// Decoding can also start here, but some pictures are not correct.
+    /// A recovery point: decoding can start here, but some pictures are not correct.
     pub has_recovery_point: bool,
     /// Number of access units: one, unless the buffers do not hold one each.
     pub count: u64,
-    /// The first thing that was wrong with its bytes.
+    /// First damage of its bytes.
     pub damage: Option<Damage>,
 }
 
@@ -47,12 +47,13 @@ impl InputFrame {
         }
     }
 
-    /// Returns whether `reductsrc` accepts it as a keyframe.
+    /// Returns whether a reader accepts it as a keyframe.
     pub fn is_keyframe(&self) -> bool {
         self.idr || self.has_recovery_point
     }
 
-    /// Returns why none of it can be decoded. A broken parameter set by itself is missed by a later frame.
+    /// Returns the damage because of which none of it can be decoded. A broken parameter set by itself is missed by a
+    /// later frame.
     pub fn undecodable(&self) -> Option<Damage> {
         let is_set = self.count == 0 && self.damage == Some(Damage::BrokenParameterSet);
         self.damage.filter(|_| self.order.is_none() && !is_set)
@@ -62,19 +63,19 @@ impl InputFrame {
 /// Bytes of parameter sets that are repeated in any case.
 const FREE_REPETITION: u64 = 1 << 20;
 /// Bytes of parameter sets that are repeated for each byte that came, at most.
-const MOST_REPETITION: u64 = 4;
+const MAX_REPETITION: u64 = 4;
 
 /// Makes frames of buffers that hold an access unit each. The two fields of a frame may be in two.
 #[derive(Debug, Default)]
 pub struct Intake {
     splitter: AccessUnitSplitter,
     split: VecDeque<AccessUnit>,
-    /// Frames that are not complete, and how many access units of them are missing.
+    /// Frames that are not complete, and the number of their access units that are missing.
     open: VecDeque<(InputFrame, usize)>,
     complete: VecDeque<InputFrame>,
-    /// What came before the next frame and belongs to it.
+    /// Bytes before the next frame that belong to it.
     leading: Vec<Bytes>,
-    /// The parameter sets of all that came.
+    /// Parameter sets of the stream.
     sets: ParameterSets,
     /// Those that the frames since the last IDR picture have, with its own; `None` before the first one.
     since_idr: Option<ParameterSets>,
@@ -101,7 +102,7 @@ impl Repeated {
     /// Returns whether so many bytes more may be repeated, and counts them.
     fn allows(&mut self, bytes: usize) -> bool {
         let repeated = self.repeated.saturating_add(bytes as u64);
-        let most = FREE_REPETITION.saturating_add(self.taken.saturating_mul(MOST_REPETITION));
+        let most = FREE_REPETITION.saturating_add(self.taken.saturating_mul(MAX_REPETITION));
         let allows = repeated <= most;
         if allows {
             self.repeated = repeated;
@@ -111,7 +112,7 @@ impl Repeated {
 }
 
 impl Intake {
-    /// Takes the next buffer. The frames that it completes are to be had from [`pop`](Self::pop).
+    /// Adds the next buffer. The frames that it completes are returned by [`pop`](Self::pop).
     pub fn push(&mut self, data: Bytes, capture: Capture) {
         self.repeated.take(data.len());
         let pushed = self.splitter.push(&data, &mut self.split);
@@ -146,7 +147,7 @@ impl Intake {
         self.settle();
     }
 
-    /// Nothing more comes for what is not complete.
+    /// Completes all frames.
     pub fn end(&mut self, capture: Capture) {
         self.splitter.end_run(&mut self.split);
         self.settle();
@@ -157,22 +158,22 @@ impl Intake {
         }
     }
 
-    /// The next frame that is complete.
+    /// Returns the next frame that is complete.
     pub fn pop(&mut self) -> Option<InputFrame> {
         self.complete.pop_front()
     }
 
-    /// The frame rate of the stream, if its VUI has one.
+    /// Returns the frame rate of the stream, if its VUI has one.
     pub fn vui_frame_rate(&self) -> Option<VuiFrameRate> {
         self.splitter.vui_frame_rate()
     }
 
-    /// Width and height of the pictures as they are shown, as far as the stream says.
+    /// Returns width and height of the pictures as they are shown, as far as the stream says.
     pub fn size(&self) -> Option<(u32, u32)> {
         self.size
     }
 
-    /// Completes frames, in order.
+    /// Completes frames whose access units are known, in order.
     fn settle(&mut self) {
         while let Some((frame, missing)) = self.open.front_mut() {
             while *missing > 0
@@ -193,8 +194,8 @@ impl Intake {
         }
     }
 
-    /// Gives a frame the parameter sets that it refers to and that a reader which begins with the IDR
-    /// picture before it, or with itself, would lack. Others stay away: there may be hundreds.
+    /// Adds the parameter sets that a frame refers to and that a reader which begins with the IDR picture before it,
+    /// or with itself, would lack. Others are not added: there may be hundreds.
     fn complete(&mut self, mut frame: InputFrame) {
         let mut own = ParameterSets::default();
         let mut referred = BTreeSet::new();

@@ -272,6 +272,7 @@ impl RangeFrames {
         if skipped == 0 || !is_of_interest || mem::replace(&mut self.is_skip_reported, true) {
             return;
         }
+        let names = &self.shared.options.names;
         let text = match is_open {
             true => format!(
                 "{skipped} access units at the beginning are left out: they cannot be decoded, as \
@@ -279,13 +280,15 @@ impl RangeFrames {
             ),
             false if self.has_intra => format!(
                 "None of {skipped} access units in the range is an IDR picture or has a recovery \
-                 point, but some have I slices only. With keyframe-mode=intra the range would begin \
-                 with the first of these"
+                 point, but some have I slices only. With {} the range would begin \
+                 with the first of these",
+                names.intra_pictures
             ),
             false => format!(
                 "None of {skipped} access units in the range is a keyframe, so that none of them can \
-                 be decoded. With start-mode=keyframe-before the keyframe before the range \
-                 is read, too"
+                 be decoded. With {} the keyframe before the range \
+                 is read, too",
+                names.keyframe_before
             ),
         };
         items.push_back(Item::Warning(text));

@@ -35,8 +35,8 @@ impl Report {
     /// Returns the report of a range that has not begun.
     pub fn new(shared: Arc<Shared>) -> Self {
         Self {
+            log: FaultLog::new(shared.options.names),
             shared,
-            log: FaultLog::default(),
             only_fault: None,
             lacks_sets: false,
             is_idr_lost: false,
@@ -84,9 +84,11 @@ impl Report {
     ) -> Result<(), Error> {
         self.shared.stats.damaged.fetch_add(1, Ordering::Relaxed);
         if self.shared.options.on_fault == OnFault::Stop {
-            let text = faults::describe(time, &fault);
+            let names = &self.shared.options.names;
+            let text = faults::describe(time, &fault, names);
             return Err(Error::Undecodable(format!(
-                "{text}. With on-error=skip it would be left out"
+                "{text}. With {} it would be left out",
+                names.skip_faults
             )));
         }
         self.keep_first(time, &fault);
@@ -106,7 +108,8 @@ impl Report {
         items: &mut VecDeque<Item>,
     ) -> Result<(), Error> {
         if self.shared.options.on_fault == OnFault::Stop {
-            return Err(Error::WrongType(faults::describe(time, &fault)));
+            let names = &self.shared.options.names;
+            return Err(Error::WrongType(faults::describe(time, &fault, names)));
         }
         self.shared.stats.damaged.fetch_add(1, Ordering::Relaxed);
         self.keep_first(time, &fault);
@@ -150,7 +153,7 @@ impl Report {
             return Ok(None);
         }
         match self.only_fault.take() {
-            Some((time, fault)) => Err(unusable(time, &fault)),
+            Some((time, fault)) => Err(self.unusable(time, &fault)),
             None => self.report_missing_sets(options),
         }
     }
@@ -167,12 +170,13 @@ impl Report {
         }
         let fault = Fault::Damage(Damage::NoParameterSets);
         if !self.shared.is_filtered {
-            return Err(unusable(time, &fault));
+            return Err(self.unusable(time, &fault));
         }
         Ok(Some(Item::Warning(format!(
-            "No record that the condition (property when) picks can be used. {}. The condition may leave out \
+            "No record that the condition ({}) picks can be used. {}. The condition may leave out \
              the records with SPS, PPS and IDR pictures",
-            faults::describe(time, &fault)
+            self.shared.options.names.condition,
+            faults::describe(time, &fault, &self.shared.options.names)
         ))))
     }
 
@@ -187,16 +191,15 @@ impl Report {
         self.log.note(time, fault, &mut texts);
         items.extend(texts.into_iter().map(Item::Warning));
     }
-}
 
-/// Returns the error for a range of which nothing could be used.
-fn unusable(time: u64, fault: &Fault) -> Error {
-    let text = format!(
-        "No record in the range can be used. {}",
-        faults::describe(time, fault)
-    );
-    match fault {
-        Fault::ContentType { .. } => Error::WrongType(text),
-        Fault::Damage(_) | Fault::NoMp4 | Fault::Time => Error::Undecodable(text),
+    /// Returns the error for a range of which nothing could be used.
+    fn unusable(&self, time: u64, fault: &Fault) -> Error {
+        let names = &self.shared.options.names;
+        let text = faults::describe(time, fault, names);
+        let text = format!("No record in the range can be used. {text}");
+        match fault {
+            Fault::ContentType { .. } => Error::WrongType(text),
+            Fault::Damage(_) | Fault::NoMp4 | Fault::Time => Error::Undecodable(text),
+        }
     }
 }
