@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 #
-# Installs missing packages and tools, and runs every check. Arguments go to the runner of the elements' tests; --debian-13 before them
-# runs all that in Debian 13, see tests/debian_13.sh.
+# Installs missing packages and tools, and runs every check. Arguments go to the runner of the elements' tests;
+# --debian-13 before them runs all that in Debian 13, see tests/debian_13.sh.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
@@ -97,20 +97,37 @@ same_version() {
   [[ -n $cargo && $cargo == "$meson" ]]
 }
 
-# Begins with the stored seeds. An input that fails stays in fuzz/artifacts; all others go.
+# TARGET: begins with the stored seeds. An input that fails stays in fuzz/artifacts; all others go.
+fuzz_target() {
+  mkdir -p "$scratch/corpus/$1"
+  # Sanitizers need a nightly toolchain, and look for faults that safe code cannot have.
+  cargo fuzz run --sanitizer none "$1" "$scratch/corpus/$1" "fuzz/seeds/$1" -- \
+    -max_total_time=20 -max_len=65536 -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+    >"$scratch/fuzz-$1.log" 2>&1
+}
+
+# As many at a time as there are processors.
 fuzz_targets() {
-  local target
+  local target failed=0 running=0
   find_tool cargo-fuzz "$cargo_fuzz_version"
   export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/fuzz
   cargo fmt --manifest-path fuzz/Cargo.toml --check
   cargo clippy --locked --manifest-path fuzz/Cargo.toml -- -D warnings
+  cargo fuzz build --sanitizer none
   for target in $(cargo fuzz list); do
-    mkdir -p "$scratch/corpus/$target"
-    # Sanitizers need a nightly toolchain, and look for what safe code does not do.
-    cargo fuzz run --sanitizer none "$target" "$scratch/corpus/$target" "fuzz/seeds/$target" -- \
-      -max_total_time=20 -max_len=65536 -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 |&
-      sed '/^"/d' # hundreds of words for a dictionary
+    if ((running == $(nproc))); then
+      wait -n || failed=1
+      running=$((running - 1))
+    fi
+    fuzz_target "$target" &
+    running=$((running + 1))
   done
+  while ((running > 0)); do
+    wait -n || failed=1
+    running=$((running - 1))
+  done
+  sed '/^"/d' "$scratch"/fuzz-*.log # without hundreds of words for a dictionary
+  return "$failed"
 }
 
 # They are a package of their own, which no other check builds.
@@ -129,7 +146,7 @@ own_tests() {
 
 summary() {
   printf '\n=== Result\n'
-  awk -f tests/results.awk "$scratch"/*.log || true
+  awk -f tests/results.awk "$scratch/core.log" "$scratch/plugin.log" || true
   printf '\n'
   printf '%s\n' "${results[@]}"
 }

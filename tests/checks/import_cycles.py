@@ -17,7 +17,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import rust_modules
+sys.dont_write_bytecode = True  # a new file in the package would make cargo build it again
+import rust_modules  # noqa: E402
 
 MANIFESTS = ["Cargo.toml", "benches/tools/Cargo.toml", "fuzz/Cargo.toml"]
 KINDS = {"lib", "rlib", "bin", "test", "bench", "example"}

@@ -11,7 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-import rust_modules
+sys.dont_write_bytecode = True  # a new file in the package would make cargo build it again
+import rust_modules  # noqa: E402
 
 
 def main():
