@@ -703,6 +703,7 @@ fn a_closed_connection_raises_no_sigpipe() {
                 .args(line.split(' '))
                 .env("GST_PLUGIN_PATH", folder.path())
                 .env("GST_REGISTRY", folder.path().join("registry"))
+                .env("TMPDIR", folder.path()) // for episodes, which stay if their upload fails
                 .output()
                 .expect("gst-launch-1.0 starts");
             assert_eq!(ended.status.signal(), None, "{line}");
