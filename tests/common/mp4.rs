@@ -3,8 +3,10 @@
 
 //! Judges files from outside, with ffprobe and ffmpeg.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use gst::glib;
 use gst_video::prelude::*;
@@ -164,9 +166,16 @@ pub fn frame_checksums(path: &Path) -> Vec<String> {
     decode(path).clean()
 }
 
-/// A checksum of each picture of a stream; the decoder must not complain.
+/// A checksum of each picture of a stream; the decoder must not complain. Each stream is decoded once.
 pub fn stream_checksums(stream: &Stream) -> Vec<String> {
-    decode_stream(stream).clean()
+    static KNOWN: Mutex<BTreeMap<Vec<u8>, Vec<String>>> = Mutex::new(BTreeMap::new());
+    let bytes = stream.bytes();
+    if let Some(known) = KNOWN.lock().unwrap().get(&bytes) {
+        return known.clone();
+    }
+    let checksums = decode_stream(stream).clean();
+    KNOWN.lock().unwrap().insert(bytes, checksums.clone());
+    checksums
 }
 
 impl Decoded {
