@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use client::{AddressError, Connection, EntryAddress, Token, without_secrets};
+use client::{AddressError, EntryAddress, Server, Token, without_secrets};
 use gst::glib;
 use gst::prelude::*;
 
@@ -44,7 +44,7 @@ impl Default for ConnectionSettings {
 /// Checked settings.
 #[derive(Debug, Clone)]
 pub struct Place {
-    pub connection: Connection,
+    pub connection: Server,
     pub bucket: String,
     pub entry: String,
 }
@@ -88,7 +88,7 @@ impl ConnectionSettings {
     ///
     /// A text that names the property, its value and what it should be.
     pub fn check(&self) -> Result<Place, String> {
-        let connection = Connection::new(
+        let connection = Server::new(
             &self.url,
             self.api_token.clone(),
             self.ca_cert.as_ref().map(PathBuf::from),

@@ -36,14 +36,14 @@ pub fn resource_error(failure: &Failure) -> gst::ResourceError {
     };
     match failure.error.cause {
         Cause::Connect | Cause::Tls => open,
-        Cause::Foreign | Cause::Status(404) => gst::ResourceError::NotFound,
+        Cause::NotReductStore | Cause::Status(404) => gst::ResourceError::NotFound,
         // The server says so of a bucket or an entry that it is removing.
         Cause::Status(409) if failure.purpose == Purpose::Read => gst::ResourceError::NotFound,
         Cause::Status(401 | 403 | 407) => gst::ResourceError::NotAuthorized,
         Cause::Settings | Cause::Status(400 | 422) => gst::ResourceError::Settings,
         Cause::Status(507) => gst::ResourceError::NoSpaceLeft,
         Cause::Status(429 | 503) => gst::ResourceError::Busy,
-        Cause::Content => gst::ResourceError::Read,
+        Cause::Unreadable => gst::ResourceError::Read,
         Cause::Timeout
         | Cause::Slow
         | Cause::Broken
@@ -89,8 +89,8 @@ mod tests {
             (Cause::TooLarge, Posted::Read),
             (Cause::Malformed, Posted::Read),
             (Cause::QueryLost, Posted::Read),
-            (Cause::Foreign, Posted::NotFound),
-            (Cause::Content, Posted::Read),
+            (Cause::NotReductStore, Posted::NotFound),
+            (Cause::Unreadable, Posted::Read),
             (Cause::Settings, Posted::Settings),
             (Cause::Status(401), Posted::NotAuthorized),
             (Cause::Status(403), Posted::NotAuthorized),
@@ -107,7 +107,7 @@ mod tests {
             assert_eq!(posted(cause, Purpose::Read), expected, "{cause:?}");
             let written = match expected {
                 Posted::OpenRead => Posted::OpenWrite,
-                Posted::Read if cause != Cause::Content => Posted::Write,
+                Posted::Read if cause != Cause::Unreadable => Posted::Write,
                 other => other,
             };
             assert_eq!(posted(cause, Purpose::Write), written, "{cause:?}");

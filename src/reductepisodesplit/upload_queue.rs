@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use client::{Flushing, Upload, Uploader};
+use client::{Canceller, Upload, Uploader};
 use media::cut::Finished;
 use media::cut::names::Pattern;
 use tempfile::TempDir;
@@ -47,7 +47,7 @@ pub struct Uploads {
     pub address: Address,
     pub uploader: Uploader,
     pub backlog: Backlog<Job>,
-    pub flushing: Flushing,
+    pub flushing: Canceller,
     pub retries: AtomicU64,
     /// Until the end of the run.
     pub folder: Mutex<Option<TempDir>>,
@@ -91,7 +91,7 @@ impl Uploads {
             ),
             address,
             backlog: Backlog::new(ROOM),
-            flushing: Flushing::default(),
+            flushing: Canceller::default(),
             retries: AtomicU64::new(0),
             folder: Mutex::new(Some(folder)),
         })
@@ -104,7 +104,7 @@ impl Uploads {
     }
 
     pub fn stop(&self) {
-        self.flushing.start();
+        self.flushing.cancel();
         self.backlog.stop();
     }
 

@@ -176,7 +176,7 @@ fn upload_all(uploads: &Uploads, weak: &glib::subclass::ObjectImplWeakRef<Reduct
     block_broken_pipe(); // This thread makes TLS handshakes.
     match uploads.uploader.look(&uploads.flushing) {
         Ok(()) => {}
-        Err(UploadError::Flushed) => return,
+        Err(UploadError::Cancelled) => return,
         Err(UploadError::Failed(failure)) => {
             if let Some(imp) = weak.upgrade() {
                 imp.fail_uploads(uploads, &failure);

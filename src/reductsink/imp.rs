@@ -85,7 +85,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use client::{self, Flushing, Left, PushError, Tell, Told};
+use client::{self, Canceller, DetachedWriter, EventHandler, PushError, WriterEvent};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -109,11 +109,11 @@ pub struct ReductSink {
     stats: Mutex<Arc<Stats>>,
     /// The streaming thread takes it out while it works with it, so that nothing is locked then.
     recording: Mutex<Option<Recorder>>,
-    flushing: Flushing,
+    flushing: Canceller,
     /// Between a change from PLAYING to PAUSED and the next change.
     is_paused: AtomicBool,
     /// That of the run before, which may still be written.
-    left: Mutex<Option<Left>>,
+    left: Mutex<Option<DetachedWriter>>,
     /// The time since the Unix epoch by the pipeline's clock in this run.
     wall_clock: Mutex<Option<WallClock>>,
     /// Sum of the steps of the system clock in this run, µs.
@@ -157,23 +157,25 @@ impl ReductSink {
     }
 
     /// Returns a handler that posts the events of the writer, which come from threads of its own.
-    fn tell(&self) -> Tell {
+    fn tell(&self) -> EventHandler {
         let sink = self.downgrade();
         Arc::new(move |told| {
-            if let Told::Abandoned(text) = &told {
+            if let WriterEvent::Abandoned(text) = &told {
                 gst::error!(CAT, "{text}");
             }
             let Some(sink) = sink.upgrade() else {
                 return;
             };
             match told {
-                Told::Retrying(text) | Told::Warning(text) | Told::Abandoned(text) => {
+                WriterEvent::Retrying(text)
+                | WriterEvent::Warning(text)
+                | WriterEvent::Abandoned(text) => {
                     gst::element_imp_warning!(sink, gst::ResourceError::Write, ("{text}"));
                 }
-                Told::Damaged(text) => {
+                WriterEvent::Damaged(text) => {
                     gst::element_imp_warning!(sink, gst::ResourceError::Read, ("{text}"));
                 }
-                Told::Failed(failure) => {
+                WriterEvent::Failed(failure) => {
                     let message = error_message(&failure);
                     gst::error!(CAT, imp = sink, "{message}");
                     sink.post_error_message(message);
@@ -225,7 +227,7 @@ impl ReductSink {
                     self.report_dropped(recording.take_dropped(false));
                     return Ok(());
                 }
-                Err(PushError::Flushed) => self.wait_for_playing()?,
+                Err(PushError::Cancelled) => self.wait_for_playing()?,
                 Err(PushError::Full) => {
                     let limit = self.settings.lock().unwrap().queue_bytes;
                     gst::element_imp_error!(
@@ -293,7 +295,7 @@ impl ReductSink {
         loop {
             match recording.drain(&self.flushing) {
                 Ok(()) => break,
-                Err(PushError::Flushed) => self.wait_for_playing()?,
+                Err(PushError::Cancelled) => self.wait_for_playing()?,
                 Err(PushError::Full | PushError::Failed) => return Err(gst::FlowError::Error),
             }
         }
@@ -765,12 +767,12 @@ impl BaseSinkImpl for ReductSink {
     }
 
     fn unlock(&self) -> Result<(), gst::ErrorMessage> {
-        self.flushing.start();
+        self.flushing.cancel();
         Ok(())
     }
 
     fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
-        self.flushing.stop();
+        self.flushing.reset();
         Ok(())
     }
 }

@@ -148,7 +148,7 @@ impl Settings {
         let fps = property_values::fps(self.fps)?;
         Ok(Checked {
             destination: Destination {
-                connection: place.connection,
+                server: place.connection,
                 bucket: place.bucket,
                 entry: place.entry,
                 create_bucket: self.create_bucket,

@@ -78,7 +78,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use client::{Access, Flushed, Limits};
+use client::{Cancelled, EntrySource, Limits};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -122,7 +122,7 @@ pub struct ReductSrc {
     /// A sink that writes several episodes to one file was warned of in this run.
     is_sink_reported: AtomicBool,
     /// The entry, if it is followed.
-    following: Mutex<Option<Arc<Access>>>,
+    following: Mutex<Option<Arc<EntrySource>>>,
     /// Largest delay of buffers behind their running time, if the entry is followed.
     latency: Mutex<Option<gst::ClockTime>>,
 }
@@ -189,7 +189,7 @@ impl ReductSrc {
                     gst::debug!(CAT, imp = self, "End of the range");
                     return Err(gst::FlowError::Eos);
                 }
-                Err(Flushed) => {
+                Err(Cancelled) => {
                     gst::debug!(CAT, imp = self, "Flushing");
                     return Err(gst::FlowError::Flushing);
                 }

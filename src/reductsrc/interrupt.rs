@@ -11,12 +11,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
-use client::Flushing;
+use client::Canceller;
 
 /// The interruptions of one source.
 #[derive(Debug, Default)]
 pub struct Interrupt {
-    flushing: Flushing,
+    flushing: Canceller,
     state: Mutex<State>,
 }
 
@@ -42,7 +42,7 @@ impl State {
 
 impl Interrupt {
     /// Waits that end while the source is interrupted.
-    pub fn flushing(&self) -> &Flushing {
+    pub fn flushing(&self) -> &Canceller {
         &self.flushing
     }
 
@@ -131,9 +131,9 @@ impl Interrupt {
 
     fn apply(&self, state: &State) {
         if state.is_interrupted() || state.is_ended {
-            self.flushing.start();
+            self.flushing.cancel();
         } else {
-            self.flushing.stop();
+            self.flushing.reset();
         }
     }
 
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn is_interrupted(interrupt: &Interrupt) -> bool {
-        interrupt.flushing.is_started()
+        interrupt.flushing.is_cancelled()
     }
 
     fn elsewhere(act: impl FnOnce() + Send) {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use client::{Connection, Limits, Records, depends_on_order};
+use client::{Limits, Records, Server, depends_on_order};
 use gst::glib;
 use gst::prelude::*;
 use media::codec::h264::EntryPoints;
@@ -84,7 +84,7 @@ impl Default for Settings {
 /// Settings that can be worked with.
 #[derive(Debug)]
 pub struct Checked {
-    pub connection: Connection,
+    pub connection: Server,
     pub records: Records,
     /// Ranges to read.
     pub program: Vec<TimeRange>,

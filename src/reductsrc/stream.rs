@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use client::{Access, Flushed, Flushing};
+use client::{Cancelled, Canceller, EntrySource};
 use gst::ClockTime;
 use media::range::Begin;
 use media::time::Nanos;
@@ -137,7 +137,7 @@ impl Stream {
     pub fn new(runtime: &Handle, settings: Checked, stats: Arc<RunStats>) -> Self {
         let live = settings.records.poll_interval.map(Live::new);
         let reader_stats = stats.read.reader.clone();
-        let access = Access::new(runtime, settings.connection, settings.records, reader_stats);
+        let access = EntrySource::new(runtime, settings.connection, settings.records, reader_stats);
         let reader = Reader::new(
             Arc::new(access),
             settings.program,
@@ -207,7 +207,7 @@ impl Stream {
     }
 
     /// Returns the access to the entry.
-    pub fn access(&self) -> &Arc<Access> {
+    pub fn access(&self) -> &Arc<EntrySource> {
         self.reader.access()
     }
 
@@ -298,11 +298,11 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Flushed`] if the wait was cancelled.
-    pub fn next(&mut self, flushing: &Flushing) -> Result<Step, Flushed> {
+    /// [`Cancelled`] if the wait was cancelled.
+    pub fn next(&mut self, flushing: &Canceller) -> Result<Step, Cancelled> {
         loop {
             if self.has_failed {
-                return Err(Flushed);
+                return Err(Cancelled);
             }
             match self.reader.next_blocking(&self.runtime, flushing) {
                 Ok(Some(item)) => {
@@ -311,7 +311,7 @@ impl Stream {
                     }
                 }
                 Ok(None) => return Ok(Step::End),
-                Err(Error::Cancelled) => return Err(Flushed),
+                Err(Error::Cancelled) => return Err(Cancelled),
                 Err(error) => {
                     self.has_failed = true;
                     return Ok(Step::Fail(reading_message(&error)));

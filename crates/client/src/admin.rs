@@ -25,8 +25,8 @@ use crate::error::{Cause, Error, Purpose};
 use crate::http::answer::{accepted, body, header, json};
 use crate::http::batch::TIME_HEADER;
 use crate::http::progress::within;
-use crate::http::turns::{Turns, ask};
-use crate::server::Connection;
+use crate::http::refusals::{PeriodicRefusals, ask};
+use crate::server::Server;
 use crate::task::without_blocking;
 
 /// Attachment of an entry that describes its video.
@@ -49,11 +49,11 @@ const VIDEO_ATTEMPTS: u32 = 3;
 const TTL_SECONDS: u64 = 10;
 
 /// For how long times are recent.
-const RECENT: Duration = Duration::from_secs(1);
+const TIMES_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// An entry of a server.
 pub struct Entry {
-    connection: Connection,
+    server: Server,
     bucket_name: String,
     name: String,
     client: OnceCell<Client>,
@@ -61,7 +61,7 @@ pub struct Entry {
     frame_rate: OnceCell<FrameRate>,
     first_oldest: OnceLock<u64>,
     recent: Mutex<Option<EntryTimes>>,
-    turns: Turns,
+    refusals: PeriodicRefusals,
 }
 
 impl fmt::Debug for Entry {
@@ -72,9 +72,9 @@ impl fmt::Debug for Entry {
 
 impl Entry {
     /// An entry of a bucket. No I/O.
-    pub fn new(connection: &Connection, bucket: &str, name: &str) -> Self {
+    pub fn new(server: &Server, bucket: &str, name: &str) -> Self {
         Self {
-            connection: connection.clone(),
+            server: server.clone(),
             bucket_name: bucket.into(),
             name: name.into(),
             client: OnceCell::new(),
@@ -82,7 +82,7 @@ impl Entry {
             frame_rate: OnceCell::new(),
             first_oldest: OnceLock::new(),
             recent: Mutex::default(),
-            turns: Turns::default(),
+            refusals: PeriodicRefusals::default(),
         }
     }
 
@@ -213,7 +213,7 @@ impl Entry {
     pub async fn recent_times(&self) -> Result<EntryTimes, Error> {
         let mut recent = self.recent.lock().await;
         if let Some(times) = *recent
-            && times.asked.elapsed() < RECENT
+            && times.asked.elapsed() < TIMES_MAX_AGE
         {
             return Ok(times);
         }
@@ -243,7 +243,7 @@ impl Entry {
 
     /// Asks how long the server has been running, in whole seconds.
     pub async fn server_uptime(&self) -> Result<Duration, Error> {
-        let url = self.connection.api_url("info")?;
+        let url = self.server.api_url("info")?;
         let request = self.client().await?.get(url);
         let info: ServerInfo = self.json(request, MAX_INFO).await?;
         Ok(Duration::from_secs(info.uptime))
@@ -259,32 +259,32 @@ impl Entry {
     }
 
     fn bucket_url(&self) -> Result<Url, Error> {
-        self.connection.api_url(&format!("b/{}", self.bucket_name))
+        self.server.api_url(&format!("b/{}", self.bucket_name))
     }
 
     fn attachments_url(&self, method: &str) -> Result<Url, Error> {
         let (bucket, name) = (&self.bucket_name, &self.name);
         let path = format!("b/{bucket}/{name}/{ATTACHMENTS}{method}");
-        self.connection.api_url(&path)
+        self.server.api_url(&path)
     }
 
     async fn client(&self) -> Result<&Client, Error> {
         let client = async || {
-            let connection = self.connection.clone();
-            without_blocking(move || connection.http_client(Purpose::Read)).await
+            let server = self.server.clone();
+            without_blocking(move || server.http_client(Purpose::Read)).await
         };
         self.client.get_or_try_init(client).await
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<Response, Error> {
-        ask(request, Error::is_passing, &self.turns).await
+        ask(request, Error::is_passing, &self.refusals).await
     }
 
     async fn within_timeout<T>(
         &self,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        within(self.connection.timeout(), request).await
+        within(self.server.timeout(), request).await
     }
 }
 

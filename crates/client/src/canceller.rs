@@ -1,40 +1,43 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Waits that another thread can end.
+//! Cancellation of blocking waits from another thread.
 
 use std::future::Future;
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-/// The wait was ended by [`Flushing::start`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flushed;
+/// Error of a wait that was ended by a [`Canceller`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the wait was cancelled")]
+pub struct Cancelled;
 
-/// Whether waits end at once, as `unlock` and `unlock_stop` of a base class want it.
+/// A switch that ends waits, and keeps later ones from blocking until it is reset.
 ///
-/// A level, not an event: a wait that begins after [`start`](Self::start) ends at once, too.
+/// It is a level, not an event: a wait that begins after [`cancel`](Self::cancel) ends at once, too, as `unlock` and
+/// `unlock_stop` of GStreamer's base classes require it.
 #[derive(Debug, Default)]
-pub struct Flushing(watch::Sender<Level>);
+pub struct Canceller(watch::Sender<Level>);
 
-/// Why waits end.
+/// Reasons to end waits.
 #[derive(Debug, Default)]
 struct Level {
-    is_flushing: bool,
+    is_cancelled: bool,
     interruptions: usize,
 }
 
 impl Level {
     fn ends_waits(&self) -> bool {
-        self.is_flushing || self.interruptions > 0
+        self.is_cancelled || self.interruptions > 0
     }
 }
 
-/// Ends waits as long as it lives, whatever [`Flushing::stop`] does meanwhile.
+/// A guard that ends waits as long as it lives, independently of [`Canceller::reset`].
 #[derive(Debug)]
-pub struct Interruption<'a>(&'a Flushing);
+pub struct Interruption<'a>(&'a Canceller);
 
 impl Drop for Interruption<'_> {
     fn drop(&mut self) {
@@ -42,42 +45,40 @@ impl Drop for Interruption<'_> {
     }
 }
 
-impl Flushing {
-    /// Ends the wait under way and any later one.
-    pub fn start(&self) {
-        self.0.send_modify(|level| level.is_flushing = true);
+impl Canceller {
+    /// Ends the current wait and all later ones.
+    pub fn cancel(&self) {
+        self.0.send_modify(|level| level.is_cancelled = true);
     }
 
     /// Allows waits again.
-    pub fn stop(&self) {
-        self.0.send_modify(|level| level.is_flushing = false);
+    pub fn reset(&self) {
+        self.0.send_modify(|level| level.is_cancelled = false);
     }
 
-    /// Ends the wait under way and any other until the result is dropped.
+    /// Ends waits until the returned guard is dropped.
     pub fn interrupt(&self) -> Interruption<'_> {
         self.0.send_modify(|level| level.interruptions += 1);
         Interruption(self)
     }
 
     /// Returns whether waits end at once.
-    pub fn is_started(&self) -> bool {
+    pub fn is_cancelled(&self) -> bool {
         self.0.borrow().ends_waits()
     }
 
-    /// Runs `future` until it is done or flushing starts.
+    /// Runs a future until it is done or the wait is cancelled. Blocks, so that it must not be called from a thread
+    /// that runs asynchronous tasks, where tokio panics.
     ///
-    /// For streaming threads only: it blocks, and an application's thread may be a worker of a
-    /// tokio runtime, where blocking panics.
-    pub fn wait<F: Future>(
-        &self,
-        runtime: &tokio::runtime::Handle,
-        future: F,
-    ) -> Result<F::Output, Flushed> {
+    /// # Errors
+    ///
+    /// [`Cancelled`]; the future is dropped.
+    pub fn wait<F: Future>(&self, runtime: &Handle, future: F) -> Result<F::Output, Cancelled> {
         let mut level = self.0.subscribe();
         runtime.block_on(async {
-            let flushing = pin!(level.wait_for(Level::ends_waits));
-            match select(flushing, pin!(future)).await {
-                Either::Left(_) => Err(Flushed),
+            let cancelled = pin!(level.wait_for(Level::ends_waits));
+            match select(cancelled, pin!(future)).await {
+                Either::Left(_) => Err(Cancelled),
                 Either::Right((output, _)) => Ok(output),
             }
         })
@@ -94,30 +95,30 @@ mod tests {
 
     #[test]
     fn a_wait_gives_what_it_waited_for() {
-        let flushing = Flushing::default();
+        let canceller = Canceller::default();
         let runtime = crate::testing::runtime();
-        assert_eq!(flushing.wait(runtime, ready(7)), Ok(7));
+        assert_eq!(canceller.wait(runtime, ready(7)), Ok(7));
     }
 
     #[test]
-    fn flushing_ends_waits_until_it_stops() {
-        let flushing = Arc::new(Flushing::default());
+    fn waits_end_until_the_reset() {
+        let canceller = Arc::new(Canceller::default());
         let runtime = crate::testing::runtime();
         let (sender, waiting) = mpsc::channel();
         let waiter = thread::spawn({
-            let flushing = flushing.clone();
+            let canceller = canceller.clone();
             move || {
-                flushing.wait(runtime, async {
+                canceller.wait(runtime, async {
                     sender.send(()).unwrap();
                     pending::<()>().await
                 })
             }
         });
         waiting.recv().unwrap();
-        flushing.start();
-        assert_eq!(waiter.join().unwrap(), Err(Flushed));
-        assert_eq!(flushing.wait(runtime, pending::<()>()), Err(Flushed));
-        flushing.stop();
-        assert_eq!(flushing.wait(runtime, ready(7)), Ok(7));
+        canceller.cancel();
+        assert_eq!(waiter.join().unwrap(), Err(Cancelled));
+        assert_eq!(canceller.wait(runtime, pending::<()>()), Err(Cancelled));
+        canceller.reset();
+        assert_eq!(canceller.wait(runtime, ready(7)), Ok(7));
     }
 }

@@ -21,7 +21,7 @@ pub struct EntryTimes {
 
 /// What is known of an entry before its records.
 #[derive(Debug)]
-pub struct Opened {
+pub struct EntryInfo {
     pub frame_rate: FrameRate,
     pub times: EntryTimes,
 }

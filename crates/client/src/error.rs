@@ -89,11 +89,11 @@ pub enum Cause {
     /// The server does not know the query that it gave an id.
     QueryLost,
     /// Something answers that is no ReductStore.
-    Foreign,
+    NotReductStore,
     /// What is to be written would not come last in the entry.
     OutOfOrder,
     /// What is to be sent cannot be read.
-    Content,
+    Unreadable,
     /// An answer with this HTTP status.
     Status(u16),
 }
@@ -108,7 +108,7 @@ impl Error {
     }
 
     /// An answer, or something that reads it, went wrong in a way that has no name.
-    pub fn makes_no_sense() -> Self {
+    pub fn malformed_response() -> Self {
         Self::new(Cause::Malformed, "unexpected response from the server")
     }
 
@@ -116,7 +116,7 @@ impl Error {
     pub fn is_answer(&self) -> bool {
         matches!(
             self.cause,
-            Cause::Status(_) | Cause::Foreign | Cause::Malformed | Cause::Broken
+            Cause::Status(_) | Cause::NotReductStore | Cause::Malformed | Cause::Broken
         )
     }
 
@@ -143,9 +143,9 @@ impl Error {
             | Cause::Tls
             | Cause::Malformed
             | Cause::TooLarge
-            | Cause::Foreign
+            | Cause::NotReductStore
             | Cause::OutOfOrder
-            | Cause::Content => false,
+            | Cause::Unreadable => false,
             // RFC 9110, RFC 6585 and RFC 8470: request time-out, too early, too many requests.
             Cause::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
         }
@@ -216,7 +216,7 @@ impl Error {
                  ms{hint}",
                 timeout.unwrap_or_default().as_millis()
             ),
-            Cause::Foreign => format!(
+            Cause::NotReductStore => format!(
                 "The server at {way} is no ReductStore, or its API has another base path{hint}"
             ),
             Cause::Status(status) if self.is_of_another_server() => format!(
@@ -238,7 +238,7 @@ impl Error {
             Cause::Status(404) => {
                 format!("ReductStore at {url} has no '{bucket}/{entry}': {text}")
             }
-            Cause::Content => format!("Could not {verb} '{bucket}/{entry}': {text}"),
+            Cause::Unreadable => format!("Could not {verb} '{bucket}/{entry}': {text}"),
             Cause::Slow
             | Cause::Broken
             | Cause::Malformed
@@ -341,8 +341,8 @@ mod tests {
             (Cause::TooLarge, false),
             (Cause::Malformed, false),
             (Cause::QueryLost, true),
-            (Cause::Foreign, false),
-            (Cause::Content, false),
+            (Cause::NotReductStore, false),
+            (Cause::Unreadable, false),
             (Cause::Settings, false),
             (Cause::Status(401), false),
             (Cause::Status(403), false),

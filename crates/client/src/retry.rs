@@ -15,26 +15,26 @@ use crate::error::Error;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(5);
 /// For how long a server is tried that has never answered: more likely its address is wrong.
-const FIRST_PATIENCE: Duration = Duration::from_secs(2);
+const FIRST_CONTACT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Attempts in a row without progress.
 #[derive(Debug)]
 pub struct Attempts {
-    most: u32,
+    limit: u32,
     made: u32,
     delays: ExponentialBackoff,
 }
 
 impl Attempts {
     /// At most so many.
-    pub fn new(most: u32) -> Self {
+    pub fn new(limit: u32) -> Self {
         let delays = ExponentialBuilder::new()
             .with_min_delay(FIRST_DELAY)
             .with_max_delay(LAST_DELAY)
             .with_jitter()
             .without_max_times();
         Self {
-            most,
+            limit,
             made: 0,
             delays: delays.build(),
         }
@@ -42,7 +42,7 @@ impl Attempts {
 
     /// Returns how long to wait before the next one; `None` if there are no more.
     pub fn next_delay(&mut self) -> Option<Duration> {
-        (self.made < self.most)
+        (self.made < self.limit)
             .then(|| self.another_delay())
             .flatten()
     }
@@ -51,7 +51,7 @@ impl Attempts {
     /// worked yet; `None` if it should have by then, or if there are no more.
     pub fn next_first_delay(&mut self, elapsed: Duration) -> Option<Duration> {
         let delay = self.next_delay()?;
-        (elapsed + delay <= FIRST_PATIENCE).then_some(delay)
+        (elapsed + delay <= FIRST_CONTACT_LIMIT).then_some(delay)
     }
 
     /// Returns how long to wait before the next one, however many there were.
@@ -69,7 +69,7 @@ impl Attempts {
     /// Resets the count, as there was progress.
     pub fn reset(&mut self) {
         if self.made > 0 {
-            *self = Self::new(self.most);
+            *self = Self::new(self.limit);
         }
     }
 }
@@ -113,10 +113,13 @@ mod tests {
         while let Some(delay) = attempts.next_first_delay(elapsed) {
             elapsed += delay;
         }
-        assert!(elapsed <= FIRST_PATIENCE && elapsed >= FIRST_PATIENCE / 4);
+        assert!(elapsed <= FIRST_CONTACT_LIMIT && elapsed >= FIRST_CONTACT_LIMIT / 4);
         assert!((3..=5).contains(&attempts.made()), "{}", attempts.made());
         // A server that took long to refuse is not asked again.
-        assert_eq!(Attempts::new(10).next_first_delay(FIRST_PATIENCE), None);
+        assert_eq!(
+            Attempts::new(10).next_first_delay(FIRST_CONTACT_LIMIT),
+            None
+        );
         assert_eq!(Attempts::new(0).next_first_delay(Duration::ZERO), None);
     }
 

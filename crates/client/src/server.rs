@@ -49,7 +49,7 @@ impl fmt::Debug for Token {
 
 /// The settings of a connection. Cloned for each reader; connecting is the reader's business.
 #[derive(Debug, Clone)]
-pub struct Connection {
+pub struct Server {
     url: Url,
     /// Base of the paths of ReductStore's HTTP API.
     api: Url,
@@ -64,7 +64,7 @@ pub struct Connection {
     tls: Arc<OnceCell<ClientConfig>>,
 }
 
-impl Connection {
+impl Server {
     /// Checks the settings. No I/O.
     ///
     /// # Errors
@@ -220,7 +220,7 @@ fn proxy_for(url: &Url) -> Option<String> {
     Some(format!("{}://{}", proxy.scheme_str()?, proxy.authority()?))
 }
 
-/// A URL as it may be shown: without the parts that can hold a token, which [`Connection::new`]
+/// A URL as it may be shown: without the parts that can hold a token, which [`Server::new`]
 /// refuses all the same.
 pub fn without_secrets(url: &str) -> String {
     let (url, rest) = match url.split_once(['?', '#']) {
@@ -241,9 +241,9 @@ pub fn without_secrets(url: &str) -> String {
 mod tests {
     use super::*;
 
-    fn connection(url: &str) -> Result<Connection, String> {
+    fn server(url: &str) -> Result<Server, String> {
         let token = Token::new(Some("s3cret".into()));
-        Connection::new(url, token, None, true, None)
+        Server::new(url, token, None, true, None)
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
             "https://store.example/base/path/",
             "http://[::1]:8383/",
         ] {
-            assert!(connection(url).is_ok(), "{url}");
+            assert!(server(url).is_ok(), "{url}");
         }
         for url in [
             "127.0.0.1:8383",
@@ -265,14 +265,14 @@ mod tests {
             "http://store.example/base/api/v1/",
             "",
         ] {
-            assert!(connection(url).is_err(), "{url}");
+            assert!(server(url).is_err(), "{url}");
         }
     }
 
     #[test]
     fn a_token_is_in_no_debug_output() {
-        let connection = connection("http://127.0.0.1:8383").unwrap();
-        assert!(!format!("{connection:?}").contains("s3cret"));
+        let server = server("http://127.0.0.1:8383").unwrap();
+        assert!(!format!("{server:?}").contains("s3cret"));
     }
 
     #[test]
@@ -293,11 +293,11 @@ mod tests {
             "http://host#s3cret",
             "user:s3cret@host",
         ] {
-            let error = connection(url).unwrap_err();
+            let error = server(url).unwrap_err();
             assert!(!error.contains("s3cret"), "{error}");
             let shown = without_secrets(url);
             assert!(!shown.contains("s3cret"), "{shown}");
-            assert!(connection(&shown).is_err(), "{shown}");
+            assert!(server(&shown).is_err(), "{shown}");
         }
         let harmless = "https://store.example:8383/base";
         assert_eq!(without_secrets(harmless), harmless);
@@ -312,7 +312,7 @@ mod tests {
             ("http://h/base", "http://h/base/api/v1/info"),
             ("http://h/a/b///", "http://h/a/b/api/v1/info"),
         ] {
-            let url = connection(url).unwrap().api_url("info").unwrap();
+            let url = server(url).unwrap().api_url("info").unwrap();
             assert_eq!(url.as_str(), api);
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::write::record::{Content, Outgoing};
+use crate::write::record::{Content, NewRecord};
 
 /// Returns a runtime with a thread of its own.
 pub fn runtime() -> &'static Handle {
@@ -21,8 +21,8 @@ pub fn runtime() -> &'static Handle {
 }
 
 /// Returns a record of zeros.
-pub fn record(time: u64, length: usize, keyframe: bool) -> Outgoing {
-    Outgoing {
+pub fn record(time: u64, length: usize, keyframe: bool) -> NewRecord {
+    NewRecord {
         time,
         content: Content::Memory(vec![Bytes::from(vec![0; length])]),
         frame_rate: None,

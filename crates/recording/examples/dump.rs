@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Bound;
 
-use client::{Connection, Token};
+use client::{Server, Token};
 use media::time::{Nanos, parse_capture_time};
 use recording::{Frame, Item, Recording};
 
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: dump URL BUCKET ENTRY FILE.h264 FILE.csv [START [STOP]]".into());
     };
     let token = Token::new(env::var("REDUCT_API_TOKEN").ok());
-    let server = Connection::new(url, token, None, true, None)?;
+    let server = Server::new(url, token, None, true, None)?;
     let start = bounds
         .first()
         .map_or(Ok(Bound::Unbounded), |text| time(text).map(Bound::Included))?;
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn dump(
-    server: &Connection,
+    server: &Server,
     bucket: &str,
     entry: &str,
     range: (Bound<Nanos>, Bound<Nanos>),

@@ -13,7 +13,7 @@ use std::fs;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client::{Connection, Flushing, Overflow, Token};
+use client::{Canceller, Overflow, Server, Token};
 use media::codec::h264::AccessUnitSplitter;
 use media::frame_rate::FrameRate;
 use media::time::{Nanos, parse_capture_time};
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: record URL BUCKET ENTRY FILE.h264 START FPS".into());
     };
     let token = Token::new(env::var("REDUCT_API_TOKEN").ok());
-    let server = Connection::new(url, token, None, true, None)?;
+    let server = Server::new(url, token, None, true, None)?;
     let start = parse_capture_time(start).ok_or("START is no time")?;
     let frame_rate = FrameRate::parse(fps).ok_or("FPS is no frame rate")?;
     let units = access_units(fs::read(file)?.into());
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let handler = Arc::new(|event| eprintln!("{event:?}"));
     let mut recorder = Recorder::open(&server, bucket, entry, options, handler);
-    let canceller = Flushing::default();
+    let canceller = Canceller::default();
     for unit in units {
         recorder.push_untimed(unit, Nanos::from_useconds(start));
         // Waits for room only if the server is slower than the file.

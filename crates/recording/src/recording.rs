@@ -7,7 +7,7 @@ use std::ops::{self, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Access, Connection, Event, Flushing, Limits, Query, RecordReader, Records, View};
+use client::{Canceller, EntrySource, Event, Limits, Query, RecordReader, Records, Server, View};
 use futures_util::stream::{Stream, unfold};
 use media::content::Kind;
 use media::range::Begin;
@@ -38,7 +38,7 @@ use crate::read::{
 #[derive(Debug, Clone)]
 pub struct Recording {
     runtime: Handle,
-    server: Connection,
+    server: Server,
     bucket: String,
     entry: String,
     bounds: Option<(Nanos, Nanos)>,
@@ -57,7 +57,7 @@ impl Recording {
     /// # Panics
     ///
     /// Outside of a tokio runtime, as [`Handle::current`].
-    pub async fn open(server: &Connection, bucket: &str, entry: &str) -> Result<Self, Error> {
+    pub async fn open(server: &Server, bucket: &str, entry: &str) -> Result<Self, Error> {
         let mut recording = Self {
             runtime: Handle::current(),
             server: server.clone(),
@@ -164,7 +164,7 @@ impl Recording {
         when: Option<JsonValue>,
         poll_interval: Option<Duration>,
         stats: &Stats,
-    ) -> Access {
+    ) -> EntrySource {
         let records = Records {
             bucket: self.bucket.clone(),
             entry: self.entry.clone(),
@@ -172,7 +172,7 @@ impl Recording {
             poll_interval,
             limits,
         };
-        Access::new(
+        EntrySource::new(
             &self.runtime,
             self.server.clone(),
             records,
@@ -312,7 +312,7 @@ impl Frames {
     /// Not for threads of a tokio runtime, on which the iterator panics.
     pub fn blocking<'a>(
         &'a mut self,
-        canceller: &'a Flushing,
+        canceller: &'a Canceller,
     ) -> impl Iterator<Item = Result<Item, Error>> + 'a {
         std::iter::from_fn(move || {
             let item = self.reader.next_blocking(&self.runtime, canceller);

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::{Connection, Flushing, Token};
+use client::{Canceller, Token};
 use futures_util::TryStreamExt;
 use media::codec::h264::testing::{Header, IDR, P, SPS, SpsSpec, pps, record, slice, sps};
 use media::content::Kind;
@@ -66,12 +66,12 @@ fn write(server: &Server, frames: std::ops::Range<usize>) {
 }
 
 /// Returns a server with 50 frames, the settings of a connection to it and a runtime.
-fn set_up() -> (Server, Connection, Runtime) {
+fn set_up() -> (Server, client::Server, Runtime) {
     let server = Server::start();
     server.create_bucket("b");
     write(&server, 0..50);
     let connection =
-        Connection::new(&server.url(), Token::default(), None, true, None).expect("a URL");
+        client::Server::new(&server.url(), Token::default(), None, true, None).expect("a URL");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -196,7 +196,7 @@ fn frames_continue_where_a_seek_asks_for() {
     let recording = runtime.block_on(Recording::open(&connection, "b", "cam"));
     let recording = recording.expect("an entry");
     let mut frames = recording.read(..).frames();
-    let canceller = Flushing::default();
+    let canceller = Canceller::default();
     let mut next = |seek: Option<usize>| {
         if let Some(index) = seek {
             frames.seek(time(index), Begin::KeyframeBefore);
@@ -219,7 +219,7 @@ fn a_recording_is_followed_until_a_wait_is_cancelled() {
     let (server, connection, runtime) = set_up();
     let recording = runtime.block_on(Recording::open(&connection, "b", "cam"));
     let recording = recording.expect("an entry");
-    let canceller = Arc::new(Flushing::default());
+    let canceller = Arc::new(Canceller::default());
     let (sender, received) = mpsc::channel();
     let reader = thread::spawn({
         let canceller = canceller.clone();
@@ -238,7 +238,7 @@ fn a_recording_is_followed_until_a_wait_is_cancelled() {
                 }
             }
             // What was cancelled may be continued, and a follower ends with the frames that are fetched.
-            canceller.stop();
+            canceller.reset();
             frames.stop_following();
             let rest = frames
                 .blocking(&canceller)
@@ -258,7 +258,7 @@ fn a_recording_is_followed_until_a_wait_is_cancelled() {
     for index in 49..51 {
         assert_eq!(next(), time(index));
     }
-    canceller.start();
+    canceller.cancel();
     let (end, rest) = reader.join().expect("no panic");
     assert_eq!(end, Some(Error::Cancelled));
     assert!(rest <= 1, "{rest}");

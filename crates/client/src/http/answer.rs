@@ -76,7 +76,9 @@ pub async fn accepted(response: Response) -> Result<Response, Error> {
     let text = response.headers().get("x-reduct-error");
     let text = text.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
     let cause = match &text {
-        None if status.is_success() || !of_reductstore && is_foreign(status) => Cause::Foreign,
+        None if status.is_success() || !of_reductstore && is_foreign(status) => {
+            Cause::NotReductStore
+        }
         _ => Cause::Status(status.as_u16()),
     };
     let is_of_server = text.is_some();

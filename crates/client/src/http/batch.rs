@@ -118,13 +118,13 @@ fn without_labels(header: &str) -> &str {
 pub struct Slicer {
     headers: vec::IntoIter<RecordHeader>,
     /// The beginning of a record whose end is in a later chunk.
-    begun: Option<Begun>,
+    partial: Option<PartialRecord>,
     /// Bytes beyond the last record.
     surplus: usize,
 }
 
 #[derive(Debug)]
-struct Begun {
+struct PartialRecord {
     header: RecordHeader,
     chunks: Vec<Bytes>,
     /// The end of a record that comes in very many small chunks, each of which would cost more than
@@ -133,7 +133,7 @@ struct Begun {
     missing: usize,
 }
 
-impl Begun {
+impl PartialRecord {
     fn push(&mut self, chunk: Bytes) {
         self.missing -= chunk.len();
         if self.chunks.len() >= MANY_CHUNKS && chunk.len() < SMALL_CHUNK {
@@ -159,7 +159,7 @@ impl Slicer {
     pub fn new(headers: Vec<RecordHeader>) -> Self {
         Self {
             headers: headers.into_iter(),
-            begun: None,
+            partial: None,
             surplus: 0,
         }
     }
@@ -167,14 +167,14 @@ impl Slicer {
     /// Takes the next bytes of the body and adds the records that end in them, as slices.
     pub fn push(&mut self, mut chunk: Bytes, records: &mut Vec<Record>) {
         loop {
-            if let Some(begun) = &mut self.begun {
-                begun.push(chunk.split_to(begun.missing.min(chunk.len())));
-                if begun.missing > 0 {
+            if let Some(partial) = &mut self.partial {
+                partial.push(chunk.split_to(partial.missing.min(chunk.len())));
+                if partial.missing > 0 {
                     break;
                 }
-                if let Some(mut begun) = mem::take(&mut self.begun) {
-                    begun.flush();
-                    records.push(record(begun.header, begun.chunks));
+                if let Some(mut partial) = mem::take(&mut self.partial) {
+                    partial.flush();
+                    records.push(record(partial.header, partial.chunks));
                 }
             }
             // An empty record ends where it begins, with or without a chunk.
@@ -193,7 +193,7 @@ impl Slicer {
                 records.push(record(header, vec![chunk.split_to(length)]));
                 continue;
             }
-            self.begun = Some(Begun {
+            self.partial = Some(PartialRecord {
                 header,
                 chunks: Vec::new(),
                 gathered: BytesMut::new(),
@@ -204,14 +204,14 @@ impl Slicer {
 
     /// Returns whether all records are complete.
     pub fn is_complete(&self) -> bool {
-        self.begun.is_none() && self.headers.as_slice().is_empty()
+        self.partial.is_none() && self.headers.as_slice().is_empty()
     }
 
     /// Checks that the body had each record in full and nothing else.
     pub fn finish(self) -> Result<(), Error> {
-        let short = match (self.begun, self.headers.as_slice().first()) {
+        let short = match (self.partial, self.headers.as_slice().first()) {
             (
-                Some(Begun {
+                Some(PartialRecord {
                     header, missing, ..
                 }),
                 _,

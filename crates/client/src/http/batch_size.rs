@@ -17,17 +17,17 @@ use crate::error::Error;
 use crate::http::batch::WINDOW_RECORDS;
 
 /// Answers that have to pass before a size is tried again that was refused.
-const FIRST_PATIENCE: u32 = 4;
-const LAST_PATIENCE: u32 = 4096;
+const FIRST_TRIAL_AFTER: u32 = 4;
+const LAST_TRIAL_AFTER: u32 = 4096;
 /// The search ends when the sizes that pass and that do not differ by this part of the former.
 const PRECISION: u64 = 8;
 
 /// The largest number of records to ask for at once. Shared by all readers of an entry.
 #[derive(Debug)]
-pub struct BatchSize(Mutex<State>);
+pub struct BatchSize(Mutex<BatchSizeState>);
 
 #[derive(Debug)]
-struct State {
+struct BatchSizeState {
     /// `None` before anything was refused.
     limit: Option<u64>,
     /// The smallest size that was refused since it passed last.
@@ -66,7 +66,7 @@ enum Notice {
 
 impl Default for BatchSize {
     fn default() -> Self {
-        Self(Mutex::new(State {
+        Self(Mutex::new(BatchSizeState {
             limit: None,
             refused: None,
             passed: 0,
@@ -74,7 +74,7 @@ impl Default for BatchSize {
             broken: None,
             trial: None,
             wait: 0,
-            patience: FIRST_PATIENCE,
+            patience: FIRST_TRIAL_AFTER,
             notice: Notice::None,
         }))
     }
@@ -131,12 +131,12 @@ impl BatchSize {
         })
     }
 
-    fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, run: impl FnOnce(&mut BatchSizeState) -> T) -> T {
         run(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl State {
+impl BatchSizeState {
     fn size_of(&mut self, wanted: u64) -> u64 {
         let Some(limit) = self.limit.filter(|limit| *limit < wanted) else {
             return wanted;
@@ -174,7 +174,7 @@ impl State {
         };
         if self.refused.is_some_and(|refused| refused <= count) {
             self.refused = None;
-            self.patience = FIRST_PATIENCE;
+            self.patience = FIRST_TRIAL_AFTER;
         }
         if count > limit {
             self.limit = Some(count).filter(|count| *count < WINDOW_RECORDS);
@@ -206,7 +206,7 @@ impl State {
             size,
             is_asked: false,
         });
-        self.wait = FIRST_PATIENCE;
+        self.wait = FIRST_TRIAL_AFTER;
     }
 
     fn refuse(&mut self, asked: u64, error: Option<&Error>) -> bool {
@@ -244,7 +244,7 @@ impl State {
             false => 1,
         };
         if is_known && is_near(limit, asked) {
-            self.patience = self.patience.saturating_mul(2).min(LAST_PATIENCE);
+            self.patience = self.patience.saturating_mul(2).min(LAST_TRIAL_AFTER);
         }
         true
     }
@@ -310,7 +310,7 @@ mod tests {
     fn a_limit_that_goes_is_forgotten() {
         let size = BatchSize::default();
         read(&size, 20, 4000, 60);
-        read(&size, 4 * FIRST_PATIENCE + 20, 4000, u64::MAX);
+        read(&size, 4 * FIRST_TRIAL_AFTER + 20, 4000, u64::MAX);
         assert_eq!(size.of(4000), 4000);
     }
 
@@ -364,7 +364,7 @@ mod tests {
         size.pass(64);
         assert_eq!([size.of(512), size.of(512)], [90, 64]);
         // The answer that tries more may be given up.
-        for _ in 0..FIRST_PATIENCE {
+        for _ in 0..FIRST_TRIAL_AFTER {
             size.pass(64);
         }
         assert_eq!([size.of(512), size.of(512)], [90, 64]);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A server is far if its answers take at least this long.
-const FAR: Duration = Duration::from_millis(10);
+const FAR_LATENCY: Duration = Duration::from_millis(10);
 
 /// The longest time that a query may wait after it was made, in ways there and back: what the wait
 /// saves is one of them.
@@ -55,7 +55,7 @@ impl Distance {
 
     /// Returns whether all answers so far took long.
     pub fn is_far(&self) -> bool {
-        self.shortest() > FAR
+        self.shortest() > FAR_LATENCY
     }
 }
 
@@ -68,12 +68,12 @@ mod tests {
         let distance = Distance::default();
         assert!(!distance.is_far());
         assert_eq!(distance.shortest(), Duration::ZERO);
-        distance.note(2 * FAR);
+        distance.note(2 * FAR_LATENCY);
         assert!(distance.is_far());
-        distance.note(FAR);
+        distance.note(FAR_LATENCY);
         assert!(!distance.is_far());
-        distance.note(5 * FAR);
-        assert_eq!(distance.shortest(), FAR);
+        distance.note(5 * FAR_LATENCY);
+        assert_eq!(distance.shortest(), FAR_LATENCY);
     }
 
     #[test]

@@ -12,5 +12,5 @@ pub mod distance;
 pub mod first_contact;
 pub mod pool;
 pub mod progress;
+pub mod refusals;
 pub mod request_size;
-pub mod turns;

@@ -28,8 +28,8 @@ use crate::error::{Cause, Error, Purpose};
 use crate::http::answer::{Unavailable, accepted, header, unavailable};
 use crate::http::batch::{RecordHeader, record_headers};
 use crate::http::distance::Distance;
-use crate::http::turns::{Turns, ask};
-use crate::server::Connection;
+use crate::http::refusals::{PeriodicRefusals, ask};
+use crate::server::Server;
 use crate::task::without_blocking;
 
 /// Bytes of an answer in JSON at most. What it says takes a few dozen.
@@ -43,8 +43,8 @@ const WARM_UP: Duration = Duration::from_secs(2);
 
 /// The connections of a reader.
 #[derive(Debug)]
-pub struct Lanes {
-    connection: Connection,
+pub struct ClientPool {
+    server: Server,
     /// `/b/:bucket/:entry` of the API.
     entry: Url,
     idle: Mutex<Vec<reqwest::Client>>,
@@ -54,24 +54,24 @@ pub struct Lanes {
     distance: Distance,
     is_warm: AtomicBool,
     has_answered: AtomicBool,
-    turns: Arc<Turns>,
+    refusals: Arc<PeriodicRefusals>,
     in_use: Arc<AtomicU64>,
 }
 
-impl Lanes {
+impl ClientPool {
     /// At most `limit` lanes to an entry. No I/O.
     pub fn new(
-        connection: Connection,
+        server: Server,
         bucket: &str,
         entry: &str,
         limit: usize,
         purpose: Purpose,
         in_use: Arc<AtomicU64>,
-        turns: Arc<Turns>,
+        refusals: Arc<PeriodicRefusals>,
     ) -> Result<Self, Error> {
-        let entry = connection.api_url(&format!("b/{bucket}/{entry}/"))?;
+        let entry = server.api_url(&format!("b/{bucket}/{entry}/"))?;
         Ok(Self {
-            connection,
+            server,
             entry,
             idle: Mutex::default(),
             room: Semaphore::new(limit),
@@ -80,7 +80,7 @@ impl Lanes {
             distance: Distance::default(),
             is_warm: AtomicBool::new(false),
             has_answered: AtomicBool::new(false),
-            turns,
+            refusals,
             in_use,
         })
     }
@@ -103,10 +103,10 @@ impl Lanes {
     }
 
     fn open_one(self: &Arc<Self>) {
-        let lanes = self.clone();
+        let pool = self.clone();
         tokio::spawn(async move {
-            let lane = lanes.take().await?;
-            lane.knock().await
+            let client = pool.take().await?;
+            client.probe().await
         });
     }
 
@@ -121,8 +121,8 @@ impl Lanes {
     }
 
     /// Returns what was refused lately.
-    pub fn turns(&self) -> &Turns {
-        &self.turns
+    pub fn refusals(&self) -> &PeriodicRefusals {
+        &self.refusals
     }
 
     /// Returns whether a ReductStore has answered.
@@ -135,7 +135,7 @@ impl Lanes {
     }
 
     /// A lane of one's own, as soon as there is one.
-    pub async fn take(self: &Arc<Self>) -> Result<Lane<'_>, Error> {
+    pub async fn take(self: &Arc<Self>) -> Result<PooledClient<'_>, Error> {
         let permit = self.room.acquire().await;
         let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
         let idle = self
@@ -146,14 +146,14 @@ impl Lanes {
         let client = match idle {
             Some(client) => client,
             None => {
-                let (connection, purpose) = (self.connection.clone(), self.purpose);
-                without_blocking(move || connection.http_client(purpose)).await?
+                let (server, purpose) = (self.server.clone(), self.purpose);
+                without_blocking(move || server.http_client(purpose)).await?
             }
         };
         self.in_use.fetch_add(1, Ordering::Relaxed);
-        Ok(Lane {
-            lanes: self,
-            client,
+        Ok(PooledClient {
+            pool: self,
+            http: client,
             _permit: permit,
         })
     }
@@ -161,30 +161,30 @@ impl Lanes {
 
 /// A connection to the server, or what will be one with the next request.
 #[derive(Debug)]
-pub struct Lane<'a> {
-    lanes: &'a Arc<Lanes>,
-    pub(crate) client: reqwest::Client,
+pub struct PooledClient<'a> {
+    pool: &'a Arc<ClientPool>,
+    pub(crate) http: reqwest::Client,
     _permit: SemaphorePermit<'a>,
 }
 
-impl Drop for Lane<'_> {
+impl Drop for PooledClient<'_> {
     fn drop(&mut self) {
-        self.lanes.in_use.fetch_sub(1, Ordering::Relaxed);
-        let client = self.client.clone();
-        let idle = self.lanes.idle.lock();
+        self.pool.in_use.fetch_sub(1, Ordering::Relaxed);
+        let client = self.http.clone();
+        let idle = self.pool.idle.lock();
         idle.unwrap_or_else(PoisonError::into_inner).push(client);
     }
 }
 
-impl Lane<'_> {
+impl PooledClient<'_> {
     /// The connections that it is one of.
-    pub(crate) fn lanes(&self) -> &Lanes {
-        self.lanes
+    pub(crate) fn pool(&self) -> &ClientPool {
+        self.pool
     }
 
     /// Looks for the newest record.
     pub async fn newest(&self) -> Result<Newest, Error> {
-        let request = self.client.head(self.lanes.record_url(None));
+        let request = self.http.head(self.pool.record_url(None));
         let response = match self.ask(request, Error::is_passing).await {
             Ok(response) => response,
             Err(error) => {
@@ -195,14 +195,14 @@ impl Lane<'_> {
                 };
             }
         };
-        self.lanes.note_answer();
+        self.pool.note_answer();
         let time = header(response.headers(), "x-reduct-time").and_then(|time| time.parse().ok());
-        time.map(Newest::Time).ok_or_else(Error::makes_no_sense)
+        time.map(Newest::Time).ok_or_else(Error::malformed_response)
     }
 
     /// Returns whether the record at a time is complete.
     pub async fn is_complete(&self, time: u64) -> Result<bool, Error> {
-        let request = self.client.head(self.lanes.record_url(Some(time)));
+        let request = self.http.head(self.pool.record_url(Some(time)));
         match self.ask(request, Error::is_passing).await {
             Ok(_) => Ok(true),
             Err(error) => match unavailable(&error) {
@@ -214,17 +214,17 @@ impl Lane<'_> {
 
     /// Sends a request whose answer does not matter. It opens the connection, and after a balancer that refuses
     /// by turns has answered, it takes the next refusal. Returns whether it did.
-    pub async fn knock(&self) -> Result<bool, Error> {
-        let url = self.lanes.connection.api_url("alive")?;
+    pub async fn probe(&self) -> Result<bool, Error> {
+        let url = self.pool.server.api_url("alive")?;
         // Who needs the connection will see what is wrong with it.
-        let answer = timeout(WARM_UP, self.client.head(url).send()).await;
+        let answer = timeout(WARM_UP, self.http.head(url).send()).await;
         // A proxy that passes other paths only, or no HEAD, says nothing of the next request.
         let is_refusal = |status: StatusCode| {
             status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
         };
         let is_refused =
             answer.is_ok_and(|answer| answer.is_ok_and(|answer| is_refusal(answer.status())));
-        self.lanes.turns.note_short(is_refused);
+        self.pool.refusals.note_short(is_refused);
         Ok(is_refused)
     }
 
@@ -233,39 +233,39 @@ impl Lane<'_> {
         request: RequestBuilder,
         may_pass: impl Fn(&Error) -> bool,
     ) -> Result<Response, Error> {
-        ask(request, may_pass, &self.lanes.turns).await
+        ask(request, may_pass, &self.pool.refusals).await
     }
 
     /// Makes a query.
-    pub async fn query(&self, query: &QueryEntry) -> Result<Query<'_>, Error> {
-        let url = self.lanes.url("q")?;
+    pub async fn query(&self, query: &QueryEntry) -> Result<ServerQuery<'_>, Error> {
+        let url = self.pool.url("q")?;
         let begin = Instant::now();
-        let request = self.client.post(url).json(query);
+        let request = self.http.post(url).json(query);
         // What a server says that has answered queries is about this one.
-        let may_pass = match self.lanes.have_answered() {
+        let may_pass = match self.pool.have_answered() {
             true => Error::is_passing,
             false => Error::is_not_taken,
         };
         let response = self.ask(request, may_pass).await?;
-        self.lanes.distance.note(begin.elapsed());
-        if self.lanes.is_far() {
-            self.lanes.warm_up();
+        self.pool.distance.note(begin.elapsed());
+        if self.pool.is_far() {
+            self.pool.warm_up();
         }
-        let line = Line::of(&response);
-        let id = query_id(Body::new(response, self.lanes.timeout())).await?;
-        self.lanes.note_answer();
+        let via = ConnectionInfo::of(&response);
+        let id = query_id(Body::new(response, self.pool.timeout())).await?;
+        self.pool.note_answer();
         // Each refused request for records costs a query. The number of requests varies, as every second one or
         // every third one may be refused.
         let mut has_met_refusal = false;
-        for _ in 0..self.lanes.turns.before_records() {
-            has_met_refusal |= self.knock().await?;
+        for _ in 0..self.pool.refusals.before_records() {
+            has_met_refusal |= self.probe().await?;
         }
-        let mut url = self.lanes.url("batch")?;
+        let mut url = self.pool.url("batch")?;
         url.query_pairs_mut().append_pair("q", &id.to_string());
-        Ok(Query {
-            lane: self,
+        Ok(ServerQuery {
+            client: self,
             url,
-            line,
+            via,
             made: begin,
             asked: Instant::now(),
             has_met_refusal,
@@ -273,10 +273,10 @@ impl Lane<'_> {
     }
 }
 
-impl Lanes {
+impl ClientPool {
     /// Returns how long to wait without any progress; `None` is for ever.
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.connection.timeout()
+        self.server.timeout()
     }
 
     /// Returns the URL of the record at a time, or of the newest one.
@@ -311,50 +311,50 @@ pub enum Newest {
 
 /// A query that the server knows.
 #[derive(Debug)]
-pub struct Query<'a> {
-    lane: &'a Lane<'a>,
+pub struct ServerQuery<'a> {
+    client: &'a PooledClient<'a>,
     url: Url,
-    line: Line,
+    via: ConnectionInfo,
     made: Instant,
     asked: Instant,
     /// A request before it was refused in place of the next one.
     has_met_refusal: bool,
 }
 
-impl Query<'_> {
+impl ServerQuery<'_> {
     /// The next records, or with HEAD what their headers say. After an error the server may have counted records as sent that never
     /// came, so that the query is of no use any more.
-    pub async fn ask(&mut self, asking: Asking) -> Result<Answer, AskError> {
+    pub async fn ask(&mut self, asking: BatchRequest) -> Result<BatchAnswer, BatchError> {
         // The HTTP client's task has to put the connection back, or it opens another one.
         tokio::task::yield_now().await;
         self.asked = Instant::now();
-        let mut request = self.lane.client.request(asking.method, self.url.clone());
-        if asking.is_little && !self.lane.lanes.is_far() {
+        let mut request = self.client.http.request(asking.method, self.url.clone());
+        if asking.is_little && !self.client.pool.is_far() {
             // ReductStore does not set TCP_NODELAY: the last bytes of an answer wait 40 ms for an
             // acknowledgement, but not before the end of the connection.
             request = request.header(CONNECTION, "close");
         }
-        let response = request.send().await.map_err(AskError::of_request)?;
-        self.lane.lanes.distance.note(self.asked.elapsed());
-        let line = Line::of(&response);
-        let route = mem::replace(&mut self.line, line).route_to(&self.line);
+        let response = request.send().await.map_err(BatchError::of_request)?;
+        self.client.pool.distance.note(self.asked.elapsed());
+        let via = ConnectionInfo::of(&response);
+        let route = mem::replace(&mut self.via, via).route_to(&self.via);
         let accepted = accepted(response).await;
         let has_met_refusal = mem::take(&mut self.has_met_refusal);
-        (self.lane.lanes.turns).note_records(accepted.is_err(), has_met_refusal);
-        let response = accepted.map_err(AskError::of_answer)?;
+        (self.client.pool.refusals).note_records(accepted.is_err(), has_met_refusal);
+        let response = accepted.map_err(BatchError::of_answer)?;
         if response.status() == StatusCode::NO_CONTENT {
-            return Ok(Answer { batch: None, route });
+            return Ok(BatchAnswer { batch: None, route });
         }
         let headers = response.headers();
-        let records = record_headers(headers).map_err(AskError::Head)?;
-        check_length(&records, headers).map_err(AskError::Head)?;
+        let records = record_headers(headers).map_err(BatchError::Head)?;
+        check_length(&records, headers).map_err(BatchError::Head)?;
         let batch = Batch {
             records,
             has_length: headers.contains_key(CONTENT_LENGTH),
             is_last: header(headers, "x-reduct-last") == Some("true"),
-            body: Body::new(response, self.lane.lanes.timeout()),
+            body: Body::new(response, self.client.pool.timeout()),
         };
-        Ok(Answer {
+        Ok(BatchAnswer {
             batch: Some(batch),
             route,
         })
@@ -368,7 +368,7 @@ impl Query<'_> {
     /// Returns how long ago the server may have looked for the first records: the age without the
     /// way there and back.
     pub fn waited(&self) -> Duration {
-        let way = self.lane.lanes.distance.shortest();
+        let way = self.client.pool.distance.shortest();
         self.made.elapsed().saturating_sub(way)
     }
 
@@ -380,7 +380,7 @@ impl Query<'_> {
 
 /// Reason why a query has no answer.
 #[derive(Debug)]
-pub enum AskError {
+pub enum BatchError {
     /// The head of the answer did not pass. One with fewer records may.
     Head(Error),
     /// The connection ended before the head of the answer was complete.
@@ -391,7 +391,7 @@ pub enum AskError {
     Other(Error),
 }
 
-impl AskError {
+impl BatchError {
     /// Tells apart why a request failed.
     fn of_request(error: reqwest::Error) -> Self {
         let mut source = error.source();
@@ -428,20 +428,20 @@ impl AskError {
     }
 }
 
-impl From<AskError> for Error {
-    fn from(error: AskError) -> Self {
+impl From<BatchError> for Error {
+    fn from(error: BatchError) -> Self {
         match error {
-            AskError::Head(error)
-            | AskError::BrokenOff(error)
-            | AskError::Busy(error)
-            | AskError::Other(error) => error,
+            BatchError::Head(error)
+            | BatchError::BrokenOff(error)
+            | BatchError::Busy(error)
+            | BatchError::Other(error) => error,
         }
     }
 }
 
 /// How a query is asked for its records.
 #[derive(Debug)]
-pub struct Asking {
+pub struct BatchRequest {
     /// GET, or HEAD for their headers.
     pub method: Method,
     /// The answer is expected to be the last one, and short.
@@ -450,7 +450,7 @@ pub struct Asking {
 
 /// What a query has.
 #[derive(Debug)]
-pub struct Answer {
+pub struct BatchAnswer {
     /// The next records; `None` after the last ones.
     pub batch: Option<Batch>,
     pub route: Route,
@@ -561,13 +561,13 @@ fn check_length(records: &[RecordHeader], headers: &HeaderMap) -> Result<(), Err
 
 /// The connection that an answer came on.
 #[derive(Debug)]
-struct Line {
+struct ConnectionInfo {
     local: Option<SocketAddr>,
     /// Whether it ends with this answer.
     ends: bool,
 }
 
-impl Line {
+impl ConnectionInfo {
     fn of(response: &Response) -> Self {
         let connection = header(response.headers(), CONNECTION.as_str());
         let info = response.extensions().get::<HttpInfo>();

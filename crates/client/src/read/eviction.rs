@@ -14,9 +14,9 @@ use crate::entry::EntryTimes;
 use crate::record::Record;
 
 /// A time without records, in µs, that is looked into at least.
-const HOLE: u64 = 1_000_000;
+const MIN_HOLE_US: u64 = 1_000_000;
 /// As many times the usual time between records.
-const UNUSUAL: u64 = 4;
+const HOLE_FACTOR: u64 = 4;
 
 /// Watches the times of an entry's records.
 #[derive(Debug, Default)]
@@ -39,11 +39,11 @@ impl EvictionWatch {
     }
 
     /// The time of the entry's oldest record, and when it was asked for.
-    pub fn hear_of(&mut self, times: EntryTimes) {
+    pub fn set_entry_times(&mut self, times: EntryTimes) {
         self.times = Some(times);
     }
 
-    /// Returns whether [`hear_of`](Self::hear_of) has to come before these records, which the server had
+    /// Returns whether [`set_entry_times`](Self::set_entry_times) has to come before these records, which the server had
     /// listed at a time.
     pub fn must_hear_of_oldest(&self, records: &[Record], listed: Instant) -> bool {
         let is_known = self.times.is_some_and(|times| times.asked >= listed);
@@ -79,7 +79,7 @@ impl EvictionWatch {
     }
 
     fn is_hole(&self, before: Option<u64>, time: u64) -> bool {
-        let limit = HOLE.max(self.spacing.saturating_mul(UNUSUAL));
+        let limit = MIN_HOLE_US.max(self.spacing.saturating_mul(HOLE_FACTOR));
         match before {
             Some(before) => time.saturating_sub(before) > limit,
             None => self.start != Some(time),
@@ -157,7 +157,7 @@ mod tests {
 
     fn watch(read: &[u64]) -> EvictionWatch {
         let mut watch = EvictionWatch::default();
-        watch.hear_of(times(0, 0));
+        watch.set_entry_times(times(0, 0));
         assert_eq!(marked(&mut watch, read), NONE);
         watch
     }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_hole_whose_end_is_the_oldest_record() {
         let mut watch = watch(&[0, 33_000, 66_000]);
-        watch.hear_of(times(0, 90 * SECOND));
+        watch.set_entry_times(times(0, 90 * SECOND));
         let behind = [90 * SECOND, 90 * SECOND + 33_000];
         assert_eq!(marked(&mut watch, &behind), [90 * SECOND]);
         assert_eq!(marked(&mut watch, &[91 * SECOND]), NONE);
@@ -174,21 +174,21 @@ mod tests {
     #[test]
     fn a_hole_in_the_middle_of_what_is_there() {
         let mut watch = watch(&[0, 33_000, 66_000]);
-        watch.hear_of(times(0, 33_000));
+        watch.set_entry_times(times(0, 33_000));
         assert_eq!(marked(&mut watch, &[90 * SECOND]), NONE);
     }
 
     #[test]
     fn what_is_read_may_be_evicted_behind_the_reader() {
         let mut watch = watch(&[0, 33_000, 66_000]);
-        watch.hear_of(times(0, 99_000));
+        watch.set_entry_times(times(0, 99_000));
         assert_eq!(marked(&mut watch, &[99_000, 132_000]), NONE);
     }
 
     #[test]
     fn only_the_first_record_behind_a_hole_is_marked() {
         let mut watch = watch(&[0, 33_000, 66_000]);
-        watch.hear_of(times(0, 90 * SECOND + 33_000));
+        watch.set_entry_times(times(0, 90 * SECOND + 33_000));
         let behind = [90 * SECOND, 90 * SECOND + 33_000];
         assert_eq!(marked(&mut watch, &behind), NONE);
     }
@@ -196,10 +196,10 @@ mod tests {
     #[test]
     fn the_beginning_of_the_range_may_be_evicted() {
         let mut watch = EvictionWatch::default();
-        watch.hear_of(times(5, 90 * SECOND));
+        watch.set_entry_times(times(5, 90 * SECOND));
         assert_eq!(marked(&mut watch, &[90 * SECOND]), [90 * SECOND]);
         let mut watch = EvictionWatch::default();
-        watch.hear_of(times(90 * SECOND, 90 * SECOND));
+        watch.set_entry_times(times(90 * SECOND, 90 * SECOND));
         assert_eq!(marked(&mut watch, &[90 * SECOND]), NONE);
     }
 
@@ -208,7 +208,7 @@ mod tests {
         let heard = times(0, 0);
         let later = heard.asked + std::time::Duration::from_secs(1);
         let mut watch = EvictionWatch::default();
-        watch.hear_of(heard);
+        watch.set_entry_times(heard);
         let every_two_seconds: Vec<_> = (0..9).map(|i| i * 2 * SECOND).collect();
         marked(&mut watch, &every_two_seconds);
         let next = 18 * SECOND;

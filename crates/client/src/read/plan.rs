@@ -21,7 +21,7 @@ const GROWTH: u64 = 4;
 /// The first window of a condition, in µs.
 const CONDITION_SPAN: u64 = 3_600_000_000;
 /// A window that takes so long need not grow.
-const ENOUGH: Duration = Duration::from_secs(2);
+const SLOW_WINDOW: Duration = Duration::from_secs(2);
 
 /// A stretch of time, in µs since the Unix epoch, to be read by a query of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,13 +105,13 @@ impl Plan {
         }
     }
 
-    /// Returns whether windows at `time` can be cut only after [`hear_of`](Self::hear_of).
-    pub fn must_hear_of_newest(&self, time: u64) -> bool {
+    /// Returns whether windows at `time` can be cut only after [`set_newest`](Self::set_entry_times).
+    pub fn needs_newest(&self, time: u64) -> bool {
         self.density.is_some() && self.newest.is_none_or(|newest| newest < time)
     }
 
     /// The time of the newest record.
-    pub fn hear_of(&mut self, newest: u64) {
+    pub fn set_newest(&mut self, newest: u64) {
         self.newest = Some(newest);
     }
 
@@ -149,7 +149,7 @@ impl Plan {
     }
 
     /// Takes what was found in a time, and how long that took.
-    pub fn learn(&mut self, time: Range<u64>, found: Yield, took: Duration) {
+    pub fn update(&mut self, time: Range<u64>, found: Yield, took: Duration) {
         // That there is nothing behind the newest record says nothing of what is before it.
         if found.records == 0 && self.newest.is_some_and(|newest| newest < time.start) {
             return;
@@ -159,7 +159,7 @@ impl Plan {
         }
         let length = time.end.saturating_sub(time.start).max(1);
         // Not longer and longer, if the server has to look through very much for a few records.
-        let growth = if took < ENOUGH { GROWTH } else { 1 };
+        let growth = if took < SLOW_WINDOW { GROWTH } else { 1 };
         let grown = length.saturating_mul(growth);
         if found.records == 0 {
             if let Some(density) = &mut self.density {
@@ -267,13 +267,13 @@ mod tests {
             if taken.len() as u64 == window.records {
                 time.end = taken[taken.len() - 1] + 1;
                 range = time.end..end;
-                plan.hear_of(times[times.len() - 1]);
+                plan.set_newest(times[times.len() - 1]);
             }
             let found = Yield {
                 first: taken.first().map(|first| **first),
                 ..records(taken.len() as u64, each)
             };
-            plan.learn(time, found, QUICK);
+            plan.update(time, found, QUICK);
             read.extend(taken);
             windows.push(window);
         }
@@ -293,12 +293,12 @@ mod tests {
     #[test]
     fn a_condition_is_not_tried_on_everything_at_once() {
         let mut plan = Plan::of_condition(8, 60 * MIB);
-        assert!(plan.must_hear_of_newest(5));
-        plan.hear_of(DAY);
+        assert!(plan.needs_newest(5));
+        plan.set_newest(DAY);
         let window = plan.cut(&mut (5..u64::MAX));
         assert_eq!(window.range, 5..CONDITION_SPAN + 5);
         // Nothing was found, and it took long.
-        plan.learn(window.range.clone(), Yield::default(), 2 * ENOUGH);
+        plan.update(window.range.clone(), Yield::default(), 2 * SLOW_WINDOW);
         let next = plan.cut(&mut (window.range.end..u64::MAX));
         assert_eq!(next.range.end - next.range.start, CONDITION_SPAN);
     }
@@ -307,10 +307,10 @@ mod tests {
     fn windows_hold_four_fifths_of_their_share() {
         let mut plan = plan();
         // 64 records of 20 KB in 2 s.
-        plan.learn(0..2 * SECOND, records(64, 20 << 10), QUICK);
-        assert!(plan.must_hear_of_newest(2 * SECOND));
-        plan.hear_of(DAY);
-        assert!(!plan.must_hear_of_newest(2 * SECOND));
+        plan.update(0..2 * SECOND, records(64, 20 << 10), QUICK);
+        assert!(plan.needs_newest(2 * SECOND));
+        plan.set_newest(DAY);
+        assert!(!plan.needs_newest(2 * SECOND));
         assert_eq!((plan.windows(), plan.queries(true)), (6, 10));
 
         let mut range = 2 * SECOND..2 * DAY;
@@ -323,8 +323,8 @@ mod tests {
     #[test]
     fn what_comes_after_the_newest_record_is_a_probe() {
         let mut plan = plan();
-        plan.learn(0..2 * SECOND, records(64, 20 << 10), QUICK);
-        plan.hear_of(20 * SECOND);
+        plan.update(0..2 * SECOND, records(64, 20 << 10), QUICK);
+        plan.set_newest(20 * SECOND);
         let mut range = 2 * SECOND..DAY;
         let windows = [(); 3].map(|()| plan.cut(&mut range));
         assert_eq!(windows[1].range, 15_003_161..20 * SECOND + 1);
@@ -336,13 +336,10 @@ mod tests {
     #[test]
     fn records_larger_than_the_memory_come_alone() {
         let mut plan = plan();
-        plan.learn(0..SECOND, records(1, 100 * MIB), QUICK);
-        assert!(
-            !plan.must_hear_of_newest(SECOND),
-            "a single one says too little"
-        );
-        plan.learn(SECOND..2 * SECOND, records(1, 100 * MIB), QUICK);
-        plan.hear_of(DAY);
+        plan.update(0..SECOND, records(1, 100 * MIB), QUICK);
+        assert!(!plan.needs_newest(SECOND), "a single one says too little");
+        plan.update(SECOND..2 * SECOND, records(1, 100 * MIB), QUICK);
+        plan.set_newest(DAY);
         assert_eq!(plan.windows(), 1);
         assert_eq!(plan.cut(&mut (2 * SECOND..DAY)).records, 1);
     }
@@ -350,8 +347,8 @@ mod tests {
     #[test]
     fn large_records_come_in_fewer_windows() {
         let mut plan = plan();
-        plan.learn(0..10 * SECOND, records(10, 20 * MIB), QUICK);
-        plan.hear_of(DAY);
+        plan.update(0..10 * SECOND, records(10, 20 * MIB), QUICK);
+        plan.set_newest(DAY);
         assert_eq!(plan.windows(), 1);
         let window = plan.cut(&mut (10 * SECOND..DAY));
         assert_eq!((window.records, window.bytes), (2, 40 * MIB));
@@ -370,14 +367,14 @@ mod tests {
     #[test]
     fn dense_records_in_a_long_window_are_cut_anew() {
         let mut plan = plan();
-        plan.learn(0..DAY, records(64, 1000), QUICK);
-        plan.hear_of(300 * DAY);
+        plan.update(0..DAY, records(64, 1000), QUICK);
+        plan.set_newest(300 * DAY);
         let mut range = DAY..300 * DAY;
         let window = plan.cut(&mut range);
         assert!(window.range.end > 40 * DAY);
         // Its limit is reached after 5 min.
         let rest = window.range.start + 300 * SECOND..window.range.end;
-        plan.learn(
+        plan.update(
             window.range.start..rest.start,
             records(window.records, 1000),
             QUICK,

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::time::sleep;
 
 /// A wait is this part of the time without records.
-const PART_OF_SILENCE: u32 = 20;
+const SILENCE_FRACTION: u32 = 20;
 /// No wait is longer, if the interval is not.
-const LONGEST: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// The pace of asking: the longer nothing comes, the slower.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ impl Pace {
 }
 
 fn wait(interval: Duration, silence: Duration) -> Duration {
-    let longest = LONGEST.max(interval);
-    (silence / PART_OF_SILENCE).clamp(interval, longest)
+    let longest = MAX_PAUSE.max(interval);
+    (silence / SILENCE_FRACTION).clamp(interval, longest)
 }
 
 /// Returns whether it is later than a time in µs since the Unix epoch.

@@ -17,23 +17,23 @@ use crate::entry::EntryTimes;
 use crate::error::Error;
 use crate::read::plan::Plan;
 use crate::read::queue::{Chunk, Room};
-use crate::read::window::{End, Piece, Pieces, Source};
+use crate::read::window::{WindowEnd, WindowEvent, WindowSender, WindowSource};
 use crate::task::{Task, catch_panic};
 
 /// A range that is being read.
-pub enum Ahead {
+pub enum Prefetch {
     Windows(Windows),
-    Whole(Reading),
+    Whole(QueryTask),
 }
 
-impl Ahead {
+impl Prefetch {
     /// Reads all of a range by one query, into memory for two batches: one is taken while another
     /// one is read.
-    pub fn whole(source: Arc<Source>, range: Range<u64>, prefetch_bytes: u64) -> Self {
+    pub fn whole(source: Arc<WindowSource>, range: Range<u64>, prefetch_bytes: u64) -> Self {
         let room = Arc::new(Semaphore::new(2));
         // The last record of a batch may go beyond it.
         let batch_bytes = (prefetch_bytes / 3).max(1);
-        Self::Whole(Reading::new(|pieces| async move {
+        Self::Whole(QueryTask::new(|pieces| async move {
             let whole = source.read_whole(range, batch_bytes, room, &pieces);
             whole.await
         }))
@@ -59,20 +59,20 @@ impl Ahead {
 
 /// A query that is being read.
 #[derive(Debug)]
-pub struct Reading {
+pub struct QueryTask {
     _task: Task,
-    pieces: mpsc::UnboundedReceiver<Result<Piece, Error>>,
+    pieces: mpsc::UnboundedReceiver<Result<WindowEvent, Error>>,
 }
 
-impl Reading {
-    fn new<F>(read: impl FnOnce(Pieces) -> F) -> Self
+impl QueryTask {
+    fn new<F>(read: impl FnOnce(WindowSender) -> F) -> Self
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let (sender, pieces) = mpsc::unbounded_channel();
         let reading = read(sender.clone());
         let task = tokio::spawn(async move {
-            let end = reading.await.map(|()| Piece::End);
+            let end = reading.await.map(|()| WindowEvent::End);
             // The receiver may already be dropped.
             let _ = sender.send(end);
         });
@@ -84,24 +84,24 @@ impl Reading {
 
     async fn next(&mut self) -> Result<Option<Chunk>, Error> {
         match self.pieces.recv().await {
-            Some(Ok(Piece::Records(chunk))) => Ok(Some(chunk)),
-            Some(Ok(Piece::End)) => Ok(None),
+            Some(Ok(WindowEvent::Records(chunk))) => Ok(Some(chunk)),
+            Some(Ok(WindowEvent::End)) => Ok(None),
             Some(Err(error)) => Err(error),
-            None => Err(Error::makes_no_sense()),
+            None => Err(Error::malformed_response()),
         }
     }
 }
 
 /// The windows of a range.
 pub struct Windows {
-    source: Arc<Source>,
+    source: Arc<WindowSource>,
     plan: Plan,
     /// In the order of the range.
     parts: VecDeque<Part>,
-    news_sender: mpsc::UnboundedSender<News>,
-    news: mpsc::UnboundedReceiver<News>,
+    event_sender: mpsc::UnboundedSender<TaskEvent>,
+    events: mpsc::UnboundedReceiver<TaskEvent>,
     /// The windows in memory.
-    in_memory: Vec<(Id, Weak<Slot>)>,
+    in_memory: Vec<(Id, Weak<MemorySlot>)>,
     next_id: Id,
     /// What asks for the time of the newest record, until that is known.
     asking: Option<Task>,
@@ -113,27 +113,27 @@ type Id = u64;
 #[derive(Debug)]
 enum Part {
     Unread(Range<u64>),
-    Window(Begun),
+    Window(WindowTask),
 }
 
 /// A window that is being read, or is read and waits for its turn.
 #[derive(Debug)]
-struct Begun {
+struct WindowTask {
     id: Id,
     range: Range<u64>,
-    reading: Reading,
+    reading: QueryTask,
     /// To let it read, once there is memory for it.
     go: Option<oneshot::Sender<Room>>,
 }
 
 /// The place of a window in memory. It lasts as long as any record of the window waits.
 #[derive(Debug)]
-struct Slot(mpsc::UnboundedSender<News>);
+struct MemorySlot(mpsc::UnboundedSender<TaskEvent>);
 
-impl Drop for Slot {
+impl Drop for MemorySlot {
     fn drop(&mut self) {
         // The receiver may already be dropped.
-        let _ = self.0.send(News::Freed);
+        let _ = self.0.send(TaskEvent::Freed);
     }
 }
 
@@ -144,7 +144,7 @@ impl Part {
 
     /// Returns whether it is a window that may not read yet.
     fn waits(&self) -> bool {
-        matches!(self, Self::Window(begun) if begun.go.is_some())
+        matches!(self, Self::Window(task) if task.go.is_some())
     }
 
     fn has_memory(&self) -> bool {
@@ -154,9 +154,9 @@ impl Part {
 
 /// What the tasks tell.
 #[derive(Debug)]
-enum News {
+enum TaskEvent {
     /// A window is read.
-    Read(Id, End),
+    Read(Id, WindowEnd),
     /// The times of the oldest and the newest record.
     Times(Result<EntryTimes, Error>),
     /// There is room for another window.
@@ -165,14 +165,14 @@ enum News {
 
 impl Windows {
     /// Begins with the first call of `next`.
-    pub fn new(source: Arc<Source>, plan: Plan, range: Range<u64>) -> Self {
-        let (news_sender, news) = mpsc::unbounded_channel();
+    pub fn new(source: Arc<WindowSource>, plan: Plan, range: Range<u64>) -> Self {
+        let (event_sender, events) = mpsc::unbounded_channel();
         Self {
             source,
             plan,
             parts: [Part::Unread(range)].into(),
-            news_sender,
-            news,
+            event_sender,
+            events,
             in_memory: Vec::new(),
             next_id: 0,
             asking: None,
@@ -194,17 +194,17 @@ impl Windows {
             };
             let first = async {
                 match first {
-                    Part::Window(begun) => begun.reading.next().await,
+                    Part::Window(task) => task.reading.next().await,
                     // Until it is known how to cut it.
                     Part::Unread(_) => pending().await,
                 }
             };
-            let (news, records) = match select(pin!(self.news.recv()), pin!(first)).await {
-                Either::Left((news, _)) => (Some(news), None),
+            let (events, records) = match select(pin!(self.events.recv()), pin!(first)).await {
+                Either::Left((events, _)) => (Some(events), None),
                 Either::Right((records, _)) => (None, Some(records?)),
             };
-            if let Some(news) = news {
-                self.hear(news)?;
+            if let Some(events) = events {
+                self.handle_event(events)?;
             }
             match records {
                 Some(Some(chunk)) => return Ok(Some(chunk)),
@@ -216,8 +216,8 @@ impl Windows {
 
     /// Goes on behind the first window, which tells the news of its end before it ends.
     fn end_first(&mut self) -> Result<(), Error> {
-        while let Ok(news) = self.news.try_recv() {
-            self.hear(Some(news))?;
+        while let Ok(events) = self.events.try_recv() {
+            self.handle_event(Some(events))?;
         }
         self.parts.pop_front();
         Ok(())
@@ -226,8 +226,8 @@ impl Windows {
     async fn keep_reading(&mut self) -> Error {
         loop {
             self.start_windows();
-            let news = self.news.recv().await;
-            if let Err(error) = self.hear(news) {
+            let events = self.events.recv().await;
+            if let Err(error) = self.handle_event(events) {
                 return error;
             }
         }
@@ -235,9 +235,9 @@ impl Windows {
 
     /// Begins as many windows as there may be, and lets the first ones read.
     fn start_windows(&mut self) {
-        let most = self.plan.queries(self.source.lanes.is_far());
+        let most = self.plan.queries(self.source.pool.is_far());
         while let Some((index, start)) = self.first_unread()
-            && !(self.asking.is_some() && self.plan.must_hear_of_newest(start))
+            && !(self.asking.is_some() && self.plan.needs_newest(start))
         {
             let waiting = self.parts.iter().filter(|part| part.waits()).count();
             if self.count_in_memory() + waiting < most {
@@ -266,8 +266,8 @@ impl Windows {
         let Some(last) = last.filter(|last| *last > index) else {
             return false;
         };
-        if let Part::Window(begun) = &self.parts[last] {
-            let (id, range) = (begun.id, begun.range.clone());
+        if let Part::Window(task) = &self.parts[last] {
+            let (id, range) = (task.id, task.range.clone());
             self.in_memory.retain(|(other, _)| *other != id);
             self.parts[last] = Part::Unread(range);
         }
@@ -275,11 +275,11 @@ impl Windows {
     }
 
     fn let_read(&mut self, index: usize) {
-        if let Part::Window(begun) = &mut self.parts[index]
-            && let Some(go) = begun.go.take()
+        if let Part::Window(task) = &mut self.parts[index]
+            && let Some(go) = task.go.take()
         {
-            let slot = Arc::new(Slot(self.news_sender.clone()));
-            self.in_memory.push((begun.id, Arc::downgrade(&slot)));
+            let slot = Arc::new(MemorySlot(self.event_sender.clone()));
+            self.in_memory.push((task.id, Arc::downgrade(&slot)));
             // A task that has failed needs no room.
             let _ = go.send(slot);
         }
@@ -303,45 +303,45 @@ impl Windows {
             self.parts.remove(index);
         }
         let range = window.range.clone();
-        let (source, news) = (self.source.clone(), self.news_sender.clone());
+        let (source, events) = (self.source.clone(), self.event_sender.clone());
         let id = self.next_id;
         self.next_id += 1;
         let (go, room) = oneshot::channel();
-        let reading = Reading::new(|pieces| async move {
+        let reading = QueryTask::new(|pieces| async move {
             let end = source.read_window(window, room, &pieces).await?;
-            let _ = news.send(News::Read(id, end));
+            let _ = events.send(TaskEvent::Read(id, end));
             Ok(())
         });
-        let begun = Begun {
+        let task = WindowTask {
             id,
             range,
             reading,
             go: Some(go),
         };
-        self.parts.insert(index, Part::Window(begun));
+        self.parts.insert(index, Part::Window(task));
     }
 
-    fn hear(&mut self, news: Option<News>) -> Result<(), Error> {
-        match news.ok_or_else(Error::makes_no_sense)? {
-            News::Read(id, end) => self.learn(id, end),
-            News::Times(times) => {
+    fn handle_event(&mut self, events: Option<TaskEvent>) -> Result<(), Error> {
+        match events.ok_or_else(Error::malformed_response)? {
+            TaskEvent::Read(id, end) => self.update_plan(id, end),
+            TaskEvent::Times(times) => {
                 self.asking = None;
                 let times = times?;
-                self.plan.hear_of(times.newest);
+                self.plan.set_newest(times.newest);
                 if let Some(Part::Unread(first)) = self.parts.front_mut() {
                     first.start = first.start.max(times.oldest).min(first.end);
                 }
             }
-            News::Freed => {}
+            TaskEvent::Freed => {}
         }
         Ok(())
     }
 
     /// Plans by what a window had, and what it left.
-    fn learn(&mut self, id: Id, end: End) {
+    fn update_plan(&mut self, id: Id, end: WindowEnd) {
         let windows = self.parts.iter_mut().enumerate();
         let mut ended = windows.filter_map(|(index, part)| match part {
-            Part::Window(begun) if begun.id == id => Some((index, &mut begun.range)),
+            Part::Window(task) if task.id == id => Some((index, &mut task.range)),
             _ => None,
         });
         // One that was given up has nothing to say.
@@ -349,12 +349,12 @@ impl Windows {
             return;
         };
         let until = end.until.unwrap_or(range.end);
-        self.plan.learn(range.start..until, end.found, end.took);
+        self.plan.update(range.start..until, end.found, end.took);
         if let Some(rest) = end.rest.filter(|rest| *rest < range.end) {
             let unread = rest..range.end;
             range.end = rest;
             self.parts.insert(index + 1, Part::Unread(unread));
-            if self.plan.must_hear_of_newest(rest) && self.asking.is_none() {
+            if self.plan.needs_newest(rest) && self.asking.is_none() {
                 let source = self.source.clone();
                 self.ask_for_newest(async move { source.entry.times().await });
             }
@@ -365,10 +365,10 @@ impl Windows {
     where
         F: Future<Output = Result<EntryTimes, Error>> + Send + 'static,
     {
-        let news = self.news_sender.clone();
+        let events = self.event_sender.clone();
         self.asking = Some(Task(tokio::spawn(async move {
             let times = catch_panic(ask).await.and_then(|times| times);
-            let _ = news.send(News::Times(times));
+            let _ = events.send(TaskEvent::Times(times));
         })));
     }
 }
@@ -383,9 +383,9 @@ mod tests {
     use super::*;
     use crate::admin::Entry;
     use crate::error::Purpose;
-    use crate::http::pool::Lanes;
+    use crate::http::pool::ClientPool;
     use crate::read::plan::Yield;
-    use crate::server::{Connection, Token};
+    use crate::server::{Server, Token};
     use crate::testing::runtime;
 
     const RANGE: Range<u64> = 1000..1_000_000;
@@ -393,12 +393,12 @@ mod tests {
     /// Windows of a server that is not there.
     fn windows() -> Windows {
         let url = "http://127.0.0.1:1";
-        let connection = Connection::new(url, Token::default(), None, true, None).unwrap();
-        let entry = Arc::new(Entry::new(&connection, "b", "e"));
-        let source = Source {
-            lanes: Arc::new(
-                Lanes::new(
-                    connection,
+        let server = Server::new(url, Token::default(), None, true, None).unwrap();
+        let entry = Arc::new(Entry::new(&server, "b", "e"));
+        let source = WindowSource {
+            pool: Arc::new(
+                ClientPool::new(
+                    server,
                     "b",
                     "e",
                     8,
@@ -417,14 +417,14 @@ mod tests {
             stats: Arc::default(),
         };
         let mut plan = Plan::new(8, 1_000_000);
-        plan.hear_of(RANGE.end);
+        plan.set_newest(RANGE.end);
         Windows::new(Arc::new(source), plan, RANGE)
     }
 
     fn range(part: &Part) -> Range<u64> {
         match part {
             Part::Unread(range) => range.clone(),
-            Part::Window(begun) => begun.range.clone(),
+            Part::Window(task) => task.range.clone(),
         }
     }
 
@@ -458,8 +458,8 @@ mod tests {
                 assert_covers(&windows, start);
                 let open: Vec<_> = (windows.parts.iter())
                     .filter_map(|part| match part {
-                        Part::Window(begun) if !ended.contains(&begun.id) => {
-                            Some((begun.id, begun.range.clone()))
+                        Part::Window(task) if !ended.contains(&task.id) => {
+                            Some((task.id, task.range.clone()))
                         }
                         _ => None,
                     })
@@ -469,7 +469,7 @@ mod tests {
                 // Put off, left somewhere, or read to the end.
                 let rest = range.start + (range.end - range.start) * part / 6;
                 let rest = Some(rest).filter(|_| part < 8);
-                windows.learn(id, End {
+                windows.update_plan(id, WindowEnd {
                     found: Yield {
                         first: Some(range.start).filter(|_| records > 0),
                         records,
@@ -481,16 +481,16 @@ mod tests {
                 });
                 // What it did not read is none of its any more.
                 let left = windows.parts.iter().find_map(|part| match part {
-                    Part::Window(begun) if begun.id == id => Some(begun.range.clone()),
+                    Part::Window(task) if task.id == id => Some(task.range.clone()),
                     _ => None,
                 });
                 let end = rest.map_or(range.end, |rest| rest.min(range.end));
                 prop_assert_eq!(left, Some(range.start..end));
                 ended.push(id);
-                while let Some(Part::Window(begun)) = windows.parts.front()
-                    && ended.contains(&begun.id)
+                while let Some(Part::Window(task)) = windows.parts.front()
+                    && ended.contains(&task.id)
                 {
-                    start = begun.range.end;
+                    start = task.range.end;
                     windows.parts.pop_front();
                 }
                 assert_covers(&windows, start);

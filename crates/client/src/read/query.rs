@@ -30,11 +30,11 @@ pub enum View {
     #[default]
     Range,
     /// A few beside that, by one query.
-    Aside,
+    Lookup,
     /// The same without their contents.
     Headers,
     /// Those that were just written, by one query.
-    News,
+    Tail,
     /// Only the times of the oldest and the newest one.
     Times,
 }

@@ -12,13 +12,13 @@ use futures_util::future::select;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::canceller::{Flushed, Flushing};
-use crate::entry::{EntryTimes, Opened};
+use crate::canceller::{Cancelled, Canceller};
+use crate::entry::{EntryInfo, EntryTimes};
 use crate::error::Failure;
 use crate::read::query::{Query, View};
 use crate::read::queue::{Chunk, ReaderStats};
-use crate::read::session::{Delivery, Session};
-use crate::read::source::Access;
+use crate::read::session::{Session, SessionEvent};
+use crate::read::source::EntrySource;
 use crate::record::Record;
 use crate::task::{Task, catch_panic};
 
@@ -29,7 +29,7 @@ const CHUNKS: usize = 4;
 #[derive(Debug)]
 pub enum Event {
     /// First, and once, for a range: the entry is there.
-    Opened(Opened),
+    Opened(EntryInfo),
     Record(Record),
     /// The times of the entry's records, if there are any.
     Times(Option<EntryTimes>),
@@ -41,7 +41,7 @@ pub enum Event {
 #[derive(Debug)]
 pub enum ReadError {
     /// The wait was ended. Nothing is lost: the next call goes on.
-    Flushed,
+    Cancelled,
     Failed(Failure),
 }
 
@@ -69,7 +69,7 @@ impl Drop for NetworkWait<'_> {
 #[derive(Debug)]
 pub struct RecordReader {
     runtime: Handle,
-    deliveries: mpsc::Receiver<Delivery>,
+    events: mpsc::Receiver<SessionEvent>,
     /// What is left of the last records that were taken.
     chunk: Option<Chunk>,
     stats: Arc<ReaderStats>,
@@ -78,8 +78,8 @@ pub struct RecordReader {
 
 impl RecordReader {
     /// Starts to read.
-    pub fn new(access: &Arc<Access>, query: Query) -> Self {
-        let (sender, deliveries) = mpsc::channel(CHUNKS);
+    pub fn new(access: &Arc<EntrySource>, query: Query) -> Self {
+        let (sender, events) = mpsc::channel(CHUNKS);
         let stats = match query.view {
             View::Range => access.stats.clone(),
             _ => Arc::default(),
@@ -98,12 +98,12 @@ impl RecordReader {
             };
             if let Err(error) = catch_panic(session).await {
                 let message = error.failure(target.target());
-                let _ = sender.send(Delivery::Failed(message)).await;
+                let _ = sender.send(SessionEvent::Failed(message)).await;
             }
         });
         Self {
             runtime: access.runtime.clone(),
-            deliveries,
+            events,
             chunk: None,
             stats,
             _task: Task(task),
@@ -116,58 +116,45 @@ impl RecordReader {
     ///
     /// # Errors
     ///
-    /// Those that are not transient, or that persisted for all attempts.
+    /// Errors that are not transient, or that persisted for all retries.
     pub async fn recv(&mut self) -> Result<Option<Event>, Failure> {
         loop {
             if let Some(record) = self.chunk.as_mut().and_then(Iterator::next) {
                 return Ok(Some(Event::Record(record)));
             }
-            self.chunk = None; // Its room may be what is waited for.
-            let delivery = match self.deliveries.try_recv() {
-                Ok(delivery) => Some(delivery),
+            self.chunk = None; // The session may wait for its memory.
+            let event = match self.events.try_recv() {
+                Ok(event) => Some(event),
                 Err(_) => {
                     let _wait = NetworkWait::begin(&self.stats);
-                    self.deliveries.recv().await
+                    self.events.recv().await
                 }
             };
-            match delivery {
-                Some(Delivery::Records(chunk)) => self.chunk = Some(chunk),
-                Some(Delivery::Times(times)) => return Ok(Some(Event::Times(times))),
-                Some(Delivery::Opened(opened)) => return Ok(Some(Event::Opened(opened))),
-                Some(Delivery::Retrying(text)) => return Ok(Some(Event::Retrying(text))),
-                Some(Delivery::Failed(error)) => return Err(error),
+            match event {
+                Some(SessionEvent::Records(chunk)) => self.chunk = Some(chunk),
+                Some(SessionEvent::Times(times)) => return Ok(Some(Event::Times(times))),
+                Some(SessionEvent::Opened(opened)) => return Ok(Some(Event::Opened(opened))),
+                Some(SessionEvent::Retrying(text)) => return Ok(Some(Event::Retrying(text))),
+                Some(SessionEvent::Failed(failure)) => return Err(failure),
                 None => return Ok(None),
             }
         }
     }
 
-    /// The next event, or `None` after the last record. Waits for it.
-    pub fn next(&mut self, flushing: &Flushing) -> Result<Option<Event>, ReadError> {
-        loop {
-            if let Some(record) = self.chunk.as_mut().and_then(Iterator::next) {
-                return Ok(Some(Event::Record(record)));
-            }
-            self.chunk = None; // Its room may be what is waited for.
-            let delivery = match self.deliveries.try_recv() {
-                Ok(delivery) => Some(delivery),
-                Err(_) => self.wait(flushing)?,
-            };
-            match delivery {
-                Some(Delivery::Records(chunk)) => self.chunk = Some(chunk),
-                Some(Delivery::Times(times)) => return Ok(Some(Event::Times(times))),
-                Some(Delivery::Opened(opened)) => return Ok(Some(Event::Opened(opened))),
-                Some(Delivery::Retrying(text)) => return Ok(Some(Event::Retrying(text))),
-                Some(Delivery::Failed(error)) => return Err(ReadError::Failed(error)),
-                None => return Ok(None),
-            }
+    /// Returns the next event, or `None` after the last record. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv), or the cancellation.
+    pub fn next(&mut self, canceller: &Canceller) -> Result<Option<Event>, ReadError> {
+        let runtime = self.runtime.clone();
+        // Without a future for records that have arrived.
+        if let Some(record) = self.chunk.as_mut().and_then(Iterator::next) {
+            return Ok(Some(Event::Record(record)));
         }
-    }
-
-    fn wait(&mut self, flushing: &Flushing) -> Result<Option<Delivery>, ReadError> {
-        let begin = Instant::now();
-        let received = flushing.wait(&self.runtime, self.deliveries.recv());
-        let waited = begin.elapsed().as_nanos() as u64;
-        self.stats.network_wait.fetch_add(waited, Ordering::Relaxed);
-        received.map_err(|Flushed| ReadError::Flushed)
+        match canceller.wait(&runtime, self.recv()) {
+            Ok(event) => event.map_err(ReadError::Failed),
+            Err(Cancelled) => Err(ReadError::Cancelled),
+        }
     }
 }

@@ -12,40 +12,40 @@ use std::time::{Duration, Instant};
 use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
 
-use crate::entry::{EntryTimes, Opened};
+use crate::entry::{EntryInfo, EntryTimes};
 use crate::error::{Cause, Error, Failure};
 use crate::http::condition::of_keyframes;
 use crate::http::pool::Newest;
 use crate::read::eviction::EvictionWatch;
 use crate::read::plan::Plan;
 use crate::read::poll::{Pace, is_past};
-use crate::read::prefetch::{Ahead, Windows};
+use crate::read::prefetch::{Prefetch, Windows};
 use crate::read::query::{Query, Records, View};
 use crate::read::queue::{Chunk, ReaderStats};
-use crate::read::source::Access;
-use crate::read::window::Source;
+use crate::read::source::EntrySource;
+use crate::read::window::WindowSource;
 use crate::retry::Attempts;
 use crate::time::utc;
 
 /// How often a record may be found unfinished until what is before it is read.
-const PATIENCE: u32 = 5;
+const MAX_UNFINISHED_POLLS: u32 = 5;
 /// Records that stayed the same for so long are all of them.
-const SETTLED: Duration = Duration::from_millis(20);
+const SETTLE_TIME: Duration = Duration::from_millis(20);
 /// News of so many µs are read by one query.
-const MOST_NEWS: u64 = 10_000_000;
+const MAX_ARRIVALS_US: u64 = 10_000_000;
 /// How often in a row the newest record may be there and not be found: for a moment a record that
 /// was just written is neither missing nor complete.
 const MAX_MISSED: u32 = 6;
 /// Wait after the first time. It doubles.
 const MISSED_DELAY: Duration = Duration::from_millis(20);
 /// A server that has answered for so long, and has nothing more to read, has recovered.
-const CALM: Duration = Duration::from_secs(30);
+const RECOVERED_AFTER: Duration = Duration::from_secs(30);
 
 /// What a session has for the reader.
 #[derive(Debug)]
-pub enum Delivery {
+pub enum SessionEvent {
     /// First, and once, for a range.
-    Opened(Opened),
+    Opened(EntryInfo),
     Records(Chunk),
     /// The times of the entry's records, if they are asked for.
     Times(Option<EntryTimes>),
@@ -75,7 +75,7 @@ impl From<Error> for Stop {
 }
 
 /// Records that came to a range that is followed.
-struct News {
+struct Arrivals {
     /// Time of the newest one, unless it is still being written.
     newest: Option<u64>,
     /// Records up to that, and the time of the last one, when they were looked at last.
@@ -84,7 +84,7 @@ struct News {
     settled: Option<Option<u64>>,
 }
 
-impl News {
+impl Arrivals {
     fn new(newest: Option<u64>) -> Self {
         Self {
             newest,
@@ -96,10 +96,10 @@ impl News {
 
 /// A reading of a range.
 pub struct Session {
-    access: Arc<Access>,
+    access: Arc<EntrySource>,
     query: Query,
     stats: Arc<ReaderStats>,
-    deliveries: mpsc::Sender<Delivery>,
+    events: mpsc::Sender<SessionEvent>,
     is_open: bool,
     /// Where the rest of the range begins.
     next: u64,
@@ -109,7 +109,7 @@ pub struct Session {
     attempts: Attempts,
     began: Instant,
     /// What is being read of that, over failures: each request for it may be refused once.
-    news: Option<News>,
+    arrivals: Option<Arrivals>,
     /// How often in a row the newest record was not found.
     missed: u32,
     /// Since when everything is read that is there, and no request failed.
@@ -120,10 +120,10 @@ pub struct Session {
 impl Session {
     /// A session that has asked nothing yet.
     pub fn new(
-        access: Arc<Access>,
+        access: Arc<EntrySource>,
         query: Query,
         stats: Arc<ReaderStats>,
-        deliveries: mpsc::Sender<Delivery>,
+        events: mpsc::Sender<SessionEvent>,
     ) -> Self {
         Self {
             // Who looks for something only knows that the entry is there.
@@ -134,14 +134,14 @@ impl Session {
             pace: (access.records.poll_interval.filter(|_| query.follow)).map(Pace::new),
             attempts: Attempts::new(access.records.limits.retries),
             began: Instant::now(),
-            news: None,
+            arrivals: None,
             missed: 0,
             calm_since: None,
             evictions: EvictionWatch::new(query.start),
             access,
             query,
             stats,
-            deliveries,
+            events,
         }
     }
 
@@ -151,7 +151,7 @@ impl Session {
             self.calm_since = None;
             let Some(delay) = self.delay_after(&error) else {
                 let message = error.failure(self.access.target());
-                let _ = self.deliver(Delivery::Failed(message)).await;
+                let _ = self.send(SessionEvent::Failed(message)).await;
                 return;
             };
             self.access.stats.retries.note(&error);
@@ -166,10 +166,10 @@ impl Session {
                 delay.as_secs_f32(),
                 self.attempts.made(),
             );
-            if self.deliver(Delivery::Retrying(text)).await.is_err() {
+            if self.send(SessionEvent::Retrying(text)).await.is_err() {
                 return;
             }
-            self.access.leave_lanes();
+            self.access.drop_connections();
             tokio::time::sleep(delay).await;
         }
     }
@@ -177,7 +177,7 @@ impl Session {
     /// Returns how long to wait before another attempt after an error, or `None` if there is none.
     fn delay_after(&mut self, error: &Error) -> Option<Duration> {
         // A proxy may answer for a server that is away.
-        let may_pass = error.is_transient() || self.is_open && error.cause == Cause::Foreign;
+        let may_pass = error.is_transient() || self.is_open && error.cause == Cause::NotReductStore;
         if !may_pass {
             return None;
         }
@@ -201,7 +201,7 @@ impl Session {
                 times => Some(times?),
             };
             self.access.note_answer();
-            return self.deliver(Delivery::Times(times)).await;
+            return self.send(SessionEvent::Times(times)).await;
         }
         if self.pace.is_none() {
             return match self.read_until(self.end).await {
@@ -211,23 +211,23 @@ impl Session {
             };
         }
         loop {
-            if self.news.is_none() {
-                self.news = self.await_news().await?.map(News::new);
+            if self.arrivals.is_none() {
+                self.arrivals = self.await_arrivals().await?.map(Arrivals::new);
             }
-            let Some(news) = &self.news else {
+            let Some(arrivals) = &self.arrivals else {
                 return Ok(());
             };
-            match self.read_news(news.newest).await {
+            match self.read_arrivals(arrivals.newest).await {
                 Err(stop) if stop.is_missing() => {} // It was there a moment ago.
                 read => read?,
             }
-            self.news = None;
+            self.arrivals = None;
         }
     }
 
     /// Reads what is there up to the newest record, whose time is given unless it is still being
     /// written.
-    async fn read_news(&mut self, newest: Option<u64>) -> Result<(), Stop> {
+    async fn read_arrivals(&mut self, newest: Option<u64>) -> Result<(), Stop> {
         let last = match newest {
             Some(newest) if self.evictions.is_due(newest) => Some(newest),
             Some(newest) => self.settled(newest).await?,
@@ -273,15 +273,15 @@ impl Session {
 
     /// Waits for records after what was read, and gives the time of the newest one as far as it is
     /// known; `None` if nothing comes any more.
-    async fn await_news(&mut self) -> Result<Option<Option<u64>>, Stop> {
-        let lanes = self.access.lanes(View::Range)?;
-        let timeout = self.access.connection.timeout();
+    async fn await_arrivals(&mut self) -> Result<Option<Option<u64>>, Stop> {
+        let pool = self.access.pool(View::Range)?;
+        let timeout = self.access.server.timeout();
         let (mut missing, mut unfinished) = (0, 0);
         while let Some(pace) = &mut self.pace
             && self.next < self.end
         {
             pace.wait().await;
-            let newest = match lanes.take().await?.newest().await {
+            let newest = match pool.take().await?.newest().await {
                 Err(error) if error.is_missing() => Newest::Nothing,
                 newest => newest?,
             };
@@ -293,11 +293,11 @@ impl Session {
             }
             // Only a record is progress, but there may be none for days.
             let calm_since = *self.calm_since.get_or_insert_with(Instant::now);
-            if calm_since.elapsed() > CALM {
+            if calm_since.elapsed() > RECOVERED_AFTER {
                 self.attempts.reset();
             }
             // There may be others before it.
-            if unfinished == PATIENCE {
+            if unfinished == MAX_UNFINISHED_POLLS {
                 return Ok(Some(None));
             }
             if is_past(self.end) && timeout.is_some_and(|timeout| pace.silence() > timeout) {
@@ -306,11 +306,11 @@ impl Session {
             // Not at once: for a moment ReductStore finds nothing in an entry that is new.
             if missing == 2 && newest == Newest::Nothing {
                 let Records { bucket, entry, .. } = &self.access.records;
-                let url = self.access.connection.url();
+                let url = self.access.server.url();
                 let text = format!(
                     "Waiting for '{bucket}/{entry}': ReductStore at {url} has no record of it yet"
                 );
-                self.deliver(Delivery::Retrying(text)).await?;
+                self.send(SessionEvent::Retrying(text)).await?;
             }
         }
         Ok(None)
@@ -318,12 +318,12 @@ impl Session {
 
     /// As [`settle`](Self::settle), once for news.
     async fn settled(&mut self, newest: u64) -> Result<Option<u64>, Stop> {
-        if let Some(settled) = self.news.as_ref().and_then(|news| news.settled) {
+        if let Some(settled) = self.arrivals.as_ref().and_then(|arrivals| arrivals.settled) {
             return Ok(settled);
         }
         let settled = self.settle(newest).await?;
-        if let Some(news) = &mut self.news {
-            news.settled = Some(settled);
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.settled = Some(settled);
         }
         Ok(settled)
     }
@@ -334,16 +334,16 @@ impl Session {
     /// Those of a batch are written side by side, and no query shows what is still being written: a
     /// record may appear before others that were there.
     async fn settle(&mut self, newest: u64) -> Result<Option<u64>, Stop> {
-        let from = self.next.max(newest.saturating_sub(MOST_NEWS));
-        let mut seen = match self.news.as_ref().and_then(|news| news.seen) {
+        let from = self.next.max(newest.saturating_sub(MAX_ARRIVALS_US));
+        let mut seen = match self.arrivals.as_ref().and_then(|arrivals| arrivals.seen) {
             Some(seen) => seen,
             None => self.look(from..newest.saturating_add(1)).await?,
         };
         while let Some(last) = seen.1 {
-            if let Some(news) = &mut self.news {
-                news.seen = Some(seen);
+            if let Some(arrivals) = &mut self.arrivals {
+                arrivals.seen = Some(seen);
             }
-            tokio::time::sleep(SETTLED).await;
+            tokio::time::sleep(SETTLE_TIME).await;
             let again = self.look(from..last.saturating_add(1)).await?;
             if again == seen {
                 return Ok(Some(last));
@@ -356,8 +356,8 @@ impl Session {
     /// Returns how many records a range has, and the time of the last one.
     async fn look(&self, range: Range<u64>) -> Result<(u64, Option<u64>), Error> {
         let view = View::Headers;
-        let source = Source {
-            lanes: self.access.lanes(view)?,
+        let source = WindowSource {
+            pool: self.access.pool(view)?,
             entry: self.access.entry.clone(),
             when: None,
             view,
@@ -366,9 +366,9 @@ impl Session {
             max_record_bytes: self.access.records.limits.max_record_bytes,
             stats: Arc::default(),
         };
-        let mut ahead = Ahead::whole(Arc::new(source), range, u64::MAX);
+        let mut prefetch = Prefetch::whole(Arc::new(source), range, u64::MAX);
         let (mut count, mut last) = (0, None);
-        while let Some(chunk) = ahead.next().await? {
+        while let Some(chunk) = prefetch.next().await? {
             count += chunk.len();
             last = chunk.records().last().map(|record| record.time).or(last);
         }
@@ -377,20 +377,20 @@ impl Session {
 
     /// Reads what is left of the range before a time.
     async fn read_until(&mut self, end: u64) -> Result<(), Stop> {
-        let mut ahead = self.ahead(end)?;
+        let mut prefetch = self.prefetch(end)?;
         if self.query.view != View::Range {
             // What is looked for is read next.
-            self.access.lanes(View::Range)?.prepare_one();
+            self.access.pool(View::Range)?.prepare_one();
         }
         let mut next = if self.is_open {
-            ahead.next().await?
+            prefetch.next().await?
         } else {
-            self.open(&mut ahead).await?
+            self.open(&mut prefetch).await?
         };
         while let Some(chunk) = next {
             self.report_batch_size().await?;
-            self.forward(chunk, &mut ahead).await?;
-            next = ahead.next().await?;
+            self.forward(chunk, &mut prefetch).await?;
+            next = prefetch.next().await?;
         }
         self.report_batch_size().await
     }
@@ -406,13 +406,13 @@ impl Session {
             .stats
             .retries
             .note(&Error::new(Cause::Broken, &text));
-        self.deliver(Delivery::Retrying(text)).await
+        self.send(SessionEvent::Retrying(text)).await
     }
 
-    fn ahead(&self, end: u64) -> Result<Ahead, Error> {
-        let is_little = end == self.end || end.saturating_sub(self.next) <= MOST_NEWS;
+    fn prefetch(&self, end: u64) -> Result<Prefetch, Error> {
+        let is_little = end == self.end || end.saturating_sub(self.next) <= MAX_ARRIVALS_US;
         let view = match self.query.view {
-            View::Range if self.pace.is_some() && self.is_open && is_little => View::News,
+            View::Range if self.pace.is_some() && self.is_open && is_little => View::Tail,
             view => view,
         };
         let Records { when, limits, .. } = &self.access.records;
@@ -420,8 +420,8 @@ impl Session {
             true => Some(of_keyframes(when.as_ref())),
             false => when.clone(),
         };
-        let source = Arc::new(Source {
-            lanes: self.access.lanes(view)?,
+        let source = Arc::new(WindowSource {
+            pool: self.access.pool(view)?,
             entry: self.access.entry.clone(),
             when: when.clone(),
             view,
@@ -435,30 +435,30 @@ impl Session {
         if self.access.depends_on_order() {
             // From the beginning each time, as other records are chosen otherwise.
             let range = self.query.start.unwrap_or(0)..end;
-            return Ok(Ahead::whole(source, range, prefetch_bytes));
+            return Ok(Prefetch::whole(source, range, prefetch_bytes));
         }
         let range = self.next..end;
         if view != View::Range {
-            return Ok(Ahead::whole(source, range, prefetch_bytes));
+            return Ok(Prefetch::whole(source, range, prefetch_bytes));
         }
         let plan = match when {
             Some(_) => Plan::of_condition(limits.connections, prefetch_bytes),
             None => Plan::new(limits.connections, prefetch_bytes),
         };
         let windows = Windows::new(source, plan, range);
-        Ok(Ahead::Windows(windows.expecting_much()))
+        Ok(Prefetch::Windows(windows.expecting_much()))
     }
 
     /// Looks for the frame rate and the times of the entry while the first records are on their way,
     /// and gives these.
-    async fn open(&mut self, ahead: &mut Ahead) -> Result<Option<Chunk>, Stop> {
+    async fn open(&mut self, prefetch: &mut Prefetch) -> Result<Option<Chunk>, Stop> {
         let entry = self.access.entry.clone();
         let mut about = pin!(async {
             let (frame_rate, times) = join(entry.frame_rate(), entry.recent_times()).await;
             Ok::<_, Error>((frame_rate?, times?))
         });
         let (first, known) = {
-            let next = pin!(ahead.next());
+            let next = pin!(prefetch.next());
             match select(about.as_mut(), next).await {
                 // Of two errors that of the query says more.
                 Either::Left((about, next)) => (next.await?, Some(about?)),
@@ -467,19 +467,19 @@ impl Session {
         };
         let (frame_rate, times) = match known {
             Some(about) => about,
-            None => match select(about, pin!(ahead.keep_reading())).await {
+            None => match select(about, pin!(prefetch.keep_reading())).await {
                 Either::Left((about, _)) => about?,
                 Either::Right((error, _)) => return Err(error.into()),
             },
         };
-        let opened = Opened { frame_rate, times };
-        self.deliver(Delivery::Opened(opened)).await?;
+        let opened = EntryInfo { frame_rate, times };
+        self.send(SessionEvent::Opened(opened)).await?;
         self.is_open = true;
         Ok(first)
     }
 
     /// Delivers the next records, without those that were delivered before.
-    async fn forward(&mut self, mut chunk: Chunk, ahead: &mut Ahead) -> Result<(), Stop> {
+    async fn forward(&mut self, mut chunk: Chunk, prefetch: &mut Prefetch) -> Result<(), Stop> {
         chunk.skip_before(self.next);
         let Some(last) = chunk.records().last() else {
             return Ok(());
@@ -489,9 +489,9 @@ impl Session {
         let is_watched = self.query.view == View::Range;
         if is_watched && self.evictions.must_hear_of_oldest(chunk.records(), listed) {
             let times = self.access.entry.times().await?;
-            self.evictions.hear_of(times);
+            self.evictions.set_entry_times(times);
         }
-        let permit = match select(pin!(self.deliveries.reserve()), pin!(ahead.keep_reading())).await
+        let permit = match select(pin!(self.events.reserve()), pin!(prefetch.keep_reading())).await
         {
             Either::Left((permit, _)) => permit.map_err(|_| Stop::Abandoned)?,
             Either::Right((error, _)) => return Err(error.into()),
@@ -499,7 +499,7 @@ impl Session {
         if self.evictions.mark(chunk.records_mut()) {
             self.stats.evicted.fetch_add(1, Ordering::Relaxed);
         }
-        permit.send(Delivery::Records(chunk));
+        permit.send(SessionEvent::Records(chunk));
         self.next = next;
         self.attempts.reset();
         if let Some(pace) = &mut self.pace {
@@ -508,8 +508,8 @@ impl Session {
         Ok(())
     }
 
-    async fn deliver(&self, delivery: Delivery) -> Result<(), Stop> {
-        let sent = self.deliveries.send(delivery).await;
+    async fn send(&self, delivery: SessionEvent) -> Result<(), Stop> {
+        let sent = self.events.send(delivery).await;
         sent.map_err(|_| Stop::Abandoned)
     }
 }

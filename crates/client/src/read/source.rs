@@ -14,18 +14,18 @@ use crate::admin::Entry;
 use crate::error::{Error, Purpose, Target};
 use crate::http::batch_size::BatchSize;
 use crate::http::condition::depends_on_order;
-use crate::http::pool::Lanes;
-use crate::http::turns::Turns;
+use crate::http::pool::ClientPool;
+use crate::http::refusals::PeriodicRefusals;
 use crate::read::query::{Limits, Records, View};
 use crate::read::queue::ReaderStats;
-use crate::server::Connection;
+use crate::server::Server;
 
 /// An entry, and the connections to its server.
 #[derive(Debug)]
-pub struct Access {
+pub struct EntrySource {
     /// For the readers.
     pub(crate) runtime: Handle,
-    pub(crate) connection: Connection,
+    pub(crate) server: Server,
     pub(crate) records: Records,
     pub(crate) entry: Arc<Entry>,
     pub(crate) stats: Arc<ReaderStats>,
@@ -33,36 +33,36 @@ pub struct Access {
     pub(crate) batch_size: Arc<BatchSize>,
     /// A ReductStore has answered at least once.
     has_worked: AtomicBool,
-    turns: Arc<Turns>,
-    lanes: Mutex<Option<Arc<Lanes>>>,
-    aside: Mutex<Option<Arc<Lanes>>>,
+    refusals: Arc<PeriodicRefusals>,
+    pool: Mutex<Option<Arc<ClientPool>>>,
+    lookups: Mutex<Option<Arc<ClientPool>>>,
     /// Nothing more is followed.
     is_over: watch::Sender<bool>,
 }
 
 /// Connections for looks beside the reading of a range, whose own break when it is given up.
-const ASIDE: usize = 2;
+const LOOKUP_CONNECTIONS: usize = 2;
 
-impl Access {
+impl EntrySource {
     /// Creates access to an entry, without any connection yet. No I/O.
     pub fn new(
         runtime: &Handle,
-        connection: Connection,
+        server: Server,
         records: Records,
         stats: Arc<ReaderStats>,
     ) -> Self {
-        let entry = Entry::new(&connection, &records.bucket, &records.entry);
+        let entry = Entry::new(&server, &records.bucket, &records.entry);
         Self {
             runtime: runtime.clone(),
-            connection,
+            server,
             entry: Arc::new(entry),
             records,
             stats,
             batch_size: Arc::default(),
             has_worked: AtomicBool::new(false),
-            turns: Arc::default(),
-            lanes: Mutex::default(),
-            aside: Mutex::default(),
+            refusals: Arc::default(),
+            pool: Mutex::default(),
+            lookups: Mutex::default(),
             is_over: watch::Sender::new(false),
         }
     }
@@ -90,7 +90,7 @@ impl Access {
     /// Returns whether the server has answered as a ReductStore does, ever.
     pub(crate) fn has_worked(&self) -> bool {
         let is_known = self.has_worked.load(Ordering::Relaxed);
-        is_known || [&self.lanes, &self.aside].into_iter().any(has_answered)
+        is_known || [&self.pool, &self.lookups].into_iter().any(has_answered)
     }
 
     /// Ends readings that follow with what they have.
@@ -118,50 +118,52 @@ impl Access {
     }
 
     /// The connections to look at records in a way.
-    pub(crate) fn lanes(&self, view: View) -> Result<Arc<Lanes>, Error> {
-        let (lanes, limit, in_use) = match view {
-            View::Range | View::News => (
-                &self.lanes,
+    pub(crate) fn pool(&self, view: View) -> Result<Arc<ClientPool>, Error> {
+        let (pool, limit, in_use) = match view {
+            View::Range | View::Tail => (
+                &self.pool,
                 self.records.limits.connections as usize,
                 self.stats.connections.clone(),
             ),
-            View::Aside | View::Headers | View::Times => (&self.aside, ASIDE, Arc::default()),
+            View::Lookup | View::Headers | View::Times => {
+                (&self.lookups, LOOKUP_CONNECTIONS, Arc::default())
+            }
         };
-        let mut lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lanes) = &*lanes {
-            return Ok(lanes.clone());
+        let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = &*pool {
+            return Ok(pool.clone());
         }
         let Records { bucket, entry, .. } = &self.records;
-        let new = Lanes::new(
-            self.connection.clone(),
+        let new = ClientPool::new(
+            self.server.clone(),
             bucket,
             entry,
             limit,
             Purpose::Read,
             in_use,
-            self.turns.clone(),
+            self.refusals.clone(),
         )?;
-        Ok(lanes.insert(Arc::new(new)).clone())
+        Ok(pool.insert(Arc::new(new)).clone())
     }
 
     /// Has the next readings open connections of their own: these may be broken.
-    pub(crate) fn leave_lanes(&self) {
-        for lanes in [&self.lanes, &self.aside] {
-            if has_answered(lanes) {
+    pub(crate) fn drop_connections(&self) {
+        for pool in [&self.pool, &self.lookups] {
+            if has_answered(pool) {
                 self.note_answer();
             }
-            *lanes.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *pool.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
     /// What errors are about.
     pub(crate) fn target(&self) -> Target<'_> {
-        self.connection
+        self.server
             .target(&self.records.bucket, &self.records.entry, Purpose::Read)
     }
 }
 
-fn has_answered(lanes: &Mutex<Option<Arc<Lanes>>>) -> bool {
-    let lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
-    lanes.as_ref().is_some_and(|lanes| lanes.have_answered())
+fn has_answered(pool: &Mutex<Option<Arc<ClientPool>>>) -> bool {
+    let pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+    pool.as_ref().is_some_and(|pool| pool.have_answered())
 }

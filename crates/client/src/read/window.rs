@@ -24,7 +24,9 @@ use crate::error::{Cause, Error};
 use crate::http::batch::{RecordHeader, Slicer, WINDOW_RECORDS, record};
 use crate::http::batch_size::BatchSize;
 use crate::http::condition::{Bounds, condition, depends_on_order};
-use crate::http::pool::{Answer, AskError, Asking, Batch, Lane, Lanes, Query, Route};
+use crate::http::pool::{
+    Batch, BatchAnswer, BatchError, BatchRequest, ClientPool, PooledClient, Route, ServerQuery,
+};
 use crate::read::plan::{Window, Yield};
 use crate::read::query::View;
 use crate::read::queue::{Chunk, ReaderStats, Room};
@@ -43,7 +45,7 @@ const WHOLE_BATCH_RECORDS: u64 = 128;
 /// What a batch of headers may count as: they say how long the contents are, which do not come.
 const NO_LIMIT: u64 = u32::MAX as u64;
 /// A query that was not asked anything for this long may have another server before it.
-const RESTART: Duration = Duration::from_millis(100);
+const MAX_IDLE: Duration = Duration::from_millis(100);
 /// When in a second of its age a query is compared with the server's uptime, and how often that is
 /// tried.
 const UPTIME_PHASE: Duration = Duration::from_millis(950);
@@ -52,11 +54,11 @@ const UPTIME_ROUNDS: u32 = 3;
 const CHUNK_BYTES: usize = 256 << 10;
 /// How often in a row a query may be made anew because the answer came on another connection. The
 /// HTTP client may open one without need.
-const REROUTED: u32 = 3;
+const MAX_REROUTED: u32 = 3;
 /// Refusals in a row without a new record: enough to find the number of records that passes.
-const MAX_IN_VAIN: u32 = 16;
+const MAX_REFUSALS: u32 = 16;
 /// Records so many times as large as expected are planned for before they are read.
-const SURPRISE: u64 = 4;
+const OVERSIZE_FACTOR: u64 = 4;
 
 /// An empty answer that takes so long is one of a server that is busy with looking.
 const SLOW_ANSWER: Duration = Duration::from_secs(2);
@@ -67,7 +69,7 @@ const MAX_MEMORY_UNITS: u64 = u32::MAX as u64 >> 4;
 
 /// What comes of a window, in this order.
 #[derive(Debug)]
-pub enum Piece {
+pub enum WindowEvent {
     /// Records in the order of their times, within the window.
     Records(Chunk),
     /// Nothing more comes.
@@ -75,11 +77,11 @@ pub enum Piece {
 }
 
 /// Where the pieces of a window go.
-pub type Pieces = mpsc::UnboundedSender<Result<Piece, Error>>;
+pub type WindowSender = mpsc::UnboundedSender<Result<WindowEvent, Error>>;
 
 /// What became of a window.
 #[derive(Debug, Clone, Copy)]
-pub struct End {
+pub struct WindowEnd {
     pub found: Yield,
     /// The time up to which that was found, if not in all of the window.
     pub until: Option<u64>,
@@ -91,8 +93,8 @@ pub struct End {
 
 /// What is read, and with what.
 #[derive(Debug)]
-pub struct Source {
-    pub lanes: Arc<Lanes>,
+pub struct WindowSource {
+    pub pool: Arc<ClientPool>,
     pub entry: Arc<Entry>,
     pub when: Option<JsonValue>,
     pub view: View,
@@ -106,14 +108,14 @@ pub struct Source {
 
 /// What comes of a request for the next records of a query.
 enum Reply {
-    Answer(Answer),
+    BatchAnswer(BatchAnswer),
     /// The answer did not pass. Another query is to ask for fewer records at a time.
     Refused(Error),
 }
 
 /// Refusals of answers while a range is read by one query.
 #[derive(Default)]
-struct Refusals {
+struct RangeRefusals {
     in_all: u32,
     /// Since the last new record.
     in_vain: u32,
@@ -121,7 +123,7 @@ struct Refusals {
     next: u64,
 }
 
-impl Refusals {
+impl RangeRefusals {
     /// Notes a refusal, when the range was read up to `next`.
     ///
     /// # Errors
@@ -134,7 +136,7 @@ impl Refusals {
         }
         self.next = next;
         self.in_vain += 1;
-        match self.in_vain > MAX_IN_VAIN {
+        match self.in_vain > MAX_REFUSALS {
             true => Err(error),
             false => Ok(()),
         }
@@ -142,27 +144,27 @@ impl Refusals {
 }
 
 /// A query and how many records its answers have at most.
-struct Made<'a> {
-    query: Query<'a>,
+struct OpenQuery<'a> {
+    query: ServerQuery<'a>,
     asked: u64,
 }
 
-impl Source {
+impl WindowSource {
     /// Makes the query for a window and waits for room, with the connection for a short time only.
     /// Then it reads the window, or its beginning if it holds more than it may.
     pub async fn read_window(
         &self,
         window: Window,
         mut room: oneshot::Receiver<Room>,
-        pieces: &Pieces,
-    ) -> Result<End, Error> {
+        pieces: &WindowSender,
+    ) -> Result<WindowEnd, Error> {
         {
-            let lane = self.lanes.take().await?;
-            let made = self.make_for(&window, &window.range, &lane).await?;
-            match timeout(self.lanes.max_wait(), &mut room).await {
+            let client = self.pool.take().await?;
+            let made = self.make_for(&window, &window.range, &client).await?;
+            match timeout(self.pool.max_wait(), &mut room).await {
                 Ok(Ok(room)) => {
                     let made = Some(made);
-                    return self.read_parts(made, &lane, &window, &room, pieces).await;
+                    return self.read_parts(made, &client, &window, &room, pieces).await;
                 }
                 Ok(Err(_)) => return pending().await, // Until this is ended.
                 Err(_) => {}                          // It was made in vain.
@@ -171,8 +173,8 @@ impl Source {
         let Ok(room) = room.await else {
             return pending().await;
         };
-        let lane = self.lanes.take().await?;
-        self.read_parts(None, &lane, &window, &room, pieces).await
+        let client = self.pool.take().await?;
+        self.read_parts(None, &client, &window, &room, pieces).await
     }
 
     /// Makes a query for what a window has in a part of its range.
@@ -180,8 +182,8 @@ impl Source {
         &self,
         window: &Window,
         range: &Range<u64>,
-        lane: &'a Lane<'a>,
-    ) -> Result<Made<'a>, Error> {
+        client: &'a PooledClient<'a>,
+    ) -> Result<OpenQuery<'a>, Error> {
         let bounds = Bounds {
             records: Some(window.records),
             // The last record may go beyond it.
@@ -189,8 +191,8 @@ impl Source {
             // One more, so that the server sees the end with the last record.
             batch_records: self.batch_size.of(window.records + 1),
         };
-        Ok(Made {
-            query: lane.query(&self.query(range, bounds, self.ttl())).await?,
+        Ok(OpenQuery {
+            query: client.query(&self.query(range, bounds, self.ttl())).await?,
             asked: bounds.batch_records.min(window.records),
         })
     }
@@ -199,43 +201,43 @@ impl Source {
     /// where answers may not have so many records.
     async fn read_parts<'a>(
         &self,
-        mut next: Option<Made<'a>>,
-        lane: &'a Lane<'a>,
+        mut next: Option<OpenQuery<'a>>,
+        client: &'a PooledClient<'a>,
         window: &Window,
         room: &Room,
-        pieces: &Pieces,
-    ) -> Result<End, Error> {
+        pieces: &WindowSender,
+    ) -> Result<WindowEnd, Error> {
         let begin = Instant::now();
         let begin = (next.as_ref()).map_or(begin, |made| begin - made.query.age());
-        let mut progress = Progress::new(&window.range);
+        let mut progress = WindowProgress::new(&window.range);
         let memory = Memory::new(room, window.bytes);
         let (mut rerouted, mut empty) = (0, 0);
-        let mut refusals = Refusals::default();
+        let mut refusals = RangeRefusals::default();
         let mut has_parts = false;
         loop {
             let (mut made, is_new) = match next.take() {
                 Some(made) => (made, false),
                 None => {
                     let range = progress.next..window.range.end;
-                    (self.make_for(window, &range, lane).await?, true)
+                    (self.make_for(window, &range, client).await?, true)
                 }
             };
             // On a busy machine it may have waited longer than it seemed, and the server may have
             // turned out to be near. A query that is older may send other bytes where records are
             // removed.
-            let is_old = !is_new && made.query.waited() > self.lanes.max_wait();
+            let is_old = !is_new && made.query.waited() > self.pool.max_wait();
             if is_old || self.batch_size.is_too_large(made.asked) {
                 continue;
             }
             let answer = match self.ask(&mut made).await? {
-                Reply::Answer(answer) => answer,
+                Reply::BatchAnswer(answer) => answer,
                 Reply::Refused(error) => {
                     refusals.note(error, progress.next)?;
                     continue;
                 }
             };
             if answer.route != Route::Same {
-                if answer.route == Route::Other && rerouted < REROUTED {
+                if answer.route == Route::Other && rerouted < MAX_REROUTED {
                     rerouted += 1;
                     continue;
                 }
@@ -254,7 +256,7 @@ impl Source {
                 continue;
             }
             let found = found(&batch);
-            if !has_parts && is_surprise(found, window) {
+            if !has_parts && is_oversized(found, window) {
                 return Ok(progress.put_off(found, &batch, begin.elapsed()));
             }
             if has_parts && found.bytes.saturating_add(progress.found.bytes) > 2 * window.bytes {
@@ -283,25 +285,25 @@ impl Source {
         range: Range<u64>,
         batch_bytes: u64,
         room: Arc<Semaphore>,
-        pieces: &Pieces,
+        pieces: &WindowSender,
     ) -> Result<(), Error> {
         let (batch_bytes, batch_records, ttl) = match self.view {
             View::Range => (batch_bytes, WHOLE_BATCH_RECORDS, TTL_OF_WHOLE),
-            View::Aside | View::News => (batch_bytes, WINDOW_RECORDS, self.ttl()),
+            View::Lookup | View::Tail => (batch_bytes, WINDOW_RECORDS, self.ttl()),
             View::Headers | View::Times => (NO_LIMIT, WINDOW_RECORDS, self.ttl()),
         };
         // Other records would be chosen from another beginning.
         let is_whole = self.when.as_ref().is_some_and(depends_on_order);
-        let lane = self.lanes.take().await?;
-        let mut progress = Progress::new(&range);
-        let mut refusals = Refusals::default();
+        let client = self.pool.take().await?;
+        let mut progress = WindowProgress::new(&range);
+        let mut refusals = RangeRefusals::default();
         loop {
             let start = match is_whole {
                 true => range.start,
                 false => progress.next,
             };
             // Refusals now and then cost what was read again: fewer answers meet fewer of them.
-            let is_refused = refusals.in_all > 0 || self.lanes.turns().are_records_refused();
+            let is_refused = refusals.in_all > 0 || self.pool.refusals().are_records_refused();
             let wanted = match is_whole && is_refused {
                 true => WINDOW_RECORDS,
                 false => batch_records,
@@ -312,8 +314,8 @@ impl Source {
                 batch_records: self.batch_size.of(wanted),
             };
             let query = self.query(&(start..range.end), bounds, ttl);
-            let made = Made {
-                query: lane.query(&query).await?,
+            let made = OpenQuery {
+                query: client.query(&query).await?,
                 asked: bounds.batch_records,
             };
             let read = self.read_query(made, start, &mut progress, batch_bytes, &room, pieces);
@@ -328,12 +330,12 @@ impl Source {
     /// another query is to ask for other numbers of records at a time.
     async fn read_query(
         &self,
-        mut made: Made<'_>,
+        mut made: OpenQuery<'_>,
         start: u64,
-        progress: &mut Progress,
+        progress: &mut WindowProgress,
         batch_bytes: u64,
         room: &Arc<Semaphore>,
-        pieces: &Pieces,
+        pieces: &WindowSender,
     ) -> Result<Option<Error>, Error> {
         // How far this query is: what it begins with may have been read by the one before it.
         let mut position = start;
@@ -343,10 +345,10 @@ impl Source {
             let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
             let idle = made.query.idle();
             let answer = match self.ask(&mut made).await? {
-                Reply::Answer(answer) => answer,
+                Reply::BatchAnswer(answer) => answer,
                 Reply::Refused(error) => return Ok(Some(error)),
             };
-            if answer.route != Route::Same || idle > RESTART {
+            if answer.route != Route::Same || idle > MAX_IDLE {
                 self.check_uptime(&made.query).await?;
             }
             let Some(batch) = answer.batch else {
@@ -390,31 +392,31 @@ impl Source {
     }
 
     /// Asks a query for its next records.
-    async fn ask(&self, made: &mut Made<'_>) -> Result<Reply, Error> {
-        let asking = Asking {
+    async fn ask(&self, made: &mut OpenQuery<'_>) -> Result<Reply, Error> {
+        let asking = BatchRequest {
             method: match self.view {
-                View::Range | View::Aside | View::News => Method::GET,
+                View::Range | View::Lookup | View::Tail => Method::GET,
                 View::Headers | View::Times => Method::HEAD,
             },
-            is_little: matches!(self.view, View::Aside | View::Headers)
+            is_little: matches!(self.view, View::Lookup | View::Headers)
                 || self.is_urgent.swap(false, Ordering::Relaxed),
         };
         let (is_to_repeat, error) = match made.query.ask(asking).await {
             Ok(answer) => {
                 let records = answer.batch.as_ref().map(|batch| batch.records.len());
                 self.batch_size.pass(records.unwrap_or(0) as u64);
-                return Ok(Reply::Answer(answer));
+                return Ok(Reply::BatchAnswer(answer));
             }
             // As short answers are refused, too, the reason is not the head's length.
-            Err(AskError::Head(error))
-                if error.is_not_taken() && self.lanes.turns().is_short_refused() =>
+            Err(BatchError::Head(error))
+                if error.is_not_taken() && self.pool.refusals().is_short_refused() =>
             {
                 (true, error)
             }
-            Err(AskError::Busy(error)) => (true, error),
-            Err(AskError::Head(error)) => (self.batch_size.refuse(made.asked, &error), error),
-            Err(AskError::BrokenOff(error)) => (self.batch_size.break_off(made.asked), error),
-            Err(AskError::Other(error)) => (false, error),
+            Err(BatchError::Busy(error)) => (true, error),
+            Err(BatchError::Head(error)) => (self.batch_size.refuse(made.asked, &error), error),
+            Err(BatchError::BrokenOff(error)) => (self.batch_size.break_off(made.asked), error),
+            Err(BatchError::Other(error)) => (false, error),
         };
         if is_to_repeat {
             return Ok(Reply::Refused(error));
@@ -428,7 +430,7 @@ impl Source {
 
     /// Fails unless the server has run for longer than there has been the query. A proxy may keep
     /// its connection over a restart, after which the id may be that of somebody else's query.
-    async fn check_uptime(&self, query: &Query<'_>) -> Result<(), Error> {
+    async fn check_uptime(&self, query: &ServerQuery<'_>) -> Result<(), Error> {
         for round in 0..UPTIME_ROUNDS {
             let uptime = self.entry.server_uptime().await?.as_secs();
             let age = query.age();
@@ -452,9 +454,9 @@ impl Source {
     async fn read_batch(
         &self,
         mut batch: Batch,
-        progress: &mut Progress,
+        progress: &mut WindowProgress,
         memory: &Memory,
-        pieces: &Pieces,
+        pieces: &WindowSender,
     ) -> Result<(), Error> {
         let received = Instant::now();
         let mut headers = mem::take(&mut batch.records);
@@ -540,13 +542,13 @@ struct Output<'a> {
     records: Vec<Record>,
     received: Instant,
     memory: &'a Memory,
-    pieces: &'a Pieces,
+    pieces: &'a WindowSender,
     stats: &'a Arc<ReaderStats>,
 }
 
 impl Output<'_> {
     /// Sends the records that belong to the range, as soon as there is memory for them.
-    async fn send(&mut self, progress: &mut Progress) -> Result<(), Error> {
+    async fn send(&mut self, progress: &mut WindowProgress) -> Result<(), Error> {
         let mut records = mem::take(&mut self.records);
         let all = records.len();
         progress.came += all as u64;
@@ -557,7 +559,7 @@ impl Output<'_> {
             let room = self.memory.take(&records).await?;
             let chunk = Chunk::new(records, self.received, self.stats, &room);
             // The receiver may already be dropped.
-            let _ = self.pieces.send(Ok(Piece::Records(chunk)));
+            let _ = self.pieces.send(Ok(WindowEvent::Records(chunk)));
         }
         Ok(())
     }
@@ -601,7 +603,7 @@ fn has_record_in(batch: &Batch, range: &Range<u64>) -> bool {
 
 /// Fails if a batch brings nothing new, unless the server took its time to find nothing, as where it
 /// looks through very many records for a few.
-fn check_fruitless(batch: &Batch, query: &Query<'_>, empty: &mut u32) -> Result<(), Error> {
+fn check_fruitless(batch: &Batch, query: &ServerQuery<'_>, empty: &mut u32) -> Result<(), Error> {
     let count = batch.records.len();
     let is_slow = count == 0 && query.idle() >= SLOW_ANSWER;
     if is_slow && *empty < MAX_SLOW_ANSWERS {
@@ -625,15 +627,15 @@ fn found(batch: &Batch) -> Yield {
 }
 
 /// Returns whether that is far more than was expected.
-fn is_surprise(found: Yield, window: &Window) -> bool {
+fn is_oversized(found: Yield, window: &Window) -> bool {
     found.records > 0
         && window.record > 0
         && found.bytes > window.bytes.saturating_mul(2)
-        && found.bytes / found.records > window.record.saturating_mul(SURPRISE)
+        && found.bytes / found.records > window.record.saturating_mul(OVERSIZE_FACTOR)
 }
 
 /// How far a range is read.
-struct Progress {
+struct WindowProgress {
     /// Records that came, of the range or not.
     came: u64,
     found: Yield,
@@ -641,7 +643,7 @@ struct Progress {
     end: u64,
 }
 
-impl Progress {
+impl WindowProgress {
     fn new(range: &Range<u64>) -> Self {
         Self {
             came: 0,
@@ -664,11 +666,11 @@ impl Progress {
     }
 
     /// The server has no more: of the window, or of what it was asked for.
-    fn end(self, window: &Window, took: Duration) -> End {
+    fn end(self, window: &Window, took: Duration) -> WindowEnd {
         if self.came >= window.records {
             return self.leave(took);
         }
-        End {
+        WindowEnd {
             found: self.found,
             until: None,
             rest: None,
@@ -676,9 +678,9 @@ impl Progress {
         }
     }
 
-    fn leave(self, took: Duration) -> End {
+    fn leave(self, took: Duration) -> WindowEnd {
         let rest = Some(self.next).filter(|next| *next < self.end);
-        End {
+        WindowEnd {
             found: self.found,
             until: rest,
             rest,
@@ -687,8 +689,8 @@ impl Progress {
     }
 
     /// Leaves a batch unread, of which is known what it has.
-    fn put_off(self, found: Yield, batch: &Batch, took: Duration) -> End {
-        End {
+    fn put_off(self, found: Yield, batch: &Batch, took: Duration) -> WindowEnd {
+        WindowEnd {
             found,
             until: (batch.records.last()).map(|record| record.time().saturating_add(1)),
             rest: Some(self.next),

@@ -16,14 +16,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use self::lookup::other_writer;
 use futures_util::future::join;
 use tokio::time::{sleep, timeout};
 
-use self::lookup::other_writer;
 use crate::admin::Entry;
 use crate::error::{Cause, Error};
 use crate::http::first_contact::{MAX_ATTEMPTS, is_wrong_address};
-use crate::http::pool::{Lane, Lanes, Newest};
+use crate::http::pool::{ClientPool, Newest, PooledClient};
 use crate::http::request_size::{Excess, RequestSize};
 use crate::retry::Attempts;
 use crate::task::without_blocking;
@@ -31,27 +31,27 @@ use crate::time::utc;
 use crate::write::destination::{Destination, Existing};
 use crate::write::pending::{Pending, check_answer};
 use crate::write::queue::{BatchLimits, Due};
-use crate::write::record::Outgoing;
-use crate::write::requests::{MOST_BYTES, MOST_RECORDS, excess};
-use crate::write::shared::{Shared, Told, fail, tell};
+use crate::write::record::NewRecord;
+use crate::write::requests::{MAX_BYTES, MAX_RECORDS, excess};
+use crate::write::shared::{Shared, WriterEvent, emit, fail};
 use crate::write::spool::{Loaded, Spool, load};
 
 const LIMITS: BatchLimits = BatchLimits {
-    records: MOST_RECORDS,
-    bytes: MOST_BYTES,
+    records: MAX_RECORDS,
+    bytes: MAX_BYTES,
 };
 /// A record that was begun and is not complete for so long never will be.
-const ABANDONED: Duration = Duration::from_secs(1);
+const ABANDONED_AFTER: Duration = Duration::from_secs(1);
 /// For how long to wait for a spool that somebody uses, and how often to look.
-const SPOOL_PATIENCE: Duration = Duration::from_secs(30);
-const SPOOL_AGAIN: Duration = Duration::from_millis(100);
+const SPOOL_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+const SPOOL_LOCK_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a batch is written in a row if some of it was begun before.
-const ROUNDS: u32 = 3;
+const MAX_REWRITES: u32 = 3;
 /// How much later, in µs, than what an entry has records go on if they cannot be where they belong.
-const MOVED_BY: u64 = 100_000;
+const MOVE_MARGIN_US: u64 = 100_000;
 
 /// Requests in a row without an answer after which fewer records are sent at once.
-const UNCLEAR_REQUESTS: u32 = 3;
+const MAX_UNCLEAR_REQUESTS: u32 = 3;
 /// Retries to attach the description of the video while records wait.
 const DESCRIPTION_RETRIES: u32 = 4;
 /// Attempts to look for what is complete where a write would tell as well.
@@ -65,7 +65,7 @@ pub struct Delivery {
     /// They are for what is left at the end of the stream.
     are_last: bool,
     /// The bucket is there, and it is known what the entry has.
-    open: Option<Open>,
+    open: Option<OpenEntry>,
     /// The server answered once.
     was_reached: bool,
     /// Time of the newest record that is ours or was there before.
@@ -75,7 +75,7 @@ pub struct Delivery {
     /// The first record of this process comes after it.
     has_place: bool,
     /// Time of the last check that there is no other writer.
-    looked: Option<Instant>,
+    last_check: Option<Instant>,
     /// So many records of the batch under way need nothing more.
     done: usize,
     /// By how much later than they say records are written, in µs.
@@ -87,21 +87,21 @@ pub struct Delivery {
     /// Size of the next request.
     size: RequestSize,
     /// What requests were too large for, of which each is warned of once.
-    told_excesses: Vec<Excess>,
+    reported_excesses: Vec<Excess>,
     /// Requests in a row that wrote records and had no answer of the server.
     unclear: u32,
     /// The description of the video could not be attached.
     is_undescribed: bool,
     /// Records of the last request, which was accepted, until the server is known to have them.
-    unconfirmed: Vec<Outgoing>,
+    unconfirmed: Vec<NewRecord>,
     /// Number of the first records in flight that are acknowledged with these.
     delivered: usize,
 }
 
-struct Open {
-    lanes: Arc<Lanes>,
+struct OpenEntry {
+    pool: Arc<ClientPool>,
     /// Connections for looks beside a request that writes.
-    looks: Arc<Lanes>,
+    lookup_pool: Arc<ClientPool>,
     entry: Arc<Entry>,
     /// The newest record then, if the token allows to see what the entry has.
     newest: Option<Newest>,
@@ -110,7 +110,7 @@ struct Open {
 /// Next step of a delivery.
 #[derive(Debug)]
 enum Next {
-    Batch(Vec<Outgoing>),
+    Batch(Vec<NewRecord>),
     /// Nothing is due for so long, or until something comes.
     Wait(Option<Duration>),
     /// Nothing comes any more.
@@ -143,13 +143,13 @@ impl Delivery {
             newest: None,
             first_newest: None,
             has_place: false,
-            looked: None,
+            last_check: None,
             done: 0,
             moved_by: 0,
             run: None,
             is_placement_stored: false,
             size: RequestSize::new(LIMITS.records, LIMITS.bytes),
-            told_excesses: Vec::new(),
+            reported_excesses: Vec::new(),
             unclear: 0,
             is_undescribed: false,
             unconfirmed: Vec::new(),
@@ -186,11 +186,11 @@ impl Delivery {
 
     /// Tells that nothing more is written.
     async fn give_up(&self, error: &Error) {
-        let (is_left, waiting, in_memory) = {
+        let (is_detached, waiting, in_memory) = {
             let state = self.shared.lock();
-            let waiting = state.outbox.len() - self.done;
-            let in_memory = state.outbox.records_in_memory().min(waiting);
-            (state.is_left, waiting, in_memory)
+            let waiting = state.queue.len() - self.done;
+            let in_memory = state.queue.records_in_memory().min(waiting);
+            (state.is_detached, waiting, in_memory)
         };
         let lost = match (&self.to.spool_folder, waiting - in_memory, in_memory) {
             (None, ..) => format!("{waiting} records are lost"),
@@ -200,10 +200,10 @@ impl Delivery {
                  did not take are lost"
             ),
         };
-        if is_left {
+        if is_detached {
             let why = error.explain(self.to.target());
             let text = format!("{lost} after the stop. {why}");
-            tell(&self.shared, Told::Abandoned(text)).await;
+            emit(&self.shared, WriterEvent::Abandoned(text)).await;
         } else {
             let message = error.failure_with(self.to.target(), &lost);
             fail(&self.shared, message).await;
@@ -226,41 +226,41 @@ impl Delivery {
                 let opened = opened.map(|(spool, mut recovery)| {
                     let left = std::mem::take(&mut recovery.records);
                     let count = left.len();
-                    (count, shared.begin_to_keep(spool, left), recovery)
+                    (count, shared.open_files(spool, left), recovery)
                 });
                 match opened {
                     Err(err) if err.kind() == ErrorKind::WouldBlock => Ok(None),
                     opened => opened.map(Some).map_err(|err| {
-                        Error::new(Cause::Content, format!("spool-dir '{shown}': {err}"))
+                        Error::new(Cause::Unreadable, format!("spool-dir '{shown}': {err}"))
                     }),
                 }
             });
             match opened.await? {
                 Some(opened) => break opened,
                 // A sink that was stopped may still write what it has there.
-                None if begin.elapsed() < SPOOL_PATIENCE => sleep(SPOOL_AGAIN).await,
+                None if begin.elapsed() < SPOOL_LOCK_TIMEOUT => sleep(SPOOL_LOCK_INTERVAL).await,
                 None => {
                     let text = "another sink uses the same spool-dir";
-                    return Err(Error::new(Cause::Content, text));
+                    return Err(Error::new(Cause::Unreadable, text));
                 }
             }
         };
         if count > 0 {
             let text = format!("{count} records that were not written are found in spool-dir");
-            tell(&self.shared, Told::Warning(text)).await;
+            emit(&self.shared, WriterEvent::Warning(text)).await;
         }
         self.shared.count_damaged(recovery.lost());
         for text in recovery.warnings() {
-            tell(&self.shared, Told::Damaged(text)).await;
+            emit(&self.shared, WriterEvent::Damaged(text)).await;
         }
         if let Some(text) = warning {
-            tell(&self.shared, Told::Warning(text)).await;
+            emit(&self.shared, WriterEvent::Warning(text)).await;
         }
         Ok(())
     }
 
     /// Waits for the next batch; `None` if nothing comes any more.
-    async fn next_batch(&self) -> Option<Vec<Outgoing>> {
+    async fn next_batch(&self) -> Option<Vec<NewRecord>> {
         loop {
             let limit = match self.take_due() {
                 Next::Batch(batch) => return Some(batch),
@@ -279,18 +279,18 @@ impl Delivery {
     /// Takes the next batch if it is due.
     fn take_due(&self) -> Next {
         let mut state = self.shared.lock();
-        let at_once = state.is_draining || state.is_left;
-        match state.outbox.due(LIMITS, self.to.max_latency) {
+        let at_once = state.is_draining || state.is_detached;
+        match state.queue.due(LIMITS, self.to.max_latency) {
             Due::In(limit) if !at_once => Next::Wait(Some(limit)),
-            Due::Now | Due::In(_) => Next::Batch(state.outbox.take_batch(LIMITS)),
-            Due::Never if state.is_left => Next::End,
+            Due::Now | Due::In(_) => Next::Batch(state.queue.take_batch(LIMITS)),
+            Due::Never if state.is_detached => Next::End,
             Due::Never => Next::Wait(None),
         }
     }
 
     /// Writes a batch, however often that has to be tried. That its last records are there is confirmed
     /// [later](Self::confirm_rest).
-    async fn deliver(&mut self, batch: Vec<Outgoing>) -> Result<(), Error> {
+    async fn deliver(&mut self, batch: Vec<NewRecord>) -> Result<(), Error> {
         let mut batch = self.load(batch).await?;
         let first = batch.first().filter(|first| has_no_place(first));
         if first.is_some_and(|first| !self.has_place || first.unsent_run != self.run) {
@@ -310,7 +310,7 @@ impl Delivery {
         }
         self.write_all(&mut Pending::new(batch)).await?;
         self.describe().await;
-        self.delivered = self.shared.lock().outbox.in_flight();
+        self.delivered = self.shared.lock().queue.in_flight();
         if self.unconfirmed.is_empty() {
             self.acknowledge();
         }
@@ -333,12 +333,14 @@ impl Delivery {
     async fn confirm_rest(&mut self) -> Result<(), Error> {
         let mut rewrites = 0;
         while let Some(last) = self.unconfirmed.last().map(|last| last.time) {
-            let lanes = self.open().await?;
-            let lane = lanes.take().await?;
-            let newest = self.persist(|| lane.within_timeout(lane.newest())).await?;
-            drop(lane);
+            let pool = self.open().await?;
+            let client = pool.take().await?;
+            let newest = self
+                .persist(|| client.within_timeout(client.newest()))
+                .await?;
+            drop(client);
             if matches!(newest, Newest::Time(newest) if newest >= last) {
-                self.looked = Some(Instant::now());
+                self.last_check = Some(Instant::now());
                 self.confirm();
                 break;
             }
@@ -387,26 +389,26 @@ impl Delivery {
         self.done = self.done.saturating_sub(delivered);
         {
             let mut state = self.shared.lock();
-            state.outbox.acknowledge(delivered);
-            self.shared.count_queue(&state.outbox);
+            state.queue.acknowledge(delivered);
+            self.shared.count_queue(&state.queue);
         }
         self.shared.progress.notify_one();
     }
 
     /// Reads what of a batch is in files. What cannot be read there is lost.
-    async fn load(&mut self, batch: Vec<Outgoing>) -> Result<Vec<Outgoing>, Error> {
-        if batch.iter().all(Outgoing::is_in_memory) {
+    async fn load(&mut self, batch: Vec<NewRecord>) -> Result<Vec<NewRecord>, Error> {
+        if batch.iter().all(NewRecord::is_in_memory) {
             return Ok(batch);
         }
         let loaded = without_blocking(move || {
-            load(batch).map_err(|err| Error::new(Cause::Content, format!("spool-dir: {err}")))
+            load(batch).map_err(|err| Error::new(Cause::Unreadable, format!("spool-dir: {err}")))
         });
         let Loaded { records, lost } = loaded.await?;
         for lost in lost {
             self.done += usize::try_from(lost.lost.records).unwrap_or(0);
             self.shared.count_damaged(lost.lost);
             if let Some(text) = lost.warning(utc) {
-                tell(&self.shared, Told::Damaged(text)).await;
+                emit(&self.shared, WriterEvent::Damaged(text)).await;
             }
         }
         Ok(records)
@@ -433,7 +435,7 @@ impl Delivery {
     async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
         // A proxy may answer for a server that is away, and a bucket may be made again.
         let was_there = match error.cause {
-            Cause::Foreign => true,
+            Cause::NotReductStore => true,
             Cause::Status(404) => self.to.create_bucket,
             _ => false,
         };
@@ -464,7 +466,7 @@ impl Delivery {
             delay.as_secs_f32(),
             self.attempts.made(),
         );
-        tell(&self.shared, Told::Retrying(text)).await;
+        emit(&self.shared, WriterEvent::Retrying(text)).await;
         sleep(delay).await;
         Ok(())
     }
@@ -472,20 +474,20 @@ impl Delivery {
     /// Writes the first of the records that are left, as many as fit in a request, after finding out
     /// what has to be known before that.
     async fn write_some(&mut self, pending: &mut Pending) -> Result<(), Error> {
-        let lanes = self.open().await?;
-        let lane = lanes.take().await?;
+        let pool = self.open().await?;
+        let client = pool.take().await?;
         if self.can_look() {
             if self.first_newest.is_none() {
-                self.begin(&lane, &pending.left).await?;
+                self.begin(&client, &pending.left).await?;
             } else if !pending.is_in_doubt && self.unconfirmed.is_empty() {
-                self.assert_only_writer(&lane).await?;
+                self.assert_only_writer(&client).await?;
             }
             if !pending.is_in_doubt {
                 self.find_place(&mut pending.left).await?;
             }
             if pending.may_be_complete || self.may_have(&pending.left) {
                 let most = pending.is_in_doubt.then_some(MAX_FAILED_LOOKS);
-                self.leave_out_complete(&lane, pending, most).await?;
+                self.skip_complete(&client, pending, most).await?;
             }
         }
         if pending.left.is_empty() {
@@ -496,19 +498,23 @@ impl Delivery {
             self.shared.set_placement(self.run, self.moved_by).await;
             self.is_placement_stored = true;
         }
-        self.write_once(&lane, pending).await
+        self.write_once(&client, pending).await
     }
 
     /// Writes what fits in one request. What is refused because it was begun before is removed.
-    async fn write_once(&mut self, lane: &Lane<'_>, pending: &mut Pending) -> Result<(), Error> {
+    async fn write_once(
+        &mut self,
+        client: &PooledClient<'_>,
+        pending: &mut Pending,
+    ) -> Result<(), Error> {
         let lengths = pending.lengths();
         let count = self.size.fit(lengths.iter().copied());
         let sent = &pending.left[..count];
         if self.unclear > 0 {
             // A balancer that refuses by turns would refuse what follows an answer, such as that of a look.
-            lane.knock().await?;
+            client.probe().await?;
         }
-        let (found, answer) = join(self.look_beside(sent), lane.write(sent)).await;
+        let (found, answer) = join(self.look_beside(sent), client.write(sent)).await;
         match found {
             Confirmation::Nothing | Confirmation::Unknown => {}
             Confirmation::Complete => {
@@ -572,13 +578,13 @@ impl Delivery {
             return Err(error);
         }
         // The server may still be busy with what it was sent before.
-        sleep(ABANDONED).await;
+        sleep(ABANDONED_AFTER).await;
         if self.can_look() {
-            self.leave_out_complete(lane, pending, None).await?;
+            self.skip_complete(client, pending, None).await?;
         }
         // As many lines of a head as were taken a moment ago.
         for times in pending.begun().chunks(count) {
-            self.persist(|| lane.remove(times)).await?;
+            self.persist(|| client.remove(times)).await?;
         }
         note_rewrite(pending)
     }
@@ -588,17 +594,17 @@ impl Delivery {
     /// # Errors
     ///
     /// A single record is too large.
-    async fn shrink(&mut self, error: &Error, sent: &[Outgoing]) -> Result<bool, Error> {
-        let lengths: Vec<_> = sent.iter().map(Outgoing::length).collect();
+    async fn shrink(&mut self, error: &Error, sent: &[NewRecord]) -> Result<bool, Error> {
+        let lengths: Vec<_> = sent.iter().map(NewRecord::length).collect();
         let Some(excess) = excess(error) else {
             self.unclear += match error.cause {
                 Cause::Broken | Cause::Timeout | Cause::Status(504) => 1,
                 // The head of an answer about each record may be what a proxy does not take, or it has no
                 // server now and then.
-                Cause::Status(502) => UNCLEAR_REQUESTS - 1,
+                Cause::Status(502) => MAX_UNCLEAR_REQUESTS - 1,
                 _ => 0,
             };
-            if self.unclear >= UNCLEAR_REQUESTS {
+            if self.unclear >= MAX_UNCLEAR_REQUESTS {
                 self.size.refuse(&lengths, Excess::Unknown);
             }
             return Ok(false);
@@ -607,25 +613,25 @@ impl Delivery {
             return Err(too_large(error, sent));
         }
         self.shared.stats.retries.note(error);
-        if !self.told_excesses.contains(&excess) {
-            self.told_excesses.push(excess);
+        if !self.reported_excesses.contains(&excess) {
+            self.reported_excesses.push(excess);
             let text = format!(
                 "'{}/{}': ReductStore at {}, or a proxy before it, does not take a request with {} records of \
                  {} bytes in all: {}. Smaller requests are sent from now on, which is slower",
                 self.to.bucket,
                 self.to.entry,
-                self.to.connection.url(),
+                self.to.server.url(),
                 sent.len(),
                 lengths.iter().sum::<u64>(),
                 error.text,
             );
-            tell(&self.shared, Told::Warning(text)).await;
+            emit(&self.shared, WriterEvent::Warning(text)).await;
         }
         Ok(true)
     }
 
     /// Makes sure, once, that records come after those that are there.
-    async fn find_place(&mut self, left: &mut [Outgoing]) -> Result<(), Error> {
+    async fn find_place(&mut self, left: &mut [NewRecord]) -> Result<(), Error> {
         let Some(first) = left.first().filter(|first| has_no_place(first)) else {
             return Ok(());
         };
@@ -649,7 +655,7 @@ impl Delivery {
             );
             return Err(Error::new(Cause::OutOfOrder, text));
         }
-        self.moved_by = newest.saturating_add(MOVED_BY).saturating_sub(first);
+        self.moved_by = newest.saturating_add(MOVE_MARGIN_US).saturating_sub(first);
         for record in left {
             record.time = record.time.saturating_add(self.moved_by);
         }
@@ -665,12 +671,12 @@ impl Delivery {
             },
             Duration::from_micros(self.moved_by).as_secs_f64()
         );
-        tell(&self.shared, Told::Warning(text)).await;
+        emit(&self.shared, WriterEvent::Warning(text)).await;
         Ok(())
     }
 
     /// Counts records that are written.
-    fn count(&mut self, written: &[Outgoing]) {
+    fn count(&mut self, written: &[NewRecord]) {
         if written.is_empty() {
             return;
         }
@@ -682,7 +688,7 @@ impl Delivery {
         let add = |counter: &AtomicU64, count| counter.fetch_add(count, Ordering::Relaxed);
         add(&stats.records, written.len() as u64);
         add(&stats.frames, written.iter().map(|it| it.frames).sum());
-        add(&stats.bytes, written.iter().map(Outgoing::length).sum());
+        add(&stats.bytes, written.iter().map(NewRecord::length).sum());
         self.done += written.len();
         self.newest = self.newest.max(written.last().map(|last| last.time));
     }
@@ -720,7 +726,7 @@ impl Delivery {
                     "Could not attach {video} to '{}/{}' as $video: {error}",
                     self.to.bucket, self.to.entry
                 );
-                tell(&self.shared, Told::Warning(text)).await;
+                emit(&self.shared, WriterEvent::Warning(text)).await;
             }
             if may_pass && !is_ending {
                 return; // It is tried again with the next batch.
@@ -737,20 +743,20 @@ impl Delivery {
     /// Returns whether only the rest of the stream is to be written.
     fn is_ending(&self) -> bool {
         let state = self.shared.lock();
-        state.is_draining || state.is_left
+        state.is_draining || state.is_detached
     }
 }
 
 /// Returns whether a record's time may have to be moved behind those that the entry has: nothing of its
 /// run was sent before this process.
-fn has_no_place(record: &Outgoing) -> bool {
+fn has_no_place(record: &NewRecord) -> bool {
     !record.is_recovered || record.unsent_run.is_some()
 }
 
 /// Fails if records have been written several times in a row and are not there.
 fn note_rewrite(pending: &mut Pending) -> Result<(), Error> {
     pending.rewrites += 1;
-    if pending.rewrites < ROUNDS || pending.left.is_empty() {
+    if pending.rewrites < MAX_REWRITES || pending.left.is_empty() {
         return Ok(());
     }
     pending.rewrites = 0;
@@ -759,7 +765,7 @@ fn note_rewrite(pending: &mut Pending) -> Result<(), Error> {
 }
 
 /// The error for a single record that is too large for a request.
-fn too_large(error: &Error, sent: &[Outgoing]) -> Error {
+fn too_large(error: &Error, sent: &[NewRecord]) -> Error {
     let Some(record) = sent.first() else {
         return error.clone();
     };

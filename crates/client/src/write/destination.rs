@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Purpose, Target};
-use crate::server::Connection;
+use crate::server::Server;
 use crate::write::spool::SpoolSync;
 
 /// Where records go.
 #[derive(Debug, Clone)]
 pub struct Destination {
-    pub connection: Connection,
+    pub server: Server,
     pub bucket: String,
     pub entry: String,
     /// Make the bucket if it is missing.
@@ -45,7 +45,7 @@ pub enum Existing {
 impl Destination {
     /// What errors are about.
     pub(crate) fn target(&self) -> Target<'_> {
-        self.connection
+        self.server
             .target(&self.bucket, &self.entry, Purpose::Write)
     }
 }

@@ -7,7 +7,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::write::record::Outgoing;
+use crate::write::record::NewRecord;
 use crate::write::spool::Spool;
 
 /// Bytes of contents that wait in memory where they should be in files.
@@ -19,16 +19,16 @@ const WARN_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Where records are kept until they are written.
 #[derive(Debug)]
-pub enum Keeping {
+pub enum SpoolState {
     Memory,
     /// In files, which are not open yet.
     Opening,
-    Files(Files),
+    Files(SpoolFiles),
 }
 
 /// A spool, and whether it can be written.
 #[derive(Debug)]
-pub struct Files {
+pub struct SpoolFiles {
     pub spool: Spool,
     /// Time of the last failure.
     failed: Option<Instant>,
@@ -36,7 +36,7 @@ pub struct Files {
     is_failing: bool,
 }
 
-impl Files {
+impl SpoolFiles {
     /// A spool that may be written.
     pub fn new(spool: Spool) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Files {
 
     /// Takes a record over into a file if that is possible, else leaves it in memory. Returns a warning
     /// if that has not been reported. Blocks as files do.
-    pub fn keep(&mut self, record: &mut Outgoing) -> Option<String> {
+    pub fn keep(&mut self, record: &mut NewRecord) -> Option<String> {
         let since = self.failed.map(|failed| failed.elapsed());
         let is_too_soon = self.is_failing && since.is_some_and(|since| since < RETRY_AFTER);
         if !record.is_in_memory() || is_too_soon {
@@ -89,8 +89,8 @@ mod tests {
     use crate::write::record::Content;
     use crate::write::spool::SpoolSync;
 
-    fn record(time: u64) -> Outgoing {
-        Outgoing {
+    fn record(time: u64) -> NewRecord {
+        NewRecord {
             time,
             content: Content::Memory(vec![Bytes::from_static(b"content")]),
             frame_rate: None,
@@ -108,7 +108,7 @@ mod tests {
     fn a_spool_that_cannot_be_written_is_tried_again_and_reported_once() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Spool::open(folder.path(), "b", "e", SpoolSync::None);
-        let mut files = Files::new(open().unwrap().0);
+        let mut files = SpoolFiles::new(open().unwrap().0);
         std::fs::remove_dir_all(folder.path().join("b")).unwrap();
         let warning = files.keep(&mut record(1)).unwrap();
         assert!(warning.contains("0000000000.spool"), "{warning}");

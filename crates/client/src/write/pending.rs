@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Cause, Error};
-use crate::write::record::Outgoing;
+use crate::write::record::NewRecord;
 
 /// Records of a batch that are not settled, in order.
 #[derive(Debug)]
 pub struct Pending {
-    pub left: Vec<Outgoing>,
+    pub left: Vec<NewRecord>,
     /// A request for some of them had no answer, or one that says little.
     pub is_in_doubt: bool,
     /// The server has to be asked which of them are complete before they are written.
@@ -27,7 +27,7 @@ pub struct Pending {
 
 impl Pending {
     /// All records of a batch. Nothing of them was sent, but for what an earlier process may have sent.
-    pub fn new(batch: Vec<Outgoing>) -> Self {
+    pub fn new(batch: Vec<NewRecord>) -> Self {
         let recovered = batch.iter().rev().find(|record| record.is_recovered);
         Self {
             is_in_doubt: false,
@@ -40,7 +40,7 @@ impl Pending {
     }
 
     /// Puts records in front that were sent before, and may be written. Returns how many these are.
-    pub fn put_in_doubt(&mut self, records: Vec<Outgoing>) -> usize {
+    pub fn put_in_doubt(&mut self, records: Vec<NewRecord>) -> usize {
         let count = records.len();
         if count > 0 {
             self.left.splice(..0, records);
@@ -82,16 +82,20 @@ impl Pending {
 
     /// The lengths of the records, in bytes.
     pub fn lengths(&self) -> Vec<u64> {
-        self.left.iter().map(Outgoing::length).collect()
+        self.left.iter().map(NewRecord::length).collect()
     }
 
     /// Removes and returns the first records.
-    pub fn take_first(&mut self, count: usize) -> Vec<Outgoing> {
+    pub fn take_first(&mut self, count: usize) -> Vec<NewRecord> {
         self.left.drain(..count.min(self.left.len())).collect()
     }
 
     /// Removes and returns those of the first records that were not refused.
-    pub fn take_accepted(&mut self, count: usize, refused: &BTreeMap<u64, Error>) -> Vec<Outgoing> {
+    pub fn take_accepted(
+        &mut self,
+        count: usize,
+        refused: &BTreeMap<u64, Error>,
+    ) -> Vec<NewRecord> {
         let sent = self.take_first(count).into_iter();
         let (left, accepted) = sent.partition(|record| refused.contains_key(&record.time));
         let rest = std::mem::replace(&mut self.left, left);
@@ -100,7 +104,7 @@ impl Pending {
     }
 
     /// Removes and returns the records that are complete on the server, given by their times and lengths.
-    pub fn take_complete(&mut self, complete: &BTreeMap<u64, u64>) -> Vec<Outgoing> {
+    pub fn take_complete(&mut self, complete: &BTreeMap<u64, u64>) -> Vec<NewRecord> {
         let (complete, left) = (std::mem::take(&mut self.left).into_iter())
             .partition(|record| complete.get(&record.time) == Some(&record.length()));
         self.left = left;
@@ -124,7 +128,7 @@ impl Pending {
 /// # Errors
 ///
 /// A transient error: the answer is to something else, and the records have to be looked for.
-pub fn check_answer(sent: &[Outgoing], refused: &BTreeMap<u64, Error>) -> Result<(), Error> {
+pub fn check_answer(sent: &[NewRecord], refused: &BTreeMap<u64, Error>) -> Result<(), Error> {
     let sent: BTreeSet<_> = sent.iter().map(|record| record.time).collect();
     match refused.iter().find(|(time, _)| !sent.contains(time)) {
         None => Ok(()),
@@ -145,13 +149,13 @@ mod tests {
     use crate::testing::record;
 
     /// Records at 1, 2, 3…, as long as their times.
-    fn records(count: u64) -> Vec<Outgoing> {
+    fn records(count: u64) -> Vec<NewRecord> {
         (1..=count)
             .map(|time| record(time, time as usize, false))
             .collect()
     }
 
-    fn times(records: &[Outgoing]) -> Vec<u64> {
+    fn times(records: &[NewRecord]) -> Vec<u64> {
         records.iter().map(|record| record.time).collect()
     }
 

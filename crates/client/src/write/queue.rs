@@ -4,16 +4,16 @@
 //! Records that wait to be written: in which order, how many, and which of them go first if there is
 //! no room.
 
-use crate::write::record::Dropped;
-use crate::write::record::Outgoing;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::write::record::{Dropped, NewRecord};
+
 /// After so many µs without a keyframe whatever comes is of use.
-const MOST_DROPPED_US: u64 = 10_000_000;
+const MAX_DROPPED_US: u64 = 10_000_000;
 
 /// Bytes of a place in the queue, of which a ring buffer has up to twice as many as it needs.
-const PLACE_BYTES: usize = 3 * size_of::<Waiting>() / 2;
+const PLACE_BYTES: usize = 3 * size_of::<QueuedRecord>() / 2;
 /// How much a batch may hold.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimits {
@@ -24,15 +24,15 @@ pub struct BatchLimits {
 
 /// A record that waits.
 #[derive(Debug)]
-struct Waiting {
-    record: Outgoing,
+struct QueuedRecord {
+    record: NewRecord,
     since: Instant,
     /// Bytes that it was counted with.
     cost: u64,
 }
 
-impl Waiting {
-    fn new(record: Outgoing) -> Self {
+impl QueuedRecord {
+    fn new(record: NewRecord) -> Self {
         Self {
             cost: cost(&record),
             since: Instant::now(),
@@ -42,14 +42,14 @@ impl Waiting {
 }
 
 /// Returns the bytes that a record takes while it waits.
-fn cost(record: &Outgoing) -> u64 {
+fn cost(record: &NewRecord) -> u64 {
     record.cost().saturating_add(PLACE_BYTES as u64)
 }
 
 /// Records that wait, in the order of their times.
 #[derive(Debug, Default)]
-pub struct Outbox {
-    waiting: VecDeque<Waiting>,
+pub struct WriteQueue {
+    waiting: VecDeque<QueuedRecord>,
     /// Bytes that the records take.
     cost: u64,
     /// Bytes of the records' contents.
@@ -64,7 +64,7 @@ pub struct Outbox {
     dropping_since: Option<u64>,
 }
 
-impl Outbox {
+impl WriteQueue {
     /// Returns how many bytes wait, with what it takes to keep them.
     pub fn bytes(&self) -> u64 {
         self.cost
@@ -86,15 +86,15 @@ impl Outbox {
     }
 
     /// Returns whether a record fits in `limit` bytes. One always does.
-    pub fn has_room_for(&self, record: &Outgoing, limit: u64) -> bool {
+    pub fn has_room_for(&self, record: &NewRecord, limit: u64) -> bool {
         self.is_empty() || self.cost.saturating_add(cost(record)) <= limit
     }
 
     /// Adds a record, or tells what was dropped if it is of no use any more.
-    pub fn push(&mut self, record: Outgoing) -> Option<Dropped> {
+    pub fn push(&mut self, record: NewRecord) -> Option<Dropped> {
         if let Some(since) = self.dropping_since {
             // A stream may have no other keyframe.
-            let is_long_ago = record.time.saturating_sub(since) > MOST_DROPPED_US;
+            let is_long_ago = record.time.saturating_sub(since) > MAX_DROPPED_US;
             if record.is_entry_point || is_long_ago && self.is_empty() {
                 self.dropping_since = None;
             } else {
@@ -102,16 +102,16 @@ impl Outbox {
                 return Some(Dropped::default().with(&record));
             }
         }
-        let waiting = Waiting::new(record);
+        let waiting = QueuedRecord::new(record);
         self.add(&waiting);
         self.waiting.push_back(waiting);
         None
     }
 
     /// Adds records before all that wait.
-    pub fn put_before(&mut self, records: Vec<Outgoing>) {
+    pub fn put_before(&mut self, records: Vec<NewRecord>) {
         for record in records.into_iter().rev() {
-            let waiting = Waiting::new(record);
+            let waiting = QueuedRecord::new(record);
             self.add(&waiting);
             self.waiting.push_front(waiting);
         }
@@ -124,7 +124,7 @@ impl Outbox {
     }
 
     /// Returns the records that wait in memory and are not on their way.
-    pub fn in_memory(&self) -> Vec<Outgoing> {
+    pub fn in_memory(&self) -> Vec<NewRecord> {
         let waiting = self.waiting.iter().skip(self.in_flight);
         let waiting = waiting.map(|waiting| &waiting.record);
         waiting
@@ -135,7 +135,7 @@ impl Outbox {
 
     /// Replaces contents [in memory](Self::in_memory) by those in files. Files are released where the
     /// records no longer wait.
-    pub fn put_in_files(&mut self, records: Vec<Outgoing>) {
+    pub fn put_in_files(&mut self, records: Vec<NewRecord>) {
         // Both are in the order of their times.
         let waiting = self.waiting.iter_mut().map(|waiting| &mut waiting.record);
         let mut waiting = waiting.filter(|record| record.is_in_memory()).peekable();
@@ -151,7 +151,7 @@ impl Outbox {
         }
     }
 
-    fn add(&mut self, waiting: &Waiting) {
+    fn add(&mut self, waiting: &QueuedRecord) {
         self.cost = self.cost.saturating_add(waiting.cost);
         self.length = self.length.saturating_add(waiting.record.length());
         if waiting.record.is_in_memory() {
@@ -160,7 +160,7 @@ impl Outbox {
     }
 
     /// Takes over that a record waits no more: no file has to keep it.
-    fn remove(&mut self, waiting: &Waiting) {
+    fn remove(&mut self, waiting: &QueuedRecord) {
         waiting.record.forget();
         self.cost = self.cost.saturating_sub(waiting.cost);
         self.length = self.length.saturating_sub(waiting.record.length());
@@ -220,7 +220,7 @@ impl Outbox {
 
     /// Returns the next batch, of records of one run. Its records are in flight until they are
     /// [acknowledged](Self::acknowledge).
-    pub fn take_batch(&mut self, limits: BatchLimits) -> Vec<Outgoing> {
+    pub fn take_batch(&mut self, limits: BatchLimits) -> Vec<NewRecord> {
         let mut bytes = 0_u64;
         let batch = self.waiting.iter().skip(self.in_flight);
         let batch = batch.map(|waiting| &waiting.record);
@@ -239,7 +239,7 @@ impl Outbox {
             .map(|(_, record)| record.clone())
             .collect();
         self.in_flight += batch.len();
-        self.in_flight_length += batch.iter().map(Outgoing::length).sum::<u64>();
+        self.in_flight_length += batch.iter().map(NewRecord::length).sum::<u64>();
         batch
     }
 
@@ -276,7 +276,7 @@ mod tests {
     use crate::testing::record;
     use crate::write::record::Content;
     use crate::write::record::Dropped;
-    use crate::write::record::Outgoing;
+    use crate::write::record::NewRecord;
     use crate::write::spool::{Spool, SpoolSync};
 
     const LIMITS: BatchLimits = BatchLimits {
@@ -285,16 +285,16 @@ mod tests {
     };
 
     /// Groups of pictures of these lengths, each record with ten bytes and a time one later.
-    fn groups(lengths: &[u64]) -> Outbox {
-        let mut outbox = Outbox::default();
+    fn groups(lengths: &[u64]) -> WriteQueue {
+        let mut queue = WriteQueue::default();
         let mut time = 0;
         for length in lengths {
             for at in 0..*length {
-                assert!(outbox.push(record(time, 10, at == 0)).is_none());
+                assert!(queue.push(record(time, 10, at == 0)).is_none());
                 time += 1;
             }
         }
-        outbox
+        queue
     }
 
     /// What a record of a content in one part is counted with.
@@ -302,16 +302,16 @@ mod tests {
         super::cost(&record(0, length, true))
     }
 
-    fn times(outbox: &Outbox) -> Vec<u64> {
-        outbox
+    fn times(queue: &WriteQueue) -> Vec<u64> {
+        queue
             .waiting
             .iter()
             .map(|waiting| waiting.record.time)
             .collect()
     }
 
-    fn batch(outbox: &mut Outbox) -> Vec<u64> {
-        let batch = outbox.take_batch(LIMITS);
+    fn batch(queue: &mut WriteQueue) -> Vec<u64> {
+        let batch = queue.take_batch(LIMITS);
         batch.iter().map(|record| record.time).collect()
     }
 
@@ -332,123 +332,123 @@ mod tests {
 
     #[test]
     fn batches_in_order() {
-        let mut outbox = groups(&[5]);
-        assert_eq!(batch(&mut outbox), [0, 1, 2]);
+        let mut queue = groups(&[5]);
+        assert_eq!(batch(&mut queue), [0, 1, 2]);
         // The first one is still in flight.
-        assert_eq!(batch(&mut outbox), [3, 4]);
-        assert!(batch(&mut outbox).is_empty());
-        assert_eq!(outbox.due(LIMITS, Duration::ZERO), Due::Never);
-        outbox.acknowledge(3);
-        assert_eq!((outbox.len(), outbox.bytes()), (2, 2 * cost(10)));
-        assert_eq!(outbox.in_flight(), 2);
-        outbox.acknowledge(usize::MAX);
-        assert!(outbox.is_empty());
-        assert_eq!(outbox.bytes(), 0);
-        assert!(batch(&mut outbox).is_empty());
+        assert_eq!(batch(&mut queue), [3, 4]);
+        assert!(batch(&mut queue).is_empty());
+        assert_eq!(queue.due(LIMITS, Duration::ZERO), Due::Never);
+        queue.acknowledge(3);
+        assert_eq!((queue.len(), queue.bytes()), (2, 2 * cost(10)));
+        assert_eq!(queue.in_flight(), 2);
+        queue.acknowledge(usize::MAX);
+        assert!(queue.is_empty());
+        assert_eq!(queue.bytes(), 0);
+        assert!(batch(&mut queue).is_empty());
     }
 
     #[test]
     fn a_batch_has_no_more_bytes_than_it_may() {
-        let mut outbox = Outbox::default();
+        let mut queue = WriteQueue::default();
         let lengths = [200, 0, 101, 60, 40, 1, 0];
         for (time, length) in (0..).zip(lengths) {
-            outbox.push(record(time, length, true));
+            queue.push(record(time, length, true));
         }
         // An empty record is the first one of its batch like any other.
         for expected in [&[0][..], &[1], &[2], &[3, 4], &[5, 6]] {
-            assert_eq!(batch(&mut outbox), expected);
-            outbox.acknowledge(usize::MAX);
+            assert_eq!(batch(&mut queue), expected);
+            queue.acknowledge(usize::MAX);
         }
     }
 
     #[test]
     fn recovered_records_are_batches_of_their_own() {
-        let mut outbox = Outbox::default();
+        let mut queue = WriteQueue::default();
         for time in 0..2 {
-            outbox.push(Outgoing {
+            queue.push(NewRecord {
                 is_recovered: true,
                 ..record(time, 10, true)
             });
         }
-        outbox.push(record(2, 10, true));
-        assert_eq!(batch(&mut outbox), [0, 1]);
-        outbox.acknowledge(usize::MAX);
-        assert_eq!(batch(&mut outbox), [2]);
+        queue.push(record(2, 10, true));
+        assert_eq!(batch(&mut queue), [0, 1]);
+        queue.acknowledge(usize::MAX);
+        assert_eq!(batch(&mut queue), [2]);
     }
 
     #[test]
     fn a_batch_is_due_when_it_is_full_or_old() {
         let soon = Duration::from_secs(1000);
-        let mut outbox = groups(&[2]);
-        assert!(matches!(outbox.due(LIMITS, soon), Due::In(_)));
-        assert_eq!(outbox.due(LIMITS, Duration::ZERO), Due::Now);
-        outbox.push(record(2, 10, false));
-        assert_eq!(outbox.due(LIMITS, soon), Due::Now);
-        assert_eq!(Outbox::default().due(LIMITS, soon), Due::Never);
-        let mut outbox = Outbox::default();
-        outbox.push(record(0, 100, true));
-        assert_eq!(outbox.due(LIMITS, soon), Due::Now);
+        let mut queue = groups(&[2]);
+        assert!(matches!(queue.due(LIMITS, soon), Due::In(_)));
+        assert_eq!(queue.due(LIMITS, Duration::ZERO), Due::Now);
+        queue.push(record(2, 10, false));
+        assert_eq!(queue.due(LIMITS, soon), Due::Now);
+        assert_eq!(WriteQueue::default().due(LIMITS, soon), Due::Never);
+        let mut queue = WriteQueue::default();
+        queue.push(record(0, 100, true));
+        assert_eq!(queue.due(LIMITS, soon), Due::Now);
     }
 
     #[test]
     fn whole_groups_go_oldest_first() {
-        let mut outbox = groups(&[2, 3, 2]);
-        let dropped = outbox.drop_oldest_group();
+        let mut queue = groups(&[2, 3, 2]);
+        let dropped = queue.drop_oldest_group();
         let expected = Dropped {
             records: 2,
             frames: 2,
             from: Some(0),
         };
         assert_eq!(dropped, expected);
-        assert_eq!(times(&outbox), [2, 3, 4, 5, 6]);
-        assert_eq!(outbox.bytes(), 5 * cost(10));
-        assert_eq!(outbox.drop_oldest_group().records, 3);
-        assert_eq!(times(&outbox), [5, 6]);
+        assert_eq!(times(&queue), [2, 3, 4, 5, 6]);
+        assert_eq!(queue.bytes(), 5 * cost(10));
+        assert_eq!(queue.drop_oldest_group().records, 3);
+        assert_eq!(times(&queue), [5, 6]);
     }
 
     #[test]
     fn what_is_on_its_way_stays() {
-        let mut outbox = groups(&[5, 2]);
-        assert_eq!(batch(&mut outbox), [0, 1, 2]);
+        let mut queue = groups(&[5, 2]);
+        assert_eq!(batch(&mut queue), [0, 1, 2]);
         // The rest of its group goes: what is written of it can be decoded.
-        assert_eq!(outbox.drop_oldest_group().from, Some(3));
-        assert_eq!(times(&outbox), [0, 1, 2, 5, 6]);
-        outbox.acknowledge(usize::MAX);
-        assert_eq!(times(&outbox), [5, 6]);
+        assert_eq!(queue.drop_oldest_group().from, Some(3));
+        assert_eq!(times(&queue), [0, 1, 2, 5, 6]);
+        queue.acknowledge(usize::MAX);
+        assert_eq!(times(&queue), [5, 6]);
     }
 
     #[test]
     fn the_last_group_goes_with_what_follows() {
-        let mut outbox = groups(&[2]);
-        assert_eq!(outbox.drop_oldest_group().records, 2);
-        assert_eq!(outbox.push(record(2, 10, false)).unwrap().from, Some(2));
-        assert!(outbox.is_empty());
-        assert_eq!(outbox.push(record(3, 10, true)), None);
-        assert_eq!(outbox.push(record(4, 10, false)), None);
-        assert_eq!(times(&outbox), [3, 4]);
+        let mut queue = groups(&[2]);
+        assert_eq!(queue.drop_oldest_group().records, 2);
+        assert_eq!(queue.push(record(2, 10, false)).unwrap().from, Some(2));
+        assert!(queue.is_empty());
+        assert_eq!(queue.push(record(3, 10, true)), None);
+        assert_eq!(queue.push(record(4, 10, false)), None);
+        assert_eq!(times(&queue), [3, 4]);
     }
 
     #[test]
     fn a_stream_without_further_keyframes_goes_on() {
-        let mut outbox = groups(&[2]);
-        outbox.drop_oldest_group();
-        assert!(outbox.push(record(MOST_DROPPED_US, 10, false)).is_some());
-        let late = record(MOST_DROPPED_US + 2, 10, false);
-        assert!(outbox.push(late).is_none());
-        assert_eq!(times(&outbox), [MOST_DROPPED_US + 2]);
+        let mut queue = groups(&[2]);
+        queue.drop_oldest_group();
+        assert!(queue.push(record(MAX_DROPPED_US, 10, false)).is_some());
+        let late = record(MAX_DROPPED_US + 2, 10, false);
+        assert!(queue.push(late).is_none());
+        assert_eq!(times(&queue), [MAX_DROPPED_US + 2]);
     }
 
     #[test]
     fn what_was_left_comes_before_what_waits() {
-        let mut outbox = groups(&[2]);
+        let mut queue = groups(&[2]);
         let left = vec![record(100, 10, true), record(101, 10, false)];
-        outbox.put_before(left);
-        assert_eq!(times(&outbox), [100, 101, 0, 1]);
-        assert_eq!(outbox.bytes(), 4 * cost(10));
+        queue.put_before(left);
+        assert_eq!(times(&queue), [100, 101, 0, 1]);
+        assert_eq!(queue.bytes(), 4 * cost(10));
     }
 
     /// Moves records to a file.
-    fn spool(records: &mut [Outgoing]) -> (tempfile::TempDir, Spool) {
+    fn spool(records: &mut [NewRecord]) -> (tempfile::TempDir, Spool) {
         let folder = tempfile::tempdir().unwrap();
         let (mut spool, _) = Spool::open(folder.path(), "b", "e", SpoolSync::None).unwrap();
         for record in records {
@@ -457,22 +457,22 @@ mod tests {
         (folder, spool)
     }
 
-    fn in_memory(outbox: &Outbox) -> Vec<u64> {
-        let records = outbox.in_memory().into_iter();
+    fn in_memory(queue: &WriteQueue) -> Vec<u64> {
+        let records = queue.in_memory().into_iter();
         records.map(|record| record.time).collect()
     }
 
     #[test]
     fn records_are_put_in_files_while_others_come_and_go() {
-        let mut outbox = groups(&[2, 4]);
-        let mut records = outbox.in_memory();
+        let mut queue = groups(&[2, 4]);
+        let mut records = queue.in_memory();
         let (folder, spool) = spool(&mut records[..5]);
         // Meanwhile the first group was dropped, and another record came.
-        outbox.drop_oldest_group();
-        outbox.push(record(6, 10, true));
-        outbox.put_in_files(records);
-        assert_eq!(in_memory(&outbox), [5, 6]);
-        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (5 * cost(10), 20));
+        queue.drop_oldest_group();
+        queue.push(record(6, 10, true));
+        queue.put_in_files(records);
+        assert_eq!(in_memory(&queue), [5, 6]);
+        assert_eq!((queue.bytes(), queue.memory_bytes()), (5 * cost(10), 20));
         drop(spool);
         assert_eq!(
             std::fs::read_dir(folder.path().join("b/e"))
@@ -480,9 +480,9 @@ mod tests {
                 .count(),
             2
         );
-        outbox.take_batch(LIMITS);
-        outbox.acknowledge(usize::MAX);
-        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (2 * cost(10), 20));
+        queue.take_batch(LIMITS);
+        queue.acknowledge(usize::MAX);
+        assert_eq!((queue.bytes(), queue.memory_bytes()), (2 * cost(10), 20));
         // Only the lock is left.
         assert_eq!(
             std::fs::read_dir(folder.path().join("b/e"))
@@ -494,65 +494,65 @@ mod tests {
 
     #[test]
     fn what_is_in_files_stays_where_memory_is_short() {
-        let mut outbox = groups(&[2, 3, 2]);
-        let mut records = outbox.in_memory();
+        let mut queue = groups(&[2, 3, 2]);
+        let mut records = queue.in_memory();
         let _spool = spool(&mut records[..3]);
-        outbox.put_in_files(records);
-        let dropped = outbox.drop_oldest_group_in_memory();
+        queue.put_in_files(records);
+        let dropped = queue.drop_oldest_group_in_memory();
         assert_eq!((dropped.records, dropped.from), (2, Some(3)));
-        assert_eq!(times(&outbox), [0, 1, 2, 5, 6]);
-        assert_eq!(outbox.drop_oldest_group_in_memory().from, Some(5));
-        assert_eq!(outbox.drop_oldest_group_in_memory().records, 0);
-        assert_eq!((outbox.bytes(), outbox.memory_bytes()), (3 * cost(10), 0));
-        assert_eq!(times(&outbox), [0, 1, 2]);
+        assert_eq!(times(&queue), [0, 1, 2, 5, 6]);
+        assert_eq!(queue.drop_oldest_group_in_memory().from, Some(5));
+        assert_eq!(queue.drop_oldest_group_in_memory().records, 0);
+        assert_eq!((queue.bytes(), queue.memory_bytes()), (3 * cost(10), 0));
+        assert_eq!(times(&queue), [0, 1, 2]);
     }
 
     #[test]
     fn batches_have_records_of_one_run() {
-        let mut outbox = Outbox::default();
-        let left = |time, unsent_run| Outgoing {
+        let mut queue = WriteQueue::default();
+        let left = |time, unsent_run| NewRecord {
             is_recovered: true,
             unsent_run,
             ..record(time, 10, true)
         };
-        outbox.put_before(vec![
+        queue.put_before(vec![
             left(0, None),
             left(1, Some(7)),
             left(2, Some(8)),
             left(3, Some(8)),
         ]);
         for expected in [&[0][..], &[1], &[2, 3]] {
-            assert_eq!(batch(&mut outbox), expected);
-            outbox.acknowledge(usize::MAX);
+            assert_eq!(batch(&mut queue), expected);
+            queue.acknowledge(usize::MAX);
         }
     }
 
     #[test]
     fn one_record_always_has_room() {
-        let mut outbox = Outbox::default();
-        assert!(outbox.has_room_for(&record(0, 100, true), 50));
-        outbox.push(record(0, 30, true));
+        let mut queue = WriteQueue::default();
+        assert!(queue.has_room_for(&record(0, 100, true), 50));
+        queue.push(record(0, 30, true));
         let limit = cost(30) + cost(20);
-        assert!(outbox.has_room_for(&record(1, 20, true), limit));
-        assert!(!outbox.has_room_for(&record(1, 21, true), limit));
+        assert!(queue.has_room_for(&record(1, 20, true), limit));
+        assert!(!queue.has_room_for(&record(1, 21, true), limit));
     }
 
     #[test]
     fn records_without_content_need_room() {
-        let mut outbox = Outbox::default();
+        let mut queue = WriteQueue::default();
         let limit = 100_000;
-        while outbox.has_room_for(&record(0, 0, true), limit) {
-            outbox.push(record(0, 0, true));
+        while queue.has_room_for(&record(0, 0, true), limit) {
+            queue.push(record(0, 0, true));
         }
-        assert!((100..1000).contains(&outbox.len()), "{}", outbox.len());
+        assert!((100..1000).contains(&queue.len()), "{}", queue.len());
         // A record with labels takes more, and so does one of several parts.
         let labels = [("camera".to_owned(), "x".repeat(1000))];
-        let labeled = Outgoing {
+        let labeled = NewRecord {
             labels: labels.into(),
             ..record(0, 0, true)
         };
         assert!(super::cost(&labeled) > cost(1000));
-        let parts = Outgoing {
+        let parts = NewRecord {
             content: Content::Memory(vec![Bytes::new(); 10]),
             ..record(0, 0, true)
         };

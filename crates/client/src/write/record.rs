@@ -17,7 +17,7 @@ const PART_BYTES: usize = size_of::<Bytes>() + 80;
 
 /// A record to be written.
 #[derive(Debug, Clone)]
-pub struct Outgoing {
+pub struct NewRecord {
     /// µs since the Unix epoch.
     pub time: u64,
     pub content: Content,
@@ -48,7 +48,7 @@ pub enum Content {
     Spooled(Spooled),
 }
 
-impl Outgoing {
+impl NewRecord {
     /// Bytes of the content.
     pub fn length(&self) -> u64 {
         match &self.content {
@@ -129,7 +129,7 @@ pub struct Dropped {
 
 impl Dropped {
     /// Adds a record.
-    pub fn with(self, record: &Outgoing) -> Self {
+    pub fn with(self, record: &NewRecord) -> Self {
         Self {
             records: self.records + 1,
             frames: self.frames + record.frames,

@@ -18,27 +18,27 @@ use serde_json::Value as JsonValue;
 
 use crate::error::{Cause, Error};
 use crate::http::batch::{FPS_LABEL, TIME_HEADER};
-use crate::http::pool::{Asking, Lane};
+use crate::http::pool::{BatchRequest, PooledClient};
 use crate::http::progress::{Progress, within};
 use crate::http::request_size::Excess;
-use crate::write::record::{Content, Outgoing};
+use crate::write::record::{Content, NewRecord};
 
 /// What a batch may hold: ReductStore takes 15 headers more than records of a batch, of which it
 /// allows 85.
-pub const MOST_RECORDS: usize = 80;
-pub const MOST_BYTES: u64 = 4_000_000;
+pub const MAX_RECORDS: usize = 80;
+pub const MAX_BYTES: u64 = 4_000_000;
 
 const ERROR_HEADER: &str = "x-reduct-error-";
 /// Sent at once, at most: each piece that is taken is progress.
-const PIECE: usize = 64 << 10;
+const PIECE_BYTES: usize = 64 << 10;
 /// How long the server keeps a query for what became of a batch.
 const TTL_SECONDS: u64 = 10;
 
-impl Lane<'_> {
+impl PooledClient<'_> {
     /// Writes records, in order. Gives the errors of those that were refused, by their times.
     ///
     /// After an error nobody knows which of them are written.
-    pub async fn write(&self, records: &[Outgoing]) -> Result<BTreeMap<u64, Error>, Error> {
+    pub async fn write(&self, records: &[NewRecord]) -> Result<BTreeMap<u64, Error>, Error> {
         let mut headers = HeaderMap::with_capacity(records.len() + 1);
         let mut length = 0;
         for record in records {
@@ -49,7 +49,7 @@ impl Lane<'_> {
         }
         headers.insert(CONTENT_LENGTH, length.into());
         let progress = Arc::new(Progress::default());
-        let request = self.client.post(self.lanes().url("batch")?);
+        let request = self.http.post(self.pool().url("batch")?);
         let request = request.headers(headers).body(body(records, &progress));
         let response = self.answer(request, &progress).await?;
         refused(response.headers())
@@ -85,7 +85,7 @@ impl Lane<'_> {
         };
         self.within_timeout(async {
             let mut query = self.query(&query).await?;
-            let asking = || Asking {
+            let asking = || BatchRequest {
                 method: Method::HEAD,
                 is_little: false,
             };
@@ -108,7 +108,7 @@ impl Lane<'_> {
             headers.insert(time_header(time)?, HeaderValue::from_static("0,"));
         }
         headers.insert(CONTENT_LENGTH, 0.into());
-        let request = self.client.delete(self.lanes().url("batch")?);
+        let request = self.http.delete(self.pool().url("batch")?);
         let request = request.headers(headers);
         let response = self.answer(request, &Progress::default()).await?;
         let mut refused = refused(response.headers())?.into_values();
@@ -122,7 +122,7 @@ impl Lane<'_> {
         request: RequestBuilder,
         progress: &Progress,
     ) -> Result<Response, Error> {
-        progress.answer(request, self.lanes().timeout()).await
+        progress.answer(request, self.pool().timeout()).await
     }
 
     /// Gives a request without a body no more than the time-out.
@@ -130,7 +130,7 @@ impl Lane<'_> {
         &self,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        within(self.lanes().timeout(), request).await
+        within(self.pool().timeout(), request).await
     }
 }
 
@@ -145,7 +145,7 @@ pub fn excess(error: &Error) -> Option<Excess> {
 }
 
 /// The contents of the records, without a copy.
-fn body(records: &[Outgoing], progress: &Arc<Progress>) -> Body {
+fn body(records: &[NewRecord], progress: &Arc<Progress>) -> Body {
     let parts = records.iter().flat_map(|record| match &record.content {
         Content::Memory(parts) => parts.as_slice(),
         Content::Spooled(_) => &[], // It is loaded by now.
@@ -159,8 +159,8 @@ fn body(records: &[Outgoing], progress: &Arc<Progress>) -> Body {
 }
 
 fn pieces(part: &Bytes) -> impl Iterator<Item = Bytes> {
-    let starts = (0..part.len()).step_by(PIECE);
-    starts.map(|start| part.slice(start..part.len().min(start + PIECE)))
+    let starts = (0..part.len()).step_by(PIECE_BYTES);
+    starts.map(|start| part.slice(start..part.len().min(start + PIECE_BYTES)))
 }
 
 fn time_header(time: u64) -> Result<HeaderName, Error> {
@@ -181,7 +181,7 @@ fn refused(headers: &HeaderMap) -> Result<BTreeMap<u64, Error>, Error> {
             Some((time.parse().ok()?, error))
         })
         .collect::<Option<_>>()
-        .ok_or_else(Error::makes_no_sense)
+        .ok_or_else(Error::malformed_response)
 }
 
 #[cfg(test)]
@@ -208,9 +208,9 @@ mod tests {
 
     #[test]
     fn bodies_are_sent_in_pieces() {
-        let part = Bytes::from(vec![7; 2 * PIECE + 1]);
+        let part = Bytes::from(vec![7; 2 * PIECE_BYTES + 1]);
         let lengths: Vec<_> = pieces(&part).map(|piece| piece.len()).collect();
-        assert_eq!(lengths, [PIECE, PIECE, 1]);
+        assert_eq!(lengths, [PIECE_BYTES, PIECE_BYTES, 1]);
         assert_eq!(pieces(&Bytes::new()).count(), 0);
         assert_eq!(pieces(&part).next().unwrap().as_ptr(), part.as_ptr());
     }

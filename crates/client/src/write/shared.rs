@@ -12,19 +12,19 @@ use tokio::sync::Notify;
 use crate::error::Failure;
 use crate::retry::Retries;
 use crate::task::without_blocking;
-use crate::write::keeping::{Files, Keeping};
-use crate::write::queue::Outbox;
-use crate::write::record::{Dropped, Outgoing};
+use crate::write::keeping::{SpoolFiles, SpoolState};
+use crate::write::queue::WriteQueue;
+use crate::write::record::{Dropped, NewRecord};
 use crate::write::spool::Spool;
 
 /// Bytes of records that are put in files at once while nothing else can be.
-const LAST_BYTES: u64 = 1 << 20;
+const LAST_PASS_BYTES: u64 = 1 << 20;
 /// Attempts to put all but so many bytes in files before.
-const ROUNDS: u32 = 8;
+const MAX_PASSES: u32 = 8;
 
 /// What a writer has to tell, at any time.
 #[derive(Debug)]
-pub enum Told {
+pub enum WriterEvent {
     /// Something failed, as the text says, and will be tried again.
     Retrying(String),
     /// Something is not as it should be, as the text says.
@@ -39,7 +39,7 @@ pub enum Told {
 }
 
 /// Takes what a writer tells. It may block.
-pub type Tell = Arc<dyn Fn(Told) + Send + Sync>;
+pub type EventHandler = Arc<dyn Fn(WriterEvent) + Send + Sync>;
 
 /// What a writer counts, for anybody to look at while it writes.
 #[derive(Debug, Default)]
@@ -67,27 +67,27 @@ pub struct WriterStats {
 
 /// What the streaming thread and the delivery share.
 pub struct Shared {
-    pub state: Mutex<State>,
+    pub state: Mutex<WriterState>,
     /// There is something to do for the delivery.
     pub work: Notify,
     /// There may be something new for the streaming thread.
     pub progress: Notify,
     /// Where records are kept until they are written.
-    pub spool: Mutex<Keeping>,
+    pub spool: Mutex<SpoolState>,
     pub stats: Arc<WriterStats>,
-    pub tell: Tell,
+    pub emit: EventHandler,
 }
 
 /// What is to be delivered.
 #[derive(Debug, Default)]
-pub struct State {
-    pub outbox: Outbox,
+pub struct WriterState {
+    pub queue: WriteQueue,
     /// The attachment `$video` that the entry is to have, until it has it.
     pub video: Option<JsonValue>,
     /// Nothing more comes for now: what waits need not wait for more.
     pub is_draining: bool,
     /// Nobody waits for the records any more, nor will there be others.
-    pub is_left: bool,
+    pub is_detached: bool,
     /// There was an error that is final.
     pub has_failed: bool,
     /// Files are open: a record that was not offered to them is not taken.
@@ -96,7 +96,7 @@ pub struct State {
 
 impl Shared {
     /// Held for a moment only.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
+    pub fn lock(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -105,12 +105,12 @@ impl Shared {
     ///
     /// What waits is written without a lock, so that a live source does not wait for it; only what comes
     /// meanwhile is written while further records wait for the spool.
-    pub fn begin_to_keep(&self, spool: Spool, left: Vec<Outgoing>) -> Option<String> {
-        let mut files = Files::new(spool);
+    pub fn open_files(&self, spool: Spool, left: Vec<NewRecord>) -> Option<String> {
+        let mut files = SpoolFiles::new(spool);
         let mut warning = None;
-        for _ in 0..ROUNDS {
-            let waiting = self.lock().outbox.in_memory();
-            if waiting.iter().map(Outgoing::length).sum::<u64>() <= LAST_BYTES {
+        for _ in 0..MAX_PASSES {
+            let waiting = self.lock().queue.in_memory();
+            if waiting.iter().map(NewRecord::length).sum::<u64>() <= LAST_PASS_BYTES {
                 break;
             }
             warning = warning.or(self.put_in_files(&mut files, waiting));
@@ -120,20 +120,20 @@ impl Shared {
             let mut state = self.lock();
             // A record that was about to be taken is offered to the files first.
             state.has_files = true;
-            state.outbox.in_memory()
+            state.queue.in_memory()
         };
         warning = warning.or(self.put_in_files(&mut files, waiting));
         let mut state = self.lock();
-        state.outbox.put_before(left);
-        self.count_queue(&state.outbox);
-        *keeping = Keeping::Files(files);
+        state.queue.put_before(left);
+        self.count_queue(&state.queue);
+        *keeping = SpoolState::Files(files);
         warning
     }
 
-    fn put_in_files(&self, files: &mut Files, mut waiting: Vec<Outgoing>) -> Option<String> {
+    fn put_in_files(&self, files: &mut SpoolFiles, mut waiting: Vec<NewRecord>) -> Option<String> {
         let warnings = waiting.iter_mut().filter_map(|record| files.keep(record));
         let warning = warnings.fold(None, |first: Option<_>, next| first.or(Some(next)));
-        self.lock().outbox.put_in_files(waiting);
+        self.lock().queue.put_in_files(waiting);
         warning
     }
 
@@ -143,14 +143,14 @@ impl Shared {
         let shared = self.clone();
         let stored = without_blocking(move || {
             let mut keeping = shared.spool();
-            let Keeping::Files(files) = &mut *keeping else {
+            let SpoolState::Files(files) = &mut *keeping else {
                 return Ok(None);
             };
             let stored = files.spool.set_placement(left, moved_by);
             Ok(stored.err().and_then(|error| files.fail(&error)))
         });
         if let Ok(Some(warning)) = stored.await {
-            tell(self, Told::Warning(warning)).await;
+            emit(self, WriterEvent::Warning(warning)).await;
         }
     }
 
@@ -159,37 +159,37 @@ impl Shared {
         let shared = self.clone();
         let synced = without_blocking(move || {
             let unsynced = match &mut *shared.spool() {
-                Keeping::Files(files) => files.spool.take_unsynced(),
-                Keeping::Memory | Keeping::Opening => None,
+                SpoolState::Files(files) => files.spool.take_unsynced(),
+                SpoolState::Memory | SpoolState::Opening => None,
             };
             let Some(Err(error)) = unsynced.map(|unsynced| unsynced.sync()) else {
                 return Ok(None);
             };
             match &mut *shared.spool() {
-                Keeping::Files(files) => {
+                SpoolState::Files(files) => {
                     // Another sync of the same file might succeed although what it had is gone.
                     files.spool.close();
                     Ok(files.fail(&error))
                 }
-                Keeping::Memory | Keeping::Opening => Ok(None),
+                SpoolState::Memory | SpoolState::Opening => Ok(None),
             }
         });
         if let Ok(Some(warning)) = synced.await {
-            tell(self, Told::Warning(warning)).await;
+            emit(self, WriterEvent::Warning(warning)).await;
         }
     }
 
     /// Held while a record is written to a file, by the thread that brings it.
-    pub fn spool(&self) -> MutexGuard<'_, Keeping> {
+    pub fn spool(&self) -> MutexGuard<'_, SpoolState> {
         self.spool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts what waits.
-    pub fn count_queue(&self, outbox: &Outbox) {
+    pub fn count_queue(&self, queue: &WriteQueue) {
         let stats = &self.stats;
-        let records = outbox.len() as u64;
+        let records = queue.len() as u64;
         stats.queue_records.store(records, Ordering::Relaxed);
-        stats.queue_bytes.store(outbox.bytes(), Ordering::Relaxed);
+        stats.queue_bytes.store(queue.bytes(), Ordering::Relaxed);
     }
 
     /// Counts what damage of the spool cost.
@@ -218,14 +218,14 @@ impl Shared {
 
 /// Ends a delivery with an error. Posts it before `push` fails, so that it is the first on the bus.
 pub async fn fail(shared: &Arc<Shared>, failure: Failure) {
-    tell(shared, Told::Failed(failure)).await;
+    emit(shared, WriterEvent::Failed(failure)).await;
     shared.lock().has_failed = true;
     shared.progress.notify_one();
 }
 
 /// Tells, and waits until that is done: one thing after the other.
-pub async fn tell(shared: &Arc<Shared>, told: Told) {
-    let tell = shared.tell.clone();
+pub async fn emit(shared: &Arc<Shared>, event: WriterEvent) {
+    let emit = shared.emit.clone();
     // A panic in there is caught where GStreamer calls.
-    let _ = tokio::task::spawn_blocking(move || tell(told)).await;
+    let _ = tokio::task::spawn_blocking(move || emit(event)).await;
 }

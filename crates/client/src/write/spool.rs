@@ -18,8 +18,8 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::write::record::{Content, Outgoing};
-use crate::write::spool_folder::{Access, OpenError, PrivateFolder, named};
+use crate::write::record::{Content, NewRecord};
+use crate::write::spool_folder::{OpenError, OpenMode, PrivateFolder, named};
 use crate::write::spool_format::{self as format, FILE_HEADER, PLACEMENTS, Placement, RecordIndex};
 use crate::write::spool_report::{LostRecords, Recovery};
 use crate::write::spool_scan::{self as scan, Scan};
@@ -32,7 +32,7 @@ const LOCK: &str = "lock";
 /// Number from which on a file gets another name: there have to be further ones after it.
 const MAX_NUMBER: u64 = 1_000_000_000_000;
 /// Largest record that is copied so that one call writes it.
-const COPIED: u64 = 64 << 10;
+const MAX_COPIED_BYTES: u64 = 64 << 10;
 /// Characters that are encoded in names of folders.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
@@ -78,7 +78,7 @@ struct Current {
 /// A batch whose contents are in memory.
 #[derive(Debug)]
 pub struct Loaded {
-    pub records: Vec<Outgoing>,
+    pub records: Vec<NewRecord>,
     /// Records that could not be read.
     pub lost: Vec<LostRecords>,
 }
@@ -88,7 +88,7 @@ pub struct Loaded {
 /// # Errors
 ///
 /// One that is not the fault of a file, such as too many open ones.
-pub fn load(batch: Vec<Outgoing>) -> io::Result<Loaded> {
+pub fn load(batch: Vec<NewRecord>) -> io::Result<Loaded> {
     let mut loaded = Loaded {
         records: Vec::with_capacity(batch.len()),
         lost: Vec::new(),
@@ -102,7 +102,7 @@ pub fn load(batch: Vec<Outgoing>) -> io::Result<Loaded> {
         let segment = &spooled.segment;
         if !(opened.as_ref()).is_some_and(|(opened, _)| Arc::ptr_eq(opened, segment)) {
             opened = None;
-            match segment.open(Access::Read) {
+            match segment.open(OpenMode::Read) {
                 Ok(file) => opened = Some((segment.clone(), file)),
                 Err(OpenError::Io(error)) if is_shortage(&error) => {
                     return Err(named(&segment.path(), &error));
@@ -127,7 +127,7 @@ pub fn load(batch: Vec<Outgoing>) -> io::Result<Loaded> {
 }
 
 impl Loaded {
-    fn lose(&mut self, segment: &Segment, record: &Outgoing, why: &str) {
+    fn lose(&mut self, segment: &Segment, record: &NewRecord, why: &str) {
         segment.is_damaged.store(true, Ordering::Release);
         let is_new = !segment.is_reported.swap(true, Ordering::AcqRel);
         let path = segment.path();
@@ -165,7 +165,7 @@ impl Spool {
         let [bucket, entry] = [bucket, entry].map(|name| utf8_percent_encode(name, NAME));
         let names = [bucket.to_string(), entry.to_string()];
         let folder = PrivateFolder::open(folder, [&names[0], &names[1]])?;
-        let lock = folder.file(LOCK, Access::Create);
+        let lock = folder.file(LOCK, OpenMode::Create);
         let lock = lock.map_err(|error| error.named(&folder.path(LOCK)))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::Error(error) => named(&folder.path(LOCK), &error),
@@ -192,7 +192,7 @@ impl Spool {
     /// # Errors
     ///
     /// The record stays as it is, and another attempt may succeed. The text has the path.
-    pub fn append(&mut self, record: &mut Outgoing) -> io::Result<()> {
+    pub fn append(&mut self, record: &mut NewRecord) -> io::Result<()> {
         let Content::Memory(parts) = &record.content else {
             return Ok(());
         };
@@ -274,7 +274,7 @@ impl Spool {
         let path = self.folder.path(&name);
         // It is not used again, whatever is wrong with it.
         self.next_number += 1;
-        let file = self.folder.file(&name, Access::CreateNew);
+        let file = self.folder.file(&name, OpenMode::CreateNew);
         let file = file.map_err(|error| error.named(&path))?;
         // From here on the file is removed where there is an error.
         let segment = InUse(Segment::new(&self.folder, name, Some(self.run)));
@@ -358,7 +358,7 @@ impl Spool {
     }
 
     fn scan(&self, name: &str) -> Result<Scan, OpenError> {
-        let file = self.folder.file(name, Access::Read)?;
+        let file = self.folder.file(name, OpenMode::Read)?;
         let length = file.metadata().map_err(OpenError::Io)?.len();
         let scan = scan::scan(&file, length);
         match scan.error {
@@ -442,7 +442,7 @@ fn write(
     parts: &[Bytes],
     length: u64,
 ) -> io::Result<()> {
-    if length <= COPIED {
+    if length <= MAX_COPIED_BYTES {
         parts.iter().for_each(|part| header.extend_from_slice(part));
         return file.write_all_at(&header, offset);
     }
@@ -458,7 +458,7 @@ fn write(
 /// Stores a placement in a file.
 fn store(segment: &Segment, placement: Placement, sync: SpoolSync) -> io::Result<()> {
     let stored = || -> Result<(), OpenError> {
-        let file = segment.open(Access::Write)?;
+        let file = segment.open(OpenMode::Write)?;
         for offset in PLACEMENTS {
             let written = file.write_all_at(&placement.encode(), offset as u64);
             written.map_err(OpenError::Io)?;
@@ -492,7 +492,7 @@ impl Unsynced {
     pub fn sync(self) -> io::Result<()> {
         for segment in &self.files {
             // Another descriptor serves as well, so that none has to be kept for this.
-            let synced = match segment.open(Access::Read) {
+            let synced = match segment.open(OpenMode::Read) {
                 Ok(file) => file.sync_data(),
                 Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error.named(&segment.path())),

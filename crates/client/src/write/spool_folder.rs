@@ -30,7 +30,7 @@ pub struct PrivateFolder {
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum OpenMode {
     Read,
     /// Read and written; it has to be there.
     Write,
@@ -117,12 +117,12 @@ impl PrivateFolder {
     }
 
     /// Opens a regular file.
-    pub fn file(&self, name: &str, access: Access) -> Result<File, OpenError> {
+    pub fn file(&self, name: &str, access: OpenMode) -> Result<File, OpenError> {
         let flags = match access {
-            Access::Read => OFlags::RDONLY,
-            Access::Write => OFlags::RDWR,
-            Access::Create => OFlags::RDWR | OFlags::CREATE,
-            Access::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+            OpenMode::Read => OFlags::RDONLY,
+            OpenMode::Write => OFlags::RDWR,
+            OpenMode::Create => OFlags::RDWR | OFlags::CREATE,
+            OpenMode::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
         };
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let path = self.path(name);
@@ -230,7 +230,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let base = base.path().join("a/spool");
         let folder = open(&base);
-        folder.file("f", Access::CreateNew).unwrap();
+        folder.file("f", OpenMode::CreateNew).unwrap();
         for made in [&base, &base.join("b"), &base.join("b/e")] {
             assert_eq!(mode(made), 0o700, "{made:?}");
         }
@@ -248,7 +248,7 @@ mod tests {
         }
         set_mode(base.join("b/e/f"), 0o644);
         let mut content = String::new();
-        let file = open(base).file("f", Access::Read);
+        let file = open(base).file("f", OpenMode::Read);
         file.unwrap().read_to_string(&mut content).unwrap();
         assert_eq!(content, "content");
         assert_eq!(mode(base), 0o755);
@@ -272,7 +272,7 @@ mod tests {
         let made = rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, FILE_MODE, 0);
         made.unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(inside.join("socket")).unwrap();
-        for access in [Access::Read, Access::Write, Access::Create] {
+        for access in [OpenMode::Read, OpenMode::Write, OpenMode::Create] {
             for (name, what) in [
                 ("link", "symbolic link"),
                 ("dangling", "symbolic link"),
@@ -285,7 +285,7 @@ mod tests {
                 assert!(text.contains(&path) && text.contains(what), "{text}");
             }
         }
-        assert!(folder.file("dangling", Access::CreateNew).is_err());
+        assert!(folder.file("dangling", OpenMode::CreateNew).is_err());
         assert!(!base.path().join("nothing").exists());
         assert_eq!(fs::read_to_string(precious).unwrap(), "precious");
     }
@@ -311,12 +311,12 @@ mod tests {
     fn what_others_own_is_refused() {
         let base = tempfile::tempdir().unwrap();
         let folder = open(base.path());
-        folder.file("f", Access::CreateNew).unwrap();
+        folder.file("f", OpenMode::CreateNew).unwrap();
         let file = base.path().join("b/e/f");
         if std::os::unix::fs::chown(&file, Some(12_345), None).is_err() {
             return; // Only root can give files away.
         }
-        let error = text(folder.file("f", Access::Read).unwrap_err());
+        let error = text(folder.file("f", OpenMode::Read).unwrap_err());
         assert!(error.contains("12345"), "{error}");
         std::os::unix::fs::chown(base.path().join("b/e"), Some(12_345), None).unwrap();
         let error = PrivateFolder::open(base.path(), ["b", "e"]).unwrap_err();
@@ -327,9 +327,9 @@ mod tests {
     fn a_name_that_is_taken_is_not_given_to_another_file() {
         let base = tempfile::tempdir().unwrap();
         let folder = open(base.path());
-        let mut file = folder.file("a", Access::CreateNew).unwrap();
+        let mut file = folder.file("a", OpenMode::CreateNew).unwrap();
         file.write_all(b"a").unwrap();
-        folder.file("b", Access::CreateNew).unwrap();
+        folder.file("b", OpenMode::CreateNew).unwrap();
         let error = folder.rename("a", "b").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         folder.rename("a", "c").unwrap();
@@ -340,7 +340,7 @@ mod tests {
         folder.remove("c").unwrap();
         folder.sync().unwrap();
         assert!(matches!(
-            folder.file("c", Access::Read),
+            folder.file("c", OpenMode::Read),
             Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotFound
         ));
     }

@@ -35,7 +35,7 @@
 use bytes::Bytes;
 use serde_json::Value as JsonValue;
 
-use crate::write::record::{Content, Outgoing, is_label_name, is_label_value};
+use crate::write::record::{Content, NewRecord, is_label_name, is_label_value};
 
 /// Length of a file header.
 pub const FILE_HEADER: usize = 64;
@@ -155,7 +155,7 @@ pub struct RecordIndex {
 
 /// A parsed header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecordHeader {
+pub struct SpoolRecordHeader {
     pub run: u64,
     pub index: RecordIndex,
     /// Frames in the record.
@@ -173,7 +173,7 @@ pub struct RecordHeader {
 pub fn encode(
     run: u64,
     index: RecordIndex,
-    record: &Outgoing,
+    record: &NewRecord,
     parts: &[Bytes],
 ) -> Option<(Vec<u8>, u32)> {
     let description = describe(record).to_string();
@@ -204,17 +204,17 @@ pub fn encode(
 }
 
 /// Returns how many frames a record's header can say that it has.
-pub fn frames(record: &Outgoing) -> u32 {
+pub fn frames(record: &NewRecord) -> u32 {
     u32::try_from(record.frames).unwrap_or(u32::MAX)
 }
 
 /// Parses a header without looking at its checksum.
-pub fn parse_unchecked(header: &[u8]) -> Option<RecordHeader> {
+pub fn parse_unchecked(header: &[u8]) -> Option<SpoolRecordHeader> {
     let description = usize::try_from(u32_at(header, 20)?).ok()?;
     if !header.starts_with(&RECORD_MAGIC) || description > MAX_DESCRIPTION {
         return None;
     }
-    Some(RecordHeader {
+    Some(SpoolRecordHeader {
         run: u64_at(header, 8)?,
         index: RecordIndex {
             records: u32_at(header, 16)?,
@@ -239,12 +239,12 @@ pub fn is_intact(header: &[u8]) -> bool {
 }
 
 /// Parses a record's description, which may have been written by anything. The content is empty.
-pub fn parse_description(description: &[u8], frames: u64) -> Option<Outgoing> {
+pub fn parse_description(description: &[u8], frames: u64) -> Option<NewRecord> {
     described(&parse_json(description)?, frames)
 }
 
 /// Parses a record's description in the first version of the format, and the length of its content.
-pub fn parse_first_description(description: &[u8]) -> Option<(Outgoing, u64)> {
+pub fn parse_first_description(description: &[u8]) -> Option<(NewRecord, u64)> {
     let description = parse_json(description)?;
     let frames = u32::try_from(description["frames"].as_u64()?).ok()?;
     let length = description["length"].as_u64()?;
@@ -255,7 +255,7 @@ fn parse_json(text: &[u8]) -> Option<JsonValue> {
     str::from_utf8(text).ok()?.parse().ok()
 }
 
-fn describe(record: &Outgoing) -> JsonValue {
+fn describe(record: &NewRecord) -> JsonValue {
     let mut description = JsonValue::Object(Default::default());
     description["time"] = record.time.into();
     description["fps"] = record.frame_rate.as_deref().into();
@@ -268,7 +268,7 @@ fn describe(record: &Outgoing) -> JsonValue {
     description
 }
 
-fn described(description: &JsonValue, frames: u64) -> Option<Outgoing> {
+fn described(description: &JsonValue, frames: u64) -> Option<NewRecord> {
     let rate = match &description["fps"] {
         JsonValue::Null => None,
         rate => Some(rate.as_str().filter(|rate| is_label_value(rate))?),
@@ -278,7 +278,7 @@ fn described(description: &JsonValue, frames: u64) -> Option<Outgoing> {
         let value = value.as_str().filter(|value| is_label_value(value))?;
         is_label_name(key).then(|| (key.clone(), value.to_owned()))
     });
-    Some(Outgoing {
+    Some(NewRecord {
         time: description["time"].as_u64()?,
         content: Content::Memory(Vec::new()),
         frame_rate: rate.map(Into::into),
@@ -311,9 +311,9 @@ fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn record() -> Outgoing {
+    fn record() -> NewRecord {
         let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        Outgoing {
+        NewRecord {
             time: 7,
             content: Content::Memory(vec![Bytes::from_static(b"content")]),
             frame_rate: Some("29.97".into()),
@@ -378,7 +378,7 @@ mod tests {
         let (header, checksum) = encode(9, INDEX, &record(), &parts).unwrap();
         assert_eq!(checksum, crc32fast::hash(b"content"));
         let parsed = parse_unchecked(&header).unwrap();
-        let expected = RecordHeader {
+        let expected = SpoolRecordHeader {
             run: 9,
             index: INDEX,
             frames: 2,
@@ -395,7 +395,7 @@ mod tests {
             assert!(!is_intact(&damaged), "{place}");
         }
         let found = parse_description(&header[RECORD_HEADER..], 2).unwrap();
-        let with_content = Outgoing {
+        let with_content = NewRecord {
             content: record().content,
             ..found
         };
@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn a_description_has_a_limit() {
-        let long = Outgoing {
+        let long = NewRecord {
             labels: [("key".to_owned(), "v".repeat(MAX_DESCRIPTION))].into(),
             ..record()
         };

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 
-use crate::write::record::{Dropped, Outgoing};
+use crate::write::record::{Dropped, NewRecord};
 use crate::write::spool_scan::{Lost, Scan};
 
 /// Files that a text names.
@@ -16,7 +16,7 @@ const MAX_NAMES: usize = 3;
 /// What was left in a spool.
 #[derive(Debug, Default)]
 pub struct Recovery {
-    pub records: Vec<Outgoing>,
+    pub records: Vec<NewRecord>,
     damaged: Vec<(PathBuf, Lost)>,
     torn: Vec<(PathBuf, Lost)>,
     /// Texts with the paths.
@@ -126,7 +126,7 @@ pub struct LostRecords {
 
 impl LostRecords {
     /// The first record of a file.
-    pub fn new(path: PathBuf, record: &Outgoing, why: &str, is_new: bool) -> Self {
+    pub fn new(path: PathBuf, record: &NewRecord, why: &str, is_new: bool) -> Self {
         Self {
             path,
             lost: Dropped::default().with(record),
@@ -136,7 +136,7 @@ impl LostRecords {
     }
 
     /// Adds another record of the same file.
-    pub fn add(&mut self, record: &Outgoing) {
+    pub fn add(&mut self, record: &NewRecord) {
         self.lost = self.lost.with(record);
     }
 

@@ -14,10 +14,10 @@ use std::os::unix::fs::FileExt;
 
 use memchr::memmem;
 
-use crate::write::record::Outgoing;
+use crate::write::record::NewRecord;
 use crate::write::spool_format::{
     self as format, FILE_HEADER, FIRST_DESCRIPTION, FIRST_PREFIX, MAX_DESCRIPTION, Placement,
-    RECORD_HEADER, RecordHeader, RecordIndex,
+    RECORD_HEADER, RecordIndex, SpoolRecordHeader,
 };
 use crate::write::stored::Span;
 
@@ -59,7 +59,7 @@ pub struct Scan {
     pub run: Option<u64>,
     pub placement: Placement,
     /// Records without their contents, in order.
-    pub records: Vec<(Outgoing, Span)>,
+    pub records: Vec<(NewRecord, Span)>,
     pub lost: Lost,
     /// Something is wrong with the file other than that its last record is not whole.
     pub is_damaged: bool,
@@ -101,7 +101,7 @@ struct Scanner<'a, S> {
 /// A record's header in a file.
 #[derive(Debug, Clone)]
 struct Found {
-    header: RecordHeader,
+    header: SpoolRecordHeader,
     description: Vec<u8>,
     /// Offset of the content.
     content: u64,
@@ -336,7 +336,7 @@ impl<S: ReadAt> Scanner<'_, S> {
     }
 
     /// Returns the record of the first version at an offset, if it is whole.
-    fn first_version_at(&self, offset: u64) -> io::Result<Option<(Outgoing, Span)>> {
+    fn first_version_at(&self, offset: u64) -> io::Result<Option<(NewRecord, Span)>> {
         let Some(description) = self.first_description_at(offset)? else {
             return Ok(None);
         };

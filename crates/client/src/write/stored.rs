@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use crate::write::spool_folder::{Access, OpenError, PrivateFolder};
+use crate::write::spool_folder::{OpenError, OpenMode, PrivateFolder};
 
 /// Suffix of a file that is kept aside.
 const ASIDE: &str = "damaged";
@@ -67,7 +67,7 @@ impl Segment {
         self.folder.path(&self.name)
     }
 
-    pub fn open(&self, access: Access) -> Result<File, OpenError> {
+    pub fn open(&self, access: OpenMode) -> Result<File, OpenError> {
         self.folder.file(&self.name, access)
     }
 

@@ -23,26 +23,26 @@ use tokio::sync::OnceCell;
 use tokio::time::sleep;
 use url::Url;
 
-use crate::canceller::{Flushed, Flushing};
+use crate::canceller::{Cancelled, Canceller};
 use crate::error::{Cause, Error, Failure, Purpose, Target};
 use crate::http::answer::{Unavailable, accepted, header, unavailable};
 use crate::http::first_contact::is_wrong_address;
 use crate::http::progress::{Progress, within};
 use crate::retry::Attempts;
-use crate::server::Connection;
+use crate::server::Server;
 use crate::task::without_blocking;
 use crate::time::{record_time, utc};
 
 /// Bytes of a file in memory at once.
 const CHUNK_BYTES: usize = 256 << 10;
 /// How often to look at a record that is being written.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// ReductStore 1.21 leaves a record below this size unfinished for ever if its upload is cut. A larger
 /// one it gives up, when nothing comes for 30 s at the latest.
-const SMALL: u64 = 512 << 10;
+const SMALL_RECORD_BYTES: u64 = 512 << 10;
 /// How long a record may stay unfinished until it counts as abandoned.
-const PATIENCE_IF_SMALL: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(40);
+const SMALL_ABANDONED_AFTER: Duration = Duration::from_secs(1);
+const ABANDONED_AFTER: Duration = Duration::from_secs(40);
 
 /// A file that becomes a record.
 #[derive(Debug, Clone)]
@@ -70,13 +70,13 @@ pub enum Uploaded {
 #[derive(Debug)]
 pub enum UploadError {
     /// The wait was ended.
-    Flushed,
+    Cancelled,
     Failed(Failure),
 }
 
-impl From<Flushed> for UploadError {
-    fn from(Flushed: Flushed) -> Self {
-        Self::Flushed
+impl From<Cancelled> for UploadError {
+    fn from(Cancelled: Cancelled) -> Self {
+        Self::Cancelled
     }
 }
 
@@ -84,7 +84,7 @@ impl From<Flushed> for UploadError {
 #[derive(Debug)]
 pub struct Uploader {
     runtime: Handle,
-    connection: Connection,
+    server: Server,
     bucket: String,
     entry: String,
     retries: u32,
@@ -93,7 +93,7 @@ pub struct Uploader {
 
 /// What the server has at the time of a record.
 #[derive(Debug, PartialEq)]
-enum Found {
+enum StoredRecord {
     Nothing,
     Record {
         length: u64,
@@ -111,7 +111,7 @@ enum Found {
 
 /// What became of a file so far.
 #[derive(Debug, Default)]
-struct Past {
+struct UploadHistory {
     /// Some of it was sent, and there was no answer.
     is_begun: bool,
     /// A ReductStore has answered.
@@ -126,14 +126,14 @@ impl Uploader {
     /// An uploader that has asked nothing of the server.
     pub fn new(
         runtime: &Handle,
-        connection: Connection,
+        server: Server,
         bucket: String,
         entry: String,
         retries: u32,
     ) -> Self {
         Self {
             runtime: runtime.clone(),
-            connection,
+            server,
             bucket,
             entry,
             retries,
@@ -143,9 +143,9 @@ impl Uploader {
 
     /// Looks whether the bucket is there and may be written to. What may pass is for the first upload
     /// to meet.
-    pub fn look(&self, flushing: &Flushing) -> Result<(), UploadError> {
+    pub fn look(&self, canceller: &Canceller) -> Result<(), UploadError> {
         let runtime = &self.runtime;
-        match flushing.wait(runtime, self.look_at_bucket())? {
+        match canceller.wait(runtime, self.look_at_bucket())? {
             Err(error) if !error.is_transient_for_writing() || is_wrong_address(&error) => {
                 Err(self.failed(&error))
             }
@@ -153,36 +153,36 @@ impl Uploader {
         }
     }
 
-    /// Writes a file as a record. What may pass is tried again, and `tell` hears of it.
+    /// Writes a file as a record. What may pass is tried again, and `emit` hears of it.
     pub fn upload(
         &self,
         upload: &Upload,
-        flushing: &Flushing,
-        mut tell: impl FnMut(String),
+        canceller: &Canceller,
+        mut emit: impl FnMut(String),
     ) -> Result<Uploaded, UploadError> {
         let runtime = &self.runtime;
         let mut attempts = Attempts::new(self.retries);
-        let mut past = Past::default();
+        let mut history = UploadHistory::default();
         loop {
-            let error = match flushing.wait(runtime, self.attempt(upload, &mut past))? {
+            let error = match canceller.wait(runtime, self.attempt(upload, &mut history))? {
                 Ok(uploaded) => return Ok(uploaded),
                 Err(error) => error,
             };
             // A proxy may answer for a server that is away.
-            let is_of_proxy = past.has_answer && error.cause == Cause::Foreign;
+            let is_of_proxy = history.has_answer && error.cause == Cause::NotReductStore;
             let may_pass = error.is_transient_for_writing() || is_of_proxy;
             let delay = attempts.next_delay();
             let Some(delay) = delay.filter(|_| may_pass) else {
                 return Err(self.failed(&error));
             };
-            tell(format!(
+            emit(format!(
                 "{}. Trying again in {:.1} s, attempt {} of {}",
                 error.explain(self.target()),
                 delay.as_secs_f32(),
                 attempts.made(),
                 self.retries,
             ));
-            flushing.wait(runtime, async { sleep(delay).await })?;
+            canceller.wait(runtime, async { sleep(delay).await })?;
         }
     }
 
@@ -191,13 +191,13 @@ impl Uploader {
     }
 
     fn target(&self) -> Target<'_> {
-        self.connection
+        self.server
             .target(&self.bucket, &self.entry, Purpose::Write)
     }
 
     async fn look_at_bucket(&self) -> Result<(), Error> {
         let client = self.client().await?;
-        let url = self.connection.api_url(&format!("b/{}", self.bucket))?;
+        let url = self.server.api_url(&format!("b/{}", self.bucket))?;
         self.ask(client.request(Method::HEAD, url)).await?;
         // A refusal of a long body may get lost with the connection. This one has neither body nor
         // time, of which the server complains after it has looked at the token.
@@ -208,21 +208,25 @@ impl Uploader {
         }
     }
 
-    async fn attempt(&self, upload: &Upload, past: &mut Past) -> Result<Uploaded, Error> {
+    async fn attempt(
+        &self,
+        upload: &Upload,
+        history: &mut UploadHistory,
+    ) -> Result<Uploaded, Error> {
         let client = self.client().await?;
         let length = length(&upload.file).await?;
         let mut is_refused = false;
         loop {
             let found = self.find_settled(client, upload.time, length).await?;
-            past.has_answer = true;
+            history.has_answer = true;
             match &found {
-                Found::Record {
+                StoredRecord::Record {
                     length: other,
                     content_type,
                 } => {
                     let is_same = *other == length && content_type == upload.content_type;
                     return match is_same {
-                        true if past.is_begun => Ok(Uploaded::Written),
+                        true if history.is_begun => Ok(Uploaded::Written),
                         true => Ok(Uploaded::WasThere),
                         false => Err(conflict(format!(
                             "it has a record at {} already, '{content_type}' of {other} bytes, \
@@ -233,32 +237,34 @@ impl Uploader {
                         ))),
                     };
                 }
-                Found::Abandoned => self.remove(client, upload.time).await?,
+                StoredRecord::Abandoned => self.remove(client, upload.time).await?,
                 // Only one of the same size can be written over.
-                Found::Broken if is_refused => self.remove(client, upload.time).await?,
+                StoredRecord::Broken if is_refused => self.remove(client, upload.time).await?,
                 // One that was cut could be written over: this one is complete, and of this upload.
-                Found::Hidden if is_refused && past.is_begun && length >= SMALL => {
+                StoredRecord::Hidden
+                    if is_refused && history.is_begun && length >= SMALL_RECORD_BYTES =>
+                {
                     return Ok(Uploaded::Presumed);
                 }
                 // A small one may be unfinished for ever.
-                Found::Hidden if is_refused && past.is_begun => {
-                    sleep(PATIENCE_IF_SMALL).await;
-                    past.removals += 1;
-                    if past.removals % 2 == 0 {
+                StoredRecord::Hidden if is_refused && history.is_begun => {
+                    sleep(SMALL_ABANDONED_AFTER).await;
+                    history.removals += 1;
+                    if history.removals % 2 == 0 {
                         // A write that is refused, as the record exists: where the answers to writes are
                         // lost by turns, the turn of the next one is another.
                         let url = self.record_url(upload.time)?;
                         let _ = self.ask(client.post(url)).await;
                     }
                     match self.remove(client, upload.time).await {
-                        Ok(()) => past.is_begun = false,
+                        Ok(()) => history.is_begun = false,
                         Err(error) if error.cause == Cause::Status(403) => {
                             return Ok(Uploaded::Presumed);
                         }
                         Err(error) => return Err(error),
                     }
                 }
-                Found::Hidden if is_refused => {
+                StoredRecord::Hidden if is_refused => {
                     return Err(conflict(format!(
                         "it has a record at {} already, and the API token does not allow to see \
                          if that is the same",
@@ -267,9 +273,9 @@ impl Uploader {
                 }
                 _ => {}
             }
-            if past.refusals % 2 == 1 {
+            if history.refusals % 2 == 1 {
                 // A balancer that refuses by turns would refuse what follows an answer.
-                self.knock(client).await?;
+                self.probe(client).await?;
             }
             match self.write(client, upload, length).await {
                 Err(error)
@@ -277,8 +283,8 @@ impl Uploader {
                         && !error.is_being_deleted()
                         && !mem::replace(&mut is_refused, true) => {}
                 Err(error) => {
-                    past.is_begun |= !matches!(error.cause, Cause::Connect | Cause::Content);
-                    past.refusals += u32::from(matches!(error.cause, Cause::Status(_)));
+                    history.is_begun |= !matches!(error.cause, Cause::Connect | Cause::Unreadable);
+                    history.refusals += u32::from(matches!(error.cause, Cause::Status(_)));
                     return Err(match error.cause {
                         Cause::Status(413) => too_large(&error, upload, length),
                         _ => error,
@@ -290,31 +296,38 @@ impl Uploader {
     }
 
     /// What the server has, once that is not about to change.
-    async fn find_settled(&self, client: &Client, time: u64, length: u64) -> Result<Found, Error> {
-        let patience = match length < SMALL {
-            true => PATIENCE_IF_SMALL,
-            false => PATIENCE,
+    async fn find_settled(
+        &self,
+        client: &Client,
+        time: u64,
+        length: u64,
+    ) -> Result<StoredRecord, Error> {
+        let patience = match length < SMALL_RECORD_BYTES {
+            true => SMALL_ABANDONED_AFTER,
+            false => ABANDONED_AFTER,
         };
         let begin = Instant::now();
         loop {
             match self.find(client, time).await? {
-                Found::Unfinished if begin.elapsed() >= patience => return Ok(Found::Abandoned),
-                Found::Unfinished => sleep(LOOK_AGAIN).await,
+                StoredRecord::Unfinished if begin.elapsed() >= patience => {
+                    return Ok(StoredRecord::Abandoned);
+                }
+                StoredRecord::Unfinished => sleep(POLL_INTERVAL).await,
                 found => return Ok(found),
             }
         }
     }
 
-    async fn find(&self, client: &Client, time: u64) -> Result<Found, Error> {
+    async fn find(&self, client: &Client, time: u64) -> Result<StoredRecord, Error> {
         let url = self.record_url(time)?;
         let response = match self.ask(client.request(Method::HEAD, url)).await {
             Ok(response) => response,
             Err(error) => {
                 return match unavailable(&error) {
-                    Some(Unavailable::Missing) => Ok(Found::Nothing),
-                    Some(Unavailable::Unfinished) => Ok(Found::Unfinished),
-                    Some(Unavailable::Broken) => Ok(Found::Broken),
-                    None if error.cause == Cause::Status(403) => Ok(Found::Hidden),
+                    Some(Unavailable::Missing) => Ok(StoredRecord::Nothing),
+                    Some(Unavailable::Unfinished) => Ok(StoredRecord::Unfinished),
+                    Some(Unavailable::Broken) => Ok(StoredRecord::Broken),
+                    None if error.cause == Cause::Status(403) => Ok(StoredRecord::Hidden),
                     None => Err(error),
                 };
             }
@@ -323,11 +336,11 @@ impl Uploader {
         let length = header(headers, CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
         let content_type = header(headers, CONTENT_TYPE.as_str());
         match (length, content_type) {
-            (Some(length), Some(content_type)) => Ok(Found::Record {
+            (Some(length), Some(content_type)) => Ok(StoredRecord::Record {
                 length,
                 content_type: content_type.to_owned(),
             }),
-            _ => Err(Error::makes_no_sense()),
+            _ => Err(Error::malformed_response()),
         }
     }
 
@@ -340,8 +353,8 @@ impl Uploader {
     }
 
     async fn write(&self, client: &Client, upload: &Upload, length: u64) -> Result<(), Error> {
-        let reading = Arc::new(Reading::default());
-        let chunks = chunks(upload.file.clone(), length, reading.clone());
+        let progress = Arc::new(UploadProgress::default());
+        let chunks = chunks(upload.file.clone(), length, progress.clone());
         let mut request = client
             .post(self.record_url(upload.time)?)
             .header(CONTENT_TYPE, upload.content_type)
@@ -350,10 +363,10 @@ impl Uploader {
         for (name, value) in &upload.labels {
             request = request.header(format!("x-reduct-label-{name}"), value);
         }
-        let limit = self.connection.timeout();
-        let sent = reading.progress.answer(request, limit).await;
+        let limit = self.server.timeout();
+        let sent = progress.progress.answer(request, limit).await;
         // That of the HTTP client follows from it.
-        match reading.take_failure() {
+        match progress.take_failure() {
             Some(error) => Err(unreadable(&upload.file, &error)),
             None => sent.map(drop),
         }
@@ -362,27 +375,27 @@ impl Uploader {
     /// Sends a request without a body to speak of.
     async fn ask(&self, request: RequestBuilder) -> Result<Response, Error> {
         let answer = async { accepted(request.send().await?).await };
-        within(self.connection.timeout(), answer).await
+        within(self.server.timeout(), answer).await
     }
 
     /// Sends a request whose answer does not matter.
-    async fn knock(&self, client: &Client) -> Result<(), Error> {
-        let url = self.connection.api_url("alive")?;
+    async fn probe(&self, client: &Client) -> Result<(), Error> {
+        let url = self.server.api_url("alive")?;
         let _ = self.ask(client.head(url)).await;
         Ok(())
     }
 
     async fn client(&self) -> Result<&Client, Error> {
         let client = async || {
-            let connection = self.connection.clone();
-            without_blocking(move || connection.http_client(Purpose::Write)).await
+            let server = self.server.clone();
+            without_blocking(move || server.http_client(Purpose::Write)).await
         };
         self.client.get_or_try_init(client).await
     }
 
     fn entry_url(&self) -> Result<Url, Error> {
         let path = format!("b/{}/{}", self.bucket, self.entry);
-        self.connection.api_url(&path)
+        self.server.api_url(&path)
     }
 
     fn record_url(&self, time: u64) -> Result<Url, Error> {
@@ -410,7 +423,7 @@ fn too_large(error: &Error, upload: &Upload, length: u64) -> Error {
 
 fn unreadable(file: &Path, error: &io::Error) -> Error {
     let text = format!("'{}' cannot be read: {error}", file.display());
-    Error::new(Cause::Content, text)
+    Error::new(Cause::Unreadable, text)
 }
 
 async fn length(file: &Path) -> Result<u64, Error> {
@@ -424,12 +437,12 @@ async fn length(file: &Path) -> Result<u64, Error> {
 
 /// How a file is read while it is sent.
 #[derive(Debug, Default)]
-struct Reading {
+struct UploadProgress {
     progress: Progress,
     failure: Mutex<Option<io::Error>>,
 }
 
-impl Reading {
+impl UploadProgress {
     fn fail(&self, error: io::Error) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
@@ -445,12 +458,12 @@ impl Reading {
 fn chunks(
     file: PathBuf,
     length: u64,
-    reading: Arc<Reading>,
+    progress: Arc<UploadProgress>,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     try_unfold((None, length), move |(open, left): (Option<File>, u64)| {
-        let (path, reading) = (file.clone(), reading.clone());
+        let (path, progress) = (file.clone(), progress.clone());
         async move {
-            reading.progress.note();
+            progress.progress.note();
             if left == 0 {
                 return Ok(None);
             }
@@ -471,7 +484,7 @@ fn chunks(
                 }
                 Err(error) => {
                     let kind = error.kind();
-                    reading.fail(error);
+                    progress.fail(error);
                     Err(kind.into())
                 }
             }
@@ -487,11 +500,11 @@ mod tests {
 
     use super::*;
 
-    fn read(file: &Path, length: u64) -> (Vec<io::Result<Bytes>>, Arc<Reading>) {
-        let reading = Arc::new(Reading::default());
-        let chunks = chunks(file.to_owned(), length, reading.clone());
+    fn read(file: &Path, length: u64) -> (Vec<io::Result<Bytes>>, Arc<UploadProgress>) {
+        let progress = Arc::new(UploadProgress::default());
+        let chunks = chunks(file.to_owned(), length, progress.clone());
         let read = crate::testing::runtime().block_on(chunks.collect());
-        (read, reading)
+        (read, progress)
     }
 
     #[test]
@@ -500,12 +513,12 @@ mod tests {
         let file = folder.path().join("file");
         let bytes: Vec<u8> = (0..CHUNK_BYTES * 2 + 7).map(|byte| byte as u8).collect();
         fs::write(&file, &bytes).unwrap();
-        let (read, reading) = read(&file, bytes.len() as u64);
+        let (read, progress) = read(&file, bytes.len() as u64);
         let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
         let lengths: Vec<_> = read.iter().map(Bytes::len).collect();
         assert_eq!(lengths, [CHUNK_BYTES, CHUNK_BYTES, 7]);
         assert_eq!(read.concat(), bytes);
-        assert!(reading.take_failure().is_none());
+        assert!(progress.take_failure().is_none());
     }
 
     #[test]
@@ -513,9 +526,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         for kind in [io::ErrorKind::NotFound, io::ErrorKind::UnexpectedEof] {
-            let (read, reading) = read(&file, 5);
+            let (read, progress) = read(&file, 5);
             assert_eq!(read.last().unwrap().as_ref().unwrap_err().kind(), kind);
-            assert_eq!(reading.take_failure().unwrap().kind(), kind);
+            assert_eq!(progress.take_failure().unwrap().kind(), kind);
             fs::write(&file, b"four").unwrap();
         }
     }

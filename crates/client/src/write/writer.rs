@@ -3,7 +3,6 @@
 
 //! Writes records to an entry, in order, for a streaming thread that does not wait for the server.
 
-use crate::write::shared::Shared;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,14 +13,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::canceller::{Flushed, Flushing};
+use crate::canceller::{Cancelled, Canceller};
 use crate::task::{Task, catch_panic};
 use crate::write::delivery::Delivery;
 use crate::write::destination::Destination;
-use crate::write::keeping::{Keeping, MAX_MEMORY};
-use crate::write::queue::Outbox;
-use crate::write::record::{Dropped, Outgoing};
-use crate::write::shared::{Tell, Told, WriterStats, fail};
+use crate::write::keeping::{MAX_MEMORY, SpoolState};
+use crate::write::queue::WriteQueue;
+use crate::write::record::{Dropped, NewRecord};
+use crate::write::shared::{EventHandler, Shared, WriterEvent, WriterStats, fail};
 use crate::write::spool::SpoolSync;
 
 /// Pause between two syncs.
@@ -42,7 +41,7 @@ pub enum Overflow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushError {
     /// The wait was ended. The record may be pushed again.
-    Flushed,
+    Cancelled,
     /// There is no room.
     Full,
     /// The writer has told of an error and writes nothing any more.
@@ -67,27 +66,27 @@ impl fmt::Debug for RecordWriter {
 
 /// A writer that was left, and may still write.
 #[derive(Debug)]
-pub struct Left(Option<JoinHandle<()>>);
+pub struct DetachedWriter(Option<JoinHandle<()>>);
 
 impl RecordWriter {
     /// A writer for a destination, which does nothing until one has left that was there before.
     pub fn new(
         runtime: &Handle,
         destination: Destination,
-        after: Option<Left>,
+        after: Option<DetachedWriter>,
         stats: Arc<WriterStats>,
-        tell: Tell,
+        emit: EventHandler,
     ) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             work: Notify::new(),
             progress: Notify::new(),
             spool: Mutex::new(match destination.spool_folder {
-                Some(_) => Keeping::Opening,
-                None => Keeping::Memory,
+                Some(_) => SpoolState::Opening,
+                None => SpoolState::Memory,
             }),
             stats,
-            tell,
+            emit,
         });
         let target = destination.clone();
         let max_memory = match destination.spool_folder {
@@ -98,7 +97,7 @@ impl RecordWriter {
         let delivery = Delivery::new(destination, shared.clone());
         let guard = shared.clone();
         let task = runtime.spawn(async move {
-            if let Some(Left(Some(before))) = after {
+            if let Some(DetachedWriter(Some(before))) = after {
                 let _ = before.await; // A panic of it was told.
             }
             let syncing = syncs.then(|| {
@@ -132,10 +131,10 @@ impl RecordWriter {
     /// Takes the next record. Waits for room if that is what happens without; tells what was dropped.
     pub fn push(
         &self,
-        record: &mut Outgoing,
+        record: &mut NewRecord,
         queue_bytes: u64,
         overflow: Overflow,
-        flushing: &Flushing,
+        canceller: &Canceller,
     ) -> Result<Dropped, PushError> {
         loop {
             let has_files = self.keep(record);
@@ -148,7 +147,7 @@ impl RecordWriter {
                     continue; // They were opened meanwhile.
                 }
                 state.is_draining = false;
-                self.make_room(&mut state.outbox, record, queue_bytes, overflow)
+                self.make_room(&mut state.queue, record, queue_bytes, overflow)
             };
             match dropped {
                 Some(dropped) => {
@@ -157,14 +156,14 @@ impl RecordWriter {
                     return Ok(dropped);
                 }
                 None if overflow == Overflow::Refuse => return Err(PushError::Full),
-                None => self.wait(flushing)?,
+                None => self.wait(canceller)?,
             }
         }
     }
 
     /// Takes the next record whether there is room or not, and waits for nothing. Tells if it may be
     /// written.
-    pub fn push_at_once(&self, mut record: Outgoing) -> bool {
+    pub fn push_at_once(&self, mut record: NewRecord) -> bool {
         let mut has_files = self.keep(&mut record);
         let mut state = self.shared.lock();
         if state.has_files && !has_files {
@@ -175,23 +174,23 @@ impl RecordWriter {
         debug_assert_eq!(has_files, state.has_files);
         let refused = match state.has_failed {
             true => Some(Dropped::default().with(&record)),
-            false => state.outbox.push(record),
+            false => state.queue.push(record),
         };
-        self.shared.count_queue(&state.outbox);
+        self.shared.count_queue(&state.queue);
         drop(state);
         self.shared.count_dropped(refused.unwrap_or_default());
         refused.is_none()
     }
 
     /// Puts a record in a file if files are open and can be written. Returns whether they are open.
-    fn keep(&self, record: &mut Outgoing) -> bool {
+    fn keep(&self, record: &mut NewRecord) -> bool {
         let warning = match &mut *self.shared.spool() {
             // What waits when the files are open gets there.
-            Keeping::Memory | Keeping::Opening => return false,
-            Keeping::Files(files) => files.keep(record),
+            SpoolState::Memory | SpoolState::Opening => return false,
+            SpoolState::Files(files) => files.keep(record),
         };
         if let Some(warning) = warning {
-            (self.shared.tell)(Told::Warning(warning));
+            (self.shared.emit)(WriterEvent::Warning(warning));
         }
         true
     }
@@ -199,8 +198,8 @@ impl RecordWriter {
     /// Adds a record if there is room, or can be made. Tells what was dropped.
     fn make_room(
         &self,
-        outbox: &mut Outbox,
-        record: &Outgoing,
+        queue: &mut WriteQueue,
+        record: &NewRecord,
         queue_bytes: u64,
         overflow: Overflow,
     ) -> Option<Dropped> {
@@ -210,9 +209,9 @@ impl RecordWriter {
             false => 0,
         };
         loop {
-            let has_room = outbox.has_room_for(record, queue_bytes);
-            let memory = outbox.memory_bytes().saturating_add(memory);
-            let has_memory = outbox.is_empty() || memory <= self.max_memory;
+            let has_room = queue.has_room_for(record, queue_bytes);
+            let memory = queue.memory_bytes().saturating_add(memory);
+            let has_memory = queue.is_empty() || memory <= self.max_memory;
             if has_room && has_memory {
                 break;
             }
@@ -221,57 +220,57 @@ impl RecordWriter {
             }
             // To drop what is in files makes no room in memory.
             let group = match has_room {
-                true => outbox.drop_oldest_group_in_memory(),
-                false => outbox.drop_oldest_group(),
+                true => queue.drop_oldest_group_in_memory(),
+                false => queue.drop_oldest_group(),
             };
             if group.records == 0 {
                 break; // All of the rest is on its way.
             }
             dropped = dropped.and(group);
         }
-        let refused = outbox.push(record.clone());
-        self.shared.count_queue(outbox);
+        let refused = queue.push(record.clone());
+        self.shared.count_queue(queue);
         Some(dropped.and(refused.unwrap_or_default()))
     }
 
     /// Waits until all records are written.
-    pub fn drain(&self, flushing: &Flushing) -> Result<(), PushError> {
+    pub fn drain(&self, canceller: &Canceller) -> Result<(), PushError> {
         loop {
             {
                 let mut state = self.shared.lock();
                 if state.has_failed {
                     return Err(PushError::Failed);
                 }
-                if state.outbox.is_empty() {
+                if state.queue.is_empty() {
                     break;
                 }
                 state.is_draining = true;
             }
             self.shared.work.notify_one();
-            self.wait(flushing)?;
+            self.wait(canceller)?;
         }
         // The process may end before the delivery does.
-        if let Keeping::Files(files) = &mut *self.shared.spool() {
+        if let SpoolState::Files(files) = &mut *self.shared.spool() {
             files.spool.close();
         }
         Ok(())
     }
 
     /// Leaves what is not written yet to itself.
-    pub fn leave(mut self) -> Left {
-        Left(self.task.take())
+    pub fn detach(mut self) -> DetachedWriter {
+        DetachedWriter(self.task.take())
     }
 
-    fn wait(&self, flushing: &Flushing) -> Result<(), PushError> {
+    fn wait(&self, canceller: &Canceller) -> Result<(), PushError> {
         let progress = self.shared.progress.notified();
-        let waited = flushing.wait(&self.runtime, progress);
-        waited.map_err(|Flushed| PushError::Flushed)
+        let waited = canceller.wait(&self.runtime, progress);
+        waited.map_err(|Cancelled| PushError::Cancelled)
     }
 }
 
 impl Drop for RecordWriter {
     fn drop(&mut self) {
-        self.shared.lock().is_left = true;
+        self.shared.lock().is_detached = true;
         self.shared.work.notify_one();
     }
 }
@@ -287,14 +286,14 @@ mod tests {
     use crate::write::spool::Spool;
 
     /// A writer whose records nothing delivers.
-    fn writer(keeping: Keeping, max_memory: u64) -> RecordWriter {
+    fn writer(keeping: SpoolState, max_memory: u64) -> RecordWriter {
         let shared = Shared {
             state: Mutex::default(),
             work: Notify::new(),
             progress: Notify::new(),
             spool: Mutex::new(keeping),
             stats: Arc::default(),
-            tell: Arc::new(|_| {}),
+            emit: Arc::new(|_| {}),
         };
         RecordWriter {
             runtime: crate::testing::runtime().clone(),
@@ -304,19 +303,23 @@ mod tests {
         }
     }
 
-    fn open(folder: &Path) -> (Spool, Vec<Outgoing>) {
+    fn open(folder: &Path) -> (Spool, Vec<NewRecord>) {
         let (spool, recovery) = Spool::open(folder, "b", "e", SpoolSync::None).unwrap();
         (spool, recovery.records)
     }
 
-    fn push(writer: &RecordWriter, record: Outgoing, overflow: Overflow) -> Result<u64, PushError> {
+    fn push(
+        writer: &RecordWriter,
+        record: NewRecord,
+        overflow: Overflow,
+    ) -> Result<u64, PushError> {
         let mut record = record;
-        let flushing = Flushing::default();
-        let dropped = writer.push(&mut record, u64::MAX, overflow, &flushing)?;
+        let canceller = Canceller::default();
+        let dropped = writer.push(&mut record, u64::MAX, overflow, &canceller)?;
         Ok(dropped.records)
     }
 
-    fn times(records: &[Outgoing]) -> Vec<u64> {
+    fn times(records: &[NewRecord]) -> Vec<u64> {
         records.iter().map(|record| record.time).collect()
     }
 
@@ -327,15 +330,15 @@ mod tests {
             records: usize::MAX,
             bytes: u64::MAX,
         };
-        let in_memory = state.outbox.records_in_memory();
-        (times(&state.outbox.take_batch(limits)), in_memory)
+        let in_memory = state.queue.records_in_memory();
+        (times(&state.queue.take_batch(limits)), in_memory)
     }
 
     #[test]
     fn records_that_come_while_files_are_opened_get_there_in_order() {
         const COUNT: u64 = 3000;
         let folder = tempfile::tempdir().unwrap();
-        let writer = writer(Keeping::Opening, u64::MAX);
+        let writer = writer(SpoolState::Opening, u64::MAX);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for time in 0..COUNT {
@@ -344,12 +347,12 @@ mod tests {
                 }
             });
             // It is the delivery that opens them, at any time.
-            while writer.shared.lock().outbox.len() < 500 {
+            while writer.shared.lock().queue.len() < 500 {
                 std::thread::yield_now();
             }
             let (spool, left) = open(folder.path());
             assert!(left.is_empty());
-            assert_eq!(writer.shared.begin_to_keep(spool, left), None);
+            assert_eq!(writer.shared.open_files(spool, left), None);
         });
         let expected: Vec<_> = (0..COUNT).collect();
         assert_eq!(waiting(&writer), (expected.clone(), 0));
@@ -364,16 +367,16 @@ mod tests {
         let (mut spool, _) = open(folder.path());
         spool.append(&mut record(1, 10, true)).unwrap();
         drop(spool);
-        let writer = writer(Keeping::Opening, u64::MAX);
+        let writer = writer(SpoolState::Opening, u64::MAX);
         push(&writer, record(2, 10, true), Overflow::Block).unwrap();
         let (spool, left) = open(folder.path());
         assert_eq!(left[0].unsent_run.is_some(), left[0].is_recovered);
-        writer.shared.begin_to_keep(spool, left);
+        writer.shared.open_files(spool, left);
         push(&writer, record(3, 10, true), Overflow::Block).unwrap();
         assert!(writer.push_at_once(record(4, 10, true)));
         // The first one is of a run of its own.
         assert_eq!(waiting(&writer), (vec![1], 0));
-        writer.shared.lock().outbox.acknowledge(usize::MAX);
+        writer.shared.lock().queue.acknowledge(usize::MAX);
         assert_eq!(waiting(&writer), (vec![2, 3, 4], 0));
     }
 
@@ -381,11 +384,11 @@ mod tests {
     fn memory_has_a_limit_where_files_cannot_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, left) = open(folder.path());
-        let writer = writer(Keeping::Opening, 25);
-        writer.shared.begin_to_keep(spool, left);
+        let writer = writer(SpoolState::Opening, 25);
+        writer.shared.open_files(spool, left);
         push(&writer, record(1, 10, true), Overflow::Refuse).unwrap();
         // Another file cannot be made then.
-        if let Keeping::Files(files) = &mut *writer.shared.spool() {
+        if let SpoolState::Files(files) = &mut *writer.shared.spool() {
             files.spool.close();
         }
         std::fs::remove_dir_all(folder.path().join("b")).unwrap();

@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use client::{Access, Event, Query, Record, RecordReader, View};
+use client::{EntrySource, Event, Query, Record, RecordReader, View};
 
 use super::error::Error;
 
@@ -55,7 +55,7 @@ pub enum WindowEvent {
 
 impl WindowReader {
     /// Begins to read a window.
-    pub fn open(&mut self, access: &Arc<Access>, window: Range<u64>, view: View) {
+    pub fn open(&mut self, access: &Arc<EntrySource>, window: Range<u64>, view: View) {
         let query = Query {
             start: Some(window.start),
             stop: Some(window.end),

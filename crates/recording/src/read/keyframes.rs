@@ -244,7 +244,7 @@ impl Search {
 
     fn read(&mut self, window: Range<u64>) -> Option<(Range<u64>, View)> {
         self.look = Look::Contents(window.clone());
-        Some((window, View::Aside))
+        Some((window, View::Lookup))
     }
 
     /// Adds the next record of the window.
@@ -403,7 +403,7 @@ mod tests {
         (0..100).map(record).collect()
     }
 
-    use View::{Aside, Headers};
+    use View::{Headers, Lookup};
 
     #[test]
     fn contents_are_read_from_the_labelled_record_on() {
@@ -412,7 +412,7 @@ mod tests {
         let (windows, _) = search(&records, 0, false, &mut keyframes);
         assert_eq!(
             windows,
-            [(98, 100, Headers), (94, 98, Headers), (95, 100, Aside)]
+            [(98, 100, Headers), (94, 98, Headers), (95, 100, Lookup)]
         );
         let known = keyframes.at_or_before(99 * SECOND, 0);
         assert_eq!(known, Known::Keyframe(95 * SECOND));
@@ -467,7 +467,7 @@ mod tests {
         let mut keyframes = Keyframes::default();
         keyframes.ignore_labels();
         let (windows, _) = search(&records, 0, false, &mut keyframes);
-        assert_eq!(windows, [(98, 100, Aside), (94, 98, Aside)]);
+        assert_eq!(windows, [(98, 100, Lookup), (94, 98, Lookup)]);
         assert!(!keyframes.ignores_labels);
     }
 
@@ -478,14 +478,14 @@ mod tests {
         let (windows, _) = search(&records, 0, false, &mut keyframes);
         assert_eq!(
             windows,
-            [(98, 100, Headers), (98, 100, Aside), (94, 98, Aside)]
+            [(98, 100, Headers), (98, 100, Lookup), (94, 98, Lookup)]
         );
         let mut other = Keyframes {
             ignores_labels: keyframes.ignores_labels,
             ..Default::default()
         };
         let (windows, _) = search(&records, 0, false, &mut other);
-        assert_eq!(windows, [(98, 100, Aside), (94, 98, Aside)]);
+        assert_eq!(windows, [(98, 100, Lookup), (94, 98, Lookup)]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use client::{Access, Event, Flushed, Flushing, Query, RecordReader, View};
+use client::{Cancelled, Canceller, EntrySource, Event, Query, RecordReader, View};
 use futures_util::FutureExt;
 use media::time::Nanos;
 use tokio::runtime::Handle;
@@ -154,7 +154,7 @@ struct Entry {
 impl Reader {
     /// Returns a reader of the ranges `program`, in order. The server is not asked before the first item is wanted.
     pub fn new(
-        access: Arc<Access>,
+        access: Arc<EntrySource>,
         program: Vec<TimeRange>,
         options: ReadOptions,
         stats: Arc<Stats>,
@@ -192,7 +192,7 @@ impl Reader {
     }
 
     /// Returns the access to the entry.
-    pub fn access(&self) -> &Arc<Access> {
+    pub fn access(&self) -> &Arc<EntrySource> {
         &self.shared.access
     }
 
@@ -243,14 +243,14 @@ impl Reader {
     pub fn next_blocking(
         &mut self,
         runtime: &Handle,
-        canceller: &Flushing,
+        canceller: &Canceller,
     ) -> Result<Option<Item>, Error> {
         // Most items are there already.
         match self.next().now_or_never() {
             Some(item) => item,
             None => match canceller.wait(runtime, self.next()) {
                 Ok(item) => item,
-                Err(Flushed) => Err(Error::Cancelled),
+                Err(Cancelled) => Err(Error::Cancelled),
             },
         }
     }

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use client::{Access, EntryTimes};
+use client::{EntrySource, EntryTimes};
 use media::codec::h264::ReorderDepth;
 
 use super::bounds;
@@ -19,7 +19,7 @@ use media::content::Kind;
 /// State that all ranges of a reader share.
 #[derive(Debug)]
 pub struct Shared {
-    pub access: Arc<Access>,
+    pub access: Arc<EntrySource>,
     pub options: ReadOptions,
     pub stats: Arc<Stats>,
     /// Content of the first record, which all others have to have, too.
@@ -41,7 +41,7 @@ pub struct Shared {
 
 impl Shared {
     /// Returns the state of a reader that has asked nothing of the server.
-    pub fn new(access: Arc<Access>, options: ReadOptions, stats: Arc<Stats>) -> Self {
+    pub fn new(access: Arc<EntrySource>, options: ReadOptions, stats: Arc<Stats>) -> Self {
         Self {
             is_filtered: access.is_filtered(),
             max_held: usize::try_from(access.limits().prefetch_bytes).unwrap_or(usize::MAX),

@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use client::{Access, Event, Query, Record, RecordReader, View};
+use client::{EntrySource, Event, Query, Record, RecordReader, View};
 use media::codec::h264::{EntryPoints, Pictures, between_nal_units, continues_picture, pictures};
 
 use super::error::Error;
@@ -25,7 +25,7 @@ const MAX_WINDOW: u64 = 300_000_000;
 /// Reader of records with keyframes.
 #[derive(Debug)]
 pub struct Sift {
-    access: Arc<Access>,
+    access: Arc<EntrySource>,
     entry_points: EntryPoints,
     /// Times that are not read yet.
     rest: Range<u64>,
@@ -58,7 +58,7 @@ enum SiftState {
 impl Sift {
     /// Returns a reader from `start` to before `stop`, or to the newest record.
     pub fn new(
-        access: &Arc<Access>,
+        access: &Arc<EntrySource>,
         entry_points: EntryPoints,
         start: u64,
         stop: Option<u64>,
@@ -177,7 +177,7 @@ impl Sift {
             self.length = (window.end - window.start).saturating_mul(2);
         } else if self.trust.accepts(&labels) {
             self.state = SiftState::Labelled {
-                reader: self.reader(&window, View::Aside, true),
+                reader: self.reader(&window, View::Lookup, true),
                 after: window.start,
                 window,
             };

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use client::{
-    Connection, Destination, Dropped, Existing, Flushing, Left, Outgoing, Overflow, PushError,
-    RecordWriter, SpoolSync, Tell, WriterStats,
+    Canceller, Destination, DetachedWriter, Dropped, EventHandler, Existing, NewRecord, Overflow,
+    PushError, RecordWriter, Server, SpoolSync, WriterStats,
 };
 use media::codec::h264::Damage;
 use media::frame_rate::FrameRate;
@@ -38,7 +38,7 @@ pub struct Recorder {
     times: RecordTimes<InputFrame>,
     declared: DeclaredRate<InputFrame>,
     records: RecordBuilder,
-    complete: VecDeque<Outgoing>,
+    complete: VecDeque<NewRecord>,
     writer: RecordWriter,
     queue_bytes: u64,
     /// Format by the container or the pipeline.
@@ -111,14 +111,14 @@ impl Recorder {
     ///
     /// Outside of a tokio runtime, as [`Handle::current`].
     pub fn open(
-        server: &Connection,
+        server: &Server,
         bucket: &str,
         entry: &str,
         options: RecorderOptions,
-        handler: Tell,
+        handler: EventHandler,
     ) -> Self {
         let destination = Destination {
-            connection: server.clone(),
+            server: server.clone(),
             bucket: bucket.into(),
             entry: entry.into(),
             create_bucket: true,
@@ -145,9 +145,9 @@ impl Recorder {
         runtime: &Handle,
         destination: Destination,
         options: RecorderOptions,
-        after: Option<Left>,
+        after: Option<DetachedWriter>,
         stats: Arc<WriterStats>,
-        tell: Tell,
+        tell: EventHandler,
     ) -> Self {
         let writer = RecordWriter::new(runtime, destination, after, stats, tell);
         Self {
@@ -239,12 +239,12 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`PushError::Flushed`] if the wait was cancelled, after which it may be called again; [`PushError::Full`] if
+    /// [`PushError::Cancelled`] if the wait was cancelled, after which it may be called again; [`PushError::Full`] if
     /// records are refused for lack of room; [`PushError::Failed`] after an error of the writer.
     pub fn finish(
         &mut self,
         overflow: Overflow,
-        canceller: &Flushing,
+        canceller: &Canceller,
     ) -> Result<Vec<Notice>, PushError> {
         self.end();
         self.hand_over(overflow, canceller)?;
@@ -416,10 +416,10 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`PushError::Flushed`] if the wait was cancelled, after which it may be called again;
+    /// [`PushError::Cancelled`] if the wait was cancelled, after which it may be called again;
     /// [`PushError::Full`] if records are refused for lack of room; [`PushError::Failed`] after an error of the
     /// writer.
-    pub fn hand_over(&mut self, overflow: Overflow, flushing: &Flushing) -> Result<(), PushError> {
+    pub fn hand_over(&mut self, overflow: Overflow, flushing: &Canceller) -> Result<(), PushError> {
         while let Some(record) = self.complete.front_mut() {
             let pushed = self
                 .writer
@@ -448,14 +448,14 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`PushError::Flushed`] if the wait was cancelled; [`PushError::Failed`] after an error of the writer.
-    pub fn drain(&self, flushing: &Flushing) -> Result<(), PushError> {
+    /// [`PushError::Cancelled`] if the wait was cancelled; [`PushError::Failed`] after an error of the writer.
+    pub fn drain(&self, flushing: &Canceller) -> Result<(), PushError> {
         self.writer.drain(flushing)
     }
 
     /// Lets the background task finish pending records.
-    pub fn detach(self) -> Left {
-        self.writer.leave()
+    pub fn detach(self) -> DetachedWriter {
+        self.writer.detach()
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use client::{Content, Outgoing};
+use client::{Content, NewRecord};
 use media::frame_rate::FrameRate;
 use media::record_times::Timed;
 
@@ -40,7 +40,7 @@ pub struct RecordBuilder {
     frame_rate: Option<FrameRate>,
     /// The frame rate as a label.
     label: Option<Arc<str>>,
-    open: Option<Outgoing>,
+    open: Option<NewRecord>,
 }
 
 impl RecordBuilder {
@@ -65,7 +65,7 @@ impl RecordBuilder {
 
     /// Adds a frame, and appends the records that are complete with it. Without a frame rate each frame is a
     /// record: the capture times of the others of a group would be unknown.
-    pub fn push(&mut self, frame: Timed<InputFrame>, complete: &mut VecDeque<Outgoing>) {
+    pub fn push(&mut self, frame: Timed<InputFrame>, complete: &mut VecDeque<NewRecord>) {
         let read_from = frame.item.capture.record;
         let read_from = read_from.filter(|_| self.unit == RecordUnit::Record);
         let is_keyframe = frame.item.is_keyframe();
@@ -87,7 +87,7 @@ impl RecordBuilder {
             }
             return;
         }
-        complete.extend(self.open.replace(Outgoing {
+        complete.extend(self.open.replace(NewRecord {
             time: read_from.unwrap_or(frame.time),
             content: Content::Memory(frame.item.content),
             frame_rate: self.label.clone(),
@@ -105,14 +105,14 @@ impl RecordBuilder {
     }
 
     /// Ends the last record.
-    pub fn end(&mut self, complete: &mut VecDeque<Outgoing>) {
+    pub fn end(&mut self, complete: &mut VecDeque<NewRecord>) {
         complete.extend(self.open.take());
     }
 }
 
 /// Returns whether a frame continues a record: its time is the one that it would have there.
 fn belongs(
-    record: &Outgoing,
+    record: &NewRecord,
     frame: &Timed<InputFrame>,
     label: Option<&str>,
     frame_rate: Option<FrameRate>,

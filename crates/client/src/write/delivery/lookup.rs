@@ -13,26 +13,26 @@ use std::time::Duration;
 use futures_util::future::try_join;
 use tokio::time::sleep;
 
-use super::{Confirmation, Delivery, Open};
+use super::{Confirmation, Delivery, OpenEntry};
 use crate::admin::Entry;
 use crate::error::{Cause, Error, Purpose};
-use crate::http::pool::{Lane, Lanes, Newest};
+use crate::http::pool::{ClientPool, Newest, PooledClient};
 use crate::time::utc;
 use crate::write::destination::Destination;
 use crate::write::pending::Pending;
-use crate::write::record::{Dropped, Outgoing};
-use crate::write::shared::{Told, tell};
+use crate::write::record::{Dropped, NewRecord};
+use crate::write::shared::{WriterEvent, emit};
 
 /// An entry whose newest record is so little older, in µs, than the first one to be written may have
 /// another writer.
-const RECENT: u64 = 10_000_000;
+const RECENT_WRITER_US: u64 = 10_000_000;
 /// For how long the entry is watched then.
-const WATCH: Duration = Duration::from_secs(1);
+const WRITER_WATCH: Duration = Duration::from_secs(1);
 /// For how long a look at the newest record is good.
-const JUST_NOW: Duration = Duration::from_millis(20);
+const WRITER_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Records to ask for at once at first. Each is a line of about 60 bytes in a head, of which proxies
 /// may take 4 KB.
-const LOOKS_AT: u64 = 32;
+const LOOKUP_RECORDS: u64 = 32;
 /// The last time, in µs, after which records can be written for a year and read: GStreamer counts
 /// nanoseconds.
 const LAST_TIME: u64 = u64::MAX / 1000 - 365 * 24 * 3600 * 1_000_000;
@@ -47,12 +47,12 @@ fn end_of_time(time: u64) -> &'static str {
 
 impl Delivery {
     /// Makes sure of the bucket, and finds out what the token allows, once.
-    pub(crate) async fn open(&mut self) -> Result<Arc<Lanes>, Error> {
+    pub(crate) async fn open(&mut self) -> Result<Arc<ClientPool>, Error> {
         if let Some(open) = &self.open {
-            return Ok(open.lanes.clone());
+            return Ok(open.pool.clone());
         }
         let Destination {
-            connection,
+            server,
             bucket,
             entry,
             create_bucket,
@@ -60,8 +60,8 @@ impl Delivery {
             ..
         } = self.to.clone();
         let purpose = Purpose::Write;
-        let lanes = Lanes::new(
-            connection.clone(),
+        let pool = ClientPool::new(
+            server.clone(),
             &bucket,
             &entry,
             1,
@@ -69,16 +69,16 @@ impl Delivery {
             Arc::default(),
             Arc::default(),
         )?;
-        let lanes = Arc::new(lanes);
-        let lane = lanes.take().await?;
-        let newest = || lane.within_timeout(lane.newest());
+        let pool = Arc::new(pool);
+        let client = pool.take().await?;
+        let newest = || client.within_timeout(client.newest());
         let newest = match self.persist(newest).await {
             Err(error) if error.cause == Cause::Status(403) => None,
             newest => Some(newest?),
         };
-        drop(lane);
+        drop(client);
         self.was_reached = true;
-        let entry = Arc::new(Entry::new(&connection, &bucket, &entry));
+        let entry = Arc::new(Entry::new(&server, &bucket, &entry));
         // A bucket that has a record need not be looked for.
         if !matches!(newest, Some(Newest::Time(_))) {
             let make = async || match entry.check_bucket().await {
@@ -89,8 +89,8 @@ impl Delivery {
             };
             self.persist(make).await?;
         }
-        let looks = Lanes::new(
-            connection,
+        let lookup_pool = ClientPool::new(
+            server,
             &self.to.bucket,
             &self.to.entry,
             2,
@@ -98,13 +98,13 @@ impl Delivery {
             Arc::default(),
             Arc::default(),
         )?;
-        self.open = Some(Open {
-            lanes: lanes.clone(),
-            looks: Arc::new(looks),
+        self.open = Some(OpenEntry {
+            pool: pool.clone(),
+            lookup_pool: Arc::new(lookup_pool),
             entry,
             newest,
         });
-        Ok(lanes)
+        Ok(pool)
     }
 
     /// Returns whether the token allows to see what the entry has.
@@ -113,12 +113,16 @@ impl Delivery {
     }
 
     /// Looks for what is there before the first records are written.
-    pub(crate) async fn begin(&mut self, lane: &Lane<'_>, left: &[Outgoing]) -> Result<(), Error> {
+    pub(crate) async fn begin(
+        &mut self,
+        client: &PooledClient<'_>,
+        left: &[NewRecord],
+    ) -> Result<(), Error> {
         // That was asked a moment ago.
         let newest = match self.open.as_ref().and_then(|open| open.newest) {
             Some(Newest::Time(time)) => Some(time),
             Some(Newest::Nothing) => None,
-            Some(Newest::Unfinished) | None => self.look(lane).await?,
+            Some(Newest::Unfinished) | None => self.look(client).await?,
         };
         if let Some(newest) = newest.filter(|newest| *newest > LAST_TIME) {
             let text = format!(
@@ -137,9 +141,9 @@ impl Delivery {
             );
             return Err(Error::new(Cause::OutOfOrder, text));
         }
-        if newest.is_some_and(|newest| newest.saturating_add(RECENT) >= first) {
-            sleep(WATCH).await;
-            if let Some(other) = self.look(lane).await?
+        if newest.is_some_and(|newest| newest.saturating_add(RECENT_WRITER_US) >= first) {
+            sleep(WRITER_WATCH).await;
+            if let Some(other) = self.look(client).await?
                 && newest != Some(other)
             {
                 return Err(other_writer(other));
@@ -151,14 +155,17 @@ impl Delivery {
     }
 
     /// Fails if there is a record after ours.
-    pub(crate) async fn assert_only_writer(&mut self, lane: &Lane<'_>) -> Result<(), Error> {
+    pub(crate) async fn assert_only_writer(
+        &mut self,
+        client: &PooledClient<'_>,
+    ) -> Result<(), Error> {
         if self
-            .looked
-            .is_some_and(|looked| looked.elapsed() < JUST_NOW)
+            .last_check
+            .is_some_and(|last_check| last_check.elapsed() < WRITER_CHECK_INTERVAL)
         {
             return Ok(());
         }
-        match self.look(lane).await? {
+        match self.look(client).await? {
             Some(newest) if Some(newest) > self.newest => Err(other_writer(newest)),
             _ => Ok(()),
         }
@@ -166,19 +173,19 @@ impl Delivery {
 
     /// Finds out, beside a request with further records, whether those of the request before it are there,
     /// and whether there is another writer.
-    pub(super) async fn look_beside(&self, sent: &[Outgoing]) -> Confirmation {
+    pub(super) async fn look_beside(&self, sent: &[NewRecord]) -> Confirmation {
         let (Some(last), Some(open)) = (self.unconfirmed.last(), &self.open) else {
             return Confirmation::Nothing;
         };
         let newest = async {
-            let lane = open.looks.take().await?;
-            lane.within_timeout(lane.newest()).await
+            let client = open.lookup_pool.take().await?;
+            client.within_timeout(client.newest()).await
         };
         // The newest record is likely to be one of those on their way, of which the server says that it is
         // not complete.
         let is_complete = async {
-            let lane = open.looks.take().await?;
-            lane.within_timeout(lane.is_complete(last.time)).await
+            let client = open.lookup_pool.take().await?;
+            client.within_timeout(client.is_complete(last.time)).await
         };
         let is_ours = |time| sent.iter().any(|record| record.time == time);
         match try_join(newest, is_complete).await {
@@ -191,8 +198,8 @@ impl Delivery {
     }
 
     /// The time of the newest record.
-    async fn look(&mut self, lane: &Lane<'_>) -> Result<Option<u64>, Error> {
-        let newest = || lane.within_timeout(lane.newest());
+    async fn look(&mut self, client: &PooledClient<'_>) -> Result<Option<u64>, Error> {
+        let newest = || client.within_timeout(client.newest());
         match self.persist(newest).await? {
             Newest::Time(time) => Ok(Some(time)),
             Newest::Nothing => Ok(None),
@@ -207,15 +214,15 @@ impl Delivery {
     }
 
     /// Returns whether the entry had some of these records before anything was written.
-    pub(crate) fn may_have(&self, left: &[Outgoing]) -> bool {
+    pub(crate) fn may_have(&self, left: &[NewRecord]) -> bool {
         let first = left.first().map(|record| record.time);
         first <= self.first_newest.flatten()
     }
 
     /// Leaves out of a batch what the entry has, as far as it is known after so many attempts.
-    pub(crate) async fn leave_out_complete(
+    pub(crate) async fn skip_complete(
         &mut self,
-        lane: &Lane<'_>,
+        client: &PooledClient<'_>,
         pending: &mut Pending,
         max_failures: Option<u32>,
     ) -> Result<(), Error> {
@@ -223,7 +230,7 @@ impl Delivery {
             return Ok(());
         };
         let times = first.time..=last.time;
-        let complete = self.find_complete(lane, times, max_failures).await?;
+        let complete = self.find_complete(client, times, max_failures).await?;
         let there = pending.take_complete(&complete);
         if pending.is_in_doubt {
             self.count(&there);
@@ -239,7 +246,7 @@ impl Delivery {
         if pending.is_in_doubt {
             return Ok(());
         }
-        let is_late = |record: &Outgoing| self.may_have(std::slice::from_ref(record));
+        let is_late = |record: &NewRecord| self.may_have(std::slice::from_ref(record));
         let late = pending.left.partition_point(is_late);
         let Some(first) = pending.left.first().filter(|_| late > 0) else {
             return Ok(());
@@ -260,7 +267,7 @@ impl Delivery {
             "Dropped {} frames of spool-dir, the first of {first_time}: '{}/{}' has later ones",
             dropped.frames, self.to.bucket, self.to.entry
         );
-        tell(&self.shared, Told::Warning(text)).await;
+        emit(&self.shared, WriterEvent::Warning(text)).await;
         Ok(())
     }
 
@@ -268,16 +275,16 @@ impl Delivery {
     /// were found when so many attempts have failed.
     async fn find_complete(
         &mut self,
-        lane: &Lane<'_>,
+        client: &PooledClient<'_>,
         times: RangeInclusive<u64>,
         max_failures: Option<u32>,
     ) -> Result<BTreeMap<u64, u64>, Error> {
         let mut complete = BTreeMap::new();
-        let mut at_once = LOOKS_AT;
+        let mut at_once = LOOKUP_RECORDS;
         let mut failures = 0;
         loop {
             let known = complete.len();
-            let found = lane.find_complete(times.clone(), at_once, &mut complete);
+            let found = client.find_complete(times.clone(), at_once, &mut complete);
             match found.await {
                 Err(error) if error.cause == Cause::Status(404) => return Ok(complete),
                 Err(error) => {

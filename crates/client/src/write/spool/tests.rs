@@ -3,14 +3,13 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-
 use std::path::PathBuf;
 
 use super::*;
 
-fn record(time: u64, content: &[u8]) -> Outgoing {
+fn record(time: u64, content: &[u8]) -> NewRecord {
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    Outgoing {
+    NewRecord {
         time,
         content: Content::Memory(vec![Bytes::copy_from_slice(content), Bytes::new()]),
         frame_rate: Some("29.97".into()),
@@ -53,12 +52,12 @@ fn leave(folder: &Path, contents: &[&[u8]]) {
     }
 }
 
-fn times(records: &[Outgoing]) -> Vec<u64> {
+fn times(records: &[NewRecord]) -> Vec<u64> {
     records.iter().map(|record| record.time).collect()
 }
 
 /// Headers and contents.
-fn essence(records: Vec<Outgoing>) -> Vec<(u64, String, Vec<u8>)> {
+fn essence(records: Vec<NewRecord>) -> Vec<(u64, String, Vec<u8>)> {
     let loaded = load(records).unwrap();
     assert!(loaded.lost.is_empty());
     let essence = loaded.records.into_iter().map(|record| {
@@ -70,7 +69,7 @@ fn essence(records: Vec<Outgoing>) -> Vec<(u64, String, Vec<u8>)> {
     essence.collect()
 }
 
-fn forget(record: &Outgoing) {
+fn forget(record: &NewRecord) {
     match &record.content {
         Content::Spooled(spooled) => spooled.forget(),
         Content::Memory(_) => panic!("it is in memory"),
@@ -437,7 +436,7 @@ fn labels_have_a_limit_and_the_file_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let (mut spool, _) = open(folder.path());
     spool.append(&mut record(1, b"first")).unwrap();
-    let mut long = Outgoing {
+    let mut long = NewRecord {
         labels: [("key".to_owned(), "v".repeat(1 << 20))].into(),
         ..record(2, b"second")
     };

@@ -22,8 +22,8 @@ impl ReadAt for Vec<u8> {
     }
 }
 
-fn record(time: u64, content: &[u8]) -> Outgoing {
-    Outgoing {
+fn record(time: u64, content: &[u8]) -> NewRecord {
+    NewRecord {
         time,
         content: Content::Memory(vec![Bytes::copy_from_slice(content)]),
         frame_rate: Some("30".into()),
@@ -239,7 +239,7 @@ fn labels_that_cannot_be_sent_cost_their_record() {
     let mut file = format::file_header(RUN, Placement::Pending).to_vec();
     for (at, value) in ["fine", "line\nbreak", "fine"].into_iter().enumerate() {
         let index = u32::try_from(at).unwrap();
-        let record = Outgoing {
+        let record = NewRecord {
             labels: [("site".to_owned(), value.to_owned())].into(),
             frames: 1,
             ..record(index.into(), b"content")

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use client::{Access, Record, View};
+use client::{EntrySource, Record, View};
 use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner, VuiFrameRate};
 use media::time::Nanos;
 
@@ -62,7 +62,7 @@ impl History {
     /// Those of the client that are not transient.
     pub async fn advance(
         &mut self,
-        access: &Arc<Access>,
+        access: &Arc<EntrySource>,
         oldest: u64,
         rates: &DeclaredRates,
         items: &mut VecDeque<Item>,
@@ -83,7 +83,7 @@ impl History {
                 let Some(window) = self.search.next_window(oldest) else {
                     return Ok(true);
                 };
-                self.window.open(access, window, View::Aside);
+                self.window.open(access, window, View::Lookup);
                 return Ok(false);
             }
         }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use client::{Access, View};
+use client::{EntrySource, View};
 use media::time::Nanos;
 
 use super::super::backward::{WindowEvent, WindowReader};
@@ -27,7 +27,12 @@ pub struct LastEpisode {
 
 impl LastEpisode {
     /// Returns a look at the record at `newest`, in µs since the Unix epoch.
-    pub fn new(access: &Arc<Access>, newest: u64, first: Episode, records: RangeRecords) -> Self {
+    pub fn new(
+        access: &Arc<EntrySource>,
+        newest: u64,
+        first: Episode,
+        records: RangeRecords,
+    ) -> Self {
         let mut window = WindowReader::default();
         window.open(access, newest..newest.saturating_add(1), View::Headers);
         Self {

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use client::{Access, Record, View};
+use client::{EntrySource, Record, View};
 use media::codec::h264::{Aligned, ParameterSets};
 
 use super::super::backward::{WindowEvent, WindowReader};
@@ -47,7 +47,7 @@ impl MissingSets {
     /// Those of the client that are not transient.
     pub async fn advance(
         &mut self,
-        access: &Arc<Access>,
+        access: &Arc<EntrySource>,
         items: &mut VecDeque<Item>,
     ) -> Result<bool, Error> {
         match self.window.next().await? {
@@ -57,7 +57,7 @@ impl MissingSets {
             WindowEvent::Record(_) => {}
             WindowEvent::Retry(text) => items.push_back(Item::Retry(text)),
             WindowEvent::Closed => match self.search.next_window() {
-                Some(window) => self.window.open(access, window, View::Aside),
+                Some(window) => self.window.open(access, window, View::Lookup),
                 None => return Ok(true),
             },
         }

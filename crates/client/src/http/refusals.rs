@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::http::answer::accepted;
 
 /// Pauses before a request is sent again. The first one is none, as turns pass at once.
-const PAUSES: [Duration; 5] = [
+const RETRY_PAUSES: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(10),
     Duration::from_millis(20),
@@ -29,22 +29,22 @@ const PAUSES: [Duration; 5] = [
 /// every third one may be refused.
 const MAX_BEFORE: u32 = 2;
 /// Short answers that have to pass before refusals are no longer taken for turns.
-const MEMORY: u32 = 16;
+const FORGET_AFTER: u32 = 16;
 
 /// What was refused lately. Shared by the connections to an entry, and those that replace them.
 #[derive(Debug, Default)]
-pub struct Turns {
+pub struct PeriodicRefusals {
     /// Requests for records that were refused in a row.
     records: AtomicU32,
     /// Short answers to go until refusals are forgotten.
     short: AtomicU32,
 }
 
-impl Turns {
+impl PeriodicRefusals {
     /// Notes what became of a request whose answer is short, so that no proxy refuses it for its size.
     pub fn note_short(&self, is_refused: bool) {
         match is_refused {
-            true => self.short.store(MEMORY, Ordering::Relaxed),
+            true => self.short.store(FORGET_AFTER, Ordering::Relaxed),
             false => {
                 let less = |count: u32| count.checked_sub(1);
                 let _ = (self.short).fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
@@ -83,22 +83,22 @@ impl Turns {
 pub async fn ask(
     request: RequestBuilder,
     may_pass: impl Fn(&Error) -> bool,
-    turns: &Turns,
+    refusals: &PeriodicRefusals,
 ) -> Result<Response, Error> {
-    let mut pauses = PAUSES.into_iter();
+    let mut pauses = RETRY_PAUSES.into_iter();
     loop {
         let Some(again) = request.try_clone() else {
             return accepted(request.send().await?).await;
         };
         let error = match accepted(again.send().await?).await {
             Ok(response) => {
-                turns.note_short(false);
+                refusals.note_short(false);
                 return Ok(response);
             }
             Err(error) => error,
         };
         if may_pass(&error) {
-            turns.note_short(true);
+            refusals.note_short(true);
             if let Some(pause) = pauses.next() {
                 sleep(pause).await;
                 continue;
@@ -114,45 +114,45 @@ mod tests {
 
     #[test]
     fn refusals_of_records_vary_what_is_sent_before() {
-        let turns = Turns::default();
+        let refusals = PeriodicRefusals::default();
         assert_eq!(
-            (turns.before_records(), turns.are_records_refused()),
+            (refusals.before_records(), refusals.are_records_refused()),
             (0, false)
         );
         let mut before = Vec::new();
         for _ in 0..6 {
-            turns.note_records(true, false);
-            before.push(turns.before_records());
+            refusals.note_records(true, false);
+            before.push(refusals.before_records());
         }
         assert_eq!(before, [1, 2, 0, 1, 2, 0]);
-        assert!(turns.are_records_refused());
-        turns.note_records(false, false);
+        assert!(refusals.are_records_refused());
+        refusals.note_records(false, false);
         assert_eq!(
-            (turns.before_records(), turns.are_records_refused()),
+            (refusals.before_records(), refusals.are_records_refused()),
             (0, false)
         );
     }
 
     #[test]
     fn what_met_a_refusal_is_sent_the_next_time() {
-        let turns = Turns::default();
-        turns.note_records(true, false);
-        turns.note_records(false, true);
-        assert_eq!(turns.before_records(), 1);
-        turns.note_records(false, false);
-        assert_eq!(turns.before_records(), 0);
+        let refusals = PeriodicRefusals::default();
+        refusals.note_records(true, false);
+        refusals.note_records(false, true);
+        assert_eq!(refusals.before_records(), 1);
+        refusals.note_records(false, false);
+        assert_eq!(refusals.before_records(), 0);
     }
 
     #[test]
     fn refusals_of_short_answers_are_forgotten() {
-        let turns = Turns::default();
-        turns.note_short(false);
-        assert!(!turns.is_short_refused());
-        turns.note_short(true);
-        for _ in 0..MEMORY {
-            assert!(turns.is_short_refused());
-            turns.note_short(false);
+        let refusals = PeriodicRefusals::default();
+        refusals.note_short(false);
+        assert!(!refusals.is_short_refused());
+        refusals.note_short(true);
+        for _ in 0..FORGET_AFTER {
+            assert!(refusals.is_short_refused());
+            refusals.note_short(false);
         }
-        assert!(!turns.is_short_refused());
+        assert!(!refusals.is_short_refused());
     }
 }
