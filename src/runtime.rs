@@ -6,11 +6,15 @@
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::logging::forward_events;
+
 /// The runtime that all elements share.
 pub fn runtime() -> Result<&'static Handle, gst::ErrorMessage> {
     static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 
     let runtime = RUNTIME.get_or_try_init(|| {
+        // Not before: an application may set a subscriber after it has loaded the plugin.
+        forward_events();
         Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("gst-reduct-runtime")

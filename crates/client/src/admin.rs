@@ -26,6 +26,7 @@ use crate::http::answer::{accepted, body, header, json};
 use crate::http::batch::TIME_HEADER;
 use crate::http::progress::within;
 use crate::http::refusals::{PeriodicRefusals, ask};
+use crate::http::send::send;
 use crate::server::Server;
 use crate::task::without_blocking;
 
@@ -152,7 +153,7 @@ impl Entry {
         // There is one at most, unless the server does not know the condition.
         for _ in 0..MAX_OTHERS {
             // Not twice: the query may have gone on.
-            let answer = accepted(client.get(url.clone()).send().await?).await?;
+            let answer = accepted(send(client.get(url.clone())).await?).await?;
             if answer.status() == StatusCode::NO_CONTENT {
                 break;
             }

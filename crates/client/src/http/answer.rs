@@ -6,6 +6,7 @@
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
+use tracing::debug;
 
 use crate::error::{Cause, Error};
 use crate::server::without_secrets;
@@ -83,6 +84,7 @@ pub async fn accepted(response: Response) -> Result<Response, Error> {
     };
     let is_of_server = text.is_some();
     let text = text.unwrap_or_else(|| status.to_string());
+    debug!("refused, {}: {text}", status.as_u16());
     Err(Error {
         is_of_server,
         ..Error::new(cause, text)

@@ -13,6 +13,8 @@
 use std::mem;
 use std::sync::{Mutex, PoisonError};
 
+use tracing::debug;
+
 use crate::error::Error;
 use crate::http::batch::WINDOW_RECORDS;
 
@@ -178,6 +180,9 @@ impl BatchSizeState {
         }
         if count > limit {
             self.limit = Some(count).filter(|count| *count < WINDOW_RECORDS);
+            debug!(
+                "an answer with {count} records passed, which is more than the limit of {limit}"
+            );
             self.grow();
         } else if count == limit {
             self.wait = self.wait.saturating_sub(1);
@@ -238,6 +243,7 @@ impl BatchSizeState {
             (_, 0) => asked / 2,
             (_, passed) => passed,
         };
+        debug!("an answer with up to {asked} records was refused, at most {limit} are asked for");
         self.limit = Some(limit);
         self.wait = match is_near(limit, asked) {
             true => self.patience,

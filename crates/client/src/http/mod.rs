@@ -14,3 +14,4 @@ pub mod pool;
 pub mod progress;
 pub mod refusals;
 pub mod request_size;
+pub mod send;

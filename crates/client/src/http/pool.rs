@@ -29,6 +29,7 @@ use crate::http::answer::{Unavailable, accepted, header, unavailable};
 use crate::http::batch::{RecordHeader, record_headers};
 use crate::http::distance::Distance;
 use crate::http::refusals::{PeriodicRefusals, ask};
+use crate::http::send::send;
 use crate::server::Server;
 use crate::task::without_blocking;
 
@@ -217,7 +218,7 @@ impl PooledClient<'_> {
     pub async fn probe(&self) -> Result<bool, Error> {
         let url = self.pool.server.api_url("alive")?;
         // Who needs the connection will see what is wrong with it.
-        let answer = timeout(WARM_UP, self.http.head(url).send()).await;
+        let answer = timeout(WARM_UP, send(self.http.head(url))).await;
         // A proxy that passes other paths only, or no HEAD, says nothing of the next request.
         let is_refusal = |status: StatusCode| {
             status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
@@ -334,7 +335,7 @@ impl ServerQuery<'_> {
             // acknowledgement, but not before the end of the connection.
             request = request.header(CONNECTION, "close");
         }
-        let response = request.send().await.map_err(BatchError::of_request)?;
+        let response = send(request).await.map_err(BatchError::of_request)?;
         self.client.pool.distance.note(self.asked.elapsed());
         let via = ConnectionInfo::of(&response);
         let route = mem::replace(&mut self.via, via).route_to(&self.via);

@@ -14,6 +14,7 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::error::{Cause, Error};
 use crate::http::answer::accepted;
+use crate::http::send::send;
 
 /// Header of each answer of ReductStore that is an error.
 const ERROR_HEADER: &str = "x-reduct-error";
@@ -42,7 +43,7 @@ impl Progress {
         limit: Option<Duration>,
     ) -> Result<Response, Error> {
         let answer = async {
-            let response = request.send().await?;
+            let response = send(request).await?;
             // A proxy that cannot handle the request answers 400 as well.
             let is_of_reductstore = response.headers().contains_key(ERROR_HEADER);
             accepted(response).await.map_err(|error| match error.cause {

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use crate::error::Error;
 use crate::http::answer::accepted;
+use crate::http::send::send;
 
 /// Pauses before a request is sent again. The first one is none, as turns pass at once.
 const RETRY_PAUSES: [Duration; 5] = [
@@ -88,9 +89,9 @@ pub async fn ask(
     let mut pauses = RETRY_PAUSES.into_iter();
     loop {
         let Some(again) = request.try_clone() else {
-            return accepted(request.send().await?).await;
+            return accepted(send(request).await?).await;
         };
-        let error = match accepted(again.send().await?).await {
+        let error = match accepted(send(again).await?).await {
             Ok(response) => {
                 refusals.note_short(false);
                 return Ok(response);

@@ -4,6 +4,8 @@
 //! The size of a request that writes records, adapted to what the server and the proxies before it
 //! accept.
 
+use tracing::debug;
+
 /// Requests of the full size that are accepted before a larger one is tried.
 const GROW_AFTER: u32 = 8;
 /// Requests of the largest size known to fit before a refused size is tried again: limits change
@@ -75,6 +77,10 @@ impl RequestSize {
             // Records without content are no shorter for it.
             self.records.refuse(count as u64);
         }
+        debug!(
+            "a request with {count} records was refused, at most {} records and {} bytes are sent",
+            self.records.current, self.bytes.current
+        );
         true
     }
 }
@@ -139,6 +145,10 @@ impl Limit {
             }
         };
         if self.streak >= GROW_AFTER {
+            debug!(
+                "the size of requests grows from {} to {grown}",
+                self.current
+            );
             self.current = grown.clamp(1, self.most);
             self.streak = 0;
         }

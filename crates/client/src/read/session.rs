@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
+use tracing::debug;
 
 use crate::entry::{EntryInfo, EntryTimes};
 use crate::error::{Cause, Error, Failure};
@@ -169,6 +170,10 @@ impl Session {
             if self.send(SessionEvent::Retrying(text)).await.is_err() {
                 return;
             }
+            debug!(
+                "attempt {} in {delay:?} after {error}",
+                self.attempts.made()
+            );
             self.access.drop_connections();
             tokio::time::sleep(delay).await;
         }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use self::lookup::other_writer;
 use futures_util::future::join;
 use tokio::time::{sleep, timeout};
+use tracing::{debug, trace};
 
 use crate::admin::Entry;
 use crate::error::{Cause, Error};
@@ -460,6 +461,10 @@ impl Delivery {
             self.open = None;
         }
         self.shared.stats.retries.note(&error);
+        debug!(
+            "attempt {} in {delay:?} after {error}",
+            self.attempts.made()
+        );
         let text = format!(
             "{}. Trying again in {:.1} s, attempt {}",
             error.explain(self.to.target()),
@@ -528,6 +533,7 @@ impl Delivery {
                 return Err(other_writer(time));
             }
         }
+        trace!("{count} records sent, those before: {found:?}");
         let refused = match answer {
             Ok(refused) if self.unconfirmed.is_empty() => refused,
             Ok(_) => {

@@ -7,6 +7,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use tracing::debug;
+
 use crate::write::record::NewRecord;
 use crate::write::spool::Spool;
 
@@ -67,6 +69,7 @@ impl SpoolFiles {
     pub fn fail(&mut self, error: &io::Error) -> Option<String> {
         let is_known = self.is_failing
             || (self.failed).is_some_and(|failed| failed.elapsed() < WARN_AGAIN_AFTER);
+        debug!("spool cannot be written: {error}");
         self.failed = Some(Instant::now());
         self.is_failing = true;
         (!is_known).then(|| {

@@ -17,6 +17,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tracing::debug;
 
 use crate::write::record::{Content, NewRecord};
 use crate::write::spool_folder::{OpenError, OpenMode, PrivateFolder, named};
@@ -184,6 +185,11 @@ impl Spool {
             is_folder_synced: sync == SpoolSync::None,
         };
         let recovery = spool.recover()?;
+        debug!(
+            "spool {} is open, with {} records of other runs",
+            spool.folder.path("").display(),
+            recovery.records.len()
+        );
         Ok((spool, recovery))
     }
 
@@ -281,6 +287,7 @@ impl Spool {
         let header = format::file_header(self.run, self.placement);
         file.write_all_at(&header, 0)
             .map_err(|error| named(&path, &error))?;
+        debug!("spool file {} is begun", path.display());
         self.is_folder_synced = self.sync == SpoolSync::None;
         self.segments.retain(|segment| segment.strong_count() > 0);
         self.segments.push(Arc::downgrade(&segment.0));

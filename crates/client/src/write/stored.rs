@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use tracing::debug;
 
 use crate::write::spool_folder::{OpenError, OpenMode, PrivateFolder};
 
@@ -76,10 +77,14 @@ impl Segment {
             return;
         }
         // Where that fails, it is recovered once more and its records are found to be written.
-        let _ = match self.is_damaged.load(Ordering::Acquire) {
+        let done = match self.is_damaged.load(Ordering::Acquire) {
             true => keep_aside(&self.folder, &self.name).map(drop),
             false => self.folder.remove(&self.name),
         };
+        debug!(
+            "spool file {} is done with: {done:?}",
+            self.path().display()
+        );
     }
 }
 

@@ -21,6 +21,7 @@ use reqwest::{Body, Client, Method, RequestBuilder, Response};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
+use tracing::debug;
 use url::Url;
 
 use crate::canceller::{Cancelled, Canceller};
@@ -28,6 +29,7 @@ use crate::error::{Cause, Error, Failure, Purpose, Target};
 use crate::http::answer::{Unavailable, accepted, header, unavailable};
 use crate::http::first_contact::is_wrong_address;
 use crate::http::progress::{Progress, within};
+use crate::http::send::send;
 use crate::retry::Attempts;
 use crate::server::Server;
 use crate::task::without_blocking;
@@ -175,6 +177,7 @@ impl Uploader {
             let Some(delay) = delay.filter(|_| may_pass) else {
                 return Err(self.failed(&error));
             };
+            debug!("attempt {} in {delay:?} after {error}", attempts.made());
             emit(format!(
                 "{}. Trying again in {:.1} s, attempt {} of {}",
                 error.explain(self.target()),
@@ -374,7 +377,7 @@ impl Uploader {
 
     /// Sends a request without a body to speak of.
     async fn ask(&self, request: RequestBuilder) -> Result<Response, Error> {
-        let answer = async { accepted(request.send().await?).await };
+        let answer = async { accepted(send(request).await?).await };
         within(self.server.timeout(), answer).await
     }
 
