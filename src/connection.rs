@@ -6,13 +6,42 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use client::{AddressError, EntryAddress, Server, Token, without_secrets};
+use client::{
+    AddressError, EntryAddress, Server, ServerError, ServerOptions, SettingNames, Token, UriError,
+    without_secrets,
+};
 use gst::glib;
 use gst::prelude::*;
 
 /// Default of the property `url`.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
 const DEFAULT_TIMEOUT_MS: u32 = 30_000;
+
+/// Advice where a token is in a wrong place, or missing.
+pub const SET_TOKEN: &str =
+    "Set the token by the environment variable REDUCT_API_TOKEN or the property api-token";
+
+/// Names of the properties in texts of the client.
+const NAMES: SettingNames = SettingNames {
+    url: "url",
+    server: "the server in the property location, or the property url",
+    token: "the environment variable REDUCT_API_TOKEN or the property api-token",
+    ca_cert: "ca-cert",
+    timeout: "the property timeout",
+    max_record_bytes: "the property max-record-bytes",
+    spool: "spool-dir",
+    small_records: "record-unit=access-unit",
+    skip_existing: "existing=skip",
+    time_range: "the time that GStreamer can count",
+};
+
+/// Returns the text for an error of a URI.
+pub fn uri_error(error: &UriError) -> String {
+    match error {
+        UriError::UserInformation => format!("{error}. {SET_TOKEN}"),
+        UriError::Invalid(_) => error.to_string(),
+    }
+}
 
 /// Values of the properties, as they are set.
 #[derive(Debug, Clone)]
@@ -88,13 +117,15 @@ impl ConnectionSettings {
     ///
     /// A text that names the property, its value and what it should be.
     pub fn check(&self) -> Result<Place, String> {
-        let connection = Server::new(
-            &self.url,
-            self.api_token.clone(),
-            self.ca_cert.as_ref().map(PathBuf::from),
-            self.verify_ssl,
-            (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms.into())),
-        )?;
+        let connection = Server::new(ServerOptions {
+            url: self.url.clone(),
+            token: self.api_token.clone(),
+            ca_cert: self.ca_cert.as_ref().map(PathBuf::from),
+            verify_ssl: self.verify_ssl,
+            timeout: (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms.into())),
+            names: NAMES,
+        });
+        let connection = connection.map_err(|error| wrong_url(&error))?;
         let address = EntryAddress::new(self.bucket.as_deref(), self.entry.as_deref());
         let EntryAddress { bucket, entry } = address.map_err(|error| wrong_name(&error))?;
         Ok(Place {
@@ -166,6 +197,26 @@ pub fn clock_time(value: &glib::Value) -> gst::ClockTime {
 /// Returns the text of an error about the value of a property.
 pub fn invalid(property: &str, value: &str, expected: &str) -> String {
     format!("The property {property} is '{value}', which is not {expected}")
+}
+
+/// Returns the text of an error about the URL of a server.
+fn wrong_url(error: &ServerError) -> String {
+    let text = match error {
+        ServerError::NotAUrl(error) => {
+            format!("is not a URL: {error}. Example: http://127.0.0.1:8383")
+        }
+        ServerError::MayHoldToken => {
+            format!("has user information, a query or a fragment. {SET_TOKEN}")
+        }
+        ServerError::Scheme(scheme) => format!("begins with '{scheme}', not with http or https"),
+        ServerError::ApiPath => {
+            "has the path of the API. Leave out '/api/v1' at its end: it is added to the \
+                                 URL of the server"
+                .into()
+        }
+        ServerError::NotABase(error) => format!("has no place for an API path: {error}"),
+    };
+    format!("The url property {text}")
 }
 
 /// Returns the text of an error about the name of a bucket or an entry.

@@ -3,12 +3,16 @@
 
 //! An element's properties as the URI of an entry, their values written as for `gst-launch-1.0`.
 
-use client::{EntryUri, UriError};
+use client::EntryUri;
 use gst::glib;
 use gst::prelude::*;
 use url::Url;
 
-use crate::connection::ConnectionSettings;
+use crate::connection::{ConnectionSettings, uri_error};
+
+/// Error for a token among the parameters of a URI.
+pub const TOKEN_PARAMETER: &str = "A token is no parameter of a URI. Set it by the environment variable \
+                                   REDUCT_API_TOKEN or the property api-token";
 
 /// Properties that are other parts of the URI.
 const NOT_PARAMETERS: &[&str] = &["url", "bucket", "entry"];
@@ -63,10 +67,7 @@ fn values(
         .collect();
     for (name, text) in &uri.parameters {
         if name.contains("token") {
-            return Err(bad(
-                "A token is no parameter of a URI. Set it by the environment variable \
-                 REDUCT_API_TOKEN or the property api-token",
-            ));
+            return Err(bad(TOKEN_PARAMETER));
         }
         let (property, value) = properties(object)
             .zip(&mut values)
@@ -102,10 +103,7 @@ pub fn set(
         ));
     }
     let object = element.upcast_ref();
-    let values = values(
-        object,
-        &uri.parse().map_err(|err: UriError| bad(&err.to_string()))?,
-    )?;
+    let values = values(object, &uri.parse().map_err(|err| bad(&uri_error(&err)))?)?;
     check(&values).map_err(|text| bad(&text))?;
     for (property, value) in &values {
         object.set_property_from_value(property, value);

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use client::{EntryUri, Limits, SCHEMES, Token, UriError, without_secrets};
+use client::{EntryUri, Limits, SCHEMES, Token, without_secrets};
 use gst::glib;
 use percent_encoding::percent_decode_str;
 
@@ -33,7 +33,9 @@ impl Address {
     ///
     /// A text that names the faulty part of the address.
     pub fn new(location: &str, api_token: &Token) -> Result<Self, String> {
-        let uri: EntryUri = location.parse().map_err(|err: UriError| err.to_string())?;
+        let uri: EntryUri = location
+            .parse()
+            .map_err(|err| connection::uri_error(&err))?;
         let mut retries = Limits::default().retries;
         let mut settings = ConnectionSettings {
             url: uri.server.as_str().into(),
@@ -44,11 +46,7 @@ impl Address {
         };
         for (name, text) in &uri.parameters {
             if name.contains("token") {
-                return Err(
-                    "A token is no parameter of a URI. Set it by the environment variable \
-                     REDUCT_API_TOKEN or the property api-token"
-                        .into(),
-                );
+                return Err(parameters::TOKEN_PARAMETER.into());
             }
             if !PARAMETERS.contains(&name.as_str()) {
                 let all = PARAMETERS.join(", ");

@@ -27,6 +27,7 @@ use crate::http::batch::TIME_HEADER;
 use crate::http::progress::within;
 use crate::http::refusals::{PeriodicRefusals, ask};
 use crate::http::send::send;
+use crate::names::SettingNames;
 use crate::server::Server;
 use crate::task::without_blocking;
 
@@ -187,6 +188,11 @@ impl Entry {
             .header(CONTENT_LENGTH, content.len())
             .body(content);
         self.within_timeout(self.ask(request)).await.map(drop)
+    }
+
+    /// Returns the names of the settings in texts.
+    pub fn names(&self) -> &SettingNames {
+        self.server.names()
     }
 
     /// Asks for the times of the oldest and the newest record.

@@ -11,7 +11,8 @@ use std::time::Duration;
 use http::StatusCode;
 use url::Url;
 
-use crate::http::certificates::tls_problem;
+use crate::http::certificates::{NO_TLS, tls_problem};
+use crate::names::SettingNames;
 
 /// What the HTTP client says of an answer that is none of HTTP.
 const NOT_HTTP: &str = "invalid HTTP version parsed";
@@ -24,6 +25,7 @@ pub struct Target<'a> {
     /// Proxy on the way to it, without its credentials.
     pub proxy: Option<&'a str>,
     pub timeout: Option<Duration>,
+    pub names: &'a SettingNames,
     pub bucket: &'a str,
     pub entry: &'a str,
     pub purpose: Purpose,
@@ -64,6 +66,8 @@ pub struct Error {
     pub text: String,
     /// Whether ReductStore itself reports it, and not a proxy or another server in its place.
     pub is_of_server: bool,
+    /// Server that a redirect leads to.
+    pub redirect: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +108,7 @@ impl Error {
             cause,
             text: text.into(),
             is_of_server: false,
+            redirect: None,
         }
     }
 
@@ -191,6 +196,7 @@ impl Error {
             url,
             proxy,
             timeout,
+            names,
             bucket,
             entry,
             ..
@@ -203,7 +209,7 @@ impl Error {
         };
         let hint = self.hint(target);
         match self.cause {
-            Cause::Settings => format!("Could not set up the connection to {url}: {text}"),
+            Cause::Settings => format!("Could not set up the connection to {url}: {text}{hint}"),
             Cause::Connect => {
                 format!(
                     "Could not connect to ReductStore at {way}: {text}. Check that it is running and \
@@ -229,8 +235,8 @@ impl Error {
                 }
             ),
             Cause::Status(401) => format!(
-                "ReductStore at {url} does not accept the API token: {text}. Set it by the \
-                 environment variable REDUCT_API_TOKEN or the property api-token"
+                "ReductStore at {url} does not accept the API token: {text}. Set it by {}",
+                names.token
             ),
             Cause::Status(403) => {
                 format!("ReductStore at {url} does not allow to {verb} bucket '{bucket}': {text}")
@@ -262,21 +268,34 @@ impl Error {
         !self.is_of_server && line.is_ok_and(|line| line == self.text)
     }
 
-    /// What may help, as a sentence after the message.
-    fn hint(&self, target: Target) -> &'static str {
+    /// Returns what may help, as sentences after the message.
+    fn hint(&self, target: Target) -> String {
         let is_plain = target.url.scheme() == "http";
+        let SettingNames { url, server, .. } = target.names;
+        let mut hint = String::new();
+        if let Some(redirect) = &self.redirect {
+            hint = format!(". If that is meant, set {server} to {redirect}");
+        } else if self.text == NO_TLS {
+            hint = format!(
+                ". If it is meant to be reached without, {url} begins with http:// instead of \
+                 https://"
+            );
+        }
         // A TLS server answers with an alert, and nginx with this status.
         let is_of_tls = self.text == NOT_HTTP
             || self.cause == Cause::Status(400) && self.is_of_another_server();
-        if is_plain && is_of_tls {
-            ". If that port is for TLS, url begins with https:// instead of http://"
-        } else if target.proxy.is_none() {
-            ""
+        let about_proxy = if is_plain && is_of_tls {
+            format!(". If that port is for TLS, {url} begins with https:// instead of http://")
+        } else if target.proxy.is_none() || self.cause == Cause::Settings {
+            String::new()
         } else if is_plain {
             ". HTTP_PROXY or ALL_PROXY sets the proxy; NO_PROXY lists hosts to reach without it"
+                .into()
         } else {
             ". HTTPS_PROXY or ALL_PROXY sets the proxy; NO_PROXY lists hosts to reach without it"
-        }
+                .into()
+        };
+        hint + &about_proxy
     }
 }
 
@@ -366,6 +385,7 @@ mod tests {
             url: &Url::parse(url).unwrap(),
             proxy: None,
             timeout: None,
+            names: &SettingNames::DEFAULT,
             bucket: "b",
             entry: "e",
             purpose: Purpose::Read,
@@ -420,6 +440,8 @@ mod tests {
             assert!(explain("http://h", error.clone()).contains("https://"));
             assert!(!explain("https://h", error).contains("http://"));
         }
+        let plain = explain("https://h", Error::new(Cause::Tls, NO_TLS));
+        assert!(plain.contains("the URL begins with http://"), "{plain}");
         let refused = Error::new(Cause::Status(400), "bad timestamp");
         assert!(!explain("http://h", refused).contains("https://"));
     }

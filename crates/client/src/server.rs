@@ -20,13 +20,10 @@ use url::Url;
 use crate::error::{Cause, Error, Purpose, Target};
 use crate::http::batch::WINDOW_RECORDS;
 use crate::http::certificates::{GivenCertificates, client_config};
+use crate::names::SettingNames;
 
 /// Headers of an answer that are not of records, with a margin.
 const OTHER_HEADERS: usize = 100;
-
-/// What is wrong with an API token that no header can have. Its text is not shown.
-const INVALID_TOKEN: &str = "the API token has characters that a token cannot have, such as a line break. The \
-                             environment variable REDUCT_API_TOKEN or the property api-token sets it";
 
 /// An API token. Its text is in no output of any kind.
 #[derive(Clone, Default)]
@@ -47,6 +44,56 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Options of a server.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// URL, `http` or `https`, to which the path of the API is added.
+    pub url: String,
+    /// API token.
+    pub token: Token,
+    /// PEM file with certificates to trust besides those of the system.
+    pub ca_cert: Option<PathBuf>,
+    /// Refuse a server whose certificate is not valid.
+    pub verify_ssl: bool,
+    /// Longest time without progress of a request; `None` is for ever.
+    pub timeout: Option<Duration>,
+    /// Names of the settings in texts.
+    pub names: SettingNames,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:8383".into(),
+            token: Token::default(),
+            ca_cert: None,
+            verify_ssl: true,
+            timeout: Some(Duration::from_secs(30)),
+            names: SettingNames::DEFAULT,
+        }
+    }
+}
+
+/// Reason why a URL is not that of a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServerError {
+    /// It cannot be parsed.
+    #[error("it is not a URL: {0}. Example: http://127.0.0.1:8383")]
+    NotAUrl(#[source] url::ParseError),
+    /// It has parts that can hold a token.
+    #[error("it has user information, a query or a fragment")]
+    MayHoldToken,
+    /// It has another scheme.
+    #[error("it begins with '{0}', not with http or https")]
+    Scheme(String),
+    /// It ends with the path of the API.
+    #[error("it has the path of the API")]
+    ApiPath,
+    /// No path can be added to it.
+    #[error("it has no place for an API path: {0}")]
+    NotABase(#[source] url::ParseError),
+}
+
 /// The settings of a connection. Cloned for each reader; connecting is the reader's business.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -57,6 +104,7 @@ pub struct Server {
     ca_cert: Option<PathBuf>,
     verify_ssl: bool,
     timeout: Option<Duration>,
+    names: SettingNames,
     /// Proxy of the environment, without its credentials.
     proxy: Option<String>,
     /// Made once, as reading the system's certificates takes longer than many a query. TLS sessions
@@ -65,59 +113,43 @@ pub struct Server {
 }
 
 impl Server {
-    /// Checks the settings. No I/O.
+    /// Checks the options. No I/O.
     ///
     /// # Errors
     ///
-    /// A text, if `url` is no `http` or `https` URL of a server, or has user information: a token
-    /// belongs elsewhere.
-    pub fn new(
-        url: &str,
-        token: Token,
-        ca_cert: Option<PathBuf>,
-        verify_ssl: bool,
-        timeout: Option<Duration>,
-    ) -> Result<Self, String> {
-        let parsed = Url::parse(url).map_err(|err| {
-            format!("The url property is not a URL: {err}. Example: http://127.0.0.1:8383")
-        })?;
-        // All can hold the token, so that they are not repeated here.
-        let user_information = !parsed.username().is_empty() || parsed.password().is_some();
-        if user_information || parsed.query().is_some() || parsed.fragment().is_some() {
-            return Err(
-                "The url property has user information, a query or a fragment. Set the token by \
-                 the environment variable REDUCT_API_TOKEN or the property api-token"
-                    .into(),
-            );
+    /// [`ServerError`], if the URL is not `http` or `https` or has parts that may hold a token.
+    pub fn new(options: ServerOptions) -> Result<Self, ServerError> {
+        let url = Url::parse(&options.url).map_err(ServerError::NotAUrl)?;
+        // All can hold the token, so that they are not repeated in the error.
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if has_user || url.query().is_some() || url.fragment().is_some() {
+            return Err(ServerError::MayHoldToken);
         }
-        if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(format!(
-                "The url property begins with '{}', not with http or https",
-                parsed.scheme()
-            ));
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(ServerError::Scheme(url.scheme().into()));
         }
-        if parsed.path().trim_end_matches('/').ends_with("/api/v1") {
-            return Err(
-                "The url property has the path of the API. Leave out '/api/v1' at its end: it is added to \
-                 the URL of the server"
-                    .into(),
-            );
+        if url.path().trim_end_matches('/').ends_with("/api/v1") {
+            return Err(ServerError::ApiPath);
         }
-        let mut base = parsed.clone();
+        let mut base = url.clone();
         base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
-        let api = base
-            .join("api/v1/")
-            .map_err(|err| format!("The url property has no place for an API path: {err}"))?;
+        let api = base.join("api/v1/").map_err(ServerError::NotABase)?;
         Ok(Self {
-            proxy: proxy_for(&parsed),
-            url: parsed,
+            proxy: proxy_for(&url),
+            url,
             api,
-            token,
-            ca_cert,
-            verify_ssl,
-            timeout,
+            token: options.token,
+            ca_cert: options.ca_cert,
+            verify_ssl: options.verify_ssl,
+            timeout: options.timeout,
+            names: options.names,
             tls: Arc::default(),
         })
+    }
+
+    /// Returns the names of the settings in texts.
+    pub fn names(&self) -> &SettingNames {
+        &self.names
     }
 
     /// The URL of the proxy that the environment sets for the server, without its credentials.
@@ -146,6 +178,7 @@ impl Server {
             url: &self.url,
             proxy: self.proxy(),
             timeout: self.timeout,
+            names: &self.names,
             bucket,
             entry,
             purpose,
@@ -182,7 +215,12 @@ impl Server {
         }
         if let Some(token) = &self.token.0 {
             let value = HeaderValue::from_str(&format!("Bearer {token}"));
-            let mut value = value.map_err(|_| settings(&INVALID_TOKEN))?;
+            let mut value = value.map_err(|_| {
+                settings(&format_args!(
+                    "the API token has characters that a token cannot have, such as a line break. {} sets it",
+                    capitalized(self.names.token)
+                ))
+            })?;
             value.set_sensitive(true);
             builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]));
         }
@@ -197,11 +235,21 @@ impl Server {
 
     /// Settings of TLS. Blocks.
     fn tls(&self) -> Result<ClientConfig, String> {
-        let given = self.ca_cert.as_deref().map(GivenCertificates::read);
+        let given = self
+            .ca_cert
+            .as_deref()
+            .map(|file| GivenCertificates::read(file, &self.names));
         // An http URL needs none, unless its proxy does.
         let is_needed = self.verify_ssl && self.url.scheme() == "https";
-        client_config(given.transpose()?, is_needed)
+        client_config(given.transpose()?, is_needed, self.names)
     }
+}
+
+/// Returns a text with a capital letter at its beginning.
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// Returns the proxy that the HTTP client finds in the environment for a URL. It takes `*` in `NO_PROXY` for all
@@ -241,9 +289,12 @@ pub fn without_secrets(url: &str) -> String {
 mod tests {
     use super::*;
 
-    fn server(url: &str) -> Result<Server, String> {
-        let token = Token::new(Some("s3cret".into()));
-        Server::new(url, token, None, true, None)
+    fn server(url: &str) -> Result<Server, ServerError> {
+        Server::new(ServerOptions {
+            url: url.into(),
+            token: Token::new(Some("s3cret".into())),
+            ..ServerOptions::default()
+        })
     }
 
     #[test]
@@ -293,7 +344,7 @@ mod tests {
             "http://host#s3cret",
             "user:s3cret@host",
         ] {
-            let error = server(url).unwrap_err();
+            let error = server(url).unwrap_err().to_string();
             assert!(!error.contains("s3cret"), "{error}");
             let shown = without_secrets(url);
             assert!(!shown.contains("s3cret"), "{shown}");

@@ -134,17 +134,19 @@ fn redirect(response: &Response) -> Error {
     let location = location.and_then(|location| location.to_str().ok());
     let target = location.and_then(|location| response.url().join(location).ok());
     let status = response.status().as_u16();
-    let text = match target {
-        None => format!("it answers with the redirect {status}, which is not followed"),
-        Some(target) => {
-            let shown = without_secrets(target.as_str());
-            let server = (target.as_str().split_once(API)).map_or("that server", |(base, _)| base);
-            format!(
-                "it redirects to {shown} ({status}), which is not followed. If that is meant, set \
-                 the server in the property location, or the property url to {}",
-                without_secrets(server)
-            )
-        }
+    let Some(target) = target else {
+        let text = format!("it answers with the redirect {status}, which is not followed");
+        return Error::new(Cause::Settings, text);
     };
-    Error::new(Cause::Settings, text)
+    let server = (target.as_str().split_once(API)).map_or("that server", |(base, _)| base);
+    Error {
+        redirect: Some(without_secrets(server)),
+        ..Error::new(
+            Cause::Settings,
+            format!(
+                "it redirects to {} ({status}), which is not followed",
+                without_secrets(target.as_str())
+            ),
+        )
+    }
 }

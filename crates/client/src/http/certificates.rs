@@ -29,6 +29,8 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectAltName};
 use x509_cert::{Certificate, Version};
 
+use crate::names::SettingNames;
+
 /// Largest file of certificates, in bytes: the system's own bundle has a quarter of a megabyte.
 const MAX_FILE: u64 = 16 << 20;
 /// Names of a certificate that a message repeats.
@@ -53,17 +55,18 @@ impl GivenCertificates {
     /// # Errors
     ///
     /// A text that names the file, if it cannot be read or has no certificate.
-    pub fn read(file: &Path) -> Result<Self, String> {
+    pub fn read(file: &Path, names: &SettingNames) -> Result<Self, String> {
         let about =
             |text: &dyn fmt::Display| format!("CA certificate '{}': {text}", file.display());
         let pem = read_limited(file).map_err(|err| about(&err))?;
         let certificates = certificates(&pem)
             .map_err(|err| about(&format_args!("not a valid PEM file: {err}")))?;
         if certificates.is_empty() {
-            return Err(about(
-                &"no certificate is in the file. ca-cert is a PEM file, with the lines BEGIN \
-                  CERTIFICATE and END CERTIFICATE",
-            ));
+            return Err(about(&format_args!(
+                "no certificate is in the file. {} is a PEM file, with the lines BEGIN \
+                     CERTIFICATE and END CERTIFICATE",
+                names.ca_cert
+            )));
         }
         let mut issuers = RootCertStore::empty();
         for (index, certificate) in certificates.iter().enumerate() {
@@ -129,11 +132,13 @@ fn read_limited(file: &Path) -> io::Result<Vec<u8>> {
 pub fn client_config(
     given: Option<GivenCertificates>,
     is_needed: bool,
+    names: SettingNames,
 ) -> Result<ClientConfig, String> {
     let provider = CryptoProvider::get_default().cloned();
     let provider = provider.unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
     let verifier = Verifier {
         given,
+        names,
         provider: provider.clone(),
         system: OnceCell::new(),
     };
@@ -156,6 +161,7 @@ pub fn client_config(
 #[derive(Debug)]
 struct Verifier {
     given: Option<GivenCertificates>,
+    names: SettingNames,
     provider: Arc<CryptoProvider>,
     /// Trusts the system's certificates and the given ones as issuers.
     system: OnceCell<SystemVerifier>,
@@ -226,7 +232,7 @@ impl ServerCertVerifier for Verifier {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             Err(error) => {
                 let given = self.given.as_ref();
-                let refusal = Refusal(refusal(&error, leaf.as_ref(), host, given));
+                let refusal = Refusal(refusal(&error, leaf.as_ref(), host, given, &self.names));
                 let error = CertificateError::Other(OtherError(Arc::new(refusal)));
                 Err(rustls::Error::InvalidCertificate(error))
             }
@@ -271,15 +277,14 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+/// Text for a server that answers without TLS.
+pub const NO_TLS: &str = "it does not speak TLS there";
+
 /// Returns what is wrong with a TLS connection, for a sentence about the server.
 pub fn tls_problem(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) => other.0.to_string(),
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "it does not speak TLS there. If it is meant to be reached without, url begins with \
-             http:// instead of https://"
-                .into()
-        }
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => NO_TLS.into(),
         rustls::Error::AlertReceived(alert) => format!("it refused the TLS handshake: {alert:?}"),
         other => other.to_string(),
     }
@@ -328,9 +333,11 @@ fn refusal(
     leaf: Option<&Certificate>,
     host: &ServerName<'_>,
     given: Option<&GivenCertificates>,
+    setting: &SettingNames,
 ) -> String {
+    let SettingNames { url, ca_cert, .. } = setting;
     let leaf = leaf.map(Certificate::tbs_certificate);
-    let file = given.map(|given| format!("ca-cert '{}'", given.file.display()));
+    let file = given.map(|given| format!("{ca_cert} '{}'", given.file.display()));
     let note = file.as_ref().map(|file| format!(" ({file})"));
     let note = note.unwrap_or_default();
     let is_self_signed = leaf.is_some_and(|leaf| leaf.issuer() == leaf.subject());
@@ -360,7 +367,7 @@ fn refusal(
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             let host = host.to_str();
             format!(
-                "its certificate is not valid for {host}, {}. Use a name in url that it has, or a \
+                "its certificate is not valid for {host}, {}. Use a name in {url} that it has, or a \
                  certificate with the subjectAltName {host}{note}",
                 names(leaf)
             )
@@ -374,10 +381,10 @@ fn refusal(
         _ if is_self_signed => {
             let why = match &file {
                 Some(file) => format!("and is not the one in {file}"),
-                None => "and ca-cert is not set".into(),
+                None => format!("and {ca_cert} is not set"),
             };
             format!(
-                "its certificate is self-signed by {issuer}, {why}. Set ca-cert to a PEM file with \
+                "its certificate is self-signed by {issuer}, {why}. Set {ca_cert} to a PEM file with \
                  the server's certificate to trust it"
             )
         }
@@ -387,7 +394,7 @@ fn refusal(
                 None => "the system has no certificate of it".into(),
             };
             format!(
-                "its certificate is from an unknown issuer, {issuer}: {place}. Set ca-cert to a PEM \
+                "its certificate is from an unknown issuer, {issuer}: {place}. Set {ca_cert} to a PEM \
                  file with the issuer's certificate or with the server's own"
             )
         }
@@ -492,7 +499,7 @@ mod tests {
     #[test]
     fn problems_of_tls_are_told_in_words() {
         let error = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
-        assert!(tls_problem(&error).contains("http://"));
+        assert_eq!(tls_problem(&error), NO_TLS);
         let refusal = Refusal("its certificate is odd".into());
         let error = CertificateError::Other(OtherError(Arc::new(refusal)));
         let error = rustls::Error::InvalidCertificate(error);

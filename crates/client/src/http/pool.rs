@@ -253,7 +253,7 @@ impl PooledClient<'_> {
             self.pool.warm_up();
         }
         let via = ConnectionInfo::of(&response);
-        let id = query_id(Body::new(response, self.pool.timeout())).await?;
+        let id = query_id(Body::new(response, &self.pool.server)).await?;
         self.pool.note_answer();
         // Each refused request for records costs a query. The number of requests varies, as every second one or
         // every third one may be refused.
@@ -353,7 +353,7 @@ impl ServerQuery<'_> {
             records,
             has_length: headers.contains_key(CONTENT_LENGTH),
             is_last: header(headers, "x-reduct-last") == Some("true"),
-            body: Body::new(response, self.client.pool.timeout()),
+            body: Body::new(response, &self.client.pool.server),
         };
         Ok(BatchAnswer {
             batch: Some(batch),
@@ -490,16 +490,19 @@ impl Batch {
 struct Body {
     response: Response,
     timeout: Option<Duration>,
+    /// Name of the setting of the time-out.
+    timeout_name: &'static str,
     /// How long was waited for the last `bytes`.
     waited: Duration,
     bytes: u64,
 }
 
 impl Body {
-    fn new(response: Response, timeout: Option<Duration>) -> Self {
+    fn new(response: Response, server: &Server) -> Self {
         Self {
             response,
-            timeout,
+            timeout: server.timeout(),
+            timeout_name: server.names().timeout,
             waited: Duration::ZERO,
             bytes: 0,
         }
@@ -519,7 +522,8 @@ impl Body {
             if u128::from(bytes) * 1000 < waited * u128::from(MIN_BODY_RATE) {
                 let text = format!(
                     "only {bytes} bytes of an answer came in {waited} ms, less than {MIN_BODY_RATE} \
-                     bytes a second over the property timeout"
+                     bytes a second over {}",
+                    self.timeout_name
                 );
                 return Err(Error::new(Cause::Slow, text));
             }

@@ -385,7 +385,7 @@ mod tests {
     use crate::error::Purpose;
     use crate::http::pool::ClientPool;
     use crate::read::plan::Yield;
-    use crate::server::{Server, Token};
+    use crate::server::{Server, ServerOptions};
     use crate::testing::runtime;
 
     const RANGE: Range<u64> = 1000..1_000_000;
@@ -393,7 +393,12 @@ mod tests {
     /// Windows of a server that is not there.
     fn windows() -> Windows {
         let url = "http://127.0.0.1:1";
-        let server = Server::new(url, Token::default(), None, true, None).unwrap();
+        let server = Server::new(ServerOptions {
+            url: url.into(),
+            timeout: None,
+            ..ServerOptions::default()
+        })
+        .unwrap();
         let entry = Arc::new(Entry::new(&server, "b", "e"));
         let source = WindowSource {
             pool: Arc::new(

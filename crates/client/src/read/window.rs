@@ -527,10 +527,11 @@ impl WindowSource {
 
     fn too_large(&self, header: &RecordHeader) -> Error {
         let text = format!(
-            "the record at {} ({} µs) has {} bytes, and the property max-record-bytes allows {}",
+            "the record at {} ({} µs) has {} bytes, and {} allows {}",
             utc(header.time()),
             header.time(),
             header.length(),
+            self.entry.names().max_record_bytes,
             self.max_record_bytes
         );
         Error::new(Cause::TooLarge, text)

@@ -26,6 +26,7 @@ use crate::error::{Cause, Error};
 use crate::http::first_contact::{MAX_ATTEMPTS, is_wrong_address};
 use crate::http::pool::{ClientPool, Newest, PooledClient};
 use crate::http::request_size::{Excess, RequestSize};
+use crate::names::SettingNames;
 use crate::retry::Attempts;
 use crate::task::without_blocking;
 use crate::time::utc;
@@ -193,11 +194,12 @@ impl Delivery {
             let in_memory = state.queue.records_in_memory().min(waiting);
             (state.is_detached, waiting, in_memory)
         };
+        let spool = self.spool_name();
         let lost = match (&self.to.spool_folder, waiting - in_memory, in_memory) {
             (None, ..) => format!("{waiting} records are lost"),
-            (_, kept, 0) => format!("{kept} records are not written, and stay in spool-dir"),
+            (_, kept, 0) => format!("{kept} records are not written, and stay in {spool}"),
             (_, kept, lost) => format!(
-                "{kept} records are not written, and stay in spool-dir, and {lost} records that it \
+                "{kept} records are not written, and stay in {spool}, and {lost} records that it \
                  did not take are lost"
             ),
         };
@@ -213,6 +215,7 @@ impl Delivery {
 
     /// Opens the folder where records are kept, and has those wait that were left there.
     async fn recover(&self) -> Result<(), Error> {
+        let spool = self.spool_name();
         let Some(folder) = self.to.spool_folder.clone() else {
             return Ok(());
         };
@@ -224,15 +227,15 @@ impl Delivery {
             let sync = self.to.spool_sync;
             let opened = without_blocking(move || {
                 let opened = Spool::open(&folder, &bucket, &entry, sync);
-                let opened = opened.map(|(spool, mut recovery)| {
+                let opened = opened.map(|(files, mut recovery)| {
                     let left = std::mem::take(&mut recovery.records);
                     let count = left.len();
-                    (count, shared.open_files(spool, left), recovery)
+                    (count, shared.open_files(files, spool, left), recovery)
                 });
                 match opened {
                     Err(err) if err.kind() == ErrorKind::WouldBlock => Ok(None),
                     opened => opened.map(Some).map_err(|err| {
-                        Error::new(Cause::Unreadable, format!("spool-dir '{shown}': {err}"))
+                        Error::new(Cause::Unreadable, format!("{spool} '{shown}': {err}"))
                     }),
                 }
             });
@@ -241,23 +244,28 @@ impl Delivery {
                 // A sink that was stopped may still write what it has there.
                 None if begin.elapsed() < SPOOL_LOCK_TIMEOUT => sleep(SPOOL_LOCK_INTERVAL).await,
                 None => {
-                    let text = "another sink uses the same spool-dir";
+                    let text = format!("another sink uses the same {spool}");
                     return Err(Error::new(Cause::Unreadable, text));
                 }
             }
         };
         if count > 0 {
-            let text = format!("{count} records that were not written are found in spool-dir");
+            let text = format!("{count} records that were not written are found in {spool}");
             emit(&self.shared, WriterEvent::Warning(text)).await;
         }
         self.shared.count_damaged(recovery.lost());
-        for text in recovery.warnings() {
+        for text in recovery.warnings(spool) {
             emit(&self.shared, WriterEvent::Damaged(text)).await;
         }
         if let Some(text) = warning {
             emit(&self.shared, WriterEvent::Warning(text)).await;
         }
         Ok(())
+    }
+
+    /// Returns the name of the setting of the spool's folder.
+    fn spool_name(&self) -> &'static str {
+        self.to.server.names().spool
     }
 
     /// Waits for the next batch; `None` if nothing comes any more.
@@ -401,14 +409,15 @@ impl Delivery {
         if batch.iter().all(NewRecord::is_in_memory) {
             return Ok(batch);
         }
+        let spool = self.spool_name();
         let loaded = without_blocking(move || {
-            load(batch).map_err(|err| Error::new(Cause::Unreadable, format!("spool-dir: {err}")))
+            load(batch).map_err(|err| Error::new(Cause::Unreadable, format!("{spool}: {err}")))
         });
         let Loaded { records, lost } = loaded.await?;
         for lost in lost {
             self.done += usize::try_from(lost.lost.records).unwrap_or(0);
             self.shared.count_damaged(lost.lost);
-            if let Some(text) = lost.warning(utc) {
+            if let Some(text) = lost.warning(utc, spool) {
                 emit(&self.shared, WriterEvent::Damaged(text)).await;
             }
         }
@@ -616,7 +625,7 @@ impl Delivery {
             return Ok(false);
         };
         if !self.size.refuse(&lengths, excess) {
-            return Err(too_large(error, sent));
+            return Err(too_large(error, sent, self.to.server.names()));
         }
         self.shared.stats.retries.note(error);
         if !self.reported_excesses.contains(&excess) {
@@ -655,9 +664,10 @@ impl Delivery {
             }
             let text = format!(
                 "its newest record is of {}, and the first one to be written of {}. Late records \
-                 make ReductStore slow. With existing=skip, frames that it has already are left out",
+                 make ReductStore slow. With {}, frames that it has already are left out",
                 utc(newest),
-                utc(first)
+                utc(first),
+                self.to.server.names().skip_existing
             );
             return Err(Error::new(Cause::OutOfOrder, text));
         }
@@ -672,8 +682,8 @@ impl Delivery {
             self.to.entry,
             utc(newest),
             match is_recovered {
-                true => "The records found in spool-dir get times",
-                false => "All records get times",
+                true => format!("The records found in {} get times", self.spool_name()),
+                false => "All records get times".into(),
             },
             Duration::from_micros(self.moved_by).as_secs_f64()
         );
@@ -771,7 +781,7 @@ fn note_rewrite(pending: &mut Pending) -> Result<(), Error> {
 }
 
 /// The error for a single record that is too large for a request.
-fn too_large(error: &Error, sent: &[NewRecord]) -> Error {
+fn too_large(error: &Error, sent: &[NewRecord], names: &SettingNames) -> Error {
     let Some(record) = sent.first() else {
         return error.clone();
     };
@@ -784,8 +794,8 @@ fn too_large(error: &Error, sent: &[NewRecord]) -> Error {
         record.length(),
         record.header().len(),
         match record.frames > 1 {
-            true => ", or set record-unit=access-unit",
-            false => "",
+            true => format!(", or set {}", names.small_records),
+            false => String::new(),
         }
     );
     Error::new(error.cause, text)

@@ -32,6 +32,8 @@ pub enum SpoolState {
 #[derive(Debug)]
 pub struct SpoolFiles {
     pub spool: Spool,
+    /// Name of the setting of its folder.
+    name: &'static str,
     /// Time of the last failure.
     failed: Option<Instant>,
     /// The last attempt failed.
@@ -40,9 +42,10 @@ pub struct SpoolFiles {
 
 impl SpoolFiles {
     /// A spool that may be written.
-    pub fn new(spool: Spool) -> Self {
+    pub fn new(spool: Spool, name: &'static str) -> Self {
         Self {
             spool,
+            name,
             failed: None,
             is_failing: false,
         }
@@ -74,8 +77,9 @@ impl SpoolFiles {
         self.is_failing = true;
         (!is_known).then(|| {
             format!(
-                "spool-dir cannot be written: {error}. Frames wait in memory, {} MiB at most, and do \
+                "{} cannot be written: {error}. Frames wait in memory, {} MiB at most, and do \
                  not survive the process, until it can be written again",
+                self.name,
                 MAX_MEMORY >> 20
             )
         })
@@ -111,7 +115,7 @@ mod tests {
     fn a_spool_that_cannot_be_written_is_tried_again_and_reported_once() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Spool::open(folder.path(), "b", "e", SpoolSync::None);
-        let mut files = SpoolFiles::new(open().unwrap().0);
+        let mut files = SpoolFiles::new(open().unwrap().0, "the spool");
         std::fs::remove_dir_all(folder.path().join("b")).unwrap();
         let warning = files.keep(&mut record(1)).unwrap();
         assert!(warning.contains("0000000000.spool"), "{warning}");

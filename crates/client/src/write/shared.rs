@@ -105,8 +105,13 @@ impl Shared {
     ///
     /// What waits is written without a lock, so that a live source does not wait for it; only what comes
     /// meanwhile is written while further records wait for the spool.
-    pub fn open_files(&self, spool: Spool, left: Vec<NewRecord>) -> Option<String> {
-        let mut files = SpoolFiles::new(spool);
+    pub fn open_files(
+        &self,
+        spool: Spool,
+        name: &'static str,
+        left: Vec<NewRecord>,
+    ) -> Option<String> {
+        let mut files = SpoolFiles::new(spool, name);
         let mut warning = None;
         for _ in 0..MAX_PASSES {
             let waiting = self.lock().queue.in_memory();

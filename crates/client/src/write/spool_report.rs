@@ -54,10 +54,10 @@ impl Recovery {
     }
 
     /// Returns a warning for each kind of damage.
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self, spool: &str) -> Vec<String> {
         let damaged = (!self.damaged.is_empty()).then(|| {
             format!(
-                "Found damage in {} of spool-dir and lost {}. What else is in there is written, \
+                "Found damage in {} of {spool} and lost {}. What else is in there is written, \
                  and then the name gets the suffix .damaged",
                 files(&self.damaged),
                 sum(&self.damaged)
@@ -65,7 +65,7 @@ impl Recovery {
         });
         let torn = (!self.torn.is_empty()).then(|| {
             format!(
-                "Lost {1}, at the end of {0} of spool-dir: as after a crash, the last record is not \
+                "Lost {1}, at the end of {0} of {spool}: as after a crash, the last record is not \
                  whole",
                 files(&self.torn),
                 sum(&self.torn)
@@ -73,7 +73,7 @@ impl Recovery {
         });
         let unreadable = (!self.unreadable.is_empty()).then(|| {
             format!(
-                "{} of spool-dir cannot be read: {}",
+                "{} of {spool} cannot be read: {}",
                 count(self.unreadable.len() as u64, "file"),
                 list(self.unreadable.iter().cloned())
             )
@@ -141,11 +141,11 @@ impl LostRecords {
     }
 
     /// Returns a warning, once for a file.
-    pub fn warning(&self, utc: impl Fn(u64) -> String) -> Option<String> {
+    pub fn warning(&self, utc: impl Fn(u64) -> String, spool: &str) -> Option<String> {
         let first = self.lost.from.map_or_else(String::new, utc);
         self.is_new.then(|| {
             format!(
-                "Lost {} ({}) of spool-dir, the first of {first}, as '{}' is damaged or cannot be \
+                "Lost {} ({}) of {spool}, the first of {first}, as '{}' is damaged or cannot be \
                  read: {}. What else is in there is written, and then its name gets the suffix \
                  .damaged; further losses are counted in stats",
                 count(self.lost.records, "record"),
@@ -171,12 +171,12 @@ mod tests {
     #[test]
     fn a_warning_for_each_kind() {
         let mut recovery = Recovery::default();
-        assert!(recovery.warnings().is_empty());
+        assert!(recovery.warnings("spool-dir").is_empty());
         let path = |number: u64| PathBuf::from(format!("/spool/{number}"));
         recovery.damaged = (0..5).map(|at| (path(at), lost(at))).collect();
         recovery.torn = vec![(path(7), lost(1))];
         recovery.add_unreadable(path(8), &io::Error::other("broken"), Some(path(9)));
-        let warnings = recovery.warnings();
+        let warnings = recovery.warnings("spool-dir");
         assert_eq!(warnings.len(), 3);
         for (warning, part) in [
             (0, "5 files ('/spool/0', '/spool/1', '/spool/2' and 2 more)"),

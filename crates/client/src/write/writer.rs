@@ -352,7 +352,7 @@ mod tests {
             }
             let (spool, left) = open(folder.path());
             assert!(left.is_empty());
-            assert_eq!(writer.shared.open_files(spool, left), None);
+            assert_eq!(writer.shared.open_files(spool, "the spool", left), None);
         });
         let expected: Vec<_> = (0..COUNT).collect();
         assert_eq!(waiting(&writer), (expected.clone(), 0));
@@ -371,7 +371,7 @@ mod tests {
         push(&writer, record(2, 10, true), Overflow::Block).unwrap();
         let (spool, left) = open(folder.path());
         assert_eq!(left[0].unsent_run.is_some(), left[0].is_recovered);
-        writer.shared.open_files(spool, left);
+        writer.shared.open_files(spool, "the spool", left);
         push(&writer, record(3, 10, true), Overflow::Block).unwrap();
         assert!(writer.push_at_once(record(4, 10, true)));
         // The first one is of a run of its own.
@@ -385,7 +385,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (spool, left) = open(folder.path());
         let writer = writer(SpoolState::Opening, 25);
-        writer.shared.open_files(spool, left);
+        writer.shared.open_files(spool, "the spool", left);
         push(&writer, record(1, 10, true), Overflow::Refuse).unwrap();
         // Another file cannot be made then.
         if let SpoolState::Files(files) = &mut *writer.shared.spool() {

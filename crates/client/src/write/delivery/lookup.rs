@@ -33,15 +33,15 @@ const WRITER_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Records to ask for at once at first. Each is a line of about 60 bytes in a head, of which proxies
 /// may take 4 KB.
 const LOOKUP_RECORDS: u64 = 32;
-/// The last time, in µs, after which records can be written for a year and read: GStreamer counts
-/// nanoseconds.
+/// The last time, in µs, after which records can be written for a year and read where times are 64-bit
+/// nanoseconds, as in GStreamer.
 const LAST_TIME: u64 = u64::MAX / 1000 - 365 * 24 * 3600 * 1_000_000;
 
-/// Says how a time in µs lies to the last one that GStreamer can count to.
-fn end_of_time(time: u64) -> &'static str {
+/// Says how a time in µs lies to the last one in 64-bit nanoseconds.
+fn end_of_time(time: u64, range: &str) -> String {
     match time > u64::MAX / 1000 {
-        true => "beyond the time that GStreamer can count",
-        false => "about where the time that GStreamer can count ends",
+        true => format!("beyond {range}"),
+        false => format!("about where {range} ends"),
     }
 }
 
@@ -124,11 +124,12 @@ impl Delivery {
             Some(Newest::Nothing) => None,
             Some(Newest::Unfinished) | None => self.look(client).await?,
         };
+        let range = self.to.server.names().time_range;
         if let Some(newest) = newest.filter(|newest| *newest > LAST_TIME) {
             let text = format!(
                 "its newest record is at {newest} µs, which is {}. Nothing can be recorded after it. Remove \
                  that record, or set another entry",
-                end_of_time(newest)
+                end_of_time(newest, range)
             );
             return Err(Error::new(Cause::OutOfOrder, text));
         }
@@ -137,7 +138,7 @@ impl Delivery {
             let text = format!(
                 "the first record would be at {first} µs, which is {}. Set another start, or the clock of the \
                  camera",
-                end_of_time(first)
+                end_of_time(first, range)
             );
             return Err(Error::new(Cause::OutOfOrder, text));
         }
@@ -264,8 +265,11 @@ impl Delivery {
             (late.iter()).fold(Dropped::default(), |dropped, record| dropped.with(record));
         self.shared.count_dropped(dropped);
         let text = format!(
-            "Dropped {} frames of spool-dir, the first of {first_time}: '{}/{}' has later ones",
-            dropped.frames, self.to.bucket, self.to.entry
+            "Dropped {} frames of {}, the first of {first_time}: '{}/{}' has later ones",
+            dropped.frames,
+            self.spool_name(),
+            self.to.bucket,
+            self.to.entry
         );
         emit(&self.shared, WriterEvent::Warning(text)).await;
         Ok(())

@@ -92,7 +92,7 @@ fn what_is_left_is_recovered() {
     leave(folder.path(), &contents);
     let expected = (1..).zip(contents).map(|(time, it)| record(time, it));
     let (_spool, recovery) = open(folder.path());
-    assert!(recovery.warnings().is_empty());
+    assert!(recovery.warnings("spool-dir").is_empty());
     assert!(recovery.records.iter().all(|record| record.is_recovered));
     assert_eq!(essence(recovery.records), essence(expected.collect()));
 }
@@ -107,7 +107,7 @@ fn a_record_that_is_not_whole_is_lost_with_a_warning() {
     let (spool, recovery) = open(folder.path());
     assert_eq!(times(&recovery.records), [1]);
     assert_eq!((recovery.lost().records, recovery.lost().frames), (1, 1));
-    let warnings = recovery.warnings();
+    let warnings = recovery.warnings("spool-dir");
     assert!(warnings.len() == 1 && warnings[0].contains("0000000000.spool"));
     // There is nothing in it to look at.
     recovery.records.iter().for_each(forget);
@@ -166,18 +166,22 @@ fn a_damaged_content_costs_its_record_and_the_file_is_kept_aside() {
     let name = "0000000000.spool";
     damage(&path(folder.path(), name), b"second");
     let (_spool, recovery) = open(folder.path());
-    assert!(recovery.warnings().is_empty());
+    assert!(recovery.warnings("spool-dir").is_empty());
     let loaded = load(recovery.records.clone()).unwrap();
     assert_eq!(times(&loaded.records), [1, 3]);
     let [lost] = &loaded.lost[..] else {
         panic!("{:?}", loaded.lost);
     };
     assert_eq!((lost.lost.records, lost.lost.from), (1, Some(2)));
-    let warning = lost.warning(|time| time.to_string()).unwrap();
+    let warning = lost.warning(|time| time.to_string(), "spool-dir").unwrap();
     assert!(warning.contains(name), "{warning}");
     // It is told once.
     let again = load(recovery.records[1..2].to_vec()).unwrap();
-    assert!(again.lost[0].warning(|time| time.to_string()).is_none());
+    assert!(
+        again.lost[0]
+            .warning(|time| time.to_string(), "spool-dir")
+            .is_none()
+    );
     recovery.records.iter().for_each(forget);
     assert_eq!(files(folder.path()), ["0000000000.spool.damaged"]);
 }
@@ -191,7 +195,7 @@ fn a_damaged_header_costs_its_record_and_the_file_is_kept_aside() {
     let (_spool, recovery) = open(folder.path());
     assert_eq!(times(&recovery.records), [1, 3]);
     assert_eq!(recovery.lost().records, 1);
-    let warnings = recovery.warnings();
+    let warnings = recovery.warnings("spool-dir");
     assert!(
         warnings.len() == 1 && warnings[0].contains(name),
         "{warnings:?}"
@@ -208,7 +212,7 @@ fn garbage_is_kept_aside_under_names_of_its_own() {
         fs::write(path(folder.path(), "0000000000.spool"), "garbage").unwrap();
         let (_, recovery) = open(folder.path());
         assert!(recovery.records.is_empty());
-        assert_eq!(recovery.warnings().len(), 1);
+        assert_eq!(recovery.warnings("spool-dir").len(), 1);
     }
     let kept = [
         "0000000000.spool.damaged",
@@ -217,7 +221,7 @@ fn garbage_is_kept_aside_under_names_of_its_own() {
     ];
     assert_eq!(files(folder.path()), kept);
     // It is told once.
-    assert!(open(folder.path()).1.warnings().is_empty());
+    assert!(open(folder.path()).1.warnings("spool-dir").is_empty());
 }
 
 #[test]
@@ -300,7 +304,7 @@ fn names_without_a_number_are_left_alone() {
         fs::write(path(folder.path(), name), "content").unwrap();
     }
     let (_spool, recovery) = open(folder.path());
-    assert!(recovery.records.is_empty() && recovery.warnings().is_empty());
+    assert!(recovery.records.is_empty() && recovery.warnings("spool-dir").is_empty());
     assert_eq!(files(folder.path()).len(), names.len());
 }
 
@@ -446,5 +450,5 @@ fn labels_have_a_limit_and_the_file_goes_on() {
     drop(spool);
     let (_spool, recovery) = open(folder.path());
     assert_eq!(times(&recovery.records), [1, 3]);
-    assert!(recovery.warnings().is_empty());
+    assert!(recovery.warnings("spool-dir").is_empty());
 }
