@@ -33,11 +33,12 @@ use crate::task::without_blocking;
 
 /// Attachment of an entry that describes its video.
 const VIDEO_ATTACHMENT: &str = "$video";
-/// The same in a condition, where a dollar sign begins an operator.
+/// Its key in a condition, where a dollar sign begins an operator.
 const VIDEO_KEY: &str = "$$video";
 /// Entry below an entry whose records are its attachments, by the label `key`.
 const ATTACHMENTS: &str = "$meta";
-/// Attachments that are passed over, without their contents, to find the description of the video.
+/// Largest number of other attachments that are skipped, without their contents, to find the description of the
+/// video.
 const MAX_OTHERS: usize = 100;
 /// Largest description of a video, in bytes.
 const MAX_VIDEO: usize = 64 << 10;
@@ -45,12 +46,12 @@ const MAX_VIDEO: usize = 64 << 10;
 const MAX_LIST: usize = 32 << 20;
 /// Largest answer of another kind, in bytes.
 const MAX_INFO: usize = 1 << 20;
-/// How often the description of a video is asked for.
+/// Attempts to read the description of a video.
 const VIDEO_ATTEMPTS: u32 = 3;
-/// How long the server keeps a query for an attachment, in seconds.
+/// Lifetime of a query for an attachment on the server, in seconds.
 const TTL_SECONDS: u64 = 10;
 
-/// For how long times are recent.
+/// Age up to which cached times are returned.
 const TIMES_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// An entry of a server.
@@ -73,7 +74,7 @@ impl fmt::Debug for Entry {
 }
 
 impl Entry {
-    /// An entry of a bucket. No I/O.
+    /// Creates an entry of a bucket. No I/O.
     pub fn new(server: &Server, bucket: &str, name: &str) -> Self {
         Self {
             server: server.clone(),
@@ -88,8 +89,8 @@ impl Entry {
         }
     }
 
-    /// Returns the frame rate of the `$video` attachment, which is read once. Records can be read without it: a
-    /// refusal of the requests for it is what is wrong with it.
+    /// Returns the frame rate of the `$video` attachment, which is read once. Records can be read without it, so that
+    /// a refused request is a fault of the attachment.
     pub async fn frame_rate(&self) -> Result<FrameRate, Error> {
         let mut attempts = 1;
         loop {
@@ -115,13 +116,13 @@ impl Entry {
         })
     }
 
-    /// Reads the `$video` attachment and no other, as others may be of any type and size. Returns what
-    /// is wrong with it where the server is not to blame.
+    /// Reads the `$video` attachment and no other, as others may be of any type and size. Returns the fault of the
+    /// attachment where the server is not to blame.
     async fn read_video(&self) -> Result<Result<Option<JsonValue>, String>, Error> {
         let read = self.within_timeout(self.read_video_record()).await;
         let content = match read {
             Ok(Some(content)) => content,
-            // Without attachments, or without the entry, of which the records' query tells.
+            // No attachments, or no entry, which the query for records reports.
             Ok(None) => return Ok(Ok(None)),
             Err(error) if error.cause == Cause::Status(404) => return Ok(Ok(None)),
             // An older server may not know the condition.
@@ -151,9 +152,9 @@ impl Entry {
         let QueryInfo { id } = json(self.ask(request).await?, MAX_INFO).await?;
         let mut url = self.attachments_url("/batch")?;
         url.query_pairs_mut().append_pair("q", &id.to_string());
-        // There is one at most, unless the server does not know the condition.
+        // At most one record matches, unless the server does not know the condition.
         for _ in 0..MAX_OTHERS {
-            // Not twice: the query may have gone on.
+            // Not repeated: the query may have advanced.
             let answer = accepted(send(client.get(url.clone())).await?).await?;
             if answer.status() == StatusCode::NO_CONTENT {
                 break;
@@ -168,7 +169,7 @@ impl Entry {
         Ok(None)
     }
 
-    /// Attaches a description of the video, unless it is there.
+    /// Attaches a description of the video, unless the entry has the same one.
     pub async fn describe(&self, video: &JsonValue) -> Result<(), Error> {
         // A token may allow to write only.
         if let Ok(Ok(Some(there))) = self.read_video().await
@@ -195,7 +196,7 @@ impl Entry {
         self.server.names()
     }
 
-    /// Asks for the times of the oldest and the newest record.
+    /// Requests the times of the oldest and the newest record.
     pub async fn times(&self) -> Result<EntryTimes, Error> {
         let asked = Instant::now();
         let request = self.client().await?.get(self.bucket_url()?);
@@ -216,7 +217,8 @@ impl Entry {
         })
     }
 
-    /// Cached for one second; concurrent calls share one request.
+    /// Returns the times of the oldest and the newest record, cached for one second. Concurrent calls share one
+    /// request.
     pub async fn recent_times(&self) -> Result<EntryTimes, Error> {
         let mut recent = self.recent.lock().await;
         if let Some(times) = *recent
@@ -227,14 +229,14 @@ impl Entry {
         Ok(*recent.insert(self.times().await?))
     }
 
-    /// Checks that the bucket is there and that the token is good for it.
+    /// Checks that the bucket exists and that the token is valid for it.
     pub async fn check_bucket(&self) -> Result<(), Error> {
         let client = self.client().await?;
         let request = client.request(Method::HEAD, self.bucket_url()?);
         self.within_timeout(self.ask(request)).await.map(drop)
     }
 
-    /// Makes the bucket, unless it is there. From `quota_size` bytes on it loses its oldest records.
+    /// Creates the bucket, unless it exists. From `quota_size` bytes on it drops its oldest records.
     pub async fn create_bucket(&self, quota_size: Option<u64>) -> Result<(), Error> {
         let settings = BucketSettings {
             quota_type: quota_size.map(|_| QuotaType::FIFO),
@@ -248,7 +250,7 @@ impl Entry {
         }
     }
 
-    /// Asks how long the server has been running, in whole seconds.
+    /// Requests the uptime of the server, in whole seconds.
     pub async fn server_uptime(&self) -> Result<Duration, Error> {
         let url = self.server.api_url("info")?;
         let request = self.client().await?.get(url);
@@ -314,7 +316,7 @@ fn length_of_video(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     Ok(video.map(|video| video.content_length))
 }
 
-/// Reads the description of a video, of which the header gives the length.
+/// Reads the description of a video with the length from its header.
 async fn limited_to(answer: Response, length: u64) -> Result<Vec<u8>, Error> {
     if length > MAX_VIDEO as u64 {
         let text = format!("it has {length} bytes, and at most {MAX_VIDEO} are read");

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-/// Frame rate of a `$video` attachment as it is written there, or what is wrong with the attachment.
+/// Frame rate of a `$video` attachment as it is written there, or the fault of the attachment.
 pub type FrameRate = Result<Option<String>, String>;
 
 /// Times of an entry's records, in µs since the Unix epoch.
@@ -13,13 +13,13 @@ pub type FrameRate = Result<Option<String>, String>;
 pub struct EntryTimes {
     pub oldest: u64,
     pub newest: u64,
-    /// The oldest one when it was first asked for.
+    /// Time of the oldest record at the first request.
     pub first_oldest: u64,
-    /// When it was asked for.
+    /// Instant of the request.
     pub asked: Instant,
 }
 
-/// What is known of an entry before its records.
+/// Facts about an entry before its records.
 #[derive(Debug)]
 pub struct EntryInfo {
     pub frame_rate: FrameRate,

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Errors of ReductStore and of the way to it, by cause.
+//! Errors of requests to ReductStore, by cause, and their texts.
 
 use std::error::Error as _;
 use std::fmt;
@@ -14,10 +14,10 @@ use url::Url;
 use crate::http::certificates::{NO_TLS, tls_problem};
 use crate::names::SettingNames;
 
-/// What the HTTP client says of an answer that is none of HTTP.
+/// Text of the HTTP client for an answer that is not HTTP.
 const NOT_HTTP: &str = "invalid HTTP version parsed";
 
-/// What was asked for, for error texts.
+/// Subject of an error text: a server, an entry and the operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     /// URL of the server.
@@ -31,7 +31,7 @@ pub struct Target<'a> {
     pub purpose: Purpose,
 }
 
-/// What is done with an entry.
+/// Operation on an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Read,
@@ -54,17 +54,17 @@ pub struct Failure {
     #[source]
     pub error: Error,
     pub purpose: Purpose,
-    /// What is wrong and what to do.
+    /// Returns a text with the fault and the remedy.
     pub text: String,
 }
 
-/// Why a request failed.
+/// An error of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
     pub cause: Cause,
-    /// What the server, the HTTP client or the operating system says.
+    /// Message of the server, the HTTP client or the operating system.
     pub text: String,
-    /// Whether ReductStore itself reports it, and not a proxy or another server in its place.
+    /// ReductStore itself reports it, and not a proxy or another server in its place.
     pub is_of_server: bool,
     /// Server that a redirect leads to.
     pub redirect: Option<String>,
@@ -72,31 +72,31 @@ pub struct Error {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cause {
-    /// A setting that cannot be worked with.
+    /// A setting is not usable.
     Settings,
-    /// Nothing answers.
+    /// No connection could be made.
     Connect,
-    /// The server's certificate, or the like.
+    /// The TLS handshake failed, for example because of the certificate.
     Tls,
-    /// Nothing came within the time-out.
+    /// Nothing arrived within the time-out.
     Timeout,
     /// The answer comes too slowly.
     Slow,
     /// The answer ends early.
     Broken,
-    /// The answer makes no sense.
+    /// The answer is not as specified.
     Malformed,
-    /// The answer has nothing that was not there before.
+    /// The answer has no new records.
     NothingNew,
     /// A record is larger than allowed.
     TooLarge,
-    /// The server does not know the query that it gave an id.
+    /// The server no longer knows the query.
     QueryLost,
-    /// Something answers that is no ReductStore.
+    /// The answer is from another kind of server.
     NotReductStore,
-    /// What is to be written would not come last in the entry.
+    /// The record would not be the last one of the entry.
     OutOfOrder,
-    /// What is to be sent cannot be read.
+    /// The content to be sent cannot be read.
     Unreadable,
     /// An answer with this HTTP status.
     Status(u16),
@@ -112,12 +112,12 @@ impl Error {
         }
     }
 
-    /// An answer, or something that reads it, went wrong in a way that has no name.
+    /// Returns an error for an answer that is not as specified.
     pub fn malformed_response() -> Self {
         Self::new(Cause::Malformed, "unexpected response from the server")
     }
 
-    /// Returns whether it is an answer, of whatever server, if only a part of one.
+    /// Returns whether an answer, of any server, arrived at least in part.
     pub fn is_answer(&self) -> bool {
         matches!(
             self.cause,
@@ -166,18 +166,18 @@ impl Error {
         self.cause == Cause::Status(404) || self.is_being_deleted()
     }
 
-    /// Returns whether the same request that writes may succeed later: what is being removed can be made
-    /// anew as soon as it is gone.
+    /// Returns whether the same request that writes may succeed later: a bucket or entry that is being removed can be
+    /// created again once it is gone.
     pub fn is_transient_for_writing(&self) -> bool {
         self.is_transient() || self.is_being_deleted()
     }
 
-    /// The error of a reader or a writer that ends with it.
+    /// Returns the final error of a reader or a writer.
     pub fn failure(&self, target: Target) -> Failure {
         self.failure_of(target, self.explain(target))
     }
 
-    /// The same with what follows from it.
+    /// Returns the final error with its consequence.
     pub fn failure_with(&self, target: Target, consequence: &str) -> Failure {
         self.failure_of(target, format!("{}. {consequence}", self.explain(target)))
     }
@@ -190,7 +190,7 @@ impl Error {
         }
     }
 
-    /// What is wrong and what to do.
+    /// Returns a text with the fault and the remedy.
     pub fn explain(&self, target: Target) -> String {
         let Target {
             url,
@@ -258,8 +258,8 @@ impl Error {
         }
     }
 
-    /// Returns whether the status is that of a proxy, a load balancer or another kind of server, which comes
-    /// with nothing but its status line.
+    /// Returns whether the status is that of a proxy, a load balancer or another kind of server, which answers with
+    /// nothing but a status line.
     fn is_of_another_server(&self) -> bool {
         let Cause::Status(status) = self.cause else {
             return false;
@@ -268,7 +268,7 @@ impl Error {
         !self.is_of_server && line.is_ok_and(|line| line == self.text)
     }
 
-    /// Returns what may help, as sentences after the message.
+    /// Returns advice as sentences after the message.
     fn hint(&self, target: Target) -> String {
         let is_plain = target.url.scheme() == "http";
         let SettingNames { url, server, .. } = target.names;
@@ -299,7 +299,7 @@ impl Error {
     }
 }
 
-/// In a few words, for `stats` and logs.
+/// Writes the error in a few words, for statistics and logs.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cause {
@@ -313,7 +313,7 @@ impl std::error::Error for Error {}
 
 impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
-        // The innermost cause says it best: "Connection refused (os error 111)".
+        // The innermost cause is the most specific one: "Connection refused (os error 111)".
         let mut text = error.to_string();
         let mut is_tls = false;
         let mut source = error.source();

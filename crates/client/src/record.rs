@@ -5,13 +5,13 @@
 
 use bytes::Bytes;
 
-/// Bytes that a chunk of a record takes besides its own.
+/// Overhead of a chunk of a record, in bytes.
 const CHUNK_COST: usize = size_of::<Bytes>() + 32;
 
 /// A record of an entry.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// µs since the Unix epoch.
+    /// Time in µs since the Unix epoch.
     pub time: u64,
     pub content_type: String,
     /// Label `fps`.
@@ -20,19 +20,19 @@ pub struct Record {
     pub keyframe: Option<bool>,
     /// Label `duration`, in ns.
     pub duration: Option<u64>,
-    /// The server evicted what was before it and not read yet.
+    /// The server evicted records before it that were not read yet.
     pub after_eviction: bool,
-    /// The content as it came. In order they are the record; there is one unless it is large.
+    /// Content in the pieces in which it arrived; one piece unless it is large.
     pub chunks: Vec<Bytes>,
 }
 
 impl Record {
-    /// Bytes of the content.
+    /// Returns the length of the content, in bytes.
     pub fn length(&self) -> u64 {
         self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
     }
 
-    /// Returns the bytes that the record takes in memory, its content and what is known of it.
+    /// Returns the memory that the record takes with its labels, in bytes.
     pub fn cost(&self) -> u64 {
         let texts = self.content_type.len() + self.frame_rate.as_ref().map_or(0, String::len);
         let chunks = self.chunks.len() * CHUNK_COST;

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! How often, and when, something that failed is tried again.
+//! Number of attempts and back-off between them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,10 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::error::Error;
 
-/// Back-off between attempts: a jitter of up to its length comes to each.
+/// First and longest back-off between attempts; a jitter of up to its length is added.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(5);
-/// For how long a server is tried that has never answered: more likely its address is wrong.
+/// Longest retry of a server that has never answered: more likely its address is wrong.
 const FIRST_CONTACT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Attempts in a row without progress.
@@ -26,7 +26,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// At most so many.
+    /// Creates a counter with a limit of attempts.
     pub fn new(limit: u32) -> Self {
         let delays = ExponentialBuilder::new()
             .with_min_delay(FIRST_DELAY)
@@ -40,33 +40,33 @@ impl Attempts {
         }
     }
 
-    /// Returns how long to wait before the next one; `None` if there are no more.
+    /// Returns the delay before the next attempt, or `None` if the limit is reached.
     pub fn next_delay(&mut self) -> Option<Duration> {
         (self.made < self.limit)
             .then(|| self.another_delay())
             .flatten()
     }
 
-    /// Returns how long to wait before the next one at the very beginning, `elapsed` after which nothing has
-    /// worked yet; `None` if it should have by then, or if there are no more.
+    /// Returns the delay before the next attempt at a server that has not answered for `elapsed`, or `None` if it
+    /// should have answered by then or the limit is reached.
     pub fn next_first_delay(&mut self, elapsed: Duration) -> Option<Duration> {
         let delay = self.next_delay()?;
         (elapsed + delay <= FIRST_CONTACT_LIMIT).then_some(delay)
     }
 
-    /// Returns how long to wait before the next one, however many there were.
+    /// Returns the delay before the next attempt, regardless of the limit.
     pub fn another_delay(&mut self) -> Option<Duration> {
         let delay = self.delays.next()?;
         self.made = self.made.saturating_add(1);
         Some(delay)
     }
 
-    /// Returns how many there were.
+    /// Returns the number of attempts.
     pub fn made(&self) -> u32 {
         self.made
     }
 
-    /// Resets the count, as there was progress.
+    /// Resets the count after progress.
     pub fn reset(&mut self) {
         if self.made > 0 {
             *self = Self::new(self.limit);
@@ -82,18 +82,18 @@ pub struct Retries {
 }
 
 impl Retries {
-    /// Notes an error after which there will be another attempt.
+    /// Counts a retry after an error.
     pub fn note(&self, error: &Error) {
         self.count.fetch_add(1, Ordering::Relaxed);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
     }
 
-    /// Returns how often.
+    /// Returns the number of retries.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Why it was last.
+    /// Returns the reason of the last retry.
     pub fn last(&self) -> Option<String> {
         self.last
             .lock()

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! How to reach a ReductStore server.
+//! Settings of the connection to a ReductStore server.
 
 use std::env;
 use std::fmt;
@@ -22,16 +22,16 @@ use crate::http::batch::WINDOW_RECORDS;
 use crate::http::certificates::{GivenCertificates, client_config};
 use crate::names::SettingNames;
 
-/// Headers of an answer that are not of records, with a margin.
+/// Largest number of headers of an answer besides those of records, with a margin.
 const OTHER_HEADERS: usize = 100;
 
-/// An API token. Its text is in no output of any kind.
+/// An API token. Its text is in no output.
 #[derive(Clone, Default)]
 pub struct Token(Option<String>);
 
 impl Token {
-    /// A token, or none if the text is empty. White space around it is left out: a file with a token often ends
-    /// with a line break.
+    /// Creates a token, or none if the text is empty. White space around it is removed: a file with a token often
+    /// ends with a line break.
     pub fn new(token: Option<String>) -> Self {
         let token = token.map(|token| token.trim().to_owned());
         Self(token.filter(|token| !token.is_empty()))
@@ -94,7 +94,7 @@ pub enum ServerError {
     NotABase(#[source] url::ParseError),
 }
 
-/// The settings of a connection. Cloned for each reader; connecting is the reader's business.
+/// A server and the settings of connections to it. Connections are made by readers and writers.
 #[derive(Debug, Clone)]
 pub struct Server {
     url: Url,
@@ -107,8 +107,8 @@ pub struct Server {
     names: SettingNames,
     /// Proxy of the environment, without its credentials.
     proxy: Option<String>,
-    /// Made once, as reading the system's certificates takes longer than many a query. TLS sessions
-    /// are resumed by all connections, too.
+    /// Created once, because reading the system's certificates takes longer than many queries, and because all
+    /// connections then resume TLS sessions.
     tls: Arc<OnceCell<ClientConfig>>,
 }
 
@@ -152,22 +152,22 @@ impl Server {
         &self.names
     }
 
-    /// The URL of the proxy that the environment sets for the server, without its credentials.
+    /// Returns the URL of the proxy that the environment sets for the server, without its credentials.
     pub fn proxy(&self) -> Option<&str> {
         self.proxy.as_deref()
     }
 
-    /// The server's URL, without any secret.
+    /// Returns the URL of the server. It holds no secret.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Returns how long to wait without any progress; `None` is for ever.
+    /// Returns the longest time without progress; `None` is for ever.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// Returns what errors of an entry are about.
+    /// Returns the subject of errors of an entry.
     pub(crate) fn target<'a>(
         &'a self,
         bucket: &'a str,
@@ -185,22 +185,22 @@ impl Server {
         }
     }
 
-    /// The URL of a path of the HTTP API.
+    /// Returns the URL of a path of the HTTP API.
     pub(crate) fn api_url(&self, path: &str) -> Result<Url, Error> {
         let url = self.api.join(path);
         url.map_err(|err| Error::new(Cause::Settings, err.to_string()))
     }
 
-    /// A client for one connection at a time. Reads the CA certificate, so it may block.
+    /// Returns an HTTP client for one connection at a time. Blocks, because it reads certificates.
     ///
-    /// Its time-out is for who reads: it takes no account of what is sent.
+    /// Its read time-out is for readers only: it does not consider the body of a request.
     pub(crate) fn http_client(&self, purpose: Purpose) -> Result<reqwest::Client, Error> {
         let settings = |err: &dyn fmt::Display| Error::new(Cause::Settings, err.to_string());
         let mut builder = reqwest::Client::builder()
             .http1_only() // faster with ReductStore, and a connection has one request at a time
             .http1_max_headers(WINDOW_RECORDS as usize + OTHER_HEADERS)
             .pool_max_idle_per_host(1)
-            // What may be asked again, and how often, is the reader's to decide.
+            // Retries are decided by readers and writers.
             .retry(reqwest::retry::never())
             .redirect(redirect::Policy::none())
             .cookie_store(true); // a load balancer's, to find the same server again
@@ -233,13 +233,13 @@ impl Server {
         builder.build().map_err(Error::from)
     }
 
-    /// Settings of TLS. Blocks.
+    /// Returns the TLS configuration. Blocks.
     fn tls(&self) -> Result<ClientConfig, String> {
         let given = self
             .ca_cert
             .as_deref()
             .map(|file| GivenCertificates::read(file, &self.names));
-        // An http URL needs none, unless its proxy does.
+        // An http URL needs no certificates, unless its proxy does.
         let is_needed = self.verify_ssl && self.url.scheme() == "https";
         client_config(given.transpose()?, is_needed, self.names)
     }
@@ -252,8 +252,8 @@ fn capitalized(text: &str) -> String {
     first.into_iter().chain(letters).collect()
 }
 
-/// Returns the proxy that the HTTP client finds in the environment for a URL. It takes `*` in `NO_PROXY` for all
-/// names, but for no address.
+/// Returns the proxy that the HTTP client finds in the environment for a URL. `*` in `NO_PROXY` excludes addresses,
+/// too, which the HTTP client does not do.
 fn proxy_for(url: &Url) -> Option<String> {
     let excluded = ["NO_PROXY", "no_proxy"]
         .map(env::var)
@@ -268,8 +268,7 @@ fn proxy_for(url: &Url) -> Option<String> {
     Some(format!("{}://{}", proxy.scheme_str()?, proxy.authority()?))
 }
 
-/// A URL as it may be shown: without the parts that can hold a token, which [`Server::new`]
-/// refuses all the same.
+/// Returns a URL without the parts that can hold a token, which [`Server::new`] refuses.
 pub fn without_secrets(url: &str) -> String {
     let (url, rest) = match url.split_once(['?', '#']) {
         None => (url, ""),

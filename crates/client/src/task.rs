@@ -29,11 +29,11 @@ pub async fn without_blocking<T: Send + 'static>(
     done.unwrap_or_else(|err| Err(Error::new(Cause::Settings, err.to_string())))
 }
 
-/// Runs a future that someone waits for, who would wait for ever if it panicked.
+/// Runs a future and returns an error if it panics, so that a task that waits for it does not wait for ever.
 ///
 /// # Errors
 ///
-/// [`Cause::Malformed`] after a panic: data from outside is the likeliest reason.
+/// [`Cause::Malformed`] after a panic: unexpected data is the likeliest reason.
 pub async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, Error> {
     let done = AssertUnwindSafe(future).catch_unwind().await;
     done.map_err(|_| Error::new(Cause::Malformed, "internal error: a panic, see the log"))

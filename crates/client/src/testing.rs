@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What tests of several modules share.
+//! Helpers for the tests of several modules.
 
 use std::sync::{Arc, OnceLock};
 

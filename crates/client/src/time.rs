@@ -5,12 +5,12 @@
 
 use chrono::{DateTime, SecondsFormat};
 
-/// Returns the time of a record for a person, also as the number that it has in the store.
+/// Returns the time of a record as text, with the number that it has in the store.
 pub fn record_time(time: u64) -> String {
     format!("{} ({time} µs)", utc(time))
 }
 
-/// A time in µs since the Unix epoch, for a person.
+/// Returns a time in µs since the Unix epoch as text (RFC 3339).
 pub fn utc(time: u64) -> String {
     let known = i64::try_from(time).ok();
     let known = known.and_then(DateTime::from_timestamp_micros);

@@ -3,7 +3,7 @@
 
 //! URIs of entries: `reduct://host:8383/bucket/entry?parameter=value`, and `reducts://` with TLS.
 //!
-//! A `+` is a plus sign, as in RFC 3986: times have it.
+//! A `+` is a plus sign, as in RFC 3986, because times have it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,10 +17,10 @@ pub const SCHEMES: &[&str] = &["reduct", "reducts"];
 const DEFAULT_PORT: u16 = 8383;
 /// Parameter for a server whose API is below a path.
 const BASE_PATH: &str = "base-path";
-/// What is encoded in names.
+/// Characters that are encoded in names.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'$');
 
-/// An error that says why a text is no URI of an entry.
+/// Reason why a text is not the URI of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UriError {
     /// It has a part that can hold a token, which the error does not repeat.
@@ -31,21 +31,21 @@ pub enum UriError {
     Invalid(String),
 }
 
-/// An entry of a server, and what of it is wanted.
+/// An entry of a server with parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryUri {
-    /// `http` or `https`.
+    /// URL of the server, `http` or `https`.
     pub server: Url,
     pub bucket: String,
     pub entry: String,
-    /// Names and values, in the order of the URI.
+    /// Names and values of the parameters, in the order of the URI.
     pub parameters: Vec<(String, String)>,
 }
 
 impl FromStr for EntryUri {
     type Err = UriError;
 
-    /// The texts of errors repeat nothing that may be a secret.
+    /// Parses a URI. Error texts repeat nothing that may be a secret.
     fn from_str(text: &str) -> Result<Self, UriError> {
         let uri = Url::parse(text).map_err(|err| bad(&format!("This is no URI: {err}")))?;
         let scheme = match uri.scheme() {
@@ -68,7 +68,7 @@ impl FromStr for EntryUri {
         let port = uri.port().unwrap_or(DEFAULT_PORT);
 
         let names = uri.path().strip_prefix('/').unwrap_or_default();
-        // Split first: a slash that is encoded is none that separates.
+        // Split before decoding: an encoded slash does not separate.
         let (bucket, entry) = (names.split_once('/'))
             .filter(|(bucket, entry)| !bucket.is_empty() && !entry.is_empty())
             .ok_or_else(|| {
@@ -138,7 +138,7 @@ impl fmt::Display for EntryUri {
         if query.is_empty() {
             return Ok(());
         }
-        // A plus sign of its own would be a plus sign.
+        // The serializer encodes a space as a plus sign.
         write!(f, "?{}", query.replace('+', "%20"))
     }
 }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Answers: which ones are errors, headers, and JSON of a limited size.
+//! Checks of answers, and their headers and bodies.
 
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
 use reqwest::{Response, StatusCode};
@@ -14,7 +14,7 @@ use crate::server::without_secrets;
 /// Path of ReductStore's API below the base path of a server.
 const API: &str = "/api/v1/";
 
-/// Reads a body. Stops at the limit, in bytes, whatever the answer says of its length.
+/// Reads a body. Stops at the limit, in bytes, also if the answer announces another length.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ pub async fn json<T: DeserializeOwned>(response: Response, limit: usize) -> Resu
     })
 }
 
-/// An answer of ReductStore that is no error.
+/// Returns an answer of ReductStore if it is not an error.
 pub async fn accepted(response: Response) -> Result<Response, Error> {
     let status = response.status();
     let of_reductstore = response.headers().contains_key("x-reduct-api");
@@ -98,11 +98,11 @@ pub enum Unavailable {
     Missing,
     /// It is being written, or its upload was cut.
     Unfinished,
-    /// Its upload was cut, and the server knows that.
+    /// Its upload was cut, which the server has noticed.
     Broken,
 }
 
-/// Returns why a request for a record failed, if that is a fact about the record.
+/// Returns the state of a record for which a request failed, or `None` for other errors.
 pub fn unavailable(error: &Error) -> Option<Unavailable> {
     match error.cause {
         Cause::Status(404) => Some(Unavailable::Missing),
@@ -127,8 +127,8 @@ pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Returns the error for an answer that is a redirect. None is followed: the token is for the server
-/// that the user names.
+/// Returns the error for a redirect. No redirect is followed, because the token is for the server that the user has
+/// set.
 fn redirect(response: &Response) -> Error {
     let location = response.headers().get(LOCATION);
     let location = location.and_then(|location| location.to_str().ok());

@@ -1,8 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! One answer to `GET /b/:bucket/:entry/batch`: a header `x-reduct-time-<µs>` for each record, and
-//! a body of all their contents in the order of their times.
+//! Parser of one answer to `GET /b/:bucket/:entry/batch`: a header `x-reduct-time-<µs>` for each record, and a body
+//! of all their contents in the order of their times.
 
 use std::mem;
 use std::vec;
@@ -15,7 +15,7 @@ use crate::error::{Cause, Error};
 use crate::record::Record;
 use crate::time::record_time;
 
-/// Begin of the name of a header that is about a record; its time follows.
+/// Prefix of the name of a record's header; the time follows.
 pub const TIME_HEADER: &str = "x-reduct-time-";
 /// Content type of H.264 in Annex B format, as ReductStore's documentation has it.
 pub const H264: &str = "video/h264";
@@ -23,23 +23,23 @@ pub const H264: &str = "video/h264";
 pub const FPS_LABEL: &str = "fps";
 /// Label with the duration of an episode, in ns.
 pub const DURATION_LABEL: &str = "duration";
-/// Label that says whether a record begins with a keyframe.
+/// Label of a record that begins with a keyframe.
 pub const KEYFRAME_LABEL: &str = "keyframe";
 
-/// Records of a window at most: they come in one batch, and hyper takes a head of 400 KB.
+/// Largest number of records of a window: they come in one batch, and hyper accepts a head of 400 KB.
 pub const WINDOW_RECORDS: u64 = 4000;
 
-/// Bytes of a record header from which on its labels are not read.
+/// Length of a record header, in bytes, from which on its labels are not read.
 const MAX_LABEL_BYTES: usize = 16 << 10;
-/// Chunks of a record from which on small ones are gathered, and how small they are.
+/// Number of chunks of a record from which on chunks up to a size in bytes are gathered.
 const MANY_CHUNKS: usize = 64;
 const SMALL_CHUNK: usize = 4 << 10;
 const MAX_GATHERED: usize = 1 << 20;
 
-/// What the header of a record says.
+/// A parsed record header.
 #[derive(Debug, PartialEq)]
 pub struct RecordHeader {
-    /// µs since the Unix epoch.
+    /// Time in µs since the Unix epoch.
     time: u64,
     length: usize,
     content_type: String,
@@ -58,10 +58,10 @@ impl RecordHeader {
     }
 }
 
-/// The records of a batch in the order of their times.
+/// Returns the records of a batch in the order of their times.
 ///
-/// A header that came twice, as some proxies send it, counts once. Two different ones for one time
-/// are an error: the body could not be cut.
+/// A duplicated header, as some proxies send it, counts once. Two different headers for one time are an error: the
+/// body could not be split.
 pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
     let malformed = |text: String| Error::new(Cause::Malformed, text);
     let mut records = headers
@@ -82,12 +82,12 @@ pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
     }
 }
 
-/// Parses the header of a record. Labels that cannot be read are no reason to lose it.
+/// Parses the header of a record, without its labels if these cannot be read.
 fn record_header(time: &str, value: &[u8]) -> Option<RecordHeader> {
     // Labels are ASCII; other bytes are replaced and spoil the label that has them.
     let value = String::from_utf8_lossy(value);
     let header = match value.len() {
-        // The time that parsing takes is quadratic.
+        // Parsing takes quadratic time.
         MAX_LABEL_BYTES.. => parse_batched_header(without_labels(&value)),
         _ => parse_batched_header(&value).or_else(|_| parse_batched_header(without_labels(&value))),
     };
@@ -107,13 +107,13 @@ fn record_header(time: &str, value: &[u8]) -> Option<RecordHeader> {
     })
 }
 
-/// The length and the content type.
+/// Returns the length and the content type.
 fn without_labels(header: &str) -> &str {
     let labels = header.match_indices(',').nth(1);
     labels.map_or(header, |(start, _)| &header[..start])
 }
 
-/// Cuts the body of a batch into its records.
+/// Splits the body of a batch into its records.
 #[derive(Debug)]
 pub struct Slicer {
     headers: vec::IntoIter<RecordHeader>,
@@ -127,8 +127,7 @@ pub struct Slicer {
 struct PartialRecord {
     header: RecordHeader,
     chunks: Vec<Bytes>,
-    /// The end of a record that comes in very many small chunks, each of which would cost more than
-    /// its bytes.
+    /// The end of a record that arrives in many small chunks, each of which would cost more memory than its bytes.
     gathered: BytesMut,
     missing: usize,
 }
@@ -155,7 +154,7 @@ impl PartialRecord {
 }
 
 impl Slicer {
-    /// A slicer for a body of these records, in this order.
+    /// Creates a slicer for a body of these records, in this order.
     pub fn new(headers: Vec<RecordHeader>) -> Self {
         Self {
             headers: headers.into_iter(),
@@ -164,7 +163,7 @@ impl Slicer {
         }
     }
 
-    /// Takes the next bytes of the body and adds the records that end in them, as slices.
+    /// Consumes the next bytes of the body and adds the records that end in them, as slices.
     pub fn push(&mut self, mut chunk: Bytes, records: &mut Vec<Record>) {
         loop {
             if let Some(partial) = &mut self.partial {
@@ -177,7 +176,7 @@ impl Slicer {
                     records.push(record(partial.header, partial.chunks));
                 }
             }
-            // An empty record ends where it begins, with or without a chunk.
+            // An empty record ends at its begin, with or without a chunk.
             let next = self.headers.as_slice().first();
             let Some(length) = next.map(|next| next.length) else {
                 self.surplus += chunk.len();
@@ -207,7 +206,7 @@ impl Slicer {
         self.partial.is_none() && self.headers.as_slice().is_empty()
     }
 
-    /// Checks that the body had each record in full and nothing else.
+    /// Checks that the body consisted of all records and nothing else.
     pub fn finish(self) -> Result<(), Error> {
         let short = match (self.partial, self.headers.as_slice().first()) {
             (
@@ -232,7 +231,7 @@ impl Slicer {
     }
 }
 
-/// A record of its header and its content.
+/// Creates a record from its header and content.
 pub fn record(header: RecordHeader, chunks: Vec<Bytes>) -> Record {
     Record {
         time: header.time,
@@ -396,7 +395,7 @@ mod tests {
     }
 
     proptest! {
-        /// However the body is cut into chunks, the records are the same.
+        /// The records do not depend on the chunks of the body.
         #[test]
         fn chunks_do_not_matter(
             lengths in prop::collection::vec(0usize..9, 0..9),

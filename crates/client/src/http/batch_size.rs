@@ -1,14 +1,13 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The number of records that one answer may have, as proxies on the way to the server let it
-//! pass.
+//! Adaptive limit of the records of one answer, because proxies limit the heads of answers.
 //!
-//! The head of an answer has a line for each of its records, and proxies limit heads: nginx to a
-//! memory page where nothing else is configured, others by the number of lines. An answer that was
-//! refused is asked for again with fewer records: as many as have passed before, else half as many.
-//! The size that passes is kept. One answer at a time tries a size between that and what was refused, until
-//! the two are close; from then on larger ones are tried more and more rarely.
+//! The head of an answer has a line for each of its records, and proxies limit heads: nginx to a memory page where
+//! nothing else is configured, others by the number of lines. A refused answer is requested again with fewer records:
+//! the largest number that has passed before, else half of it. The size that passes is kept. One answer at a time
+//! tries a size between that and the refused one, until the two are close; from then on larger ones are tried more
+//! and more rarely.
 
 use std::mem;
 use std::sync::{Mutex, PoisonError};
@@ -18,10 +17,10 @@ use tracing::debug;
 use crate::error::Error;
 use crate::http::batch::WINDOW_RECORDS;
 
-/// Answers that have to pass before a size is tried again that was refused.
+/// First and largest number of answers that have to pass before a refused size is tried again.
 const FIRST_TRIAL_AFTER: u32 = 4;
 const LAST_TRIAL_AFTER: u32 = 4096;
-/// The search ends when the sizes that pass and that do not differ by this part of the former.
+/// Divisor of the size that passes: the search ends when the refused size is closer than that.
 const PRECISION: u64 = 8;
 
 /// The largest number of records to ask for at once. Shared by all readers of an entry.
@@ -30,11 +29,11 @@ pub struct BatchSize(Mutex<BatchSizeState>);
 
 #[derive(Debug)]
 struct BatchSizeState {
-    /// `None` before anything was refused.
+    /// `None` before the first refusal.
     limit: Option<u64>,
-    /// The smallest size that was refused since it passed last.
+    /// Smallest size that was refused since it last passed.
     refused: Option<u64>,
-    /// The largest size that passed since it was refused last; 0 if none did.
+    /// Largest size that passed since it was last refused; 0 if none did.
     passed: u64,
     /// A size that had passed before was refused once: that may have another cause.
     is_doubted: bool,
@@ -44,7 +43,7 @@ struct BatchSizeState {
     trial: Option<Trial>,
     /// Full answers to go before a larger size is tried, or tried by another answer.
     wait: u32,
-    /// The same after the next time that a larger size is refused.
+    /// The value of `wait` after the next refusal of a larger size.
     patience: u32,
     /// Warning about refusals, posted once.
     notice: Notice,
@@ -83,7 +82,7 @@ impl Default for BatchSize {
 }
 
 impl BatchSize {
-    /// Returns how many of `wanted` records to ask for at once.
+    /// Returns the number of records to request at once, of `wanted` ones.
     pub fn of(&self, wanted: u64) -> u64 {
         self.with(|state| state.size_of(wanted))
     }
@@ -96,20 +95,19 @@ impl BatchSize {
         })
     }
 
-    /// Notes an answer that has passed with `count` records.
+    /// Adapts to an answer that has passed with `count` records.
     pub fn pass(&self, count: u64) {
         self.with(|state| state.pass(count));
     }
 
-    /// Notes that an answer with up to `asked` records was refused. Returns whether to ask again,
-    /// for as many as [`of`](Self::of) says then.
+    /// Adapts to the refusal of an answer with up to `asked` records. Returns whether to request the number that
+    /// [`of`](Self::of) then returns.
     pub fn refuse(&self, asked: u64, error: &Error) -> bool {
         self.with(|state| state.refuse(asked, Some(error)))
     }
 
-    /// Notes that the connection ended before the head of an answer with up to `asked` records was
-    /// complete. The first time that is a fault of the connection. Returns whether it is to be
-    /// taken for a refusal, because it happens again and again.
+    /// Adapts to a connection that ended before the head of an answer with up to `asked` records was complete. The
+    /// first time that is a fault of the connection. Returns whether it counts as a refusal, because it was repeated.
     pub fn break_off(&self, asked: u64) -> bool {
         self.with(|state| {
             if state.broken.replace(asked).is_none() {
@@ -157,7 +155,7 @@ impl BatchSizeState {
         if self.limit.is_none_or(|limit| count >= limit / 2) {
             self.is_doubted = false;
         }
-        // Smaller ones pass also where the size is what breaks it off.
+        // Smaller ones pass, too, where the size is the cause.
         if self.broken.is_some_and(|broken| count >= broken) {
             self.broken = None;
         }
@@ -192,7 +190,7 @@ impl BatchSizeState {
         }
     }
 
-    /// Has one answer try more than the present limit.
+    /// Lets one answer try more than the present limit.
     fn grow(&mut self) {
         let Some(limit) = self.limit else {
             self.trial = None;
@@ -224,7 +222,7 @@ impl BatchSizeState {
             self.notice = Notice::Refused(asked, error.text.clone());
         }
         let is_trial = self.trial.is_some_and(|trial| asked <= trial.size);
-        // Answers that were asked for at the same time say the same.
+        // Concurrent answers are refused for the same reason.
         if self.limit.is_some_and(|limit| asked > limit) && !is_trial {
             return true;
         }
@@ -415,11 +413,11 @@ mod tests {
         assert!(!size.break_off(512));
         size.pass(512);
         assert!(!size.break_off(512));
-        // That a short answer passes says nothing.
+        // A short answer that passes is no evidence.
         size.pass(3);
         assert!(size.break_off(512));
         assert_eq!(size.of(512), 256);
-        // It was reported as what it was the first time.
+        // The first time it was reported as a fault.
         size.pass(256);
         assert_eq!(size.take_notice(), None);
     }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which certificates of a server are trusted, and why one is not, in words.
+//! Verification of a server's certificate, and error texts for one that is not trusted.
 
 use std::fmt;
 use std::fs::File;
@@ -45,7 +45,7 @@ const MAX_NAME: usize = 100;
 pub struct GivenCertificates {
     file: PathBuf,
     certificates: Vec<CertificateDer<'static>>,
-    /// The same as issuers, without those that limit the names of what they issue.
+    /// The same as issuers, without those with name constraints.
     issuers: RootCertStore,
 }
 
@@ -104,7 +104,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> 
         .collect()
 }
 
-/// Returns a certificate without what follows it.
+/// Returns a certificate without the bytes after it.
 fn alone(certificate: CertificateDer<'static>) -> CertificateDer<'static> {
     let mut reader = SliceReader::new(&certificate).ok();
     let first = reader.as_mut().and_then(|reader| reader.tlv_bytes().ok());
@@ -128,7 +128,7 @@ fn read_limited(file: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// A text, if there are no certificates to trust.
+/// A text, if no certificates can be trusted.
 pub fn client_config(
     given: Option<GivenCertificates>,
     is_needed: bool,
@@ -148,16 +148,16 @@ pub fn client_config(
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|err| err.to_string())?
-        .dangerous() // Verifier says what more than the system's is accepted.
+        .dangerous() // `Verifier` also accepts the given certificates.
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-/// Accepts a certificate that chains to one of the system or of the given file, and one that is in
-/// that file itself: a self-signed one may be a CA, and a leaf may be pinned without its issuer.
-/// Name and dates have to be right in any case, as with `curl --cacert`.
+/// A verifier that accepts a certificate that chains to one of the system or of the given file, and one that is in
+/// that file itself: a self-signed one may be a CA, and a leaf may be pinned without its issuer. Name and dates have
+/// to be right in any case, as with `curl --cacert`.
 #[derive(Debug)]
 struct Verifier {
     given: Option<GivenCertificates>,
@@ -280,7 +280,7 @@ impl std::error::Error for Refusal {}
 /// Text for a server that answers without TLS.
 pub const NO_TLS: &str = "it does not speak TLS there";
 
-/// Returns what is wrong with a TLS connection, for a sentence about the server.
+/// Returns the fault of a TLS connection as part of a sentence about the server.
 pub fn tls_problem(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) => other.0.to_string(),
@@ -327,7 +327,7 @@ fn has_common_name(leaf: &Certificate, host: &ServerName<'_>) -> bool {
     name.value().eq_ignore_ascii_case(&host.to_str())
 }
 
-/// Returns what is wrong with a server's certificate, and what to do, for a sentence about the server.
+/// Returns the fault of a server's certificate and the remedy, as part of a sentence about the server.
 fn refusal(
     error: &CertificateError,
     leaf: Option<&Certificate>,
@@ -462,7 +462,7 @@ fn general_name(name: &GeneralName) -> Option<String> {
     }
 }
 
-/// Returns text of a certificate as a message may have it.
+/// Returns a text of a certificate, made safe for a message.
 fn shown(text: &str) -> String {
     let text = text.chars().filter(|c| !c.is_control());
     text.take(MAX_NAME).collect()

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Conditional queries: what the user asks for, and what the reader adds to it.
+//! Conditional queries: the condition of the user, and what the reader adds to it.
 //!
 //! The language: <https://www.reduct.store/docs/conditional-query>.
 
@@ -52,8 +52,7 @@ const STATELESS_OPERATORS: &[&str] = &[
     "$xor",
     "$year",
 ];
-/// Directives that change nothing of which records there are. `#ctx_before` and `#ctx_after` do,
-/// and `#ext` may.
+/// Directives that do not change the set of records. `#ctx_before` and `#ctx_after` do, and `#ext` may.
 const STATELESS_DIRECTIVES: &[&str] = &[
     "#select_labels",
     "#batch_size",
@@ -64,22 +63,22 @@ const STATELESS_DIRECTIVES: &[&str] = &[
     "#io_timeout",
 ];
 
-/// Bytes of a batch's record headers. hyper takes a head of 400 KB at most.
+/// Limit of a batch's record headers, in bytes: hyper accepts a head of 400 KB at most.
 const BATCH_HEADER_BYTES: u64 = 256 << 10;
 
 /// Bounds of a query's answers, as directives.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Records of the whole query; `None` if they are not for the reader to limit.
+    /// Limit of records of the whole query; `None` if the reader must not limit them.
     pub records: Option<u64>,
-    /// Bytes of a batch. It may have one record more.
+    /// Limit of a batch, in bytes. It may have one record more.
     pub batch_bytes: u64,
     pub batch_records: u64,
 }
 
-/// Returns whether records are chosen by what came before them: a range cannot be read in pieces then.
+/// Returns whether records are chosen by the records before them, so that a range cannot be read in pieces.
 ///
-/// What is not known counts as such.
+/// An unknown operator counts as such.
 pub fn depends_on_order(when: &JsonValue) -> bool {
     match when {
         JsonValue::Object(members) => members
@@ -101,7 +100,7 @@ fn is_stateless(text: &str) -> bool {
     }
 }
 
-/// What the user asks for, of records whose label says that they are keyframes.
+/// Returns the user's condition, limited to records whose label marks them as keyframes.
 pub fn of_keyframes(when: Option<&JsonValue>) -> JsonValue {
     let is_true = JsonValue::from_iter([("$eq", true)]);
     let is_keyframe = JsonValue::from_iter([(format!("&{KEYFRAME_LABEL}"), is_true)]);
@@ -121,7 +120,7 @@ pub fn of_keyframes(when: Option<&JsonValue>) -> JsonValue {
     directives.into_iter().chain([all]).collect()
 }
 
-/// The condition of a query: the user's, bounds, and of the labels only those in use.
+/// Returns the condition of a query: that of the user, bounds, and a selection of the labels in use.
 pub fn condition(when: Option<&JsonValue>, bounds: Bounds) -> JsonValue {
     let mut members = match when {
         Some(JsonValue::Object(members)) => members.clone(),

@@ -1,16 +1,15 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! How far away a server is.
+//! Latency of a server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A server is far if its answers take at least this long.
+/// Latency from which on a server counts as far.
 const FAR_LATENCY: Duration = Duration::from_millis(10);
 
-/// The longest time that a query may wait after it was made, in ways there and back: what the wait
-/// saves is one of them.
+/// Longest time that a query may wait after it was made, in round trips: the wait saves one of them.
 const WAIT_WAYS: u32 = 10;
 
 /// Limits of that time. The server has records of an open query ready by their places on disk, and
@@ -18,11 +17,11 @@ const WAIT_WAYS: u32 = 10;
 const MIN_WAIT: Duration = Duration::from_millis(10);
 const MAX_WAIT: Duration = Duration::from_millis(500);
 
-/// No answer was measured yet.
+/// Value before the first measurement.
 const UNKNOWN: u64 = u64::MAX;
 
-/// The shortest time that a server took for an answer. A busy machine makes some answers late, but
-/// none arrives before it has travelled.
+/// The shortest time from a request to its answer. A busy machine delays some answers, but none arrives before a
+/// round trip.
 #[derive(Debug)]
 pub struct Distance(AtomicU64);
 
@@ -33,7 +32,7 @@ impl Default for Distance {
 }
 
 impl Distance {
-    /// Takes the time from a request to its answer.
+    /// Records the time from a request to its answer.
     pub fn note(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(UNKNOWN);
         self.0.fetch_min(nanos, Ordering::Relaxed);
@@ -47,7 +46,7 @@ impl Distance {
         }
     }
 
-    /// Returns how long a query may wait after it was made.
+    /// Returns the longest time that a query may wait after it was made.
     pub fn max_wait(&self) -> Duration {
         let wait = self.shortest().saturating_mul(WAIT_WAYS);
         wait.clamp(MIN_WAIT, MAX_WAIT)

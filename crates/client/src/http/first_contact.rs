@@ -5,16 +5,16 @@
 
 use crate::error::{Cause, Error};
 
-/// Attempts after the first one where the address seems to be wrong: about a second.
+/// Retries with an address that seems to be wrong: about a second.
 pub const MAX_ATTEMPTS: u32 = 3;
 
-/// What `getaddrinfo` says of a name that does not exist, in contrast to one that cannot be looked up now.
+/// Messages of `getaddrinfo` for a name that does not exist, in contrast to one that cannot be looked up now.
 const UNKNOWN_NAMES: &[&str] = &[
     "Name or service not known",
     "No address associated with hostname",
     "Name does not resolve",
 ];
-/// What the HTTP client says of an answer that is none of HTTP, as of a server with TLS.
+/// Messages of the HTTP client for an answer that is not HTTP, as of a server with TLS.
 const NO_HTTP: &[&str] = &["invalid HTTP", "message head is too large"];
 
 /// Returns whether an error of the first requests hints at a wrong address: a name that does not exist, or

@@ -33,16 +33,16 @@ use crate::http::send::send;
 use crate::server::Server;
 use crate::task::without_blocking;
 
-/// Bytes of an answer in JSON at most. What it says takes a few dozen.
+/// Largest answer in JSON, in bytes. It usually has a few dozen.
 const MAX_JSON_BYTES: usize = 64 << 10;
 
-/// Bytes per second that a body has to come at, over each time-out.
+/// Lowest rate of a body in bytes per second, over each time-out.
 const MIN_BODY_RATE: u64 = 100;
 
-/// How long opening a connection beforehand may keep it from its use.
+/// Longest time that a probe may occupy a connection.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// The connections of a reader.
+/// The connections of a reader or writer to an entry.
 #[derive(Debug)]
 pub struct ClientPool {
     server: Server,
@@ -60,7 +60,7 @@ pub struct ClientPool {
 }
 
 impl ClientPool {
-    /// At most `limit` lanes to an entry. No I/O.
+    /// Creates a pool of at most `limit` connections to an entry. No I/O.
     pub fn new(
         server: Server,
         bucket: &str,
@@ -86,7 +86,7 @@ impl ClientPool {
         })
     }
 
-    /// Opens the connections to a far server before they are needed, once.
+    /// Opens the connections to a far server in advance, once.
     fn warm_up(self: &Arc<Self>) {
         if self.is_warm.swap(true, Ordering::Relaxed) {
             return;
@@ -96,7 +96,7 @@ impl ClientPool {
         }
     }
 
-    /// Opens a connection to a far server before it is needed, if there is none.
+    /// Opens a connection to a far server in advance, if there is none.
     pub fn prepare_one(self: &Arc<Self>) {
         if self.is_far() {
             self.open_one();
@@ -111,17 +111,17 @@ impl ClientPool {
         });
     }
 
-    /// Returns whether the way to the server is long.
+    /// Returns whether the latency of the server is high.
     pub fn is_far(&self) -> bool {
         self.distance.is_far()
     }
 
-    /// Returns how long a query may wait after it was made.
+    /// Returns the longest time that a query may wait after it was made.
     pub fn max_wait(&self) -> Duration {
         self.distance.max_wait()
     }
 
-    /// Returns what was refused lately.
+    /// Returns the record of periodic refusals.
     pub fn refusals(&self) -> &PeriodicRefusals {
         &self.refusals
     }
@@ -135,7 +135,7 @@ impl ClientPool {
         self.has_answered.store(true, Ordering::Relaxed);
     }
 
-    /// A lane of one's own, as soon as there is one.
+    /// Takes a connection out of the pool. Waits until one is free.
     pub async fn take(self: &Arc<Self>) -> Result<PooledClient<'_>, Error> {
         let permit = self.room.acquire().await;
         let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
@@ -160,7 +160,7 @@ impl ClientPool {
     }
 }
 
-/// A connection to the server, or what will be one with the next request.
+/// A connection to the server, which is opened with the first request.
 #[derive(Debug)]
 pub struct PooledClient<'a> {
     pool: &'a Arc<ClientPool>,
@@ -178,7 +178,7 @@ impl Drop for PooledClient<'_> {
 }
 
 impl PooledClient<'_> {
-    /// The connections that it is one of.
+    /// Returns the pool that it belongs to.
     pub(crate) fn pool(&self) -> &ClientPool {
         self.pool
     }
@@ -213,13 +213,13 @@ impl PooledClient<'_> {
         }
     }
 
-    /// Sends a request whose answer does not matter. It opens the connection, and after a balancer that refuses
-    /// by turns has answered, it takes the next refusal. Returns whether it did.
+    /// Sends a request whose answer does not matter. It opens the connection, and takes the next refusal of a load
+    /// balancer that refuses periodically. Returns whether it was refused.
     pub async fn probe(&self) -> Result<bool, Error> {
         let url = self.pool.server.api_url("alive")?;
-        // Who needs the connection will see what is wrong with it.
+        // A fault of the connection shows with the next request.
         let answer = timeout(WARM_UP, send(self.http.head(url))).await;
-        // A proxy that passes other paths only, or no HEAD, says nothing of the next request.
+        // A proxy that passes only other paths, or no HEAD, does not predict the next request.
         let is_refusal = |status: StatusCode| {
             status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
         };
@@ -237,12 +237,12 @@ impl PooledClient<'_> {
         ask(request, may_pass, &self.pool.refusals).await
     }
 
-    /// Makes a query.
+    /// Creates a query on the server.
     pub async fn query(&self, query: &QueryEntry) -> Result<ServerQuery<'_>, Error> {
         let url = self.pool.url("q")?;
         let begin = Instant::now();
         let request = self.http.post(url).json(query);
-        // What a server says that has answered queries is about this one.
+        // An error of a server that has answered queries is about this one.
         let may_pass = match self.pool.have_answered() {
             true => Error::is_passing,
             false => Error::is_not_taken,
@@ -275,7 +275,7 @@ impl PooledClient<'_> {
 }
 
 impl ClientPool {
-    /// Returns how long to wait without any progress; `None` is for ever.
+    /// Returns the longest time without progress; `None` is for ever.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.server.timeout()
     }
@@ -292,7 +292,7 @@ impl ClientPool {
         url
     }
 
-    /// The URL of a method of the entry.
+    /// Returns the URL of a method of the entry.
     pub(crate) fn url(&self, method: &str) -> Result<Url, Error> {
         let url = self.entry.join(method);
         url.map_err(|err| Error::new(Cause::Settings, err.to_string()))
@@ -323,8 +323,8 @@ pub struct ServerQuery<'a> {
 }
 
 impl ServerQuery<'_> {
-    /// The next records, or with HEAD what their headers say. After an error the server may have counted records as sent that never
-    /// came, so that the query is of no use any more.
+    /// Requests the next records, or with HEAD only their headers. After an error the query must not be used: the
+    /// server may have counted records as sent that never arrived.
     pub async fn ask(&mut self, asking: BatchRequest) -> Result<BatchAnswer, BatchError> {
         // The HTTP client's task has to put the connection back, or it opens another one.
         tokio::task::yield_now().await;
@@ -361,19 +361,18 @@ impl ServerQuery<'_> {
         })
     }
 
-    /// For how long the query has existed, at most.
+    /// Returns the age of the query, at most.
     pub fn age(&self) -> Duration {
         self.made.elapsed()
     }
 
-    /// Returns how long ago the server may have looked for the first records: the age without the
-    /// way there and back.
+    /// Returns how long ago the server may have looked for the first records: the age without a round trip.
     pub fn waited(&self) -> Duration {
         let way = self.client.pool.distance.shortest();
         self.made.elapsed().saturating_sub(way)
     }
 
-    /// For how long nothing was asked of the query.
+    /// Returns the time since the last request of the query.
     pub fn idle(&self) -> Duration {
         self.asked.elapsed()
     }
@@ -388,12 +387,12 @@ pub enum BatchError {
     BrokenOff(Error),
     /// The server, or something before it, was too busy. Another query may be answered.
     Busy(Error),
-    /// Anything that has nothing to do with the number of records.
+    /// Any error that does not depend on the number of records.
     Other(Error),
 }
 
 impl BatchError {
-    /// Tells apart why a request failed.
+    /// Classifies an error of the HTTP client.
     fn of_request(error: reqwest::Error) -> Self {
         let mut source = error.source();
         while let Some(inner) = source {
@@ -416,10 +415,10 @@ impl BatchError {
         Self::Other(error.into())
     }
 
-    /// Tells apart what an answer says that has no records.
+    /// Classifies an answer without records.
     fn of_answer(error: Error) -> Self {
         match error.cause {
-            // The query is forgotten, or what it looks for is gone.
+            // The query is forgotten, or its entry is gone.
             Cause::Status(404) => Self::Other(Error::new(Cause::QueryLost, error.text)),
             // Proxies answer so if they cannot take a head; ReductStore never does without a reason.
             Cause::Status(431 | 500 | 502 | 503) if !error.is_of_server => Self::Head(error),
@@ -440,16 +439,16 @@ impl From<BatchError> for Error {
     }
 }
 
-/// How a query is asked for its records.
+/// A request for the next records of a query.
 #[derive(Debug)]
 pub struct BatchRequest {
-    /// GET, or HEAD for their headers.
+    /// Method: GET, or HEAD for headers only.
     pub method: Method,
     /// The answer is expected to be the last one, and short.
     pub is_little: bool,
 }
 
-/// What a query has.
+/// Answer of a query.
 #[derive(Debug)]
 pub struct BatchAnswer {
     /// The next records; `None` after the last ones.
@@ -457,21 +456,21 @@ pub struct BatchAnswer {
     pub route: Route,
 }
 
-/// The way that an answer came, next to that of the answer before it.
+/// Connection of an answer, compared with that of the answer before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     Same,
-    /// Another connection than the query was made on: it may be to somebody else's.
+    /// Another connection than that of the query, so that the records may be those of another client's query.
     Other,
     /// Each answer has a connection of its own, as some proxies do it.
     Unknown,
 }
 
-/// Records of a query.
+/// One batch of a query's records.
 #[derive(Debug)]
 pub struct Batch {
     pub records: Vec<RecordHeader>,
-    /// The head says how long all contents are, and the records agree.
+    /// The length of all contents is in the head, and agrees with the records.
     pub has_length: bool,
     /// The query ends with this batch.
     pub is_last: bool,
@@ -479,20 +478,20 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The next bytes of the contents.
+    /// Returns the next bytes of the contents.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         self.body.chunk().await
     }
 }
 
-/// The body of an answer, which has to come at a least rate.
+/// The body of an answer, with a lowest rate.
 #[derive(Debug)]
 struct Body {
     response: Response,
     timeout: Option<Duration>,
     /// Name of the setting of the time-out.
     timeout_name: &'static str,
-    /// How long was waited for the last `bytes`.
+    /// Time of waiting for the last `bytes`.
     waited: Duration,
     bytes: u64,
 }
@@ -511,7 +510,7 @@ impl Body {
     async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let begin = Instant::now();
         let chunk = self.response.chunk().await?;
-        // Only what was waited for counts: whoever takes the bytes may pause.
+        // Only waiting counts: the consumer may pause.
         self.waited += begin.elapsed();
         self.bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
         if chunk.is_some()
@@ -568,7 +567,7 @@ fn check_length(records: &[RecordHeader], headers: &HeaderMap) -> Result<(), Err
 #[derive(Debug)]
 struct ConnectionInfo {
     local: Option<SocketAddr>,
-    /// Whether it ends with this answer.
+    /// It is closed after this answer.
     ends: bool,
 }
 

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Requests whose bodies may take their time, as long as they go on.
+//! Time-outs of requests: without progress of a long body, or in all.
 
 use std::future::Future;
 use std::pin::pin;
@@ -19,7 +19,7 @@ use crate::http::send::send;
 /// Header of each answer of ReductStore that is an error.
 const ERROR_HEADER: &str = "x-reduct-error";
 
-/// When something of a body was last wanted.
+/// Instant of the last progress of a body.
 #[derive(Debug)]
 pub struct Progress(Mutex<Instant>);
 
@@ -30,12 +30,12 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// More of the body is wanted.
+    /// Records progress of the body.
     pub fn note(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Sends a request whose body notes its progress, and gives the answer unless nothing goes on for
+    /// Sends a request whose body reports its progress. Returns the answer, or an error if there is no progress for
     /// longer than the limit.
     pub async fn answer(
         &self,
@@ -47,7 +47,7 @@ impl Progress {
             // A proxy that cannot handle the request answers 400 as well.
             let is_of_reductstore = response.headers().contains_key(ERROR_HEADER);
             accepted(response).await.map_err(|error| match error.cause {
-                // That is what the server says where a body did not come for a while.
+                // The server answers so if a body stalls.
                 Cause::Status(400) if is_of_reductstore => Error::new(Cause::Broken, error.text),
                 _ => error,
             })
@@ -61,7 +61,7 @@ impl Progress {
         }
     }
 
-    /// Waits until nothing has gone on for so long.
+    /// Waits until there is no progress for the limit.
     async fn stalled(&self, limit: Duration) {
         loop {
             let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,7 +73,7 @@ impl Progress {
     }
 }
 
-/// Gives a request without a body to speak of no more than the limit.
+/// Runs a request without a long body, up to a limit of time.
 pub async fn within<T>(
     limit: Option<Duration>,
     request: impl Future<Output = Result<T, Error>>,

@@ -1,12 +1,12 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Refusals by turns, as of a balancer that has a dead server behind it: each second, third or fourth request is
-//! refused, whatever it asks for.
+//! Periodic refusals, as of a load balancer with a dead server behind it: each second, third or fourth request is
+//! refused.
 //!
-//! Most requests can be sent again. One for the records of a query cannot: the server may have counted them as sent.
-//! So another query is made, and a request or two that do not matter before the one for its records, which meet the
-//! next refusal.
+//! Most requests can be sent again. One for the records of a query cannot, because the server may have counted them
+//! as sent. So another query is made, and before the request for its records one or two other requests, which meet
+//! the next refusal.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::http::answer::accepted;
 use crate::http::send::send;
 
-/// Pauses before a request is sent again. The first one is none, as turns pass at once.
+/// Pauses before a request is sent again. The first one is zero, because the next request is likely to pass.
 const RETRY_PAUSES: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(10),
@@ -29,10 +29,10 @@ const RETRY_PAUSES: [Duration; 5] = [
 /// Requests in front of one for records, at most. Their number varies with the refusals, as every second one or
 /// every third one may be refused.
 const MAX_BEFORE: u32 = 2;
-/// Short answers that have to pass before refusals are no longer taken for turns.
+/// Number of short answers that have to pass before refusals no longer count as periodic.
 const FORGET_AFTER: u32 = 16;
 
-/// What was refused lately. Shared by the connections to an entry, and those that replace them.
+/// Recent refusals. Shared by the connections to an entry, and those that replace them.
 #[derive(Debug, Default)]
 pub struct PeriodicRefusals {
     /// Requests for records that were refused in a row.
@@ -42,7 +42,7 @@ pub struct PeriodicRefusals {
 }
 
 impl PeriodicRefusals {
-    /// Notes what became of a request whose answer is short, so that no proxy refuses it for its size.
+    /// Records the result of a request with a short answer, which no proxy refuses for its size.
     pub fn note_short(&self, is_refused: bool) {
         match is_refused {
             true => self.short.store(FORGET_AFTER, Ordering::Relaxed),
@@ -53,8 +53,8 @@ impl PeriodicRefusals {
         }
     }
 
-    /// Notes what became of a request for records. If a request in front of it `has_met_refusal`, the next one will
-    /// need that, too.
+    /// Records the result of a request for records. If a request in front of it `has_met_refusal`, the next one needs
+    /// that, too.
     pub fn note_records(&self, is_refused: bool, has_met_refusal: bool) {
         if is_refused {
             self.records.fetch_add(1, Ordering::Relaxed);
@@ -63,7 +63,7 @@ impl PeriodicRefusals {
         }
     }
 
-    /// Returns how many requests to send in front of one for records.
+    /// Returns the number of requests to send in front of one for records.
     pub fn before_records(&self) -> u32 {
         self.records.load(Ordering::Relaxed) % (MAX_BEFORE + 1)
     }

@@ -1,8 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The size of a request that writes records, adapted to what the server and the proxies before it
-//! accept.
+//! Adaptive size of a request that writes records, because servers and proxies limit heads and bodies.
 
 use tracing::debug;
 
@@ -12,7 +11,7 @@ const GROW_AFTER: u32 = 8;
 /// rarely, and a refused body is sent in vain.
 const FORGET_AFTER: u32 = 512;
 
-/// What a request was refused for.
+/// Part of a request that was too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excess {
     /// Its body is too long (413).
@@ -31,7 +30,7 @@ pub struct RequestSize {
 }
 
 impl RequestSize {
-    /// At most so many records and bytes. A larger record is a request of its own.
+    /// Creates limits of records and bytes. A larger record is a request of its own.
     pub fn new(records: usize, bytes: u64) -> Self {
         Self {
             records: Limit::new(records as u64),
@@ -39,8 +38,8 @@ impl RequestSize {
         }
     }
 
-    /// Returns how many of the first records, given by their lengths, make the next request. It is one at
-    /// least, if there is one.
+    /// Returns the number of records of the next request, given the lengths of those that wait. It is at least one,
+    /// if there is one.
     pub fn fit(&self, lengths: impl IntoIterator<Item = u64>) -> usize {
         let mut bytes = 0_u64;
         let lengths = lengths.into_iter().take(self.records.current());
@@ -51,7 +50,7 @@ impl RequestSize {
         fitting.count()
     }
 
-    /// Takes over that a request with records of these lengths, the first of `waiting`, was accepted.
+    /// Adapts to an accepted request with records of these lengths, the first of `waiting`.
     pub fn accept(&mut self, lengths: &[u64], waiting: &[u64]) {
         let (records, bytes) = (lengths.len() as u64, sum(lengths));
         let next = waiting.get(lengths.len());
@@ -61,8 +60,7 @@ impl RequestSize {
         self.bytes.accept(bytes, is_full);
     }
 
-    /// Takes over that a request with records of these lengths was refused. Returns whether a smaller
-    /// one can be tried.
+    /// Adapts to a refused request with records of these lengths. Returns whether a smaller one can be tried.
     pub fn refuse(&mut self, lengths: &[u64], excess: Excess) -> bool {
         let count = lengths.len();
         if count <= 1 {
@@ -91,11 +89,11 @@ fn sum(lengths: &[u64]) -> u64 {
         .fold(0, |sum: u64, length| sum.saturating_add(*length))
 }
 
-/// A limit that is found by trying.
+/// A limit that is found by search.
 #[derive(Debug)]
 struct Limit {
     most: u64,
-    /// What the next request may have.
+    /// Limit of the next request.
     current: u64,
     /// The largest size that was accepted since it was last refused.
     fits: u64,
@@ -163,7 +161,7 @@ impl Limit {
         self.streak = 0;
     }
 
-    /// Reduces the size for now: it may not have been the reason.
+    /// Reduces the size for now, although it may not have been the reason.
     fn reduce(&mut self, size: u64) {
         self.current = size / 4;
         self.streak = 0;

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Sends requests and logs each with its result.
+//! The function that sends all requests, and logs each with its result.
 //!
 //! Neither headers nor bodies are logged: a header has the API token.
 
@@ -41,7 +41,7 @@ pub async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
     result
 }
 
-/// Returns the path of a URL with its query. Neither holds a secret: what does is refused with the server's URL.
+/// Returns the path of a URL with its query. Neither holds a secret: a server's URL with one is refused.
 fn path(url: &Url) -> &str {
     &url[url::Position::BeforePath..]
 }

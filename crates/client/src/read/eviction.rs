@@ -1,36 +1,35 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where the server evicted records before they were read.
+//! Detection of records that the server evicted before they were read.
 //!
-//! A bucket with a FIFO quota deletes its oldest blocks, and a query goes on behind them without a
-//! word. The records that follow a time without any are at such a place if the first of them is now
-//! the oldest of the entry, and others were there before. (The server may tell an older time than
-//! that: it is a gap all the same, but not known for what it is.)
+//! A bucket with a FIFO quota deletes its oldest blocks, and a query silently continues behind them. Records after a
+//! time without any follow an eviction if the first of them is now the oldest of the entry, and there were older ones
+//! before. (If the server reports an older time, the gap is not recognised as an eviction.)
 
 use std::time::Instant;
 
 use crate::entry::EntryTimes;
 use crate::record::Record;
 
-/// A time without records, in µs, that is looked into at least.
+/// Shortest time without records, in µs, that is checked.
 const MIN_HOLE_US: u64 = 1_000_000;
-/// As many times the usual time between records.
+/// Shortest time without records that is checked, as a multiple of the usual distance.
 const HOLE_FACTOR: u64 = 4;
 
 /// Watches the times of an entry's records.
 #[derive(Debug, Default)]
 pub struct EvictionWatch {
-    /// The time to begin with, if there may be a record at it.
+    /// Start of the range, if it has one.
     start: Option<u64>,
     last: Option<u64>,
-    /// What is usual between two records, in µs.
+    /// Usual distance of two records, in µs.
     spacing: u64,
     times: Option<EntryTimes>,
 }
 
 impl EvictionWatch {
-    /// A watch for a reading that begins at a time.
+    /// Creates a watch for a range that begins at a time.
     pub fn new(start: Option<u64>) -> Self {
         Self {
             start,
@@ -38,19 +37,19 @@ impl EvictionWatch {
         }
     }
 
-    /// The time of the entry's oldest record, and when it was asked for.
+    /// Sets the time of the entry's oldest record, and the instant of that request.
     pub fn set_entry_times(&mut self, times: EntryTimes) {
         self.times = Some(times);
     }
 
-    /// Returns whether [`set_entry_times`](Self::set_entry_times) has to come before these records, which the server had
-    /// listed at a time.
+    /// Returns whether [`set_entry_times`](Self::set_entry_times) has to be called before these records, which the
+    /// server listed at an instant.
     pub fn must_hear_of_oldest(&self, records: &[Record], listed: Instant) -> bool {
         let is_known = self.times.is_some_and(|times| times.asked >= listed);
         !is_known && self.has_hole(records)
     }
 
-    /// Takes the next records and marks the first one after an eviction. Tells if there is one.
+    /// Takes the next records and marks the first one after an eviction. Returns whether there is one.
     pub fn mark(&mut self, records: &mut [Record]) -> bool {
         let found = self.after_eviction(records);
         if let Some(record) = found.and_then(|index| records.get_mut(index)) {
@@ -92,7 +91,7 @@ impl EvictionWatch {
             first_oldest,
             ..
         } = self.times?;
-        // The last one was there and is not any more, or the entry begins later than it did.
+        // The last one is gone, or the entry begins later than before.
         let was_evicted = match self.last {
             Some(last) => last < oldest,
             None => first_oldest < oldest,

@@ -1,41 +1,41 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! How a range is cut into windows that are read at once.
+//! Division of a range into windows that are read concurrently.
 //!
-//! What a range holds is not known beforehand. A first window, a probe, reads a few records. From
-//! then on each window is as long as the last one suggests: windows grow where there is little, and
-//! one that holds more than it may is read in part, after which its rest is cut anew.
+//! The content of a range is not known in advance. A first window, a probe, reads a few records. Then each window is
+//! as long as the last one suggests: windows grow where there is little, and one with more than its share is read in
+//! part, after which its rest is divided again.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::http::batch::WINDOW_RECORDS;
 
-/// What a probe reads: little, as nothing is read beside it.
+/// Limits of a probe: small, because nothing is read beside it.
 const PROBE_RECORDS: u64 = 32;
 const PROBE_BYTES: u64 = 1 << 20;
-/// How much longer a window may be than the one that it is measured by.
+/// Largest growth from one window to the next.
 const GROWTH: u64 = 4;
 
-/// The first window of a condition, in µs.
+/// Length of the first window of a conditional query, in µs.
 const CONDITION_SPAN: u64 = 3_600_000_000;
-/// A window that takes so long need not grow.
+/// Duration of a window from which on windows do not grow.
 const SLOW_WINDOW: Duration = Duration::from_secs(2);
 
-/// A stretch of time, in µs since the Unix epoch, to be read by a query of its own.
+/// A range of time, in µs since the Unix epoch, that is read by one query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     pub range: Range<u64>,
-    /// Records to read at most.
+    /// Largest number of records to read.
     pub records: u64,
-    /// Bytes to read at most; one record always passes.
+    /// Largest number of bytes to read; one record always passes.
     pub bytes: u64,
-    /// Bytes that a record is expected to have; 0 if nothing is known.
+    /// Expected length of a record, in bytes; 0 if unknown.
     pub record: u64,
 }
 
-/// What a window turned out to hold.
+/// Result of a window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Yield {
     /// Time of the first record.
@@ -44,14 +44,14 @@ pub struct Yield {
     pub bytes: u64,
 }
 
-/// Cuts windows.
+/// Divides a range into windows.
 #[derive(Debug)]
 pub struct Plan {
     prefetch_bytes: u64,
     connections: u64,
-    /// Time of the newest record, as last heard.
+    /// Time of the newest record, as last reported.
     newest: Option<u64>,
-    /// What probes found, until it tells how far apart records are.
+    /// Records of the probes, until the distance of records is known.
     probed: Yield,
     density: Option<Density>,
 }
@@ -60,12 +60,12 @@ pub struct Plan {
 struct Density {
     /// Length of the next window, in µs.
     span: u64,
-    /// Bytes of a record, on average.
+    /// Average length of a record, in bytes.
     record: u64,
 }
 
 impl Plan {
-    /// A plan to hold no more than `prefetch_bytes` in memory, or one record.
+    /// Creates a plan with no more than `prefetch_bytes` in memory, or one record.
     pub fn new(connections: u32, prefetch_bytes: u64) -> Self {
         Self {
             prefetch_bytes: prefetch_bytes.max(1),
@@ -76,8 +76,8 @@ impl Plan {
         }
     }
 
-    /// The same where the server may look through very many records for a few: a probe of all the
-    /// range could take longer than any time-out.
+    /// Creates a plan for a condition that few records may match: a probe of all the range could take longer than any
+    /// time-out.
     pub fn of_condition(connections: u32, prefetch_bytes: u64) -> Self {
         Self {
             density: Some(Density {
@@ -88,34 +88,34 @@ impl Plan {
         }
     }
 
-    /// Returns how many windows may be in memory, read or being read.
+    /// Returns the largest number of windows in memory, read or being read.
     pub fn windows(&self) -> usize {
         let fitting = self.prefetch_bytes / self.window_bytes().max(self.record_bytes());
         fitting.clamp(1, self.shares()) as usize
     }
 
-    /// Returns how many windows may be begun: those in memory, and if the server is far, queries made for
-    /// further ones. So the way to the server and back for a query costs no time.
+    /// Returns the largest number of windows with a query: those in memory, and if the server is far, further ones,
+    /// so that the round trip of a query costs no time.
     pub fn queries(&self, is_far: bool) -> usize {
         match (self.density, is_far) {
-            // Nothing can be said of what follows a probe.
+            // What follows a probe is not known.
             (None, _) => 1,
             (Some(_), false) => self.windows(),
             (Some(_), true) => self.windows() + (self.connections / 2) as usize,
         }
     }
 
-    /// Returns whether windows at `time` can be cut only after [`set_newest`](Self::set_entry_times).
+    /// Returns whether windows at `time` can be cut only after [`set_newest`](Self::set_newest).
     pub fn needs_newest(&self, time: u64) -> bool {
         self.density.is_some() && self.newest.is_none_or(|newest| newest < time)
     }
 
-    /// The time of the newest record.
+    /// Sets the time of the newest record.
     pub fn set_newest(&mut self, newest: u64) {
         self.newest = Some(newest);
     }
 
-    /// Cuts the next window off a range, or takes all of it.
+    /// Splits the next window off a range, or takes all of it.
     pub fn cut(&self, range: &mut Range<u64>) -> Window {
         let bytes = self.window_bytes();
         let newest = self.newest.filter(|newest| range.start <= *newest);
@@ -129,10 +129,10 @@ impl Plan {
                 record: self.density.map_or(0, |density| density.record),
             };
         };
-        // Nothing but what is written meanwhile comes after the newest record.
+        // After the newest record only records follow that are written meanwhile.
         let end = range.end.min(newest.saturating_add(1));
         let wanted = range.start.saturating_add(density.span);
-        // No window for a sliver.
+        // A very short rest belongs to this window.
         let cut = if wanted.saturating_add(density.span / 4) >= end {
             end
         } else {
@@ -148,9 +148,9 @@ impl Plan {
         }
     }
 
-    /// Takes what was found in a time, and how long that took.
+    /// Updates the plan with the result of a window and its duration.
     pub fn update(&mut self, time: Range<u64>, found: Yield, took: Duration) {
-        // That there is nothing behind the newest record says nothing of what is before it.
+        // The time behind the newest record does not count.
         if found.records == 0 && self.newest.is_some_and(|newest| newest < time.start) {
             return;
         }
@@ -158,7 +158,7 @@ impl Plan {
             return self.learn_of_probe(time.end, found);
         }
         let length = time.end.saturating_sub(time.start).max(1);
-        // Not longer and longer, if the server has to look through very much for a few records.
+        // Windows do not grow where the server takes long for a few records.
         let growth = if took < SLOW_WINDOW { GROWTH } else { 1 };
         let grown = length.saturating_mul(growth);
         if found.records == 0 {
@@ -195,7 +195,7 @@ impl Plan {
 
     /// Plans windows for `bytes` in a time of some `length`.
     fn set_density(&mut self, length: u64, bytes: u64, record: u64) {
-        // Four fifths of what a window may hold, so that most windows hold all of theirs.
+        // Four fifths of its share, so that most windows are not read in part.
         let most = self
             .window_bytes_with(record)
             .min(record.saturating_mul(WINDOW_RECORDS));
@@ -209,16 +209,16 @@ impl Plan {
         self.window_bytes_with(self.record_bytes())
     }
 
-    /// What a window may hold: its share of the memory, but two records of `record` bytes if there
-    /// is room.
+    /// Returns the share of the memory of one window, in bytes, at least two records of `record` bytes if there is
+    /// room.
     fn window_bytes_with(&self, record: u64) -> u64 {
         let share = self.prefetch_bytes / self.shares();
         let two = record.saturating_mul(2);
         share.max(two.min(self.prefetch_bytes))
     }
 
-    /// Returns how many windows share the memory. Two are more than half of the connections: one that is
-    /// being taken, and one for it to be followed by.
+    /// Returns the number of windows that share the memory: besides half of the connections one that is being
+    /// consumed, and its successor.
     fn shares(&self) -> u64 {
         self.connections / 2 + 2
     }
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    /// Reads entry times as a session would, and gives the windows and what came.
+    /// Reads entry times as a session would, and returns the windows and records.
     fn read(
         plan: &mut Plan,
         times: &[u64],

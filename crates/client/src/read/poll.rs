@@ -1,27 +1,27 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! How often an entry is asked for what is new, and until when.
+//! Polling of an entry that is followed.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::time::sleep;
 
-/// A wait is this part of the time without records.
+/// Divisor of the time without records that gives the pause.
 const SILENCE_FRACTION: u32 = 20;
-/// No wait is longer, if the interval is not.
+/// Longest pause, if the interval is not longer.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// The pace of asking: the longer nothing comes, the slower.
+/// The pace of polling: the longer nothing arrives, the slower.
 #[derive(Debug)]
 pub struct Pace {
     interval: Duration,
-    /// Since when nothing came; `None` before anything was asked.
+    /// Instant of the last new record; `None` before the first request.
     silent_since: Option<Instant>,
 }
 
 impl Pace {
-    /// The pace with an interval between two requests while records come.
+    /// Creates a pace with an interval between two requests while records arrive.
     pub fn new(interval: Duration) -> Self {
         Self {
             interval,
@@ -29,12 +29,12 @@ impl Pace {
         }
     }
 
-    /// There are new records.
+    /// Resets the pace after new records.
     pub fn reset(&mut self) {
         self.silent_since = Some(Instant::now());
     }
 
-    /// Waits until it is time to ask again. The first time is now.
+    /// Waits until the next request is due. The first one is due at once.
     pub async fn wait(&mut self) {
         match self.silent_since {
             None => self.reset(),
@@ -42,7 +42,7 @@ impl Pace {
         }
     }
 
-    /// For how long nothing came.
+    /// Returns the time without new records.
     pub fn silence(&self) -> Duration {
         self.silent_since
             .map_or(Duration::ZERO, |since| since.elapsed())

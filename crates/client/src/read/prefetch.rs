@@ -1,8 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Reads ahead: a range by several windows at once, or all of it by one query, and in either case
-//! its records in order.
+//! Prefetch of a range, by several windows at once or by one query.
 
 use std::collections::VecDeque;
 use std::future::{Future, pending};
@@ -39,8 +38,7 @@ impl Prefetch {
         }))
     }
 
-    /// The next records, or `None` after the last ones. What is not finished goes on with the next
-    /// call.
+    /// Returns the next records, or `None` after the last ones. A call that is dropped loses nothing.
     pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
         match self {
             Self::Windows(windows) => windows.next().await,
@@ -48,7 +46,7 @@ impl Prefetch {
         }
     }
 
-    /// Reads on while nothing is taken. Ends only by an error.
+    /// Continues to read while nothing is consumed. Ends only with an error.
     pub async fn keep_reading(&mut self) -> Error {
         match self {
             Self::Windows(windows) => windows.keep_reading().await,
@@ -103,11 +101,11 @@ pub struct Windows {
     /// The windows in memory.
     in_memory: Vec<(Id, Weak<MemorySlot>)>,
     next_id: Id,
-    /// What asks for the time of the newest record, until that is known.
+    /// Request for the time of the newest record.
     asking: Option<Task>,
 }
 
-/// Tells windows apart: two may begin at the same time.
+/// Number of a window. Two windows may begin at the same time.
 type Id = u64;
 
 #[derive(Debug)]
@@ -122,11 +120,11 @@ struct WindowTask {
     id: Id,
     range: Range<u64>,
     reading: QueryTask,
-    /// To let it read, once there is memory for it.
+    /// Permission to read, once there is memory for it.
     go: Option<oneshot::Sender<Room>>,
 }
 
-/// The place of a window in memory. It lasts as long as any record of the window waits.
+/// The memory of a window, until its last record is consumed.
 #[derive(Debug)]
 struct MemorySlot(mpsc::UnboundedSender<TaskEvent>);
 
@@ -152,7 +150,7 @@ impl Part {
     }
 }
 
-/// What the tasks tell.
+/// Event of a task.
 #[derive(Debug)]
 enum TaskEvent {
     /// A window is read.
@@ -164,7 +162,7 @@ enum TaskEvent {
 }
 
 impl Windows {
-    /// Begins with the first call of `next`.
+    /// Creates the windows of a range. Reading begins with the first call of `next`.
     pub fn new(source: Arc<WindowSource>, plan: Plan, range: Range<u64>) -> Self {
         let (event_sender, events) = mpsc::unbounded_channel();
         Self {
@@ -179,7 +177,7 @@ impl Windows {
         }
     }
 
-    /// Asks for the time of the newest record before it is needed.
+    /// Requests the time of the newest record in advance.
     pub fn expecting_much(mut self) -> Self {
         let source = self.source.clone();
         self.ask_for_newest(async move { source.entry.recent_times().await });
@@ -195,7 +193,7 @@ impl Windows {
             let first = async {
                 match first {
                     Part::Window(task) => task.reading.next().await,
-                    // Until it is known how to cut it.
+                    // Its windows are not known yet.
                     Part::Unread(_) => pending().await,
                 }
             };
@@ -214,7 +212,7 @@ impl Windows {
         }
     }
 
-    /// Goes on behind the first window, which tells the news of its end before it ends.
+    /// Continues behind the first window, whose task reports its end before it ends.
     fn end_first(&mut self) -> Result<(), Error> {
         while let Ok(events) = self.events.try_recv() {
             self.handle_event(Some(events))?;
@@ -233,7 +231,7 @@ impl Windows {
         }
     }
 
-    /// Begins as many windows as there may be, and lets the first ones read.
+    /// Starts as many windows as possible, and lets the first ones read.
     fn start_windows(&mut self) {
         let most = self.plan.queries(self.source.pool.is_far());
         while let Some((index, start)) = self.first_unread()
@@ -260,7 +258,7 @@ impl Windows {
         self.in_memory.len()
     }
 
-    /// Makes the last window unread whose place one before it needs. Tells if there is one.
+    /// Gives up the last window whose place an earlier one needs. Returns whether there is one.
     fn give_up_after(&mut self, index: usize, which: impl Fn(&Part) -> bool) -> bool {
         let last = self.parts.iter().rposition(which);
         let Some(last) = last.filter(|last| *last > index) else {
@@ -285,7 +283,7 @@ impl Windows {
         }
     }
 
-    /// The first part that is not read, and where it starts.
+    /// Returns the index of the first part that is not read, and its start.
     fn first_unread(&self) -> Option<(usize, u64)> {
         let mut parts = self.parts.iter().enumerate();
         parts.find_map(|(index, part)| match part {
@@ -337,14 +335,14 @@ impl Windows {
         Ok(())
     }
 
-    /// Plans by what a window had, and what it left.
+    /// Updates the plan with the result of a window, and queues the rest of it.
     fn update_plan(&mut self, id: Id, end: WindowEnd) {
         let windows = self.parts.iter_mut().enumerate();
         let mut ended = windows.filter_map(|(index, part)| match part {
             Part::Window(task) if task.id == id => Some((index, &mut task.range)),
             _ => None,
         });
-        // One that was given up has nothing to say.
+        // The result of a window that was given up does not count.
         let Some((index, range)) = ended.next() else {
             return;
         };
@@ -449,7 +447,7 @@ mod tests {
     }
 
     proptest! {
-        /// However windows end, and in whatever order: each time is in one part.
+        /// Each time is in one part, in any order of the ends of windows.
         #[test]
         fn nothing_is_left_out(
             ends in prop::collection::vec((any::<prop::sample::Index>(), 0u64..6, 0u64..9), 1..60),

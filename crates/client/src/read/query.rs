@@ -1,13 +1,13 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a reader is asked for.
+//! Queries and options of readers.
 
 use std::time::Duration;
 
 use serde_json::Value as JsonValue;
 
-/// What to read.
+/// A query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
     /// Time of the first record, in µs since the Unix epoch.
@@ -17,36 +17,36 @@ pub struct Query {
     pub view: View,
     /// Only records whose label `keyframe` is true.
     pub keyframes: bool,
-    /// Somebody waits for the first records, as after a seek.
+    /// The caller waits for the first records, as after a seek.
     pub is_urgent: bool,
-    /// Go on with what is written meanwhile, until the stop.
+    /// Continue with records that are written meanwhile, until the stop.
     pub follow: bool,
 }
 
-/// How to look at records.
+/// Kind of access to records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum View {
-    /// All of them, ahead of who takes them.
+    /// All records, prefetched.
     #[default]
     Range,
-    /// A few beside that, by one query.
+    /// A few records beside that, by one query.
     Lookup,
-    /// The same without their contents.
+    /// A few records without their contents.
     Headers,
-    /// Those that were just written, by one query.
+    /// Records that were just written, by one query.
     Tail,
     /// Only the times of the oldest and the newest one.
     Times,
 }
 
-/// What reading may take.
+/// Limits of reading.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections with a query at once.
+    /// Largest number of connections with a query.
     pub connections: u32,
-    /// Bytes of records in memory. A larger record passes alone.
+    /// Memory for records, in bytes. A larger record passes alone.
     pub prefetch_bytes: u64,
-    /// Attempts in a row without progress before an error.
+    /// Retries in a row without progress before an error.
     pub retries: u32,
     /// Largest content of a record, in bytes. A larger one is an error.
     pub max_record_bytes: u64,
@@ -63,14 +63,14 @@ impl Default for Limits {
     }
 }
 
-/// Which records to read, and how.
+/// An entry and the options of reading it.
 #[derive(Debug, Clone)]
 pub struct Records {
     pub bucket: String,
     pub entry: String,
     /// Conditional query: a JSON object.
     pub when: Option<JsonValue>,
-    /// How often to ask for new ones, where what is read is followed.
+    /// Interval of polling for new records; `None` if the entry is not followed.
     pub poll_interval: Option<Duration>,
     pub limits: Limits,
 }

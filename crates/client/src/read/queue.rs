@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Records on their way from the network to the streaming thread, and what is counted of them.
+//! Queued records on their way to the consumer, and statistics of a reader.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -12,29 +12,29 @@ use std::vec;
 use crate::record::Record;
 use crate::retry::Retries;
 
-/// What a reader counts, for anybody to look at while it reads.
+/// Statistics of a reader, readable from any thread.
 #[derive(Debug, Default)]
 pub struct ReaderStats {
-    /// Records read and not yet taken.
+    /// Number of records read and not yet consumed.
     pub queue_records: AtomicU64,
-    /// The bytes that they take in memory.
+    /// Memory that they take, in bytes.
     pub queue_bytes: AtomicU64,
-    /// Records that the server sent twice or that are outside the range.
+    /// Number of records that the server sent twice or that are outside the range.
     pub skipped: AtomicU64,
-    /// Gaps where the server evicted what was still to be read.
+    /// Number of gaps where the server evicted records before they were read.
     pub evicted: AtomicU64,
-    /// How often something failed and was tried again.
+    /// Retries.
     pub retries: Retries,
-    /// Connections with a query under way.
+    /// Number of connections in use.
     pub connections: Arc<AtomicU64>,
-    /// For how long the streaming thread waited for records, in ns.
+    /// Time that the consumer waited for records, in ns.
     pub network_wait: AtomicU64,
 }
 
 /// Room in memory, given back with the last clone.
 pub type Room = Arc<dyn Any + Send + Sync>;
 
-/// Records that came together. They count as queued as long as they are in here.
+/// Records that arrived together. They count as queued as long as they are in here.
 #[derive(Debug)]
 pub struct Chunk {
     records: vec::IntoIter<Record>,
@@ -44,7 +44,7 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// Records of an answer that began to come at some time.
+    /// Creates a chunk of records from an answer that began at an instant.
     pub fn new(
         records: Vec<Record>,
         received: Instant,
@@ -67,22 +67,22 @@ impl Chunk {
         chunk
     }
 
-    /// What is left of the records.
+    /// Returns the records that are left.
     pub fn records(&self) -> &[Record] {
         self.records.as_slice()
     }
 
-    /// What is left of the records, to be changed.
+    /// Returns the records that are left, mutably.
     pub fn records_mut(&mut self) -> &mut [Record] {
         self.records.as_mut_slice()
     }
 
-    /// Returns how many records are left.
+    /// Returns the number of records that are left.
     pub fn len(&self) -> u64 {
         self.records.len() as u64
     }
 
-    /// Returns how many bytes they take in memory.
+    /// Returns the memory that they take, in bytes.
     pub fn bytes(&self) -> u64 {
         let costs = self.records.as_slice().iter();
         costs.map(Record::cost).sum()
@@ -97,7 +97,7 @@ impl Chunk {
         }
     }
 
-    /// When the server had told which records these are.
+    /// Returns the instant at which the server had listed these records.
     pub fn received(&self) -> Instant {
         self.received
     }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The records of an entry, in the order of their times, for a streaming thread.
+//! The public reader: records of an entry in the order of their times.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,25 +22,25 @@ use crate::read::source::EntrySource;
 use crate::record::Record;
 use crate::task::{Task, catch_panic};
 
-/// Chunks between the network and the streaming thread, besides those that wait for their turn.
+/// Number of chunks between the session and the consumer, besides prefetched ones.
 const CHUNKS: usize = 4;
 
-/// What a reader reads.
+/// An event of a reader.
 #[derive(Debug)]
 pub enum Event {
-    /// First, and once, for a range: the entry is there.
+    /// The entry exists. First event of a range.
     Opened(EntryInfo),
     Record(Record),
     /// The times of the entry's records, if there are any.
     Times(Option<EntryTimes>),
-    /// Something failed, as the text says, and will be tried again.
+    /// A request failed, as the text says, and is retried.
     Retrying(String),
 }
 
-/// Why a reader has no event.
+/// Reason why a reader has no event.
 #[derive(Debug)]
 pub enum ReadError {
-    /// The wait was ended. Nothing is lost: the next call goes on.
+    /// The wait was cancelled. Nothing is lost: the next call continues.
     Cancelled,
     Failed(Failure),
 }
@@ -65,19 +65,19 @@ impl Drop for NetworkWait<'_> {
     }
 }
 
-/// Reads an entry in the background, from when it is made until it is dropped.
+/// A reader of an entry, which reads in the background until it is dropped.
 #[derive(Debug)]
 pub struct RecordReader {
     runtime: Handle,
     events: mpsc::Receiver<SessionEvent>,
-    /// What is left of the last records that were taken.
+    /// Rest of the last chunk.
     chunk: Option<Chunk>,
     stats: Arc<ReaderStats>,
     _task: Task,
 }
 
 impl RecordReader {
-    /// Starts to read.
+    /// Starts to read. Needs no runtime on the calling thread.
     pub fn new(access: &Arc<EntrySource>, query: Query) -> Self {
         let (sender, events) = mpsc::channel(CHUNKS);
         let stats = match query.view {

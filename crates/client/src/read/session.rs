@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Reads a range to its end, and tries again what fails.
+//! A session reads a range to its end, and retries what fails.
 
 use std::ops::Range;
 use std::pin::pin;
@@ -28,34 +28,34 @@ use crate::read::window::WindowSource;
 use crate::retry::Attempts;
 use crate::time::utc;
 
-/// How often a record may be found unfinished until what is before it is read.
+/// Number of polls with an unfinished newest record, after which the records before it are read.
 const MAX_UNFINISHED_POLLS: u32 = 5;
-/// Records that stayed the same for so long are all of them.
+/// Time without changes after which the set of new records is complete.
 const SETTLE_TIME: Duration = Duration::from_millis(20);
-/// News of so many µs are read by one query.
+/// Longest range of new records that is read by one query, in µs.
 const MAX_ARRIVALS_US: u64 = 10_000_000;
-/// How often in a row the newest record may be there and not be found: for a moment a record that
-/// was just written is neither missing nor complete.
+/// Number of attempts to find the newest record: for a moment a record that was just written is neither missing nor
+/// complete.
 const MAX_MISSED: u32 = 6;
-/// Wait after the first time. It doubles.
+/// Pause after the first of these attempts; it doubles.
 const MISSED_DELAY: Duration = Duration::from_millis(20);
-/// A server that has answered for so long, and has nothing more to read, has recovered.
+/// Time without failures, and without records to read, after which a server has recovered.
 const RECOVERED_AFTER: Duration = Duration::from_secs(30);
 
-/// What a session has for the reader.
+/// A message from the session to the reader.
 #[derive(Debug)]
 pub enum SessionEvent {
-    /// First, and once, for a range.
+    /// First message of a range.
     Opened(EntryInfo),
     Records(Chunk),
-    /// The times of the entry's records, if they are asked for.
+    /// The times of the entry's records, if requested.
     Times(Option<EntryTimes>),
-    /// Something failed and will be tried again.
+    /// A request failed and is retried.
     Retrying(String),
     Failed(Failure),
 }
 
-/// Why a session ends early.
+/// Reason why a session ends early.
 enum Stop {
     Failed(Error),
     /// The receiver of the records was dropped.
@@ -75,13 +75,13 @@ impl From<Error> for Stop {
     }
 }
 
-/// Records that came to a range that is followed.
+/// New records of a range that is followed.
 struct Arrivals {
     /// Time of the newest one, unless it is still being written.
     newest: Option<u64>,
-    /// Records up to that, and the time of the last one, when they were looked at last.
+    /// Number of records up to that time, and time of the last one, at the last look.
     seen: Option<(u64, Option<u64>)>,
-    /// Time of the last one that is read, once they stay the same.
+    /// Time of the last one that is read, once they no longer change.
     settled: Option<Option<u64>>,
 }
 
@@ -95,31 +95,31 @@ impl Arrivals {
     }
 }
 
-/// A reading of a range.
+/// State of the reading of a range.
 pub struct Session {
     access: Arc<EntrySource>,
     query: Query,
     stats: Arc<ReaderStats>,
     events: mpsc::Sender<SessionEvent>,
     is_open: bool,
-    /// Where the rest of the range begins.
+    /// Begin of the rest of the range, in µs.
     next: u64,
     end: u64,
-    /// For a range that is followed.
+    /// Pace of polling, if the range is followed.
     pace: Option<Pace>,
     attempts: Attempts,
     began: Instant,
-    /// What is being read of that, over failures: each request for it may be refused once.
+    /// New records that are being read, kept over failures, because each request for them may be refused once.
     arrivals: Option<Arrivals>,
-    /// How often in a row the newest record was not found.
+    /// Attempts in a row that did not find the newest record.
     missed: u32,
-    /// Since when everything is read that is there, and no request failed.
+    /// Instant since which all records are read and no request failed.
     calm_since: Option<Instant>,
     evictions: EvictionWatch,
 }
 
 impl Session {
-    /// A session that has asked nothing yet.
+    /// Creates a session. No I/O.
     pub fn new(
         access: Arc<EntrySource>,
         query: Query,
@@ -127,7 +127,7 @@ impl Session {
         events: mpsc::Sender<SessionEvent>,
     ) -> Self {
         Self {
-            // Who looks for something only knows that the entry is there.
+            // A lookup needs no entry information.
             is_open: query.view != View::Range,
             next: query.start.unwrap_or(0),
             // With a stop in the far future the server takes a start after the newest record.
@@ -146,7 +146,7 @@ impl Session {
         }
     }
 
-    /// Delivers everything, or an error at the end.
+    /// Sends all records, or an error at the end.
     pub async fn run(mut self) {
         while let Err(Stop::Failed(error)) = self.read().await {
             self.calm_since = None;
@@ -156,7 +156,7 @@ impl Session {
                 return;
             };
             self.access.stats.retries.note(&error);
-            // What never worked ends after a time instead.
+            // Before the first answer the limit is a time.
             let most = match self.is_first_contact(&error) {
                 true => String::new(),
                 false => format!(" of {}", self.access.records.limits.retries),
@@ -179,7 +179,7 @@ impl Session {
         }
     }
 
-    /// Returns how long to wait before another attempt after an error, or `None` if there is none.
+    /// Returns the delay before another attempt after an error, or `None` if the error is final.
     fn delay_after(&mut self, error: &Error) -> Option<Duration> {
         // A proxy may answer for a server that is away.
         let may_pass = error.is_transient() || self.is_open && error.cause == Cause::NotReductStore;
@@ -192,13 +192,13 @@ impl Session {
         }
     }
 
-    /// Returns whether the server has never answered, and is not waited for.
+    /// Returns whether the server has never answered, and the reader does not wait for it.
     fn is_first_contact(&self, error: &Error) -> bool {
         let is_answer = error.is_of_server || error.cause == Cause::Timeout;
         !(is_answer || self.access.has_worked() || self.access.follows())
     }
 
-    /// Reads what is left of the range, and what comes to it if it is followed.
+    /// Reads the rest of the range, and new records if it is followed.
     async fn read(&mut self) -> Result<(), Stop> {
         if self.query.view == View::Times {
             let times = match self.access.entry.recent_times().await {
@@ -210,7 +210,7 @@ impl Session {
         }
         if self.pace.is_none() {
             return match self.read_until(self.end).await {
-                // Who looks for something that is followed finds nothing yet.
+                // A lookup in an entry that is followed finds nothing yet.
                 Err(stop) if self.access.follows() && stop.is_missing() => Ok(()),
                 read => read,
             };
@@ -223,15 +223,14 @@ impl Session {
                 return Ok(());
             };
             match self.read_arrivals(arrivals.newest).await {
-                Err(stop) if stop.is_missing() => {} // It was there a moment ago.
+                Err(stop) if stop.is_missing() => {} // It existed a moment ago.
                 read => read?,
             }
             self.arrivals = None;
         }
     }
 
-    /// Reads what is there up to the newest record, whose time is given unless it is still being
-    /// written.
+    /// Reads all records up to the newest one, whose time is given unless it is still being written.
     async fn read_arrivals(&mut self, newest: Option<u64>) -> Result<(), Stop> {
         let last = match newest {
             Some(newest) if self.evictions.is_due(newest) => Some(newest),
@@ -259,12 +258,12 @@ impl Session {
         }
     }
 
-    /// Returns whether records are left out that are there.
+    /// Returns whether the query omits existing records.
     fn is_filtered(&self) -> bool {
         self.query.keyframes || self.access.records.when.is_some()
     }
 
-    /// Waits for a record that the server has told the time of, and that no query finds.
+    /// Waits for a record whose time the server has reported, and that no query finds.
     async fn miss(&mut self, newest: u64) -> Result<(), Stop> {
         if self.missed < MAX_MISSED {
             tokio::time::sleep(MISSED_DELAY * 2u32.pow(self.missed)).await;
@@ -276,8 +275,8 @@ impl Session {
         Err(Error::new(Cause::NothingNew, text).into())
     }
 
-    /// Waits for records after what was read, and gives the time of the newest one as far as it is
-    /// known; `None` if nothing comes any more.
+    /// Waits for new records. Returns the time of the newest one as far as it is known, or `None` if no more are to
+    /// come.
     async fn await_arrivals(&mut self) -> Result<Option<Option<u64>>, Stop> {
         let pool = self.access.pool(View::Range)?;
         let timeout = self.access.server.timeout();
@@ -296,19 +295,19 @@ impl Session {
                 Newest::Nothing => missing += 1,
                 Newest::Unfinished => unfinished += 1,
             }
-            // Only a record is progress, but there may be none for days.
+            // Only a record is progress, but an entry may get none for days.
             let calm_since = *self.calm_since.get_or_insert_with(Instant::now);
             if calm_since.elapsed() > RECOVERED_AFTER {
                 self.attempts.reset();
             }
-            // There may be others before it.
+            // Other records may be complete before it.
             if unfinished == MAX_UNFINISHED_POLLS {
                 return Ok(Some(None));
             }
             if is_past(self.end) && timeout.is_some_and(|timeout| pace.silence() > timeout) {
                 break;
             }
-            // Not at once: for a moment ReductStore finds nothing in an entry that is new.
+            // Not at once: for a moment ReductStore 1.21 finds nothing in a new entry.
             if missing == 2 && newest == Newest::Nothing {
                 let Records { bucket, entry, .. } = &self.access.records;
                 let url = self.access.server.url();
@@ -321,7 +320,7 @@ impl Session {
         Ok(None)
     }
 
-    /// As [`settle`](Self::settle), once for news.
+    /// As [`settle`](Self::settle), once for the same new records.
     async fn settled(&mut self, newest: u64) -> Result<Option<u64>, Stop> {
         if let Some(settled) = self.arrivals.as_ref().and_then(|arrivals| arrivals.settled) {
             return Ok(settled);
@@ -333,11 +332,10 @@ impl Session {
         Ok(settled)
     }
 
-    /// Waits until the records up to the newest one stay the same, and gives the time of the last one
-    /// that is there.
+    /// Waits until the records up to the newest one no longer change. Returns the time of the last complete one.
     ///
-    /// Those of a batch are written side by side, and no query shows what is still being written: a
-    /// record may appear before others that were there.
+    /// The records of a batch are written concurrently, and no query shows unfinished ones: a record may appear
+    /// before others that were complete earlier.
     async fn settle(&mut self, newest: u64) -> Result<Option<u64>, Stop> {
         let from = self.next.max(newest.saturating_sub(MAX_ARRIVALS_US));
         let mut seen = match self.arrivals.as_ref().and_then(|arrivals| arrivals.seen) {
@@ -358,7 +356,7 @@ impl Session {
         Ok(from.checked_sub(1).filter(|before| *before >= self.next))
     }
 
-    /// Returns how many records a range has, and the time of the last one.
+    /// Returns the number of records of a range, and the time of the last one.
     async fn look(&self, range: Range<u64>) -> Result<(u64, Option<u64>), Error> {
         let view = View::Headers;
         let source = WindowSource {
@@ -380,11 +378,11 @@ impl Session {
         Ok((count, last))
     }
 
-    /// Reads what is left of the range before a time.
+    /// Reads the rest of the range before a time.
     async fn read_until(&mut self, end: u64) -> Result<(), Stop> {
         let mut prefetch = self.prefetch(end)?;
         if self.query.view != View::Range {
-            // What is looked for is read next.
+            // After a lookup its result is read.
             self.access.pool(View::Range)?.prepare_one();
         }
         let mut next = if self.is_open {
@@ -400,7 +398,7 @@ impl Session {
         self.report_batch_size().await
     }
 
-    /// Warns, once, that not as many records can be read at a time as would be best.
+    /// Warns, once, that answers have fewer records than would be best.
     async fn report_batch_size(&self) -> Result<(), Stop> {
         let Some(text) = self.access.batch_size.take_notice() else {
             return Ok(());
@@ -430,7 +428,7 @@ impl Session {
             entry: self.access.entry.clone(),
             when: when.clone(),
             view,
-            // Once: what is followed would open a connection for each record.
+            // Once: a range that is followed would otherwise open a connection for each record.
             is_urgent: AtomicBool::new(self.query.is_urgent && !self.is_open),
             batch_size: self.access.batch_size.clone(),
             max_record_bytes: limits.max_record_bytes,
@@ -438,7 +436,7 @@ impl Session {
         });
         let prefetch_bytes = limits.prefetch_bytes;
         if self.access.depends_on_order() {
-            // From the beginning each time, as other records are chosen otherwise.
+            // From the beginning each time, because the choice of records depends on it.
             let range = self.query.start.unwrap_or(0)..end;
             return Ok(Prefetch::whole(source, range, prefetch_bytes));
         }
@@ -454,8 +452,8 @@ impl Session {
         Ok(Prefetch::Windows(windows.expecting_much()))
     }
 
-    /// Looks for the frame rate and the times of the entry while the first records are on their way,
-    /// and gives these.
+    /// Requests the frame rate and the times of the entry while the first records are on their way, and returns
+    /// these.
     async fn open(&mut self, prefetch: &mut Prefetch) -> Result<Option<Chunk>, Stop> {
         let entry = self.access.entry.clone();
         let mut about = pin!(async {
@@ -465,7 +463,7 @@ impl Session {
         let (first, known) = {
             let next = pin!(prefetch.next());
             match select(about.as_mut(), next).await {
-                // Of two errors that of the query says more.
+                // Of two errors that of the query is more specific.
                 Either::Left((about, next)) => (next.await?, Some(about?)),
                 Either::Right((first, _)) => (first?, None),
             }
@@ -483,7 +481,7 @@ impl Session {
         Ok(first)
     }
 
-    /// Delivers the next records, without those that were delivered before.
+    /// Sends the next records, without those that were sent before.
     async fn forward(&mut self, mut chunk: Chunk, prefetch: &mut Prefetch) -> Result<(), Stop> {
         chunk.skip_before(self.next);
         let Some(last) = chunk.records().last() else {

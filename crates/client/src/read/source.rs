@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What all readings of an entry share.
+//! State that all readers of an entry share.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,31 +20,31 @@ use crate::read::query::{Limits, Records, View};
 use crate::read::queue::ReaderStats;
 use crate::server::Server;
 
-/// An entry, and the connections to its server.
+/// An entry to read, with the connections to its server.
 #[derive(Debug)]
 pub struct EntrySource {
-    /// For the readers.
+    /// Runtime of the readers.
     pub(crate) runtime: Handle,
     pub(crate) server: Server,
     pub(crate) records: Records,
     pub(crate) entry: Arc<Entry>,
     pub(crate) stats: Arc<ReaderStats>,
-    /// Records per answer that proxies on the way to the server accept. Kept over reconnects.
+    /// Number of records per answer that proxies on the way accept. Kept over reconnects.
     pub(crate) batch_size: Arc<BatchSize>,
     /// A ReductStore has answered at least once.
     has_worked: AtomicBool,
     refusals: Arc<PeriodicRefusals>,
     pool: Mutex<Option<Arc<ClientPool>>>,
     lookups: Mutex<Option<Arc<ClientPool>>>,
-    /// Nothing more is followed.
+    /// Following has ended.
     is_over: watch::Sender<bool>,
 }
 
-/// Connections for looks beside the reading of a range, whose own break when it is given up.
+/// Number of connections for lookups, which are separate because those of a range break when it is given up.
 const LOOKUP_CONNECTIONS: usize = 2;
 
 impl EntrySource {
-    /// Creates access to an entry, without any connection yet. No I/O.
+    /// Creates a source. No I/O.
     pub fn new(
         runtime: &Handle,
         server: Server,
@@ -67,7 +67,7 @@ impl EntrySource {
         }
     }
 
-    /// Returns whether records that are written while reading are read as well.
+    /// Returns whether records that are written meanwhile are read as well.
     pub fn follows(&self) -> bool {
         self.records.poll_interval.is_some()
     }
@@ -82,18 +82,18 @@ impl EntrySource {
         self.records.limits
     }
 
-    /// Notes that the server has answered as a ReductStore does.
+    /// Records that the server has answered as ReductStore does.
     pub(crate) fn note_answer(&self) {
         self.has_worked.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether the server has answered as a ReductStore does, ever.
+    /// Returns whether the server has ever answered as ReductStore does.
     pub(crate) fn has_worked(&self) -> bool {
         let is_known = self.has_worked.load(Ordering::Relaxed);
         is_known || [&self.pool, &self.lookups].into_iter().any(has_answered)
     }
 
-    /// Ends readings that follow with what they have.
+    /// Ends all readers that follow after the records that they have.
     pub fn stop_following(&self) {
         self.is_over.send_replace(true);
     }
@@ -111,13 +111,13 @@ impl EntrySource {
         }
     }
 
-    /// Returns whether records are chosen by what came before them, so that a range cannot be read in pieces,
-    /// nor begun at any time.
+    /// Returns whether records are chosen by the records before them, so that a range cannot be read in pieces, nor
+    /// begun at any time.
     pub fn depends_on_order(&self) -> bool {
         self.records.when.as_ref().is_some_and(depends_on_order)
     }
 
-    /// The connections to look at records in a way.
+    /// Returns the connections for a kind of access.
     pub(crate) fn pool(&self, view: View) -> Result<Arc<ClientPool>, Error> {
         let (pool, limit, in_use) = match view {
             View::Range | View::Tail => (
@@ -146,7 +146,7 @@ impl EntrySource {
         Ok(pool.insert(Arc::new(new)).clone())
     }
 
-    /// Has the next readings open connections of their own: these may be broken.
+    /// Drops all pooled connections, because they may be broken.
     pub(crate) fn drop_connections(&self) {
         for pool in [&self.pool, &self.lookups] {
             if has_answered(pool) {
@@ -156,7 +156,7 @@ impl EntrySource {
         }
     }
 
-    /// What errors are about.
+    /// Returns the subject of errors.
     pub(crate) fn target(&self) -> Target<'_> {
         self.server
             .target(&self.records.bucket, &self.records.entry, Purpose::Read)

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Reads one window of an entry by a query of its own, or a whole range.
+//! Reading of one window of an entry by a query of its own, or of a whole range.
 
 use std::future::pending;
 use std::mem;
@@ -33,72 +33,70 @@ use crate::read::queue::{Chunk, ReaderStats, Room};
 use crate::record::Record;
 use crate::time::utc;
 
-/// How long the server keeps a query of a window that nothing is asked of; it keeps a finished one,
-/// too.
+/// Lifetime of an idle query of a window on the server, which keeps finished ones, too.
 const TTL: Duration = Duration::from_secs(10);
-/// The same where the server may look through many records for a few.
+/// Lifetime of a conditional query, for which the server may look through many records.
 const TTL_OF_CONDITION: Duration = Duration::from_secs(60);
-/// The same for a query that waits for its records to be taken. A query that is lost by a pause is
+/// Lifetime of a query of a whole range, whose records may wait for the consumer. A query that expires in a pause is
 /// made again, from the beginning of the range, so that a batch should not last as long in a player.
 const TTL_OF_WHOLE: Duration = Duration::from_secs(300);
 const WHOLE_BATCH_RECORDS: u64 = 128;
-/// What a batch of headers may count as: they say how long the contents are, which do not come.
+/// Limit of a batch of headers: it counts the contents, which are not sent.
 const NO_LIMIT: u64 = u32::MAX as u64;
-/// A query that was not asked anything for this long may have another server before it.
+/// Idle time after which the server's identity is checked before a query is used.
 const MAX_IDLE: Duration = Duration::from_millis(100);
-/// When in a second of its age a query is compared with the server's uptime, and how often that is
-/// tried.
+/// Phase in a second of its age at which a query is compared with the server's uptime, and number of attempts.
 const UPTIME_PHASE: Duration = Duration::from_millis(950);
 const UPTIME_ROUNDS: u32 = 3;
-/// Bytes that go to the streaming thread together: each time may be a wake-up.
+/// Bytes that go to the consumer together, because each transfer may wake a thread.
 const CHUNK_BYTES: usize = 256 << 10;
-/// How often in a row a query may be made anew because the answer came on another connection. The
-/// HTTP client may open one without need.
+/// Number of times in a row that a query is made again because the answer came on another connection. The HTTP client
+/// may open one without need.
 const MAX_REROUTED: u32 = 3;
-/// Refusals in a row without a new record: enough to find the number of records that passes.
+/// Largest number of refusals in a row without a new record: enough to find the number of records that passes.
 const MAX_REFUSALS: u32 = 16;
-/// Records so many times as large as expected are planned for before they are read.
+/// Factor between actual and expected size from which on a window is planned again before it is read.
 const OVERSIZE_FACTOR: u64 = 4;
 
-/// An empty answer that takes so long is one of a server that is busy with looking.
+/// Duration of an empty answer from which on the server counts as busy with a search.
 const SLOW_ANSWER: Duration = Duration::from_secs(2);
-/// Empty answers of this kind in a row: more than a minute.
+/// Largest number of such answers in a row: more than a minute.
 const MAX_SLOW_ANSWERS: u32 = 30;
 const MEMORY_UNIT: u64 = 4 << 10;
 const MAX_MEMORY_UNITS: u64 = u32::MAX as u64 >> 4;
 
-/// What comes of a window, in this order.
+/// An event of a window, in this order.
 #[derive(Debug)]
 pub enum WindowEvent {
     /// Records in the order of their times, within the window.
     Records(Chunk),
-    /// Nothing more comes.
+    /// The window is complete.
     End,
 }
 
-/// Where the pieces of a window go.
+/// Channel for the events of a window.
 pub type WindowSender = mpsc::UnboundedSender<Result<WindowEvent, Error>>;
 
-/// What became of a window.
+/// Result of a window.
 #[derive(Debug, Clone, Copy)]
 pub struct WindowEnd {
     pub found: Yield,
-    /// The time up to which that was found, if not in all of the window.
+    /// End of the time in which that was found, if not all of the window.
     pub until: Option<u64>,
-    /// Where the window was left, because it holds more than it may.
+    /// Time at which the window was left, because it holds more than its share.
     pub rest: Option<u64>,
-    /// How long it took, from the query on.
+    /// Duration from the query on.
     pub took: Duration,
 }
 
-/// What is read, and with what.
+/// An entry, filter and connections of windows.
 #[derive(Debug)]
 pub struct WindowSource {
     pub pool: Arc<ClientPool>,
     pub entry: Arc<Entry>,
     pub when: Option<JsonValue>,
     pub view: View,
-    /// The first answer is waited for.
+    /// The caller waits for the first answer.
     pub is_urgent: AtomicBool,
     pub batch_size: Arc<BatchSize>,
     /// Largest content of a record, in bytes.
@@ -106,10 +104,10 @@ pub struct WindowSource {
     pub stats: Arc<ReaderStats>,
 }
 
-/// What comes of a request for the next records of a query.
+/// Result of a request for the next records of a query.
 enum Reply {
     BatchAnswer(BatchAnswer),
-    /// The answer did not pass. Another query is to ask for fewer records at a time.
+    /// The answer was refused. Another query has to request fewer records at a time.
     Refused(Error),
 }
 
@@ -119,12 +117,12 @@ struct RangeRefusals {
     in_all: u32,
     /// Since the last new record.
     in_vain: u32,
-    /// How far was read by the last one.
+    /// Position at the last refusal.
     next: u64,
 }
 
 impl RangeRefusals {
-    /// Notes a refusal, when the range was read up to `next`.
+    /// Counts a refusal, when the range was read up to `next`.
     ///
     /// # Errors
     ///
@@ -143,15 +141,15 @@ impl RangeRefusals {
     }
 }
 
-/// A query and how many records its answers have at most.
+/// A query and the largest number of records of its answers.
 struct OpenQuery<'a> {
     query: ServerQuery<'a>,
     asked: u64,
 }
 
 impl WindowSource {
-    /// Makes the query for a window and waits for room, with the connection for a short time only.
-    /// Then it reads the window, or its beginning if it holds more than it may.
+    /// Makes the query for a window and waits for memory, with the connection for a short time only. Then reads the
+    /// window, or its beginning if it holds more than its share.
     pub async fn read_window(
         &self,
         window: Window,
@@ -166,8 +164,8 @@ impl WindowSource {
                     let made = Some(made);
                     return self.read_parts(made, &client, &window, &room, pieces).await;
                 }
-                Ok(Err(_)) => return pending().await, // Until this is ended.
-                Err(_) => {}                          // It was made in vain.
+                Ok(Err(_)) => return pending().await, // The owner aborts this task.
+                Err(_) => {}                          // The query has expired unused.
             }
         }
         let Ok(room) = room.await else {
@@ -177,7 +175,7 @@ impl WindowSource {
         self.read_parts(None, &client, &window, &room, pieces).await
     }
 
-    /// Makes a query for what a window has in a part of its range.
+    /// Makes a query for a part of a window's range.
     async fn make_for<'a>(
         &self,
         window: &Window,
@@ -197,8 +195,8 @@ impl WindowSource {
         })
     }
 
-    /// Reads a window, by a query that is just made if there is one. It takes one answer, or several
-    /// where answers may not have so many records.
+    /// Reads a window, by the given query if there is one. It takes one answer, or several where answers may not have
+    /// so many records.
     async fn read_parts<'a>(
         &self,
         mut next: Option<OpenQuery<'a>>,
@@ -268,7 +266,7 @@ impl WindowSource {
             if is_last {
                 return Ok(progress.end(window, begin.elapsed()));
             }
-            // The rest is better asked for anew: what the plan knows by now fits it better.
+            // A new window for the rest fits better, by what the plan knows now.
             if found.records < made.asked
                 || progress.found.records >= window.records
                 || progress.found.bytes.saturating_add(found.bytes) > window.bytes
@@ -302,7 +300,7 @@ impl WindowSource {
                 true => range.start,
                 false => progress.next,
             };
-            // Refusals now and then cost what was read again: fewer answers meet fewer of them.
+            // After a refusal all is read again: fewer answers meet fewer refusals.
             let is_refused = refusals.in_all > 0 || self.pool.refusals().are_records_refused();
             let wanted = match is_whole && is_refused {
                 true => WINDOW_RECORDS,
@@ -337,7 +335,7 @@ impl WindowSource {
         room: &Arc<Semaphore>,
         pieces: &WindowSender,
     ) -> Result<Option<Error>, Error> {
-        // How far this query is: what it begins with may have been read by the one before it.
+        // Position of this query: its first records may have been read by the one before it.
         let mut position = start;
         let mut empty = 0;
         loop {
@@ -391,7 +389,7 @@ impl WindowSource {
         }
     }
 
-    /// Asks a query for its next records.
+    /// Requests the next records of a query.
     async fn ask(&self, made: &mut OpenQuery<'_>) -> Result<Reply, Error> {
         let asking = BatchRequest {
             method: match self.view {
@@ -428,8 +426,8 @@ impl WindowSource {
         Err(error)
     }
 
-    /// Fails unless the server has run for longer than there has been the query. A proxy may keep
-    /// its connection over a restart, after which the id may be that of somebody else's query.
+    /// Fails unless the server's uptime is longer than the age of the query. A proxy may keep its connection over a
+    /// restart, after which the id may be that of another client's query.
     async fn check_uptime(&self, query: &ServerQuery<'_>) -> Result<(), Error> {
         for round in 0..UPTIME_ROUNDS {
             let uptime = self.entry.server_uptime().await?.as_secs();
@@ -440,8 +438,8 @@ impl WindowSource {
             if uptime < age.as_secs() || round + 1 == UPTIME_ROUNDS {
                 break;
             }
-            // It tells whole seconds: one that is hardly older than the query shows that shortly
-            // before the query's age is a whole number of them.
+            // The uptime is in whole seconds: a server that is hardly older than the query is recognised shortly
+            // before the query's age is a whole number.
             let wait = UPTIME_PHASE.saturating_sub(Duration::from_nanos(age.subsec_nanos().into()));
             tokio::time::sleep(wait).await;
         }
@@ -449,8 +447,8 @@ impl WindowSource {
         Err(Error::new(Cause::QueryLost, text))
     }
 
-    /// Reads a batch to its end, and sends what belongs to the range as it comes. Where the head does not say how
-    /// long the contents are, that a record is missing in it shows at the end only, and nothing is sent before.
+    /// Reads a batch to its end, and sends what belongs to the range as it comes. Without a length in the head, a
+    /// missing record is noticed only at the end, and nothing is sent before.
     async fn read_batch(
         &self,
         mut batch: Batch,
@@ -500,7 +498,7 @@ impl WindowSource {
                 match next.as_mut().now_or_never() {
                     Some(next) => next,
                     None => {
-                        // The rest may be long in coming.
+                        // The rest may take long.
                         if is_checked {
                             output.send(progress).await?;
                         }
@@ -512,7 +510,7 @@ impl WindowSource {
                 Ok(bytes) => bytes,
                 Err(error) => {
                     if is_checked {
-                        output.send(progress).await?; // What is complete counts.
+                        output.send(progress).await?; // Complete records count.
                     }
                     return Err(error);
                 }
@@ -570,13 +568,13 @@ impl Output<'_> {
 /// expected comes only from servers that send more than they were asked for.
 struct Memory {
     room: Room,
-    /// In units of [`MEMORY_UNIT`].
+    /// Limit, in units of [`MEMORY_UNIT`].
     units: Arc<Semaphore>,
     total: u32,
 }
 
 impl Memory {
-    /// Memory for twice as many bytes as are expected.
+    /// Creates memory for twice the expected bytes.
     fn new(room: &Room, expected: u64) -> Self {
         let units = expected.saturating_mul(2) / MEMORY_UNIT + 1;
         let total = units.min(MAX_MEMORY_UNITS) as u32;
@@ -587,7 +585,7 @@ impl Memory {
         }
     }
 
-    /// Takes room for records, or all of it if they need more.
+    /// Reserves memory for records, or all of it if they need more.
     async fn take(&self, records: &[Record]) -> Result<Room, Error> {
         let bytes = records.iter().map(Record::cost).sum::<u64>();
         let units = (bytes / MEMORY_UNIT + 1).min(self.total.into()) as u32;
@@ -602,8 +600,8 @@ fn has_record_in(batch: &Batch, range: &Range<u64>) -> bool {
     (batch.records.iter()).any(|record| range.contains(&record.time()))
 }
 
-/// Fails if a batch brings nothing new, unless the server took its time to find nothing, as where it
-/// looks through very many records for a few.
+/// Fails if a batch has nothing new, unless the answer took long, as where the server looks through very many records
+/// for a few.
 fn check_fruitless(batch: &Batch, query: &ServerQuery<'_>, empty: &mut u32) -> Result<(), Error> {
     let count = batch.records.len();
     let is_slow = count == 0 && query.idle() >= SLOW_ANSWER;
@@ -618,7 +616,7 @@ fn check_fruitless(batch: &Batch, query: &ServerQuery<'_>, empty: &mut u32) -> R
     Err(Error::new(Cause::NothingNew, text))
 }
 
-/// Returns what a batch has, by its headers.
+/// Returns the size of a batch, by its headers.
 fn found(batch: &Batch) -> Yield {
     Yield {
         first: batch.records.first().map(|record| record.time()),
@@ -627,7 +625,7 @@ fn found(batch: &Batch) -> Yield {
     }
 }
 
-/// Returns whether that is far more than was expected.
+/// Returns whether a batch is far larger than expected.
 fn is_oversized(found: Yield, window: &Window) -> bool {
     found.records > 0
         && window.record > 0
@@ -635,9 +633,9 @@ fn is_oversized(found: Yield, window: &Window) -> bool {
         && found.bytes / found.records > window.record.saturating_mul(OVERSIZE_FACTOR)
 }
 
-/// How far a range is read.
+/// Progress of the reading of a range.
 struct WindowProgress {
-    /// Records that came, of the range or not.
+    /// Records that arrived, of the range or not.
     came: u64,
     found: Yield,
     next: u64,
@@ -666,7 +664,7 @@ impl WindowProgress {
         true
     }
 
-    /// The server has no more: of the window, or of what it was asked for.
+    /// Ends a window of which the server has no more.
     fn end(self, window: &Window, took: Duration) -> WindowEnd {
         if self.came >= window.records {
             return self.leave(took);
@@ -689,7 +687,7 @@ impl WindowProgress {
         }
     }
 
-    /// Leaves a batch unread, of which is known what it has.
+    /// Leaves a batch unread whose size is known.
     fn put_off(self, found: Yield, batch: &Batch, took: Duration) -> WindowEnd {
         WindowEnd {
             found,

@@ -1,12 +1,12 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Brings records that wait to the server, batch by batch, until each is there once.
+//! Delivery of queued records to the server, in batches, until each is there once.
 //!
-//! ReductStore 1.21 begins all records of a batch before it has their contents. If the connection
-//! breaks meanwhile, records that are never complete stay behind: they are in no query, and their
-//! times are taken (409). So after anything but an answer it is asked what is complete, and what is
-//! not, but begun, is removed and written anew.
+//! ReductStore 1.21 begins all records of a batch before it has their contents. If the connection breaks meanwhile,
+//! records that are never complete stay behind: they are in no query, and their times are taken (409). So after
+//! anything but an answer the server is asked for complete records, and unfinished ones are removed and written
+//! again.
 
 mod lookup;
 
@@ -42,55 +42,55 @@ const LIMITS: BatchLimits = BatchLimits {
     records: MAX_RECORDS,
     bytes: MAX_BYTES,
 };
-/// A record that was begun and is not complete for so long never will be.
+/// Time after which an unfinished record is never completed.
 const ABANDONED_AFTER: Duration = Duration::from_secs(1);
-/// For how long to wait for a spool that somebody uses, and how often to look.
+/// Longest wait for a spool that is locked, and interval of attempts.
 const SPOOL_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 const SPOOL_LOCK_INTERVAL: Duration = Duration::from_millis(100);
-/// How often a batch is written in a row if some of it was begun before.
+/// Number of times in a row that a batch is written without progress.
 const MAX_REWRITES: u32 = 3;
-/// How much later, in µs, than what an entry has records go on if they cannot be where they belong.
+/// Distance, in µs, from the newest record of an entry to the first one whose time has to be moved.
 const MOVE_MARGIN_US: u64 = 100_000;
 
-/// Requests in a row without an answer after which fewer records are sent at once.
+/// Number of requests in a row without an answer after which fewer records are sent at once.
 const MAX_UNCLEAR_REQUESTS: u32 = 3;
 /// Retries to attach the description of the video while records wait.
 const DESCRIPTION_RETRIES: u32 = 4;
-/// Attempts to look for what is complete where a write would tell as well.
+/// Attempts to look for complete records where a write would find them, too.
 const MAX_FAILED_LOOKS: u32 = 2;
 
-/// Delivers what waits in an outbox.
+/// Delivers the records of a queue.
 pub struct Delivery {
     to: Destination,
     shared: Arc<Shared>,
     attempts: Attempts,
-    /// They are for what is left at the end of the stream.
+    /// These attempts are for the end of the stream.
     are_last: bool,
-    /// The bucket is there, and it is known what the entry has.
+    /// The entry, once the bucket exists and the token is known.
     open: Option<OpenEntry>,
-    /// The server answered once.
+    /// The server has answered at least once.
     was_reached: bool,
-    /// Time of the newest record that is ours or was there before.
+    /// Time of the newest record that is from this writer or was there before.
     newest: Option<u64>,
-    /// The same before anything was written.
+    /// Time of the newest record before the first write.
     first_newest: Option<Option<u64>>,
-    /// The first record of this process comes after it.
+    /// The first record of the run is placed after it.
     has_place: bool,
     /// Time of the last check that there is no other writer.
     last_check: Option<Instant>,
-    /// So many records of the batch under way need nothing more.
+    /// Number of records in flight that need no further request.
     done: usize,
-    /// By how much later than they say records are written, in µs.
+    /// Offset that is added to the times of records, in µs.
     moved_by: u64,
-    /// Run that the last two are about: one that was left unsent, else this one.
+    /// Run of the last two: a recovered one that was never sent, else this one.
     run: Option<u64>,
-    /// That is stored in the spool.
+    /// The offset is stored in the spool.
     is_placement_stored: bool,
     /// Size of the next request.
     size: RequestSize,
-    /// What requests were too large for, of which each is warned of once.
+    /// Reasons for smaller requests that were reported.
     reported_excesses: Vec<Excess>,
-    /// Requests in a row that wrote records and had no answer of the server.
+    /// Number of writes in a row without an answer of the server.
     unclear: u32,
     /// The description of the video could not be attached.
     is_undescribed: bool,
@@ -102,10 +102,10 @@ pub struct Delivery {
 
 struct OpenEntry {
     pool: Arc<ClientPool>,
-    /// Connections for looks beside a request that writes.
+    /// Connections for lookups beside a request that writes.
     lookup_pool: Arc<ClientPool>,
     entry: Arc<Entry>,
-    /// The newest record then, if the token allows to see what the entry has.
+    /// Newest record at that time, if the token allows to read.
     newest: Option<Newest>,
 }
 
@@ -113,27 +113,27 @@ struct OpenEntry {
 #[derive(Debug)]
 enum Next {
     Batch(Vec<NewRecord>),
-    /// Nothing is due for so long, or until something comes.
+    /// No batch is due for this time, or until a record is queued.
     Wait(Option<Duration>),
-    /// Nothing comes any more.
+    /// No more records come.
     End,
 }
 
-/// Result of a look beside a request that writes.
+/// Result of a lookup beside a request that writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Confirmation {
     /// No records were to be confirmed.
     Nothing,
-    /// The records of the request before are complete.
+    /// The records of the previous request are complete.
     Complete,
     /// They may be missing.
     Unknown,
-    /// There is a record after them that is not of this writer.
+    /// The entry has a newer record that is not from this writer.
     OtherWriter { time: u64, is_complete: bool },
 }
 
 impl Delivery {
-    /// A delivery that has asked nothing of the server yet.
+    /// Creates a delivery. No I/O.
     pub fn new(to: Destination, shared: Arc<Shared>) -> Self {
         Self {
             attempts: Attempts::new(to.retries),
@@ -159,7 +159,7 @@ impl Delivery {
         }
     }
 
-    /// Delivers until the outbox is left and empty, or an error is final.
+    /// Delivers until the writer is dropped and the queue is empty, or until a final error.
     pub async fn run(mut self) {
         if let Err(error) = self.recover().await {
             fail(&self.shared, error.failure(self.to.target())).await;
@@ -186,7 +186,7 @@ impl Delivery {
         }
     }
 
-    /// Tells that nothing more is written.
+    /// Reports a final error with the losses.
     async fn give_up(&self, error: &Error) {
         let (is_detached, waiting, in_memory) = {
             let state = self.shared.lock();
@@ -213,7 +213,7 @@ impl Delivery {
         }
     }
 
-    /// Opens the folder where records are kept, and has those wait that were left there.
+    /// Opens the spool, if there is one, and queues recovered records.
     async fn recover(&self) -> Result<(), Error> {
         let spool = self.spool_name();
         let Some(folder) = self.to.spool_folder.clone() else {
@@ -241,7 +241,7 @@ impl Delivery {
             });
             match opened.await? {
                 Some(opened) => break opened,
-                // A sink that was stopped may still write what it has there.
+                // A detached writer may still use it.
                 None if begin.elapsed() < SPOOL_LOCK_TIMEOUT => sleep(SPOOL_LOCK_INTERVAL).await,
                 None => {
                     let text = format!("another sink uses the same {spool}");
@@ -268,7 +268,7 @@ impl Delivery {
         self.to.server.names().spool
     }
 
-    /// Waits for the next batch; `None` if nothing comes any more.
+    /// Waits for the next batch. Returns `None` if no more records come.
     async fn next_batch(&self) -> Option<Vec<NewRecord>> {
         loop {
             let limit = match self.take_due() {
@@ -278,7 +278,7 @@ impl Delivery {
             };
             let work = self.shared.work.notified();
             match limit {
-                // What comes meanwhile may make a full batch.
+                // New records may complete the batch.
                 Some(limit) => drop(timeout(limit, work).await),
                 None => work.await,
             }
@@ -297,13 +297,12 @@ impl Delivery {
         }
     }
 
-    /// Writes a batch, however often that has to be tried. That its last records are there is confirmed
-    /// [later](Self::confirm_rest).
+    /// Writes a batch, with retries. Its last records are confirmed [later](Self::confirm_rest).
     async fn deliver(&mut self, batch: Vec<NewRecord>) -> Result<(), Error> {
         let mut batch = self.load(batch).await?;
         let first = batch.first().filter(|first| has_no_place(first));
         if first.is_some_and(|first| !self.has_place || first.unsent_run != self.run) {
-            // The place is behind what is written.
+            // The place depends on all records before.
             self.confirm_rest().await?;
         }
         if let Some(first) = batch.first().filter(|first| has_no_place(first))
@@ -326,7 +325,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Writes records, however often that has to be tried.
+    /// Writes records, with retries.
     async fn write_all(&mut self, pending: &mut Pending) -> Result<(), Error> {
         while !pending.left.is_empty() {
             if let Err(error) = self.write_some(pending).await {
@@ -337,8 +336,8 @@ impl Delivery {
         Ok(())
     }
 
-    /// Makes sure that the records of the last request are there, which is otherwise found out beside the
-    /// next one. The server says that it took them, too, where its disk was full.
+    /// Confirms that the records of the last request are there, which otherwise happens beside the next one:
+    /// ReductStore 1.21 reports success also when its disk is full.
     async fn confirm_rest(&mut self) -> Result<(), Error> {
         let mut rewrites = 0;
         while let Some(last) = self.unconfirmed.last().map(|last| last.time) {
@@ -364,15 +363,14 @@ impl Delivery {
             rewrites = pending.rewrites;
             self.delivered = delivered;
         }
-        // They may have been found without a look at the newest record.
+        // They may have been found by another lookup.
         if self.unconfirmed.is_empty() {
             self.acknowledge();
         }
         Ok(())
     }
 
-    /// Puts the records of the last request, which may be missing, before those that are left. Returns how many
-    /// these are.
+    /// Puts the records of the last request, which may be missing, before those that are left. Returns their number.
     fn doubt_unconfirmed(&mut self, pending: &mut Pending) -> usize {
         let unconfirmed = mem::take(&mut self.unconfirmed);
         if !unconfirmed.is_empty() {
@@ -382,14 +380,14 @@ impl Delivery {
         pending.put_in_doubt(unconfirmed)
     }
 
-    /// Takes over that the records of the last request are there.
+    /// Counts the records of the last request as written.
     fn confirm(&mut self) {
         let written = mem::take(&mut self.unconfirmed);
         self.count(&written);
         self.acknowledge();
     }
 
-    /// Removes from the queue what is delivered.
+    /// Removes delivered records from the queue.
     fn acknowledge(&mut self) {
         let delivered = mem::take(&mut self.delivered);
         if delivered == 0 {
@@ -404,7 +402,7 @@ impl Delivery {
         self.shared.progress.notify_one();
     }
 
-    /// Reads what of a batch is in files. What cannot be read there is lost.
+    /// Reads those contents of a batch that are in files. Unreadable ones are lost.
     async fn load(&mut self, batch: Vec<NewRecord>) -> Result<Vec<NewRecord>, Error> {
         if batch.iter().all(NewRecord::is_in_memory) {
             return Ok(batch);
@@ -424,10 +422,10 @@ impl Delivery {
         Ok(records)
     }
 
-    /// Sends a request that changes nothing, or the same however often it is sent, until it is answered.
+    /// Sends an idempotent request until it is answered.
     ///
-    /// What failed is repeated by itself: where each fourth request fails, five in a row never succeed. What
-    /// is missing is for the caller to make again.
+    /// Each request is retried separately: where each fourth request fails, five in a row never succeed. A missing
+    /// bucket is left to the caller.
     async fn persist<T, F>(&mut self, request: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
@@ -441,9 +439,9 @@ impl Delivery {
         }
     }
 
-    /// Waits until it is time to try again what failed, if that may help.
+    /// Waits for the back-off after an error that is transient, or returns the error.
     async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
-        // A proxy may answer for a server that is away, and a bucket may be made again.
+        // A proxy may answer for a server that is away, and a bucket may be created again.
         let was_there = match error.cause {
             Cause::NotReductStore => true,
             Cause::Status(404) => self.to.create_bucket,
@@ -451,7 +449,7 @@ impl Delivery {
         };
         let may_pass = error.is_transient_for_writing() || self.was_reached && was_there;
         let is_ending = self.is_ending();
-        // What was tried before the stream ended was not for the rest of it.
+        // Attempts before the end of the stream do not count.
         if is_ending && !std::mem::replace(&mut self.are_last, true) {
             self.attempts.reset();
         }
@@ -485,8 +483,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Writes the first of the records that are left, as many as fit in a request, after finding out
-    /// what has to be known before that.
+    /// Writes the first of the records that are left, as many as fit in a request, after the necessary lookups.
     async fn write_some(&mut self, pending: &mut Pending) -> Result<(), Error> {
         let pool = self.open().await?;
         let client = pool.take().await?;
@@ -515,7 +512,7 @@ impl Delivery {
         self.write_once(&client, pending).await
     }
 
-    /// Writes what fits in one request. What is refused because it was begun before is removed.
+    /// Writes as many records as fit in one request. Refused ones that were begun before are removed.
     async fn write_once(
         &mut self,
         client: &PooledClient<'_>,
@@ -525,7 +522,7 @@ impl Delivery {
         let count = self.size.fit(lengths.iter().copied());
         let sent = &pending.left[..count];
         if self.unclear > 0 {
-            // A balancer that refuses by turns would refuse what follows an answer, such as that of a look.
+            // A load balancer that refuses periodically would refuse the request after an answer.
             client.probe().await?;
         }
         let (found, answer) = join(self.look_beside(sent), client.write(sent)).await;
@@ -557,7 +554,7 @@ impl Delivery {
                     _ if before > 0 => pending.set_in_doubt(before + count),
                     false => pending.set_in_doubt(count),
                     true if self.can_look() => pending.set_refused(count),
-                    // A server that is busy has begun nothing; a token that may not read cannot tell.
+                    // A busy server has begun nothing; without the right to read there is no lookup.
                     true => {}
                 }
                 return if shrunk? { Ok(()) } else { Err(error) };
@@ -597,14 +594,14 @@ impl Delivery {
         if self.can_look() {
             self.skip_complete(client, pending, None).await?;
         }
-        // As many lines of a head as were taken a moment ago.
+        // As many lines of a head as were accepted a moment ago.
         for times in pending.begun().chunks(count) {
             self.persist(|| client.remove(times)).await?;
         }
         note_rewrite(pending)
     }
 
-    /// Has fewer records be written at once, if the request was too large. Returns whether it was.
+    /// Reduces the size of requests, if the request was too large. Returns whether it was.
     ///
     /// # Errors
     ///
@@ -614,8 +611,7 @@ impl Delivery {
         let Some(excess) = excess(error) else {
             self.unclear += match error.cause {
                 Cause::Broken | Cause::Timeout | Cause::Status(504) => 1,
-                // The head of an answer about each record may be what a proxy does not take, or it has no
-                // server now and then.
+                // A proxy may refuse the head of an answer about each record, or have no server now and then.
                 Cause::Status(502) => MAX_UNCLEAR_REQUESTS - 1,
                 _ => 0,
             };
@@ -645,7 +641,7 @@ impl Delivery {
         Ok(true)
     }
 
-    /// Makes sure, once, that records come after those that are there.
+    /// Moves the times of records, once per run, behind those of the entry if necessary.
     async fn find_place(&mut self, left: &mut [NewRecord]) -> Result<(), Error> {
         let Some(first) = left.first().filter(|first| has_no_place(first)) else {
             return Ok(());
@@ -660,7 +656,7 @@ impl Delivery {
         }
         if left.iter().any(|record| record.has_fixed_time) {
             if is_recovered {
-                return Ok(()); // Those that the entry does not have are dropped.
+                return Ok(()); // Those that the entry lacks are dropped.
             }
             let text = format!(
                 "its newest record is of {}, and the first one to be written of {}. Late records \
@@ -696,7 +692,7 @@ impl Delivery {
         if written.is_empty() {
             return;
         }
-        // Nothing else is progress.
+        // Only written records are progress.
         self.attempts.reset();
         self.are_last = false;
         self.unclear = 0;
@@ -709,15 +705,14 @@ impl Delivery {
         self.newest = self.newest.max(written.last().map(|last| last.time));
     }
 
-    /// Attaches the description of the video to the entry, if there is one to attach. Where that does not
-    /// succeed, records are written all the same.
+    /// Attaches the description of the video to the entry, if there is one. A failure does not stop the records.
     async fn describe(&mut self) {
         let video = self.shared.lock().video.clone();
         let entry = self.open.as_ref().map(|open| open.entry.clone());
         let (Some(video), Some(entry)) = (video, entry) else {
             return;
         };
-        // Once that has failed, records no longer wait for it.
+        // After a failure records no longer wait for it.
         let patience = match self.is_undescribed {
             true => 0,
             false => DESCRIPTION_RETRIES,
@@ -756,15 +751,15 @@ impl Delivery {
         }
     }
 
-    /// Returns whether only the rest of the stream is to be written.
+    /// Returns whether the stream has ended.
     fn is_ending(&self) -> bool {
         let state = self.shared.lock();
         state.is_draining || state.is_detached
     }
 }
 
-/// Returns whether a record's time may have to be moved behind those that the entry has: nothing of its
-/// run was sent before this process.
+/// Returns whether a record's time may have to be moved behind those of the entry, because no record of its run was
+/// sent by an earlier process.
 fn has_no_place(record: &NewRecord) -> bool {
     !record.is_recovered || record.unsent_run.is_some()
 }
@@ -780,7 +775,7 @@ fn note_rewrite(pending: &mut Pending) -> Result<(), Error> {
     Err(Error::new(Cause::Broken, text))
 }
 
-/// The error for a single record that is too large for a request.
+/// Returns the error for a single record that is too large for a request.
 fn too_large(error: &Error, sent: &[NewRecord], names: &SettingNames) -> Error {
     let Some(record) = sent.first() else {
         return error.clone();
@@ -801,7 +796,7 @@ fn too_large(error: &Error, sent: &[NewRecord], names: &SettingNames) -> Error {
     Error::new(error.cause, text)
 }
 
-/// Returns whether the server refused a request before it did anything.
+/// Returns whether the server refused a request before any effect.
 fn is_refusal(error: &Error) -> bool {
     matches!(
         error.cause,
@@ -809,7 +804,7 @@ fn is_refusal(error: &Error) -> bool {
     )
 }
 
-/// Returns whether a record was refused because there is one at its time.
+/// Returns whether a record was refused because its time is taken.
 fn is_taken(error: &Error) -> bool {
     error.cause == Cause::Status(409) && !error.is_being_deleted()
 }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where a writer writes, and how.
+//! Destination and options of a writer.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,40 +10,40 @@ use crate::error::{Purpose, Target};
 use crate::server::Server;
 use crate::write::spool::SpoolSync;
 
-/// Where records go.
+/// The entry to write to, with options.
 #[derive(Debug, Clone)]
 pub struct Destination {
     pub server: Server,
     pub bucket: String,
     pub entry: String,
-    /// Make the bucket if it is missing.
+    /// Create a missing bucket.
     pub create_bucket: bool,
-    /// Size in bytes from which on a bucket that is made loses its oldest records.
+    /// Quota of a created bucket in bytes, beyond which it drops its oldest records.
     pub quota_size: Option<u64>,
-    /// How long a record may wait for others to be written with it.
+    /// Longest time that a record waits for others to be written with it.
     pub max_latency: Duration,
-    /// Attempts in a row before an error: at a server that was never reached, and when nothing follows, at
-    /// the end of the stream or after a stop. Otherwise there is no end to them.
+    /// Retries in a row before an error at a server that was never reached, at the end of the stream and after a
+    /// stop. Otherwise there is no limit.
     pub retries: u32,
     pub existing: Existing,
-    /// Folder where records are kept until they are written, so that they survive the process.
+    /// Folder of the spool, which keeps records until they are written, so that they survive the process.
     pub spool_folder: Option<PathBuf>,
-    /// When what is in it is synced to the disk.
+    /// Policy of syncing the spool.
     pub spool_sync: SpoolSync,
 }
 
-/// What becomes of records that the entry may have already.
+/// Policy for records that the entry may have already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Existing {
     /// They are an error.
     #[default]
     Refuse,
-    /// Those that it has are left out.
+    /// Those that it has are skipped.
     Skip,
 }
 
 impl Destination {
-    /// What errors are about.
+    /// Returns the subject of errors.
     pub(crate) fn target(&self) -> Target<'_> {
         self.server
             .target(&self.bucket, &self.entry, Purpose::Write)

@@ -1,8 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where records are kept until they are written, and what happens where a spool cannot be written, as
-//! on a full disk.
+//! State of the spool of a writer, which may fail for a while, as on a full disk.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -12,14 +11,14 @@ use tracing::debug;
 use crate::write::record::NewRecord;
 use crate::write::spool::Spool;
 
-/// Bytes of contents that wait in memory where they should be in files.
+/// Largest size of contents in memory, in bytes, where they should be in files.
 pub const MAX_MEMORY: u64 = 256 << 20;
 /// Pause between attempts to write to a spool that cannot be written.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Time for which a spool can be written before a further failure causes another warning.
 const WARN_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// Where records are kept until they are written.
+/// Place of queued records.
 #[derive(Debug)]
 pub enum SpoolState {
     Memory,
@@ -41,7 +40,7 @@ pub struct SpoolFiles {
 }
 
 impl SpoolFiles {
-    /// A spool that may be written.
+    /// Creates the state of an open spool.
     pub fn new(spool: Spool, name: &'static str) -> Self {
         Self {
             spool,
@@ -51,8 +50,7 @@ impl SpoolFiles {
         }
     }
 
-    /// Takes a record over into a file if that is possible, else leaves it in memory. Returns a warning
-    /// if that has not been reported. Blocks as files do.
+    /// Moves a record to a file if possible. Returns a warning about a failure that has not been reported. Blocks.
     pub fn keep(&mut self, record: &mut NewRecord) -> Option<String> {
         let since = self.failed.map(|failed| failed.elapsed());
         let is_too_soon = self.is_failing && since.is_some_and(|since| since < RETRY_AFTER);
@@ -68,7 +66,7 @@ impl SpoolFiles {
         }
     }
 
-    /// Notes that the spool cannot be written. Returns a warning if that has not been reported.
+    /// Records that the spool cannot be written. Returns a warning if that has not been reported.
     pub fn fail(&mut self, error: &io::Error) -> Option<String> {
         let is_known = self.is_failing
             || (self.failed).is_some_and(|failed| failed.elapsed() < WARN_AGAIN_AFTER);

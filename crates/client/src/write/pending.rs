@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The records of a batch that the server is not known to have, and what answers mean for them.
+//! Records of a batch that are not confirmed, and the effect of answers on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,21 +12,21 @@ use crate::write::record::NewRecord;
 #[derive(Debug)]
 pub struct Pending {
     pub left: Vec<NewRecord>,
-    /// A request for some of them had no answer, or one that says little.
+    /// A request with some of them had no clear answer.
     pub is_in_doubt: bool,
-    /// The server has to be asked which of them are complete before they are written.
+    /// Complete records have to be looked up before the next write.
     pub may_be_complete: bool,
-    /// The server was asked, and none of them was complete.
+    /// The last lookup found no complete record.
     looked_in_vain: bool,
     /// Time of the last one that may be begun on the server. The times of such records are taken until they
     /// are removed.
     begun_until: Option<u64>,
-    /// Requests in a row of whose records none became complete.
+    /// Number of writes in a row after which no record was complete.
     pub rewrites: u32,
 }
 
 impl Pending {
-    /// All records of a batch. Nothing of them was sent, but for what an earlier process may have sent.
+    /// Creates the state of a batch before its first request. An earlier process may have sent recovered records.
     pub fn new(batch: Vec<NewRecord>) -> Self {
         let recovered = batch.iter().rev().find(|record| record.is_recovered);
         Self {
@@ -39,7 +39,7 @@ impl Pending {
         }
     }
 
-    /// Puts records in front that were sent before, and may be written. Returns how many these are.
+    /// Puts records in front that were sent before, and may be written. Returns their number.
     pub fn put_in_doubt(&mut self, records: Vec<NewRecord>) -> usize {
         let count = records.len();
         if count > 0 {
@@ -49,18 +49,17 @@ impl Pending {
         count
     }
 
-    /// Takes over that a request may have written the first records, or begun to.
+    /// Marks the first records as possibly written or begun.
     ///
-    /// The server is asked about them before the next request, but not each time in vain: those that it has
-    /// it refuses. Behind a proxy that fails at a fixed interval it could otherwise be the request after the
-    /// question that always fails.
+    /// They are looked up before the next request, but not again after a lookup without result: the server refuses
+    /// those that it has. Behind a proxy that fails periodically the request after the lookup could otherwise fail
+    /// each time.
     pub fn set_in_doubt(&mut self, count: usize) {
         self.set_refused(count);
         self.may_be_complete = !std::mem::take(&mut self.looked_in_vain);
     }
 
-    /// Takes over that the server, or a proxy before it, refused a request for the first records. Most likely
-    /// it has not begun to write them.
+    /// Marks the first records as refused by the server or a proxy. Most likely they are not begun.
     pub fn set_refused(&mut self, count: usize) {
         self.is_in_doubt = true;
         let sent = self.left.get(..count).and_then(|sent| sent.last());
@@ -80,7 +79,7 @@ impl Pending {
             .collect()
     }
 
-    /// The lengths of the records, in bytes.
+    /// Returns the lengths of the records, in bytes.
     pub fn lengths(&self) -> Vec<u64> {
         self.left.iter().map(NewRecord::length).collect()
     }
@@ -127,7 +126,7 @@ impl Pending {
 ///
 /// # Errors
 ///
-/// A transient error: the answer is to something else, and the records have to be looked for.
+/// A transient error: the answer belongs to another request, and the records have to be looked up.
 pub fn check_answer(sent: &[NewRecord], refused: &BTreeMap<u64, Error>) -> Result<(), Error> {
     let sent: BTreeSet<_> = sent.iter().map(|record| record.time).collect();
     match refused.iter().find(|(time, _)| !sent.contains(time)) {

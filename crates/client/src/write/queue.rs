@@ -1,33 +1,32 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Records that wait to be written: in which order, how many, and which of them go first if there is
-//! no room.
+//! The queue of records to be written, with batches and overflow.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::write::record::{Dropped, NewRecord};
 
-/// After so many µs without a keyframe whatever comes is of use.
+/// Time without a keyframe, in µs, after which any record ends the dropping.
 const MAX_DROPPED_US: u64 = 10_000_000;
 
-/// Bytes of a place in the queue, of which a ring buffer has up to twice as many as it needs.
+/// Bytes of a place in the queue, averaged: a ring buffer has up to twice as many as it needs.
 const PLACE_BYTES: usize = 3 * size_of::<QueuedRecord>() / 2;
-/// How much a batch may hold.
+/// Limits of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimits {
     pub records: usize,
-    /// A larger record is a batch of its own.
+    /// Bytes of the contents. A larger record is a batch of its own.
     pub bytes: u64,
 }
 
-/// A record that waits.
+/// A queued record.
 #[derive(Debug)]
 struct QueuedRecord {
     record: NewRecord,
     since: Instant,
-    /// Bytes that it was counted with.
+    /// Bytes with which it was counted.
     cost: u64,
 }
 
@@ -46,7 +45,7 @@ fn cost(record: &NewRecord) -> u64 {
     record.cost().saturating_add(PLACE_BYTES as u64)
 }
 
-/// Records that wait, in the order of their times.
+/// Queued records, in the order of their times.
 #[derive(Debug, Default)]
 pub struct WriteQueue {
     waiting: VecDeque<QueuedRecord>,
@@ -56,31 +55,31 @@ pub struct WriteQueue {
     length: u64,
     /// Bytes of contents in memory.
     memory_bytes: u64,
-    /// Number of the first records that are on their way.
+    /// Number of the first records that are in flight.
     in_flight: usize,
     /// Bytes of their contents.
     in_flight_length: u64,
-    /// What follows this time is of no use, up to the next keyframe.
+    /// Time of the last dropped record: the following ones are dropped up to the next keyframe.
     dropping_since: Option<u64>,
 }
 
 impl WriteQueue {
-    /// Returns how many bytes wait, with what it takes to keep them.
+    /// Returns the memory of queued records, in bytes.
     pub fn bytes(&self) -> u64 {
         self.cost
     }
 
-    /// Returns how many bytes of contents are in memory.
+    /// Returns the size of contents in memory, in bytes.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes
     }
 
-    /// Returns how many records wait.
+    /// Returns the number of queued records.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Returns whether nothing waits.
+    /// Returns whether the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -90,7 +89,7 @@ impl WriteQueue {
         self.is_empty() || self.cost.saturating_add(cost(record)) <= limit
     }
 
-    /// Adds a record, or tells what was dropped if it is of no use any more.
+    /// Adds a record, or returns what was dropped if it cannot be decoded any more.
     pub fn push(&mut self, record: NewRecord) -> Option<Dropped> {
         if let Some(since) = self.dropping_since {
             // A stream may have no other keyframe.
@@ -108,7 +107,7 @@ impl WriteQueue {
         None
     }
 
-    /// Adds records before all that wait.
+    /// Adds records before all others.
     pub fn put_before(&mut self, records: Vec<NewRecord>) {
         for record in records.into_iter().rev() {
             let waiting = QueuedRecord::new(record);
@@ -117,13 +116,13 @@ impl WriteQueue {
         }
     }
 
-    /// Returns how many of the records that wait are in memory.
+    /// Returns the number of queued records in memory.
     pub fn records_in_memory(&self) -> usize {
         let waiting = self.waiting.iter().map(|waiting| &waiting.record);
         waiting.filter(|record| record.is_in_memory()).count()
     }
 
-    /// Returns the records that wait in memory and are not on their way.
+    /// Returns the records in memory that are not in flight.
     pub fn in_memory(&self) -> Vec<NewRecord> {
         let waiting = self.waiting.iter().skip(self.in_flight);
         let waiting = waiting.map(|waiting| &waiting.record);
@@ -159,7 +158,7 @@ impl WriteQueue {
         }
     }
 
-    /// Takes over that a record waits no more: no file has to keep it.
+    /// Subtracts a record that leaves the queue, and releases its file.
     fn remove(&mut self, waiting: &QueuedRecord) {
         waiting.record.forget();
         self.cost = self.cost.saturating_sub(waiting.cost);
@@ -169,13 +168,13 @@ impl WriteQueue {
         }
     }
 
-    /// Drops the oldest group of pictures that is not on its way, or what is left of it. If it may go
-    /// on, what follows is dropped as well.
+    /// Drops the oldest group of pictures that is not in flight, or its rest. If it may continue, the following
+    /// records are dropped as well.
     pub fn drop_oldest_group(&mut self) -> Dropped {
         self.drop_group(self.in_flight)
     }
 
-    /// Drops the oldest group of pictures of those in memory that are not on their way.
+    /// Drops the oldest group of pictures in memory that is not in flight.
     pub fn drop_oldest_group_in_memory(&mut self) -> Dropped {
         let waiting = self.waiting.iter().skip(self.in_flight);
         let in_files = waiting.take_while(|waiting| !waiting.record.is_in_memory());
@@ -260,7 +259,7 @@ impl WriteQueue {
     }
 }
 
-/// When the next batch is to be sent.
+/// Time at which the next batch is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
     Now,
@@ -297,7 +296,7 @@ mod tests {
         queue
     }
 
-    /// What a record of a content in one part is counted with.
+    /// Returns the memory of a record whose content has one part.
     fn cost(length: usize) -> u64 {
         super::cost(&record(0, length, true))
     }
@@ -410,7 +409,7 @@ mod tests {
     fn what_is_on_its_way_stays() {
         let mut queue = groups(&[5, 2]);
         assert_eq!(batch(&mut queue), [0, 1, 2]);
-        // The rest of its group goes: what is written of it can be decoded.
+        // The rest of its group is dropped: the written part can be decoded.
         assert_eq!(queue.drop_oldest_group().from, Some(3));
         assert_eq!(times(&queue), [0, 1, 2, 5, 6]);
         queue.acknowledge(usize::MAX);

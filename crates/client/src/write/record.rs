@@ -11,45 +11,44 @@ use bytes::Bytes;
 use crate::http::batch::{FPS_LABEL, H264, KEYFRAME_LABEL};
 use crate::write::stored::Spooled;
 
-/// Bytes of a part of a content besides those in it: the reference to it, what its allocation is shared by,
-/// and what the allocator keeps.
+/// Overhead of a part of a content, in bytes: the reference, its shared allocation and the allocator's bookkeeping.
 const PART_BYTES: usize = size_of::<Bytes>() + 80;
 
 /// A record to be written.
 #[derive(Debug, Clone)]
 pub struct NewRecord {
-    /// µs since the Unix epoch.
+    /// Time in µs since the Unix epoch.
     pub time: u64,
     pub content: Content,
     /// Label `fps`.
     pub frame_rate: Option<Arc<str>>,
     /// Label `keyframe`.
     pub keyframe: bool,
-    /// Decoding can start here, and what follows is of no use without it.
+    /// Decoding can start here, and following records depend on it.
     pub is_entry_point: bool,
     /// Further labels. Neither keys nor values have control characters or quotes.
     pub labels: Arc<[(String, String)]>,
-    /// How many frames begin in it.
+    /// Number of frames that begin in it.
     pub frames: u64,
-    /// The time came with the content; otherwise it is that of a clock here.
+    /// The time came with the content; otherwise it is from a local clock.
     pub has_fixed_time: bool,
-    /// It was left by a process that ended before it was written, as far as that process knew.
+    /// It was recovered from the spool.
     pub is_recovered: bool,
-    /// Run that left it, if that had not sent any of its records yet.
+    /// Run that left it, if that run had not sent any record.
     pub unsent_run: Option<u64>,
 }
 
-/// What a record holds.
+/// Content of a record.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// In order these are the record.
+    /// Parts in memory, in order.
     Memory(Vec<Bytes>),
-    /// It is in a file.
+    /// In a file of the spool.
     Spooled(Spooled),
 }
 
 impl NewRecord {
-    /// Bytes of the content.
+    /// Returns the length of the content, in bytes.
     pub fn length(&self) -> u64 {
         match &self.content {
             Content::Memory(parts) => parts.iter().map(|part| part.len() as u64).sum(),
@@ -62,8 +61,8 @@ impl NewRecord {
         matches!(self.content, Content::Memory(_))
     }
 
-    /// Returns the bytes that it takes while it waits: its content, its labels, and what is needed to keep
-    /// track of it, which for small records is most of it.
+    /// Returns the memory of the record in bytes: its content, its labels and overhead, which for small records is
+    /// most of it.
     pub fn cost(&self) -> u64 {
         let parts = match &self.content {
             Content::Memory(parts) => parts.len(),
@@ -77,14 +76,14 @@ impl NewRecord {
         self.length().saturating_add(rest as u64)
     }
 
-    /// It is written, or given up: no file has to keep it.
+    /// Releases the record's file, because it is written or dropped.
     pub fn forget(&self) {
         if let Content::Spooled(spooled) = &self.content {
             spooled.forget();
         }
     }
 
-    /// What the header of a batch says of it.
+    /// Returns the value of its header in a batch.
     pub fn header(&self) -> String {
         let mut header = format!("{},{H264}", self.length());
         let mut label = |key: &str, value: &str| {
@@ -118,17 +117,17 @@ pub fn is_label_value(value: &str) -> bool {
     value.chars().all(may_be)
 }
 
-/// What was given up for lack of room.
+/// Number of dropped records and frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
     pub records: u64,
     pub frames: u64,
-    /// Time of the first one.
+    /// Time of the first one, in µs since the Unix epoch.
     pub from: Option<u64>,
 }
 
 impl Dropped {
-    /// Adds a record.
+    /// Returns the sum with a record.
     pub fn with(self, record: &NewRecord) -> Self {
         Self {
             records: self.records + 1,
@@ -137,7 +136,7 @@ impl Dropped {
         }
     }
 
-    /// All of what two times were dropped.
+    /// Returns the sum of both.
     pub fn and(self, other: Self) -> Self {
         Self {
             records: self.records + other.records,

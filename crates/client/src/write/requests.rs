@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Requests that write records of an entry, and those that find out what became of them.
+//! Requests that write, remove and look up records in batches.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -23,21 +23,20 @@ use crate::http::progress::{Progress, within};
 use crate::http::request_size::Excess;
 use crate::write::record::{Content, NewRecord};
 
-/// What a batch may hold: ReductStore takes 15 headers more than records of a batch, of which it
-/// allows 85.
+/// Limits of a batch: ReductStore accepts 15 headers besides those of records, of which it allows 85.
 pub const MAX_RECORDS: usize = 80;
 pub const MAX_BYTES: u64 = 4_000_000;
 
 const ERROR_HEADER: &str = "x-reduct-error-";
-/// Sent at once, at most: each piece that is taken is progress.
+/// Largest piece of a body, in bytes: each piece that is taken is progress.
 const PIECE_BYTES: usize = 64 << 10;
-/// How long the server keeps a query for what became of a batch.
+/// Lifetime of a lookup query on the server.
 const TTL_SECONDS: u64 = 10;
 
 impl PooledClient<'_> {
-    /// Writes records, in order. Gives the errors of those that were refused, by their times.
+    /// Writes records, in order. Returns the errors of those that were refused, by their times.
     ///
-    /// After an error nobody knows which of them are written.
+    /// After an error it is not known which of them are written.
     pub async fn write(&self, records: &[NewRecord]) -> Result<BTreeMap<u64, Error>, Error> {
         let mut headers = HeaderMap::with_capacity(records.len() + 1);
         let mut length = 0;
@@ -55,8 +54,8 @@ impl PooledClient<'_> {
         refused(response.headers())
     }
 
-    /// Adds the times and lengths of records that are written and complete to those that are known,
-    /// asking for so many at once: each is a line in the head of an answer.
+    /// Adds the times and lengths of records that are written and complete to those that are known, with `at_once`
+    /// records per answer: each is a line in its head.
     ///
     /// After an error it can be called again to continue behind the last one that was found.
     pub async fn find_complete(
@@ -101,7 +100,7 @@ impl PooledClient<'_> {
         .await
     }
 
-    /// Removes records, whether they are complete or not. Those that there are not are no error.
+    /// Removes records, complete or not. Missing ones are not an error.
     pub async fn remove(&self, times: &[u64]) -> Result<(), Error> {
         let mut headers = HeaderMap::new();
         for &time in times {
@@ -116,7 +115,7 @@ impl PooledClient<'_> {
         error.map_or(Ok(()), Err)
     }
 
-    /// The answer to a request, unless nothing goes on for too long.
+    /// Sends a request. Returns the answer, unless there is no progress for the time-out.
     async fn answer(
         &self,
         request: RequestBuilder,
@@ -125,7 +124,7 @@ impl PooledClient<'_> {
         progress.answer(request, self.pool().timeout()).await
     }
 
-    /// Gives a request without a body no more than the time-out.
+    /// Runs a request without a body, up to the time-out.
     pub async fn within_timeout<T>(
         &self,
         request: impl Future<Output = Result<T, Error>>,
@@ -134,7 +133,7 @@ impl PooledClient<'_> {
     }
 }
 
-/// Returns what about a request of several records was too large, if it was refused for that.
+/// Returns the part of a request that was too large, if it was refused for that.
 pub fn excess(error: &Error) -> Option<Excess> {
     match error.cause {
         Cause::Status(413) => Some(Excess::Body),
@@ -144,7 +143,7 @@ pub fn excess(error: &Error) -> Option<Excess> {
     }
 }
 
-/// The contents of the records, without a copy.
+/// Returns the contents of the records as a body, without a copy.
 fn body(records: &[NewRecord], progress: &Arc<Progress>) -> Body {
     let parts = records.iter().flat_map(|record| match &record.content {
         Content::Memory(parts) => parts.as_slice(),
@@ -168,7 +167,7 @@ fn time_header(time: u64) -> Result<HeaderName, Error> {
     name.map_err(|err| Error::new(Cause::Settings, err.to_string()))
 }
 
-/// The errors of records that were refused.
+/// Returns the errors of records that were refused.
 fn refused(headers: &HeaderMap) -> Result<BTreeMap<u64, Error>, Error> {
     headers
         .iter()

@@ -17,94 +17,94 @@ use crate::write::queue::WriteQueue;
 use crate::write::record::{Dropped, NewRecord};
 use crate::write::spool::Spool;
 
-/// Bytes of records that are put in files at once while nothing else can be.
+/// Largest size of records, in bytes, that are stored under the lock.
 const LAST_PASS_BYTES: u64 = 1 << 20;
-/// Attempts to put all but so many bytes in files before.
+/// Largest number of passes without the lock before.
 const MAX_PASSES: u32 = 8;
 
-/// What a writer has to tell, at any time.
+/// An event of a writer.
 #[derive(Debug)]
 pub enum WriterEvent {
-    /// Something failed, as the text says, and will be tried again.
+    /// A request failed, as the text says, and is retried.
     Retrying(String),
-    /// Something is not as it should be, as the text says.
+    /// A warning.
     Warning(String),
-    /// Something in the spool is damaged or cannot be read, as the text says.
+    /// A part of the spool is damaged or cannot be read, as the text says.
     Damaged(String),
-    /// Nothing is written any more.
+    /// A final error: no more records are written.
     Failed(Failure),
-    /// The same after the stream was stopped, when an element may have neither a bus nor a life. The text has
-    /// what is lost.
+    /// A final error of a detached writer, with the losses in the text.
     Abandoned(String),
 }
 
-/// Takes what a writer tells. It may block.
+/// A handler of the events of a writer. It may block.
 pub type EventHandler = Arc<dyn Fn(WriterEvent) + Send + Sync>;
 
-/// What a writer counts, for anybody to look at while it writes.
+/// Statistics of a writer, readable from any thread.
 #[derive(Debug, Default)]
 pub struct WriterStats {
-    /// Records that the server has, and their frames and bytes.
+    /// Number of records that are written, and of their frames and bytes.
     pub records: AtomicU64,
     pub frames: AtomicU64,
     pub bytes: AtomicU64,
-    /// Requests that wrote them.
+    /// Number of requests that wrote them.
     pub batches: AtomicU64,
-    /// Records that the server had already.
+    /// Number of records that the server had already.
     pub existing: AtomicU64,
-    /// Records that were given up, and their frames.
+    /// Number of dropped records, and of their frames.
     pub dropped_records: AtomicU64,
     pub dropped_frames: AtomicU64,
-    /// Those of the dropped records that were damaged in the spool, and their frames; at least so many.
+    /// Lower bounds of the number of records that were damaged in the spool, and of their frames; they count as
+    /// dropped, too.
     pub damaged_records: AtomicU64,
     pub damaged_frames: AtomicU64,
-    /// How often something failed and was tried again.
+    /// Retries.
     pub retries: Retries,
-    /// What waits.
+    /// Number of queued records, and their memory in bytes.
     pub queue_records: AtomicU64,
     pub queue_bytes: AtomicU64,
 }
 
-/// What the streaming thread and the delivery share.
+/// State that a writer and its delivery share.
 pub struct Shared {
     pub state: Mutex<WriterState>,
-    /// There is something to do for the delivery.
+    /// Wakes the delivery.
     pub work: Notify,
-    /// There may be something new for the streaming thread.
+    /// Wakes the writer's thread.
     pub progress: Notify,
-    /// Where records are kept until they are written.
+    /// State of the spool.
     pub spool: Mutex<SpoolState>,
     pub stats: Arc<WriterStats>,
     pub emit: EventHandler,
 }
 
-/// What is to be delivered.
+/// Records to be delivered, and the state of the stream.
 #[derive(Debug, Default)]
 pub struct WriterState {
     pub queue: WriteQueue,
-    /// The attachment `$video` that the entry is to have, until it has it.
+    /// The attachment `$video`, until it is written.
     pub video: Option<JsonValue>,
-    /// Nothing more comes for now: what waits need not wait for more.
+    /// No more records come for now: a batch need not be filled.
     pub is_draining: bool,
-    /// Nobody waits for the records any more, nor will there be others.
+    /// The writer was dropped: no more records come, and no thread waits.
     pub is_detached: bool,
-    /// There was an error that is final.
+    /// A final error has occurred.
     pub has_failed: bool,
     /// Files are open: a record that was not offered to them is not taken.
     pub has_files: bool,
 }
 
 impl Shared {
-    /// Held for a moment only.
+    /// Locks the state, for short operations only.
     pub fn lock(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps records in files from now on: those that were left there, which come first, and those that
-    /// wait already. Returns a warning if that is not possible. Blocks.
+    /// Stores records in files from now on: recovered ones, which come first, and queued ones. Returns a warning if
+    /// that is not possible. Blocks.
     ///
-    /// What waits is written without a lock, so that a live source does not wait for it; only what comes
-    /// meanwhile is written while further records wait for the spool.
+    /// Queued records are stored without a lock, so that a live source does not wait; only those that come meanwhile
+    /// are stored while further records wait for the spool.
     pub fn open_files(
         &self,
         spool: Spool,
@@ -123,7 +123,7 @@ impl Shared {
         let mut keeping = self.spool();
         let waiting = {
             let mut state = self.lock();
-            // A record that was about to be taken is offered to the files first.
+            // A record that is being pushed is offered to the files first.
             state.has_files = true;
             state.queue.in_memory()
         };
@@ -142,8 +142,8 @@ impl Shared {
         warning
     }
 
-    /// Stores by how much later than they say the records of this run, or of one that was left, are
-    /// written, in µs. To be called before the first of them is sent.
+    /// Stores the offset, in µs, that is added to the times of the records of this run, or of a recovered one. Must
+    /// be called before the first of them is sent.
     pub async fn set_placement(self: &Arc<Self>, left: Option<u64>, moved_by: u64) {
         let shared = self.clone();
         let stored = without_blocking(move || {
@@ -159,7 +159,7 @@ impl Shared {
         }
     }
 
-    /// Syncs what is in files if that is due from time to time.
+    /// Syncs the files if they are synced at intervals.
     pub async fn sync_files(self: &Arc<Self>) {
         let shared = self.clone();
         let synced = without_blocking(move || {
@@ -172,7 +172,7 @@ impl Shared {
             };
             match &mut *shared.spool() {
                 SpoolState::Files(files) => {
-                    // Another sync of the same file might succeed although what it had is gone.
+                    // Another sync of the same file might succeed although its data is lost.
                     files.spool.close();
                     Ok(files.fail(&error))
                 }
@@ -184,12 +184,12 @@ impl Shared {
         }
     }
 
-    /// Held while a record is written to a file, by the thread that brings it.
+    /// Locks the spool, for as long as a record is written to a file.
     pub fn spool(&self) -> MutexGuard<'_, SpoolState> {
         self.spool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts what waits.
+    /// Updates the statistics of the queue.
     pub fn count_queue(&self, queue: &WriteQueue) {
         let stats = &self.stats;
         let records = queue.len() as u64;
@@ -197,7 +197,7 @@ impl Shared {
         stats.queue_bytes.store(queue.bytes(), Ordering::Relaxed);
     }
 
-    /// Counts what damage of the spool cost.
+    /// Counts records that were lost by damage of the spool.
     pub fn count_damaged(&self, lost: Dropped) {
         let stats = &self.stats;
         stats
@@ -209,7 +209,7 @@ impl Shared {
         self.count_dropped(lost);
     }
 
-    /// Counts what was given up.
+    /// Counts dropped records.
     pub fn count_dropped(&self, dropped: Dropped) {
         let stats = &self.stats;
         stats
@@ -221,16 +221,16 @@ impl Shared {
     }
 }
 
-/// Ends a delivery with an error. Posts it before `push` fails, so that it is the first on the bus.
+/// Ends a delivery with an error, which is emitted before `push` fails, so that it is the first one.
 pub async fn fail(shared: &Arc<Shared>, failure: Failure) {
     emit(shared, WriterEvent::Failed(failure)).await;
     shared.lock().has_failed = true;
     shared.progress.notify_one();
 }
 
-/// Tells, and waits until that is done: one thing after the other.
+/// Emits an event, and waits for the handler, so that events keep their order.
 pub async fn emit(shared: &Arc<Shared>, event: WriterEvent) {
     let emit = shared.emit.clone();
-    // A panic in there is caught where GStreamer calls.
+    // A panic of the handler is the handler's to report.
     let _ = tokio::task::spawn_blocking(move || emit(event)).await;
 }

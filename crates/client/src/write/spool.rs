@@ -1,10 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Records that wait, in files: they survive the process, and need no memory.
+//! The spool: queued records in files, which survive the process and need no memory.
 //!
-//! A file is removed when all of its records are written. One in which something is damaged is kept
-//! aside under another name instead.
+//! A file is removed when all of its records are written. A damaged one is renamed instead.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -26,25 +25,25 @@ use crate::write::spool_report::{LostRecords, Recovery};
 use crate::write::spool_scan::{self as scan, Scan};
 use crate::write::stored::{InUse, Segment, Span, Spooled, keep_aside};
 
-/// Length from which on the next file is begun.
+/// Length of a file, in bytes, from which on the next one is begun.
 const FILE_BYTES: u64 = 32 << 20;
 const SUFFIX: &str = ".spool";
 const LOCK: &str = "lock";
-/// Number from which on a file gets another name: there have to be further ones after it.
+/// Number of a file from which on it is renamed, so that further ones can follow.
 const MAX_NUMBER: u64 = 1_000_000_000_000;
-/// Largest record that is copied so that one call writes it.
+/// Largest record, in bytes, that is copied so that one call writes it.
 const MAX_COPIED_BYTES: u64 = 64 << 10;
 /// Characters that are encoded in names of folders.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
-/// When records are synced to the disk, so that they survive a loss of power.
+/// Policy of syncing records to the disk, so that they survive a loss of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpoolSync {
-    /// When the operating system does so.
+    /// Left to the operating system.
     None,
     /// Once a second.
     Interval,
-    /// Each before it is taken.
+    /// Each record before `push` returns.
     Record,
 }
 
@@ -52,7 +51,7 @@ pub enum SpoolSync {
 #[derive(Debug)]
 pub struct Spool {
     folder: Arc<PrivateFolder>,
-    /// Held as long as the folder is in use.
+    /// Lock of the folder, held as long as it is in use.
     _lock: File,
     sync: SpoolSync,
     /// Random number of this run.
@@ -88,7 +87,7 @@ pub struct Loaded {
 ///
 /// # Errors
 ///
-/// One that is not the fault of a file, such as too many open ones.
+/// An error that is not the fault of a file, such as too many open ones.
 pub fn load(batch: Vec<NewRecord>) -> io::Result<Loaded> {
     let mut loaded = Loaded {
         records: Vec::with_capacity(batch.len()),
@@ -151,12 +150,12 @@ fn is_shortage(error: &io::Error) -> bool {
 }
 
 impl Spool {
-    /// Opens the spool of an entry in a folder, which is made if it is not there, and returns what was
-    /// left in it. Blocks.
+    /// Opens the spool of an entry in a folder, which is created if necessary, and returns the records that were left
+    /// in it. Blocks.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if another process or sink has it open. The texts have paths.
+    /// `WouldBlock` if the folder is locked by another process or writer. The texts have paths.
     pub fn open(
         folder: &Path,
         bucket: &str,
@@ -193,7 +192,7 @@ impl Spool {
         Ok((spool, recovery))
     }
 
-    /// Takes a record's content over into a file. Blocks as files do.
+    /// Moves the content of a record to a file. Blocks.
     ///
     /// # Errors
     ///
@@ -216,14 +215,14 @@ impl Spool {
             checksum: Some(checksum),
         };
         if let Err(error) = write(&current.file, current.length, header, parts, span.length) {
-            // There must be nothing behind the last whole record.
+            // No bytes may follow the last whole record.
             if current.file.set_len(current.length).is_ok() {
                 self.current = Some(current);
             }
             return Err(named(&path, &error));
         }
         if let Err(error) = self.sync_appended(&current) {
-            // What was to be synced may be gone, and a second attempt would not say so.
+            // The data may be lost, which a second sync would not report.
             let _ = current.file.set_len(current.length);
             return Err(named(&path, &error));
         }
@@ -244,7 +243,7 @@ impl Spool {
         self.current = None;
     }
 
-    /// Syncs what was appended, or notes that it has to be.
+    /// Syncs the last record, or marks its file as unsynced.
     fn sync_appended(&mut self, current: &Current) -> io::Result<()> {
         match self.sync {
             SpoolSync::None => Ok(()),
@@ -278,11 +277,11 @@ impl Spool {
     fn new_file(&mut self) -> io::Result<Current> {
         let name = file_name(self.next_number);
         let path = self.folder.path(&name);
-        // It is not used again, whatever is wrong with it.
+        // The number is not used again, also after an error.
         self.next_number += 1;
         let file = self.folder.file(&name, OpenMode::CreateNew);
         let file = file.map_err(|error| error.named(&path))?;
-        // From here on the file is removed where there is an error.
+        // From here on the file is removed after an error.
         let segment = InUse(Segment::new(&self.folder, name, Some(self.run)));
         let header = format::file_header(self.run, self.placement);
         file.write_all_at(&header, 0)
@@ -302,8 +301,8 @@ impl Spool {
         })
     }
 
-    /// Stores by how much later than they say the records of this run, or of one that was left, are
-    /// written. To be called before the first of them is sent.
+    /// Stores the offset that is added to the times of the records of this run, or of a recovered one. Must be called
+    /// before the first of them is sent.
     ///
     /// # Errors
     ///
@@ -324,7 +323,7 @@ impl Spool {
         result
     }
 
-    /// Returns what has to be synced, if there is anything.
+    /// Returns the files that have to be synced, if there are any.
     pub fn take_unsynced(&mut self) -> Option<Unsynced> {
         if self.sync != SpoolSync::Interval || self.unsynced.is_empty() {
             return None;
@@ -336,7 +335,7 @@ impl Spool {
         })
     }
 
-    /// Returns what other runs left.
+    /// Returns the records that other runs left.
     fn recover(&mut self) -> io::Result<Recovery> {
         let mut recovery = Recovery::default();
         let mut left = Vec::new();
@@ -374,7 +373,7 @@ impl Spool {
         }
     }
 
-    /// Takes the records of a file over.
+    /// Adds the records of a file to those that are recovered.
     fn adopt(
         &mut self,
         name: String,
@@ -476,7 +475,7 @@ fn store(segment: &Segment, placement: Placement, sync: SpoolSync) -> io::Result
         Ok(())
     };
     match stored() {
-        // All of its records are written, or what becomes of them shows when they are read.
+        // All of its records are written, or a fault shows when they are read.
         Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(OpenError::Refused(_)) => Ok(()),
         stored => stored.map_err(|error| error.named(&segment.path())),
@@ -498,7 +497,7 @@ impl Unsynced {
     /// The text has the path of the file.
     pub fn sync(self) -> io::Result<()> {
         for segment in &self.files {
-            // Another descriptor serves as well, so that none has to be kept for this.
+            // Another descriptor is sufficient, so that none has to be kept open.
             let synced = match segment.open(OpenMode::Read) {
                 Ok(file) => file.sync_data(),
                 Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => continue,

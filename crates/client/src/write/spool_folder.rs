@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! A folder whose files only this user can read, and in which nothing is followed or waited for.
+//! A folder that only this user can read, opened without following links.
 //!
 //! Others may have write access to the folder above, as in `/tmp`. So folders and files are opened
 //! relative to their parent and without following symbolic links, and have to be of the right type and
@@ -28,22 +28,22 @@ pub struct PrivateFolder {
     path: PathBuf,
 }
 
-/// How a file is opened.
+/// Mode of opening a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
     Read,
-    /// Read and written; it has to be there.
+    /// Read and written; it must exist.
     Write,
-    /// Read and written; made if it is not there.
+    /// Read and written; created if necessary.
     Create,
-    /// Read and written; it must not be there.
+    /// Read and written; it must not exist.
     CreateNew,
 }
 
-/// Why a file or folder was not opened.
+/// Reason why a file or folder was not opened.
 #[derive(Debug)]
 pub enum OpenError {
-    /// It is something that must not be used, as the text says with its path.
+    /// It must not be used, as the text says with its path.
     Refused(String),
     Io(io::Error),
 }
@@ -70,8 +70,8 @@ pub fn named(path: &Path, error: &io::Error) -> io::Error {
 }
 
 impl PrivateFolder {
-    /// Opens a folder in a folder in the user's own folder; those that are missing are made. The mode of
-    /// the user's folder stays as it is, if it is there.
+    /// Opens a folder in a folder in the user's own folder; missing ones are created. The mode of an existing folder
+    /// of the user is not changed.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl PrivateFolder {
         Ok(file.into())
     }
 
-    /// Returns the names of all that is in it.
+    /// Returns the names of all files.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for file in Dir::read_from(&self.folder)? {
@@ -150,7 +150,7 @@ impl PrivateFolder {
         Ok(rustix::fs::unlinkat(&self.folder, name, AtFlags::empty())?)
     }
 
-    /// Gives a file another name if that is free. Only one process at a time may do so.
+    /// Renames a file if the new name is free. Only one process at a time may do so.
     pub fn rename(&self, name: &str, to: &str) -> io::Result<()> {
         match rustix::fs::statat(&self.folder, to, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => {}
@@ -166,7 +166,7 @@ impl PrivateFolder {
     }
 }
 
-/// Makes sure of type, owner and mode.
+/// Checks the type and owner, and sets the mode.
 fn assert_own(file: impl AsFd, kind: FileType, mode: Mode, path: &Path) -> Result<(), OpenError> {
     let stat = rustix::fs::fstat(&file)?;
     let found = FileType::from_raw_mode(stat.st_mode);

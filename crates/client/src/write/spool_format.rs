@@ -1,8 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Format of the files of a spool: headers, checksums and descriptions. No I/O. All integers are
-//! little-endian.
+//! Format of the files of a spool: headers, checksums and descriptions. No I/O. Integers are little-endian.
 //!
 //! | file header | bytes |
 //! |---|---|
@@ -43,11 +42,11 @@ pub const FILE_HEADER: usize = 64;
 pub const RECORD_HEADER: usize = 52;
 /// Longest description.
 pub const MAX_DESCRIPTION: usize = 64 << 10;
-/// Where the copies of the placement are in a file header.
+/// Offsets of the copies of the placement in a file header.
 pub const PLACEMENTS: [usize; 2] = [24, 40];
 /// Length of a copy of the placement.
 pub const PLACEMENT: usize = 16;
-/// Length of what is before a description in the first version of the format.
+/// Length of the prefix of a description in the first version of the format.
 pub const FIRST_PREFIX: usize = 4;
 /// Begin of a description in the first version of the format.
 pub const FIRST_DESCRIPTION: &[u8] = b"{\"entry-point\":";
@@ -55,19 +54,19 @@ pub const FIRST_DESCRIPTION: &[u8] = b"{\"entry-point\":";
 const FILE_MAGIC: [u8; 8] = *b"\x89RSpool2";
 const RECORD_MAGIC: [u8; 8] = *b"\x89RSrec2\n";
 
-/// By how much records are written later than they say.
+/// Offset that is added to the times of a run's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
     /// Not readable.
     Unknown,
-    /// Nothing has been sent to the server yet.
+    /// No record has been sent to the server yet.
     Pending,
     /// Decided before the first record was sent, µs.
     Moved(u64),
 }
 
 impl Placement {
-    /// Returns what is known by either of two copies or files.
+    /// Returns the placement that either of two copies or files has.
     pub fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Unknown, other) | (Self::Pending, other @ Self::Moved(_)) => other,
@@ -129,7 +128,7 @@ pub fn parse_placement(header: &[u8]) -> Placement {
     slots[0].or(slots[1])
 }
 
-/// Returns whether a file begins as one of this version, as far as it goes.
+/// Returns whether a file begins as one of this version, up to its end.
 pub fn has_magic(begin: &[u8]) -> bool {
     let length = begin.len().min(FILE_MAGIC.len());
     begin[..length] == FILE_MAGIC[..length]
@@ -203,7 +202,7 @@ pub fn encode(
     Some((header, checksum))
 }
 
-/// Returns how many frames a record's header can say that it has.
+/// Returns the number of frames as a record's header can hold it.
 pub fn frames(record: &NewRecord) -> u32 {
     u32::try_from(record.frames).unwrap_or(u32::MAX)
 }
@@ -238,7 +237,7 @@ pub fn is_intact(header: &[u8]) -> bool {
     u32_at(header, 48) == Some(checksum.finalize())
 }
 
-/// Parses a record's description, which may have been written by anything. The content is empty.
+/// Parses a record's description, which is untrusted. The content is empty.
 pub fn parse_description(description: &[u8], frames: u64) -> Option<NewRecord> {
     described(&parse_json(description)?, frames)
 }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is found in a spool at its start, what of it is lost, and the texts that say so.
+//! Report of the records that were found and lost in a spool, with its texts.
 
 use std::fmt::Write;
 use std::io;
@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use crate::write::record::{Dropped, NewRecord};
 use crate::write::spool_scan::{Lost, Scan};
 
-/// Files that a text names.
+/// Largest number of files that a text names.
 const MAX_NAMES: usize = 3;
 
-/// What was left in a spool.
+/// Records that were left in a spool, and its faults.
 #[derive(Debug, Default)]
 pub struct Recovery {
     pub records: Vec<NewRecord>,
@@ -24,7 +24,7 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Adds what is wrong with a file.
+    /// Adds the damage of a file.
     pub fn add_damage(&mut self, path: PathBuf, scan: &Scan) {
         if scan.is_damaged {
             self.damaged.push((path, scan.lost));
@@ -43,7 +43,7 @@ impl Recovery {
         self.unreadable.push(text);
     }
 
-    /// Returns how much is lost at least. Of a file that cannot be read nothing is known.
+    /// Returns a lower bound of the losses. The content of an unreadable file is not known.
     pub fn lost(&self) -> Dropped {
         let files = self.damaged.iter().chain(&self.torn);
         files.fold(Dropped::default(), |sum, (_, lost)| Dropped {
@@ -113,7 +113,7 @@ fn sum(files: &[(PathBuf, Lost)]) -> String {
     format!("{} ({})", count(records, "record"), count(frames, "frame"))
 }
 
-/// Records of a file that could not be read when they were to be written.
+/// Records of a file that could not be read again.
 #[derive(Debug)]
 pub struct LostRecords {
     pub path: PathBuf,

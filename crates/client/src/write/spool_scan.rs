@@ -1,11 +1,10 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Finds the records in a file of a spool, also in one that is damaged or of the first version of the
-//! format.
+//! Search for the records in a file of a spool, also in a damaged one or one of the first version.
 //!
-//! Headers are verified here, and contents where what follows them is not a record; other contents are
-//! verified when they are read. After damage the search goes on at the next intact header.
+//! Headers are verified here, and contents that are not followed by a record; other contents are verified when they
+//! are read. After damage the search continues at the next intact header.
 
 use std::fs::File;
 use std::io;
@@ -28,7 +27,7 @@ const HEADER_GUESS: u64 = 512;
 
 /// Bytes at offsets, as those of a file.
 pub trait ReadAt {
-    /// Reads exactly so many bytes.
+    /// Reads exactly as many bytes as the buffer holds.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
@@ -38,7 +37,7 @@ impl ReadAt for File {
     }
 }
 
-/// Records that are lost, and their frames; at least so many.
+/// Lower bounds of the number of lost records and of their frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lost {
     pub records: u64,
@@ -52,7 +51,7 @@ impl Lost {
     }
 }
 
-/// What a file holds.
+/// Result of the search in a file.
 #[derive(Debug)]
 pub struct Scan {
     /// Run that wrote it, if it can be read.
@@ -61,7 +60,7 @@ pub struct Scan {
     /// Records without their contents, in order.
     pub records: Vec<(NewRecord, Span)>,
     pub lost: Lost,
-    /// Something is wrong with the file other than that its last record is not whole.
+    /// The file is damaged other than by a last record that is not whole.
     pub is_damaged: bool,
     /// The last record is not whole, as after a crash.
     pub is_torn: bool,
@@ -69,7 +68,7 @@ pub struct Scan {
     pub error: Option<io::Error>,
 }
 
-/// Finds the records in so many bytes.
+/// Finds the records in a file of a length in bytes.
 pub fn scan(source: &impl ReadAt, length: u64) -> Scan {
     let mut scanner = Scanner {
         source,
@@ -144,7 +143,7 @@ impl<S: ReadAt> Scanner<'_, S> {
                 self.scan_from(first)
             }
             (None, None) if begin.len() < FILE_HEADER && format::has_magic(&begin) => {
-                Ok(()) // It was never more than begun.
+                Ok(()) // The file was begun and has no records.
             }
             (None, _) => {
                 self.scan.is_damaged = self.first_version_at(0)?.is_none();
@@ -159,7 +158,7 @@ impl<S: ReadAt> Scanner<'_, S> {
             records: 0,
             frames: 0,
         };
-        // The record before the offset, while nothing is known to be wrong with it.
+        // The record before the offset, unless it is known to be damaged.
         let mut last: Option<Found> = None;
         loop {
             let found = self.record_at(offset)?;
@@ -207,7 +206,7 @@ impl<S: ReadAt> Scanner<'_, S> {
         }
     }
 
-    /// Takes the last record out again if its content is damaged, and returns it then.
+    /// Removes and returns the last record if its content is damaged.
     fn drop_damaged(&mut self, last: Option<Found>) -> io::Result<Option<Found>> {
         let Some(last) = last else {
             return Ok(None);
@@ -219,12 +218,12 @@ impl<S: ReadAt> Scanner<'_, S> {
         Ok(Some(last))
     }
 
-    /// Adds a record that is whole, and returns it, unless there is something wrong with it.
+    /// Adds and returns a whole record, unless it is a copy or out of order.
     fn accept(&mut self, found: &Found, next: &mut RecordIndex) -> Option<Found> {
         self.scan.run.get_or_insert(found.header.run);
         let Found { header, .. } = found;
         if header.index.records < next.records {
-            // A copy of what was there before.
+            // A copy of an earlier record.
             self.scan.is_damaged = true;
             return None;
         }
@@ -353,7 +352,7 @@ impl<S: ReadAt> Scanner<'_, S> {
         Ok(is_whole.then_some((record, span)))
     }
 
-    /// Returns what the prefix at an offset says is a description, as far as the file goes.
+    /// Returns the description after the prefix at an offset, up to the end of the file.
     fn first_description_at(&self, offset: u64) -> io::Result<Option<Vec<u8>>> {
         let mut prefix = self.read(offset, FIRST_PREFIX as u64 + HEADER_GUESS)?;
         let Some((length, _)) = prefix.split_first_chunk::<FIRST_PREFIX>() else {
@@ -410,7 +409,7 @@ impl<S: ReadAt> Scanner<'_, S> {
         Ok(None)
     }
 
-    /// Reads up to so many bytes: less at the end of the file.
+    /// Reads up to `length` bytes, fewer at the end of the file.
     fn read(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         let length = length.min(self.end.saturating_sub(offset));
         let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Contents of records in the files of a spool, and the files, which go when their last record is written.
+//! Contents of records in the files of a spool, and the files, which are removed with their last record.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -15,10 +15,10 @@ use tracing::debug;
 
 use crate::write::spool_folder::{OpenError, OpenMode, PrivateFolder};
 
-/// Suffix of a file that is kept aside.
+/// Suffix of a damaged file.
 const ASIDE: &str = "damaged";
 
-/// Where a record's content is.
+/// Place of a record's content in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub offset: u64,
@@ -27,7 +27,7 @@ pub struct Span {
     pub checksum: Option<u32>,
 }
 
-/// Keeps a file while more records may come into it or out of it.
+/// A guard that keeps a file while records are added or recovered.
 #[derive(Debug)]
 pub struct InUse(pub Arc<Segment>);
 
@@ -37,16 +37,16 @@ impl Drop for InUse {
     }
 }
 
-/// A file. It is opened only when it is read.
+/// A file of a spool. It is opened only to be read.
 #[derive(Debug)]
 pub struct Segment {
     pub folder: Arc<PrivateFolder>,
     pub name: String,
-    /// Run that wrote it, if it is known.
+    /// Run that wrote it, if known.
     pub run: Option<u64>,
     /// Records in it that are not written, and one more while it is in use.
     pub needed: AtomicUsize,
-    /// It is kept aside instead of removed.
+    /// It is renamed instead of removed.
     pub is_damaged: AtomicBool,
     /// A loss was reported when a content was read.
     pub is_reported: AtomicBool,
@@ -76,7 +76,7 @@ impl Segment {
         if self.needed.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
-        // Where that fails, it is recovered once more and its records are found to be written.
+        // After a failure it is recovered once more, and its records are found to be written.
         let done = match self.is_damaged.load(Ordering::Acquire) {
             true => keep_aside(&self.folder, &self.name).map(drop),
             false => self.folder.remove(&self.name),
@@ -88,7 +88,7 @@ impl Segment {
     }
 }
 
-/// Gives a file a name under which it is not recovered, and returns its path.
+/// Renames a file to a name under which it is not recovered, and returns its path.
 pub fn keep_aside(folder: &PrivateFolder, name: &str) -> io::Result<PathBuf> {
     let mut aside = format!("{name}.{ASIDE}");
     for number in 1.. {
@@ -115,7 +115,7 @@ impl Spooled {
         self.span.length
     }
 
-    /// Lets the file go without this record. To be called once.
+    /// Releases the file from this record. Must be called once.
     pub fn forget(&self) {
         self.segment.release();
     }

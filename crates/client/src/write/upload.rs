@@ -1,10 +1,10 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Files that become records, one after another, each streamed in a request of its own.
+//! Upload of files as records, each streamed in a request of its own.
 //!
-//! An answer can be lost, and a request can be cut. So each attempt looks first what the server has
-//! of the record.
+//! An answer can be lost, and a request can be cut. So each attempt first checks the state of the record on the
+//! server.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -35,14 +35,14 @@ use crate::server::Server;
 use crate::task::without_blocking;
 use crate::time::{record_time, utc};
 
-/// Bytes of a file in memory at once.
+/// Bytes of a file that are in memory at once.
 const CHUNK_BYTES: usize = 256 << 10;
-/// How often to look at a record that is being written.
+/// Interval of checks of a record that is being written.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// ReductStore 1.21 leaves a record below this size unfinished for ever if its upload is cut. A larger
-/// one it gives up, when nothing comes for 30 s at the latest.
+/// ReductStore 1.21 leaves a record below this size unfinished for ever if its upload is cut. It gives up a larger
+/// one after 30 s without data at the latest.
 const SMALL_RECORD_BYTES: u64 = 512 << 10;
-/// How long a record may stay unfinished until it counts as abandoned.
+/// Time after which an unfinished record counts as abandoned.
 const SMALL_ABANDONED_AFTER: Duration = Duration::from_secs(1);
 const ABANDONED_AFTER: Duration = Duration::from_secs(40);
 
@@ -50,28 +50,28 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(40);
 #[derive(Debug, Clone)]
 pub struct Upload {
     pub file: PathBuf,
-    /// µs since the Unix epoch.
+    /// Time of the record in µs since the Unix epoch.
     pub time: u64,
     pub content_type: &'static str,
-    /// ASCII.
+    /// Labels, in ASCII.
     pub labels: Vec<(&'static str, String)>,
 }
 
-/// How an upload went.
+/// Result of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uploaded {
     Written,
-    /// The answer to an earlier attempt was lost, and the token does not allow to see what became of it: the
-    /// server has a record of that time, which is taken for this one.
+    /// The answer to an earlier attempt was lost, and the token does not allow to look at the record: the server has
+    /// one of that time, which is taken for this one.
     Presumed,
     /// The entry had a record of the same time, type and length before.
     WasThere,
 }
 
-/// Why there is no record.
+/// Reason why an upload failed.
 #[derive(Debug)]
 pub enum UploadError {
-    /// The wait was ended.
+    /// The wait was cancelled.
     Cancelled,
     Failed(Failure),
 }
@@ -82,7 +82,7 @@ impl From<Cancelled> for UploadError {
     }
 }
 
-/// Writes files to an entry. Its calls wait, and are for a thread of their own.
+/// An uploader of files to an entry. Its calls block.
 #[derive(Debug)]
 pub struct Uploader {
     runtime: Handle,
@@ -93,7 +93,7 @@ pub struct Uploader {
     client: OnceCell<Client>,
 }
 
-/// What the server has at the time of a record.
+/// State of a record on the server.
 #[derive(Debug, PartialEq)]
 enum StoredRecord {
     Nothing,
@@ -103,7 +103,7 @@ enum StoredRecord {
     },
     /// It is being written, or its upload was cut.
     Unfinished,
-    /// The same for longer than it takes.
+    /// It is unfinished for longer than an upload takes.
     Abandoned,
     /// Its upload was cut, and the server knows that.
     Broken,
@@ -111,21 +111,21 @@ enum StoredRecord {
     Hidden,
 }
 
-/// What became of a file so far.
+/// History of the attempts to upload a file.
 #[derive(Debug, Default)]
 struct UploadHistory {
-    /// Some of it was sent, and there was no answer.
+    /// A part of it was sent, and there was no answer.
     is_begun: bool,
-    /// A ReductStore has answered.
+    /// ReductStore has answered.
     has_answer: bool,
-    /// Writes that a proxy, or a server that is busy, has refused.
+    /// Number of writes that a proxy or a busy server has refused.
     refusals: u32,
-    /// How often the record was removed, as the token does not allow to see whether it is complete.
+    /// Number of removals of the record, because the token does not allow to look at it.
     removals: u32,
 }
 
 impl Uploader {
-    /// An uploader that has asked nothing of the server.
+    /// Creates an uploader. No I/O.
     pub fn new(
         runtime: &Handle,
         server: Server,
@@ -143,8 +143,7 @@ impl Uploader {
         }
     }
 
-    /// Looks whether the bucket is there and may be written to. What may pass is for the first upload
-    /// to meet.
+    /// Checks that the bucket exists and may be written to. Transient errors are left to the first upload.
     pub fn look(&self, canceller: &Canceller) -> Result<(), UploadError> {
         let runtime = &self.runtime;
         match canceller.wait(runtime, self.look_at_bucket())? {
@@ -155,7 +154,7 @@ impl Uploader {
         }
     }
 
-    /// Writes a file as a record. What may pass is tried again, and `emit` hears of it.
+    /// Writes a file as a record. Transient errors are retried and reported to `emit`.
     pub fn upload(
         &self,
         upload: &Upload,
@@ -202,8 +201,8 @@ impl Uploader {
         let client = self.client().await?;
         let url = self.server.api_url(&format!("b/{}", self.bucket))?;
         self.ask(client.request(Method::HEAD, url)).await?;
-        // A refusal of a long body may get lost with the connection. This one has neither body nor
-        // time, of which the server complains after it has looked at the token.
+        // A refusal of a long body may get lost with the connection. This one has neither body nor time, which the
+        // server reports after it has checked the token.
         let url = self.entry_url()?;
         match self.ask(client.request(Method::POST, url)).await {
             Err(error) if error.cause == Cause::Status(422) => Ok(()),
@@ -254,8 +253,8 @@ impl Uploader {
                     sleep(SMALL_ABANDONED_AFTER).await;
                     history.removals += 1;
                     if history.removals % 2 == 0 {
-                        // A write that is refused, as the record exists: where the answers to writes are
-                        // lost by turns, the turn of the next one is another.
+                        // A write that is refused, because the record exists: where the answers to writes are lost
+                        // periodically, it shifts the period.
                         let url = self.record_url(upload.time)?;
                         let _ = self.ask(client.post(url)).await;
                     }
@@ -277,7 +276,7 @@ impl Uploader {
                 _ => {}
             }
             if history.refusals % 2 == 1 {
-                // A balancer that refuses by turns would refuse what follows an answer.
+                // A load balancer that refuses periodically would refuse the next request.
                 self.probe(client).await?;
             }
             match self.write(client, upload, length).await {
@@ -298,7 +297,7 @@ impl Uploader {
         }
     }
 
-    /// What the server has, once that is not about to change.
+    /// Waits for the final state of a record on the server.
     async fn find_settled(
         &self,
         client: &Client,
@@ -368,14 +367,14 @@ impl Uploader {
         }
         let limit = self.server.timeout();
         let sent = progress.progress.answer(request, limit).await;
-        // That of the HTTP client follows from it.
+        // The error of the HTTP client follows from it.
         match progress.take_failure() {
             Some(error) => Err(unreadable(&upload.file, &error)),
             None => sent.map(drop),
         }
     }
 
-    /// Sends a request without a body to speak of.
+    /// Sends a request without a long body.
     async fn ask(&self, request: RequestBuilder) -> Result<Response, Error> {
         let answer = async { accepted(send(request).await?).await };
         within(self.server.timeout(), answer).await
@@ -412,7 +411,7 @@ fn conflict(text: String) -> Error {
     Error::new(Cause::Status(409), text)
 }
 
-/// The error for a file that is too large for a request.
+/// Returns the error for a file that is too large for a request.
 fn too_large(error: &Error, upload: &Upload, length: u64) -> Error {
     let text = format!(
         "{}: the episode of {} has {length} bytes, which is too much for a request to the server or to a \
@@ -438,7 +437,7 @@ async fn length(file: &Path) -> Result<u64, Error> {
     .await
 }
 
-/// How a file is read while it is sent.
+/// Progress and failure of reading a file while it is sent.
 #[derive(Debug, Default)]
 struct UploadProgress {
     progress: Progress,
@@ -450,14 +449,14 @@ impl UploadProgress {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
-    /// Why the rest of it cannot be read.
+    /// Error that ended the reading.
     fn take_failure(&self) -> Option<io::Error> {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.take()
     }
 }
 
-/// The first `length` bytes of a file, read as they are sent.
+/// Returns the first `length` bytes of a file as a stream, read as they are sent.
 fn chunks(
     file: PathBuf,
     length: u64,

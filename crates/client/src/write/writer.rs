@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Writes records to an entry, in order, for a streaming thread that does not wait for the server.
+//! The public writer: records of one entry, in order, without waiting for the server.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -26,10 +26,10 @@ use crate::write::spool::SpoolSync;
 /// Pause between two syncs.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What happens when there is no room for a record.
+/// Policy for a record without room in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
-    /// Wait until there is.
+    /// Wait for room.
     Block,
     /// Drop the oldest groups of pictures.
     DropGroups,
@@ -37,24 +37,23 @@ pub enum Overflow {
     Refuse,
 }
 
-/// Why a record was not taken, or not all of them are written.
+/// Reason why a record was not taken, or not all of them are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushError {
-    /// The wait was ended. The record may be pushed again.
+    /// The wait was cancelled. The record may be pushed again.
     Cancelled,
-    /// There is no room.
+    /// The queue is full.
     Full,
-    /// The writer has told of an error and writes nothing any more.
+    /// The writer has ended with an error, which it has emitted.
     Failed,
 }
 
-/// Writes to an entry in the background. What was pushed is written even after it is dropped, if
-/// the server takes it.
+/// A writer to an entry, which works in the background. Queued records are written after it is dropped, too.
 pub struct RecordWriter {
     runtime: Handle,
     shared: Arc<Shared>,
     task: Option<JoinHandle<()>>,
-    /// Bytes of contents that may wait in memory.
+    /// Limit of contents in memory, in bytes.
     max_memory: u64,
 }
 
@@ -64,12 +63,12 @@ impl fmt::Debug for RecordWriter {
     }
 }
 
-/// A writer that was left, and may still write.
+/// The background task of a dropped writer, which may still write.
 #[derive(Debug)]
 pub struct DetachedWriter(Option<JoinHandle<()>>);
 
 impl RecordWriter {
-    /// A writer for a destination, which does nothing until one has left that was there before.
+    /// Creates a writer for a destination, which waits for the end of a detached one.
     pub fn new(
         runtime: &Handle,
         destination: Destination,
@@ -98,7 +97,7 @@ impl RecordWriter {
         let guard = shared.clone();
         let task = runtime.spawn(async move {
             if let Some(DetachedWriter(Some(before))) = after {
-                let _ = before.await; // A panic of it was told.
+                let _ = before.await; // Its panic was reported.
             }
             let syncing = syncs.then(|| {
                 let shared = guard.clone();
@@ -123,12 +122,12 @@ impl RecordWriter {
         }
     }
 
-    /// Has the entry get this attachment `$video` with the next record.
+    /// Sets the attachment `$video`, which is written with the next batch.
     pub fn describe(&self, video: JsonValue) {
         self.shared.lock().video = Some(video);
     }
 
-    /// Takes the next record. Waits for room if that is what happens without; tells what was dropped.
+    /// Queues the next record, by an overflow policy if there is no room. Returns the dropped records.
     pub fn push(
         &self,
         record: &mut NewRecord,
@@ -144,7 +143,7 @@ impl RecordWriter {
                     return Err(PushError::Failed);
                 }
                 if state.has_files && !has_files {
-                    continue; // They were opened meanwhile.
+                    continue; // The files were opened meanwhile.
                 }
                 state.is_draining = false;
                 self.make_room(&mut state.queue, record, queue_bytes, overflow)
@@ -161,8 +160,7 @@ impl RecordWriter {
         }
     }
 
-    /// Takes the next record whether there is room or not, and waits for nothing. Tells if it may be
-    /// written.
+    /// Queues the next record regardless of room and without waiting. Returns whether it may be written.
     pub fn push_at_once(&self, mut record: NewRecord) -> bool {
         let mut has_files = self.keep(&mut record);
         let mut state = self.shared.lock();
@@ -182,10 +180,10 @@ impl RecordWriter {
         refused.is_none()
     }
 
-    /// Puts a record in a file if files are open and can be written. Returns whether they are open.
+    /// Stores a record in a file if files are open and can be written. Returns whether they are open.
     fn keep(&self, record: &mut NewRecord) -> bool {
         let warning = match &mut *self.shared.spool() {
-            // What waits when the files are open gets there.
+            // Queued records are stored when the files are open.
             SpoolState::Memory | SpoolState::Opening => return false,
             SpoolState::Files(files) => files.keep(record),
         };
@@ -195,7 +193,7 @@ impl RecordWriter {
         true
     }
 
-    /// Adds a record if there is room, or can be made. Tells what was dropped.
+    /// Queues a record if there is room, or can be made. Returns the dropped records, or `None` without room.
     fn make_room(
         &self,
         queue: &mut WriteQueue,
@@ -218,13 +216,13 @@ impl RecordWriter {
             if overflow != Overflow::DropGroups {
                 return None;
             }
-            // To drop what is in files makes no room in memory.
+            // Dropping records in files makes no room in memory.
             let group = match has_room {
                 true => queue.drop_oldest_group_in_memory(),
                 false => queue.drop_oldest_group(),
             };
             if group.records == 0 {
-                break; // All of the rest is on its way.
+                break; // All other records are in flight.
             }
             dropped = dropped.and(group);
         }
@@ -256,7 +254,7 @@ impl RecordWriter {
         Ok(())
     }
 
-    /// Leaves what is not written yet to itself.
+    /// Lets the background task write queued records, and returns it.
     pub fn detach(mut self) -> DetachedWriter {
         DetachedWriter(self.task.take())
     }
@@ -285,7 +283,7 @@ mod tests {
     use crate::write::shared::Shared;
     use crate::write::spool::Spool;
 
-    /// A writer whose records nothing delivers.
+    /// A writer without a delivery.
     fn writer(keeping: SpoolState, max_memory: u64) -> RecordWriter {
         let shared = Shared {
             state: Mutex::default(),
@@ -346,7 +344,7 @@ mod tests {
                     assert_eq!(pushed, Ok(0));
                 }
             });
-            // It is the delivery that opens them, at any time.
+            // The delivery opens them at any time.
             while writer.shared.lock().queue.len() < 500 {
                 std::thread::yield_now();
             }
@@ -397,7 +395,7 @@ mod tests {
         }
         let refused = push(&writer, record(4, 10, true), Overflow::Refuse);
         assert_eq!(refused, Err(PushError::Full));
-        // What is in files stays.
+        // Records in files stay.
         let dropped = push(&writer, record(5, 10, true), Overflow::DropGroups);
         assert_eq!(dropped, Ok(1));
         assert_eq!(waiting(&writer), (vec![1, 3, 5], 2));

@@ -1,8 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Requests of a delivery that find out what the bucket and the entry have, before and between those
-//! that write.
+//! Lookups of a delivery: the state of the bucket and the entry before and between writes.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -23,21 +22,19 @@ use crate::write::pending::Pending;
 use crate::write::record::{Dropped, NewRecord};
 use crate::write::shared::{WriterEvent, emit};
 
-/// An entry whose newest record is so little older, in µs, than the first one to be written may have
-/// another writer.
+/// Age of the newest record of an entry, in µs, up to which there may be another writer.
 const RECENT_WRITER_US: u64 = 10_000_000;
-/// For how long the entry is watched then.
+/// Time for which the entry is watched in that case.
 const WRITER_WATCH: Duration = Duration::from_secs(1);
-/// For how long a look at the newest record is good.
+/// Time for which a lookup of the newest record is valid.
 const WRITER_CHECK_INTERVAL: Duration = Duration::from_millis(20);
-/// Records to ask for at once at first. Each is a line of about 60 bytes in a head, of which proxies
-/// may take 4 KB.
+/// First number of records per answer. Each is a line of about 60 bytes in a head, of which proxies may accept 4 KB.
 const LOOKUP_RECORDS: u64 = 32;
 /// The last time, in µs, after which records can be written for a year and read where times are 64-bit
 /// nanoseconds, as in GStreamer.
 const LAST_TIME: u64 = u64::MAX / 1000 - 365 * 24 * 3600 * 1_000_000;
 
-/// Says how a time in µs lies to the last one in 64-bit nanoseconds.
+/// Returns a text about a time in µs near the end of 64-bit nanoseconds.
 fn end_of_time(time: u64, range: &str) -> String {
     match time > u64::MAX / 1000 {
         true => format!("beyond {range}"),
@@ -46,7 +43,7 @@ fn end_of_time(time: u64, range: &str) -> String {
 }
 
 impl Delivery {
-    /// Makes sure of the bucket, and finds out what the token allows, once.
+    /// Checks or creates the bucket, and finds out whether the token allows to read, once.
     pub(crate) async fn open(&mut self) -> Result<Arc<ClientPool>, Error> {
         if let Some(open) = &self.open {
             return Ok(open.pool.clone());
@@ -79,7 +76,7 @@ impl Delivery {
         drop(client);
         self.was_reached = true;
         let entry = Arc::new(Entry::new(&server, &bucket, &entry));
-        // A bucket that has a record need not be looked for.
+        // A bucket with a record exists.
         if !matches!(newest, Some(Newest::Time(_))) {
             let make = async || match entry.check_bucket().await {
                 Err(error) if error.cause == Cause::Status(404) && create_bucket => {
@@ -107,18 +104,18 @@ impl Delivery {
         Ok(pool)
     }
 
-    /// Returns whether the token allows to see what the entry has.
+    /// Returns whether the token allows to read the entry.
     pub(crate) fn can_look(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.newest.is_some())
     }
 
-    /// Looks for what is there before the first records are written.
+    /// Looks up the newest record before the first write, and checks the range of times.
     pub(crate) async fn begin(
         &mut self,
         client: &PooledClient<'_>,
         left: &[NewRecord],
     ) -> Result<(), Error> {
-        // That was asked a moment ago.
+        // This was requested a moment ago.
         let newest = match self.open.as_ref().and_then(|open| open.newest) {
             Some(Newest::Time(time)) => Some(time),
             Some(Newest::Nothing) => None,
@@ -155,7 +152,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Fails if there is a record after ours.
+    /// Fails if the entry has a newer record than those of this writer.
     pub(crate) async fn assert_only_writer(
         &mut self,
         client: &PooledClient<'_>,
@@ -172,8 +169,7 @@ impl Delivery {
         }
     }
 
-    /// Finds out, beside a request with further records, whether those of the request before it are there,
-    /// and whether there is another writer.
+    /// Looks up, beside a request with further records, those of the previous request and the newest record.
     pub(super) async fn look_beside(&self, sent: &[NewRecord]) -> Confirmation {
         let (Some(last), Some(open)) = (self.unconfirmed.last(), &self.open) else {
             return Confirmation::Nothing;
@@ -182,8 +178,7 @@ impl Delivery {
             let client = open.lookup_pool.take().await?;
             client.within_timeout(client.newest()).await
         };
-        // The newest record is likely to be one of those on their way, of which the server says that it is
-        // not complete.
+        // The newest record is likely to be an unfinished one of the concurrent request, so that it confirms nothing.
         let is_complete = async {
             let client = open.lookup_pool.take().await?;
             client.within_timeout(client.is_complete(last.time)).await
@@ -198,7 +193,7 @@ impl Delivery {
         }
     }
 
-    /// The time of the newest record.
+    /// Returns the time of the newest record.
     async fn look(&mut self, client: &PooledClient<'_>) -> Result<Option<u64>, Error> {
         let newest = || client.within_timeout(client.newest());
         match self.persist(newest).await? {
@@ -214,13 +209,13 @@ impl Delivery {
         }
     }
 
-    /// Returns whether the entry had some of these records before anything was written.
+    /// Returns whether the entry may have had some of these records before the first write.
     pub(crate) fn may_have(&self, left: &[NewRecord]) -> bool {
         let first = left.first().map(|record| record.time);
         first <= self.first_newest.flatten()
     }
 
-    /// Leaves out of a batch what the entry has, as far as it is known after so many attempts.
+    /// Removes complete records from a batch, as far as they are known after a number of failed attempts.
     pub(crate) async fn skip_complete(
         &mut self,
         client: &PooledClient<'_>,
@@ -258,7 +253,7 @@ impl Delivery {
                 format!("it has records after {first_time}, and the one of that time is missing");
             return Err(Error::new(Cause::OutOfOrder, text));
         }
-        // They were given up before, or removed.
+        // They were dropped before, or removed.
         self.done += late;
         let late = pending.take_first(late);
         let dropped =
@@ -275,8 +270,8 @@ impl Delivery {
         Ok(())
     }
 
-    /// Returns the times and lengths of the records that the entry has in a range of time, or of those that
-    /// were found when so many attempts have failed.
+    /// Returns the times and lengths of the records in a range of time, or of those that were found after a number of
+    /// failed attempts.
     async fn find_complete(
         &mut self,
         client: &PooledClient<'_>,

@@ -109,7 +109,7 @@ fn a_record_that_is_not_whole_is_lost_with_a_warning() {
     assert_eq!((recovery.lost().records, recovery.lost().frames), (1, 1));
     let warnings = recovery.warnings("spool-dir");
     assert!(warnings.len() == 1 && warnings[0].contains("0000000000.spool"));
-    // There is nothing in it to look at.
+    // The empty file has no records.
     recovery.records.iter().for_each(forget);
     drop(spool);
     assert!(files(folder.path()).is_empty());
@@ -175,7 +175,7 @@ fn a_damaged_content_costs_its_record_and_the_file_is_kept_aside() {
     assert_eq!((lost.lost.records, lost.lost.from), (1, Some(2)));
     let warning = lost.warning(|time| time.to_string(), "spool-dir").unwrap();
     assert!(warning.contains(name), "{warning}");
-    // It is told once.
+    // It is reported once.
     let again = load(recovery.records[1..2].to_vec()).unwrap();
     assert!(
         again.lost[0]
@@ -220,7 +220,7 @@ fn garbage_is_kept_aside_under_names_of_its_own() {
         "0000000000.spool.damaged.2",
     ];
     assert_eq!(files(folder.path()), kept);
-    // It is told once.
+    // It is reported once.
     assert!(open(folder.path()).1.warnings("spool-dir").is_empty());
 }
 

@@ -274,7 +274,7 @@ fn the_first_version_of_the_format() {
     assert_eq!(times, (0..10).collect::<Vec<_>>());
     assert!(scan.records.iter().all(|(_, span)| span.checksum.is_none()));
 
-    // What is behind a broken record is found.
+    // Records behind a broken one are found.
     for place in [0, 1, 3, 4, 30] {
         for hit in [0, 5] {
             let mut damaged = file.clone();
@@ -365,7 +365,7 @@ fn apply(
         }
         Damage::Insert(place, bytes) => {
             let place = place % length;
-            // What is on both sides of it was one.
+            // Both sides of it were one record.
             if let Some(before) = place.checked_sub(1) {
                 hit(places[before]..places[place] + 1);
             }
@@ -392,7 +392,7 @@ fn apply(
 }
 
 proptest! {
-    /// Whatever happens to a file, all records that it does not happen to are found, none is found with
+    /// After any damage of a file all undamaged records are found, none is found with
     /// another content, and losses are counted.
     #[test]
     fn damage_costs_the_records_that_are_hit(
@@ -435,7 +435,7 @@ proptest! {
         }
     }
 
-    /// Whatever a file holds, it is no panic.
+    /// No content of a file causes a panic.
     #[test]
     fn any_bytes_can_be_scanned(mut bytes in vec(any::<u8>(), 0..2000), version in 0..3) {
         match version {
