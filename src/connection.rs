@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use client::{
-    AddressError, EntryAddress, Server, ServerError, ServerOptions, SettingNames, Token, UriError,
-    without_secrets,
+    AddressError, EntryAddress, Schema, Server, ServerError, ServerOptions, SettingNames, Token,
+    UriError, without_secrets,
 };
 use gst::glib;
 use gst::prelude::*;
+use media::content;
 
 /// Default of the property `url`.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
@@ -33,6 +34,15 @@ const NAMES: SettingNames = SettingNames {
     small_records: "record-unit=access-unit",
     skip_existing: "existing=skip",
     time_range: "the time that GStreamer can count",
+};
+
+/// Names under which video is stored.
+const SCHEMA: Schema = Schema {
+    content_type: content::H264_TYPE,
+    frame_rate: content::FPS_LABEL,
+    keyframe: content::KEYFRAME_LABEL,
+    duration: content::DURATION_LABEL,
+    attachment: content::ATTACHMENT,
 };
 
 /// Returns the text for an error of a URI.
@@ -124,6 +134,7 @@ impl ConnectionSettings {
             verify_ssl: self.verify_ssl,
             timeout: (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms.into())),
             names: NAMES,
+            schema: SCHEMA,
         });
         let connection = connection.map_err(|error| wrong_url(&error))?;
         let address = EntryAddress::new(self.bucket.as_deref(), self.entry.as_deref());

@@ -6,24 +6,36 @@
 /// An entry of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryAddress {
+    /// Name of the bucket.
     pub bucket: String,
+    /// Name of the entry, which may have slashes.
     pub entry: String,
 }
 
 /// A part of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressPart {
+    /// The bucket.
     Bucket,
+    /// The entry.
     Entry,
 }
 
 /// An error that says why names are not the address of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
+    /// The part is not set.
     #[error("the {} is not set", .0.name())]
     Missing(AddressPart),
+    /// The part has characters that ReductStore does not allow.
     #[error("the {} '{name}' is not made of letters, digits, '-', '_' and '$' (an entry also of '/')", .part.name())]
-    Characters { part: AddressPart, name: String },
+    Characters {
+        /// Part of the address.
+        part: AddressPart,
+        /// Its name.
+        name: String,
+    },
+    /// The name of a bucket has a slash.
     #[error("the bucket '{0}' has a slash in its name")]
     Slash(String),
 }

@@ -28,13 +28,10 @@ use crate::http::progress::within;
 use crate::http::refusals::{PeriodicRefusals, ask};
 use crate::http::send::send;
 use crate::names::SettingNames;
+use crate::schema::Schema;
 use crate::server::Server;
 use crate::task::without_blocking;
 
-/// Attachment of an entry that describes its video.
-const VIDEO_ATTACHMENT: &str = "$video";
-/// Its key in a condition, where a dollar sign begins an operator.
-const VIDEO_KEY: &str = "$$video";
 /// Entry below an entry whose records are its attachments, by the label `key`.
 const ATTACHMENTS: &str = "$meta";
 /// Largest number of other attachments that are skipped, without their contents, to find the description of the
@@ -108,10 +105,12 @@ impl Entry {
         Ok(match self.read_video().await? {
             Err(fault) => Err(fault),
             Ok(None) => Ok(None),
-            Ok(Some(JsonValue::Object(video))) => Ok(video.get("fps").map(|fps| match fps {
-                JsonValue::String(text) => text.clone(),
-                other => other.to_string(),
-            })),
+            Ok(Some(JsonValue::Object(video))) => Ok(video
+                .get(self.server.schema().frame_rate)
+                .map(|rate| match rate {
+                    JsonValue::String(text) => text.clone(),
+                    other => other.to_string(),
+                })),
             Ok(Some(_)) => Err("it is not a JSON object".into()),
         })
     }
@@ -142,7 +141,8 @@ impl Entry {
             ttl: Some(TTL_SECONDS),
             when: Some(json!({
                 "$has": "key",
-                "&key": {"$eq": VIDEO_KEY},
+                // A dollar sign begins an operator in a condition.
+                "&key": {"$eq": format!("${}", self.server.schema().attachment)},
                 "#select_labels": ["key"],
                 "#batch_records": 1,
             })),
@@ -159,7 +159,9 @@ impl Entry {
             if answer.status() == StatusCode::NO_CONTENT {
                 break;
             }
-            if let Some(length) = length_of_video(answer.headers())? {
+            if let Some(length) =
+                length_of_video(answer.headers(), self.server.schema().attachment)?
+            {
                 return limited_to(answer, length).await.map(Some);
             }
             if header(answer.headers(), "x-reduct-last") == Some("true") {
@@ -184,7 +186,7 @@ impl Entry {
         let content = video.to_string();
         let request = self.client().await?.post(url);
         let request = request
-            .header("x-reduct-label-key", VIDEO_ATTACHMENT)
+            .header("x-reduct-label-key", self.server.schema().attachment)
             .header(CONTENT_TYPE, "application/json")
             .header(CONTENT_LENGTH, content.len())
             .body(content);
@@ -194,6 +196,11 @@ impl Entry {
     /// Returns the names of the settings in texts.
     pub fn names(&self) -> &SettingNames {
         self.server.names()
+    }
+
+    /// Returns the names under which records are stored.
+    pub fn schema(&self) -> &Schema {
+        self.server.schema()
     }
 
     /// Requests the times of the oldest and the newest record.
@@ -298,7 +305,7 @@ impl Entry {
 }
 
 /// Returns the length of the only record of a batch, in bytes, if that is the description of a video.
-fn length_of_video(headers: &HeaderMap) -> Result<Option<u64>, Error> {
+fn length_of_video(headers: &HeaderMap, attachment: &str) -> Result<Option<u64>, Error> {
     let mut records = headers
         .iter()
         .filter(|(name, _)| name.as_str().starts_with(TIME_HEADER));
@@ -311,7 +318,7 @@ fn length_of_video(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     let record = record.and_then(|record| parse_batched_header(record).ok());
     let video = record.filter(|record| {
         let key = record.labels.get("key");
-        key.is_some_and(|key| key == VIDEO_ATTACHMENT)
+        key.is_some_and(|key| key == attachment)
     });
     Ok(video.map(|video| video.content_length))
 }

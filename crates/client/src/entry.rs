@@ -11,7 +11,9 @@ pub type FrameRate = Result<Option<String>, String>;
 /// Times of an entry's records, in µs since the Unix epoch.
 #[derive(Debug, Clone, Copy)]
 pub struct EntryTimes {
+    /// Time of the oldest record.
     pub oldest: u64,
+    /// Time of the newest record.
     pub newest: u64,
     /// Time of the oldest record at the first request.
     pub first_oldest: u64,
@@ -22,6 +24,8 @@ pub struct EntryTimes {
 /// Facts about an entry before its records.
 #[derive(Debug)]
 pub struct EntryInfo {
+    /// Frame rate in the attachment.
     pub frame_rate: FrameRate,
+    /// Times of the records.
     pub times: EntryTimes,
 }

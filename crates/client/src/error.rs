@@ -34,7 +34,9 @@ pub struct Target<'a> {
 /// Operation on an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
+    /// Reading.
     Read,
+    /// Writing.
     Write,
 }
 
@@ -51,8 +53,10 @@ impl Purpose {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{text}")]
 pub struct Failure {
+    /// Cause.
     #[source]
     pub error: Error,
+    /// Operation that failed.
     pub purpose: Purpose,
     /// Returns a text with the fault and the remedy.
     pub text: String,
@@ -61,6 +65,7 @@ pub struct Failure {
 /// An error of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
+    /// Cause, by which callers decide.
     pub cause: Cause,
     /// Message of the server, the HTTP client or the operating system.
     pub text: String,
@@ -70,6 +75,7 @@ pub struct Error {
     pub redirect: Option<String>,
 }
 
+/// Cause of an error.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cause {
     /// A setting is not usable.
@@ -103,6 +109,7 @@ pub enum Cause {
 }
 
 impl Error {
+    /// Creates an error that is not known to come from ReductStore itself.
     pub fn new(cause: Cause, text: impl Into<String>) -> Self {
         Self {
             cause,

@@ -1,10 +1,18 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Records of one ReductStore server over HTTP: read ahead, followed, written in batches, uploaded from files, and
-//! every wait for them can be ended from another thread.
+//! A client of ReductStore: records are read ahead, followed, written in batches and uploaded from files, with retries.
 //!
-//! Nothing here knows of video, GStreamer or the names of properties.
+//! - [`RecordReader`] reads a range of an [`EntrySource`], by [`recv`](RecordReader::recv) or blocking.
+//! - [`RecordWriter`] queues records for a [`Destination`] and writes them in the background.
+//! - [`Uploader`] writes files as records.
+//!
+//! Blocking calls end with a [`Canceller`] from any thread, and dropping a value stops its work without blocking. All
+//! I/O runs on the tokio runtime whose handle the caller passes in. Requests are logged by `tracing`.
+//!
+//! GStreamer and the names of its properties are not known here; the names of labels are those of a [`Schema`].
+
+#![deny(missing_docs)]
 
 mod address;
 mod admin;
@@ -16,13 +24,13 @@ mod names;
 mod read;
 mod record;
 mod retry;
+mod schema;
 mod server;
 mod task;
 mod time;
 mod uri;
 mod write;
 
-pub use crate::http::batch::H264;
 pub use crate::http::condition::depends_on_order;
 pub use address::{AddressError, AddressPart, EntryAddress};
 pub use canceller::{Cancelled, Canceller};
@@ -34,6 +42,7 @@ pub use read::queue::ReaderStats;
 pub use read::reader::{Event, ReadError, RecordReader};
 pub use read::source::EntrySource;
 pub use record::Record;
+pub use schema::Schema;
 pub use server::{Server, ServerError, ServerOptions, Token, without_secrets};
 pub use time::{record_time, utc};
 pub use uri::{EntryUri, SCHEMES, UriError};

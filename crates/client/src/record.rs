@@ -13,6 +13,7 @@ const CHUNK_COST: usize = size_of::<Bytes>() + 32;
 pub struct Record {
     /// Time in µs since the Unix epoch.
     pub time: u64,
+    /// Content type.
     pub content_type: String,
     /// Label `fps`.
     pub frame_rate: Option<String>,

@@ -21,6 +21,7 @@ use crate::error::{Cause, Error, Purpose, Target};
 use crate::http::batch::WINDOW_RECORDS;
 use crate::http::certificates::{GivenCertificates, client_config};
 use crate::names::SettingNames;
+use crate::schema::Schema;
 
 /// Largest number of headers of an answer besides those of records, with a margin.
 const OTHER_HEADERS: usize = 100;
@@ -59,10 +60,13 @@ pub struct ServerOptions {
     pub timeout: Option<Duration>,
     /// Names of the settings in texts.
     pub names: SettingNames,
+    /// Names under which records are stored.
+    pub schema: Schema,
 }
 
-impl Default for ServerOptions {
-    fn default() -> Self {
+impl ServerOptions {
+    /// Returns the options of a local server without a token, for records of a schema.
+    pub fn new(schema: Schema) -> Self {
         Self {
             url: "http://127.0.0.1:8383".into(),
             token: Token::default(),
@@ -70,6 +74,7 @@ impl Default for ServerOptions {
             verify_ssl: true,
             timeout: Some(Duration::from_secs(30)),
             names: SettingNames::DEFAULT,
+            schema,
         }
     }
 }
@@ -105,6 +110,7 @@ pub struct Server {
     verify_ssl: bool,
     timeout: Option<Duration>,
     names: SettingNames,
+    schema: Schema,
     /// Proxy of the environment, without its credentials.
     proxy: Option<String>,
     /// Created once, because reading the system's certificates takes longer than many queries, and because all
@@ -143,6 +149,7 @@ impl Server {
             verify_ssl: options.verify_ssl,
             timeout: options.timeout,
             names: options.names,
+            schema: options.schema,
             tls: Arc::default(),
         })
     }
@@ -150,6 +157,11 @@ impl Server {
     /// Returns the names of the settings in texts.
     pub fn names(&self) -> &SettingNames {
         &self.names
+    }
+
+    /// Returns the names under which records are stored.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Returns the URL of the proxy that the environment sets for the server, without its credentials.
@@ -287,12 +299,13 @@ pub fn without_secrets(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::VIDEO;
 
     fn server(url: &str) -> Result<Server, ServerError> {
         Server::new(ServerOptions {
             url: url.into(),
             token: Token::new(Some("s3cret".into())),
-            ..ServerOptions::default()
+            ..ServerOptions::new(VIDEO)
         })
     }
 

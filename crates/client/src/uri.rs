@@ -36,7 +36,9 @@ pub enum UriError {
 pub struct EntryUri {
     /// URL of the server, `http` or `https`.
     pub server: Url,
+    /// Name of the bucket.
     pub bucket: String,
+    /// Name of the entry.
     pub entry: String,
     /// Names and values of the parameters, in the order of the URI.
     pub parameters: Vec<(String, String)>,

@@ -8,6 +8,9 @@ pub const H264_TYPE: &str = "video/h264";
 /// Content type of records that are whole MP4 files.
 pub const MP4_TYPE: &str = "video/mp4";
 
+/// Attachment of an entry that describes its video, a JSON object.
+pub const ATTACHMENT: &str = "$video";
+
 /// Label with the frame rate of a record, see [`FrameRate::parse`](crate::frame_rate::FrameRate::parse).
 pub const FPS_LABEL: &str = "fps";
 /// Label with `true` for records that begin with a keyframe.

@@ -13,19 +13,11 @@ use reqwest::header::HeaderMap;
 
 use crate::error::{Cause, Error};
 use crate::record::Record;
+use crate::schema::Schema;
 use crate::time::record_time;
 
 /// Prefix of the name of a record's header; the time follows.
 pub const TIME_HEADER: &str = "x-reduct-time-";
-/// Content type of H.264 in Annex B format, as ReductStore's documentation has it.
-pub const H264: &str = "video/h264";
-/// Label with the frame rate of a record.
-pub const FPS_LABEL: &str = "fps";
-/// Label with the duration of an episode, in ns.
-pub const DURATION_LABEL: &str = "duration";
-/// Label of a record that begins with a keyframe.
-pub const KEYFRAME_LABEL: &str = "keyframe";
-
 /// Largest number of records of a window: they come in one batch, and hyper accepts a head of 400 KB.
 pub const WINDOW_RECORDS: u64 = 4000;
 
@@ -62,12 +54,12 @@ impl RecordHeader {
 ///
 /// A duplicated header, as some proxies send it, counts once. Two different headers for one time are an error: the
 /// body could not be split.
-pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
+pub fn record_headers(headers: &HeaderMap, schema: &Schema) -> Result<Vec<RecordHeader>, Error> {
     let malformed = |text: String| Error::new(Cause::Malformed, text);
     let mut records = headers
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().strip_prefix(TIME_HEADER)?, value)))
-        .map(|(time, value)| record_header(time, value.as_bytes()))
+        .map(|(time, value)| record_header(time, value.as_bytes(), schema))
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| malformed("a record header cannot be read".into()))?;
     records.sort_by_key(|record| record.time);
@@ -83,7 +75,7 @@ pub fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
 }
 
 /// Parses the header of a record, without its labels if these cannot be read.
-fn record_header(time: &str, value: &[u8]) -> Option<RecordHeader> {
+fn record_header(time: &str, value: &[u8], schema: &Schema) -> Option<RecordHeader> {
     // Labels are ASCII; other bytes are replaced and spoil the label that has them.
     let value = String::from_utf8_lossy(value);
     let header = match value.len() {
@@ -97,12 +89,12 @@ fn record_header(time: &str, value: &[u8]) -> Option<RecordHeader> {
         time: time.parse().ok()?,
         length: header.content_length.try_into().ok()?,
         content_type: header.content_type,
-        frame_rate: labels.remove(FPS_LABEL),
+        frame_rate: labels.remove(schema.frame_rate),
         keyframe: labels
-            .get(KEYFRAME_LABEL)
+            .get(schema.keyframe)
             .and_then(|text| text.parse().ok()),
         duration: labels
-            .get(DURATION_LABEL)
+            .get(schema.duration)
             .and_then(|text| text.parse().ok()),
     })
 }
@@ -250,6 +242,11 @@ mod tests {
     use reqwest::header::{HeaderName, HeaderValue};
 
     use super::*;
+    use crate::schema::VIDEO;
+
+    fn record_headers(headers: &HeaderMap) -> Result<Vec<RecordHeader>, Error> {
+        super::record_headers(headers, &VIDEO)
+    }
 
     fn headers(headers: &[(&str, &str)]) -> HeaderMap {
         let parsed = headers.iter().map(|(name, value)| {

@@ -7,7 +7,7 @@
 
 use serde_json::Value as JsonValue;
 
-use crate::http::batch::{DURATION_LABEL, FPS_LABEL, KEYFRAME_LABEL};
+use crate::schema::Schema;
 
 /// Operators that judge a record by itself. Others (`$limit`, `$each_n`, `$each_t`, `$gate`) count
 /// the records before it.
@@ -101,9 +101,9 @@ fn is_stateless(text: &str) -> bool {
 }
 
 /// Returns the user's condition, limited to records whose label marks them as keyframes.
-pub fn of_keyframes(when: Option<&JsonValue>) -> JsonValue {
+pub fn of_keyframes(when: Option<&JsonValue>, schema: &Schema) -> JsonValue {
     let is_true = JsonValue::from_iter([("$eq", true)]);
-    let is_keyframe = JsonValue::from_iter([(format!("&{KEYFRAME_LABEL}"), is_true)]);
+    let is_keyframe = JsonValue::from_iter([(format!("&{}", schema.keyframe), is_true)]);
     let members = match when {
         Some(JsonValue::Object(members)) => members.clone(),
         _ => Default::default(),
@@ -121,7 +121,7 @@ pub fn of_keyframes(when: Option<&JsonValue>) -> JsonValue {
 }
 
 /// Returns the condition of a query: that of the user, bounds, and a selection of the labels in use.
-pub fn condition(when: Option<&JsonValue>, bounds: Bounds) -> JsonValue {
+pub fn condition(when: Option<&JsonValue>, bounds: Bounds, schema: &Schema) -> JsonValue {
     let mut members = match when {
         Some(JsonValue::Object(members)) => members.clone(),
         _ => Default::default(),
@@ -129,7 +129,7 @@ pub fn condition(when: Option<&JsonValue>, bounds: Bounds) -> JsonValue {
     let mut add = |key: &str, value: JsonValue| members.insert(key.into(), value);
     add(
         "#select_labels",
-        vec![FPS_LABEL, KEYFRAME_LABEL, DURATION_LABEL].into(),
+        vec![schema.frame_rate, schema.keyframe, schema.duration].into(),
     );
     add("#batch_size", bounds.batch_bytes.into());
     add("#batch_records", bounds.batch_records.into());
@@ -144,6 +144,7 @@ pub fn condition(when: Option<&JsonValue>, bounds: Bounds) -> JsonValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::VIDEO;
 
     fn json(text: &str) -> JsonValue {
         text.parse().unwrap()
@@ -181,11 +182,11 @@ mod tests {
     fn keyframes_of_what_the_user_asks_for() {
         let when = json(r##"{"&keyframe":{"$eq":true},"$and":[true],"#batch_size":5}"##);
         assert_eq!(
-            of_keyframes(Some(&when)).to_string(),
+            of_keyframes(Some(&when), &VIDEO).to_string(),
             r##"{"#batch_size":5,"$and":[{"&keyframe":{"$eq":true}},{"$and":[true]},{"&keyframe":{"$eq":true}}]}"##
         );
         assert_eq!(
-            of_keyframes(None).to_string(),
+            of_keyframes(None, &VIDEO).to_string(),
             r#"{"$and":[{"&keyframe":{"$eq":true}}]}"#
         );
     }
@@ -199,7 +200,7 @@ mod tests {
         };
         let when = json(r##"{"&good":{"$eq":true},"#select_labels":["good"]}"##);
         assert_eq!(
-            condition(Some(&when), bounds).to_string(),
+            condition(Some(&when), bounds, &VIDEO).to_string(),
             r##"{"&good":{"$eq":true},"#select_labels":["fps","keyframe","duration"],"#batch_size":1000,"#batch_records":20,"#batch_metadata_size":262144,"$limit":7}"##
         );
     }

@@ -30,6 +30,7 @@ use crate::http::batch::{RecordHeader, record_headers};
 use crate::http::distance::Distance;
 use crate::http::refusals::{PeriodicRefusals, ask};
 use crate::http::send::send;
+use crate::schema::Schema;
 use crate::server::Server;
 use crate::task::without_blocking;
 
@@ -280,6 +281,11 @@ impl ClientPool {
         self.server.timeout()
     }
 
+    /// Returns the names under which records are stored.
+    pub(crate) fn schema(&self) -> &Schema {
+        self.server.schema()
+    }
+
     /// Returns the URL of the record at a time, or of the newest one.
     fn record_url(&self, time: Option<u64>) -> Url {
         let mut url = self.entry.clone();
@@ -347,7 +353,8 @@ impl ServerQuery<'_> {
             return Ok(BatchAnswer { batch: None, route });
         }
         let headers = response.headers();
-        let records = record_headers(headers).map_err(BatchError::Head)?;
+        let records =
+            record_headers(headers, self.client.pool.server.schema()).map_err(BatchError::Head)?;
         check_length(&records, headers).map_err(BatchError::Head)?;
         let batch = Batch {
             records,

@@ -383,6 +383,7 @@ mod tests {
     use crate::error::Purpose;
     use crate::http::pool::ClientPool;
     use crate::read::plan::Yield;
+    use crate::schema::VIDEO;
     use crate::server::{Server, ServerOptions};
     use crate::testing::runtime;
 
@@ -394,7 +395,7 @@ mod tests {
         let server = Server::new(ServerOptions {
             url: url.into(),
             timeout: None,
-            ..ServerOptions::default()
+            ..ServerOptions::new(VIDEO)
         })
         .unwrap();
         let entry = Arc::new(Entry::new(&server, "b", "e"));

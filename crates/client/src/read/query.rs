@@ -14,6 +14,7 @@ pub struct Query {
     pub start: Option<u64>,
     /// Time of the first record that is left out.
     pub stop: Option<u64>,
+    /// Kind of access.
     pub view: View,
     /// Only records whose label `keyframe` is true.
     pub keyframes: bool,
@@ -66,11 +67,14 @@ impl Default for Limits {
 /// An entry and the options of reading it.
 #[derive(Debug, Clone)]
 pub struct Records {
+    /// Name of the bucket.
     pub bucket: String,
+    /// Name of the entry.
     pub entry: String,
     /// Conditional query: a JSON object.
     pub when: Option<JsonValue>,
     /// Interval of polling for new records; `None` if the entry is not followed.
     pub poll_interval: Option<Duration>,
+    /// Limits.
     pub limits: Limits,
 }

@@ -30,6 +30,7 @@ const CHUNKS: usize = 4;
 pub enum Event {
     /// The entry exists. First event of a range.
     Opened(EntryInfo),
+    /// The next record.
     Record(Record),
     /// The times of the entry's records, if there are any.
     Times(Option<EntryTimes>),
@@ -42,6 +43,7 @@ pub enum Event {
 pub enum ReadError {
     /// The wait was cancelled. Nothing is lost: the next call continues.
     Cancelled,
+    /// The final error.
     Failed(Failure),
 }
 

@@ -420,7 +420,7 @@ impl Session {
         };
         let Records { when, limits, .. } = &self.access.records;
         let when = match self.query.keyframes {
-            true => Some(of_keyframes(when.as_ref())),
+            true => Some(of_keyframes(when.as_ref(), self.access.server.schema())),
             false => when.clone(),
         };
         let source = Arc::new(WindowSource {

@@ -384,7 +384,7 @@ impl WindowSource {
             start: Some(range.start),
             stop: Some(range.end),
             ttl: Some(ttl.as_secs()),
-            when: Some(condition(self.when.as_ref(), bounds)),
+            when: Some(condition(self.when.as_ref(), bounds, self.entry.schema())),
             ..Default::default()
         }
     }

@@ -26,8 +26,8 @@ use crate::error::{Cause, Error};
 use crate::http::first_contact::{MAX_ATTEMPTS, is_wrong_address};
 use crate::http::pool::{ClientPool, Newest, PooledClient};
 use crate::http::request_size::{Excess, RequestSize};
-use crate::names::SettingNames;
 use crate::retry::Attempts;
+use crate::server::Server;
 use crate::task::without_blocking;
 use crate::time::utc;
 use crate::write::destination::{Destination, Existing};
@@ -621,7 +621,7 @@ impl Delivery {
             return Ok(false);
         };
         if !self.size.refuse(&lengths, excess) {
-            return Err(too_large(error, sent, self.to.server.names()));
+            return Err(too_large(error, sent, &self.to.server));
         }
         self.shared.stats.retries.note(error);
         if !self.reported_excesses.contains(&excess) {
@@ -734,8 +734,10 @@ impl Delivery {
             let is_told = std::mem::replace(&mut self.is_undescribed, true);
             if !is_told || is_ending {
                 let text = format!(
-                    "Could not attach {video} to '{}/{}' as $video: {error}",
-                    self.to.bucket, self.to.entry
+                    "Could not attach {video} to '{}/{}' as {}: {error}",
+                    self.to.bucket,
+                    self.to.entry,
+                    self.to.server.schema().attachment
                 );
                 emit(&self.shared, WriterEvent::Warning(text)).await;
             }
@@ -776,10 +778,11 @@ fn note_rewrite(pending: &mut Pending) -> Result<(), Error> {
 }
 
 /// Returns the error for a single record that is too large for a request.
-fn too_large(error: &Error, sent: &[NewRecord], names: &SettingNames) -> Error {
+fn too_large(error: &Error, sent: &[NewRecord], server: &Server) -> Error {
     let Some(record) = sent.first() else {
         return error.clone();
     };
+    let schema = server.schema();
     let text = format!(
         "{}: the record of {} has {} bytes, and {} bytes of labels and the like, which is too much for a request \
          to the server or to a proxy before it. Raise the limit there (client_max_body_size or \
@@ -787,9 +790,9 @@ fn too_large(error: &Error, sent: &[NewRecord], names: &SettingNames) -> Error {
         error.text,
         utc(record.time),
         record.length(),
-        record.header().len(),
+        record.header(schema).len(),
         match record.frames > 1 {
-            true => format!(", or set {}", names.small_records),
+            true => format!(", or set {}", server.names().small_records),
             false => String::new(),
         }
     );

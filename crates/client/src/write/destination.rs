@@ -13,8 +13,11 @@ use crate::write::spool::SpoolSync;
 /// The entry to write to, with options.
 #[derive(Debug, Clone)]
 pub struct Destination {
+    /// Server.
     pub server: Server,
+    /// Name of the bucket.
     pub bucket: String,
+    /// Name of the entry.
     pub entry: String,
     /// Create a missing bucket.
     pub create_bucket: bool,
@@ -25,6 +28,7 @@ pub struct Destination {
     /// Retries in a row before an error at a server that was never reached, at the end of the stream and after a
     /// stop. Otherwise there is no limit.
     pub retries: u32,
+    /// Policy for records that the entry may have already.
     pub existing: Existing,
     /// Folder of the spool, which keeps records until they are written, so that they survive the process.
     pub spool_folder: Option<PathBuf>,

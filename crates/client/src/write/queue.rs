@@ -272,6 +272,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::schema::VIDEO;
     use crate::testing::record;
     use crate::write::record::Content;
     use crate::write::record::Dropped;
@@ -317,14 +318,14 @@ mod tests {
     #[test]
     fn headers() {
         let mut record = record(5, 7, true);
-        assert_eq!(record.header(), "7,video/h264,keyframe=true");
+        assert_eq!(record.header(&VIDEO), "7,video/h264,keyframe=true");
         record.frame_rate = Some("29.97".into());
         record.keyframe = false;
         record.labels = [("camera", "front, left"), ("site", "3")]
             .map(|(key, value)| (key.into(), value.into()))
             .into();
         assert_eq!(
-            record.header(),
+            record.header(&VIDEO),
             "7,video/h264,fps=29.97,keyframe=false,camera=\"front, left\",site=3"
         );
     }

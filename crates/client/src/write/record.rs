@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::http::batch::{FPS_LABEL, H264, KEYFRAME_LABEL};
+use crate::schema::Schema;
 use crate::write::stored::Spooled;
 
 /// Overhead of a part of a content, in bytes: the reference, its shared allocation and the allocator's bookkeeping.
@@ -19,6 +19,7 @@ const PART_BYTES: usize = size_of::<Bytes>() + 80;
 pub struct NewRecord {
     /// Time in µs since the Unix epoch.
     pub time: u64,
+    /// Content.
     pub content: Content,
     /// Label `fps`.
     pub frame_rate: Option<Arc<str>>,
@@ -84,8 +85,8 @@ impl NewRecord {
     }
 
     /// Returns the value of its header in a batch.
-    pub fn header(&self) -> String {
-        let mut header = format!("{},{H264}", self.length());
+    pub fn header(&self, schema: &Schema) -> String {
+        let mut header = format!("{},{}", self.length(), schema.content_type);
         let mut label = |key: &str, value: &str| {
             // A string takes all.
             let _ = match value.contains(',') {
@@ -94,9 +95,12 @@ impl NewRecord {
             };
         };
         if let Some(rate) = &self.frame_rate {
-            label(FPS_LABEL, rate);
+            label(schema.frame_rate, rate);
         }
-        label(KEYFRAME_LABEL, if self.keyframe { "true" } else { "false" });
+        label(
+            schema.keyframe,
+            if self.keyframe { "true" } else { "false" },
+        );
         for (key, value) in &*self.labels {
             label(key, value);
         }
@@ -108,7 +112,7 @@ impl NewRecord {
 /// lower case.
 pub fn is_label_name(name: &str) -> bool {
     let may_be = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-    !name.is_empty() && name.chars().all(may_be) && ![FPS_LABEL, KEYFRAME_LABEL].contains(&name)
+    !name.is_empty() && name.chars().all(may_be)
 }
 
 /// Returns whether a label may have this value.
@@ -120,7 +124,9 @@ pub fn is_label_value(value: &str) -> bool {
 /// Number of dropped records and frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
+    /// Records.
     pub records: u64,
+    /// Frames that begin in them.
     pub frames: u64,
     /// Time of the first one, in µs since the Unix epoch.
     pub from: Option<u64>,

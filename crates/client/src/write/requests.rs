@@ -17,7 +17,7 @@ use reqwest::{Body, Method, RequestBuilder, Response};
 use serde_json::Value as JsonValue;
 
 use crate::error::{Cause, Error};
-use crate::http::batch::{FPS_LABEL, TIME_HEADER};
+use crate::http::batch::TIME_HEADER;
 use crate::http::pool::{BatchRequest, PooledClient};
 use crate::http::progress::{Progress, within};
 use crate::http::request_size::Excess;
@@ -41,7 +41,7 @@ impl PooledClient<'_> {
         let mut headers = HeaderMap::with_capacity(records.len() + 1);
         let mut length = 0;
         for record in records {
-            let value = HeaderValue::from_str(&record.header());
+            let value = HeaderValue::from_str(&record.header(self.pool().schema()));
             let value = value.map_err(|err| Error::new(Cause::Settings, err.to_string()))?;
             headers.insert(time_header(record.time)?, value);
             length += record.length();
@@ -72,7 +72,7 @@ impl PooledClient<'_> {
         let mut when = JsonValue::Object(Default::default());
         when["#batch_records"] = at_once.into();
         // Selecting none is not possible.
-        when["#select_labels"] = vec![FPS_LABEL].into();
+        when["#select_labels"] = vec![self.pool().schema().frame_rate].into();
         let query = QueryEntry {
             query_type: QueryType::Query,
             start: Some(start),

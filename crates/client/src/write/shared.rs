@@ -45,7 +45,9 @@ pub type EventHandler = Arc<dyn Fn(WriterEvent) + Send + Sync>;
 pub struct WriterStats {
     /// Number of records that are written, and of their frames and bytes.
     pub records: AtomicU64,
+    /// Frames of these.
     pub frames: AtomicU64,
+    /// Bytes of these.
     pub bytes: AtomicU64,
     /// Number of requests that wrote them.
     pub batches: AtomicU64,
@@ -53,15 +55,18 @@ pub struct WriterStats {
     pub existing: AtomicU64,
     /// Number of dropped records, and of their frames.
     pub dropped_records: AtomicU64,
+    /// Frames of these.
     pub dropped_frames: AtomicU64,
     /// Lower bounds of the number of records that were damaged in the spool, and of their frames; they count as
     /// dropped, too.
     pub damaged_records: AtomicU64,
+    /// Frames of these.
     pub damaged_frames: AtomicU64,
     /// Retries.
     pub retries: Retries,
     /// Number of queued records, and their memory in bytes.
     pub queue_records: AtomicU64,
+    /// Memory of these, in bytes.
     pub queue_bytes: AtomicU64,
 }
 

@@ -31,10 +31,16 @@
 //! The first version of the format had neither headers nor checksums: a record was the length of the
 //! description in four bytes, the description with the lengths in it, and the content.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use serde_json::Value as JsonValue;
+use serde::{Deserialize, Serialize};
 
 use crate::write::record::{Content, NewRecord, is_label_name, is_label_value};
+
+/// Labels that a description has under names of its own.
+const RESERVED_LABELS: [&str; 2] = ["fps", "keyframe"];
 
 /// Length of a file header.
 pub const FILE_HEADER: usize = 64;
@@ -175,7 +181,7 @@ pub fn encode(
     record: &NewRecord,
     parts: &[Bytes],
 ) -> Option<(Vec<u8>, u32)> {
-    let description = describe(record).to_string();
+    let description = serde_json::to_string(&Description::new(record)).ok()?;
     if description.len() > MAX_DESCRIPTION {
         return None;
     }
@@ -239,56 +245,81 @@ pub fn is_intact(header: &[u8]) -> bool {
 
 /// Parses a record's description, which is untrusted. The content is empty.
 pub fn parse_description(description: &[u8], frames: u64) -> Option<NewRecord> {
-    described(&parse_json(description)?, frames)
+    Description::parse(description)?.into_record(frames)
 }
 
 /// Parses a record's description in the first version of the format, and the length of its content.
 pub fn parse_first_description(description: &[u8]) -> Option<(NewRecord, u64)> {
-    let description = parse_json(description)?;
-    let frames = u32::try_from(description["frames"].as_u64()?).ok()?;
-    let length = description["length"].as_u64()?;
-    Some((described(&description, frames.into())?, length))
+    let description = Description::parse(description)?;
+    let (frames, length) = (description.frames?, description.length?);
+    Some((description.into_record(frames.into())?, length))
 }
 
-fn parse_json(text: &[u8]) -> Option<JsonValue> {
-    str::from_utf8(text).ok()?.parse().ok()
+/// A description, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Description<'a> {
+    time: u64,
+    #[serde(rename = "fps", default, borrow)]
+    frame_rate: Option<Cow<'a, str>>,
+    keyframe: bool,
+    #[serde(rename = "entry-point")]
+    is_entry_point: bool,
+    #[serde(rename = "fixed")]
+    has_fixed_time: bool,
+    #[serde(default, borrow, skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    /// In the first version of the format only.
+    #[serde(default, skip_serializing)]
+    frames: Option<u32>,
+    /// In the first version of the format only: length of the content.
+    #[serde(default, skip_serializing)]
+    length: Option<u64>,
 }
 
-fn describe(record: &NewRecord) -> JsonValue {
-    let mut description = JsonValue::Object(Default::default());
-    description["time"] = record.time.into();
-    description["fps"] = record.frame_rate.as_deref().into();
-    description["keyframe"] = record.keyframe.into();
-    description["entry-point"] = record.is_entry_point.into();
-    description["fixed"] = record.has_fixed_time.into();
-    for (key, value) in &*record.labels {
-        description["labels"][key.as_str()] = value.as_str().into();
+impl<'a> Description<'a> {
+    fn new(record: &'a NewRecord) -> Self {
+        let labels = record.labels.iter();
+        let labels = labels.map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+        Self {
+            time: record.time,
+            frame_rate: record.frame_rate.as_deref().map(Into::into),
+            keyframe: record.keyframe,
+            is_entry_point: record.is_entry_point,
+            has_fixed_time: record.has_fixed_time,
+            labels: labels.collect(),
+            frames: None,
+            length: None,
+        }
     }
-    description
-}
 
-fn described(description: &JsonValue, frames: u64) -> Option<NewRecord> {
-    let rate = match &description["fps"] {
-        JsonValue::Null => None,
-        rate => Some(rate.as_str().filter(|rate| is_label_value(rate))?),
-    };
-    let labels = description["labels"].as_object().into_iter().flatten();
-    let labels = labels.map(|(key, value)| {
-        let value = value.as_str().filter(|value| is_label_value(value))?;
-        is_label_name(key).then(|| (key.clone(), value.to_owned()))
-    });
-    Some(NewRecord {
-        time: description["time"].as_u64()?,
-        content: Content::Memory(Vec::new()),
-        frame_rate: rate.map(Into::into),
-        keyframe: description["keyframe"].as_bool()?,
-        is_entry_point: description["entry-point"].as_bool()?,
-        labels: labels.collect::<Option<_>>()?,
-        frames,
-        has_fixed_time: description["fixed"].as_bool()?,
-        is_recovered: true,
-        unsent_run: None,
-    })
+    fn parse(text: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok()
+    }
+
+    /// Returns the record without its content, or `None` if its labels are not valid.
+    fn into_record(self, frames: u64) -> Option<NewRecord> {
+        let is_label = |(key, value): &(&Cow<'_, str>, &Cow<'_, str>)| {
+            is_label_name(key) && !RESERVED_LABELS.contains(&&***key) && is_label_value(value)
+        };
+        let is_rate = self.frame_rate.as_deref().is_none_or(is_label_value);
+        if !is_rate || !self.labels.iter().all(|label| is_label(&label)) {
+            return None;
+        }
+        let labels = self.labels.into_iter();
+        let labels = labels.map(|(key, value)| (key.into_owned(), value.into_owned()));
+        Some(NewRecord {
+            time: self.time,
+            content: Content::Memory(Vec::new()),
+            frame_rate: self.frame_rate.map(|rate| rate.as_ref().into()),
+            keyframe: self.keyframe,
+            is_entry_point: self.is_entry_point,
+            labels: labels.collect(),
+            frames,
+            has_fixed_time: self.has_fixed_time,
+            is_recovered: true,
+            unsent_run: None,
+        })
+    }
 }
 
 /// Copies bytes to an offset; both are constants of the format.
@@ -398,7 +429,10 @@ mod tests {
             content: record().content,
             ..found
         };
-        assert_eq!(with_content.header(), record().header());
+        assert_eq!(
+            with_content.header(&crate::schema::VIDEO),
+            record().header(&crate::schema::VIDEO)
+        );
         assert_eq!((with_content.time, with_content.frames), (7, 2));
         assert!(with_content.has_fixed_time && with_content.is_recovered);
     }

@@ -49,9 +49,11 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(40);
 /// A file that becomes a record.
 #[derive(Debug, Clone)]
 pub struct Upload {
+    /// Path of the file.
     pub file: PathBuf,
     /// Time of the record in µs since the Unix epoch.
     pub time: u64,
+    /// Content type.
     pub content_type: &'static str,
     /// Labels, in ASCII.
     pub labels: Vec<(&'static str, String)>,
@@ -60,6 +62,7 @@ pub struct Upload {
 /// Result of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uploaded {
+    /// The record was written.
     Written,
     /// The answer to an earlier attempt was lost, and the token does not allow to look at the record: the server has
     /// one of that time, which is taken for this one.
@@ -73,6 +76,7 @@ pub enum Uploaded {
 pub enum UploadError {
     /// The wait was cancelled.
     Cancelled,
+    /// The final error.
     Failed(Failure),
 }
 

@@ -64,7 +64,11 @@ fn essence(records: Vec<NewRecord>) -> Vec<(u64, String, Vec<u8>)> {
         let Content::Memory(parts) = &record.content else {
             panic!("it is loaded");
         };
-        (record.time, record.header(), parts.concat())
+        (
+            record.time,
+            record.header(&crate::schema::VIDEO),
+            parts.concat(),
+        )
     });
     essence.collect()
 }
