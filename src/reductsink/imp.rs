@@ -281,8 +281,9 @@ impl ReductSink {
         let interruption = self.flushing.interrupt();
         let changed = self.parent_change_state(gst::StateChange::PausedToPlaying);
         self.is_paused.store(changed.is_err(), Ordering::Relaxed);
-        drop(interruption);
-        preroll::wake(self.obj().upcast_ref());
+        // With the lock: before, the streaming thread would wait for the server again and keep the lock from here;
+        // after, it would not be woken.
+        preroll::drop_and_wake(self.obj().upcast_ref(), interruption);
         changed
     }
 

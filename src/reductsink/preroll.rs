@@ -19,14 +19,16 @@ pub fn with_event(sink: &gst_base::BaseSink, event: &gst::Event) -> Result<(), g
     flow.map(|_: gst::FlowSuccess| ())
 }
 
-/// Wakes the streaming thread if it is in `wait_preroll`. The preroll lock must not be held.
-pub fn wake(sink: &gst_base::BaseSink) {
+/// Drops a value with the preroll lock held, and wakes the streaming thread if it is in `wait_preroll`. The caller
+/// must not hold the lock.
+pub fn drop_and_wake<T>(sink: &gst_base::BaseSink, value: T) {
     let sink: *mut ffi::GstBaseSink = sink.to_glib_none().0;
     // SAFETY: `sink` outlives the calls, and the base class has initialised both. Pointers to them are made without
     // a reference, as other threads use them at the same time.
     unsafe {
         let lock = &raw mut (*sink).preroll_lock;
         glib::ffi::g_mutex_lock(lock);
+        drop(value);
         glib::ffi::g_cond_broadcast(&raw mut (*sink).preroll_cond);
         glib::ffi::g_mutex_unlock(lock);
     }
