@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use client::{
-    AddressError, EntryAddress, Schema, Server, ServerError, ServerOptions, SettingNames, Token,
-    UriError, without_secrets,
+    AddressError, EntryAddress, Server, ServerError, ServerOptions, SettingNames, Token, UriError,
+    without_secrets,
 };
 use gst::glib;
 use gst::prelude::*;
-use media::content;
+use recording::SCHEMA;
 
 /// Default of the property `url`.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8383";
@@ -34,15 +34,6 @@ const NAMES: SettingNames = SettingNames {
     small_records: "record-unit=access-unit",
     skip_existing: "existing=skip",
     time_range: "the time that GStreamer can count",
-};
-
-/// Names under which video is stored.
-const SCHEMA: Schema = Schema {
-    content_type: content::H264_TYPE,
-    frame_rate: content::FPS_LABEL,
-    keyframe: content::KEYFRAME_LABEL,
-    duration: content::DURATION_LABEL,
-    attachment: content::ATTACHMENT,
 };
 
 /// Returns the text for an error of a URI.

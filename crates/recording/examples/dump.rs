@@ -12,17 +12,20 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Bound;
 
-use client::{Server, Token};
+use client::{Server, ServerOptions, Token};
 use media::time::{Nanos, parse_capture_time};
-use recording::{Frame, Item, Recording};
+use recording::{Frame, Item, Recording, SCHEMA};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [url, bucket, entry, video, times, bounds @ ..] = arguments.as_slice() else {
         return Err("usage: dump URL BUCKET ENTRY FILE.h264 FILE.csv [START [STOP]]".into());
     };
-    let token = Token::new(env::var("REDUCT_API_TOKEN").ok());
-    let server = Server::new(url, token, None, true, None)?;
+    let server = Server::new(ServerOptions {
+        url: url.clone(),
+        token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
+        ..ServerOptions::new(SCHEMA)
+    })?;
     let start = bounds
         .first()
         .map_or(Ok(Bound::Unbounded), |text| time(text).map(Bound::Included))?;

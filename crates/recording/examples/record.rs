@@ -13,19 +13,22 @@ use std::fs;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client::{Canceller, Overflow, Server, Token};
+use client::{Canceller, Overflow, Server, ServerOptions, Token};
 use media::codec::h264::AccessUnitSplitter;
 use media::frame_rate::FrameRate;
 use media::time::{Nanos, parse_capture_time};
-use recording::{Recorder, RecorderOptions};
+use recording::{Recorder, RecorderOptions, SCHEMA};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [url, bucket, entry, file, start, fps] = arguments.as_slice() else {
         return Err("usage: record URL BUCKET ENTRY FILE.h264 START FPS".into());
     };
-    let token = Token::new(env::var("REDUCT_API_TOKEN").ok());
-    let server = Server::new(url, token, None, true, None)?;
+    let server = Server::new(ServerOptions {
+        url: url.clone(),
+        token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
+        ..ServerOptions::new(SCHEMA)
+    })?;
     let start = parse_capture_time(start).ok_or("START is no time")?;
     let frame_rate = FrameRate::parse(fps).ok_or("FPS is no frame rate")?;
     let units = access_units(fs::read(file)?.into());

@@ -11,6 +11,7 @@
 mod lock;
 mod read;
 mod recording;
+mod schema;
 mod write;
 
 pub use read::{
@@ -19,4 +20,5 @@ pub use read::{
     Segment, ShownFrom, Stats, TimeRange,
 };
 pub use recording::{Frames, ReadRequest, Recording};
+pub use schema::SCHEMA;
 pub use write::{Notice, RecordUnit, Recorder, RecorderOptions, StreamFormat, Undecodable};

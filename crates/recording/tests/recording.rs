@@ -16,13 +16,13 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::{Canceller, Token};
+use client::{Canceller, ServerOptions};
 use futures_util::TryStreamExt;
 use media::codec::h264::testing::{Header, IDR, P, SPS, SpsSpec, pps, record, slice, sps};
 use media::content::Kind;
 use media::range::Begin;
 use media::time::Nanos;
-use recording::{Error, Frame, Item, Recording};
+use recording::{Error, Frame, Item, Recording, SCHEMA};
 use tokio::runtime::Runtime;
 
 use server::Server;
@@ -70,8 +70,12 @@ fn set_up() -> (Server, client::Server, Runtime) {
     let server = Server::start();
     server.create_bucket("b");
     write(&server, 0..50);
-    let connection =
-        client::Server::new(&server.url(), Token::default(), None, true, None).expect("a URL");
+    let connection = client::Server::new(ServerOptions {
+        url: server.url(),
+        timeout: None,
+        ..ServerOptions::new(SCHEMA)
+    })
+    .expect("a URL");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
