@@ -5,24 +5,24 @@
 
 #![no_main]
 
-use gst_plugin_reduct_fuzz::h264::{avc, nal_units};
+use gst_plugin_reduct_fuzz::codec::{annexb::nal_units, length_prefixed};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     check_start_codes(input);
-    let fits = |size| avc::nal_units(size, input).all(|nal| nal.is_some());
-    if avc::is_length_prefixed(input) {
+    let fits = |size| length_prefixed::nal_units(size, input).all(|nal| nal.is_some());
+    if length_prefixed::is_length_prefixed(input) {
         assert!((1..=4).any(fits));
     }
     (1..=4).for_each(|size| check_lengths(size, input));
-    if let Some(size) = avc::length_size(input) {
+    if let Some(size) = length_prefixed::length_size(input) {
         assert!((1..=4).contains(&size));
     }
 });
 
 fn check_lengths(size: usize, data: &[u8]) {
-    let stream = avc::to_byte_stream(size, data);
-    let nals: Vec<&[u8]> = avc::nal_units(size, data).flatten().collect();
+    let stream = length_prefixed::to_byte_stream(size, data);
+    let nals: Vec<&[u8]> = length_prefixed::nal_units(size, data).flatten().collect();
     let length: usize = nals.iter().map(|nal| nal.len() + size).sum();
     assert!(length <= data.len());
     assert_eq!(stream.len(), length + nals.len() * 4 - nals.len() * size);

@@ -10,7 +10,8 @@ use std::slice;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use gst_plugin_reduct_fuzz::h264::{AccessUnitSplitter, ParameterSets, Sps, nal_units};
+use gst_plugin_reduct_fuzz::codec::annexb::nal_units;
+use gst_plugin_reduct_fuzz::codec::h264::{AccessUnitSplitter, ParameterSets, Sps};
 use libfuzzer_sys::fuzz_target;
 
 /// More sequence parameter sets are not in a configuration record (ISO/IEC 14496-15, 5.3.3.1).

@@ -3,13 +3,10 @@
 
 //! Helpers of the fuzz targets.
 
-#[path = "../../crates/media/src/codec/h264/splitting.rs"]
-mod splitting;
-
 use bytes::Bytes;
-use media::codec::h264::{AccessUnit, AccessUnitSplitter, Aligner, Damage, nal_units};
-pub use media::{codec::h264, mp4};
-pub use splitting::{Split, split, split_cut};
+use media::codec::annexb::nal_units;
+pub use media::codec::h264::splitting::{Split, split, split_cut};
+pub use media::{codec, mp4};
 
 /// Mark in an input between two records.
 const CUT: &[u8] = b"CUT!";

@@ -11,9 +11,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use media::codec::h264::{
-    AccessUnit, AccessUnitSplitter, FrameNumber, Integrity, ParameterSets, avc, nal_type,
-    nal_unit_type, nal_units, referred_pps,
+    AccessUnit, AccessUnitSplitter, FrameNumber, Integrity, ParameterSets, nal_type, nal_unit_type,
+    referred_pps,
 };
+use media::codec::{annexb::nal_units, length_prefixed};
 
 use super::CAT;
 use super::format::codec_data;
@@ -69,7 +70,8 @@ impl Intake {
             Some(format) => format == "byte-stream",
             None => codec_data.is_none(),
         };
-        let length_size = codec_data.and_then(|codec_data| avc::length_size(&codec_data));
+        let length_size =
+            codec_data.and_then(|codec_data| length_prefixed::length_size(&codec_data));
         self.length_size = (!is_byte_stream).then_some(length_size.unwrap_or(4));
         self.has_access_units = match field("alignment") {
             Some(alignment) => alignment == "au",
@@ -87,10 +89,10 @@ impl Intake {
         };
         let data = match self.length_size {
             Some(size) => {
-                if avc::nal_units(size, &map).any(|nal| nal.is_none()) {
+                if length_prefixed::nal_units(size, &map).any(|nal| nal.is_none()) {
                     gst::warning!(CAT, "{buffer:?} ends within a NAL unit");
                 }
-                avc::to_byte_stream(size, &map).into()
+                length_prefixed::to_byte_stream(size, &map).into()
             }
             None => Bytes::from_owner(map),
         };

@@ -3,7 +3,7 @@
 
 //! Texts of a recorder's notices, with the remedies that a pipeline has.
 
-use media::codec::h264::Damage;
+use media::codec::Damage;
 use media::record_times::Event;
 use recording::Notice;
 

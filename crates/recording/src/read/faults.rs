@@ -4,7 +4,7 @@
 //! Rate-limited warnings about records that cannot be read: the first one in a row, and the number of the others.
 
 use client::record_time;
-use media::codec::h264::Damage;
+use media::codec::Damage;
 
 use super::options::OptionNames;
 

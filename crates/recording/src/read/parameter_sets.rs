@@ -10,7 +10,8 @@ use std::mem;
 use std::ops::Range;
 
 use bytes::Bytes;
-use media::codec::h264::{Aligned, Aligner, ParameterSets, nal_units};
+use media::codec::annexb::nal_units;
+use media::codec::h264::{Aligned, Aligner, ParameterSets};
 
 use super::backward::Windows;
 

@@ -11,7 +11,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use client::{EntrySource, Event, Query, Record, RecordReader, View};
-use media::codec::h264::{EntryPoints, Pictures, between_nal_units, continues_picture, pictures};
+use media::codec::between_nal_units;
+use media::codec::h264::{EntryPoints, Pictures, continues_picture, pictures};
 
 use super::error::Error;
 use media::content::Kind;

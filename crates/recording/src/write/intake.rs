@@ -8,9 +8,10 @@ use std::mem;
 
 use bytes::Bytes;
 use media::codec::h264::{
-    AccessUnit, AccessUnitSplitter, Damage, ParameterSets, PictureOrder, Sps, VuiFrameRate,
-    insert_parameter_sets, nal_type, nal_unit_type, nal_units, referred_pps,
+    AccessUnit, AccessUnitSplitter, ParameterSets, PictureOrder, Sps, VuiFrameRate,
+    insert_parameter_sets, nal_type, nal_unit_type, referred_pps,
 };
+use media::codec::{Damage, annexb::nal_units};
 use media::record_times::Capture;
 
 /// Buffers without a slice that may come before one that has some.

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use media::codec::h264::{Damage, TooDeep};
+use media::codec::Damage;
+use media::codec::h264::TooDeep;
 use media::record_times::Event;
 use media::time::{Nanos, utc};
 

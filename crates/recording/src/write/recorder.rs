@@ -12,7 +12,7 @@ use client::{
     Canceller, Destination, DetachedWriter, Dropped, EventHandler, Existing, NewRecord, Overflow,
     PushError, RecordWriter, Server, SpoolSync, WriterStats,
 };
-use media::codec::h264::Damage;
+use media::codec::Damage;
 use media::frame_rate::FrameRate;
 use media::record_times::{Capture, DeclaredRate, Event, RecordTimes, Source};
 use media::time::Nanos;

@@ -12,12 +12,12 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::annexb::{
+use super::continuation::{self, Evidence};
+use crate::codec::annexb::{
     START_CODE, begins_with_start_code, find_last_start_code, find_start_code, start_code_begin,
 };
-use super::chunks::{between_nal_units, joined, last_start};
-use super::continuation::{self, Evidence};
-use super::damage::{Damage, MAX_BYTES};
+use crate::codec::chunks::{between_nal_units, joined, last_start};
+use crate::codec::damage::{Damage, MAX_BYTES};
 
 /// Zeros that a start code has at most.
 const CODE_ZEROS: usize = 3;
@@ -405,8 +405,8 @@ fn prepend_zeros(count: usize, pieces: &mut Vec<Bytes>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::annexb::nal_units;
     use super::*;
+    use crate::codec::annexb::nal_units;
 
     /// NAL units with start codes of both kinds, zeros and emulation prevention bytes.
     const NALS: [(&[u8], &[u8]); 6] = [

@@ -10,7 +10,8 @@
 
 use memchr::memmem;
 
-use super::{avc, nal_type, nal_unit_type};
+use super::nal::{nal_type, nal_unit_type};
+use crate::codec::length_prefixed;
 
 /// Knowledge of the stream from earlier records.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,10 +50,10 @@ pub fn is_plausible(header: Option<u8>, data: &[u8], evidence: Evidence) -> bool
         _ => TEXT,
     };
     let has_short_lengths =
-        || !cuts && data.len() >= LENGTHS && avc::is_length_prefixed_with(2..=3, data);
+        || !cuts && data.len() >= LENGTHS && length_prefixed::is_length_prefixed_with(2..=3, data);
     !(data.starts_with(JPEG)
         || data.len() >= text && is_text(data)
-        || avc::is_length_prefixed_with(4..=4, data)
+        || length_prefixed::is_length_prefixed_with(4..=4, data)
         || has_short_lengths()
         || !cuts && lacks_emulation_prevention(data))
 }

@@ -6,8 +6,10 @@
 use bytes::Bytes;
 use h264_reader::rbsp::BitRead;
 
-use super::access_unit::AccessUnit;
-use super::{annexb, bits, nal_type, nal_unit_type, sei};
+use super::nal::{bits, nal_type, nal_unit_type};
+use super::sei;
+use super::splitter::AccessUnit;
+use crate::codec::annexb;
 
 /// The pictures that decoding may start at.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

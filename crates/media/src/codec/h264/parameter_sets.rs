@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use h264_reader::rbsp::BitRead;
 
+use super::nal::{bits, nal_type, nal_unit_type};
 use super::pps::Pps;
 use super::sps::{Broken, Sps};
-use super::{bits, nal_type, nal_unit_type};
 
 /// Sequence and picture parameter sets by their ids, as NAL units without trailing zeros.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

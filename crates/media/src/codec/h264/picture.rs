@@ -3,8 +3,8 @@
 
 //! Which primary coded picture a slice belongs to (ITU-T H.264, 7.4.1.2.4).
 
-use super::nal_type;
-use super::nal_unit_type;
+use super::nal::nal_type;
+use super::nal::nal_unit_type;
 use super::parameter_sets::Decoded;
 use super::slice::{SliceError, SliceHeader, Structure};
 

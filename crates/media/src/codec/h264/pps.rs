@@ -5,7 +5,7 @@
 
 use h264_reader::rbsp::BitRead;
 
-use super::bits;
+use super::nal::bits;
 use super::sps::{Broken, at_most};
 
 /// A picture parameter set.

@@ -16,10 +16,8 @@ use super::testing::{
     AUD, END_OF_SEQUENCE, FILLER, Header, Order, P, PREFIX, SEI, SPS, SpsSpec, pps, recovery_point,
     slice, sps,
 };
-use super::{
-    AccessUnit, AccessUnitSplitter, Integrity, ParameterSets, PictureOrder, Sps, avc,
-    between_nal_units, nal_units,
-};
+use super::{AccessUnit, AccessUnitSplitter, Integrity, ParameterSets, PictureOrder, Sps};
+use crate::codec::{annexb::nal_units, between_nal_units, length_prefixed};
 
 /// A frame, or a pair of fields, and what goes with it.
 #[derive(Debug, Clone)]
@@ -379,8 +377,8 @@ fn check(records: &[Bytes], split: &Split) -> Result<(), TestCaseError> {
                 .iter()
                 .position(|span| span.start <= begin && end <= span.end)
             else {
-                let is_set = |nal: super::annexb::NalUnit| {
-                    matches!(super::nal_unit_type(part[nal.bytes.start]), 7 | 8)
+                let is_set = |nal: crate::codec::annexb::NalUnit| {
+                    matches!(super::nal::nal_unit_type(part[nal.bytes.start]), 7 | 8)
                 };
                 if !nal_units(part).all(is_set) {
                     // A copy of something small.
@@ -504,7 +502,7 @@ proptest! {
         let records = records_anywhere(&stream, &lengths);
         let split = split_cut(&records);
         prop_assert_eq!(split.begun, split.units.len());
-        let is_set = |nal: &[u8]| matches!(super::nal_unit_type(nal[0]), 7 | 8);
+        let is_set = |nal: &[u8]| matches!(super::nal::nal_unit_type(nal[0]), 7 | 8);
         let given = split.units.iter().flat_map(|unit| &unit.parts);
         let given: usize = given
             .flat_map(|part| nal_units(part).map(|nal| &part[nal.bytes]))
@@ -548,7 +546,7 @@ proptest! {
         for (at, header, mut payload) in others {
             let header = header.max(1);
             // What a slice without contents was part of is told by its record.
-            if matches!(super::nal_unit_type(header), 1 | 2 | 5) {
+            if matches!(super::nal::nal_unit_type(header), 1 | 2 | 5) {
                 payload.push(0x80);
             }
             stream.insert(at, [vec![header], payload].concat());
@@ -653,21 +651,21 @@ proptest! {
             .iter()
             .flat_map(|nal| [&(nal.len() as u32).to_be_bytes()[4 - length_size..], nal].concat())
             .collect();
-        let given: Vec<_> = avc::nal_units(length_size, &data).collect();
+        let given: Vec<_> = length_prefixed::nal_units(length_size, &data).collect();
         prop_assert_eq!(given, nals.iter().map(|nal| Some(nal.as_slice())).collect::<Vec<_>>());
-        let stream = avc::to_byte_stream(length_size, &data);
+        let stream = length_prefixed::to_byte_stream(length_size, &data);
         let found: Vec<_> = nal_units(&stream).map(|nal| stream[nal.bytes].to_vec()).collect();
         prop_assert_eq!(&found, &nals);
         // A length of one byte is a start code, or one of three bytes, which nobody writes.
         let is_ambiguous = nal_units(&data).next().is_some();
         let exists = |nal: &Vec<u8>| matches!(nal[0] & 0x1f, 1..=15 | 19..=21);
         if !nals.is_empty() && !is_ambiguous && nals.iter().all(exists) {
-            prop_assert!(avc::is_length_prefixed(&data));
+            prop_assert!(length_prefixed::is_length_prefixed(&data));
         }
-        prop_assert!(!avc::is_length_prefixed(&stream));
+        prop_assert!(!length_prefixed::is_length_prefixed(&stream));
         // Cut short, the last NAL units are missing.
         if let Some(cut) = data.len().checked_sub(1) {
-            let stream = avc::to_byte_stream(length_size, &data[..cut]);
+            let stream = length_prefixed::to_byte_stream(length_size, &data[..cut]);
             prop_assert_eq!(nal_units(&stream).count(), nals.len() - 1);
         }
     }

@@ -6,7 +6,7 @@
 use h264_reader::nal::sei::{HeaderType, SeiReader};
 use h264_reader::rbsp::{BitRead, BitReader};
 
-use super::rbsp::Rbsp;
+use crate::codec::rbsp::Rbsp;
 
 /// `recovery_frame_cnt` of the recovery point message in the SEI NAL unit `nal`: after so many
 /// frames, in decoding order, pictures are correct if decoding begins here (D.2.8).

@@ -5,10 +5,10 @@
 
 use h264_reader::rbsp::BitRead;
 
+use super::nal::{bits, nal_type, nal_unit_type};
 use super::parameter_sets::Decoded;
 use super::pps::Pps;
 use super::sps::{Broken, PictureOrderType, Sps, at_most};
-use super::{bits, nal_type, nal_unit_type};
 
 /// What is used of a slice header.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,14 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Records as access units, as properties and fuzz targets look at them.
-//!
-//! The fuzz targets take this file in beside the module `h264`.
+//! Records as access units, for property tests and fuzz targets.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{AccessUnit, AccessUnitSplitter, Aligner, Damage};
+use super::{AccessUnit, AccessUnitSplitter, Aligner};
+use crate::codec::Damage;
 
 /// Access units of records.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@
 
 use h264_reader::rbsp::{BitRead, BitReaderError};
 
-use super::bits;
+use super::nal::bits;
 
 /// What is used of a sequence parameter set.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use media::codec::h264::Damage;
+use media::codec::Damage;
 
 use super::super::error::Error;
 use super::super::faults::{self, Fault, FaultLog};

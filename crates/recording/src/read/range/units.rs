@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use std::mem;
 
 use client::Record;
+use media::codec::Damage;
 use media::codec::h264::{
-    AccessUnit, AccessUnitSplitter, Aligned, Aligner, Damage, EntryPoints, Next, ParameterSets,
-    Pictures, Pushed, VuiFrameRate, pictures,
+    AccessUnit, AccessUnitSplitter, Aligned, Aligner, EntryPoints, Next, ParameterSets, Pictures,
+    Pushed, VuiFrameRate, pictures,
 };
 
 use super::super::whole_records::WholeRecords;

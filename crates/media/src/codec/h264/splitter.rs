@@ -8,16 +8,18 @@ use std::{mem, slice};
 
 use bytes::Bytes;
 
-use super::annexb::{self, NalUnit};
-use super::chunks::joined;
-use super::damage::{Damage, MAX_BYTES};
 use super::frame_numbering::FrameNumber;
+use super::nal::{nal_type, nal_unit_type};
 use super::parameter_sets::{Decoded, ParameterSets};
 use super::picture::{Picture, Slice};
 use super::picture_order::{PictureOrder, PictureOrderCounter};
+use super::sei;
 use super::slice::SliceError;
 use super::sps::VuiFrameRate;
-use super::{avc, nal_type, nal_unit_type, sei};
+use crate::codec::annexb::{self, NalUnit};
+use crate::codec::chunks::joined;
+use crate::codec::damage::{Damage, MAX_BYTES};
+use crate::codec::length_prefixed;
 
 /// What a part costs besides its bytes: many small ones count as well.
 const PART_BYTES: usize = 128;
@@ -359,7 +361,7 @@ impl AccessUnitSplitter {
             return None;
         }
         let data = joined(pieces);
-        if avc::is_length_prefixed(&data) {
+        if length_prefixed::is_length_prefixed(&data) {
             Some(Damage::LengthPrefixed)
         } else if begins || data.iter().all(|byte| *byte == 0) {
             None

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use super::annexb::{self, begins_with_start_code};
-use super::nal_unit_type;
+use super::h264::nal_unit_type;
 
 /// Size of the length before each NAL unit, from an `AVCDecoderConfigurationRecord`
 /// (ISO/IEC 14496-15, 5.3.3.1: `lengthSizeMinusOne`).
