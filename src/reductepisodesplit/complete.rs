@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
-use media::mp4::{Description, box_size, rewrite_moov};
+use media::mp4::{BoxHeader, Description, LARGE_HEADER, rewrite_moov};
 
 /// Writes times and edit list of a file with one track. Returns `false` if hidden access units stay visible, as a
 /// box `moov` in front of others cannot grow.
@@ -40,14 +40,15 @@ pub fn describe(file: &mut File, description: &Description) -> io::Result<bool> 
 fn find_moov(file: &mut (impl Read + Seek), length: u64) -> io::Result<Range<u64>> {
     let mut start = 0;
     while start < length {
-        let mut header = [0; 16];
-        let there = header.len().min((length - start).try_into().unwrap_or(16));
+        let rest = length - start;
+        let mut bytes = [0; LARGE_HEADER];
+        let there = bytes.len().min(rest.try_into().unwrap_or(LARGE_HEADER));
         file.seek(SeekFrom::Start(start))?;
-        file.read_exact(&mut header[..there])?;
-        let size = box_size(&header, length - start);
-        let size = size.ok_or_else(|| invalid("a box is longer than the file"))?;
-        let end = start + size;
-        if &header[4..8] == b"moov" {
+        file.read_exact(&mut bytes[..there])?;
+        let header = BoxHeader::parse(&bytes[..there], rest);
+        let header = header.ok_or_else(|| invalid("a box is longer than the file"))?;
+        let end = start + header.size;
+        if header.kind == *b"moov" {
             return Ok(start..end);
         }
         start = end;

@@ -7,51 +7,79 @@ use chrono::DateTime;
 
 use crate::time::Nanos;
 
-/// Written while an episode grows: nobody takes half a file for a whole one.
+/// Suffix of a file that is being written, so that it is not mistaken for a complete one.
 const PART_SUFFIX: &str = ".part";
+/// Largest number of digits of a field width. No file name is longer.
+const MAX_WIDTH_DIGITS: usize = 3;
 
-/// A pattern of file names: at most one printf `%d` form for the index, `{start}` and `{start-us}`
+/// A pattern of file names: at most one printf form of `%d` for the index, `{start}` and `{start-us}`
 /// for the capture time of the first frame.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    /// What all names begin with, as it is.
+    /// Literal beginning of all names.
     folder: String,
-    text: String,
-    /// The text has a printf form for the index.
-    numbered: bool,
+    parts: Vec<Part>,
 }
 
-/// Why there is no file name.
 #[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// Index of the episode.
+    Index {
+        width: usize,
+        fill: Fill,
+    },
+    /// `{start}`: the capture time in ISO 8601 basic format.
+    Start,
+    /// `{start-us}`: the capture time in µs since the Unix epoch.
+    StartUs,
+}
+
+/// Padding of an index that is shorter than its field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fill {
+    SpacesBefore,
+    SpacesBehind,
+    Zeros,
+}
+
+/// Reason for which there is no file name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
     /// The pattern has a printf form other than one of `%d`.
+    #[error("the pattern may have one printf form of %d, and %% for a percent sign")]
     BadFormat,
     /// The pattern has a capture time and the buffers have none.
+    #[error("the pattern has a capture time, and the stream has none")]
     NoCaptureTime,
     /// The pattern gives all episodes one name, and this is not the first.
+    #[error("the pattern gives all episodes one name")]
     SameName,
 }
 
 impl Pattern {
-    /// Checks a pattern.
+    /// Parses a pattern.
+    ///
+    /// # Errors
+    ///
+    /// [`LocationError::BadFormat`].
     pub fn new(text: &str) -> Result<Self, LocationError> {
-        if has_absurd_width(text) {
+        let parts = parse(text).ok_or(LocationError::BadFormat)?;
+        let is_index = |part: &&Part| matches!(part, Part::Index { .. });
+        if parts.iter().filter(is_index).count() > 1 {
             return Err(LocationError::BadFormat);
         }
-        let plain = expand(text, "", "");
-        let numbered = match (print(&plain, &[&0]), print(&plain, &[])) {
-            (Some(_), _) => true,
-            (None, Some(_)) => false,
-            (None, None) => return Err(LocationError::BadFormat),
-        };
         Ok(Self {
             folder: String::new(),
-            text: text.to_owned(),
-            numbered,
+            parts,
         })
     }
 
-    /// Checks a pattern of names in a folder, whose own name is no pattern.
+    /// Parses a pattern of names in a folder, whose own name is no pattern.
+    ///
+    /// # Errors
+    ///
+    /// [`LocationError::BadFormat`].
     pub fn within(folder: &str, text: &str) -> Result<Self, LocationError> {
         Ok(Self {
             folder: format!("{folder}/"),
@@ -59,54 +87,99 @@ impl Pattern {
         })
     }
 
-    /// The name of episode `index`, whose first frame was captured at `capture`.
+    /// Returns the name of episode `index`, whose first frame was captured at `capture`.
+    ///
+    /// # Errors
+    ///
+    /// The pattern has a capture time and `capture` is `None`, or it gives a name that an earlier
+    /// episode has.
     pub fn name(&self, index: u32, capture: Option<Nanos>) -> Result<String, LocationError> {
-        let timed = self.text.contains("{start}") || self.text.contains("{start-us}");
-        if !timed && !self.numbered && index > 0 {
+        let is_fixed = |part: &Part| matches!(part, Part::Text(_));
+        if index > 0 && self.parts.iter().all(is_fixed) {
             return Err(LocationError::SameName);
         }
-        let (utc, microseconds) = match capture {
-            Some(time) => (utc(time), time.useconds().to_string()),
-            None if timed => return Err(LocationError::NoCaptureTime),
-            None => Default::default(),
-        };
-        let text = expand(&self.text, &utc, &microseconds);
-        let printed = if self.numbered {
-            print(&text, &[&index])
-        } else {
-            print(&text, &[])
-        };
-        let folder = &self.folder;
-        let name = printed.map(|name| format!("{folder}{name}"));
-        name.ok_or(LocationError::BadFormat)
+        let capture = || capture.ok_or(LocationError::NoCaptureTime);
+        let mut name = self.folder.clone();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => name += text,
+                Part::Index { width, fill } => name += &fill.pad(index, *width),
+                Part::Start => name += &utc(capture()?),
+                Part::StartUs => name += &capture()?.useconds().to_string(),
+            }
+        }
+        Ok(name)
     }
 }
 
-/// The name of the file while it is written.
+impl Fill {
+    fn pad(self, index: u32, width: usize) -> String {
+        match self {
+            Self::SpacesBefore => format!("{index:width$}"),
+            Self::SpacesBehind => format!("{index:<width$}"),
+            Self::Zeros => format!("{index:0width$}"),
+        }
+    }
+}
+
+/// Returns the name of a file while it is being written.
 pub fn part(name: &str) -> String {
     format!("{name}{PART_SUFFIX}")
 }
 
-fn expand(text: &str, utc: &str, microseconds: &str) -> String {
-    text.replace("{start}", utc)
-        .replace("{start-us}", microseconds)
+/// Splits a pattern into its parts, or returns `None` for an unknown printf form.
+fn parse(text: &str) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (part, after) = if let Some(after) = rest.strip_prefix("%%") {
+            literal.push('%');
+            rest = after;
+            continue;
+        } else if let Some(form) = rest.strip_prefix('%') {
+            index(form)?
+        } else if let Some(after) = rest.strip_prefix("{start}") {
+            (Part::Start, after)
+        } else if let Some(after) = rest.strip_prefix("{start-us}") {
+            (Part::StartUs, after)
+        } else {
+            literal.push(first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        };
+        rest = after;
+        parts.extend((!literal.is_empty()).then(|| Part::Text(std::mem::take(&mut literal))));
+        parts.push(part);
+    }
+    parts.extend((!literal.is_empty()).then_some(Part::Text(literal)));
+    Some(parts)
 }
 
-/// Returns whether a printf form would print more than any file name has.
-fn has_absurd_width(text: &str) -> bool {
-    let text = text.replace("%%", "");
-    let mut forms = text.split('%').skip(1);
-    forms.any(|form| {
-        let width = form.chars().take_while(|c| !c.is_alphabetic());
-        width.filter(char::is_ascii_digit).count() > 3
-    })
+/// Parses what follows the percent sign of `%d`, `%i` or `%u` with flags and field width. Returns the
+/// rest of the pattern, too.
+fn index(form: &str) -> Option<(Part, &str)> {
+    let width = form.trim_start_matches(['-', '0']);
+    let flags = &form[..form.len() - width.len()];
+    let fill = match flags {
+        flags if flags.contains('-') => Fill::SpacesBehind,
+        "" => Fill::SpacesBefore,
+        _ => Fill::Zeros,
+    };
+    let conversion = width.trim_start_matches(|c: char| c.is_ascii_digit());
+    let width = &width[..width.len() - conversion.len()];
+    if flags.len() + width.len() > MAX_WIDTH_DIGITS {
+        return None;
+    }
+    let width = match width {
+        "" => 0,
+        width => width.parse().ok()?,
+    };
+    let rest = conversion.strip_prefix(['d', 'i', 'u'])?;
+    Some((Part::Index { width, fill }, rest))
 }
 
-fn print(format: &str, values: &[&dyn sprintf::Printf]) -> Option<String> {
-    sprintf::vsprintf(format, values).ok()
-}
-
-/// ISO 8601 basic format with microseconds: `20250613T083053.273752Z`.
+/// Returns a time in ISO 8601 basic format with microseconds: `20250613T083053.273752Z`.
 fn utc(time: Nanos) -> String {
     i64::try_from(time.useconds())
         .ok()
@@ -131,6 +204,8 @@ mod tests {
             ("episode_%05d.mp4", "episode_00007.mp4"),
             ("%d", "7"),
             ("a/%3d.mp4", "a/  7.mp4"),
+            ("a/%-3d.mp4", "a/7  .mp4"),
+            ("ä%i{", "ä7{"),
             ("%u-%%.mp4", "7-%.mp4"),
             ("{start}.mp4", "20250613T083053.273752Z.mp4"),
             ("{start-us}_%02d.mp4", "1749803453273752_07.mp4"),
@@ -157,7 +232,7 @@ mod tests {
 
     #[test]
     fn bad_patterns() {
-        for pattern in ["%s.mp4", "%d_%d.mp4", "%", "%q", "%99999999d"] {
+        for pattern in ["%s.mp4", "%d_%d.mp4", "%", "%q", "%99999999d", "%d%", "%5"] {
             assert_eq!(name(pattern, 0), Err(LocationError::BadFormat), "{pattern}");
         }
     }

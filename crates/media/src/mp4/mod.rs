@@ -3,11 +3,13 @@
 
 //! MP4 (ISO/IEC 14496-12).
 
+mod boxes;
 mod moov;
 mod read;
 mod sample_times;
 mod timescale;
 
+pub use boxes::{BoxHeader, LARGE_HEADER};
 pub use moov::*;
 pub use read::*;
 pub use sample_times::*;

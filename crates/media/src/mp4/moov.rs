@@ -6,10 +6,9 @@
 
 use std::ops::Range;
 
+use super::boxes::{HEADER, Mp4Box, boxes, child, number, put_box};
 use super::timescale::scale;
 
-/// Bytes of a box before its contents.
-const HEADER: usize = 8;
 /// Playback at normal speed, as a 16.16 number.
 const NORMAL_RATE: u32 = 0x0001_0000;
 
@@ -93,17 +92,6 @@ pub fn rewrite_moov(
         true => Ok((plain, !description.hides)),
         false => Err(MoovError::NoRoom),
     }
-}
-
-/// Returns the size of the box that begins with `header`, the first 16 bytes or all if there are fewer,
-/// where the file has `rest` bytes from its begin on. `None` if the box does not end within them.
-pub fn box_size(header: &[u8; 16], rest: u64) -> Option<u64> {
-    let size = match number(header, 0..4)? {
-        0 => rest, // to the end of the file
-        1 => number(header, HEADER..16)?,
-        size => size,
-    };
-    (HEADER as u64..=rest).contains(&size).then_some(size)
 }
 
 impl Description {
@@ -219,8 +207,12 @@ const VISUAL_SAMPLE_ENTRY: usize = 78;
 impl Rewriting<'_> {
     /// Puts boxes in a row.
     fn put_boxes(&self, new: &mut Vec<u8>, contents: &[u8]) -> Option<()> {
-        for (name, whole) in boxes(contents) {
-            let inner = whole.get(HEADER..)?;
+        for child in boxes(contents) {
+            let Mp4Box {
+                kind: name,
+                whole,
+                contents: inner,
+            } = child;
             let durations = self.durations;
             match &name {
                 b"trak" | b"mdia" | b"minf" | b"stbl" => {
@@ -245,8 +237,10 @@ impl Rewriting<'_> {
                 b"stsd" => put_box(new, b"stsd", |new| {
                     let (head, entries) = inner.split_at_checked(8)?;
                     new.extend(head);
-                    for (name, entry) in boxes(entries) {
-                        put_box(new, &name, |new| self.put_sample_entry(new, entry))?;
+                    for entry in boxes(entries) {
+                        put_box(new, &entry.kind, |new| {
+                            self.put_sample_entry(new, entry.whole)
+                        })?;
                     }
                     Some(())
                 })?,
@@ -435,43 +429,6 @@ fn put_header(
         new.extend(contents.get(duration_at + size..)?);
         Some(())
     })
-}
-
-fn put_box(
-    new: &mut Vec<u8>,
-    name: &[u8; 4],
-    put: impl FnOnce(&mut Vec<u8>) -> Option<()>,
-) -> Option<()> {
-    let begin = new.len();
-    new.extend([0; 4]);
-    new.extend(name);
-    put(new)?;
-    let size = u32::try_from(new.len() - begin).ok()?;
-    new[begin..begin + 4].copy_from_slice(&size.to_be_bytes());
-    Some(())
-}
-
-/// Names of boxes in a row, and all their bytes.
-fn boxes(mut data: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
-    std::iter::from_fn(move || {
-        let size = usize::try_from(number(data, 0..4)?).ok()?;
-        let name = data.get(4..HEADER)?.try_into().ok()?;
-        let (whole, rest) = data.split_at_checked(size.max(HEADER))?;
-        data = rest;
-        Some((name, whole))
-    })
-}
-
-/// The contents of the first box with a name.
-fn child<'a>(data: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
-    let found = boxes(data).find(|(other, _)| other == name);
-    found.and_then(|(_, whole)| whole.get(HEADER..))
-}
-
-/// Returns a number of at most eight bytes, the highest first.
-fn number(data: &[u8], at: Range<usize>) -> Option<u64> {
-    let bytes = data.get(at)?.iter();
-    Some(bytes.fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 #[cfg(test)]
@@ -744,22 +701,5 @@ mod tests {
         for end in 0..old.len() - udta {
             assert_eq!(described(&old[..end], &shown(0..1)), None, "{end}");
         }
-    }
-
-    #[test]
-    fn boxes_end_within_the_file() {
-        let size = |first: u32, large: u64, rest| {
-            let mut header = [0; 16];
-            header[..4].copy_from_slice(&first.to_be_bytes());
-            header[8..].copy_from_slice(&large.to_be_bytes());
-            box_size(&header, rest)
-        };
-        assert_eq!(size(8, 0, 8), Some(8));
-        assert_eq!(size(9, 0, 8), None);
-        assert_eq!(size(7, 0, 100), None);
-        assert_eq!(size(0, 0, 100), Some(100));
-        assert_eq!(size(0, 0, 7), None);
-        assert_eq!(size(1, 1 << 33, 1 << 34), Some(1 << 33));
-        assert_eq!(size(1, 7, 1 << 34), None);
     }
 }

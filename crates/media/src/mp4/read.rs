@@ -11,6 +11,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::boxes::{BoxHeader, LARGE_HEADER};
+
 /// Boxes that are looked at before a file is given up.
 const MAX_BOXES: u32 = 100_000;
 /// Bytes of an edit list: more edits than any program writes.
@@ -113,9 +115,9 @@ impl Shown {
     }
 }
 
-/// A box: its kind, and where its contents are.
+/// A box in a file: its kind and the place of its contents.
 #[derive(Debug)]
-struct Mp4Box {
+struct PlacedBox {
     kind: [u8; 4],
     contents: Range<u64>,
 }
@@ -169,26 +171,23 @@ impl<'a> File<'a> {
     }
 
     /// Reads the box that begins at `range`, which has to hold all of it.
-    fn read_box(&self, range: &Range<u64>) -> Option<Mp4Box> {
+    fn read_box(&self, range: &Range<u64>) -> Option<PlacedBox> {
         self.boxes_left.set(self.boxes_left.get().checked_sub(1)?);
-        let header = |size: u64| range.start.checked_add(size).filter(|at| *at <= range.end);
-        header(8)?;
-        let size = self.number(range.start, 4)?;
-        let mut kind = [0; 4];
-        self.read(range.start + 4, &mut kind)?;
-        let (contents, end) = match size {
-            0 => (header(8)?, range.end), // It lasts to the end.
-            1 => (header(16)?, header(self.number(range.start + 8, 8)?)?),
-            size => (header(8)?, header(size)?),
-        };
-        (contents <= end).then_some(Mp4Box {
+        let rest = range.end.checked_sub(range.start)?;
+        let mut bytes = [0; LARGE_HEADER];
+        let there = bytes
+            .len()
+            .min(usize::try_from(rest).unwrap_or(LARGE_HEADER));
+        self.read(range.start, &mut bytes[..there])?;
+        let BoxHeader { kind, length, size } = BoxHeader::parse(&bytes[..there], rest)?;
+        Some(PlacedBox {
             kind,
-            contents: contents..end,
+            contents: range.start + length..range.start + size,
         })
     }
 
     /// Returns the boxes in a row, up to the first that is broken.
-    fn children(&self, mut range: Range<u64>) -> impl Iterator<Item = Mp4Box> {
+    fn children(&self, mut range: Range<u64>) -> impl Iterator<Item = PlacedBox> {
         std::iter::from_fn(move || {
             let found = self.read_box(&range)?;
             range.start = found.contents.end;
@@ -450,6 +449,11 @@ mod tests {
 
     /// Boxes times pieces would take minutes.
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "the time is what is tested"
+    )]
     fn each_box_is_looked_for_once() {
         let boxes = boxed(b"free", &[]).repeat(MAX_BOXES as usize - 20);
         let bytes = Bytes::from([boxes, file(&[(2000, 20)])].concat());
