@@ -6,7 +6,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use gst_plugin_reduct_fuzz::codec::h264::{AccessUnit, Integrity};
+use gst_plugin_reduct_fuzz::access_unit::{AccessUnit, Integrity};
 use gst_plugin_reduct_fuzz::codec::{Damage, annexb::nal_units};
 use gst_plugin_reduct_fuzz::{Split, each_nal_unit, records, split};
 use libfuzzer_sys::fuzz_target;

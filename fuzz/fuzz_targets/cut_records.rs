@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 use gst_plugin_reduct_fuzz::codec::Damage;
-use gst_plugin_reduct_fuzz::codec::h264::AccessUnit;
+use gst_plugin_reduct_fuzz::access_unit::{AccessUnit};
 use gst_plugin_reduct_fuzz::{Split, records, split, split_cut};
 use libfuzzer_sys::fuzz_target;
 

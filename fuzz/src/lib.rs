@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use media::codec::annexb::nal_units;
 pub use media::codec::h264::splitting::{Split, split, split_cut};
-pub use media::{codec, mp4};
+pub use media::{access_unit, codec, mp4, order};
 
 /// Mark in an input between two records.
 const CUT: &[u8] = b"CUT!";

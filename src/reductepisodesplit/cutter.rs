@@ -7,11 +7,11 @@
 //! from its decisions. The bin carries them out, unlocked.
 
 use gst::prelude::*;
-use media::codec::h264::MAX_REORDERING;
 use media::cut::names::{LocationError, Pattern};
 use media::cut::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
 use media::cut::{Cadence, FileSettings, FileTimes, Files, KeyframeMode, Refresh, SplitMode};
 use media::mp4::Timescale;
+use media::order::MAX_REORDERING;
 use media::time::Nanos;
 
 use super::format::Formats;

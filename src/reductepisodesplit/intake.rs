@@ -10,11 +10,11 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use media::access_unit::{AccessUnit, Integrity};
 use media::codec::h264::{
-    AccessUnit, AccessUnitSplitter, FrameNumber, Integrity, ParameterSets, nal_type, nal_unit_type,
-    referred_pps,
+    AccessUnitSplitter, FrameNumber, ParameterSets, nal_type, nal_unit_type, referred_pps,
 };
-use media::codec::{annexb::nal_units, length_prefixed};
+use media::codec::length_prefixed;
 
 use super::CAT;
 use super::format::codec_data;
@@ -160,13 +160,12 @@ impl Intake {
 }
 
 fn length_prefixed(unit: &AccessUnit, begun: Option<gst::Buffer>) -> Unit {
-    let size: usize = unit.parts.iter().map(Bytes::len).sum();
+    let size: usize = unit.parts.iter().map(|part| part.len()).sum();
     let mut contents = Vec::with_capacity(size + 16);
     let mut parameter_sets = Vec::new();
     let mut pps_ids = Vec::new();
     for part in &unit.parts {
-        for nal in nal_units(part) {
-            let nal = part.slice(nal.bytes);
+        for nal in part.nal_units() {
             // No access unit that the splitter gives is as large as 4 GiB.
             contents.extend_from_slice(&(nal.len() as u32).to_be_bytes());
             contents.extend_from_slice(&nal);

@@ -27,7 +27,7 @@ pub fn buffer(frame: Frame) -> gst::Buffer {
         contents.append_memory(gst::Memory::from_slice(frame.payload.concat()));
     } else {
         for part in frame.payload {
-            contents.append_memory(gst::Memory::from_slice(part));
+            contents.append_memory(gst::Memory::from_slice(part.into_bytes()));
         }
     }
     let duration = frame.duration.clock_time();

@@ -5,11 +5,13 @@
 //!
 //! Pure functions: nothing here does I/O, reads a clock, or names GStreamer or ReductStore.
 
+pub mod access_unit;
 pub mod codec;
 pub mod content;
 pub mod cut;
 pub mod frame_rate;
 pub mod mp4;
+pub mod order;
 pub mod range;
 pub mod record_times;
 pub mod stamp;

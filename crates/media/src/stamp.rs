@@ -14,8 +14,8 @@
 
 use std::collections::VecDeque;
 
-use crate::codec::h264::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
 use crate::frame_rate::FrameRate;
+use crate::order::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
 use crate::time::Nanos;
 use crate::timeline::{Hole, SegmentStart, Slot};
 
@@ -330,7 +330,7 @@ mod tests {
 
     use super::super::timeline::Spacing;
     use super::*;
-    use crate::codec::h264::Reordering;
+    use crate::order::Reordering;
 
     const FRAME: u64 = 100;
 

@@ -3,7 +3,7 @@
 
 //! Whether pictures of a stream come in another order than they are shown in.
 
-use crate::codec::h264::{MAX_REORDERING, PictureOrder};
+use crate::order::{MAX_REORDERING, PictureOrder};
 
 /// Pictures in order after which a stream that does not say so has no others.
 const EVIDENCE: usize = 2 * MAX_REORDERING;
@@ -49,7 +49,7 @@ impl ReorderingWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::h264::Reordering;
+    use crate::order::Reordering;
 
     fn watch(counts: &[i64], declared: bool, frames: usize) -> ReorderingWatch {
         let mut watch = ReorderingWatch::default();

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use super::growth::Growth;
 use super::outliers::{Event, OutlierFilter};
 use super::stamps::{Capture, Source, Stamp};
-use crate::codec::h264::{OutputOrder, PictureOrder, TooDeep};
+use crate::order::{OutputOrder, PictureOrder, TooDeep};
 
 /// Something with its record time.
 #[derive(Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl<T> RecordTimes<T> {
 mod tests {
     use super::super::stamps::testing::capture;
     use super::*;
-    use crate::codec::h264::Reordering;
+    use crate::order::Reordering;
 
     fn order(count: i64, frames: usize) -> Option<PictureOrder> {
         Some(PictureOrder {

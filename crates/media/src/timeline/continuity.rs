@@ -13,7 +13,8 @@ use std::fmt;
 use super::on_loss::OnLoss;
 use super::pauses::{Evidence, Pauses};
 use super::slots::{Hole, SegmentStart, Slot, Spacing};
-use crate::codec::h264::{FrameNumber, FrameNumbering, PictureOrder, Succession};
+use crate::codec::h264::{FrameNumber, FrameNumbering, Succession};
+use crate::order::PictureOrder;
 use crate::time::{Nanos, utc};
 
 /// Settings of a [`Continuity`].

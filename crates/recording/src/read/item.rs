@@ -3,8 +3,7 @@
 
 //! Items that a reader puts out, and the frames among them.
 
-use bytes::Bytes;
-use media::codec::h264::{AccessUnit, Integrity};
+use media::access_unit::{AccessUnit, Chunk, Integrity};
 use media::frame_rate::FrameRate;
 use media::time::Nanos;
 
@@ -91,7 +90,7 @@ pub struct Segment {
 pub struct Frame {
     /// Bytes as Annex B byte stream, with both fields if there are two. In order they are the frame; they share
     /// memory with the answer of the server.
-    pub payload: Vec<Bytes>,
+    pub payload: Vec<Chunk>,
     /// Capture time since the Unix epoch.
     pub capture_time: Nanos,
     /// Time of the record that the frame begins in, since the Unix epoch.
@@ -137,6 +136,6 @@ impl Frame {
 
     /// Returns the number of bytes.
     pub fn length(&self) -> usize {
-        self.payload.iter().map(Bytes::len).sum()
+        self.payload.iter().map(|part| part.len()).sum()
     }
 }

@@ -19,9 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use client::{Event, Query, Record, RecordReader, View};
-use media::codec::h264::{
-    AccessUnit, Aligned, EntryPoints, Integrity, ParameterSets, Pictures, pictures,
-};
+use media::access_unit::{AccessUnit, Integrity};
+use media::codec::h264::{Aligned, EntryPoints, ParameterSets, Pictures, pictures};
 use media::time::Nanos;
 
 use self::frames::{Flow, Part, RangeFrames};

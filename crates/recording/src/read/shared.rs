@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use client::{EntrySource, EntryTimes};
-use media::codec::h264::ReorderDepth;
+use media::order::ReorderDepth;
 
 use super::bounds;
 use super::item::Item;

@@ -7,11 +7,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 
 use bytes::Bytes;
+use media::access_unit::AccessUnit;
 use media::codec::h264::{
-    AccessUnit, AccessUnitSplitter, ParameterSets, PictureOrder, Sps, VuiFrameRate,
-    insert_parameter_sets, nal_type, nal_unit_type, referred_pps,
+    AccessUnitSplitter, ParameterSets, Sps, VuiFrameRate, insert_parameter_sets, nal_type,
+    nal_unit_type, referred_pps,
 };
 use media::codec::{Damage, annexb::nal_units};
+use media::order::PictureOrder;
 use media::record_times::Capture;
 
 /// Buffers without a slice that may come before one that has some.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use media::codec::Damage;
-use media::codec::h264::TooDeep;
+use media::order::TooDeep;
 use media::record_times::Event;
 use media::time::{Nanos, utc};
 

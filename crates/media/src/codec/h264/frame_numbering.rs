@@ -4,10 +4,10 @@
 //! Lost reference pictures, found by gaps in `frame_num` (ITU-T H.264, 7.4.3), and lost IDR pictures,
 //! found by `frame_num` or by the picture order count.
 
-use super::output_order::MAX_REORDERING;
-use super::picture_order::PictureOrder;
 use super::slice::SliceHeader;
 use super::sps::Sps;
+use crate::order::MAX_REORDERING;
+use crate::order::PictureOrder;
 
 /// `frame_num` of an access unit, with the syntax elements that its successor depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,7 +205,7 @@ impl Counts {
 mod tests {
     use super::Succession::{Contiguous, Lost, LostCycle, LostIdr, Repeated, Restart};
     use super::*;
-    use crate::codec::h264::Reordering;
+    use crate::order::Reordering;
 
     const MODULUS: u32 = 16;
 

@@ -8,7 +8,7 @@ use h264_reader::rbsp::BitRead;
 
 use super::nal::{bits, nal_type, nal_unit_type};
 use super::sei;
-use super::splitter::AccessUnit;
+use crate::access_unit::AccessUnit;
 use crate::codec::annexb;
 
 /// The pictures that decoding may start at.

@@ -11,7 +11,6 @@ mod continuation;
 mod frame_numbering;
 mod keyframe;
 mod nal;
-mod output_order;
 mod parameter_sets;
 mod picture;
 mod picture_order;
@@ -31,10 +30,6 @@ pub use aligner::{Aligned, Aligner};
 pub use frame_numbering::{FrameNumber, FrameNumbering, Succession};
 pub use keyframe::{EntryPoints, Pictures, continues_picture, ends_with_lead, pictures};
 pub use nal::{nal_type, nal_unit_type};
-pub use output_order::{MAX_REORDERING, OutputOrder, ReorderDepth, TooDeep};
 pub use parameter_sets::{ParameterSets, SetsDifference, referred_pps};
-pub use picture_order::PictureOrder;
-pub use splitter::{
-    AccessUnit, AccessUnitSplitter, Integrity, Next, Pushed, insert_parameter_sets,
-};
-pub use sps::{Colour, Reordering, Sps, VuiFrameRate};
+pub use splitter::{AccessUnitSplitter, Next, Pushed, insert_parameter_sets};
+pub use sps::{Colour, Sps, VuiFrameRate};

@@ -4,18 +4,8 @@
 //! Picture order count (ITU-T H.264, 8.2.1): the order in which pictures are shown.
 
 use super::slice::{SliceHeader, Structure};
-use super::sps::{PictureOrderType, Reordering, Sps};
-
-/// Where a picture comes in output order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PictureOrder {
-    /// The picture order count; of a frame or a pair of fields, the lower one of both fields.
-    pub count: i64,
-    /// All pictures before this one in decoding order precede it in output order, and counting
-    /// begins anew.
-    pub begins_sequence: bool,
-    pub reordering: Reordering,
-}
+use super::sps::{PictureOrderType, Sps};
+use crate::order::PictureOrder;
 
 /// Counts the pictures of a stream in decoding order.
 #[derive(Debug, Default)]

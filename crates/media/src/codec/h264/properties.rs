@@ -16,8 +16,10 @@ use super::testing::{
     AUD, END_OF_SEQUENCE, FILLER, Header, Order, P, PREFIX, SEI, SPS, SpsSpec, pps, recovery_point,
     slice, sps,
 };
-use super::{AccessUnit, AccessUnitSplitter, Integrity, ParameterSets, PictureOrder, Sps};
+use super::{AccessUnitSplitter, ParameterSets, Sps};
+use crate::access_unit::{AccessUnit, Integrity};
 use crate::codec::{annexb::nal_units, between_nal_units, length_prefixed};
+use crate::order::PictureOrder;
 
 /// A frame, or a pair of fields, and what goes with it.
 #[derive(Debug, Clone)]
@@ -371,7 +373,12 @@ fn check(records: &[Bytes], split: &Split) -> Result<(), TestCaseError> {
     let mut given = 0;
     for unit in &split.units {
         for part in &unit.parts {
-            let begin = address(part);
+            let begin = address(part.bytes());
+            let found = nal_units(part).map(|nal| part.bytes().slice(nal.bytes));
+            prop_assert!(
+                part.nal_units().eq(found),
+                "NAL units that were carried along"
+            );
             let end = begin + part.len();
             let Some(at) = spans
                 .iter()

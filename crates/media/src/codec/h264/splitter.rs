@@ -4,6 +4,7 @@
 //! Access units of a byte stream (ITU-T H.264, 7.4.1.2.3).
 
 use std::collections::VecDeque;
+use std::ops::{Deref, Range};
 use std::{mem, slice};
 
 use bytes::Bytes;
@@ -12,52 +13,28 @@ use super::frame_numbering::FrameNumber;
 use super::nal::{nal_type, nal_unit_type};
 use super::parameter_sets::{Decoded, ParameterSets};
 use super::picture::{Picture, Slice};
-use super::picture_order::{PictureOrder, PictureOrderCounter};
+use super::picture_order::PictureOrderCounter;
 use super::sei;
 use super::slice::SliceError;
 use super::sps::VuiFrameRate;
+use crate::access_unit::{AccessUnit, Chunk, Integrity};
 use crate::codec::annexb::{self, NalUnit};
 use crate::codec::chunks::joined;
 use crate::codec::damage::{Damage, MAX_BYTES};
 use crate::codec::length_prefixed;
+use crate::order::PictureOrder;
 
 /// What a part costs besides its bytes: many small ones count as well.
 const PART_BYTES: usize = 128;
 /// A part that waits for the next record may keep so many times its bytes in memory.
 const PIN_RATIO: usize = 16;
 
-/// One frame: a primary coded picture and all that belongs to it, or the two of a complementary
-/// field pair.
-#[derive(Debug)]
-pub struct AccessUnit {
-    /// The bytes of the stream, start codes included. One part for each piece of a record that has
-    /// some of it; the parts share the records' memory.
-    pub parts: Vec<Bytes>,
-    /// The picture is an IDR picture: decoding can start here.
-    pub idr: bool,
-    /// `recovery_frame_cnt`, if decoding can also start here, but some pictures are not correct.
-    pub recovery_point: Option<u32>,
-    /// Its place in output order; `None` if it is [undecodable](Integrity::Undecodable).
-    pub order: Option<PictureOrder>,
-    /// `frame_num` of its first slice; `None` if it is [undecodable](Integrity::Undecodable).
-    pub frame_number: Option<FrameNumber>,
-    /// All its slices are I or SI slices: it is predicted from no other picture.
-    pub intra: bool,
-    /// The SPS that it refers to.
-    pub sps_id: u8,
-    pub integrity: Integrity,
-    /// Pictures before it are missing that others may refer to.
-    pub after_loss: bool,
-}
-
 impl AccessUnit {
     /// The parameter sets in it.
     pub fn parameter_sets(&self) -> ParameterSets {
         let mut sets = ParameterSets::default();
-        for part in &self.parts {
-            for nal in annexb::nal_units(part) {
-                sets.put(&part[nal.bytes]);
-            }
+        for nal in self.parts.iter().flat_map(Chunk::nal_units) {
+            sets.put(&nal);
         }
         sets
     }
@@ -65,18 +42,8 @@ impl AccessUnit {
     /// Adds sets that were in access units before it, but for those that it has itself.
     pub fn complete_with(&mut self, older: &ParameterSets) {
         let missing = older.missing_in(&self.parameter_sets());
-        insert_parameter_sets(&mut self.parts, &missing);
+        insert_sets(&mut self.parts, &missing);
     }
-}
-
-/// How much there is of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Integrity {
-    Whole,
-    /// Slices that could not be read are left out.
-    Corrupted,
-    /// No slice could be read: the access unit has no bytes.
-    Undecodable,
 }
 
 /// What a record of a stream brought.
@@ -138,7 +105,7 @@ pub struct AccessUnitSplitter {
 
 #[derive(Debug, Default)]
 struct Unfinished {
-    parts: Vec<Bytes>,
+    parts: Vec<Chunk>,
     /// Its parameter sets.
     sets: Vec<Bytes>,
     recovery_point: Option<u32>,
@@ -161,7 +128,7 @@ struct Unfinished {
 
 #[derive(Debug, Default)]
 struct Ahead {
-    parts: Vec<Bytes>,
+    parts: Vec<Chunk>,
     sets: Vec<Bytes>,
     recovery_point: Option<u32>,
     /// They say that a primary coded picture is complete.
@@ -180,6 +147,8 @@ struct Piece<'a> {
     data: &'a Bytes,
     taken: usize,
     leaving_out: bool,
+    /// NAL units that are not taken yet, by their places in `data`.
+    found: Vec<Range<usize>>,
 }
 
 impl Piece<'_> {
@@ -191,13 +160,18 @@ impl Piece<'_> {
     }
 
     /// What is not taken yet, up to `end`.
-    fn take_until(&mut self, end: usize) -> Bytes {
-        let part = self.data.slice(self.taken..end);
-        self.taken = end;
-        part
+    fn take_until(&mut self, end: usize) -> Chunk {
+        let taken = mem::replace(&mut self.taken, end);
+        let found = mem::take(&mut self.found).into_iter();
+        Chunk::with_nal_units(
+            self.data.slice(taken..end),
+            found
+                .map(|nal| nal.start - taken..nal.end - taken)
+                .collect(),
+        )
     }
 
-    fn take_rest(&mut self) -> Bytes {
+    fn take_rest(&mut self) -> Chunk {
         self.begin(self.data.len());
         self.take_until(self.data.len())
     }
@@ -228,6 +202,7 @@ impl AccessUnitSplitter {
                 data,
                 taken: 0,
                 leaving_out,
+                found: Vec::new(),
             };
             self.add_piece(&mut piece, complete, &mut pushed);
             leaving_out = piece.leaving_out;
@@ -318,7 +293,7 @@ impl AccessUnitSplitter {
         self.end_run(complete);
         self.held = 0;
         let rest = mem::take(&mut self.current).parts;
-        rest.iter().map(Bytes::len).sum()
+        rest.iter().map(|part| part.len()).sum()
     }
 
     /// Returns whether a slice in the record comes before any parameter sets.
@@ -379,7 +354,7 @@ impl AccessUnitSplitter {
     ) {
         for NalUnit { start, bytes } in annexb::nal_units(piece.data) {
             piece.begin(start);
-            let nal = piece.data.slice(bytes);
+            let nal = piece.data.slice(bytes.clone());
             let damage = match nal_unit_type(nal[0]) {
                 nal_type::SLICE | nal_type::SLICE_PARTITION_A | nal_type::SLICE_IDR => {
                     self.add_slice(&nal, start, piece, complete, pushed)
@@ -390,6 +365,8 @@ impl AccessUnitSplitter {
                 let before = piece.take_until(start);
                 self.put(before);
                 piece.leaving_out = true;
+            } else {
+                piece.found.push(bytes);
             }
             pushed.damage = pushed.damage.or(damage);
         }
@@ -583,7 +560,7 @@ impl AccessUnitSplitter {
     }
 
     /// Appends bytes to what is in the making.
-    fn put(&mut self, part: Bytes) {
+    fn put(&mut self, part: Chunk) {
         let parts = match &mut self.ahead {
             Some(ahead) => &mut ahead.parts,
             None => &mut self.current.parts,
@@ -627,7 +604,7 @@ impl AccessUnitSplitter {
                 done.after_loss || done.picture.is_some_and(|picture| picture.is_reference());
         } else if !self.orphans.is_empty() {
             let sets = mem::take(&mut self.orphans);
-            insert_parameter_sets(&mut done.parts, &sets);
+            insert_sets(&mut done.parts, &sets);
         }
         complete.push_back(AccessUnit {
             parts: done.parts,
@@ -648,7 +625,7 @@ impl AccessUnitSplitter {
         let memory = pieces.iter().rev().map(|piece| piece.as_ptr_range());
         let mut memory = memory.peekable();
         // The parts are in the order of the pieces.
-        let mut is_new = |part: &Bytes| {
+        let mut is_new = |part: &Chunk| {
             while (memory.next_if(|piece| !piece.contains(&part.as_ptr()))).is_some() {}
             memory.peek().is_some()
         };
@@ -656,7 +633,7 @@ impl AccessUnitSplitter {
         for parts in [ahead, Some(&mut self.current.parts)].into_iter().flatten() {
             let new = (parts.iter_mut().rev()).take_while(|part| is_new(part));
             for part in new.filter(|part| part.len() < size / PIN_RATIO) {
-                *part = Bytes::copy_from_slice(part);
+                part.detach();
             }
         }
     }
@@ -704,6 +681,20 @@ pub fn insert_parameter_sets(parts: &mut Vec<Bytes>, sets: &ParameterSets) {
     }
 }
 
+/// Inserts sets at the begin of an access unit in chunks.
+fn insert_sets(parts: &mut Vec<Chunk>, sets: &ParameterSets) {
+    if sets.is_empty() {
+        return;
+    }
+    let (mut at, start) = after_delimiter(parts);
+    if start > 0 {
+        let after = parts[at].split_off(start);
+        at += 1;
+        parts.insert(at, after);
+    }
+    parts.insert(at, Chunk::new(sets.to_byte_stream().into()));
+}
+
 /// Inserts `sets` at the begin of an access unit, where only a delimiter can be before them
 /// (7.4.1.2.3).
 fn insert_after_delimiter(parts: &mut Vec<Bytes>, sets: Bytes) {
@@ -718,7 +709,7 @@ fn insert_after_delimiter(parts: &mut Vec<Bytes>, sets: Bytes) {
 
 /// The part, and the place in it, where what comes after a delimiter begins. Zeros may be a part
 /// of their own.
-fn after_delimiter(parts: &[Bytes]) -> (usize, usize) {
+fn after_delimiter(parts: &[impl Deref<Target = [u8]>]) -> (usize, usize) {
     let mut units = parts.iter().enumerate().flat_map(|(nth, part)| {
         annexb::nal_units(part).map(move |NalUnit { start, bytes }| (nth, start, part[bytes.start]))
     });
@@ -731,7 +722,7 @@ fn after_delimiter(parts: &[Bytes]) -> (usize, usize) {
     }
 }
 
-fn cost(parts: &[Bytes]) -> usize {
+fn cost(parts: &[impl Deref<Target = [u8]>]) -> usize {
     parts.iter().map(|part| part.len() + PART_BYTES).sum()
 }
 

@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{AccessUnit, AccessUnitSplitter, Aligner};
+use super::{AccessUnitSplitter, Aligner};
+use crate::access_unit::AccessUnit;
 use crate::codec::Damage;
 
 /// Access units of records.

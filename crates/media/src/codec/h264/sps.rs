@@ -9,6 +9,7 @@
 use h264_reader::rbsp::{BitRead, BitReaderError};
 
 use super::nal::bits;
+use crate::order::Reordering;
 
 /// What is used of a sequence parameter set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,14 +108,6 @@ impl VuiFrameRate {
 
 fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// How many frames may come after one in decoding order that they precede in output order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reordering {
-    pub frames: usize,
-    /// The stream says so. Else it is what the level allows.
-    pub declared: bool,
 }
 
 /// The set cannot be read, or has a value that the standard does not allow.

@@ -8,7 +8,8 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use media::codec::h264::{AccessUnit, Integrity, ParameterSets};
+use media::access_unit::{AccessUnit, Integrity};
+use media::codec::h264::ParameterSets;
 use media::time::Nanos;
 
 use super::super::item::{Format, Frame, Item, Segment};

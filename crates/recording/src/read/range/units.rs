@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use std::mem;
 
 use client::Record;
+use media::access_unit::AccessUnit;
 use media::codec::Damage;
 use media::codec::h264::{
-    AccessUnit, AccessUnitSplitter, Aligned, Aligner, EntryPoints, Next, ParameterSets, Pictures,
-    Pushed, VuiFrameRate, pictures,
+    AccessUnitSplitter, Aligned, Aligner, EntryPoints, Next, ParameterSets, Pictures, Pushed,
+    VuiFrameRate, pictures,
 };
 
 use super::super::whole_records::WholeRecords;

@@ -12,8 +12,6 @@
 
 use std::fmt;
 
-use super::{PictureOrder, Reordering};
-
 /// More frames than in a decoded picture buffer are never out of order (A.3.1).
 pub const MAX_REORDERING: usize = 16;
 /// Groups of pictures after which it is known how many frames are out of order.
@@ -23,6 +21,27 @@ const LEARNT_GROUPS: usize = 2;
 const GROUP: usize = 60;
 /// How far the counts of frames in a row are apart in most streams (8.2.1).
 const COMMON_STEP: i64 = 2;
+
+/// Place of a picture in output order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureOrder {
+    /// The picture order count; of a frame or a pair of fields, the lower one of both fields.
+    pub count: i64,
+    /// All pictures before this one in decoding order precede it in output order, and counting
+    /// begins anew.
+    pub begins_sequence: bool,
+    /// How far pictures of the stream may be out of output order.
+    pub reordering: Reordering,
+}
+
+/// Number of frames that may follow a frame in decoding order and precede it in output order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reordering {
+    /// Number of frames.
+    pub frames: usize,
+    /// The stream declares it. Else it is the limit of the level.
+    pub declared: bool,
+}
 
 /// What is known of how far the pictures of a stream are out of output order.
 #[derive(Debug, Clone, Copy, Default)]
@@ -269,7 +288,6 @@ impl<T> OutputOrder<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Reordering;
     use super::*;
 
     fn order(count: i64, frames: usize) -> PictureOrder {
