@@ -7,13 +7,10 @@
 //! of a frame is one, and with it a sample; it leaves out what it cannot parse, and takes I pictures
 //! for keyframes.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use media::access_unit::{AccessUnit, Integrity};
-use media::codec::h264::{
-    AccessUnitSplitter, FrameNumber, ParameterSets, nal_type, nal_unit_type, referred_pps,
-};
+use media::assemble::{Assembler, InputFormat};
+use media::codec::h264::{FrameNumber, ParameterSets, nal_type, nal_unit_type, referred_pps};
 use media::codec::length_prefixed;
 
 use super::CAT;
@@ -40,31 +37,19 @@ pub struct Unit {
 /// Makes access units of buffers. One for each stream of buffers in a row.
 #[derive(Debug, Default)]
 pub struct Intake {
-    /// Size of the lengths in what comes in; `None` for a byte stream.
-    length_size: Option<usize>,
-    /// Each buffer ends with an access unit, or the field of a frame.
-    has_access_units: bool,
-    splitter: AccessUnitSplitter,
-    split: VecDeque<AccessUnit>,
-    /// The buffers in which access units began that are not complete; `None` for all but the first
-    /// of a buffer, as nobody knows their times.
-    begun: VecDeque<Option<gst::Buffer>>,
-    /// The first buffer of what comes before the next access unit's slices. Parsers give the times
-    /// and flags of an access unit to its first NAL unit.
-    leading: Option<gst::Buffer>,
+    assembler: Assembler<gst::Buffer>,
     dropped: u64,
 }
 
 impl Intake {
-    /// Takes over the format of the buffers that follow.
+    /// Sets the format of the buffers that follow.
     pub fn set_caps(&mut self, caps: &gst::CapsRef) {
         let structure = caps.structure(0);
         let field = |name| structure.and_then(|structure| structure.get::<&str>(name).ok());
         let codec_data = codec_data(caps);
         if let Some(codec_data) = &codec_data {
-            ParameterSets::from_configuration(codec_data)
-                .iter()
-                .for_each(|nal| self.splitter.put_parameter_set(nal));
+            let sets = ParameterSets::from_configuration(codec_data);
+            self.assembler.put_parameter_sets(&sets);
         }
         let is_byte_stream = match field("stream-format") {
             Some(format) => format == "byte-stream",
@@ -72,70 +57,50 @@ impl Intake {
         };
         let length_size =
             codec_data.and_then(|codec_data| length_prefixed::length_size(&codec_data));
-        self.length_size = (!is_byte_stream).then_some(length_size.unwrap_or(4));
-        self.has_access_units = match field("alignment") {
-            Some(alignment) => alignment == "au",
-            None => !is_byte_stream,
-        };
+        self.assembler.set_format(InputFormat {
+            length_size: (!is_byte_stream).then_some(length_size.unwrap_or(4)),
+            has_access_units: match field("alignment") {
+                Some(alignment) => alignment == "au",
+                None => !is_byte_stream,
+            },
+        });
     }
 
-    /// Takes the next buffer. The access units that it completes are to be had from
-    /// [`pop`](Self::pop).
+    /// Takes the next buffer. [`pop`](Self::pop) returns the access units that it completes.
     pub fn push(&mut self, buffer: gst::Buffer) {
         let Ok(map) = buffer.clone().into_mapped_buffer_readable() else {
             gst::warning!(CAT, "{buffer:?} cannot be read");
             self.dropped += 1;
             return;
         };
-        let data = match self.length_size {
-            Some(size) => {
-                if length_prefixed::nal_units(size, &map).any(|nal| nal.is_none()) {
-                    gst::warning!(CAT, "{buffer:?} ends within a NAL unit");
-                }
-                length_prefixed::to_byte_stream(size, &map).into()
-            }
-            None => Bytes::from_owner(map),
-        };
-        let pushed = self.splitter.push(&data, &mut self.split);
-        if let Some(damage) = pushed.damage {
+        let data = Bytes::from_owner(map);
+        let taken = (self.assembler).push(data, buffer.clone(), |first, second| {
+            prolong(first, second.duration());
+        });
+        if taken.is_truncated {
+            gst::warning!(CAT, "{buffer:?} ends within a NAL unit");
+        }
+        if let Some(damage) = taken.pushed.damage {
             gst::warning!(CAT, "Something of {buffer:?} is left out: {damage}");
-            self.dropped += u64::from(self.has_access_units && pushed.begun == 0);
-        }
-        if pushed.completes_pair {
-            self.prolong(buffer.duration());
-        }
-        if pushed.begun > 0 {
-            let first = self.leading.take().unwrap_or(buffer);
-            self.begun.push_back(Some(first));
-            self.begun.extend((1..pushed.begun).map(|_| None));
-        } else if pushed.continues {
-            self.leading = None;
-        } else if !self.has_access_units {
-            self.leading.get_or_insert(buffer);
-        }
-        if self.has_access_units {
-            self.splitter.end_access_unit(&mut self.split);
+            let is_lost = self.assembler.format().has_access_units && taken.pushed.begun == 0;
+            self.dropped += u64::from(is_lost);
         }
     }
 
-    /// Nothing that belongs to the last access unit follows.
+    /// Completes the last access unit: nothing that belongs to it follows.
     pub fn end_run(&mut self) {
-        self.splitter.end_run(&mut self.split);
+        self.assembler.end_run();
     }
 
-    /// What was taken is gone.
+    /// Drops everything that was taken.
     pub fn flush(&mut self) {
-        self.splitter.finish(&mut self.split);
-        self.split.clear();
-        self.begun.clear();
-        self.leading = None;
+        self.assembler.flush();
     }
 
-    /// The next access unit that is complete and can be decoded.
+    /// Returns the next access unit that is complete and can be decoded.
     pub fn pop(&mut self) -> Option<Unit> {
         loop {
-            let unit = self.split.pop_front()?;
-            let begun = self.begun.pop_front().flatten();
+            let (unit, begun) = self.assembler.pop()?;
             match unit.order {
                 Some(_) => return Some(length_prefixed(&unit, begun)),
                 None => self.dropped += 1,
@@ -143,19 +108,19 @@ impl Intake {
         }
     }
 
-    /// Access units that could not be decoded, since this was asked the last time.
+    /// Returns the number of access units that could not be decoded since the last call.
     pub fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)
     }
+}
 
-    /// The last access unit goes on, with a second field, for another `duration`.
-    fn prolong(&mut self, duration: Option<gst::ClockTime>) {
-        if let (Some(Some(begun)), Some(more)) = (self.begun.back_mut(), duration) {
-            let sum = begun
-                .duration()
-                .map(|duration| duration.saturating_add(more));
-            begun.make_mut().set_duration(sum);
-        }
+/// Adds the duration of a second field to the buffer of the first one.
+fn prolong(first: &mut gst::Buffer, second: Option<gst::ClockTime>) {
+    if let Some(more) = second {
+        let sum = first
+            .duration()
+            .map(|duration| duration.saturating_add(more));
+        first.make_mut().set_duration(sum);
     }
 }
 

@@ -6,6 +6,7 @@
 //! Pure functions: nothing here does I/O, reads a clock, or names GStreamer or ReductStore.
 
 pub mod access_unit;
+pub mod assemble;
 pub mod codec;
 pub mod content;
 pub mod cut;
