@@ -11,6 +11,7 @@ pub mod codec;
 pub mod content;
 pub mod cut;
 pub mod frame_rate;
+pub mod frames;
 pub mod mp4;
 pub mod order;
 pub mod range;

@@ -3,7 +3,6 @@
 
 //! Writes access units with capture times to an entry as records.
 
-mod intake;
 mod notice;
 mod options;
 mod recorder;

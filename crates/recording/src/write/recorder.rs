@@ -19,10 +19,10 @@ use media::time::Nanos;
 use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
 
-use super::intake::{InputFrame, Intake};
 use super::notice::{Notice, OutlierReport};
 use super::options::{RecorderOptions, StreamFormat, Undecodable};
 use super::records::RecordBuilder;
+use media::frames::{FrameAssembler, InputFrame};
 
 /// Time that a record may wait for others to be written with it, by default.
 const DEFAULT_MAX_LATENCY: Duration = Duration::from_millis(200);
@@ -34,7 +34,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// A stream that is being recorded.
 #[derive(Debug)]
 pub struct Recorder {
-    intake: Intake,
+    intake: FrameAssembler,
     times: RecordTimes<InputFrame>,
     declared: DeclaredRate<InputFrame>,
     records: RecordBuilder,
@@ -151,7 +151,7 @@ impl Recorder {
     ) -> Self {
         let writer = RecordWriter::new(runtime, destination, after, stats, tell);
         Self {
-            intake: Intake::default(),
+            intake: FrameAssembler::default(),
             times: RecordTimes::default(),
             declared: DeclaredRate::default(),
             records: RecordBuilder::new(options.record_unit, options.labels),

@@ -10,7 +10,7 @@ use client::{Content, NewRecord};
 use media::frame_rate::FrameRate;
 use media::record_times::Timed;
 
-use super::intake::InputFrame;
+use media::frames::InputFrame;
 
 /// Size from which on a group of pictures continues in another record, in bytes: a long group is not sent to
 /// the server at once.

@@ -1,20 +1,19 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Makes frames of buffers: their bytes as they came, with the facts that a record needs.
+//! Frames of a stream that is recorded: their bytes as they came, with the facts that a reader needs.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 
-use bytes::Bytes;
-use media::access_unit::AccessUnit;
-use media::codec::h264::{
-    AccessUnitSplitter, ParameterSets, Sps, VuiFrameRate, insert_parameter_sets, nal_type,
-    nal_unit_type, referred_pps,
+use crate::assemble::{Assembler, InputFormat};
+use crate::codec::h264::{
+    ParameterSets, Sps, VuiFrameRate, insert_parameter_sets, nal_type, nal_unit_type, referred_pps,
 };
-use media::codec::{Damage, annexb::nal_units};
-use media::order::PictureOrder;
-use media::record_times::Capture;
+use crate::codec::{Damage, annexb::nal_units};
+use crate::order::PictureOrder;
+use crate::record_times::Capture;
+use bytes::Bytes;
 
 /// Buffers without a slice that may come before one that has some.
 const MAX_LEADING: usize = 100;
@@ -69,10 +68,9 @@ const FREE_REPETITION: u64 = 1 << 20;
 const MAX_REPETITION: u64 = 4;
 
 /// Makes frames of buffers that hold an access unit each. The two fields of a frame may be in two.
-#[derive(Debug, Default)]
-pub struct Intake {
-    splitter: AccessUnitSplitter,
-    split: VecDeque<AccessUnit>,
+#[derive(Debug)]
+pub struct FrameAssembler {
+    assembler: Assembler<()>,
     /// Frames that are not complete, and the number of their access units that are missing.
     open: VecDeque<(InputFrame, usize)>,
     complete: VecDeque<InputFrame>,
@@ -114,11 +112,31 @@ impl Repeated {
     }
 }
 
-impl Intake {
+impl Default for FrameAssembler {
+    fn default() -> Self {
+        let mut assembler = Assembler::default();
+        assembler.set_format(InputFormat {
+            has_access_units: true,
+            ..Default::default()
+        });
+        Self {
+            assembler,
+            open: VecDeque::new(),
+            complete: VecDeque::new(),
+            leading: Vec::new(),
+            sets: ParameterSets::default(),
+            since_idr: None,
+            size: None,
+            repeated: Repeated::default(),
+        }
+    }
+}
+
+impl FrameAssembler {
     /// Adds the next buffer. The frames that it completes are returned by [`pop`](Self::pop).
     pub fn push(&mut self, data: Bytes, capture: Capture) {
         self.repeated.take(data.len());
-        let pushed = self.splitter.push(&data, &mut self.split);
+        let pushed = self.assembler.push(data.clone(), (), |(), ()| ()).pushed;
         let could_not_be_read = pushed.damage.is_some();
         if pushed.begun == 0 && pushed.continues && !self.open.is_empty() {
             if let Some((frame, _)) = self.open.back_mut() {
@@ -146,13 +164,12 @@ impl Intake {
                 self.open.push_back((frame, 0));
             }
         }
-        self.splitter.end_access_unit(&mut self.split);
         self.settle();
     }
 
     /// Completes all frames.
     pub fn end(&mut self, capture: Capture) {
-        self.splitter.end_run(&mut self.split);
+        self.assembler.end_run();
         self.settle();
         if !self.leading.is_empty() {
             let content = mem::take(&mut self.leading);
@@ -168,7 +185,7 @@ impl Intake {
 
     /// Returns the frame rate of the stream, if its VUI has one.
     pub fn vui_frame_rate(&self) -> Option<VuiFrameRate> {
-        self.splitter.vui_frame_rate()
+        self.assembler.splitter().vui_frame_rate()
     }
 
     /// Returns width and height of the pictures as they are shown, as far as the stream says.
@@ -180,7 +197,7 @@ impl Intake {
     fn settle(&mut self) {
         while let Some((frame, missing)) = self.open.front_mut() {
             while *missing > 0
-                && let Some(unit) = self.split.pop_front()
+                && let Some((unit, _)) = self.assembler.pop()
             {
                 if *missing as u64 == frame.count {
                     frame.order = unit.order;
@@ -246,8 +263,8 @@ impl Intake {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use media::codec::h264::testing::{Header, IDR, P, SPS, pps, record, slice, sps};
-    use media::record_times::testing::capture;
+    use crate::codec::h264::testing::{Header, IDR, P, SPS, pps, record, slice, sps};
+    use crate::record_times::testing::capture;
 
     const DELIMITER: &[u8] = &[9, 0xf0];
     const SEI: &[u8] = &[6, 5, 1, 1, 0x80];
@@ -266,14 +283,14 @@ mod tests {
 
     /// The frames that buffers make, after each of them and at the end. The n-th is captured at n.
     fn run(buffers: &[Bytes]) -> Vec<Vec<InputFrame>> {
-        let mut intake = Intake::default();
+        let mut assembler = FrameAssembler::default();
         let mut frames = Vec::new();
         for (time, buffer) in (0..).zip(buffers) {
-            intake.push(buffer.clone(), capture(time));
-            frames.push(std::iter::from_fn(|| intake.pop()).collect());
+            assembler.push(buffer.clone(), capture(time));
+            frames.push(std::iter::from_fn(|| assembler.pop()).collect());
         }
-        intake.end(capture(buffers.len() as u64));
-        frames.push(std::iter::from_fn(|| intake.pop()).collect());
+        assembler.end(capture(buffers.len() as u64));
+        frames.push(std::iter::from_fn(|| assembler.pop()).collect());
         frames
     }
 
@@ -286,9 +303,9 @@ mod tests {
         ];
         let frames = run(&buffers);
         assert_eq!(frames.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 0]);
-        let mut intake = Intake::default();
-        intake.push(buffers[0].clone(), capture(0));
-        assert_eq!(intake.size(), Some((64, 64)));
+        let mut assembler = FrameAssembler::default();
+        assembler.push(buffers[0].clone(), capture(0));
+        assert_eq!(assembler.size(), Some((64, 64)));
         for (index, (frames, buffer)) in frames.iter().zip(&buffers).enumerate() {
             let frame = &frames[0];
             assert_eq!(frame.content, [buffer]);
