@@ -23,6 +23,7 @@ const MAX_LEADING: usize = 100;
 pub struct InputFrame {
     /// Bytes. In order they are the frame.
     pub content: Vec<Bytes>,
+    /// Capture time with its source.
     pub capture: Capture,
     /// Its place in output order; `None` if it could not be read.
     pub order: Option<PictureOrder>,

@@ -5,6 +5,8 @@
 //!
 //! Pure functions: nothing here does I/O, reads a clock, or names GStreamer or ReductStore.
 
+#![deny(missing_docs)]
+
 pub mod access_unit;
 pub mod assemble;
 pub mod codec;

@@ -28,7 +28,9 @@ pub struct Stamp {
     pub capture: Nanos,
     /// Times since the origin.
     pub pts: Nanos,
+    /// Decoding timestamp since the origin.
     pub dts: Nanos,
+    /// Time until the next frame in output order, if it is known.
     pub duration: Option<Nanos>,
     /// The segment that begins with this access unit.
     pub segment: Option<SegmentStart>,

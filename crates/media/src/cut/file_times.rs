@@ -12,6 +12,7 @@ use crate::time::Nanos;
 pub struct FileSettings {
     /// Time scale, if the user has set one.
     pub timescale: Option<Timescale>,
+    /// Kind of header that the muxer writes.
     pub header: Header,
 }
 

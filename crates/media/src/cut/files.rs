@@ -17,7 +17,9 @@ const LATEST: usize = 1024;
 /// Where splitmuxsink writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
+    /// The name of a file.
     File(String),
+    /// No file: nothing of the episode is kept.
     Nowhere,
 }
 
@@ -26,7 +28,9 @@ pub enum Target {
 pub struct Finished {
     /// The name that its file gets now.
     pub name: String,
+    /// The episode in the file.
     pub episode: Episode,
+    /// The facts that the header of the file has to state.
     pub description: Description,
     /// The declared rate, if the times of its frames agree.
     pub frame_rate: Option<FrameRate>,
@@ -55,6 +59,7 @@ pub struct Files {
 /// Counts of complete episodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// Number of episodes.
     pub episodes: u64,
     /// Access units in them that are shown.
     pub frames: u64,

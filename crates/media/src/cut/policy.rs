@@ -24,31 +24,42 @@ const BYTES_PER_FILE: u64 = 1024;
 /// The limits, and what else ends an episode.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
+    /// Position of cuts relative to the limits.
     pub mode: SplitMode,
+    /// Access units with which an episode can begin.
     pub keyframes: KeyframeMode,
+    /// Limit of the duration; `None` for no limit.
     pub duration: Option<Nanos>,
+    /// Limit of the size in bytes; `None` for no limit.
     pub size: Option<u64>,
+    /// Episodes end at gaps.
     pub gap_detection: bool,
 }
 
 /// An access unit as the policy sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Unit {
+    /// Kind of entry point; `None` if decoding cannot begin here.
     pub entry: Option<Entry>,
     /// There may be something missing before it.
     pub discont: bool,
     /// Its format is another one than that of the unit before; changes only at an IDR.
     pub new_format: bool,
+    /// Running time of its PTS.
     pub running_time: Nanos,
     /// Running time of its DTS.
     pub decode_time: Nanos,
     /// Number of the segment that it belongs to; grows.
     pub segment: u64,
+    /// Position relative to the part of the segment that is shown.
     pub visibility: Visibility,
     /// It is damaged, or refers to pictures that are missing.
     pub corrupted: bool,
+    /// Time that the picture is shown for.
     pub duration: Nanos,
+    /// Size in bytes.
     pub bytes: u64,
+    /// Capture time since the Unix epoch, if it is known.
     pub capture: Option<Nanos>,
 }
 
@@ -57,6 +68,7 @@ pub struct Unit {
 pub enum Visibility {
     /// It is before the first picture of its segment that is shown.
     Before,
+    /// The picture is shown.
     Shown,
     /// It is after the last one.
     After,
@@ -79,12 +91,17 @@ pub enum Entry {
 /// Why an episode ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
+    /// The limit of the duration.
     Duration,
+    /// The limit of the size.
     Size,
+    /// A gap or a pause.
     Gap,
+    /// A change of the format.
     Format,
     /// The longest time that a file can count has nearly passed.
     Length,
+    /// The end of the stream.
     Eos,
 }
 
@@ -108,9 +125,13 @@ pub enum Change {
     /// An episode begins with the keyframe at this running time. `cut` is false for the first one, which
     /// has no file before it.
     Begin {
+        /// There is a file before it, which is cut here.
         cut: bool,
+        /// Number of the episode, from 0.
         index: u32,
+        /// Running time of the keyframe.
         running_time: Nanos,
+        /// Capture time of the first frame since the Unix epoch.
         capture: Option<Nanos>,
         /// Access units before it that could not be decoded.
         dropped: u64,
@@ -124,8 +145,11 @@ pub enum Change {
 /// An episode that has all its frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Episode {
+    /// Number of the episode, from 0.
     pub index: u32,
+    /// Capture time of the first frame that is shown, since the Unix epoch.
     pub capture: Option<Nanos>,
+    /// Duration of the part that is shown.
     pub duration: Nanos,
     /// Access units that are shown.
     pub frames: u64,
@@ -139,12 +163,14 @@ pub struct Episode {
     pub shown: Vec<Range<Nanos>>,
     /// Access units before its first frame, in output order, that could not be decoded.
     pub dropped: u64,
+    /// Reason for which the episode ended.
     pub reason: Reason,
 }
 
 /// What to do with an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
+    /// The access unit is part of an episode.
     Keep,
     /// It is shown before the first keyframe of an episode.
     Drop,

@@ -26,7 +26,9 @@ const MAX_DISTANCES: u64 = 64;
 /// Running times of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
+    /// Presentation timestamp in running time.
     pub pts: Nanos,
+    /// Decoding timestamp in running time.
     pub dts: Nanos,
 }
 

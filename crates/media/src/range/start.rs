@@ -29,8 +29,11 @@ pub enum Begin {
 /// What an [`Entrance`] needs to know of an access unit.
 #[derive(Debug)]
 pub struct Arrival<T> {
+    /// The access unit.
     pub item: T,
+    /// Slot of the access unit.
     pub slot: Slot,
+    /// Decoding can begin here.
     pub is_keyframe: bool,
     /// Nothing after it in decoding order depends on what is before it, or is shown before it.
     pub is_clean: bool,
@@ -39,7 +42,9 @@ pub struct Arrival<T> {
     pub recovery: u32,
     /// Its picture order count, and whether the stream may have pictures in another order.
     pub count: i64,
+    /// The stream may have pictures in another order than they are shown in.
     pub may_reorder: bool,
+    /// Size in bytes.
     pub bytes: usize,
 }
 

@@ -16,7 +16,9 @@ const PATIENCE: u64 = 1_000_000;
 /// A frame, and whether its record may name the declared rate.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rated<T> {
+    /// The frame with its record time.
     pub frame: Timed<T>,
+    /// The declared rate agrees with the times so far.
     pub agrees: bool,
 }
 

@@ -40,17 +40,32 @@ pub struct Placed {
     pub distance: Option<u64>,
 }
 
-/// Something about the timestamps that users have to know.
+/// Irregularity of the capture times that users have to know of. Times are in µs since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// The clock of the capture times was set: those of two pictures beside each other.
-    Step { from: u64, to: u64 },
-    /// The clock of the capture times was set, and set back after so many frames.
-    Excursion { from: u64, to: u64, frames: u64 },
-    /// Capture times of so many frames were wrong: the first of them, and the time that it got.
+    /// The clock of the capture times was set.
+    Step {
+        /// Capture time of the frame before.
+        from: u64,
+        /// Capture time of the frame after.
+        to: u64,
+    },
+    /// The clock of the capture times was set, and set back.
+    Excursion {
+        /// Capture time of the frame before.
+        from: u64,
+        /// Capture time of the first frame after the clock was set.
+        to: u64,
+        /// Number of frames until the clock was set back.
+        frames: u64,
+    },
+    /// Capture times of frames in a row were wrong.
     Outliers {
+        /// Capture time of the first of them.
         wrong: u64,
+        /// Record time that it got instead.
         placed: u64,
+        /// Number of frames.
         frames: u64,
     },
     /// There are no timestamps and no frame rate. Nothing more is placed.

@@ -37,6 +37,7 @@ pub struct Capture {
 /// The timestamps of a picture at its place in output order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
+    /// The capture time with its source.
     pub capture: Capture,
     /// How many frames come before it in output order.
     pub index: u64,
@@ -90,6 +91,7 @@ fn steady(time: u64, source: Source, capture: &Capture) -> i64 {
     }
 }
 
+/// Capture times for tests.
 #[cfg(any(test, feature = "testing"))]
 pub mod testing {
     use super::*;

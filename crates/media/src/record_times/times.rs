@@ -17,6 +17,7 @@ use crate::order::{OutputOrder, PictureOrder, TooDeep};
 /// Something with its record time.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Timed<T> {
+    /// The frame.
     pub item: T,
     /// µs since the Unix epoch.
     pub time: u64,

@@ -22,6 +22,7 @@ use crate::time::{Nanos, utc};
 pub struct ContinuityConfig {
     /// Longest pause that stays in running time where no reference picture is missing.
     pub pause_limit: Nanos,
+    /// Treatment of pictures that refer to lost ones.
     pub on_loss: OnLoss,
     /// Gaps are marked with DISCONT, and what they make undecodable is dropped.
     pub gap_detection: bool,
@@ -34,6 +35,7 @@ pub struct ContinuityConfig {
 pub struct Facts {
     /// `None` if it cannot be decoded.
     pub number: Option<FrameNumber>,
+    /// Place of the picture in output order.
     pub order: Option<PictureOrder>,
     /// Decoding can start here.
     pub is_keyframe: bool,
@@ -46,8 +48,11 @@ pub struct Facts {
 /// The next thing in order.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output<T> {
+    /// An access unit.
     Unit {
+        /// The access unit, as it was pushed.
         item: T,
+        /// Its slot.
         slot: Slot,
         /// It may refer to lost pictures.
         is_corrupted: bool,
@@ -68,8 +73,11 @@ impl fmt::Display for Hole {
 /// Missing frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loss {
+    /// Capture times around the loss.
     pub hole: Hole,
+    /// Evidence of the loss.
     pub cause: Cause,
+    /// Effect on the pictures until the next keyframe.
     pub consequence: Consequence,
 }
 
@@ -99,7 +107,9 @@ pub enum Cause {
 pub enum Consequence {
     /// They can be decoded.
     None,
+    /// They are dropped.
     Dropped,
+    /// They are kept and marked as corrupted.
     Corrupted,
 }
 

@@ -38,7 +38,9 @@ impl fmt::Display for RateSource {
 /// A frame rate with its source. The times of records may contradict it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeclaredRate {
+    /// The declared frame rate.
     pub rate: FrameRate,
+    /// Place of the declaration.
     pub source: RateSource,
 }
 
@@ -47,6 +49,7 @@ pub struct DeclaredRate {
 pub struct Declarations {
     /// `fps` of the attachment `$video`.
     pub attachment: Option<FrameRate>,
+    /// The property `fps`.
     pub property: Option<FrameRate>,
 }
 

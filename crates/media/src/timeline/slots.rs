@@ -59,6 +59,7 @@ pub struct Slot {
     pub capture: Nanos,
     /// Time since the origin.
     pub time: Nanos,
+    /// Time until the next slot, if it is known.
     pub duration: Option<Nanos>,
     /// The duration if the time until the next slot is a pause that running time leaves out.
     pub before_pause: Option<Nanos>,
@@ -95,13 +96,16 @@ pub enum Spacing {
 /// From the capture time of the frame before a hole to that of the one after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hole {
+    /// Capture time of the last frame before the hole, since the Unix epoch.
     pub from: Nanos,
+    /// Capture time of the first frame after the hole, since the Unix epoch.
     pub to: Nanos,
 }
 
 /// A segment, whose start and stream time are the time of its first slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentStart {
+    /// Time of its first slot since the origin.
     pub start: Nanos,
     /// Running time at `start`.
     pub base: Nanos,
@@ -113,6 +117,7 @@ pub struct SegmentStart {
 pub struct NoFrameRate {
     /// Time of the record.
     pub record: Nanos,
+    /// Number of access units in the record.
     pub units: usize,
 }
 
@@ -121,7 +126,9 @@ pub struct NoFrameRate {
 pub struct Group {
     /// Time of the record.
     pub time: Nanos,
+    /// Number of access units in the record.
     pub units: usize,
+    /// Declared frame rate of the record.
     pub declared: Option<DeclaredRate>,
 }
 
@@ -130,6 +137,7 @@ pub struct Group {
 pub struct Contradiction {
     /// Time of the record that showed it.
     pub time: Nanos,
+    /// The declaration.
     pub declared: DeclaredRate,
     /// The observed distance of two frames.
     pub frame: Nanos,

@@ -26,6 +26,7 @@ static ZEROS: [u8; CODE_ZEROS] = [0; CODE_ZEROS];
 /// A record of whole NAL units.
 #[derive(Debug)]
 pub struct Aligned<R> {
+    /// Tag of the record, as it was pushed.
     pub record: R,
     /// Its content, as [`between_nal_units`] gives it. What is no byte stream is there as it came.
     pub pieces: Vec<Bytes>,

@@ -12,6 +12,7 @@ use crate::order::PictureOrder;
 /// `frame_num` of an access unit, with the syntax elements that its successor depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameNumber {
+    /// `frame_num` of the slice header (7.4.3).
     pub frame_num: u32,
     /// `MaxFrameNum`: `frame_num` counts modulo this power of two.
     pub modulus: u32,

@@ -67,6 +67,7 @@ pub struct Pushed {
 /// The begin of an access unit whose slices have not come yet: the first NAL unit before them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Next {
+    /// No such access unit has begun.
     #[default]
     Unknown,
     /// In this record.

@@ -14,11 +14,13 @@ use crate::codec::Damage;
 /// Access units of records.
 #[derive(Debug, Default)]
 pub struct Split {
+    /// The access units in decoding order.
     pub units: VecDeque<AccessUnit>,
     /// Access units that began, by what the splitter returned.
     pub begun: usize,
     /// Bytes after the last access unit.
     pub rest: usize,
+    /// Damages in the order in which they were found.
     pub damages: Vec<Damage>,
 }
 

@@ -14,11 +14,14 @@ use crate::order::Reordering;
 /// What is used of a sequence parameter set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sps {
+    /// `seq_parameter_set_id`.
     pub id: u8,
     profile_idc: u8,
     constraint_flags: u8,
     level_idc: u8,
+    /// `chroma_format_idc`.
     pub chroma_format_idc: u32,
+    /// `separate_colour_plane_flag`.
     pub separate_colour_planes: bool,
     /// `bit_depth_luma_minus8` and `bit_depth_chroma_minus8`.
     pub bit_depths_minus8: [u32; 2],
@@ -28,6 +31,7 @@ pub struct Sps {
     scaling_lists: Vec<Option<Vec<u8>>>,
     /// Bits of `frame_num`.
     pub frame_num_bits: u32,
+    /// Type of picture order count and its parameters (8.2.1).
     pub picture_order: PictureOrderType,
     max_num_ref_frames: u32,
     /// `gaps_in_frame_num_value_allowed_flag`: values of `frame_num` may be left out on purpose.
@@ -40,9 +44,11 @@ pub struct Sps {
     crop: [u32; 4],
     /// Size of the picture that is shown, in pixels.
     pub width: u32,
+    /// Height of the cropped picture in pixels.
     pub height: u32,
     /// Size of a coded frame.
     macroblocks: u64,
+    /// Video usability information (Annex E).
     pub vui: Vui,
 }
 
@@ -81,9 +87,13 @@ pub struct Vui {
 /// Colour description (ITU-T H.273 code points).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colour {
+    /// `video_full_range_flag`.
     pub full_range: bool,
+    /// `colour_primaries`.
     pub primaries: u8,
+    /// `transfer_characteristics`.
     pub transfer: u8,
+    /// `matrix_coefficients`.
     pub matrix: u8,
 }
 

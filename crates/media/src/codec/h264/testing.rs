@@ -6,10 +6,15 @@
 use bytes::Bytes;
 use h264_reader::rbsp::{BitWrite, BitWriter};
 
+/// An access unit delimiter.
 pub const AUD: &[u8] = &[9, 0xf0];
+/// Supplemental enhancement information without a meaning.
 pub const SEI: &[u8] = &[6, 5, 1, 0x80, 0x80];
+/// A prefix NAL unit (type 14).
 pub const PREFIX: &[u8] = &[0x6e, 0xc0, 0x80, 0x07];
+/// An end of sequence.
 pub const END_OF_SEQUENCE: &[u8] = &[10];
+/// Filler data.
 pub const FILLER: &[u8] = &[12, 0xff, 0x80];
 
 type Bits<'a> = BitWriter<&'a mut Vec<u8>>;
@@ -42,13 +47,17 @@ pub enum Order {
 /// What tests vary of an SPS of 64x64 pixels, with `frame_num` of four bits.
 #[derive(Debug, Clone, Copy)]
 pub struct SpsSpec {
+    /// Type of picture order count.
     pub order: Order,
+    /// Fields and frames are allowed.
     pub interlaced: bool,
     /// `time_scale` and `num_units_in_tick`.
     pub frame_rate: Option<(u32, u32)>,
+    /// `max_num_reorder_frames` of a VUI.
     pub max_num_reorder_frames: Option<u32>,
 }
 
+/// An SPS of frames with picture order count type 0.
 pub const SPS: SpsSpec = SpsSpec {
     order: Order::Lsb,
     interlaced: false,
@@ -56,6 +65,7 @@ pub const SPS: SpsSpec = SpsSpec {
     max_num_reorder_frames: None,
 };
 
+/// Returns an SPS.
 pub fn sps(spec: SpsSpec) -> Vec<u8> {
     nal(0x67, |bits| {
         for byte in [66u8, 0, 30] {
@@ -138,20 +148,29 @@ pub fn pps(id: u32) -> Vec<u8> {
 /// The syntax elements of a slice header that tests vary.
 #[derive(Debug, Clone, Copy)]
 pub struct Header {
+    /// SPS that the slice refers to.
     pub sps: SpsSpec,
+    /// NAL unit header.
     pub nal: u8,
+    /// `first_mb_in_slice`.
     pub first_macroblock: u32,
+    /// `pic_parameter_set_id`.
     pub pps: u32,
+    /// `frame_num`.
     pub frame_num: u8,
     /// Of an interlaced stream: whether the picture is a bottom field, if it is one.
     pub bottom_field: Option<bool>,
+    /// `idr_pic_id`.
     pub idr_pic_id: u32,
     /// `pic_order_cnt_lsb`, or `delta_pic_order_cnt[0]`.
     pub order: u8,
+    /// `redundant_pic_cnt`.
     pub redundant: u32,
+    /// The picture has `memory_management_control_operation` 5.
     pub resets_order: bool,
 }
 
+/// A slice of a reference picture that is not IDR.
 pub const P: Header = Header {
     sps: SPS,
     nal: 0x41,
@@ -165,6 +184,7 @@ pub const P: Header = Header {
     resets_order: false,
 };
 
+/// A slice of an IDR picture.
 pub const IDR: Header = Header {
     nal: 0x65,
     frame_num: 0,
