@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What passes to splitmuxsink, and where it is cut.
+//! Carries out cuts: rewrites segments and timestamps for splitmuxsink.
 //!
 //! The cutter sees every event and every access unit, asks the policy, and gives orders that follow
 //! from its decisions. The bin carries them out, unlocked.
@@ -21,7 +21,7 @@ use super::{CAT, gate};
 use crate::convert::{ToClockTime, ToNanos};
 use crate::{capture_time, pause_event};
 
-/// What the bin has to do, in order.
+/// Action for the bin. Actions are in order.
 #[derive(Debug)]
 pub enum Order {
     /// Send this event to splitmuxsink.
@@ -43,7 +43,7 @@ pub enum Order {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
     pub count: u64,
-    /// How far the first of them was from what precedes it, if that is longer than a file can count. The
+    /// Distance of the first of them from what precedes it, if that is longer than a file can count. The
     /// others need it.
     pub distance: Option<Nanos>,
 }
@@ -113,7 +113,7 @@ struct Opening {
     awaits_shown: bool,
     /// The next access units decide whether the declared rate is true.
     awaits_distance: bool,
-    /// What follows.
+    /// Actions that follow.
     orders: Vec<Order>,
 }
 
@@ -142,7 +142,7 @@ struct Held {
     duration: Nanos,
 }
 
-/// What of a segment is shown.
+/// Part of a segment that is shown.
 #[derive(Debug, Default)]
 struct Shown {
     start: Nanos,
@@ -162,7 +162,7 @@ impl Shown {
     }
 }
 
-/// How long a picture lasts of which nothing is known.
+/// Duration of a picture without any information.
 const FRAME: Nanos = Nanos::from_mseconds(40);
 
 impl Cutter {
@@ -313,7 +313,7 @@ impl Cutter {
         }
     }
 
-    /// What came in and did not go on is gone.
+    /// Drops everything that came in and is not passed on.
     pub fn flush(&mut self) {
         self.intake.flush();
         self.held = None;

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a file says of all its access units: caps and parameter sets.
+//! Stream format of a file: caps and parameter sets.
 
 use std::collections::BTreeSet;
 

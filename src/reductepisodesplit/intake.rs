@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What comes into the bin, as access units of the format that MP4 files have.
+//! Access units for MP4 files from the buffers that come into the bin.
 //!
 //! h264parse is not asked. It makes access units where a slice has macroblock 0, so that each field
 //! of a frame is one, and with it a sample; it leaves out what it cannot parse, and takes I pictures

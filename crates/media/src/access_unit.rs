@@ -21,7 +21,7 @@ pub enum Codec {
     H264,
 }
 
-/// What a decoder has to know before the first access unit, and what a container states of it.
+/// Configuration that a decoder needs before the first access unit, and a container stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecoderConfig {
     /// Codec of the stream.

@@ -80,7 +80,7 @@ impl<T> Assembler<T> {
 
     /// Takes the next buffer with its tag.
     ///
-    /// If the buffer has the second field of a frame, `join` gets the tag of the first one, to extend its
+    /// For a buffer with the second field of a frame, `join` gets the tag of the first one, to extend its
     /// duration.
     pub fn push(&mut self, data: Bytes, tag: T, join: impl FnOnce(&mut T, &T)) -> Taken {
         let mut is_truncated = false;

@@ -4,7 +4,7 @@
 //! Pictures from decoding order to output order, as decoders put them out ("bumping", ITU-T H.264,
 //! C.4.5.3): a picture has its place as soon as as many others wait as may come before it.
 //!
-//! How many that are, the stream declares with `max_num_reorder_frames`. Without it, the size of the
+//! The stream declares their number with `max_num_reorder_frames`. Without it, the size of the
 //! decoded picture buffer is a bound (E.2.1) that most streams are far from: it is used for two
 //! groups of pictures, and what they needed from then on. Either may turn out to be too few. Then the
 //! bound is used again, and the picture order count tells soon enough, as a rule: pictures that come
@@ -19,7 +19,7 @@ const LEARNT_GROUPS: usize = 2;
 /// Pictures that are a group where a coded video sequence is longer. Patterns of reordering are no
 /// longer than a decoded picture buffer.
 const GROUP: usize = 60;
-/// How far the counts of frames in a row are apart in most streams (8.2.1).
+/// Distance of the counts of frames in a row in most streams (8.2.1).
 const COMMON_STEP: i64 = 2;
 
 /// Place of a picture in output order.
@@ -30,7 +30,7 @@ pub struct PictureOrder {
     /// All pictures before this one in decoding order precede it in output order, and counting
     /// begins anew.
     pub begins_sequence: bool,
-    /// How far pictures of the stream may be out of output order.
+    /// Largest distance of decoding order from output order.
     pub reordering: Reordering,
 }
 
@@ -43,10 +43,10 @@ pub struct Reordering {
     pub declared: bool,
 }
 
-/// What is known of how far the pictures of a stream are out of output order.
+/// Distance of decoding order from output order, as far as it is known.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReorderDepth {
-    /// What the stream says of it.
+    /// Declaration of the stream.
     said: Option<Reordering>,
     /// The most frames that preceded a picture and are output after it.
     observed: usize,
@@ -64,7 +64,7 @@ pub struct ReorderDepth {
 /// More frames are out of output order than the stream declares or had before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooDeep {
-    /// How many were expected.
+    /// Number of frames that were expected.
     pub expected: usize,
     /// The stream declares so.
     pub is_declared: bool,
@@ -301,7 +301,7 @@ mod tests {
         }
     }
 
-    /// What comes out with each picture, and at the end.
+    /// Returns the pictures that come out with each picture, and at the end.
     fn run(counts: &[i64], frames: usize) -> Vec<Vec<i64>> {
         let mut pictures = OutputOrder::default();
         let mut shown = Vec::new();

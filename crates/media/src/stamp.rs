@@ -625,7 +625,7 @@ mod tests {
         places.iter().enumerate().map(later).max().unwrap_or(0)
     }
 
-    /// What the stream says of its depth.
+    /// Declared depth of the stream.
     #[derive(Debug, Clone, Copy)]
     enum Says {
         Truth,

@@ -26,7 +26,7 @@ pub fn find_last_start_code(data: &[u8]) -> Option<usize> {
     REVERSE_FINDER.rfind(data)
 }
 
-/// Where a NAL unit lies in a byte stream.
+/// Place of a NAL unit in a byte stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NalUnit {
     /// First byte of its start code, `zero_byte` included.
@@ -66,7 +66,7 @@ pub fn begins_with_start_code<'a>(data: impl IntoIterator<Item = &'a u8>) -> boo
     other.is_some_and(|(zeros, byte)| zeros >= 2 && *byte == 1)
 }
 
-/// Where the start code at `code` begins: that of four bytes takes one more zero, its `zero_byte`.
+/// Returns the place of the start code at `code` with its `zero_byte`, if it has one.
 pub fn start_code_begin(data: &[u8], code: usize) -> usize {
     if code > 0 && data[code - 1] == 0 {
         code - 1

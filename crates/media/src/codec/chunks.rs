@@ -60,7 +60,7 @@ fn close(open: &mut Vec<Bytes>, pieces: &mut Vec<Bytes>) {
     pieces.push(joined(&mem::take(open)));
 }
 
-/// Where the first start code begins that has nothing before `chunk`. One at its very begin may
+/// Returns the place of the first start code that has nothing before `chunk`. One at its very begin may
 /// have its `zero_byte` there.
 fn first_start(chunk: &[u8]) -> Option<usize> {
     let code = find_start_code(&chunk[1..])?;
@@ -101,7 +101,7 @@ mod tests {
         })
     }
 
-    /// Where the NAL units of `pieces` lie in all of them.
+    /// Returns the places of the NAL units of `pieces` in their concatenation.
     fn units(pieces: &[Bytes]) -> Vec<(usize, usize, usize)> {
         let mut units = Vec::new();
         let mut at = 0;

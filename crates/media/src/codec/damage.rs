@@ -1,14 +1,14 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What can be wrong with a stream, and how it is told.
+//! Kinds of damage of a stream and their messages.
 
 use std::fmt;
 
 /// The bytes that one access unit may have. No level allows as many (A.3.1 j).
 pub const MAX_BYTES: usize = 128 << 20;
 
-/// What is wrong with a piece of a stream.
+/// Damage of a piece of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
     /// A slice comes before any parameter sets.

@@ -8,7 +8,7 @@
 
 use std::io::{BufRead, Read, Result};
 
-/// How far to look ahead: headers are short.
+/// Bytes to look ahead: headers are short.
 const CHUNK: usize = 64;
 
 /// Reads the bytes after the header of a NAL unit.

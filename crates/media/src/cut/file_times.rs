@@ -7,7 +7,7 @@ use super::policy::Episode;
 use crate::mp4::{Description, Reach, Sample, SampleTable, SampleTimes, Samples, Timescale};
 use crate::time::Nanos;
 
-/// What is set for all files.
+/// Settings of all files.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FileSettings {
     /// Time scale, if the user has set one.
@@ -16,7 +16,7 @@ pub struct FileSettings {
     pub header: Header,
 }
 
-/// Where a file has the times of its samples.
+/// Place of the sample times in a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Header {
     /// Behind the samples: they can still be changed at the end of the file.
@@ -36,14 +36,14 @@ pub struct FileTimes {
     scale: Timescale,
     /// Samples of episodes that have not ended.
     samples: Samples,
-    /// How the running file is filled.
+    /// Fill level of the running file.
     file: Option<Span>,
 }
 
 /// The time that the access units of a file cover.
 #[derive(Debug, Clone, Copy)]
 struct Span {
-    /// How much later than DTS the first PTS is.
+    /// Delay of the first PTS behind its DTS.
     delay: Nanos,
     /// Running time of the first DTS.
     decode_start: Nanos,

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which file each episode goes to, from its begin until the file is complete.
+//! Files of episodes, from the begin of an episode until its file is complete.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ use crate::time::Nanos;
 /// Names that are compared with a new one: a recording of years has bounded memory.
 const LATEST: usize = 1024;
 
-/// Where splitmuxsink writes.
+/// Target of a muxer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// The name of a file.
@@ -43,7 +43,7 @@ pub struct Files {
     pattern: Pattern,
     /// The latest names, [`LATEST`] at most.
     names: VecDeque<String>,
-    /// What splitmuxsink will open.
+    /// Targets that the muxer will open.
     to_open: VecDeque<Target>,
     /// The file that splitmuxsink writes.
     open: Option<String>,
@@ -51,7 +51,7 @@ pub struct Files {
     frame_rates: VecDeque<Option<FrameRate>>,
     /// Episodes that have all their access units, until their files are closed.
     ended: VecDeque<(Episode, Description)>,
-    /// Why a file is not to be had.
+    /// Reason for which there is no file.
     failure: Option<LocationError>,
     totals: Totals,
 }
@@ -160,12 +160,12 @@ impl Files {
         self.totals.corrupted += episode.corrupted;
     }
 
-    /// What was counted.
+    /// Returns the totals.
     pub fn totals(&self) -> Totals {
         self.totals
     }
 
-    /// Why the file after the one that was closed is not to be had, once.
+    /// Takes the reason for which there is no file after the one that was closed.
     pub fn take_failure(&mut self) -> Option<LocationError> {
         self.failure.take()
     }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! When an episode ends.
+//! Policy that decides where an episode begins and ends.
 //!
 //! An episode begins with a keyframe, an IDR access unit or (as [`KeyframeMode`] says) a recovery point
 //! or an intra picture, and consists of whole groups of pictures. It ends at a gap, where the format
@@ -63,7 +63,7 @@ pub struct Unit {
     pub capture: Option<Nanos>,
 }
 
-/// Whether a picture is shown. Its start time alone decides, not how long it lasts.
+/// Visibility of a picture. Its start time alone decides, not its duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
     /// It is before the first picture of its segment that is shown.
@@ -74,7 +74,7 @@ pub enum Visibility {
     After,
 }
 
-/// How decoding can begin with an access unit.
+/// Kind of entry point for decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
     /// Nothing that follows needs anything before it.
@@ -88,7 +88,7 @@ pub enum Entry {
     Refresh,
 }
 
-/// Why an episode ended.
+/// Reason for which an episode ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// The limit of the duration.
@@ -119,7 +119,7 @@ impl Reason {
     }
 }
 
-/// What happens to episodes, in order.
+/// Change of episodes. Changes are in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// An episode begins with the keyframe at this running time. `cut` is false for the first one, which
@@ -167,7 +167,7 @@ pub struct Episode {
     pub reason: Reason,
 }
 
-/// What to do with an access unit.
+/// Decision about an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The access unit is part of an episode.
@@ -196,7 +196,7 @@ pub struct Policy {
     longest_group: Nanos,
     /// The least permissive keyframe mode in which entries were seen that this one does not accept.
     passed_mode: Option<KeyframeMode>,
-    /// What comes before the next keyframe is of no use, and that begins an episode. The one before ends
+    /// Drops access units up to the next keyframe, which begins an episode. The one before ends
     /// for this reason.
     broken: Option<Reason>,
     /// There was a pause: the next keyframe begins an episode, and what comes before it is kept.
@@ -603,7 +603,7 @@ impl Policy {
         }
     }
 
-    /// Why the episode ends before the keyframe `unit`, if it does.
+    /// Returns the reason for which the episode ends before the keyframe `unit`, if it does.
     fn reason_to_end_before(&self, unit: &Unit) -> Option<Reason> {
         let span = &self.episode.as_ref()?.span;
         if let Some(reason) = self.broken {
@@ -638,7 +638,7 @@ impl Policy {
         self.max_span.is_some_and(|limit| length > limit)
     }
 
-    /// Why the episode ends before the complete group `group`, if it does. It has one group at
+    /// Returns the reason for which the episode ends before the complete group `group`, if it does. It has one group at
     /// least, however long.
     fn reason_to_end_without(&self, group: &Span) -> Option<Reason> {
         let span = &self.episode.as_ref()?.span;

@@ -12,18 +12,18 @@ use super::timescale::scale;
 /// Playback at normal speed, as a 16.16 number.
 const NORMAL_RATE: u32 = 0x0001_0000;
 
-/// What a file says of itself.
+/// Facts that the header of a file states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {
     /// Ticks per second of what follows, if they are not those of the file.
     pub units: Option<u32>,
-    /// What is shown, in ticks since the first DTS.
+    /// Parts that are shown, in ticks since the first DTS.
     pub shown: Vec<Range<u64>>,
     /// Something is not shown.
     pub hides: bool,
     /// The `AVCDecoderConfigurationRecord`, if it differs from that in the file.
     pub configuration: Option<Vec<u8>>,
-    /// How long all samples last, in ticks, if that is known better than the muxer knew it when the
+    /// Duration of all samples in ticks, if it is known better than the muxer knew it when the
     /// last one came.
     pub media_duration: Option<u64>,
     /// Times of samples that replace those in the file.

@@ -27,7 +27,7 @@ pub struct Movie {
     pub start: u64,
     /// Duration of what is shown; `None` if only its fragments tell.
     pub length: Option<u64>,
-    /// Whether it may end before its last sample does.
+    /// It may end before its last sample does.
     pub is_cut: bool,
 }
 
@@ -90,7 +90,7 @@ struct Track {
     shown: Option<Shown>,
 }
 
-/// What an edit list shows, from its first edit to the end of its last one.
+/// Part of the media that an edit list shows, from its first edit to the end of its last one.
 #[derive(Debug)]
 struct Shown {
     media: Header,
@@ -126,7 +126,7 @@ struct PlacedBox {
 #[derive(Debug)]
 struct File<'a> {
     pieces: &'a [Bytes],
-    /// Where each piece ends.
+    /// Ends of the pieces, in bytes of the file.
     ends: Vec<u64>,
     length: u64,
     boxes_left: Cell<u32>,

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! How far the labels `keyframe` of a recording can be relied on.
+//! Reliability of the labels `keyframe` of a recording.
 //!
 //! A label that names a keyframe is verified by the record's content. One that says that a record has
 //! none cannot be without reading it: it is believed if all labels were right where contents were

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whether pictures of a stream come in another order than they are shown in.
+//! Detection of pictures that come in another order than they are shown in.
 
 use crate::order::{MAX_REORDERING, PictureOrder};
 

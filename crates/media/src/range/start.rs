@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where what is shown begins: which access units of a reading go on, and from which on.
+//! Start of a range: the first access unit that is passed on, and the first that is shown.
 //!
 //! A reading for a time begins at a keyframe before it, or somewhere before that keyframe. Only what
 //! is read tells which keyframe is the one, and whether there is a hole at that time: then what
@@ -12,7 +12,7 @@ use std::mem;
 use crate::time::Nanos;
 use crate::timeline::{SegmentStart, Slot};
 
-/// How to begin for a time.
+/// Start of a range for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
     /// With the first keyframe that is not before it.
@@ -26,7 +26,7 @@ pub enum Begin {
     Exact,
 }
 
-/// What an [`Entrance`] needs to know of an access unit.
+/// Facts of an access unit for an [`Entrance`].
 #[derive(Debug)]
 pub struct Arrival<T> {
     /// The access unit.
@@ -114,7 +114,7 @@ pub struct Entrance<T> {
     /// The first time that is shown of an exact range, once it is known.
     first_shown: Option<Nanos>,
     skipped: u64,
-    /// What began with access units that are left out, for the next one: a segment, after a gap or
+    /// Segment that began with access units that are left out, for the next one: after a gap or
     /// not.
     carried: Option<(SegmentStart, bool)>,
 }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where what is shown ends, if that is a time.
+//! Stop of a range at a time.
 //!
 //! The pictures that are shown before a time have the slots before it, but they may come after
 //! others in decoding order, which they refer to. So as many are awaited as there are slots.
@@ -73,7 +73,7 @@ impl<T> Exit<T> {
 mod tests {
     use super::*;
 
-    /// What is let out until the end, of access units in decoding order with these places in output
+    /// Returns what is let out until the end, of access units in decoding order with these places in output
     /// order, and how many were taken.
     fn run(until: u64, places: &[u64]) -> (Vec<u64>, usize) {
         let mut exit = Exit::new(Nanos::from_seconds(until));

@@ -1,11 +1,11 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! How far apart frames are.
+//! Cadence of capture times: the distance of frames.
 
 use std::collections::VecDeque;
 
-/// How many distances count. The median of them is not moved by a pause or a lost frame.
+/// Number of distances that count. Their median is not moved by a pause or a lost frame.
 const DISTANCES: usize = 8;
 /// From so many distances on the median is relied on.
 const KNOWN: usize = 3;

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whether the declared frame rate agrees with the record times, so that records may be labelled with it.
+//! Comparison of the declared frame rate with the record times: records get it as a label if they agree.
 
 use std::collections::VecDeque;
 
@@ -35,7 +35,7 @@ pub struct DeclaredRate<T> {
     last: Option<(u64, u64)>,
     waiting: VecDeque<Timed<T>>,
     decided: VecDeque<Rated<T>>,
-    /// Whether the cadence agrees with the declared rate, once that is decided.
+    /// The cadence agrees with the declared rate; `None` until that is decided.
     agrees: Option<bool>,
 }
 

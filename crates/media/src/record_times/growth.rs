@@ -14,7 +14,7 @@ const SECOND: u64 = 1_000_000;
 #[derive(Debug, Default)]
 pub struct Growth {
     last: Option<u64>,
-    /// How much later than captured frames are recorded, since a clock was set back.
+    /// Delay of record times behind capture times since a clock was set back.
     shift: u64,
 }
 

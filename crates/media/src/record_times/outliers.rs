@@ -32,11 +32,11 @@ const MAX_IRREGULAR: usize = 8;
 pub struct Placed {
     /// Capture time since the Unix epoch.
     pub time: u64,
-    /// What the time was taken from, or that of the pictures beside it.
+    /// Source of the time, or of the times of the pictures beside it.
     pub source: Source,
-    /// Whether a clock was set between the picture before and this one.
+    /// A clock was set between the picture before and this one.
     pub is_after_step: bool,
-    /// How far apart frames are at present, if that is known.
+    /// Present distance of frames, if it is known.
     pub distance: Option<u64>,
 }
 

@@ -1,9 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a buffer says about when its picture was captured. All times are in µs.
+//! Capture times of buffers with their sources. All times are in µs.
 
-/// What a capture time was taken from.
+/// Source of a capture time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The `GstReferenceTimestampMeta` of the buffer.
@@ -39,9 +39,9 @@ pub struct Capture {
 pub struct Stamp {
     /// The capture time with its source.
     pub capture: Capture,
-    /// How many frames come before it in output order.
+    /// Number of frames that precede it in output order.
     pub index: u64,
-    /// How many frames it has: 0 for what only follows one, more than 1 for several in a buffer.
+    /// Number of frames: 0 for what only follows one, more than 1 for several in a buffer.
     pub frames: u64,
     /// Capture time in which steps of the system clock do not show; `None` if the buffer has none of
     /// its own.

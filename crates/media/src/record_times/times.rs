@@ -31,7 +31,7 @@ pub struct RecordTimes<T> {
     captures: OutputOrder<(Capture, u64)>,
     filter: OutlierFilter,
     growth: Growth,
-    /// What has no time yet, in decoding order.
+    /// Frames without a record time so far, in decoding order.
     waiting: VecDeque<T>,
     timed: VecDeque<Timed<T>>,
     /// Frames that came so far in output order.

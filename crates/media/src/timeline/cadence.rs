@@ -20,7 +20,7 @@ pub struct Cadence {
     declared: Option<Nanos>,
     /// The last frame distances without pauses, one for each record, in no order.
     recent: [Nanos; WINDOW],
-    /// How many of them there are.
+    /// Number of them.
     length: usize,
     /// The place of the oldest one, once all are there.
     oldest: usize,

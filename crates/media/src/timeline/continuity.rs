@@ -30,7 +30,7 @@ pub struct ContinuityConfig {
     pub is_sparse: bool,
 }
 
-/// What of an access unit decides how it follows the one before it.
+/// Facts of an access unit that decide its relation to the one before it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Facts {
     /// `None` if it cannot be decoded.
@@ -81,7 +81,7 @@ pub struct Loss {
     pub consequence: Consequence,
 }
 
-/// Why frames are taken to be missing.
+/// Evidence of missing frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// So many reference pictures are missing by `frame_num`.
@@ -102,7 +102,7 @@ pub enum Cause {
     Tolerance,
 }
 
-/// What happens to the access units until the next keyframe.
+/// Treatment of the access units until the next keyframe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consequence {
     /// They can be decoded.
@@ -189,7 +189,7 @@ struct Held<T> {
     is_corrupted: bool,
 }
 
-/// Whether access units may refer to missing ones.
+/// State of the references of access units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Intact,
@@ -206,7 +206,7 @@ enum State {
     },
 }
 
-/// How the sequence of access units is interrupted.
+/// Interruption of the sequence of access units.
 enum Break {
     None,
     Pause,

@@ -11,7 +11,7 @@ use crate::frame_rate::FrameRate;
 /// Description of a frame rate of labels and attachments, for messages.
 pub const EXPECTED: &str = "a number or fraction from 1/3600 to 1000";
 
-/// Where a frame rate is declared.
+/// Place of the declaration of a frame rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateSource {
     /// The label `fps` of a record.

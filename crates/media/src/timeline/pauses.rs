@@ -34,7 +34,7 @@ struct Pause {
     evidence: Evidence,
 }
 
-/// What is known of the pictures at a pause.
+/// Facts of the pictures at a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
     /// None is missing.

@@ -46,7 +46,7 @@ pub struct TimelineConfig {
     pub is_filtered: bool,
     /// Records before the first one can be read: it waits for them if its frames have no evident times.
     pub awaits_history: bool,
-    /// How much more than one frame duration has to be missing for a gap; `None` is automatic.
+    /// Time beyond one frame duration that has to be missing for a gap; `None` is automatic.
     pub gap_tolerance: Option<Nanos>,
 }
 
@@ -63,7 +63,7 @@ pub struct Slot {
     pub duration: Option<Nanos>,
     /// The duration if the time until the next slot is a pause that running time leaves out.
     pub before_pause: Option<Nanos>,
-    /// How it follows the slot before it.
+    /// Relation to the slot before it.
     pub spacing: Spacing,
     /// The segment that begins with this slot.
     pub segment: Option<SegmentStart>,
@@ -77,7 +77,7 @@ pub struct Slot {
     pub frame_rate: Option<FrameRate>,
 }
 
-/// How a slot follows the one before it, by the times of records.
+/// Relation of a slot to the one before it, by the times of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spacing {
     /// At the cadence, or nearly so.
@@ -167,14 +167,14 @@ pub struct Timeline {
     config: TimelineConfig,
     /// Records whose slots still depend on later ones.
     waiting: VecDeque<Record>,
-    /// How many of the first of them are before the range.
+    /// Number of the first of them that are before the range.
     history: usize,
     cadence: Cadence,
     /// The last record that came.
     last: Option<Record>,
     /// Its declaration.
     declared: Option<DeclaredRate>,
-    /// How many distances of records in a row the present declaration does not agree with.
+    /// Number of distances in a row that contradict the present declaration.
     deviations: usize,
     /// Record times contradict it.
     is_contradicted: bool,
@@ -220,7 +220,7 @@ struct Cursor {
     division: Division,
 }
 
-/// How the access units of a record share its time.
+/// Division of a record's time among its access units.
 #[derive(Debug, Clone, Copy)]
 struct Division {
     /// The time that they cover together, without a pause.

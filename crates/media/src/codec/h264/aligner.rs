@@ -32,7 +32,7 @@ pub struct Aligned<R> {
     pub pieces: Vec<Bytes>,
     /// The end of its last NAL unit is missing.
     pub is_cut: bool,
-    /// What of it was left out.
+    /// Damage for which a part of it was left out.
     pub damage: Option<Damage>,
     /// Something is missing after it.
     pub is_before_loss: bool,

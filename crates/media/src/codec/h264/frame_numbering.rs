@@ -40,7 +40,7 @@ impl FrameNumber {
     }
 }
 
-/// How an access unit follows the one before it in decoding order.
+/// Relation of an access unit to the one before it in decoding order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Succession {
     /// Numbering restarts, with an IDR picture or with the stream: `frame_num` does not say what
@@ -126,7 +126,7 @@ impl FrameNumbering {
     }
 }
 
-/// What the picture order count says of a picture's distance from those before it.
+/// Distance of a picture from those before it, by picture order count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     /// Reference pictures have been this far apart all the time. Where `frame_num` repeats after a loss the
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(successions(&[picture(3), picture(3)]), [Restart, Repeated]);
     }
 
-    /// What follows from numbers, each with a picture order count.
+    /// Returns the successions of numbers, each with a picture order count.
     fn with_counts(numbers: &[(FrameNumber, i64)]) -> Vec<Succession> {
         let mut numbering = FrameNumbering::default();
         let successions = numbers.iter().map(|(number, count)| {

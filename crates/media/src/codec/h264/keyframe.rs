@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where decoding can start: in access units, and in the bytes of a record.
+//! Entry points for decoding in access units and in the bytes of a record.
 
 use bytes::Bytes;
 use h264_reader::rbsp::BitRead;
@@ -32,7 +32,7 @@ impl EntryPoints {
     }
 }
 
-/// What a record has of pictures.
+/// Pictures in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pictures {
     /// No slice.

@@ -20,7 +20,7 @@ pub struct ParameterSets {
     picture: BTreeMap<u32, Vec<u8>>,
 }
 
-/// What pictures that refer to a PPS are decoded with. Sets that cannot be parsed are compared byte by
+/// Facts of a PPS and its SPS that decoding depends on. Sets that cannot be parsed are compared byte by
 /// byte.
 #[derive(Debug, PartialEq, Eq)]
 struct Meaning {
@@ -31,7 +31,7 @@ struct Meaning {
 
 type SequenceMeaning = Result<Sps, Vec<u8>>;
 
-/// How parameter sets differ from those of a file.
+/// Difference of parameter sets from those of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetsDifference {
     /// The file can have them all, if it does not already.

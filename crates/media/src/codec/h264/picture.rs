@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which primary coded picture a slice belongs to (ITU-T H.264, 7.4.1.2.4).
+//! Detection of the first slice of a primary coded picture (ITU-T H.264, 7.4.1.2.4).
 
 use super::nal::nal_type;
 use super::nal::nal_unit_type;

@@ -29,7 +29,7 @@ pub struct Pps {
     extension: Extension,
 }
 
-/// What may follow `redundant_pic_cnt_present_flag`.
+/// Optional fields after `redundant_pic_cnt_present_flag`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Extension {
     transform_8x8_mode: bool,

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! What holds for any stream, on streams that are made at random.
+//! Property tests with streams that are made at random.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -30,7 +30,7 @@ struct Frame {
     sei: bool,
     recovery_point: Option<u32>,
     prefixed: bool,
-    /// What the slices consist of after their headers.
+    /// Bytes of the slices after their headers.
     slices: Vec<Vec<u8>>,
     redundant: bool,
     fields: Fields,
@@ -45,7 +45,7 @@ enum Kind {
     NonReference,
 }
 
-/// How the frame is coded in an interlaced stream.
+/// Coding of a frame in an interlaced stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fields {
     None,
@@ -261,7 +261,7 @@ fn codes() -> impl Strategy<Value = Vec<Vec<u8>>> {
     vec(code, 1..20)
 }
 
-/// Where to cut a stream: a bit for each NAL unit, around and around.
+/// Cuts of a stream: a bit for each NAL unit, repeated.
 fn cuts() -> impl Strategy<Value = Vec<bool>> {
     prop_oneof![vec(any::<bool>(), 1..30), Just(vec![true])]
 }
@@ -360,7 +360,7 @@ fn check_chunks(records: &[Bytes], cuts: &[Index], end_each: bool) -> Result<(),
     Ok(())
 }
 
-/// What holds for any bytes: each access unit that begins is given, and its bytes are those of the
+/// Checks for any bytes: each access unit that begins comes out, and its bytes are those of the
 /// stream, in its order, each once. Only parameter sets may come again.
 fn check(records: &[Bytes], split: &Split) -> Result<(), TestCaseError> {
     prop_assert_eq!(split.begun, split.units.len());
@@ -405,7 +405,7 @@ fn check(records: &[Bytes], split: &Split) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// How a stream gets damaged.
+/// Damage to a stream.
 #[derive(Debug, Clone)]
 enum Fault {
     Flip(u8),

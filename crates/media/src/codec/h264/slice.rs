@@ -10,7 +10,7 @@ use super::parameter_sets::Decoded;
 use super::pps::Pps;
 use super::sps::{Broken, PictureOrderType, Sps, at_most};
 
-/// What is used of a slice header.
+/// Fields of a slice header that are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SliceHeader {
     /// `nal_ref_idc` is not 0: other pictures may refer to this one.
@@ -32,7 +32,7 @@ pub struct SliceHeader {
     pub resets_order: bool,
 }
 
-/// What a picture consists of.
+/// Structure of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Structure {
     Frame,
@@ -58,7 +58,7 @@ pub struct OrderElements {
     pub deltas: [i32; 2],
 }
 
-/// Why a slice header cannot be read.
+/// Reason for which a slice header cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SliceError {
     /// The picture parameter set with this id, or the sequence parameter set that it refers to, is

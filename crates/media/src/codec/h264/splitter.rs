@@ -24,7 +24,7 @@ use crate::codec::damage::{Damage, MAX_BYTES};
 use crate::codec::length_prefixed;
 use crate::order::PictureOrder;
 
-/// What a part costs besides its bytes: many small ones count as well.
+/// Bookkeeping of a chunk in bytes: many small ones count as well.
 const PART_BYTES: usize = 128;
 /// A part that waits for the next record may keep so many times its bytes in memory.
 const PIN_RATIO: usize = 16;
@@ -46,7 +46,7 @@ impl AccessUnit {
     }
 }
 
-/// What a record of a stream brought.
+/// Facts of a record that was pushed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pushed {
     /// The access units that begin in it.
@@ -58,7 +58,7 @@ pub struct Pushed {
     /// The first of those that begin has NAL units before its slices in an earlier record, and
     /// begins there.
     pub begun_before: bool,
-    /// Where the access unit begins whose slices have not come yet.
+    /// Begin of the access unit whose slices have not come yet.
     pub next: Next,
     /// The first thing that was wrong with it.
     pub damage: Option<Damage>,
@@ -97,7 +97,7 @@ pub struct AccessUnitSplitter {
     lost: bool,
     /// A slice of which there is no more than its header came last.
     has_stray_slice: bool,
-    /// What the parts in the making cost.
+    /// Memory of the chunks that are held, in bytes.
     held: usize,
     /// Parameter sets of undecodable access units, for the next one that is not.
     orphans: ParameterSets,
@@ -136,7 +136,7 @@ struct Ahead {
     begins_picture: bool,
 }
 
-/// Where a slice belongs.
+/// Picture that a slice belongs to.
 enum Place {
     SamePicture,
     SecondField,
@@ -160,7 +160,7 @@ impl Piece<'_> {
         }
     }
 
-    /// What is not taken yet, up to `end`.
+    /// Takes the bytes up to `end`.
     fn take_until(&mut self, end: usize) -> Chunk {
         let taken = mem::replace(&mut self.taken, end);
         let found = mem::take(&mut self.found).into_iter();
@@ -269,7 +269,7 @@ impl AccessUnitSplitter {
         self.orphans.fill_from(sets);
     }
 
-    /// What follows is not part of the last access unit.
+    /// Completes the last access unit: nothing that follows belongs to it.
     pub fn end_run(&mut self, complete: &mut VecDeque<AccessUnit>) {
         if self.current.picture.is_some() {
             self.complete(complete);
@@ -572,7 +572,7 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// What was ahead belongs to the current unit.
+    /// Adds the NAL units ahead to the current unit.
     fn take_ahead(&mut self) {
         self.is_next_before = false;
         if let Some(ahead) = self.ahead.take() {
@@ -639,7 +639,7 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// What came for a picture that is lost: only its parameter sets stay.
+    /// Drops a picture that is lost. Only its parameter sets stay.
     fn orphan(&mut self) {
         self.held = 0;
         let lost = mem::take(&mut self.current);

@@ -11,7 +11,7 @@ use h264_reader::rbsp::{BitRead, BitReaderError};
 use super::nal::bits;
 use crate::order::Reordering;
 
-/// What is used of a sequence parameter set.
+/// Fields of a sequence parameter set that are used (ISO/IEC 14496-10, 7.3.2.1.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sps {
     /// `seq_parameter_set_id`.
@@ -52,7 +52,7 @@ pub struct Sps {
     pub vui: Vui,
 }
 
-/// How pictures are counted in output order (8.2.1).
+/// Type of picture order count with its parameters (8.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PictureOrderType {
     /// Type 0: by the low bits, of which there are so many.
@@ -68,7 +68,7 @@ pub enum PictureOrderType {
     DecodingOrder,
 }
 
-/// What is used of the video usability information, each as far as it is there.
+/// Fields of the video usability information that are used (E.1.1), `None` where absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vui {
     /// Width and height of a pixel.

@@ -33,7 +33,7 @@ fn nal(header: u8, write: impl FnOnce(&mut Bits)) -> Vec<u8> {
     nal
 }
 
-/// How an SPS has pictures ordered.
+/// Type of picture order count of an SPS.
 #[derive(Debug, Clone, Copy)]
 pub enum Order {
     /// Type 0 with four bits.
@@ -44,7 +44,7 @@ pub enum Order {
     Decoding,
 }
 
-/// What tests vary of an SPS of 64x64 pixels, with `frame_num` of four bits.
+/// Variable fields of an SPS of 64x64 pixels, with `frame_num` of four bits.
 #[derive(Debug, Clone, Copy)]
 pub struct SpsSpec {
     /// Type of picture order count.

@@ -13,7 +13,7 @@ fn steady(frame: u64) -> u64 {
     BEGIN + frame * FRAME
 }
 
-/// How long a run is, and what each of its frames brings.
+/// Length of a run, and the properties of its frames.
 struct Camera {
     frames: u64,
     rate: Option<(u64, u64)>,
@@ -86,7 +86,7 @@ fn expect(camera: &Camera, place: impl Fn(u64) -> u64) -> Vec<Event> {
     events
 }
 
-/// How far off a wrong time may be.
+/// Deviation of a wrong time.
 const OFF: [i64; 6] = [
     1_100_000,
     10_000_000,
