@@ -3,7 +3,7 @@
 
 //! Carries out cuts: rewrites segments and timestamps for splitmuxsink.
 //!
-//! The cutter sees every event and every access unit, asks the policy, and gives orders that follow
+//! The cutter gets every event and every access unit, asks the policy, and returns orders that follow
 //! from its decisions. The bin carries them out, unlocked.
 
 use gst::prelude::*;
@@ -48,7 +48,7 @@ pub struct Dropped {
     pub distance: Option<Nanos>,
 }
 
-/// Bytes of a group of pictures after which it goes on in parts: splitmuxsink keeps groups in
+/// Bytes of a group of pictures after which it continues in parts: splitmuxsink keeps groups in
 /// memory, and a stream may have a single IDR picture.
 const LONG_GROUP: usize = 4 << 20;
 
@@ -65,13 +65,13 @@ pub struct Cutter {
     formats: Formats,
     /// From buffer times to running times, also for what the segment leaves out.
     segment: gst::FormattedSegment<gst::ClockTime>,
-    /// PTS of what is shown.
+    /// PTS that are shown.
     shown: Shown,
-    /// A segment until its first access unit, which may be before what is shown.
+    /// A segment until its first access unit, which may be before the part that is shown.
     next_segment: Option<gst::Event>,
     /// The segment follows a pause within an episode.
     resumes: bool,
-    /// By how much running time is later than upstream, for what is not shown.
+    /// Delay of running time behind upstream, for access units that are not shown.
     delay: Nanos,
     /// Counts segments, and refreshes that are pushed again.
     segment_number: u64,
@@ -92,13 +92,13 @@ pub struct Cutter {
     /// The file that is about to begin.
     opening: Option<Opening>,
     /// The recovery point with which the running file begins, until it is known what follows: its
-    /// DTS has to make up for what is dropped.
+    /// DTS has to make up for dropped access units.
     held: Option<Held>,
     /// The refresh that may begin an episode.
     refresh: Option<Refresh<Refreshing>>,
     /// PTS with which the refresh is complete, while pictures that are shown before it are still to come.
     complete_at: Option<Nanos>,
-    /// Groups can go on in parts: nothing that has passed is cut off any more.
+    /// Groups can continue in parts: nothing that has passed is cut off any more.
     parts_groups: bool,
     /// Bytes of the group, or its part.
     group_bytes: usize,
@@ -249,7 +249,7 @@ impl Cutter {
 
     /// Brings the segment that came into force, for `first`, the first access unit in it.
     ///
-    /// mp4mux drops what is before a segment or after it. So it begins with the first access unit, has
+    /// mp4mux drops access units before a segment or after it. So it begins with the first access unit, has
     /// no end, and all running times after it are later.
     fn begin_segment(&mut self, first: Option<&gst::BufferRef>, orders: &mut Vec<Order>) {
         let Some(event) = self.next_segment.take() else {
@@ -659,7 +659,7 @@ impl Cutter {
             .unwrap_or_else(|| rate.map_or_else(Timescale::default, Timescale::for_rate))
     }
 
-    /// Pushes what is held before `next`.
+    /// Pushes the held access unit before `next`.
     fn release(&mut self, next: Option<&gst::Buffer>, orders: &mut Vec<Order>) {
         let Some(mut held) = self.held.take() else {
             return;

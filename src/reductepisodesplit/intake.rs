@@ -131,7 +131,7 @@ fn length_prefixed(unit: &AccessUnit, begun: Option<gst::Buffer>) -> Unit {
     let mut pps_ids = Vec::new();
     for part in &unit.parts {
         for nal in part.nal_units() {
-            // No access unit that the splitter gives is as large as 4 GiB.
+            // No access unit of the splitter is as large as 4 GiB.
             contents.extend_from_slice(&(nal.len() as u32).to_be_bytes());
             contents.extend_from_slice(&nal);
             match nal_unit_type(nal[0]) {

@@ -168,7 +168,7 @@ impl FrameAssembler {
         self.settle();
     }
 
-    /// Completes all frames.
+    /// Completes the frames that are open: nothing more comes for them.
     pub fn end(&mut self, capture: Capture) {
         self.assembler.end_run();
         self.settle();

@@ -7,7 +7,7 @@
 //! The stream declares their number with `max_num_reorder_frames`. Without it, the size of the
 //! decoded picture buffer is a bound (E.2.1) that most streams are far from: it is used for two
 //! groups of pictures, and what they needed from then on. Either may turn out to be too few. Then the
-//! bound is used again, and the picture order count tells soon enough, as a rule: pictures that come
+//! bound is used again, and the picture order count shows it soon enough, as a rule: pictures that come
 //! late leave a gap in it.
 
 use std::fmt;
@@ -177,7 +177,7 @@ impl<T> OutputOrder<T> {
         }
     }
 
-    /// Returns what is known of the stream.
+    /// Returns the reorder depth that is known so far.
     pub fn depth(&self) -> ReorderDepth {
         self.depth
     }
@@ -341,7 +341,7 @@ mod tests {
     }
 
     /// Groups of pictures with these counts, in decoding order: what comes out, the number of
-    /// pictures that wait after each of them, and whether it was told that more are out of order.
+    /// pictures that wait after each of them, and whether more were reported to be out of order.
     fn groups(groups: &[&[i64]], reordering: Reordering) -> (Vec<i64>, Vec<usize>, bool) {
         let mut pictures = OutputOrder::default();
         let (mut shown, mut waiting, mut told) = (Vec::new(), Vec::new(), 0);

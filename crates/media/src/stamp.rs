@@ -108,7 +108,7 @@ impl<T> Reorder<T> {
         }
     }
 
-    /// Returns what is known of the stream's reordering.
+    /// Returns the reorder depth of the stream that is known so far.
     pub fn depth(&self) -> ReorderDepth {
         self.unplaced.depth()
     }
@@ -155,7 +155,7 @@ impl<T> Reorder<T> {
         self.stamped.pop_front()
     }
 
-    /// A sequence ends: with the stream, where pictures are lost, or with what is pushed next.
+    /// A sequence ends: with the stream, where pictures are lost, or with the next access unit.
     pub fn end_sequence(&mut self) {
         while let Some(index) = self.unplaced.end() {
             self.place(index);
@@ -252,7 +252,7 @@ impl Run {
         self.begin = index;
     }
 
-    /// Another run begins. In running time, DTS goes on where it was.
+    /// Begins another run. In running time, DTS continues.
     fn begin(&mut self, segment: SegmentStart) {
         *self = Self {
             segment: Some(segment),
@@ -480,7 +480,7 @@ mod tests {
             .collect();
         assert_eq!(pts, expected);
 
-        // Nobody told of it.
+        // The stream did not announce it.
         let long: Vec<i64> = (0..40).map(|frame| 2 * frame).chain([4, 2, 8, 6]).collect();
         let (pts, _) = run(&long, 1, true);
         assert_eq!(pts[38..], [38, 39, 41, 40, 43, 42]);

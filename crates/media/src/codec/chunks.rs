@@ -24,7 +24,7 @@ pub fn between_nal_units(mut chunks: Vec<Bytes>) -> Vec<Bytes> {
         return vec![joined(&chunks)];
     }
     let mut pieces = Vec::new();
-    // NAL units, the last of which may go on in further chunks.
+    // NAL units, the last of which may continue in further chunks.
     let mut open: Vec<Bytes> = Vec::new();
     for mut chunk in chunks {
         if !open.is_empty()
@@ -49,7 +49,7 @@ pub fn joined(chunks: &[Bytes]) -> Bytes {
     }
 }
 
-/// Makes pieces of what is `open`, whose last NAL unit has its end now.
+/// Makes pieces of the `open` NAL units, the last of which is complete now.
 fn close(open: &mut Vec<Bytes>, pieces: &mut Vec<Bytes>) {
     if let [units, _, ..] = open.as_mut_slice()
         && let Some(start) = last_start(units)

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The times of the files that are being written: how long their samples last, and what is said of them.
+//! The times of the files that are being written: durations of their samples, and the description in their headers.
 
 use super::policy::Episode;
 use crate::mp4::{Description, Reach, Sample, SampleTable, SampleTimes, Samples, Timescale};
@@ -47,7 +47,7 @@ struct Span {
     delay: Nanos,
     /// Running time of the first DTS.
     decode_start: Nanos,
-    /// The running time of what is shown last, and at which that ends.
+    /// Running times of the last picture that is shown and of its end.
     last: Nanos,
     end: Nanos,
     /// Running time of the DTS of the access unit before.
@@ -96,7 +96,7 @@ impl FileTimes {
     /// Adds the next sample, whose PTS has this running time and is `delay` after the DTS, if it has one.
     /// `duration` is that of the picture.
     ///
-    /// Returns how long the sample lasts if it is the last one of its file: until the end of what is shown
+    /// Returns the duration of the sample if it is the last one of its file: until the end of the part that is shown
     /// last, counted in DTS. mp4mux takes the distance of DTS for all others, and the sum for the
     /// length of the media.
     pub fn add(&mut self, running_time: Nanos, delay: Option<Nanos>, duration: Nanos) -> Nanos {

@@ -86,7 +86,7 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// Only for the first one. That a later one has no name is told by
+    /// Only for the first one. The error of a later one is returned by
     /// [`take_failure`](Self::take_failure), when the files before are complete.
     pub fn begin(
         &mut self,

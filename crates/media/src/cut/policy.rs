@@ -159,7 +159,7 @@ pub struct Episode {
     pub corrupted: u64,
     /// Running time of the DTS of its first access unit.
     pub decode_start: Nanos,
-    /// Running times of what is shown.
+    /// Running times of the parts that are shown.
     pub shown: Vec<Range<Nanos>>,
     /// Access units before its first frame, in output order, that could not be decoded.
     pub dropped: u64,
@@ -239,7 +239,7 @@ struct Part {
     /// The earliest running time.
     begin: Nanos,
     shown: Option<Shown>,
-    /// There are access units before what is shown.
+    /// There are access units before the first one that is shown.
     hidden_before: bool,
     /// The earliest running time of those after it.
     hidden_after: Option<Nanos>,
@@ -348,7 +348,7 @@ impl Span {
         joined
     }
 
-    /// Returns what is shown, without the hidden access units of one segment that come between.
+    /// Returns the parts that are shown, without the hidden access units of one segment that come between.
     fn shown(&self) -> Vec<Range<Nanos>> {
         let mut ranges: Vec<Range<Nanos>> = Vec::new();
         let mut is_hidden_between = false;
@@ -376,7 +376,7 @@ impl Span {
         duration(&self.shown())
     }
 
-    /// Capture time of what is shown first, if anything is.
+    /// Capture time of the first frame that is shown, if any.
     fn capture(&self) -> Option<Nanos> {
         self.first_shown()?.capture
     }
@@ -585,7 +585,7 @@ impl Policy {
         std::mem::take(&mut self.dropped)
     }
 
-    /// The group of pictures is complete: it goes on with the episode, or exceeds it and begins
+    /// Completes the group of pictures: it continues the episode, or exceeds it and begins
     /// another one.
     fn settle_group(&mut self, changes: &mut Vec<Change>) {
         let Some(group) = self.group.take() else {

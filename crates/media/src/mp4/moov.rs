@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! The box `moov` of a file that mp4mux has written (ISO/IEC 14496-12, 8.2.1), completed: an edit list
-//! of what is shown, durations of any length, and all parameter sets.
+//! of the parts that are shown, durations of any length, and all parameter sets.
 
 use std::ops::Range;
 
@@ -281,7 +281,7 @@ impl Rewriting<'_> {
         self.put_boxes(new, inner)
     }
 
-    /// Puts the configuration, or as much of it as there is before `old` goes on.
+    /// Puts the configuration, followed by the rest of `old`.
     fn put_configuration(&self, new: &mut Vec<u8>, old: &[u8]) {
         match self.configuration {
             Some(configuration) if configuration.len() <= 4 => {

@@ -25,7 +25,7 @@ const MAX_TIME: u64 = i64::MAX as u64 / 2;
 pub struct Movie {
     /// Time from which on it is shown.
     pub start: u64,
-    /// Duration of what is shown; `None` if only its fragments tell.
+    /// Duration of the part that is shown; `None` if only its fragments have it.
     pub length: Option<u64>,
     /// It may end before its last sample does.
     pub is_cut: bool,

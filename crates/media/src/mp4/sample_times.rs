@@ -158,7 +158,7 @@ impl SampleTimes {
         self.scale
     }
 
-    /// Returns the PTS of what is shown first.
+    /// Returns the first PTS that is shown.
     pub fn first_pts(&self) -> u64 {
         self.shown.first().map_or(0, |(_, ticks)| *ticks)
     }

@@ -45,7 +45,7 @@ impl LabelTrust {
     }
 
     /// Returns whether the labels of records in a row, given by their times, name all keyframes as
-    /// far as can be told without the contents.
+    /// far as is known without the contents.
     pub fn accepts(&mut self, labels: &[(u64, Option<bool>)]) -> bool {
         let Some(shortest) = self.shortest.filter(|_| !self.is_refuted) else {
             return false;

@@ -4,7 +4,7 @@
 //! Start of a range: the first access unit that is passed on, and the first that is shown.
 //!
 //! A reading for a time begins at a keyframe before it, or somewhere before that keyframe. Only what
-//! is read tells which keyframe is the one, and whether there is a hole at that time: then what
+//! is read shows which keyframe is the one, and whether there is a hole at that time: then what
 //! follows the hole is shown.
 
 use std::mem;
@@ -35,7 +35,7 @@ pub struct Arrival<T> {
     pub slot: Slot,
     /// Decoding can begin here.
     pub is_keyframe: bool,
-    /// Nothing after it in decoding order depends on what is before it, or is shown before it.
+    /// Nothing after it in decoding order depends on access units before it, or is shown before it.
     pub is_clean: bool,
     /// For a keyframe that is not clean: so many frames later pictures are right, as it says
     /// (`recovery_frame_cnt`, D.2.8).
@@ -48,7 +48,7 @@ pub struct Arrival<T> {
     pub bytes: usize,
 }
 
-/// The first keyframe of the reading is after the time, though it should not be, or what is shown from
+/// The first keyframe of the reading is after the time, though it should not be, or the pictures from
 /// the time on cannot be decoded right from there.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLate;
@@ -56,11 +56,11 @@ pub struct TooLate;
 /// A keyframe that is held, from which decoding may start.
 #[derive(Debug)]
 struct Candidate {
-    /// Its place among what is held.
+    /// Its place among the held access units.
     index: usize,
     recovery: usize,
     count: i64,
-    /// Pictures after it in decoding order that are shown before it: they need what is before it.
+    /// Pictures after it in decoding order that are shown before it: they need access units before it.
     leading: usize,
     /// A picture has followed that is shown after it: no others lead it.
     has_all_leading: bool,
@@ -88,7 +88,7 @@ impl Candidate {
         self.has_all_leading |= !leads;
     }
 
-    /// Returns whether what is shown in the slots from the one of number `end` on is right.
+    /// Returns whether the pictures in the slots from number `end` on are right.
     fn is_right_from(&self, end: usize) -> bool {
         self.has_all_leading && end - self.index >= self.recovery.max(self.leading)
     }
@@ -176,7 +176,7 @@ impl<T> Entrance<T> {
         self.first_shown.take()
     }
 
-    /// Takes the next access unit, and appends to `entered` what goes on.
+    /// Takes the next access unit, and appends to `entered` the access units that are passed on.
     pub fn take(
         &mut self,
         arrival: Arrival<T>,
@@ -254,7 +254,7 @@ impl<T> Entrance<T> {
         }
     }
 
-    /// Decides about what is held for a decoder, with what comes next.
+    /// Decides about the access units that are held for a decoder, with the next one.
     fn judge_exact(
         &mut self,
         next: &Arrival<T>,
@@ -307,7 +307,7 @@ impl<T> Entrance<T> {
         Ok(())
     }
 
-    /// Decides about what is held, with what comes next.
+    /// Decides about the held access units, with the next one.
     fn judge(&mut self, next: &Arrival<T>, entered: &mut Vec<(T, Slot)>) {
         let State::Holding {
             keyframe,
@@ -511,7 +511,7 @@ mod tests {
     }
 
     /// Frames a second apart for an exact begin, as `(keyframe, recovery, count)`: the places of those
-    /// that go on, and the first second that is shown.
+    /// that are passed on, and the first second that is shown.
     fn exact(
         at: u64,
         is_earliest: bool,

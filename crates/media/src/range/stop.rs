@@ -73,7 +73,7 @@ impl<T> Exit<T> {
 mod tests {
     use super::*;
 
-    /// Returns what is let out until the end, of access units in decoding order with these places in output
+    /// Returns the output until the end, of access units in decoding order with these places in output
     /// order, and how many were taken.
     fn run(until: u64, places: &[u64]) -> (Vec<u64>, usize) {
         let mut exit = Exit::new(Nanos::from_seconds(until));

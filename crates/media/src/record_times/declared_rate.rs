@@ -83,7 +83,7 @@ impl<T> DeclaredRate<T> {
         }
     }
 
-    /// Decides about all that waits by what is known.
+    /// Decides about all waiting frames.
     pub fn end(&mut self) {
         if self.waiting.is_empty() {
             return;

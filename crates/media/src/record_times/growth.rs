@@ -80,7 +80,7 @@ mod tests {
             (1000, true),
             (2000, false),
             (2900, false),
-            // Back where it was, but not yet after what is recorded.
+            // Back where it was, but not yet after the newest record.
             (9_002_900, true),
             (9_004_400, false),
             (9_010_000, false),

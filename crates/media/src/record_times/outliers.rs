@@ -4,7 +4,7 @@
 //! From timestamps of buffers to capture times that can be relied on.
 //!
 //! A capture time that its predecessor does not predict is an outlier, or the begin of a clock step:
-//! what comes after it tells. Until then such pictures are held. All times are in µs.
+//! the pictures after it show. Until then such pictures are held. All times are in µs.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -131,7 +131,7 @@ impl OutlierFilter {
         }
     }
 
-    /// Places what is held: nothing more shows whether it is right.
+    /// Places the held pictures: nothing more shows whether their times are right.
     pub fn end(&mut self) {
         if self.anchor.is_none() && !self.held.is_empty() {
             self.begin_at_end();
@@ -321,7 +321,7 @@ impl OutlierFilter {
         }
     }
 
-    /// Decides about what is held, if it can be decided.
+    /// Decides about the held pictures, if possible.
     fn consider_held(&mut self) {
         let newest = self.held.len() - 1;
         let is_full = self.held.len() >= MAX_HELD;
@@ -508,7 +508,7 @@ impl OutlierFilter {
         }
     }
 
-    /// Places what is held between the last picture and `next`, or by the cadence alone.
+    /// Places the held pictures between the last picture and `next`, or by the cadence alone.
     fn settle(&mut self, next: Option<&Stamp>) {
         let (Some(anchor), Some(last)) = (self.anchor, self.last) else {
             return;
@@ -585,7 +585,7 @@ impl OutlierFilter {
         }
     }
 
-    /// Looks again at what is held, one after the other.
+    /// Examines the held pictures again, one after the other.
     fn follow_held(&mut self) {
         for stamp in std::mem::take(&mut self.held) {
             self.push(stamp);

@@ -426,7 +426,7 @@ impl<T> Continuity<T> {
         slot.segment = Some(segment);
     }
 
-    /// Puts out what is held as long as a frame lasts. Returns the running time at its end.
+    /// Puts out the held access unit with the duration of a frame. Returns the running time at its end.
     fn close(&mut self) -> Nanos {
         if let Some(mut held) = self.held.take() {
             held.slot.duration = held.slot.before_pause.take();
@@ -436,7 +436,7 @@ impl<T> Continuity<T> {
         self.segment.base.saturating_add(in_segment)
     }
 
-    /// Puts out what is held as long as it lasts until what follows.
+    /// Puts out the held access unit, which lasts until the next one.
     fn release(&mut self) {
         if let Some(held) = self.held.take() {
             self.put_out(held);

@@ -3,7 +3,7 @@
 
 //! Pauses that belong to the rhythm of a camera, such as one that records in bursts.
 //!
-//! `frame_num` tells that nothing is missing after most of them. Before an IDR picture it says nothing, but a
+//! `frame_num` shows that nothing is missing after most of them. Before an IDR picture it shows nothing, but a
 //! pause like those is no gap either. Where all are before IDR pictures, those that repeat like a clock are
 //! the rhythm.
 

@@ -28,7 +28,7 @@ static ZEROS: [u8; CODE_ZEROS] = [0; CODE_ZEROS];
 pub struct Aligned<R> {
     /// Tag of the record, as it was pushed.
     pub record: R,
-    /// Its content, as [`between_nal_units`] gives it. What is no byte stream is there as it came.
+    /// Its content, as [`between_nal_units`] returns it. Other content than a byte stream is unchanged.
     pub pieces: Vec<Bytes>,
     /// The end of its last NAL unit is missing.
     pub is_cut: bool,

@@ -366,7 +366,7 @@ mod tests {
             let found = successions(&numbers);
             assert!(!found.contains(&LostCycle), "{period}");
         }
-        // Picture order tells after how long a time so ever.
+        // Picture order decides, however long the time was.
         for period in [5, 16, 17, 40] {
             let numbers: Vec<_> = (0..200)
                 .map(|it| (picture(it - it / period), i64::from(it) * 2))

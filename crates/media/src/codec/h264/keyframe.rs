@@ -44,7 +44,7 @@ pub enum Pictures {
 }
 
 /// Returns what the pieces of a record have, as [`between_nal_units`](super::between_nal_units)
-/// gives them. Needs no parameter sets.
+/// returns them. Needs no parameter sets.
 pub fn pictures(pieces: &[Bytes], entry_points: EntryPoints) -> Pictures {
     let mut found = Pictures::None;
     // Whether all slices of the last picture are intra slices, once it has begun.

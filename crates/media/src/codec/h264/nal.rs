@@ -7,7 +7,7 @@ use h264_reader::rbsp::{BitRead, BitReader};
 
 use crate::codec::rbsp::Rbsp;
 
-/// `nal_unit_type` values (ITU-T H.264, Table 7-1) that this crate tells apart.
+/// `nal_unit_type` values (ITU-T H.264, Table 7-1) that this crate distinguishes.
 pub mod nal_type {
     /// Coded slice of a non-IDR picture.
     pub const SLICE: u8 = 1;

@@ -69,7 +69,7 @@ impl ParameterSets {
         Some(sets)
     }
 
-    /// Takes over `count` sets with lengths of two bytes, and gives what is after them.
+    /// Takes over `count` sets with lengths of two bytes, and returns the bytes after them.
     fn read<'a>(&mut self, count: u8, mut rest: &'a [u8]) -> Option<&'a [u8]> {
         for _ in 0..count {
             let (length, after) = rest.split_first_chunk()?;

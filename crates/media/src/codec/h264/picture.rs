@@ -8,7 +8,7 @@ use super::nal::nal_unit_type;
 use super::parameter_sets::Decoded;
 use super::slice::{SliceError, SliceHeader, Structure};
 
-/// A slice as far as it tells two primary coded pictures apart.
+/// Fields of a slice by which two primary coded pictures differ.
 #[derive(Debug)]
 pub struct Slice {
     reference: bool,
@@ -60,7 +60,7 @@ impl Picture {
         }
     }
 
-    /// Takes the next slice in decoding order, or gives it back: it begins another picture.
+    /// Takes the next slice in decoding order, or returns it if it begins another picture.
     pub fn add(&mut self, slice: Slice) -> Result<(), Slice> {
         if slice.header.as_ref().is_ok_and(|header| header.redundant) {
             return Ok(());

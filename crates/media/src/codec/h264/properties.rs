@@ -519,7 +519,7 @@ proptest! {
         prop_assert!(given <= stream.len());
     }
 
-    /// Each record is an access unit, and it is told so.
+    /// Each record is an access unit, and the splitter knows it.
     #[test]
     fn known_ends_change_nothing(
         spec in spec(),
@@ -552,7 +552,7 @@ proptest! {
         let (mut stream, _) = stream_of(spec, &frames, codes, zeros);
         for (at, header, mut payload) in others {
             let header = header.max(1);
-            // What a slice without contents was part of is told by its record.
+            // The record of a slice without contents decides which picture it belongs to.
             if matches!(super::nal::nal_unit_type(header), 1 | 2 | 5) {
                 payload.push(0x80);
             }
@@ -663,7 +663,7 @@ proptest! {
         let stream = length_prefixed::to_byte_stream(length_size, &data);
         let found: Vec<_> = nal_units(&stream).map(|nal| stream[nal.bytes].to_vec()).collect();
         prop_assert_eq!(&found, &nals);
-        // A length of one byte is a start code, or one of three bytes, which nobody writes.
+        // A length of one byte is a start code, or one of three bytes, which no program writes.
         let is_ambiguous = nal_units(&data).next().is_some();
         let exists = |nal: &Vec<u8>| matches!(nal[0] & 0x1f, 1..=15 | 19..=21);
         if !nals.is_empty() && !is_ambiguous && nals.iter().all(exists) {

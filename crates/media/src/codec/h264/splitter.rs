@@ -79,7 +79,7 @@ pub enum Next {
 /// Cuts a byte stream, which comes in records of whole NAL units, into access units.
 ///
 /// An access unit is complete when the next one begins, so that the last one comes out of
-/// [`finish`](Self::finish). What cannot be read is left out and told; no other byte of the stream
+/// [`finish`](Self::finish). What cannot be read is left out and reported; no other byte of the stream
 /// gets lost, none is copied.
 #[derive(Debug, Default)]
 pub struct AccessUnitSplitter {
@@ -89,7 +89,7 @@ pub struct AccessUnitSplitter {
     order: PictureOrderCounter,
     current: Unfinished,
     /// NAL units after a slice that come before the next one: part of `current` or of the unit
-    /// after it, as the next slice tells.
+    /// after it, as the next slice decides.
     ahead: Option<Ahead>,
     /// The first NAL unit of the next access unit is in an earlier record.
     is_next_before: bool,
@@ -185,7 +185,7 @@ impl AccessUnitSplitter {
         self.push_record(slice::from_ref(data), complete)
     }
 
-    /// The same of a record in pieces, as [`between_nal_units`](super::between_nal_units) gives
+    /// Takes the next record in pieces, as [`between_nal_units`](crate::codec::between_nal_units) returns
     /// them.
     pub fn push_record(&mut self, pieces: &[Bytes], complete: &mut VecDeque<AccessUnit>) -> Pushed {
         let mut pushed = Pushed {
@@ -288,7 +288,7 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// Ends the stream: appends the last access unit, and gives the number of bytes after it that
+    /// Ends the stream: appends the last access unit, and returns the number of bytes after it that
     /// belong to none.
     pub fn finish(&mut self, complete: &mut VecDeque<AccessUnit>) -> usize {
         self.end_run(complete);
@@ -332,7 +332,7 @@ impl AccessUnitSplitter {
     /// Returns whether the record is a byte stream, if there is anything in it.
     fn format_damage(&self, pieces: &[Bytes]) -> Option<Damage> {
         let begins = annexb::begins_with_start_code(pieces.iter().flatten());
-        // Where a byte stream goes on, what may be a length is a start code.
+        // Within a byte stream, what may be a length is a start code.
         if begins && self.sets.has_active() {
             return None;
         }
@@ -373,7 +373,7 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// Adds the slice `nal`, which begins at `start` with its start code, or tells why it is to be
+    /// Adds the slice `nal`, which begins at `start` with its start code, or returns why it is to be
     /// left out.
     fn add_slice(
         &mut self,
@@ -511,7 +511,7 @@ impl AccessUnitSplitter {
         });
     }
 
-    /// Adds any other NAL unit, or tells why it is to be left out.
+    /// Adds any other NAL unit, or returns why it is to be left out.
     fn add_other(
         &mut self,
         nal_unit_type: u8,
@@ -560,7 +560,7 @@ impl AccessUnitSplitter {
         None
     }
 
-    /// Appends bytes to what is in the making.
+    /// Appends bytes to the unfinished access unit.
     fn put(&mut self, part: Chunk) {
         let parts = match &mut self.ahead {
             Some(ahead) => &mut ahead.parts,
@@ -646,7 +646,7 @@ impl AccessUnitSplitter {
         lost.sets.iter().for_each(|nal| self.orphans.put(nal));
     }
 
-    /// Drops what is in the making. A picture still counts.
+    /// Drops the unfinished access unit. A picture still counts.
     fn abandon(&mut self, complete: &mut VecDeque<AccessUnit>) {
         self.ahead = None;
         self.current.order = None;

@@ -4,7 +4,7 @@
 //! Sequence parameter sets (ITU-T H.264, 7.3.2.1.1 and E.1.1).
 //!
 //! h264-reader's own type refuses what decoders take, such as a picture larger than the level
-//! allows or a VUI that is cut short. Here only what is used has to be right.
+//! allows or a VUI that is cut short. Here only fields that are used have to be right.
 
 use h264_reader::rbsp::{BitRead, BitReaderError};
 

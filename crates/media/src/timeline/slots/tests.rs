@@ -236,7 +236,7 @@ fn the_duration_before_a_pause_can_be_a_frame() {
 fn a_rhythm_that_does_not_return_is_not_broken() {
     let slots = run(&apart(&[100, 100, 100, 300, 300, 300]), rate(10));
     assert!(pauses(&slots).iter().all(|(_, _, breaks)| !breaks));
-    // Where it varies, only what is long breaks it.
+    // Where it varies, only a long pause breaks it.
     let irregular = [100, 190, 130, 110, 200, 100, 150, 120];
     for (length, expected) in [(400, false), (1200, false), (1400, true)] {
         let distances = [&irregular[..], &[length], &irregular[..]].concat();

@@ -389,7 +389,7 @@ fn a_small_part_does_not_keep_its_record() {
 
 #[test]
 fn small_parts_do_not_keep_the_pieces_of_their_record() {
-    // Of a filler, so that the picture goes on.
+    // Of a filler, so that the picture continues.
     let forbidden = [&[0x8c], &[1; 1 << 20][..]].concat();
     let mut splitter = AccessUnitSplitter::default();
     let mut units = VecDeque::new();
