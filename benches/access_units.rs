@@ -16,7 +16,7 @@ use gstreduct::stamping::{Frame, buffer};
 use media::access_unit::AccessUnit;
 use media::codec::h264::{AccessUnitSplitter, Aligner};
 use media::frame_rate::FrameRate;
-use media::stamp::Reorder;
+use media::stamp::Stamper;
 use media::time::Nanos;
 use media::timeline::{DeclaredRate, RateSource, Timeline, TimelineConfig};
 
@@ -80,7 +80,7 @@ fn split(records: &[Bytes]) -> usize {
 fn split_and_stamp(records: &[Bytes]) -> usize {
     let mut splitter = AccessUnitSplitter::default();
     let mut timeline = Timeline::new(TimelineConfig::default());
-    let mut reorder = Reorder::default();
+    let mut reorder = Stamper::default();
     let mut units = VecDeque::new();
     let mut count = 0;
     let rate = DeclaredRate {

@@ -10,7 +10,7 @@ use gst::prelude::*;
 
 use super::CAT;
 use super::marks::{EPOCH_FIELD, PART_OF_GROUP, TIMESCALE_FIELD};
-use media::cut::Header;
+use media::cut::HeaderKind;
 
 /// Location of the empty file that splitmuxsink writes for a stream without buffers.
 pub const NO_FILE: &str = "/dev/null";
@@ -162,15 +162,15 @@ impl Children {
     }
 
     /// Returns the position of the sample tables in files of the muxer, as it is configured.
-    pub fn header(&self) -> Header {
+    pub fn header(&self) -> HeaderKind {
         if self.muxer.property::<u32>("fragment-duration") > 0 {
-            Header::Fragments
+            HeaderKind::Fragments
         } else if self.muxer.property::<bool>("faststart")
             || self.muxer.property::<u64>("reserved-max-duration") != u64::MAX
         {
-            Header::First
+            HeaderKind::First
         } else {
-            Header::Last
+            HeaderKind::Last
         }
     }
 }

@@ -9,7 +9,7 @@
 use gst::prelude::*;
 use media::cut::names::{LocationError, Pattern};
 use media::cut::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
-use media::cut::{Cadence, FileSettings, FileTimes, Files, KeyframeMode, Refresh, SplitMode};
+use media::cut::{FileSettings, FileTimes, Files, KeyframeMode, PtsCadence, Refresh, SplitMode};
 use media::mp4::Timescale;
 use media::order::MAX_REORDERING;
 use media::time::Nanos;
@@ -80,7 +80,7 @@ pub struct Cutter {
     held_segment: Option<gst::Event>,
     began: bool,
     has_ended: bool,
-    cadence: Cadence,
+    cadence: PtsCadence,
     last_running_time: Nanos,
     times: FileTimes,
     /// The latest running time that has gone there, and the PTS.
@@ -185,7 +185,7 @@ impl Cutter {
             held_segment: None,
             began: false,
             has_ended: false,
-            cadence: Cadence::default(),
+            cadence: PtsCadence::default(),
             last_running_time: Nanos::ZERO,
             times: FileTimes::new(settings),
             latest: None,

@@ -10,7 +10,7 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use media::cut::policy::Episode;
-use media::cut::{Files, Finished, Target, names};
+use media::cut::{FileTarget, Files, Finished, names};
 
 use super::children::{Children, NO_FILE};
 use super::complete;
@@ -36,8 +36,8 @@ impl ReductEpisodeSplit {
     fn file_to_open(&self, sample: &gst::Sample) -> String {
         let target = self.files(Files::open);
         match target {
-            Some(Target::File(name)) => self.create_file(&name),
-            Some(Target::Nowhere) => NO_FILE.into(),
+            Some(FileTarget::File(name)) => self.create_file(&name),
+            Some(FileTarget::Nowhere) => NO_FILE.into(),
             // Without a buffer the stream has ended, and splitmuxsink still writes a file.
             None => {
                 if sample.buffer().is_some() {

@@ -146,10 +146,10 @@ impl<T> Assembler<T> {
 mod tests {
     use super::*;
     use crate::codec::annexb::nal_units;
-    use crate::codec::h264::testing::{Header, IDR, P, SPS, SpsSpec, pps, record, slice, sps};
+    use crate::codec::h264::testing::{IDR, P, SPS, SliceSpec, SpsSpec, pps, record, slice, sps};
 
     fn pictures(count: u8) -> Vec<Vec<u8>> {
-        let other = |frame_num| Header {
+        let other = |frame_num| SliceSpec {
             frame_num,
             order: 2 * frame_num,
             ..P
@@ -229,8 +229,8 @@ mod tests {
             interlaced: true,
             ..SPS
         };
-        let field = |header: Header, bottom: bool| {
-            slice(Header {
+        let field = |header: SliceSpec, bottom: bool| {
+            slice(SliceSpec {
                 sps: interlaced,
                 bottom_field: Some(bottom),
                 order: u8::from(bottom),

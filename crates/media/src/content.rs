@@ -24,14 +24,14 @@ pub const REASON_LABEL: &str = "reason";
 
 /// Content of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ContentKind {
     /// NAL units of H.264.
     H264,
     /// An episode: a whole MP4 file.
     Episode,
 }
 
-impl Kind {
+impl ContentKind {
     /// Returns the kind of a content type, or `None` for others.
     pub fn of(content_type: &str) -> Option<Self> {
         // Parameters may follow the type (RFC 9110, 8.3.1).
@@ -61,11 +61,11 @@ mod tests {
     #[test]
     fn content_types() {
         for h264 in ["video/h264", "Video/H264", "video/h264; codecs=avc1"] {
-            assert_eq!(Kind::of(h264), Some(Kind::H264), "{h264}");
+            assert_eq!(ContentKind::of(h264), Some(ContentKind::H264), "{h264}");
         }
-        assert_eq!(Kind::of("video/mp4"), Some(Kind::Episode));
+        assert_eq!(ContentKind::of("video/mp4"), Some(ContentKind::Episode));
         for other in ["", "video/h265", "video/mp4v", "image/jpeg"] {
-            assert_eq!(Kind::of(other), None, "{other}");
+            assert_eq!(ContentKind::of(other), None, "{other}");
         }
     }
 }

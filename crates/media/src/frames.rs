@@ -264,7 +264,7 @@ impl FrameAssembler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::h264::testing::{Header, IDR, P, SPS, pps, record, slice, sps};
+    use crate::codec::h264::testing::{IDR, P, SPS, SliceSpec, pps, record, slice, sps};
     use crate::record_times::testing::capture;
 
     const DELIMITER: &[u8] = &[9, 0xf0];
@@ -275,7 +275,7 @@ mod tests {
     }
 
     fn other(frame_num: u8) -> Vec<u8> {
-        slice(Header {
+        slice(SliceSpec {
             frame_num,
             order: 2 * frame_num,
             ..P
@@ -341,7 +341,7 @@ mod tests {
         let (sps, pps): (_, Vec<_>) = (sps(SPS), (0..200).map(pps).collect());
         let all = [std::slice::from_ref(&sps), &pps[..]].concat();
         let all: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
-        let slice_of = |pps, header| slice(Header { pps, ..header });
+        let slice_of = |pps, header| slice(SliceSpec { pps, ..header });
         let slices = [
             (7, IDR),
             (150, IDR),

@@ -44,7 +44,7 @@ pub struct Stamp {
 
 /// Gives access units, in decoding order, the slots in which they are shown.
 #[derive(Debug)]
-pub struct Reorder<T> {
+pub struct Stamper<T> {
     run: Run,
     /// Access units without a stamp, in decoding order.
     waiting: VecDeque<Waiting<T>>,
@@ -86,7 +86,7 @@ struct Run {
     last_dts: Option<Nanos>,
 }
 
-impl<T> Default for Reorder<T> {
+impl<T> Default for Stamper<T> {
     fn default() -> Self {
         Self {
             run: Run::default(),
@@ -99,7 +99,7 @@ impl<T> Default for Reorder<T> {
     }
 }
 
-impl<T> Reorder<T> {
+impl<T> Stamper<T> {
     /// Access units of a stream of which something is known already.
     pub fn new(depth: ReorderDepth) -> Self {
         Self {
@@ -218,7 +218,7 @@ impl<T> Reorder<T> {
     }
 }
 
-impl<T> Reorder<T> {
+impl<T> Stamper<T> {
     /// Begins the segment of the next access unit, after a pause within a coded video sequence.
     ///
     /// Where a picture that comes before the pause in decoding order is shown after it, there is no
@@ -366,7 +366,7 @@ mod tests {
 
     /// PTS in frames and DTS in ms of pictures with these counts.
     fn run(counts: &[i64], frames: usize, declared: bool) -> (Vec<u64>, Vec<u64>) {
-        let mut reorder = Reorder::default();
+        let mut reorder = Stamper::default();
         for (index, count) in (0..).zip(counts) {
             reorder.push((), order(*count, frames, declared), slot(index));
         }
@@ -440,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_picture_has_its_place_as_soon_as_it_can() {
-        let mut reorder = Reorder::default();
+        let mut reorder = Stamper::default();
         reorder.push(0, order(0, 1, true), slot(0));
         assert!(reorder.pop().is_none());
         reorder.push(1, order(6, 1, true), slot(1));
@@ -467,7 +467,7 @@ mod tests {
     fn a_lost_idr_picture_does_not_mix_sequences() {
         let counts = [0, 4, 2, 8, 6, 12, 10];
         let expected = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11];
-        let mut reorder = Reorder::default();
+        let mut reorder = Stamper::default();
         for (index, count) in (0..).zip(counts.iter().chain(&counts[1..])) {
             if index == 7 {
                 reorder.end_sequence();
@@ -489,7 +489,7 @@ mod tests {
     /// Running times of PTS and DTS in ms, of pictures with these counts and a pause of a minute
     /// before the one at `pause`, and how many segments there are.
     fn run_with_pause(counts: &[i64], pause: usize) -> (Vec<u64>, Vec<i64>, usize) {
-        let mut reorder = Reorder::default();
+        let mut reorder = Stamper::default();
         let gap = Nanos::from_seconds(60);
         for (index, count) in counts.iter().enumerate() {
             let mut slot = slot(index as u64);
@@ -562,7 +562,7 @@ mod tests {
 
     #[test]
     fn in_running_time_dts_goes_on_after_a_gap() {
-        let mut reorder = Reorder::default();
+        let mut reorder = Stamper::default();
         let counts = [0, 6, 2, 4];
         for (index, count) in (0..).zip(counts) {
             reorder.push((), order(count, 1, true), slot(index));
@@ -661,7 +661,7 @@ mod tests {
                 Says::Nothing => (MAX_REORDERING, false),
             };
             let lies = declared && frames < depth;
-            let mut reorder = Reorder::default();
+            let mut reorder = Stamper::default();
             let mut expected = Vec::new();
             let mut told = 0;
             let mut index = 0;

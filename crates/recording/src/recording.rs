@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use client::{Canceller, EntrySource, Event, Limits, Query, RecordReader, Records, Server, View};
 use futures_util::stream::{Stream, unfold};
-use media::content::Kind;
+use media::content::ContentKind;
 use media::range::Begin;
 use media::time::Nanos;
 use serde_json::Value as JsonValue;
@@ -42,7 +42,7 @@ pub struct Recording {
     bucket: String,
     entry: String,
     bounds: Option<(Nanos, Nanos)>,
-    content: Option<Kind>,
+    content: Option<ContentKind>,
 }
 
 impl Recording {
@@ -89,7 +89,7 @@ impl Recording {
         let mut reader = RecordReader::new(&access, query);
         while let Some(event) = reader.recv().await? {
             if let Event::Record(record) = event {
-                recording.content = Kind::of(&record.content_type);
+                recording.content = ContentKind::of(&record.content_type);
             }
         }
         Ok(recording)
@@ -101,7 +101,7 @@ impl Recording {
     }
 
     /// Returns the content of the first record, or `None` if it is no video.
-    pub fn content(&self) -> Option<Kind> {
+    pub fn content(&self) -> Option<ContentKind> {
         self.content
     }
 

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use media::codec::h264::testing::{AUD, Header, IDR, P, SPS, pps, record, slice, sps};
+use media::codec::h264::testing::{AUD, IDR, P, SPS, SliceSpec, pps, record, slice, sps};
 
 use server::Server;
 
@@ -28,7 +28,7 @@ fn stream(frames: usize) -> Vec<Vec<u8>> {
         0 => record(&[AUD, &sps, &pps, &slice(IDR)]).to_vec(),
         number => {
             let number = number as u8;
-            let header = Header {
+            let header = SliceSpec {
                 frame_num: number,
                 order: 2 * number % 16, // `pic_order_cnt_lsb` has 4 bits
                 ..P

@@ -18,8 +18,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use client::{Canceller, ServerOptions};
 use futures_util::TryStreamExt;
-use media::codec::h264::testing::{Header, IDR, P, SPS, SpsSpec, pps, record, slice, sps};
-use media::content::Kind;
+use media::codec::h264::testing::{IDR, P, SPS, SliceSpec, SpsSpec, pps, record, slice, sps};
+use media::content::ContentKind;
 use media::range::Begin;
 use media::time::Nanos;
 use recording::{Error, Frame, Item, Recording, SCHEMA};
@@ -44,7 +44,7 @@ fn access_unit(index: usize) -> Bytes {
         0 => record(&[&sps(STREAM), &pps(0), &slice(IDR)]),
         number => {
             let number = number as u8;
-            record(&[&slice(Header {
+            record(&[&slice(SliceSpec {
                 frame_num: number,
                 order: 2 * number % 16, // `pic_order_cnt_lsb` has 4 bits
                 ..P
@@ -99,7 +99,7 @@ fn an_entry_has_bounds_and_content() {
             .await
             .expect("an entry");
         assert_eq!(recording.bounds(), Some((time(0), time(49))));
-        assert_eq!(recording.content(), Some(Kind::H264));
+        assert_eq!(recording.content(), Some(ContentKind::H264));
         let error = Recording::open(&connection, "b", "nothing")
             .await
             .expect_err("no entry");
@@ -278,7 +278,7 @@ fn files_are_episodes() {
         let recording = Recording::open(&connection, "b", "files")
             .await
             .expect("an entry");
-        assert_eq!(recording.content(), Some(Kind::Episode));
+        assert_eq!(recording.content(), Some(ContentKind::Episode));
         let mut frames = recording.read(..).frames();
         loop {
             match frames.next().await {

@@ -18,7 +18,7 @@ const MAX_MULTIPLE: u64 = 4;
 
 /// Distances of the latest frames in output order.
 #[derive(Debug, Default)]
-pub struct Cadence {
+pub struct PtsCadence {
     /// PTS in decoding order.
     recent: VecDeque<Nanos>,
     /// The same in output order.
@@ -27,7 +27,7 @@ pub struct Cadence {
     distances: Vec<Nanos>,
 }
 
-impl Cadence {
+impl PtsCadence {
     /// Takes the PTS of the next frame.
     pub fn push(&mut self, pts: Nanos) {
         self.recent.push_back(pts);
@@ -99,8 +99,8 @@ mod tests {
 
     const FRAME: Nanos = Nanos::from_mseconds(40);
 
-    fn cadence(times: &[u64]) -> Cadence {
-        let mut cadence = Cadence::default();
+    fn cadence(times: &[u64]) -> PtsCadence {
+        let mut cadence = PtsCadence::default();
         (times.iter()).for_each(|ms| cadence.push(Nanos::from_mseconds(*ms)));
         cadence
     }

@@ -13,12 +13,12 @@ pub struct FileSettings {
     /// Time scale, if the user has set one.
     pub timescale: Option<Timescale>,
     /// Kind of header that the muxer writes.
-    pub header: Header,
+    pub header: HeaderKind,
 }
 
 /// Place of the sample times in a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Header {
+pub enum HeaderKind {
     /// Behind the samples: they can still be changed at the end of the file.
     #[default]
     Last,
@@ -37,12 +37,12 @@ pub struct FileTimes {
     /// Samples of episodes that have not ended.
     samples: Samples,
     /// Fill level of the running file.
-    file: Option<Span>,
+    file: Option<FileSpan>,
 }
 
 /// The time that the access units of a file cover.
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct FileSpan {
     /// Delay of the first PTS behind its DTS.
     delay: Nanos,
     /// Running time of the first DTS.
@@ -102,13 +102,13 @@ impl FileTimes {
     pub fn add(&mut self, running_time: Nanos, delay: Option<Nanos>, duration: Nanos) -> Nanos {
         let delay = delay.unwrap_or_default();
         let decode_time = running_time.saturating_sub(delay);
-        if self.settings.header == Header::Last {
+        if self.settings.header == HeaderKind::Last {
             self.samples.push(Sample {
                 pts: running_time,
                 dts: decode_time,
             });
         }
-        let file = self.file.get_or_insert(Span {
+        let file = self.file.get_or_insert(FileSpan {
             delay,
             decode_start: decode_time,
             last: running_time,
@@ -138,13 +138,13 @@ impl FileTimes {
         begin: Option<Nanos>,
     ) -> Option<Nanos> {
         let header = self.settings.header;
-        let file = self.file.filter(|_| header != Header::Last)?;
+        let file = self.file.filter(|_| header != HeaderKind::Last)?;
         let distances = Reach {
             delta: decode_time.saturating_sub(file.decode_time),
             offset: running_time.saturating_sub(decode_time),
         };
         let length = end.saturating_sub(begin.unwrap_or(file.decode_start));
-        let is_too_long = header == Header::First && length > self.scale.max_time();
+        let is_too_long = header == HeaderKind::First && length > self.scale.max_time();
         let is_beyond = !Reach::of_muxer(self.scale).covers(distances);
         (is_too_long || is_beyond).then_some(distances.delta.max(distances.offset))
     }
@@ -200,7 +200,7 @@ mod tests {
     const MS: Nanos = Nanos::MSECOND;
     const HOUR: Nanos = Nanos::from_seconds(3600);
 
-    fn times(header: Header) -> FileTimes {
+    fn times(header: HeaderKind) -> FileTimes {
         let mut times = FileTimes::new(FileSettings {
             timescale: None,
             header,
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_last_sample_lasts_until_the_end_of_what_is_shown() {
-        let mut times = times(Header::Last);
+        let mut times = times(HeaderKind::Last);
         assert_eq!(times.add(160 * MS, Some(80 * MS), 40 * MS), 80 * MS);
         assert!(times.ends_with(200 * MS) && !times.ends_with(199 * MS));
         assert_eq!(times.add(120 * MS, Some(Nanos::ZERO), 40 * MS), 40 * MS);
@@ -222,12 +222,12 @@ mod tests {
     #[test]
     fn only_times_that_cannot_change_have_a_reach() {
         for (header, pause, delay, begin, expected) in [
-            (Header::Last, 1000 * HOUR, 0, None, None),
-            (Header::Fragments, 13 * HOUR, 0, None, None),
-            (Header::Fragments, 14 * HOUR, 0, None, Some(14 * HOUR)),
-            (Header::First, 14 * HOUR, 0, None, Some(14 * HOUR)),
-            (Header::Fragments, 7 * HOUR, 7, None, Some(7 * HOUR)),
-            (Header::Fragments, 7 * HOUR, 6, None, None),
+            (HeaderKind::Last, 1000 * HOUR, 0, None, None),
+            (HeaderKind::Fragments, 13 * HOUR, 0, None, None),
+            (HeaderKind::Fragments, 14 * HOUR, 0, None, Some(14 * HOUR)),
+            (HeaderKind::First, 14 * HOUR, 0, None, Some(14 * HOUR)),
+            (HeaderKind::Fragments, 7 * HOUR, 7, None, Some(7 * HOUR)),
+            (HeaderKind::Fragments, 7 * HOUR, 6, None, None),
         ] {
             let pts = 40 * MS + pause;
             let dts = pts - delay * HOUR;
@@ -235,7 +235,7 @@ mod tests {
             assert_eq!(beyond, expected, "{header:?}");
         }
         // The file is too long, and one that begins later is not.
-        let mut long = times(Header::First);
+        let mut long = times(HeaderKind::First);
         long.add(10 * HOUR, None, 40 * MS);
         let end = 20 * HOUR;
         let beyond = |begin| long.distance_beyond_reach(end, end, end + 40 * MS, begin);
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_file_and_its_episode_have_one_duration() {
-        let mut times = times(Header::Last);
+        let mut times = times(HeaderKind::Last);
         times.add(80 * MS + Nanos::USECOND, None, 40 * MS);
         let shown = 80 * MS..120 * MS + Nanos::USECOND;
         let mut episode = Episode {

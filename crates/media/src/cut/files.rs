@@ -14,9 +14,9 @@ use crate::time::Nanos;
 /// Names that are compared with a new one: a recording of years has bounded memory.
 const LATEST: usize = 1024;
 
-/// Target of a muxer.
+/// FileTarget of a muxer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum FileTarget {
     /// The name of a file.
     File(String),
     /// No file: nothing of the episode is kept.
@@ -44,7 +44,7 @@ pub struct Files {
     /// The latest names, [`LATEST`] at most.
     names: VecDeque<String>,
     /// Targets that the muxer will open.
-    to_open: VecDeque<Target>,
+    to_open: VecDeque<FileTarget>,
     /// The file that splitmuxsink writes.
     open: Option<String>,
     /// Frame rates of episodes, until their files are closed.
@@ -98,10 +98,10 @@ impl Files {
         let name = self.pattern.name(index, capture);
         let name = name.and_then(|name| self.claim(name));
         match name {
-            Ok(name) => self.to_open.push_back(Target::File(name)),
+            Ok(name) => self.to_open.push_back(FileTarget::File(name)),
             Err(error) if index == 0 => return Err(error),
             Err(error) => {
-                self.to_open.push_back(Target::Nowhere);
+                self.to_open.push_back(FileTarget::Nowhere);
                 self.failure.get_or_insert(error);
             }
         }
@@ -127,11 +127,11 @@ impl Files {
     }
 
     /// splitmuxsink opens a file. Gives `None` if no episode belongs to it.
-    pub fn open(&mut self) -> Option<Target> {
+    pub fn open(&mut self) -> Option<FileTarget> {
         let target = self.to_open.pop_front()?;
         self.open = match &target {
-            Target::File(name) => Some(name.clone()),
-            Target::Nowhere => None,
+            FileTarget::File(name) => Some(name.clone()),
+            FileTarget::Nowhere => None,
         };
         Some(target)
     }
@@ -209,7 +209,7 @@ mod tests {
     fn files_follow_episodes() {
         let mut files = files("%d.mp4");
         files.begin(0, None, None).unwrap();
-        assert_eq!(files.open(), Some(Target::File("0.mp4".into())));
+        assert_eq!(files.open(), Some(FileTarget::File("0.mp4".into())));
         // The policy is ahead of splitmuxsink.
         files.end(episode(0), Description::default());
         files.begin(1, None, rate(10)).unwrap();
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(finished.frame_rate, None);
         files.count(&finished.episode);
         assert_eq!(files.open_name(), None);
-        assert_eq!(files.open(), Some(Target::File("1.mp4".into())));
+        assert_eq!(files.open(), Some(FileTarget::File("1.mp4".into())));
         let finished = files.close().unwrap();
         assert_eq!((finished.episode.index, finished.frame_rate), (1, rate(10)));
         files.count(&finished.episode);
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(files.close().unwrap().name, "clip.mp4");
         assert_eq!(files.take_failure(), Some(LocationError::SameName));
         assert_eq!(files.take_failure(), None);
-        assert_eq!(files.open(), Some(Target::Nowhere));
+        assert_eq!(files.open(), Some(FileTarget::Nowhere));
         assert_eq!(files.open_name(), None);
     }
 

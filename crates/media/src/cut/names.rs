@@ -18,11 +18,11 @@ const MAX_WIDTH_DIGITS: usize = 3;
 pub struct Pattern {
     /// Literal beginning of all names.
     folder: String,
-    parts: Vec<Part>,
+    parts: Vec<PatternPart>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum PatternPart {
     Text(String),
     /// Index of the episode.
     Index {
@@ -65,7 +65,7 @@ impl Pattern {
     /// [`LocationError::BadFormat`].
     pub fn new(text: &str) -> Result<Self, LocationError> {
         let parts = parse(text).ok_or(LocationError::BadFormat)?;
-        let is_index = |part: &&Part| matches!(part, Part::Index { .. });
+        let is_index = |part: &&PatternPart| matches!(part, PatternPart::Index { .. });
         if parts.iter().filter(is_index).count() > 1 {
             return Err(LocationError::BadFormat);
         }
@@ -94,7 +94,7 @@ impl Pattern {
     /// The pattern has a capture time and `capture` is `None`, or it gives a name that an earlier
     /// episode has.
     pub fn name(&self, index: u32, capture: Option<Nanos>) -> Result<String, LocationError> {
-        let is_fixed = |part: &Part| matches!(part, Part::Text(_));
+        let is_fixed = |part: &PatternPart| matches!(part, PatternPart::Text(_));
         if index > 0 && self.parts.iter().all(is_fixed) {
             return Err(LocationError::SameName);
         }
@@ -102,10 +102,10 @@ impl Pattern {
         let mut name = self.folder.clone();
         for part in &self.parts {
             match part {
-                Part::Text(text) => name += text,
-                Part::Index { width, fill } => name += &fill.pad(index, *width),
-                Part::Start => name += &utc(capture()?),
-                Part::StartUs => name += &capture()?.useconds().to_string(),
+                PatternPart::Text(text) => name += text,
+                PatternPart::Index { width, fill } => name += &fill.pad(index, *width),
+                PatternPart::Start => name += &utc(capture()?),
+                PatternPart::StartUs => name += &capture()?.useconds().to_string(),
             }
         }
         Ok(name)
@@ -128,7 +128,7 @@ pub fn part(name: &str) -> String {
 }
 
 /// Splits a pattern into its parts, or returns `None` for an unknown printf form.
-fn parse(text: &str) -> Option<Vec<Part>> {
+fn parse(text: &str) -> Option<Vec<PatternPart>> {
     let mut parts = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
@@ -140,25 +140,26 @@ fn parse(text: &str) -> Option<Vec<Part>> {
         } else if let Some(form) = rest.strip_prefix('%') {
             index(form)?
         } else if let Some(after) = rest.strip_prefix("{start}") {
-            (Part::Start, after)
+            (PatternPart::Start, after)
         } else if let Some(after) = rest.strip_prefix("{start-us}") {
-            (Part::StartUs, after)
+            (PatternPart::StartUs, after)
         } else {
             literal.push(first);
             rest = &rest[first.len_utf8()..];
             continue;
         };
         rest = after;
-        parts.extend((!literal.is_empty()).then(|| Part::Text(std::mem::take(&mut literal))));
+        parts
+            .extend((!literal.is_empty()).then(|| PatternPart::Text(std::mem::take(&mut literal))));
         parts.push(part);
     }
-    parts.extend((!literal.is_empty()).then_some(Part::Text(literal)));
+    parts.extend((!literal.is_empty()).then_some(PatternPart::Text(literal)));
     Some(parts)
 }
 
 /// Parses what follows the percent sign of `%d`, `%i` or `%u` with flags and field width. Returns the
 /// rest of the pattern, too.
-fn index(form: &str) -> Option<(Part, &str)> {
+fn index(form: &str) -> Option<(PatternPart, &str)> {
     let width = form.trim_start_matches(['-', '0']);
     let flags = &form[..form.len() - width.len()];
     let fill = match flags {
@@ -176,7 +177,7 @@ fn index(form: &str) -> Option<(Part, &str)> {
         width => width.parse().ok()?,
     };
     let rest = conversion.strip_prefix(['d', 'i', 'u'])?;
-    Some((Part::Index { width, fill }, rest))
+    Some((PatternPart::Index { width, fill }, rest))
 }
 
 /// Returns a time in ISO 8601 basic format with microseconds: `20250613T083053.273752Z`.

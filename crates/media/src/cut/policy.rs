@@ -225,7 +225,7 @@ struct Span {
     /// The running time at which the latest one ends.
     end: Nanos,
     /// Its segments, in order.
-    parts: Vec<Part>,
+    parts: Vec<EpisodePart>,
     frames: u64,
     hidden: u64,
     corrupted: u64,
@@ -234,7 +234,7 @@ struct Span {
 
 /// Access units of one segment.
 #[derive(Debug, Clone)]
-struct Part {
+struct EpisodePart {
     segment: u64,
     /// The earliest running time.
     begin: Nanos,
@@ -273,7 +273,7 @@ impl Shown {
     }
 }
 
-impl Part {
+impl EpisodePart {
     fn new(unit: &Unit) -> Self {
         let shown = Shown {
             start: unit.running_time,
@@ -319,7 +319,7 @@ impl Span {
     }
 
     fn add(&mut self, unit: &Unit) {
-        self.put_part(&Part::new(unit));
+        self.put_part(&EpisodePart::new(unit));
         let is_shown = unit.visibility == Visibility::Shown;
         self.end = self
             .end
@@ -330,7 +330,7 @@ impl Span {
         self.bytes += unit.bytes;
     }
 
-    fn put_part(&mut self, part: &Part) {
+    fn put_part(&mut self, part: &EpisodePart) {
         match self.parts.last_mut() {
             Some(last) if last.segment == part.segment => last.join(part),
             _ => self.parts.push(part.clone()),

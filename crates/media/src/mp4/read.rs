@@ -69,13 +69,13 @@ pub fn movie(pieces: &[Bytes]) -> Option<Movie> {
 
 /// Units per second of a box `mvhd` or `mdhd`, and a duration in them.
 #[derive(Debug, Clone, Copy)]
-struct Header {
+struct TimeHeader {
     scale: u64,
     /// 0 if it is unknown.
     duration: u64,
 }
 
-impl Header {
+impl TimeHeader {
     /// Converts ticks to ns, rounded down as qtdemux does it: a picture may not be before its segment.
     fn time(self, ticks: u64) -> Option<u64> {
         let ns = u128::from(ticks) * 1_000_000_000 / u128::from(self.scale);
@@ -87,13 +87,13 @@ impl Header {
 #[derive(Debug)]
 struct Track {
     is_video: bool,
-    shown: Option<Shown>,
+    shown: Option<ShownEdits>,
 }
 
 /// Part of the media that an edit list shows, from its first edit to the end of its last one.
 #[derive(Debug)]
-struct Shown {
-    media: Header,
+struct ShownEdits {
+    media: TimeHeader,
     /// Media time of the first edit, in units of the media.
     first: u64,
     last: u64,
@@ -101,8 +101,8 @@ struct Shown {
     last_duration: u64,
 }
 
-impl Shown {
-    fn in_movie(&self, movie: Header) -> Option<Movie> {
+impl ShownEdits {
+    fn in_movie(&self, movie: TimeHeader) -> Option<Movie> {
         let start = self.media.time(self.first)?;
         let last_start = self.media.time(self.last)?;
         let last_length = movie.time(self.last_duration)?;
@@ -203,7 +203,7 @@ impl<'a> File<'a> {
     }
 
     /// Reads a box `mvhd` or `mdhd` (8.2.2, 8.4.2). Returns `None` if its time scale is 0.
-    fn header(&self, contents: Range<u64>) -> Option<Header> {
+    fn header(&self, contents: Range<u64>) -> Option<TimeHeader> {
         let version = self.number(contents.start, 1)?;
         let (scale_at, size) = if version == 1 { (20, 8) } else { (12, 4) };
         let duration_at = contents.start.checked_add(scale_at + 4)?;
@@ -214,7 +214,7 @@ impl<'a> File<'a> {
         let duration = self.number(duration_at, size)?;
         // All ones are an unknown duration.
         let is_known = duration != u64::MAX >> (64 - 8 * size);
-        (scale > 0).then_some(Header {
+        (scale > 0).then_some(TimeHeader {
             scale,
             duration: if is_known { duration } else { 0 },
         })
@@ -257,7 +257,7 @@ impl<'a> File<'a> {
     }
 
     /// Reads a box `elst` (8.6.6). Returns `Some(None)` if it shows nothing of the media.
-    fn shown(&self, contents: Range<u64>, media: Header) -> Option<Option<Shown>> {
+    fn shown(&self, contents: Range<u64>, media: TimeHeader) -> Option<Option<ShownEdits>> {
         let length = contents.end - contents.start;
         if length > MAX_EDIT_LIST {
             return None;
@@ -275,7 +275,7 @@ impl<'a> File<'a> {
         let mut shown = entries.filter(|(_, media_time)| *media_time != nothing);
         Some(shown.next().map(|first| {
             let last = shown.next_back().unwrap_or(first);
-            Shown {
+            ShownEdits {
                 media,
                 first: first.1,
                 last: last.1,

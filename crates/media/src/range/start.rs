@@ -26,9 +26,9 @@ pub enum Begin {
     Exact,
 }
 
-/// Facts of an access unit for an [`Entrance`].
+/// Facts of an access unit for an [`StartFilter`].
 #[derive(Debug)]
-pub struct Arrival<T> {
+pub struct Candidate<T> {
     /// The access unit.
     pub item: T,
     /// Slot of the access unit.
@@ -51,11 +51,11 @@ pub struct Arrival<T> {
 /// The first keyframe of the reading is after the time, though it should not be, or the pictures from
 /// the time on cannot be decoded right from there.
 #[derive(Debug, PartialEq, Eq)]
-pub struct TooLate;
+pub struct StartMissed;
 
 /// A keyframe that is held, from which decoding may start.
 #[derive(Debug)]
-struct Candidate {
+struct HeldKeyframe {
     /// Its place among the held access units.
     index: usize,
     recovery: usize,
@@ -66,8 +66,8 @@ struct Candidate {
     has_all_leading: bool,
 }
 
-impl Candidate {
-    fn new<T>(arrival: &Arrival<T>, index: usize) -> Self {
+impl HeldKeyframe {
+    fn new<T>(arrival: &Candidate<T>, index: usize) -> Self {
         Self {
             index,
             recovery: if arrival.is_clean {
@@ -82,7 +82,7 @@ impl Candidate {
     }
 
     /// Takes an access unit after it.
-    fn note<T>(&mut self, arrival: &Arrival<T>) {
+    fn note<T>(&mut self, arrival: &Candidate<T>) {
         let leads = arrival.count < self.count && !self.has_all_leading;
         self.leading += usize::from(leads);
         self.has_all_leading |= !leads;
@@ -94,7 +94,7 @@ impl Candidate {
     }
 }
 
-impl<T> Arrival<T> {
+impl<T> Candidate<T> {
     /// Returns whether a decoder that begins with this keyframe gets all right that is shown from its time on.
     fn is_right_at_once(&self) -> bool {
         self.is_clean || self.recovery == 0 && !self.may_reorder
@@ -103,14 +103,14 @@ impl<T> Arrival<T> {
 
 /// Lets access units in, in decoding order.
 #[derive(Debug)]
-pub struct Entrance<T> {
+pub struct StartFilter<T> {
     begin: Begin,
     at: Nanos,
     /// Nothing that could be read is before the reading.
     is_earliest: bool,
     /// Bytes that may be held. A group of pictures that is larger has no hole at its end.
     most_bytes: usize,
-    state: State<T>,
+    state: StartState<T>,
     /// The first time that is shown of an exact range, once it is known.
     first_shown: Option<Nanos>,
     skipped: u64,
@@ -120,7 +120,7 @@ pub struct Entrance<T> {
 }
 
 #[derive(Debug)]
-enum State<T> {
+enum StartState<T> {
     /// There was no keyframe to begin with.
     Waiting,
     /// From a keyframe on, until it is known whether it is the right one.
@@ -129,12 +129,12 @@ enum State<T> {
         bytes: usize,
         held: Vec<(T, Slot)>,
         /// For an exact begin.
-        candidates: Vec<Candidate>,
+        candidates: Vec<HeldKeyframe>,
     },
     Open,
 }
 
-impl<T> Entrance<T> {
+impl<T> StartFilter<T> {
     /// An entrance for the time `at` in a reading that begins with the last keyframe that is not
     /// after it, or before that, unless it `is_earliest`.
     pub fn new(begin: Begin, at: Nanos, is_earliest: bool, most_bytes: usize) -> Self {
@@ -143,7 +143,7 @@ impl<T> Entrance<T> {
             at,
             is_earliest: is_earliest || begin == Begin::KeyframeAfter,
             most_bytes,
-            state: State::Waiting,
+            state: StartState::Waiting,
             first_shown: None,
             skipped: 0,
             carried: None,
@@ -163,12 +163,12 @@ impl<T> Entrance<T> {
 
     /// Returns whether there was one to begin with.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.state, StartState::Open)
     }
 
     /// Returns whether there was no keyframe to begin with.
     pub fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting)
+        matches!(self.state, StartState::Waiting)
     }
 
     /// Takes the time of the first picture that is shown of an exact range, as soon as it is known.
@@ -179,34 +179,34 @@ impl<T> Entrance<T> {
     /// Takes the next access unit, and appends to `entered` the access units that are passed on.
     pub fn take(
         &mut self,
-        arrival: Arrival<T>,
+        arrival: Candidate<T>,
         entered: &mut Vec<(T, Slot)>,
-    ) -> Result<(), TooLate> {
-        if matches!(self.state, State::Holding { .. }) {
+    ) -> Result<(), StartMissed> {
+        if matches!(self.state, StartState::Holding { .. }) {
             match self.begin {
                 Begin::Exact => self.judge_exact(&arrival, entered)?,
                 _ => self.judge(&arrival, entered),
             }
         }
         match &mut self.state {
-            State::Open => self.enter(arrival.item, arrival.slot, entered),
-            State::Holding {
+            StartState::Open => self.enter(arrival.item, arrival.slot, entered),
+            StartState::Holding {
                 held,
                 bytes,
                 candidates,
                 ..
             } => {
                 if arrival.is_keyframe {
-                    candidates.push(Candidate::new(&arrival, held.len()));
+                    candidates.push(HeldKeyframe::new(&arrival, held.len()));
                 }
                 *bytes += arrival.bytes;
                 held.push((arrival.item, arrival.slot));
             }
-            State::Waiting if arrival.slot.time > self.at && !self.is_earliest => {
-                return Err(TooLate);
+            StartState::Waiting if arrival.slot.time > self.at && !self.is_earliest => {
+                return Err(StartMissed);
             }
-            State::Waiting if !arrival.is_keyframe => self.skip(&arrival.slot),
-            State::Waiting => self.begin_with(arrival, entered)?,
+            StartState::Waiting if !arrival.is_keyframe => self.skip(&arrival.slot),
+            StartState::Waiting => self.begin_with(arrival, entered)?,
         }
         Ok(())
     }
@@ -214,29 +214,29 @@ impl<T> Entrance<T> {
     /// Begins with a keyframe, or holds it.
     fn begin_with(
         &mut self,
-        arrival: Arrival<T>,
+        arrival: Candidate<T>,
         entered: &mut Vec<(T, Slot)>,
-    ) -> Result<(), TooLate> {
+    ) -> Result<(), StartMissed> {
         let time = arrival.slot.time;
         let is_before = time < self.at;
         match self.begin {
             Begin::KeyframeAfter if is_before => self.skip(&arrival.slot),
             Begin::KeyframeBefore | Begin::KeyframeNearest | Begin::Exact if is_before => {
-                self.state = State::Holding {
+                self.state = StartState::Holding {
                     keyframe: time,
                     bytes: arrival.bytes,
-                    candidates: vec![Candidate::new(&arrival, 0)],
+                    candidates: vec![HeldKeyframe::new(&arrival, 0)],
                     held: vec![(arrival.item, arrival.slot)],
                 };
             }
             _ => {
                 if self.begin == Begin::Exact {
                     if !self.is_earliest && !arrival.is_right_at_once() {
-                        return Err(TooLate);
+                        return Err(StartMissed);
                     }
                     self.first_shown = Some(time);
                 }
-                self.state = State::Open;
+                self.state = StartState::Open;
                 self.enter(arrival.item, arrival.slot, entered);
             }
         }
@@ -247,8 +247,8 @@ impl<T> Entrance<T> {
     pub fn finish(&mut self, entered: &mut Vec<(T, Slot)>) {
         match self.begin {
             // Nothing of it is shown.
-            Begin::Exact if matches!(self.state, State::Holding { .. }) => {
-                self.state = State::Waiting;
+            Begin::Exact if matches!(self.state, StartState::Holding { .. }) => {
+                self.state = StartState::Waiting;
             }
             _ => self.release(entered),
         }
@@ -257,11 +257,11 @@ impl<T> Entrance<T> {
     /// Decides about the access units that are held for a decoder, with the next one.
     fn judge_exact(
         &mut self,
-        next: &Arrival<T>,
+        next: &Candidate<T>,
         entered: &mut Vec<(T, Slot)>,
-    ) -> Result<(), TooLate> {
+    ) -> Result<(), StartMissed> {
         let is_shown = next.slot.time >= self.at;
-        let State::Holding {
+        let StartState::Holding {
             bytes,
             held,
             candidates,
@@ -297,7 +297,7 @@ impl<T> Entrance<T> {
         }
         if is_shown {
             if right.is_none() && !self.is_earliest {
-                return Err(TooLate);
+                return Err(StartMissed);
             }
             self.first_shown = Some(next.slot.time);
         }
@@ -308,8 +308,8 @@ impl<T> Entrance<T> {
     }
 
     /// Decides about the held access units, with the next one.
-    fn judge(&mut self, next: &Arrival<T>, entered: &mut Vec<(T, Slot)>) {
-        let State::Holding {
+    fn judge(&mut self, next: &Candidate<T>, entered: &mut Vec<(T, Slot)>) {
+        let StartState::Holding {
             keyframe,
             bytes,
             held,
@@ -361,10 +361,10 @@ impl<T> Entrance<T> {
     }
 
     fn release(&mut self, entered: &mut Vec<(T, Slot)>) {
-        if !matches!(self.state, State::Holding { .. }) {
+        if !matches!(self.state, StartState::Holding { .. }) {
             return;
         }
-        if let State::Holding { held, .. } = mem::replace(&mut self.state, State::Open) {
+        if let StartState::Holding { held, .. } = mem::replace(&mut self.state, StartState::Open) {
             for (item, slot) in held {
                 self.enter(item, slot, entered);
             }
@@ -372,7 +372,8 @@ impl<T> Entrance<T> {
     }
 
     fn drop_held(&mut self) {
-        if let State::Holding { held, .. } = mem::replace(&mut self.state, State::Waiting) {
+        if let StartState::Holding { held, .. } = mem::replace(&mut self.state, StartState::Waiting)
+        {
             for (_, slot) in &held {
                 self.skip(slot);
             }
@@ -388,9 +389,9 @@ mod tests {
     const MOST: usize = 1000;
 
     /// Frames a second apart, keyframes in capitals; `.` is a second without a frame.
-    fn run(begin: Begin, at: u64, is_earliest: bool, frames: &str) -> Result<String, TooLate> {
+    fn run(begin: Begin, at: u64, is_earliest: bool, frames: &str) -> Result<String, StartMissed> {
         let at = Nanos::from_seconds(at);
-        let mut entrance = Entrance::new(begin, at, is_earliest, MOST);
+        let mut entrance = StartFilter::new(begin, at, is_earliest, MOST);
         let mut entered = Vec::new();
         let mut after_hole = true;
         for (second, frame) in frames.chars().enumerate() {
@@ -416,7 +417,7 @@ mod tests {
                 discont: false,
                 frame_rate: None,
             };
-            let arrival = Arrival {
+            let arrival = Candidate {
                 item: frame,
                 slot,
                 is_keyframe: frame.is_uppercase(),
@@ -502,7 +503,7 @@ mod tests {
     #[test]
     fn a_reading_may_begin_too_late() {
         for begin in [Begin::KeyframeBefore, Begin::KeyframeNearest, Begin::Exact] {
-            assert_eq!(run(begin, 1, false, "abCde"), Err(TooLate), "{begin:?}");
+            assert_eq!(run(begin, 1, false, "abCde"), Err(StartMissed), "{begin:?}");
             assert_eq!(run(begin, 1, true, "abCde"), Ok("Cde".into()), "{begin:?}");
             assert_eq!(run(begin, 2, false, "abCde"), Ok("Cde".into()), "{begin:?}");
         }
@@ -516,9 +517,9 @@ mod tests {
         at: u64,
         is_earliest: bool,
         frames: &[(bool, u32, i64)],
-    ) -> Result<(Vec<usize>, Option<u64>), TooLate> {
+    ) -> Result<(Vec<usize>, Option<u64>), StartMissed> {
         let at = Nanos::from_seconds(at);
-        let mut entrance = Entrance::new(Begin::Exact, at, is_earliest, MOST);
+        let mut entrance = StartFilter::new(Begin::Exact, at, is_earliest, MOST);
         let mut entered = Vec::new();
         let mut first_shown = None;
         for (second, &(is_keyframe, recovery, count)) in frames.iter().enumerate() {
@@ -537,7 +538,7 @@ mod tests {
                 frame_rate: None,
             };
             entrance.take(
-                Arrival {
+                Candidate {
                     item: second,
                     slot,
                     is_keyframe,
@@ -578,7 +579,7 @@ mod tests {
             assert_eq!(entered, (first..12).collect::<Vec<_>>(), "{at}");
             assert_eq!(first_shown, Some(at));
         }
-        assert_eq!(exact(2, false, &frames), Err(TooLate));
+        assert_eq!(exact(2, false, &frames), Err(StartMissed));
         let all = (0..12).collect::<Vec<_>>();
         assert_eq!(exact(2, true, &frames), Ok((all, Some(2))));
     }
@@ -597,7 +598,7 @@ mod tests {
             assert_eq!(first_shown, Some(at));
         }
         for at in [0, 1, 2] {
-            assert_eq!(exact(at, false, &frames[4..]), Err(TooLate), "{at}");
+            assert_eq!(exact(at, false, &frames[4..]), Err(StartMissed), "{at}");
         }
         assert!(exact(3, false, &frames[4..]).is_ok());
     }

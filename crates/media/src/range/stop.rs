@@ -10,7 +10,7 @@ use crate::time::Nanos;
 
 /// Lets out access units, in decoding order, that are shown before a time or that these need.
 #[derive(Debug)]
-pub struct Exit<T> {
+pub struct StopFilter<T> {
     until: Nanos,
     /// Slots before the end, and access units that have one of them.
     slots: usize,
@@ -21,7 +21,7 @@ pub struct Exit<T> {
     held: Vec<T>,
 }
 
-impl<T> Exit<T> {
+impl<T> StopFilter<T> {
     /// An exit at a time.
     pub fn new(until: Nanos) -> Self {
         Self {
@@ -76,7 +76,7 @@ mod tests {
     /// Returns the output until the end, of access units in decoding order with these places in output
     /// order, and how many were taken.
     fn run(until: u64, places: &[u64]) -> (Vec<u64>, usize) {
-        let mut exit = Exit::new(Nanos::from_seconds(until));
+        let mut exit = StopFilter::new(Nanos::from_seconds(until));
         let mut out = Vec::new();
         for (slot, place) in (0..).zip(places) {
             if exit.is_complete() {

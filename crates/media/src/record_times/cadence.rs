@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Cadence of capture times: the distance of frames.
+//! CaptureCadence of capture times: the distance of frames.
 
 use std::collections::VecDeque;
 
@@ -12,11 +12,11 @@ const KNOWN: usize = 3;
 
 /// The recent distances of frames, in µs.
 #[derive(Debug, Default)]
-pub struct Cadence {
+pub struct CaptureCadence {
     distances: VecDeque<u64>,
 }
 
-impl Cadence {
+impl CaptureCadence {
     /// Adds the distance of two frames.
     pub fn learn(&mut self, distance: u64) {
         if self.distances.len() == DISTANCES {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn median(distances: &[u64]) -> Option<u64> {
-        let mut cadence = Cadence::default();
+        let mut cadence = CaptureCadence::default();
         distances.iter().for_each(|it| cadence.learn(*it));
         cadence.median()
     }
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_new_rhythm_is_known_after_five_frames() {
-        let mut cadence = Cadence::default();
+        let mut cadence = CaptureCadence::default();
         (0..20).for_each(|_| cadence.learn(40));
         for slow in 1..=8 {
             cadence.learn(80);
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn three_distances_are_enough() {
-        let mut cadence = Cadence::default();
+        let mut cadence = CaptureCadence::default();
         for count in 1..=3 {
             cadence.learn(count);
             assert_eq!(cadence.is_known(), count == 3);

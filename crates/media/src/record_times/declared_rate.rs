@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::cadence::Cadence;
+use super::cadence::CaptureCadence;
 use super::times::Timed;
 
 /// So far the cadence may be from the declared rate, as parts of the cadence.
@@ -27,10 +27,10 @@ pub struct Rated<T> {
 /// The first frames wait until the cadence is known: a wrong label on the first record is a wrong
 /// label.
 #[derive(Debug)]
-pub struct DeclaredRate<T> {
+pub struct RateCheck<T> {
     /// Distance of frames at the declared rate, µs.
     distance: Option<u64>,
-    cadence: Cadence,
+    cadence: CaptureCadence,
     /// Time of the last frame, and how many frames it has.
     last: Option<(u64, u64)>,
     waiting: VecDeque<Timed<T>>,
@@ -39,11 +39,11 @@ pub struct DeclaredRate<T> {
     agrees: Option<bool>,
 }
 
-impl<T> Default for DeclaredRate<T> {
+impl<T> Default for RateCheck<T> {
     fn default() -> Self {
         Self {
             distance: None,
-            cadence: Cadence::default(),
+            cadence: CaptureCadence::default(),
             last: None,
             waiting: VecDeque::new(),
             decided: VecDeque::new(),
@@ -52,7 +52,7 @@ impl<T> Default for DeclaredRate<T> {
     }
 }
 
-impl<T> DeclaredRate<T> {
+impl<T> RateCheck<T> {
     /// Takes over the distance of frames at the rate that is declared for what follows, in µs.
     pub fn set_distance(&mut self, distance: Option<u64>) {
         if self.distance == distance {
@@ -146,10 +146,10 @@ mod tests {
 
     /// Returns what agrees, and after how many frames it is decided.
     fn run(declared: Option<u64>, times: &[u64]) -> (Vec<bool>, Vec<usize>) {
-        let mut rate = DeclaredRate::default();
+        let mut rate = RateCheck::default();
         rate.set_distance(declared);
         let (mut agrees, mut after) = (Vec::new(), Vec::new());
-        let take = |rate: &mut DeclaredRate<()>, at, agrees: &mut Vec<_>, after: &mut Vec<_>| {
+        let take = |rate: &mut RateCheck<()>, at, agrees: &mut Vec<_>, after: &mut Vec<_>| {
             while let Some(rated) = rate.pop() {
                 agrees.push(rated.agrees);
                 after.push(at);

@@ -10,9 +10,9 @@ mod outliers;
 mod stamps;
 mod times;
 
-pub use declared_rate::{DeclaredRate, Rated};
+pub use declared_rate::{RateCheck, Rated};
 pub use outliers::Event;
 #[cfg(any(test, feature = "testing"))]
 pub use stamps::testing;
-pub use stamps::{Capture, Source, Stamp};
+pub use stamps::{Capture, CaptureStamp, Source};
 pub use times::{RecordTimes, Timed};

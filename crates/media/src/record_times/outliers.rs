@@ -9,8 +9,8 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use super::cadence::Cadence;
-use super::stamps::{Source, Stamp};
+use super::cadence::CaptureCadence;
+use super::stamps::{CaptureStamp, Source};
 
 /// Largest deviation from a prediction that is no outlier, and how long a step has to last until it is
 /// believed.
@@ -75,7 +75,7 @@ pub enum Event {
 /// A stamp whose capture time is relied on.
 #[derive(Debug, Clone, Copy)]
 struct Anchor {
-    stamp: Stamp,
+    stamp: CaptureStamp,
     time: i64,
     source: Source,
 }
@@ -95,10 +95,10 @@ pub struct OutlierFilter {
     anchor: Option<Anchor>,
     last: Option<Last>,
     /// Stamps that wait until others show whether they are right.
-    held: VecDeque<Stamp>,
+    held: VecDeque<CaptureStamp>,
     placed: VecDeque<Placed>,
     events: VecDeque<Event>,
-    cadence: Cadence,
+    cadence: CaptureCadence,
     /// The frame rate that counts where there are no timestamps, as numerator and denominator.
     rate: Option<(u64, u64)>,
     /// Pictures without a time are placed at once, by the frame rate. What they are counted from: a time and
@@ -120,7 +120,7 @@ impl OutlierFilter {
     }
 
     /// Takes the next stamp in output order.
-    pub fn push(&mut self, stamp: Stamp) {
+    pub fn push(&mut self, stamp: CaptureStamp) {
         if self.has_failed {
             return;
         }
@@ -168,7 +168,7 @@ impl OutlierFilter {
     }
 
     /// Looks for two stamps at the begin of the stream that agree.
-    fn begin(&mut self, stamp: Stamp) {
+    fn begin(&mut self, stamp: CaptureStamp) {
         self.held.push_back(stamp);
         let newest = self.held.len() - 1;
         let agreeing = self.agreeing_with(newest);
@@ -290,7 +290,7 @@ impl OutlierFilter {
     }
 
     /// Places the next stamp, or holds it.
-    fn follow(&mut self, stamp: Stamp) {
+    fn follow(&mut self, stamp: CaptureStamp) {
         if self.held.is_empty()
             && let Some((time, source)) = self.place_without_time(&stamp)
         {
@@ -308,7 +308,7 @@ impl OutlierFilter {
     }
 
     /// Tells if a time is before the one before by so much that no jitter explains it.
-    fn tell_of_step_back(&mut self, stamp: &Stamp, time: i64, source: Source) {
+    fn tell_of_step_back(&mut self, stamp: &CaptureStamp, time: i64, source: Source) {
         let Some(last) = &self.last else {
             return;
         };
@@ -349,7 +349,7 @@ impl OutlierFilter {
     }
 
     /// The place of a stamp without a time, where that need not wait for the next one.
-    fn place_without_time(&self, stamp: &Stamp) -> Option<(i64, Source)> {
+    fn place_without_time(&self, stamp: &CaptureStamp) -> Option<(i64, Source)> {
         let (anchor, last) = (self.anchor.as_ref()?, self.last.as_ref()?);
         if stamp.frames == 0 {
             return Some((last.time, anchor.source));
@@ -382,7 +382,7 @@ impl OutlierFilter {
     }
 
     /// Returns whether a stamp is where the anchor and the last picture predict it.
-    fn is_predicted(&self, stamp: &Stamp) -> bool {
+    fn is_predicted(&self, stamp: &CaptureStamp) -> bool {
         let (Some(anchor), Some(last)) = (&self.anchor, &self.last) else {
             return false;
         };
@@ -401,7 +401,7 @@ impl OutlierFilter {
         let Some(stamp) = self.held.get(newest) else {
             return Vec::new();
         };
-        let agrees = |at: usize, other: &Stamp| {
+        let agrees = |at: usize, other: &CaptureStamp| {
             let (time, source) = other.time.zip(other.source())?;
             let distance = stamp.time? - time;
             let is_confirmed =
@@ -509,7 +509,7 @@ impl OutlierFilter {
     }
 
     /// Places the held pictures between the last picture and `next`, or by the cadence alone.
-    fn settle(&mut self, next: Option<&Stamp>) {
+    fn settle(&mut self, next: Option<&CaptureStamp>) {
         let (Some(anchor), Some(last)) = (self.anchor, self.last) else {
             return;
         };
@@ -615,7 +615,7 @@ impl OutlierFilter {
     }
 
     /// Places a picture whose time is relied on.
-    fn rely_on(&mut self, stamp: &Stamp, time: i64, source: Source, is_after_step: bool) {
+    fn rely_on(&mut self, stamp: &CaptureStamp, time: i64, source: Source, is_after_step: bool) {
         self.counting_from = self.counting_from.map(|_| (time, stamp.index));
         self.anchor = Some(Anchor {
             stamp: *stamp,
@@ -625,7 +625,7 @@ impl OutlierFilter {
         self.place(time, source, stamp, is_after_step);
     }
 
-    fn place(&mut self, time: i64, source: Source, stamp: &Stamp, is_after_step: bool) {
+    fn place(&mut self, time: i64, source: Source, stamp: &CaptureStamp, is_after_step: bool) {
         let clock_steps = match source {
             Source::Clock => stamp.capture.clock_steps,
             Source::Meta | Source::Start => 0,
@@ -673,13 +673,13 @@ impl Last {
 
 /// Returns how much later a stamp is than one with a capture time by PTS or running time, where the capture
 /// time does not come from these.
-fn passed(from: &Stamp, to: &Stamp) -> Option<i64> {
+fn passed(from: &CaptureStamp, to: &CaptureStamp) -> Option<i64> {
     by_stream(from, to).into_iter().flatten().next()
 }
 
 /// Returns how much later a stamp is than one with a capture time by each other time base. Frames of a file all
 /// arrive at once, so that the arrival only shows a pause.
-fn bases(from: &Stamp, to: &Stamp) -> impl Iterator<Item = i64> {
+fn bases(from: &CaptureStamp, to: &CaptureStamp) -> impl Iterator<Item = i64> {
     let arrival = to.capture.arrival.saturating_sub(from.capture.arrival);
     let pause = Some(arrival).filter(|pause| *pause > SECOND);
     by_stream(from, to).into_iter().flatten().chain(pause)
@@ -687,7 +687,7 @@ fn bases(from: &Stamp, to: &Stamp) -> impl Iterator<Item = i64> {
 
 /// The same by PTS, which keeps holes of the stream, and by running time, which grows where streams are
 /// joined.
-fn by_stream(from: &Stamp, to: &Stamp) -> [Option<i64>; 2] {
+fn by_stream(from: &CaptureStamp, to: &CaptureStamp) -> [Option<i64>; 2] {
     let is_other = [from, to]
         .into_iter()
         .all(|stamp| stamp.source().is_none_or(|source| source == Source::Meta));

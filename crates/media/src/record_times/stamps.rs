@@ -36,7 +36,7 @@ pub struct Capture {
 
 /// The timestamps of a picture at its place in output order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+pub struct CaptureStamp {
     /// The capture time with its source.
     pub capture: Capture,
     /// Number of frames that precede it in output order.
@@ -48,10 +48,10 @@ pub struct Stamp {
     pub time: Option<i64>,
 }
 
-impl Stamp {
+impl CaptureStamp {
     /// The stamp of a picture at a place in output order. A capture time that `before` has as well
     /// says nothing about this picture.
-    pub fn new(capture: Capture, index: u64, frames: u64, before: Option<&Stamp>) -> Self {
+    pub fn new(capture: Capture, index: u64, frames: u64, before: Option<&CaptureStamp>) -> Self {
         let is_repeated = before.is_some_and(|before| before.capture.time == capture.time);
         let time = capture.time.filter(|_| frames > 0 && !is_repeated);
         Self {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::growth::Growth;
 use super::outliers::{Event, OutlierFilter};
-use super::stamps::{Capture, Source, Stamp};
+use super::stamps::{Capture, CaptureStamp, Source};
 use crate::order::{OutputOrder, PictureOrder, TooDeep};
 
 /// Something with its record time.
@@ -37,7 +37,7 @@ pub struct RecordTimes<T> {
     /// Frames that came so far in output order.
     frames: u64,
     /// The last stamp of a frame.
-    before: Option<Stamp>,
+    before: Option<CaptureStamp>,
 }
 
 impl<T> Default for RecordTimes<T> {
@@ -109,7 +109,7 @@ impl<T> RecordTimes<T> {
 
     /// Takes the next capture in output order.
     fn stamp(&mut self, capture: Capture, frames: u64) {
-        let stamp = Stamp::new(capture, self.frames, frames, self.before.as_ref());
+        let stamp = CaptureStamp::new(capture, self.frames, frames, self.before.as_ref());
         if frames > 0 {
             self.before = Some(stamp);
         }

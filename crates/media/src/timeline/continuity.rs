@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::on_loss::OnLoss;
-use super::pauses::{Evidence, Pauses};
+use super::pauses::{PauseEvidence, Pauses};
 use super::slots::{Hole, SegmentStart, Slot, Spacing};
 use crate::codec::h264::{FrameNumber, FrameNumbering, Succession};
 use crate::order::PictureOrder;
@@ -30,9 +30,9 @@ pub struct ContinuityConfig {
     pub is_sparse: bool,
 }
 
-/// Facts of an access unit that decide its relation to the one before it.
+/// ContinuityFacts of an access unit that decide its relation to the one before it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Facts {
+pub struct ContinuityFacts {
     /// `None` if it cannot be decoded.
     pub number: Option<FrameNumber>,
     /// Place of the picture in output order.
@@ -47,7 +47,7 @@ pub struct Facts {
 
 /// The next thing in order.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Output<T> {
+pub enum ContinuityOutput<T> {
     /// An access unit.
     Unit {
         /// The access unit, as it was pushed.
@@ -75,13 +75,13 @@ impl fmt::Display for Hole {
 pub struct Loss {
     /// Capture times around the loss.
     pub hole: Hole,
-    /// Evidence of the loss.
+    /// PauseEvidence of the loss.
     pub cause: Cause,
     /// Effect on the pictures until the next keyframe.
     pub consequence: Consequence,
 }
 
-/// Evidence of missing frames.
+/// PauseEvidence of missing frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// So many reference pictures are missing by `frame_num`.
@@ -177,9 +177,9 @@ pub struct Continuity<T> {
     end: Nanos,
     /// The last one, as long as its duration depends on the next one.
     held: Option<Held<T>>,
-    state: State,
+    state: ReferenceState,
     gaps: u64,
-    outputs: VecDeque<Output<T>>,
+    outputs: VecDeque<ContinuityOutput<T>>,
 }
 
 #[derive(Debug)]
@@ -189,9 +189,9 @@ struct Held<T> {
     is_corrupted: bool,
 }
 
-/// State of the references of access units.
+/// ReferenceState of the references of access units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ReferenceState {
     Intact,
     /// They are dropped until the next keyframe, which begins a segment at this running time.
     Dropping {
@@ -227,14 +227,14 @@ impl<T> Continuity<T> {
             last_capture: None,
             end: Nanos::ZERO,
             held: None,
-            state: State::Intact,
+            state: ReferenceState::Intact,
             gaps: 0,
             outputs: VecDeque::new(),
         }
     }
 
     /// Takes the next access unit in decoding order.
-    pub fn push(&mut self, item: T, facts: &Facts, mut slot: Slot) {
+    pub fn push(&mut self, item: T, facts: &ContinuityFacts, mut slot: Slot) {
         let succession = match &facts.number {
             Some(number) => self.numbering.next(number, facts.order.as_ref()),
             None => Succession::Contiguous,
@@ -249,11 +249,13 @@ impl<T> Continuity<T> {
                 let interruption = self.interruption(facts, succession, &slot);
                 if let Spacing::Pause { length, .. } = slot.spacing {
                     let evidence = match (&interruption, succession) {
-                        (Break::Loss { cause, .. }, _) if *cause != Cause::Rhythm => Evidence::Loss,
-                        (Break::Loss { .. }, _) => Evidence::Unknown,
-                        (_, Succession::Contiguous) => Evidence::Intact,
-                        _ if self.pauses.expects(length) => Evidence::Intact,
-                        _ => Evidence::Unknown,
+                        (Break::Loss { cause, .. }, _) if *cause != Cause::Rhythm => {
+                            PauseEvidence::Loss
+                        }
+                        (Break::Loss { .. }, _) => PauseEvidence::Unknown,
+                        (_, Succession::Contiguous) => PauseEvidence::Intact,
+                        _ if self.pauses.expects(length) => PauseEvidence::Intact,
+                        _ => PauseEvidence::Unknown,
                     };
                     self.pauses.add(length, evidence);
                 }
@@ -263,14 +265,14 @@ impl<T> Continuity<T> {
         }
         self.pauses.add_picture();
         self.recover(facts, &mut slot);
-        if matches!(self.state, State::Dropping { .. }) {
-            self.outputs.push_back(Output::Dropped(item));
+        if matches!(self.state, ReferenceState::Dropping { .. }) {
+            self.outputs.push_back(ContinuityOutput::Dropped(item));
             return;
         }
         let held = Held {
             item,
             slot,
-            is_corrupted: self.state != State::Intact,
+            is_corrupted: self.state != ReferenceState::Intact,
         };
         self.release();
         if held.slot.before_pause.is_some() {
@@ -286,7 +288,7 @@ impl<T> Continuity<T> {
     }
 
     /// Returns the next output.
-    pub fn pop(&mut self) -> Option<Output<T>> {
+    pub fn pop(&mut self) -> Option<ContinuityOutput<T>> {
         self.outputs.pop_front()
     }
 
@@ -296,7 +298,7 @@ impl<T> Continuity<T> {
     }
 
     /// Returns how an access unit follows the one before it.
-    fn interruption(&self, facts: &Facts, succession: Succession, slot: &Slot) -> Break {
+    fn interruption(&self, facts: &ContinuityFacts, succession: Succession, slot: &Slot) -> Break {
         let loss = match succession {
             _ if facts.after_loss => Some(Cause::Reported),
             Succession::Lost(count) => Some(Cause::FrameNum(count)),
@@ -337,8 +339,14 @@ impl<T> Continuity<T> {
         }
     }
 
-    fn interrupt(&mut self, interruption: Break, hole: Hole, facts: &Facts, slot: &mut Slot) {
-        let is_dropping = matches!(self.state, State::Dropping { .. });
+    fn interrupt(
+        &mut self,
+        interruption: Break,
+        hole: Hole,
+        facts: &ContinuityFacts,
+        slot: &mut Slot,
+    ) {
+        let is_dropping = matches!(self.state, ReferenceState::Dropping { .. });
         match interruption {
             Break::None => {}
             Break::Loss { is_gap, .. } if is_dropping => self.gaps += u64::from(is_gap),
@@ -358,15 +366,15 @@ impl<T> Continuity<T> {
                     self.begin_segment(slot, base);
                     slot.discont = self.config.gap_detection;
                     if consequence == Consequence::Dropped {
-                        self.state = State::Dropping { base };
+                        self.state = ReferenceState::Dropping { base };
                     }
                 }
                 if consequence == Consequence::Corrupted {
-                    self.state = State::Corrupted;
+                    self.state = ReferenceState::Corrupted;
                 }
                 if cause != Cause::Reported {
                     self.release();
-                    self.outputs.push_back(Output::Loss(Loss {
+                    self.outputs.push_back(ContinuityOutput::Loss(Loss {
                         hole,
                         cause,
                         consequence,
@@ -380,7 +388,7 @@ impl<T> Continuity<T> {
     }
 
     /// Returns what happens to the access units from a loss to the next keyframe.
-    fn consequence(&self, facts: &Facts, cause: Cause, is_gap: bool) -> Consequence {
+    fn consequence(&self, facts: &ContinuityFacts, cause: Cause, is_gap: bool) -> Consequence {
         if facts.is_keyframe {
             return Consequence::None;
         }
@@ -394,26 +402,28 @@ impl<T> Continuity<T> {
     }
 
     /// Ends what a loss has made of the state, where a keyframe or its recovery does.
-    fn recover(&mut self, facts: &Facts, slot: &mut Slot) {
-        if let (State::Recovering { from, frames }, Some(number)) = (self.state, &facts.number) {
+    fn recover(&mut self, facts: &ContinuityFacts, slot: &mut Slot) {
+        if let (ReferenceState::Recovering { from, frames }, Some(number)) =
+            (self.state, &facts.number)
+        {
             let advance = number.frame_num.wrapping_sub(from) & number.modulus.wrapping_sub(1);
             if advance >= frames {
-                self.state = State::Intact;
+                self.state = ReferenceState::Intact;
             }
         }
-        if !facts.is_keyframe || self.state == State::Intact {
+        if !facts.is_keyframe || self.state == ReferenceState::Intact {
             return;
         }
-        if let State::Dropping { base } = self.state {
+        if let ReferenceState::Dropping { base } = self.state {
             self.begin_segment(slot, base);
             slot.discont = self.config.gap_detection;
         }
         self.state = match &facts.number {
-            Some(number) if facts.recovery_frames > 0 => State::Recovering {
+            Some(number) if facts.recovery_frames > 0 => ReferenceState::Recovering {
                 from: number.frame_num,
                 frames: facts.recovery_frames,
             },
-            _ => State::Intact,
+            _ => ReferenceState::Intact,
         };
     }
 
@@ -451,7 +461,7 @@ impl<T> Continuity<T> {
         } = held;
         let duration = slot.duration.unwrap_or_default();
         self.end = self.end.max(slot.time.saturating_add(duration));
-        self.outputs.push_back(Output::Unit {
+        self.outputs.push_back(ContinuityOutput::Unit {
             item,
             slot,
             is_corrupted,
@@ -508,7 +518,7 @@ mod tests {
                 frame_num -= 1;
             }
             if !matches!(item, 'x' | 'i' | '.') {
-                let facts = Facts {
+                let facts = ContinuityFacts {
                     number: (item != '?').then_some(number),
                     order: None,
                     is_keyframe: matches!(item, 'I' | 'R'),
@@ -531,7 +541,7 @@ mod tests {
         let mut segments = Vec::new();
         while let Some(output) = continuity.pop() {
             match output {
-                Output::Unit {
+                ContinuityOutput::Unit {
                     item,
                     slot,
                     is_corrupted,
@@ -550,8 +560,8 @@ mod tests {
                         out.push('*');
                     }
                 }
-                Output::Dropped(_) => out.push('-'),
-                Output::Loss(_) => out.push('!'),
+                ContinuityOutput::Dropped(_) => out.push('-'),
+                ContinuityOutput::Loss(_) => out.push('!'),
             }
         }
         (out, segments, continuity.gaps())
@@ -674,7 +684,7 @@ mod tests {
     #[test]
     fn a_reported_loss_is_not_reported_again() {
         let mut continuity = Continuity::new(CONFIG);
-        let facts = Facts {
+        let facts = ContinuityFacts {
             after_loss: true,
             ..Default::default()
         };
@@ -683,7 +693,7 @@ mod tests {
         let outputs: Vec<_> = std::iter::from_fn(|| continuity.pop()).collect();
         assert!(outputs.iter().all(|output| matches!(
             output,
-            Output::Unit {
+            ContinuityOutput::Unit {
                 is_corrupted: false,
                 ..
             }
@@ -694,24 +704,26 @@ mod tests {
     #[test]
     fn the_rule_of_the_tolerance_needs_no_frame_num() {
         let mut continuity = Continuity::new(CONFIG);
-        let key = Facts {
+        let key = ContinuityFacts {
             is_keyframe: true,
             ..Default::default()
         };
         continuity.push(0, &key, slot(Nanos::ZERO, Spacing::Regular));
-        continuity.push(1, &Facts::default(), slot(500 * MS, Spacing::Gap));
+        continuity.push(1, &ContinuityFacts::default(), slot(500 * MS, Spacing::Gap));
         continuity.push(2, &key, slot(600 * MS, Spacing::Regular));
         let outputs: Vec<_> = std::iter::from_fn(|| continuity.pop()).collect();
         assert!(matches!(
             outputs[1],
-            Output::Loss(Loss {
+            ContinuityOutput::Loss(Loss {
                 cause: Cause::Tolerance,
                 consequence: Consequence::Dropped,
                 ..
             })
         ));
-        assert_eq!(outputs[2], Output::Dropped(1));
-        assert!(matches!(&outputs[3], Output::Unit { item: 2, slot, .. } if slot.discont));
+        assert_eq!(outputs[2], ContinuityOutput::Dropped(1));
+        assert!(
+            matches!(&outputs[3], ContinuityOutput::Unit { item: 2, slot, .. } if slot.discont)
+        );
     }
 
     #[test]
@@ -732,7 +744,7 @@ mod tests {
                 resets: false,
                 gaps_allowed: false,
             };
-            let facts = |frame_num, idr| Facts {
+            let facts = |frame_num, idr| ContinuityFacts {
                 number: Some(number(frame_num, idr)),
                 is_keyframe: idr,
                 ..Default::default()
@@ -747,8 +759,10 @@ mod tests {
             continuity.push('b', &facts(u32::from(!idr), idr), slot(length, spacing));
             continuity.finish();
             let first = continuity.pop();
-            assert!(matches!(first, Some(Output::Unit { item: 'a', slot, .. })
-                if slot.duration == Some(expected * MS)));
+            assert!(
+                matches!(first, Some(ContinuityOutput::Unit { item: 'a', slot, .. })
+                if slot.duration == Some(expected * MS))
+            );
         }
     }
 }

@@ -31,12 +31,12 @@ struct Pause {
     length: Nanos,
     /// Pictures since the pause before it.
     pictures: u64,
-    evidence: Evidence,
+    evidence: PauseEvidence,
 }
 
 /// Facts of the pictures at a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
+pub enum PauseEvidence {
     /// None is missing.
     Intact,
     /// Some are missing.
@@ -52,7 +52,7 @@ impl Pauses {
     }
 
     /// Adds a pause before the next picture.
-    pub fn add(&mut self, length: Nanos, evidence: Evidence) {
+    pub fn add(&mut self, length: Nanos, evidence: PauseEvidence) {
         if self.recent.len() == WINDOW {
             self.recent.pop_front();
         }
@@ -68,8 +68,8 @@ impl Pauses {
     /// only the times say something there have to be two, the last one as many pictures ago.
     pub fn expects(&self, length: Nanos) -> bool {
         let is_like = |pause: &&Pause| is_near(pause.length, length);
-        let intact = |pause: &&Pause| pause.evidence == Evidence::Intact && is_like(pause);
-        let in_a_row = |pause: &&Pause| pause.evidence != Evidence::Loss && is_like(pause);
+        let intact = |pause: &&Pause| pause.evidence == PauseEvidence::Intact && is_like(pause);
+        let in_a_row = |pause: &&Pause| pause.evidence != PauseEvidence::Loss && is_like(pause);
         let is_periodic = (self.recent.back()).is_some_and(|last| last.pictures == self.pictures);
         let needed = match self.recent.back().filter(intact) {
             Some(_) => 1,
@@ -82,13 +82,13 @@ impl Pauses {
 
 #[cfg(test)]
 mod tests {
-    use super::Evidence::{Intact, Loss, Unknown};
+    use super::PauseEvidence::{Intact, Loss, Unknown};
     use super::*;
 
     const MS: Nanos = Nanos::MSECOND;
 
     /// Bursts of so many pictures, with pauses of so many ms between them.
-    fn pauses(bursts: &[(u64, u64, Evidence)], pictures: u64) -> Pauses {
+    fn pauses(bursts: &[(u64, u64, PauseEvidence)], pictures: u64) -> Pauses {
         let mut pauses = Pauses::default();
         for (pictures, length, evidence) in bursts {
             (0..*pictures).for_each(|_| pauses.add_picture());

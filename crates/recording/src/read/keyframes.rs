@@ -16,7 +16,7 @@ use client::{Record, View};
 use media::codec::h264::{Aligned, Aligner, EntryPoints, Pictures, ends_with_lead, pictures};
 
 use super::backward::Windows;
-use media::content::Kind;
+use media::content::ContentKind;
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 2_000_000;
@@ -250,11 +250,11 @@ impl Search {
     /// Adds the next record of the window.
     pub fn add(&mut self, record: &Record) {
         self.found.records += 1;
-        let Some(kind) = Kind::of(&record.content_type) else {
+        let Some(kind) = ContentKind::of(&record.content_type) else {
             return;
         };
         // An episode begins with a keyframe, and is nothing to begin within.
-        let is_episode = kind == Kind::Episode;
+        let is_episode = kind == ContentKind::Episode;
         if let Look::Headers(_) = self.look {
             match record.keyframe {
                 _ if is_episode => self.found.hint = Some(record.time),

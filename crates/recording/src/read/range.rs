@@ -39,9 +39,9 @@ use super::options::{OptionNames, RangeOptions};
 use super::ranges::End;
 use super::shared::Shared;
 use super::sift::Sift;
-use media::content::Kind;
+use media::content::ContentKind;
 use media::time::utc;
-use media::timeline::{Continuity, ContinuityConfig, Facts, Output};
+use media::timeline::{Continuity, ContinuityConfig, ContinuityFacts, ContinuityOutput};
 use media::timeline::{NoFrameRate, Timeline, TimelineConfig};
 
 /// Reach of the search beyond an exact stop for pictures that are shown before it, in µs.
@@ -242,7 +242,7 @@ impl RangeReader {
                 }
             },
             Source::PassingOver { reader, last } => match reader.recv().await? {
-                Some(Event::Record(record)) if Kind::of(&record.content_type).is_none() => {
+                Some(Event::Record(record)) if ContentKind::of(&record.content_type).is_none() => {
                     *last = record.time;
                     self.leave_out(record)
                 }
@@ -320,7 +320,7 @@ impl RangeReader {
         // The times of the last group depend on what follows it.
         let ends_with_group = self.options.end == End::Exact && self.timeline.ends_with_group();
         let goes_beyond = goes_beyond || ends_with_group || self.units.may_continue();
-        let has_groups = self.shared.kind.get() != Some(&Kind::Episode);
+        let has_groups = self.shared.kind.get() != Some(&ContentKind::Episode);
         let goes_beyond = goes_beyond && has_groups && !self.shared.access.is_over();
         if let Some(stop) = self.options.stop
             && goes_beyond
@@ -369,7 +369,7 @@ impl RangeReader {
                 .report
                 .leave_out(record.time, Fault::Time, &mut self.items);
         }
-        let kind = Kind::of(&record.content_type);
+        let kind = ContentKind::of(&record.content_type);
         if let (Some(kind), None) = (kind, self.shared.kind.get()) {
             let _ = self.shared.kind.set(kind); // Only this thread sets it.
         }
@@ -383,7 +383,7 @@ impl RangeReader {
             }
             return Ok(());
         }
-        if kind == Some(Kind::Episode) {
+        if kind == Some(ContentKind::Episode) {
             return self.add_episode(record);
         }
         self.shared.stats.extent.note_record(record.time);
@@ -430,7 +430,7 @@ impl RangeReader {
     fn leave_out(&mut self, record: Record) -> Result<(), Error> {
         let fault = Fault::ContentType {
             found: record.content_type,
-            expected: Kind::expected(self.shared.kind.get().copied()),
+            expected: ContentKind::expected(self.shared.kind.get().copied()),
         };
         self.report.leave_out(record.time, fault, &mut self.items)
     }
@@ -606,7 +606,7 @@ impl RangeReader {
     fn order_all(&mut self) {
         while let Some(output) = self.continuity.pop() {
             match output {
-                Output::Unit {
+                ContinuityOutput::Unit {
                     item: mut unit,
                     slot,
                     is_corrupted,
@@ -622,18 +622,18 @@ impl RangeReader {
                     let flow = self.frames.push(unit, slot, self.part, origin, items);
                     self.follow(flow);
                 }
-                Output::Dropped(unit) => {
+                ContinuityOutput::Dropped(unit) => {
                     self.shared.stats.dropped.fetch_add(1, Ordering::Relaxed);
                     let mut sets = unit.parameter_sets();
                     sets.fill_from(mem::take(&mut self.dropped_sets));
                     self.dropped_sets = sets;
                 }
                 // Records that a condition leaves out are missing on purpose.
-                Output::Loss(loss) if self.shared.is_filtered => tracing::info!("{loss}"),
-                Output::Loss(loss) if self.frames.is_after_stop(loss.hole.to) => {
+                ContinuityOutput::Loss(loss) if self.shared.is_filtered => tracing::info!("{loss}"),
+                ContinuityOutput::Loss(loss) if self.frames.is_after_stop(loss.hole.to) => {
                     tracing::debug!("after the range: {loss}");
                 }
-                Output::Loss(loss) => self.items.push_back(Item::Gap(loss)),
+                ContinuityOutput::Loss(loss) => self.items.push_back(Item::Gap(loss)),
             }
         }
     }
@@ -643,7 +643,7 @@ impl RangeReader {
         self.source = match flow {
             Flow::Continue => return,
             Flow::End => Source::Ended,
-            Flow::TooLate => Source::TooLate,
+            Flow::StartMissed => Source::TooLate,
         };
         self.units.clear();
         while self.continuity.pop().is_some() {}
@@ -680,8 +680,8 @@ impl Source {
 }
 
 /// Returns the facts that decide how an access unit follows the one before it.
-fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> Facts {
-    Facts {
+fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> ContinuityFacts {
+    ContinuityFacts {
         number: unit.frame_number.filter(|_| unit.order.is_some()),
         order: unit.order,
         is_keyframe: entry_points.include(unit) && unit.order.is_some(),

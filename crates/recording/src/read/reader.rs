@@ -21,7 +21,7 @@ use super::range::RangeReader;
 use super::ranges::{self, End, TimeRange};
 use super::shared::Shared;
 use super::stats::Stats;
-use media::content::Kind;
+use media::content::ContentKind;
 use media::range::Begin;
 
 /// Distance that the records of one picture may have, in µs.
@@ -284,7 +284,7 @@ impl Reader {
                 }
             },
             State::FindingOrigin(reader) => match reader.recv().await? {
-                Some(Event::Record(record)) if Kind::of(&record.content_type).is_none() => {
+                Some(Event::Record(record)) if ContentKind::of(&record.content_type).is_none() => {
                     Ok(Progress::Nothing)
                 }
                 Some(Event::Record(record)) => {

@@ -14,7 +14,7 @@ use super::item::Item;
 use super::options::ReadOptions;
 use super::stats::Stats;
 use crate::lock::lock;
-use media::content::Kind;
+use media::content::ContentKind;
 
 /// State that all ranges of a reader share.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Shared {
     pub options: ReadOptions,
     pub stats: Arc<Stats>,
     /// Content of the first record, which all others have to have, too.
-    pub kind: OnceLock<Kind>,
+    pub kind: OnceLock<ContentKind>,
     /// Records are picked by a condition.
     pub is_filtered: bool,
     /// Bytes of access units that may be held until it is known whether they are shown.

@@ -15,7 +15,7 @@ use media::codec::between_nal_units;
 use media::codec::h264::{EntryPoints, Pictures, continues_picture, pictures};
 
 use super::error::Error;
-use media::content::Kind;
+use media::content::ContentKind;
 use media::range::LabelTrust;
 
 /// The first window, in µs. Each is twice as long as the one before it.
@@ -134,7 +134,7 @@ impl Sift {
     fn take(&mut self, record: Record) -> Option<Record> {
         match &mut self.state {
             SiftState::Headers { labels, .. } => {
-                if Kind::of(&record.content_type) == Some(Kind::H264) {
+                if ContentKind::of(&record.content_type) == Some(ContentKind::H264) {
                     labels.push((record.time, record.keyframe));
                 }
                 None
@@ -151,8 +151,8 @@ impl Sift {
                 None
             }
             SiftState::All(_) => {
-                let pictures = match Kind::of(&record.content_type) {
-                    Some(Kind::H264) => pictures_of(&record, self.entry_points),
+                let pictures = match ContentKind::of(&record.content_type) {
+                    Some(ContentKind::H264) => pictures_of(&record, self.entry_points),
                     _ => return Some(record),
                 };
                 if pictures != Pictures::None {

@@ -14,7 +14,7 @@ use client::{
 };
 use media::codec::Damage;
 use media::frame_rate::FrameRate;
-use media::record_times::{Capture, DeclaredRate, Event, RecordTimes, Source};
+use media::record_times::{Capture, Event, RateCheck, RecordTimes, Source};
 use media::time::Nanos;
 use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
@@ -36,7 +36,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Recorder {
     intake: FrameAssembler,
     times: RecordTimes<InputFrame>,
-    declared: DeclaredRate<InputFrame>,
+    declared: RateCheck<InputFrame>,
     records: RecordBuilder,
     complete: VecDeque<NewRecord>,
     writer: RecordWriter,
@@ -153,7 +153,7 @@ impl Recorder {
         Self {
             intake: FrameAssembler::default(),
             times: RecordTimes::default(),
-            declared: DeclaredRate::default(),
+            declared: RateCheck::default(),
             records: RecordBuilder::new(options.record_unit, options.labels),
             complete: VecDeque::new(),
             writer,

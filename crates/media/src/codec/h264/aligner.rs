@@ -12,7 +12,7 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::continuation::{self, Evidence};
+use super::continuation::{self, ContinuationEvidence};
 use crate::codec::annexb::{
     START_CODE, begins_with_start_code, find_last_start_code, find_start_code, start_code_begin,
 };
@@ -44,14 +44,14 @@ pub struct Aligned<R> {
 /// next one was taken, or with [`end_record`](Self::end_record).
 #[derive(Debug)]
 pub struct Aligner<R> {
-    state: State<R>,
-    evidence: Evidence,
+    state: AlignerState<R>,
+    evidence: ContinuationEvidence,
     /// The stream was joined where it does not begin.
     joined: bool,
 }
 
 #[derive(Debug)]
-enum State<R> {
+enum AlignerState<R> {
     /// The bytes before the next record are unknown, and so is the NAL unit that it may continue.
     Unknown,
     /// The last record was given out as if its NAL unit had ended. It ends with so many zeros.
@@ -81,8 +81,8 @@ impl<R: Clone> Aligner<R> {
     /// An aligner of a stream that was `joined` where it does not begin, or not.
     pub fn new(joined: bool) -> Self {
         Self {
-            state: State::Unknown,
-            evidence: Evidence::default(),
+            state: AlignerState::Unknown,
+            evidence: ContinuationEvidence::default(),
             joined,
         }
     }
@@ -104,7 +104,7 @@ impl<R: Clone> Aligner<R> {
             // No byte stream by itself is one piece.
             self.continue_with(record, joined(&pieces), aligned);
         }
-        if let State::Open(open) = &mut self.state
+        if let AlignerState::Open(open) = &mut self.state
             && open.rest.len() > MAX_BYTES
         {
             open.rest = Vec::new();
@@ -126,17 +126,17 @@ impl<R: Clone> Aligner<R> {
     /// Takes the last record for one that ends with a NAL unit.
     pub fn end_record(&mut self, aligned: &mut VecDeque<Aligned<R>>) {
         let zeros = match &self.state {
-            State::Open(open) => open.trailing_zeros(),
+            AlignerState::Open(open) => open.trailing_zeros(),
             _ => return,
         };
         self.close(false, None, aligned);
-        self.state = State::Ended { zeros };
+        self.state = AlignerState::Ended { zeros };
     }
 
     /// Takes a record that begins with a start code.
     fn begin(&mut self, record: R, mut pieces: Vec<Bytes>, aligned: &mut VecDeque<Aligned<R>>) {
         if pieces[0].starts_with(START_CODE)
-            && let State::Open(open) = &mut self.state
+            && let AlignerState::Open(open) = &mut self.state
             && let zeros @ 1.. = open.trailing_zeros()
         {
             // The zero_byte of the start code. More zeros are rather the end of the record.
@@ -144,9 +144,9 @@ impl<R: Clone> Aligner<R> {
             open.strip_zeros(1);
             prepend_zeros(1, &mut pieces);
         }
-        self.evidence.whole += usize::from(matches!(self.state, State::Open(_)));
+        self.evidence.whole += usize::from(matches!(self.state, AlignerState::Open(_)));
         self.close(false, None, aligned);
-        self.state = State::Open(Open::new(record, pieces));
+        self.state = AlignerState::Open(Open::new(record, pieces));
     }
 
     /// Takes a record that does not begin with a start code, at least not with all of it.
@@ -154,41 +154,41 @@ impl<R: Clone> Aligner<R> {
         let leading_zeros = data.iter().take_while(|byte| **byte == 0).count();
         let is_zeros = leading_zeros == data.len();
         let before = match &self.state {
-            State::Unknown => 0,
-            State::Ended { zeros } => *zeros,
-            State::Open(open) => open.trailing_zeros(),
+            AlignerState::Unknown => 0,
+            AlignerState::Ended { zeros } => *zeros,
+            AlignerState::Open(open) => open.trailing_zeros(),
         };
         if !is_zeros && data[leading_zeros] == 1 && before + leading_zeros >= 2 {
             return self.complete_start_code(record, data, leading_zeros, before, aligned);
         }
-        if let State::Open(open) = &self.state
+        if let AlignerState::Open(open) = &self.state
             && !is_zeros
             && !open.has_nal_unit
         {
             self.close(false, None, aligned);
         }
         let header = match &mut self.state {
-            State::Open(open) => open.header(),
+            AlignerState::Open(open) => open.header(),
             _ => None,
         };
         let is_plausible = is_zeros || continuation::is_plausible(header, &data, self.evidence);
         let begin = first_start(&data);
         match &mut self.state {
-            State::Open(open) if is_plausible => {
+            AlignerState::Open(open) if is_plausible => {
                 self.evidence.cuts |= !is_zeros;
                 open.extend(&data[..begin.unwrap_or(data.len())], &record);
             }
-            State::Unknown | State::Ended { .. } if is_zeros => {
-                self.state = State::Open(Open {
+            AlignerState::Unknown | AlignerState::Ended { .. } if is_zeros => {
+                self.state = AlignerState::Open(Open {
                     has_nal_unit: false,
                     ..Open::new(record, vec![data])
                 });
                 return;
             }
-            State::Ended { .. } if is_plausible => {
+            AlignerState::Ended { .. } if is_plausible => {
                 // The NAL unit that it continues was given out already.
                 self.evidence.cuts = true;
-                self.state = State::Unknown;
+                self.state = AlignerState::Unknown;
                 aligned.push_back(Aligned {
                     record: record.clone(),
                     pieces: Vec::new(),
@@ -198,11 +198,11 @@ impl<R: Clone> Aligner<R> {
                 });
             }
             // The begin of that NAL unit is missing: already reported, or expected at the begin of a range.
-            State::Unknown
+            AlignerState::Unknown
                 if is_plausible && (begin.is_some() || self.joined || self.evidence.cuts) => {}
             _ => {
                 self.close(self.evidence.cuts, None, aligned);
-                self.state = State::Unknown;
+                self.state = AlignerState::Unknown;
                 aligned.push_back(Aligned {
                     record,
                     pieces: vec![data],
@@ -215,13 +215,13 @@ impl<R: Clone> Aligner<R> {
         }
         if let Some(begin) = begin {
             self.close(false, None, aligned);
-            self.state = State::Open(Open::new(record, vec![data.slice(begin..)]));
-        } else if matches!(self.state, State::Unknown) {
+            self.state = AlignerState::Open(Open::new(record, vec![data.slice(begin..)]));
+        } else if matches!(self.state, AlignerState::Unknown) {
             // Left out but for what may be part of a start code.
             let zeros = data.iter().rev().take_while(|byte| **byte == 0);
             let zeros = zeros.take(CODE_ZEROS).count();
             if zeros > 0 {
-                self.state = State::Open(Open {
+                self.state = AlignerState::Open(Open {
                     is_left_out: true,
                     has_nal_unit: false,
                     ..Open::new(record, vec![data.slice(data.len() - zeros..)])
@@ -246,19 +246,19 @@ impl<R: Clone> Aligner<R> {
         let next = first_start(&data[own..]).map(|next| own + next);
         let end = next.unwrap_or(data.len());
         match &mut self.state {
-            State::Open(open) => {
+            AlignerState::Open(open) => {
                 // Of the last two zeros, the first one.
                 let owner = open.owner_of_zero(2 - zeros);
                 open.strip_zeros(borrowed.len());
                 open.complete_last_nal_unit();
                 if let Some(owner) = owner {
                     self.close(false, None, aligned);
-                    self.state = State::Open(Open {
+                    self.state = AlignerState::Open(Open {
                         has_nal_unit: false,
                         ..Open::new(owner, Vec::new())
                     });
                 }
-                if let State::Open(open) = &mut self.state {
+                if let AlignerState::Open(open) = &mut self.state {
                     open.pieces.push(Bytes::from_static(borrowed));
                     open.extend(&data[..own], &record);
                     open.has_nal_unit = true;
@@ -266,20 +266,20 @@ impl<R: Clone> Aligner<R> {
                     open.extend(&data[own..end], &record);
                 }
             }
-            State::Ended { .. } | State::Unknown => {
+            AlignerState::Ended { .. } | AlignerState::Unknown => {
                 let first = [borrowed, &data[..end]].concat();
-                self.state = State::Open(Open::new(record.clone(), vec![first.into()]));
+                self.state = AlignerState::Open(Open::new(record.clone(), vec![first.into()]));
             }
         }
         if let Some(next) = next {
             self.close(false, None, aligned);
-            self.state = State::Open(Open::new(record, vec![data.slice(next..)]));
+            self.state = AlignerState::Open(Open::new(record, vec![data.slice(next..)]));
         }
     }
 
     /// Gives out the record that is open.
     fn close(&mut self, is_cut: bool, damage: Option<Damage>, aligned: &mut VecDeque<Aligned<R>>) {
-        if let State::Open(mut open) = mem::replace(&mut self.state, State::Unknown) {
+        if let AlignerState::Open(mut open) = mem::replace(&mut self.state, AlignerState::Unknown) {
             open.complete_last_nal_unit();
             if !open.pieces.is_empty() && (open.has_nal_unit || !open.is_left_out) {
                 aligned.push_back(Aligned {

@@ -15,7 +15,7 @@ use crate::codec::length_prefixed;
 
 /// Knowledge of the stream from earlier records.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Evidence {
+pub struct ContinuationEvidence {
     /// A record continued a NAL unit.
     pub cuts: bool,
     /// Records in a row that ended with a NAL unit.
@@ -38,12 +38,12 @@ const JPEG: &[u8] = &[0xff, 0xd8, 0xff];
 
 /// Returns whether `data`, which does not begin with a start code, may continue a NAL unit with this header,
 /// as far as it is known.
-pub fn is_plausible(header: Option<u8>, data: &[u8], evidence: Evidence) -> bool {
+pub fn is_plausible(header: Option<u8>, data: &[u8], evidence: ContinuationEvidence) -> bool {
     // User data in SEI may be anything, and often is text.
     if header.is_some_and(|header| nal_unit_type(header) == nal_type::SEI) {
         return true;
     }
-    let Evidence { cuts, whole } = evidence;
+    let ContinuationEvidence { cuts, whole } = evidence;
     let text = match (cuts, whole) {
         (true, _) => LONG_TEXT,
         (false, MANY..) => SHORT_TEXT,
@@ -86,12 +86,14 @@ mod tests {
 
     fn plausible(data: &[u8]) -> [bool; 3] {
         let evidence = [(false, 0), (false, 5), (true, 0)];
-        evidence.map(|(cuts, whole)| is_plausible(Some(0x41), data, Evidence { cuts, whole }))
+        evidence.map(|(cuts, whole)| {
+            is_plausible(Some(0x41), data, ContinuationEvidence { cuts, whole })
+        })
     }
 
     #[test]
     fn user_data() {
-        let evidence = Evidence {
+        let evidence = ContinuationEvidence {
             cuts: false,
             whole: 9,
         };

@@ -128,11 +128,11 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::super::AccessUnitSplitter;
-    use super::super::testing::{Header, IDR, Order, P, SPS, SpsSpec, pps, record, slice, sps};
+    use super::super::testing::{IDR, Order, P, SPS, SliceSpec, SpsSpec, pps, record, slice, sps};
 
     /// Returns whether each unit of a stream begins a sequence, and its count.
-    fn orders(spec: SpsSpec, headers: &[Header]) -> Vec<(bool, i64)> {
-        let headers = headers.iter().map(|header| Header {
+    fn orders(spec: SpsSpec, headers: &[SliceSpec]) -> Vec<(bool, i64)> {
+        let headers = headers.iter().map(|header| SliceSpec {
             sps: spec,
             ..*header
         });
@@ -152,12 +152,12 @@ mod tests {
             .collect()
     }
 
-    fn counts(spec: SpsSpec, headers: &[Header]) -> Vec<i64> {
+    fn counts(spec: SpsSpec, headers: &[SliceSpec]) -> Vec<i64> {
         orders(spec, headers).iter().map(|order| order.1).collect()
     }
 
-    fn p(frame_num: u8, order: u8) -> Header {
-        Header {
+    fn p(frame_num: u8, order: u8) -> SliceSpec {
+        SliceSpec {
             frame_num,
             order,
             ..P
@@ -165,8 +165,8 @@ mod tests {
     }
 
     /// Not a reference picture.
-    fn b(frame_num: u8, order: u8) -> Header {
-        Header {
+    fn b(frame_num: u8, order: u8) -> SliceSpec {
+        SliceSpec {
             nal: 1,
             ..p(frame_num, order)
         }
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_sequence_begins() {
-        let reset = Header {
+        let reset = SliceSpec {
             resets_order: true,
             ..p(2, 4)
         };
@@ -223,7 +223,7 @@ mod tests {
             interlaced: true,
             ..SPS
         };
-        let field = |header: Header, bottom| Header {
+        let field = |header: SliceSpec, bottom| SliceSpec {
             bottom_field: Some(bottom),
             ..header
         };

@@ -13,8 +13,8 @@ use proptest::sample::Index;
 
 use super::splitting::{Split, split, split_cut};
 use super::testing::{
-    AUD, END_OF_SEQUENCE, FILLER, Header, Order, P, PREFIX, SEI, SPS, SpsSpec, pps, recovery_point,
-    slice, sps,
+    AUD, END_OF_SEQUENCE, FILLER, Order, P, PREFIX, SEI, SPS, SliceSpec, SpsSpec, pps,
+    recovery_point, slice, sps,
 };
 use super::{AccessUnitSplitter, ParameterSets, Sps};
 use crate::access_unit::{AccessUnit, Integrity};
@@ -23,8 +23,8 @@ use crate::order::PictureOrder;
 
 /// A frame, or a pair of fields, and what goes with it.
 #[derive(Debug, Clone)]
-struct Frame {
-    kind: Kind,
+struct FrameSpec {
+    kind: PictureKind,
     aud: bool,
     parameter_sets: bool,
     sei: bool,
@@ -39,7 +39,7 @@ struct Frame {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum PictureKind {
     Idr,
     Reference,
     NonReference,
@@ -86,11 +86,11 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     vec(1u8.., 0..40)
 }
 
-fn frame() -> impl Strategy<Value = Frame> {
+fn frame() -> impl Strategy<Value = FrameSpec> {
     let kind = prop_oneof![
-        1 => Just(Kind::Idr),
-        3 => Just(Kind::Reference),
-        2 => Just(Kind::NonReference),
+        1 => Just(PictureKind::Idr),
+        3 => Just(PictureKind::Reference),
+        2 => Just(PictureKind::NonReference),
     ];
     let fields = prop_oneof![
         Just(Fields::None),
@@ -108,7 +108,7 @@ fn frame() -> impl Strategy<Value = Frame> {
         .prop_map(|((kind, fields, slices), before, after, recovery_point)| {
             let (aud, parameter_sets, sei, prefixed) = before;
             let (redundant, filler, ends_sequence) = after;
-            Frame {
+            FrameSpec {
                 kind,
                 aud,
                 parameter_sets,
@@ -143,7 +143,7 @@ struct Encoder {
 
 impl Encoder {
     /// The NAL units of `frame`.
-    fn encode(&mut self, frame: &Frame, is_first: bool) -> Vec<Vec<u8>> {
+    fn encode(&mut self, frame: &FrameSpec, is_first: bool) -> Vec<Vec<u8>> {
         let mut nals = Vec::new();
         let mut add = |condition: bool, nal: &[u8]| {
             if condition {
@@ -161,14 +161,14 @@ impl Encoder {
         for (nth, header) in self.pictures(frame).into_iter().enumerate() {
             add(nth > 0 && frame.fields == Fields::Delimited, AUD);
             for (first_macroblock, payload) in (0..).zip(&frame.slices) {
-                let header = Header {
+                let header = SliceSpec {
                     first_macroblock,
                     ..header
                 };
                 add(frame.prefixed, PREFIX);
                 add(true, &[slice(header), payload.clone()].concat());
             }
-            let redundant = slice(Header {
+            let redundant = slice(SliceSpec {
                 redundant: 1,
                 ..header
             });
@@ -180,24 +180,24 @@ impl Encoder {
     }
 
     /// The header of the frame, or those of its fields.
-    fn pictures(&mut self, frame: &Frame) -> Vec<Header> {
-        if frame.kind == Kind::Idr {
+    fn pictures(&mut self, frame: &FrameSpec) -> Vec<SliceSpec> {
+        if frame.kind == PictureKind::Idr {
             (self.frame_num, self.order) = (0, 0);
             self.idr_pic_id += 1;
         }
-        let first = Header {
+        let first = SliceSpec {
             sps: self.spec,
             nal: match frame.kind {
-                Kind::Idr => 0x65,
-                Kind::Reference => 0x41,
-                Kind::NonReference => 0x01,
+                PictureKind::Idr => 0x65,
+                PictureKind::Reference => 0x41,
+                PictureKind::NonReference => 0x01,
             },
             frame_num: self.frame_num,
             order: self.order,
             idr_pic_id: self.idr_pic_id,
             ..P
         };
-        if frame.kind != Kind::NonReference {
+        if frame.kind != PictureKind::NonReference {
             self.frame_num = (self.frame_num + 1) % 16;
         }
         self.order = (self.order + 2) % 16;
@@ -207,17 +207,17 @@ impl Encoder {
             Fields::TopFirst | Fields::Delimited => false,
             Fields::BottomFirst => true,
         };
-        let field = |header, bottom| Header {
+        let field = |header, bottom| SliceSpec {
             bottom_field: Some(bottom),
             ..header
         };
         // The second field of an IDR picture is none.
-        let nal = if frame.kind == Kind::Idr {
+        let nal = if frame.kind == PictureKind::Idr {
             0x61
         } else {
             first.nal
         };
-        let second = Header { nal, ..first };
+        let second = SliceSpec { nal, ..first };
         vec![field(first, bottom_first), field(second, !bottom_first)]
     }
 }
@@ -225,7 +225,7 @@ impl Encoder {
 /// A stream, and how many NAL units each of its frames has.
 fn stream_of(
     spec: SpsSpec,
-    frames: &[Frame],
+    frames: &[FrameSpec],
     codes: Vec<Vec<u8>>,
     trailing_zeros: usize,
 ) -> (Stream, Vec<usize>) {
@@ -302,7 +302,7 @@ fn chunks(record: &[u8], cuts: &[Index]) -> Vec<Bytes> {
 
 /// All that is known of an access unit.
 #[derive(Debug, PartialEq, Eq)]
-struct Facts {
+struct UnitFacts {
     bytes: Vec<u8>,
     idr: bool,
     recovery_point: Option<u32>,
@@ -312,7 +312,7 @@ struct Facts {
     after_loss: bool,
 }
 
-impl From<AccessUnit> for Facts {
+impl From<AccessUnit> for UnitFacts {
     fn from(unit: AccessUnit) -> Self {
         Self {
             bytes: unit.parts.concat(),
@@ -327,8 +327,8 @@ impl From<AccessUnit> for Facts {
 }
 
 impl Split {
-    fn facts(self) -> Vec<Facts> {
-        self.units.into_iter().map(Facts::from).collect()
+    fn facts(self) -> Vec<UnitFacts> {
+        self.units.into_iter().map(UnitFacts::from).collect()
     }
 }
 
@@ -353,8 +353,8 @@ fn check_chunks(records: &[Bytes], cuts: &[Index], end_each: bool) -> Result<(),
         prop_assert_eq!(units.len(), expected.len());
     }
     prop_assert_eq!(in_chunks.finish(&mut units), whole.finish(&mut expected));
-    let facts = |units: VecDeque<AccessUnit>| -> Vec<Facts> {
-        units.into_iter().map(Facts::from).collect()
+    let facts = |units: VecDeque<AccessUnit>| -> Vec<UnitFacts> {
+        units.into_iter().map(UnitFacts::from).collect()
     };
     prop_assert_eq!(facts(units), facts(expected));
     Ok(())
@@ -454,12 +454,12 @@ proptest! {
         prop_assert_eq!(split.damages.as_slice(), &[]);
         prop_assert_eq!(split.rest, 0);
         let facts = split.facts();
-        let count = |unit: &Facts| nal_units(&unit.bytes).count();
+        let count = |unit: &UnitFacts| nal_units(&unit.bytes).count();
         prop_assert_eq!(facts.iter().map(count).collect::<Vec<_>>(), counts);
         let bytes: Vec<u8> = facts.iter().flat_map(|unit| unit.bytes.clone()).collect();
         prop_assert_eq!(bytes, stream);
         for (unit, frame) in facts.iter().zip(&frames) {
-            prop_assert_eq!(unit.idr, frame.kind == Kind::Idr);
+            prop_assert_eq!(unit.idr, frame.kind == PictureKind::Idr);
             prop_assert_eq!(unit.recovery_point, frame.recovery_point);
             prop_assert_eq!(unit.integrity, Integrity::Whole);
             prop_assert!(!unit.after_loss);

@@ -80,7 +80,7 @@ impl From<h264_reader::rbsp::BitReaderError> for SliceError {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SliceKind {
     P,
     B,
     I,
@@ -96,9 +96,9 @@ impl SliceHeader {
         let first_mb_in_slice = r.read_ue("first_mb_in_slice")?;
         // SP and SI slices are P and I slices here. Types from 5 on say that all are the same.
         let kind = match at_most(r.read_ue("slice_type")?, 9)? % 5 {
-            1 => Kind::B,
-            2 | 4 => Kind::I,
-            _ => Kind::P,
+            1 => SliceKind::B,
+            2 | 4 => SliceKind::I,
+            _ => SliceKind::P,
         };
         let pps_id = at_most(r.read_ue("pic_parameter_set_id")?, 255)? as u8;
         let (sps, pps) = sets
@@ -128,7 +128,7 @@ impl SliceHeader {
             idr,
             has_first_macroblock: first_mb_in_slice == 0 && !redundant && !is_further_plane,
             redundant,
-            intra: kind == Kind::I,
+            intra: kind == SliceKind::I,
             pps_id,
             frame_num,
             structure,
@@ -175,15 +175,15 @@ fn resets_order(
     r: &mut impl BitRead,
     sps: &Sps,
     pps: &Pps,
-    kind: Kind,
+    kind: SliceKind,
 ) -> Result<bool, SliceError> {
-    if kind == Kind::B {
+    if kind == SliceKind::B {
         r.read_bit("direct_spatial_mv_pred_flag")?;
     }
     let lists = match kind {
-        Kind::I => 0,
-        Kind::P => 1,
-        Kind::B => 2,
+        SliceKind::I => 0,
+        SliceKind::P => 1,
+        SliceKind::B => 2,
     };
     let mut active = pps.num_ref_idx_active;
     if lists > 0 && r.read_bit("num_ref_idx_active_override_flag")? {
@@ -199,9 +199,9 @@ fn resets_order(
         }
     }
     let weighted = match kind {
-        Kind::P => pps.weighted_pred,
-        Kind::B => pps.weighted_bipred_idc == 1,
-        Kind::I => false,
+        SliceKind::P => pps.weighted_pred,
+        SliceKind::B => pps.weighted_bipred_idc == 1,
+        SliceKind::I => false,
     };
     if weighted {
         skip_pred_weight_table(r, sps, &active[..lists])?;

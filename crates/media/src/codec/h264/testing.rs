@@ -147,7 +147,7 @@ pub fn pps(id: u32) -> Vec<u8> {
 
 /// The syntax elements of a slice header that tests vary.
 #[derive(Debug, Clone, Copy)]
-pub struct Header {
+pub struct SliceSpec {
     /// SPS that the slice refers to.
     pub sps: SpsSpec,
     /// NAL unit header.
@@ -171,7 +171,7 @@ pub struct Header {
 }
 
 /// A slice of a reference picture that is not IDR.
-pub const P: Header = Header {
+pub const P: SliceSpec = SliceSpec {
     sps: SPS,
     nal: 0x41,
     first_macroblock: 0,
@@ -185,7 +185,7 @@ pub const P: Header = Header {
 };
 
 /// A slice of an IDR picture.
-pub const IDR: Header = Header {
+pub const IDR: SliceSpec = SliceSpec {
     nal: 0x65,
     frame_num: 0,
     order: 0,
@@ -193,7 +193,7 @@ pub const IDR: Header = Header {
 };
 
 /// A slice of a P picture, or of an IDR picture.
-pub fn slice(header: Header) -> Vec<u8> {
+pub fn slice(header: SliceSpec) -> Vec<u8> {
     let idr = header.nal & 0x1f == 5;
     nal(header.nal, |bits| {
         bits.write_ue(header.first_macroblock).unwrap();

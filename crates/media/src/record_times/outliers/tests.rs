@@ -63,7 +63,7 @@ impl Camera {
         let (mut places, mut held) = (Vec::new(), 0);
         let mut before = None;
         for frame in 0..self.frames {
-            let stamp = Stamp::new((self.capture)(frame), frame, 1, before.as_ref());
+            let stamp = CaptureStamp::new((self.capture)(frame), frame, 1, before.as_ref());
             before = Some(stamp);
             filter.push(stamp);
             places.extend(std::iter::from_fn(|| filter.pop()).map(|placed| placed.time));
@@ -564,7 +564,7 @@ fn any_mixture_is_placed() {
                 },
                 ..testing::capture(0)
             };
-            let stamp = Stamp::new(capture, index, frames, before.as_ref());
+            let stamp = CaptureStamp::new(capture, index, frames, before.as_ref());
             index += frames;
             before = Some(stamp);
             filter.push(stamp);

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::OnLoss;
-use super::super::continuity::{self, Continuity, Facts, Output};
+use super::super::continuity::{self, Continuity, ContinuityFacts, ContinuityOutput};
 use super::super::declared_rate::RateSource;
 use super::*;
 
@@ -447,7 +447,7 @@ fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<Nanos>, usize, usize) {
     });
     let numbers = (0u32..).filter(|number| !lost.contains(&(*number as usize)));
     for (slot, frame_num) in slots.into_iter().zip(numbers) {
-        let facts = Facts {
+        let facts = ContinuityFacts {
             number: Some(crate::codec::h264::FrameNumber {
                 frame_num: frame_num % 256,
                 modulus: 256,
@@ -465,9 +465,9 @@ fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<Nanos>, usize, usize) {
     let (mut captures, mut dropped, mut losses) = (Vec::new(), 0, 0);
     while let Some(output) = continuity.pop() {
         match output {
-            Output::Unit { slot, .. } => captures.push(slot.capture),
-            Output::Dropped(()) => dropped += 1,
-            Output::Loss(_) => losses += 1,
+            ContinuityOutput::Unit { slot, .. } => captures.push(slot.capture),
+            ContinuityOutput::Dropped(()) => dropped += 1,
+            ContinuityOutput::Loss(_) => losses += 1,
         }
     }
     (captures, dropped, losses)

@@ -16,10 +16,10 @@ use super::super::item::{Format, Frame, Item, Segment};
 use super::super::options::RangeOptions;
 use super::super::ranges::End;
 use super::super::shared::Shared;
-use media::range::Exit;
 use media::range::ReorderingWatch;
-use media::range::{Arrival, Entrance, TooLate};
-use media::stamp::{Reorder, Stamp};
+use media::range::StopFilter;
+use media::range::{Candidate, StartFilter, StartMissed};
+use media::stamp::{Stamp, Stamper};
 use media::time::utc;
 use media::timeline::Slot;
 
@@ -40,7 +40,7 @@ pub enum Flow {
     /// No access unit that follows belongs to the range.
     End,
     /// The range should have begun earlier. It ends without a frame.
-    TooLate,
+    StartMissed,
 }
 
 /// Frames of a range.
@@ -48,7 +48,7 @@ pub enum Flow {
 pub struct RangeFrames {
     shared: Arc<Shared>,
     options: Arc<RangeOptions>,
-    start: Entrance<AccessUnit>,
+    start: StartFilter<AccessUnit>,
     /// Parameter sets of the access units that were left out before the first frame.
     left_out: ParameterSets,
     /// Intra pictures were left out, as they are no keyframes.
@@ -57,9 +57,9 @@ pub struct RangeFrames {
     is_skip_reported: bool,
     /// Access units that were left out, as far as they are counted.
     skipped: u64,
-    reorder: Reorder<AccessUnit>,
+    reorder: Stamper<AccessUnit>,
     /// `None` for a range without a stop, and as soon as nothing that follows belongs to the range.
-    stop: Option<Exit<(AccessUnit, Stamp)>>,
+    stop: Option<StopFilter<(AccessUnit, Stamp)>>,
     reordering: ReorderingWatch,
     /// PTS of the first picture that is shown of an exact range.
     shown_from: Option<Nanos>,
@@ -85,13 +85,13 @@ impl RangeFrames {
         };
         let depth = shared.depth();
         Self {
-            start: Entrance::new(options.begin, at, options.is_earliest, shared.max_held),
+            start: StartFilter::new(options.begin, at, options.is_earliest, shared.max_held),
             left_out: ParameterSets::default(),
             has_intra: false,
             is_skip_reported: false,
             skipped: 0,
-            reorder: Reorder::new(depth),
-            stop: until.map(Exit::new),
+            reorder: Stamper::new(depth),
+            stop: until.map(StopFilter::new),
             reordering: ReorderingWatch::default(),
             shown_from: None,
             shown_until: None,
@@ -152,7 +152,7 @@ impl RangeFrames {
             self.left_out = sets;
         }
         let bytes = unit.parts.iter().map(|part| part.len()).sum();
-        let arrival = Arrival {
+        let arrival = Candidate {
             item: unit,
             slot,
             is_keyframe,
@@ -179,7 +179,7 @@ impl RangeFrames {
                 self.enter(entered, origin, items);
                 Flow::Continue
             }
-            Err(TooLate) => Flow::TooLate,
+            Err(StartMissed) => Flow::StartMissed,
         }
     }
 
@@ -187,7 +187,7 @@ impl RangeFrames {
     pub fn finish(&mut self, origin: Option<Nanos>, items: &mut VecDeque<Item>) -> Flow {
         // The whole range has no keyframe where a label says that there is one.
         if self.options.is_hint && self.start.is_waiting() {
-            return Flow::TooLate;
+            return Flow::StartMissed;
         }
         let mut entered = Vec::new();
         self.start.finish(&mut entered);
@@ -211,7 +211,7 @@ impl RangeFrames {
                 self.put_out(unit, stamp, items);
             }
         }
-        self.stop.as_ref().is_some_and(Exit::is_complete)
+        self.stop.as_ref().is_some_and(StopFilter::is_complete)
     }
 
     /// Puts out all frames that follow: the range has ended.
@@ -233,7 +233,7 @@ impl RangeFrames {
 
     /// Returns whether there was a slot after the stop.
     pub fn is_past_stop(&self) -> bool {
-        self.stop.as_ref().is_some_and(Exit::is_past)
+        self.stop.as_ref().is_some_and(StopFilter::is_past)
     }
 
     /// Returns whether frames were put out, or a warning that there are none.
@@ -260,7 +260,7 @@ impl RangeFrames {
 
     fn end(&mut self, origin: Option<Nanos>, items: &mut VecDeque<Item>) -> Flow {
         match self.finish(origin, items) {
-            Flow::TooLate => Flow::TooLate,
+            Flow::StartMissed => Flow::StartMissed,
             Flow::Continue | Flow::End => Flow::End,
         }
     }

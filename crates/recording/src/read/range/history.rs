@@ -17,7 +17,7 @@ use super::super::item::Item;
 use super::super::preceding::{self, Preceding};
 use super::rates::DeclaredRates;
 use super::records::RangeRecords;
-use media::content::Kind;
+use media::content::ContentKind;
 use media::timeline::Group;
 
 /// A search for the groups before a range.
@@ -70,7 +70,7 @@ impl History {
         let mut aligned = VecDeque::new();
         match self.window.next().await? {
             WindowEvent::Record(mut record)
-                if Kind::of(&record.content_type) == Some(Kind::H264) =>
+                if ContentKind::of(&record.content_type) == Some(ContentKind::H264) =>
             {
                 let chunks = mem::take(&mut record.chunks);
                 self.aligner.push(record, chunks, &mut aligned);

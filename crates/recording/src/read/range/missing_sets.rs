@@ -14,7 +14,7 @@ use super::super::error::Error;
 use super::super::item::Item;
 use super::super::parameter_sets::ParameterSetSearch;
 use super::records::RangeRecords;
-use media::content::Kind;
+use media::content::ContentKind;
 
 /// A search for the parameter sets of a range.
 #[derive(Debug)]
@@ -51,7 +51,9 @@ impl MissingSets {
         items: &mut VecDeque<Item>,
     ) -> Result<bool, Error> {
         match self.window.next().await? {
-            WindowEvent::Record(record) if Kind::of(&record.content_type) == Some(Kind::H264) => {
+            WindowEvent::Record(record)
+                if ContentKind::of(&record.content_type) == Some(ContentKind::H264) =>
+            {
                 self.search.add(record.chunks);
             }
             WindowEvent::Record(_) => {}

@@ -4,7 +4,7 @@
 //! Tests of the splitter: each stream is cut into records in every way that it can be.
 
 use super::super::testing::{
-    AUD, END_OF_SEQUENCE, FILLER, Header, IDR, P, PREFIX, SEI, SPS, SpsSpec, pps, record,
+    AUD, END_OF_SEQUENCE, FILLER, IDR, P, PREFIX, SEI, SPS, SliceSpec, SpsSpec, pps, record,
     recovery_point, slice, sps,
 };
 use super::*;
@@ -38,17 +38,17 @@ fn assert_units(nals: &[&[u8]], expected: &[usize]) {
 fn pictures_differ_by_their_slice_headers() {
     let (sps, pps0, pps1) = (sps(SPS), pps(0), pps(1));
     let variants = [
-        ("frame_num", Header { frame_num: 2, ..P }),
-        ("pic_parameter_set_id", Header { pps: 1, ..P }),
-        ("nal_ref_idc", Header { nal: 0x01, ..P }),
-        ("pic_order_cnt_lsb", Header { order: 4, ..P }),
+        ("frame_num", SliceSpec { frame_num: 2, ..P }),
+        ("pic_parameter_set_id", SliceSpec { pps: 1, ..P }),
+        ("nal_ref_idc", SliceSpec { nal: 0x01, ..P }),
+        ("pic_order_cnt_lsb", SliceSpec { order: 4, ..P }),
     ];
-    let part = slice(Header {
+    let part = slice(SliceSpec {
         first_macroblock: 4,
         ..P
     });
     for (what, other) in variants {
-        let other = slice(Header {
+        let other = slice(SliceSpec {
             first_macroblock: 4,
             ..other
         });
@@ -57,7 +57,7 @@ fn pictures_differ_by_their_slice_headers() {
         assert_eq!(split(&[record(&nals)]), [5, 1], "{what}");
     }
     let idr = |idr_pic_id| {
-        slice(Header {
+        slice(SliceSpec {
             idr_pic_id,
             first_macroblock: 4,
             ..IDR
@@ -70,7 +70,7 @@ fn pictures_differ_by_their_slice_headers() {
 fn slices_of_a_picture_stay_together() {
     let (sps, pps) = (sps(SPS), pps(0));
     let at = |first_macroblock| {
-        slice(Header {
+        slice(SliceSpec {
             first_macroblock,
             ..IDR
         })
@@ -99,7 +99,7 @@ fn filler_belongs_to_the_picture_before() {
 #[test]
 fn after_the_end_of_a_sequence_another_unit_begins() {
     let (sps, pps) = (sps(SPS), pps(0));
-    let part = slice(Header {
+    let part = slice(SliceSpec {
         first_macroblock: 4,
         ..IDR
     });
@@ -109,7 +109,7 @@ fn after_the_end_of_a_sequence_another_unit_begins() {
 #[test]
 fn prefix_nal_units_go_with_their_slice() {
     let (sps, pps) = (sps(SPS), pps(0));
-    let part = slice(Header {
+    let part = slice(SliceSpec {
         first_macroblock: 4,
         ..IDR
     });
@@ -123,7 +123,7 @@ fn prefix_nal_units_go_with_their_slice() {
 #[test]
 fn redundant_pictures_are_no_pictures() {
     let (sps, pps) = (sps(SPS), pps(0));
-    let redundant = slice(Header {
+    let redundant = slice(SliceSpec {
         redundant: 1,
         ..IDR
     });
@@ -148,7 +148,7 @@ fn read(records: &[Bytes]) -> (Vec<AccessUnit>, Vec<Option<Damage>>) {
 
 #[test]
 fn without_parameter_sets_macroblocks_tell() {
-    let part = slice(Header {
+    let part = slice(SliceSpec {
         first_macroblock: 4,
         ..P
     });
@@ -166,8 +166,8 @@ fn two_fields_are_one_unit() {
         interlaced: true,
         ..SPS
     };
-    let field = |header: Header, bottom, order| {
-        slice(Header {
+    let field = |header: SliceSpec, bottom, order| {
+        slice(SliceSpec {
             sps: spec,
             bottom_field: Some(bottom),
             order,
@@ -177,7 +177,7 @@ fn two_fields_are_one_unit() {
     let (sps, pps) = (sps(spec), pps(0));
     let idr = field(IDR, false, 0);
     // The second field of an IDR picture is none.
-    let second = field(Header { frame_num: 0, ..P }, true, 1);
+    let second = field(SliceSpec { frame_num: 0, ..P }, true, 1);
     let (top, bottom) = (field(P, false, 2), field(P, true, 3));
     assert_units(&[&sps, &pps, &idr, &second, &top, &bottom], &[4, 2]);
     assert_units(
@@ -191,13 +191,13 @@ fn two_fields_are_one_unit() {
         &[&sps, &pps, &bottom, &top, &idr, &top, &bottom],
         &[4, 1, 2],
     );
-    let frame = slice(Header { sps: spec, ..P });
+    let frame = slice(SliceSpec { sps: spec, ..P });
     assert_units(
         &[&sps, &pps, &idr, &second, &frame, &top, &bottom],
         &[4, 1, 2],
     );
     // Of a pair, both are reference pictures or none is.
-    let other = field(Header { nal: 1, ..P }, true, 3);
+    let other = field(SliceSpec { nal: 1, ..P }, true, 3);
     assert_units(&[&sps, &pps, &idr, &second, &top, &other], &[4, 1, 1]);
 }
 
@@ -209,7 +209,7 @@ fn ends_of_units_that_are_known() {
     };
     let field = |bottom| {
         let bottom_field = Some(bottom);
-        slice(Header {
+        slice(SliceSpec {
             sps: spec,
             bottom_field,
             ..P
@@ -217,7 +217,7 @@ fn ends_of_units_that_are_known() {
     };
     let mut splitter = AccessUnitSplitter::default();
     let mut units = VecDeque::new();
-    let frame = slice(Header { sps: spec, ..IDR });
+    let frame = slice(SliceSpec { sps: spec, ..IDR });
     let mut complete = |nals: &[&[u8]]| {
         splitter.push(&record(nals), &mut units);
         splitter.end_access_unit(&mut units);
@@ -249,8 +249,8 @@ fn recovery_points() {
 #[test]
 fn what_is_broken_is_left_out_and_told() {
     let (sps, pps, idr, p) = (sps(SPS), pps(0), slice(IDR), slice(P));
-    let next = slice(Header { frame_num: 2, ..P });
-    let unknown = slice(Header { pps: 7, ..P });
+    let next = slice(SliceSpec { frame_num: 2, ..P });
+    let unknown = slice(SliceSpec { pps: 7, ..P });
     let forbidden = [&[0x80 | p[0]], &p[1..]].concat();
     let broken: [(&[u8], Damage); 3] = [
         (&unknown, Damage::UnknownParameterSet(7)),
@@ -282,7 +282,7 @@ fn what_is_broken_is_left_out_and_told() {
 fn a_unit_that_lacks_a_slice_is_corrupted() {
     let (sps, pps) = (sps(SPS), pps(0));
     let part = |first_macroblock| {
-        slice(Header {
+        slice(SliceSpec {
             first_macroblock,
             ..IDR
         })
@@ -300,13 +300,13 @@ fn a_unit_that_lacks_a_slice_is_corrupted() {
 fn a_slice_without_contents_is_a_picture_or_a_part_of_one() {
     let (sps, pps) = (sps(SPS), pps(0));
     let part = |first_macroblock| {
-        slice(Header {
+        slice(SliceSpec {
             first_macroblock,
             ..IDR
         })
     };
     let p = slice(P);
-    let next = slice(Header { frame_num: 2, ..P });
+    let next = slice(SliceSpec { frame_num: 2, ..P });
     let integrity = |records: &[Bytes]| -> Vec<_> {
         let units = read(records).0.into_iter();
         units.map(|unit| unit.integrity).collect()
@@ -407,7 +407,7 @@ fn small_parts_do_not_keep_the_pieces_of_their_record() {
 
 #[test]
 fn parts_are_the_pieces() {
-    let part = slice(Header {
+    let part = slice(SliceSpec {
         first_macroblock: 4,
         ..IDR
     });
@@ -433,7 +433,7 @@ fn parts_are_the_pieces() {
 #[test]
 fn a_loss_is_told_after_lost_pictures() {
     let (sps, pps, idr) = (sps(SPS), pps(0), slice(IDR));
-    let unknown = slice(Header {
+    let unknown = slice(SliceSpec {
         nal: 1,
         pps: 7,
         ..P
@@ -462,13 +462,13 @@ fn a_record_that_is_cut_off_in_a_slice() {
 
 #[test]
 fn redundant_slices_may_have_other_parameter_sets() {
-    let redundant = slice(Header {
+    let redundant = slice(SliceSpec {
         redundant: 1,
         pps: 1,
         ..IDR
     });
     let (sps, pps0, pps1) = (sps(SPS), pps(0), pps(1));
-    let part = slice(Header {
+    let part = slice(SliceSpec {
         first_macroblock: 4,
         ..IDR
     });
@@ -491,7 +491,7 @@ fn after_a_first_field_that_resets_the_order_frame_num_is_0() {
         ..SPS
     };
     let field = |bottom, frame_num, resets_order| {
-        slice(Header {
+        slice(SliceSpec {
             sps: spec,
             bottom_field: Some(bottom),
             frame_num,
@@ -500,7 +500,7 @@ fn after_a_first_field_that_resets_the_order_frame_num_is_0() {
         })
     };
     let (top, bottom) = (field(false, 3, true), field(true, 0, false));
-    let idr = slice(Header { sps: spec, ..IDR });
+    let idr = slice(SliceSpec { sps: spec, ..IDR });
     assert_units(&[&sps(spec), &pps(0), &idr, &top, &bottom], &[3, 2]);
 }
 
@@ -661,7 +661,7 @@ fn lengths_are_known_in_pieces() {
 /// 00 00 01 41 is a start code and a header, and a length of 321 bytes.
 #[test]
 fn a_stream_that_goes_on_has_no_lengths() {
-    let part = slice(Header {
+    let part = slice(SliceSpec {
         first_macroblock: 3,
         ..P
     });
