@@ -20,6 +20,7 @@ mod canceller;
 mod entry;
 mod error;
 mod http;
+mod lock;
 mod names;
 mod read;
 mod record;

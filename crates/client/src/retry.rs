@@ -3,13 +3,14 @@
 
 //! Number of attempts and back-off between them.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::error::Error;
+use crate::lock::lock;
 
 /// First and longest back-off between attempts; a jitter of up to its length is added.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -66,6 +67,13 @@ impl Attempts {
         self.made
     }
 
+    /// Returns a text about a fault and the next attempt, which has `delay` and maybe a limit.
+    pub fn notice(&self, fault: &str, delay: Duration, limit: Option<u32>) -> String {
+        let limit = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+        let (seconds, made) = (delay.as_secs_f32(), self.made);
+        format!("{fault}. Trying again in {seconds:.1} s, attempt {made}{limit}")
+    }
+
     /// Resets the count after progress.
     pub fn reset(&mut self) {
         if self.made > 0 {
@@ -85,7 +93,7 @@ impl Retries {
     /// Counts a retry after an error.
     pub fn note(&self, error: &Error) {
         self.count.fetch_add(1, Ordering::Relaxed);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        *lock(&self.last) = Some(error.to_string());
     }
 
     /// Returns the number of retries.
@@ -95,10 +103,7 @@ impl Retries {
 
     /// Returns the reason of the last retry.
     pub fn last(&self) -> Option<String> {
-        self.last
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.last).clone()
     }
 }
 

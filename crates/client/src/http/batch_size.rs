@@ -10,12 +10,13 @@
 //! and more rarely.
 
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use tracing::debug;
 
 use crate::error::Error;
 use crate::http::batch::WINDOW_RECORDS;
+use crate::lock::lock;
 
 /// First and largest number of answers that have to pass before a refused size is tried again.
 const FIRST_TRIAL_AFTER: u32 = 4;
@@ -132,7 +133,7 @@ impl BatchSize {
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut BatchSizeState) -> T) -> T {
-        run(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        run(&mut lock(&self.0))
     }
 }
 

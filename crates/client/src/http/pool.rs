@@ -12,7 +12,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -30,6 +30,7 @@ use crate::http::batch::{RecordHeader, record_headers};
 use crate::http::distance::Distance;
 use crate::http::refusals::{PeriodicRefusals, ask};
 use crate::http::send::send;
+use crate::lock::lock;
 use crate::schema::Schema;
 use crate::server::Server;
 use crate::task::without_blocking;
@@ -140,11 +141,7 @@ impl ClientPool {
     pub async fn take(self: &Arc<Self>) -> Result<PooledClient<'_>, Error> {
         let permit = self.room.acquire().await;
         let permit = permit.map_err(|err| Error::new(Cause::Broken, err.to_string()))?;
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = lock(&self.idle).pop();
         let client = match idle {
             Some(client) => client,
             None => {
@@ -173,8 +170,8 @@ impl Drop for PooledClient<'_> {
     fn drop(&mut self) {
         self.pool.in_use.fetch_sub(1, Ordering::Relaxed);
         let client = self.http.clone();
-        let idle = self.pool.idle.lock();
-        idle.unwrap_or_else(PoisonError::into_inner).push(client);
+
+        lock(&self.pool.idle).push(client);
     }
 }
 

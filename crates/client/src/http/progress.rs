@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
@@ -15,6 +15,7 @@ use tokio::time::{sleep_until, timeout};
 use crate::error::{Cause, Error};
 use crate::http::answer::accepted;
 use crate::http::send::send;
+use crate::lock::lock;
 
 /// Header of each answer of ReductStore that is an error.
 const ERROR_HEADER: &str = "x-reduct-error";
@@ -32,7 +33,7 @@ impl Default for Progress {
 impl Progress {
     /// Records progress of the body.
     pub fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *lock(&self.0) = Instant::now();
     }
 
     /// Sends a request whose body reports its progress. Returns the answer, or an error if there is no progress for
@@ -64,7 +65,7 @@ impl Progress {
     /// Waits until there is no progress for the limit.
     async fn stalled(&self, limit: Duration) {
         loop {
-            let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = *lock(&self.0);
             if last.elapsed() >= limit {
                 return;
             }

@@ -157,16 +157,12 @@ impl Session {
             };
             self.access.stats.retries.note(&error);
             // Before the first answer the limit is a time.
-            let most = match self.is_first_contact(&error) {
-                true => String::new(),
-                false => format!(" of {}", self.access.records.limits.retries),
+            let limit = match self.is_first_contact(&error) {
+                true => None,
+                false => Some(self.access.records.limits.retries),
             };
-            let text = format!(
-                "{}. Trying again in {:.1} s, attempt {}{most}",
-                error.explain(self.access.target()),
-                delay.as_secs_f32(),
-                self.attempts.made(),
-            );
+            let fault = error.explain(self.access.target());
+            let text = self.attempts.notice(&fault, delay, limit);
             if self.send(SessionEvent::Retrying(text)).await.is_err() {
                 return;
             }

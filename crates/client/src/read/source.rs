@@ -5,7 +5,7 @@
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ use crate::http::batch_size::BatchSize;
 use crate::http::condition::depends_on_order;
 use crate::http::pool::ClientPool;
 use crate::http::refusals::PeriodicRefusals;
+use crate::lock::lock;
 use crate::read::query::{Limits, Records, View};
 use crate::read::queue::ReaderStats;
 use crate::server::Server;
@@ -129,7 +130,7 @@ impl EntrySource {
                 (&self.lookups, LOOKUP_CONNECTIONS, Arc::default())
             }
         };
-        let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = lock(pool);
         if let Some(pool) = &*pool {
             return Ok(pool.clone());
         }
@@ -152,7 +153,7 @@ impl EntrySource {
             if has_answered(pool) {
                 self.note_answer();
             }
-            *pool.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *lock(pool) = None;
         }
     }
 
@@ -164,6 +165,6 @@ impl EntrySource {
 }
 
 fn has_answered(pool: &Mutex<Option<Arc<ClientPool>>>) -> bool {
-    let pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+    let pool = lock(pool);
     pool.as_ref().is_some_and(|pool| pool.have_answered())
 }

@@ -472,12 +472,8 @@ impl Delivery {
             "attempt {} in {delay:?} after {error}",
             self.attempts.made()
         );
-        let text = format!(
-            "{}. Trying again in {:.1} s, attempt {}",
-            error.explain(self.to.target()),
-            delay.as_secs_f32(),
-            self.attempts.made(),
-        );
+        let fault = error.explain(self.to.target());
+        let text = self.attempts.notice(&fault, delay, None);
         emit(&self.shared, WriterEvent::Retrying(text)).await;
         sleep(delay).await;
         Ok(())

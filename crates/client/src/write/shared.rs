@@ -4,12 +4,13 @@
 //! State that a writer and its delivery share, and the events that they emit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value as JsonValue;
 use tokio::sync::Notify;
 
 use crate::error::Failure;
+use crate::lock::lock;
 use crate::retry::Retries;
 use crate::task::without_blocking;
 use crate::write::keeping::{SpoolFiles, SpoolState};
@@ -102,7 +103,7 @@ pub struct WriterState {
 impl Shared {
     /// Locks the state, for short operations only.
     pub fn lock(&self) -> MutexGuard<'_, WriterState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Stores records in files from now on: recovered ones, which come first, and queued ones. Returns a warning if
@@ -191,7 +192,7 @@ impl Shared {
 
     /// Locks the spool, for as long as a record is written to a file.
     pub fn spool(&self) -> MutexGuard<'_, SpoolState> {
-        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.spool)
     }
 
     /// Updates the statistics of the queue.

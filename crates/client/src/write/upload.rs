@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -30,6 +30,7 @@ use crate::http::answer::{Unavailable, accepted, header, unavailable};
 use crate::http::first_contact::is_wrong_address;
 use crate::http::progress::{Progress, within};
 use crate::http::send::send;
+use crate::lock::lock;
 use crate::retry::Attempts;
 use crate::server::Server;
 use crate::task::without_blocking;
@@ -181,13 +182,8 @@ impl Uploader {
                 return Err(self.failed(&error));
             };
             debug!("attempt {} in {delay:?} after {error}", attempts.made());
-            emit(format!(
-                "{}. Trying again in {:.1} s, attempt {} of {}",
-                error.explain(self.target()),
-                delay.as_secs_f32(),
-                attempts.made(),
-                self.retries,
-            ));
+            let fault = error.explain(self.target());
+            emit(attempts.notice(&fault, delay, Some(self.retries)));
             canceller.wait(runtime, async { sleep(delay).await })?;
         }
     }
@@ -450,12 +446,12 @@ struct UploadProgress {
 
 impl UploadProgress {
     fn fail(&self, error: io::Error) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *lock(&self.failure) = Some(error);
     }
 
     /// Error that ended the reading.
     fn take_failure(&self) -> Option<io::Error> {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failure = lock(&self.failure);
         failure.take()
     }
 }
