@@ -69,7 +69,7 @@ fn check(records: &[Bytes], split: &Split) {
         assert_eq!(unit.parts.is_empty(), is_undecodable);
         for part in &unit.parts {
             assert!(!part.is_empty());
-            let begin = address(part);
+            let begin = address(part.bytes());
             let is_in = |record: &Bytes| {
                 let record = address(record)..=address(record) + record.len();
                 record.contains(&begin) && record.contains(&(begin + part.len()))

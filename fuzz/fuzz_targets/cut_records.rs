@@ -7,8 +7,8 @@
 #![no_main]
 
 use bytes::Bytes;
+use gst_plugin_reduct_fuzz::access_unit::AccessUnit;
 use gst_plugin_reduct_fuzz::codec::Damage;
-use gst_plugin_reduct_fuzz::access_unit::{AccessUnit};
 use gst_plugin_reduct_fuzz::{Split, records, split, split_cut};
 use libfuzzer_sys::fuzz_target;
 

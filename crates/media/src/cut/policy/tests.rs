@@ -573,3 +573,139 @@ fn intra_pictures_are_keyframes_in_their_mode() {
     ];
     assert_eq!(run(config, &units), expected);
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A group of pictures: frames, their duration in ms, bytes of each, and a pause in ms before it.
+    type Group = (u64, u64, u64, u64);
+
+    fn group() -> impl Strategy<Value = Group> {
+        let pause = prop_oneof![4 => Just(0), 1 => 1u64..5000];
+        (1u64..12, 20u64..120, 1u64..3000, pause)
+    }
+
+    fn config() -> impl Strategy<Value = Config> {
+        let mode = prop_oneof![Just(SplitMode::NextKeyframe), Just(SplitMode::AtMost)];
+        let duration = prop::option::of((1u64..4000).prop_map(Nanos::from_mseconds));
+        let size = prop::option::of(1u64..60_000);
+        (mode, duration, size, any::<bool>()).prop_map(|(mode, duration, size, gap_detection)| {
+            Config {
+                mode,
+                duration,
+                size,
+                gap_detection,
+                ..Default::default()
+            }
+        })
+    }
+
+    /// Access units of groups, each of which begins with an IDR picture but the first, of which
+    /// `missing` access units are missing.
+    fn units(groups: &[Group], missing: u64) -> Vec<Unit> {
+        let mut time = Nanos::ZERO;
+        let mut units = Vec::new();
+        for &(frames, duration, bytes, pause) in groups {
+            time += Nanos::from_mseconds(pause);
+            for frame in 0..frames {
+                units.push(Unit {
+                    entry: (frame == 0).then_some(Entry::Idr),
+                    discont: frame == 0 && pause > 0,
+                    running_time: time,
+                    decode_time: time,
+                    duration: Nanos::from_mseconds(duration),
+                    bytes,
+                    ..unit(1)
+                });
+                time += Nanos::from_mseconds(duration);
+            }
+        }
+        units.split_off((missing as usize).min(units.len()))
+    }
+
+    proptest! {
+        #[test]
+        fn each_frame_is_in_one_episode(
+            config in config(),
+            groups in prop::collection::vec(group(), 1..30),
+            missing in 0u64..4,
+        ) {
+            let units = units(&groups, missing);
+            let mut policy = Policy::new(config);
+            let mut changes = Vec::new();
+            let mut kept = 0;
+            for unit in &units {
+                kept += u64::from(policy.push(unit, &mut changes) == Verdict::Keep);
+            }
+            policy.finish(&mut changes);
+            let mut begun = VecDeque::new();
+            let mut all = 0;
+            let mut end = Nanos::ZERO;
+            for change in changes {
+                match change {
+                    Change::Begin { running_time, index, .. } => begun.push_back((running_time, index)),
+                    Change::PassEntry(_) => {}
+                    Change::End(episode) => {
+                        let (begin, index) = begun.pop_front().expect("it has begun");
+                        prop_assert_eq!(index, episode.index);
+                        let first = units.iter().find(|unit| unit.running_time == begin);
+                        prop_assert_eq!(first.unwrap().entry, Some(Entry::Idr));
+                        let last = episode.shown.last().unwrap();
+                        prop_assert_eq!(episode.shown[0].start, begin);
+                        prop_assert!(end <= begin && begin < last.end);
+                        let inside = |unit: &&Unit| {
+                            begin <= unit.running_time && unit.running_time < last.end
+                        };
+                        let count = units.iter().filter(inside).count() as u64;
+                        prop_assert_eq!(episode.frames + episode.hidden, count);
+                        all += count;
+                        end = last.end;
+                    }
+                }
+            }
+            prop_assert!(begun.is_empty());
+            prop_assert_eq!(all, kept);
+            let before_keyframe = units.iter().take_while(|unit| unit.entry.is_none()).count();
+            prop_assert_eq!(kept, (units.len() - before_keyframe) as u64);
+        }
+
+        #[test]
+        fn limits_hold(
+            config in config(),
+            groups in prop::collection::vec(group(), 1..30),
+        ) {
+            let units = units(&groups, 0);
+            // Durations are compared with a tolerance of half a frame.
+            let longest = units.iter().map(|unit| unit.duration).max().unwrap();
+            for episode in episodes(config.clone(), &units) {
+                let shown = episode.shown[0].start..episode.shown.last().unwrap().end;
+                let of_episode = || units.iter().filter(|unit| shown.contains(&unit.running_time));
+                let span = shown.end - shown.start;
+                let bytes: u64 = of_episode().map(|unit| unit.bytes + BYTES_PER_FRAME).sum();
+                let bytes = BYTES_PER_FILE + bytes;
+                let last_group = of_episode().rfind(|unit| unit.entry.is_some()).unwrap();
+                let has_groups = last_group.running_time > shown.start;
+                if config.mode == SplitMode::AtMost && has_groups {
+                    let fits = |limit: Nanos| span <= limit + longest;
+                    prop_assert!(config.duration.is_none_or(fits), "{span} {:?}", config.duration);
+                    prop_assert!(config.size.is_none_or(|limit| bytes <= limit));
+                }
+                if config.mode == SplitMode::NextKeyframe {
+                    let before = last_group.running_time - shown.start;
+                    let is_below = |limit: Nanos| before < limit;
+                    prop_assert!(!has_groups || config.duration.is_none_or(is_below));
+                    if episode.reason == Reason::Duration {
+                        let next = units.iter().find(|unit| unit.running_time >= shown.end);
+                        let until = next.expect("the episode is cut").running_time;
+                        prop_assert!(config.duration.unwrap() <= until - shown.start + longest);
+                    }
+                    if episode.reason == Reason::Size {
+                        prop_assert!(config.size.unwrap() <= bytes);
+                    }
+                }
+            }
+        }
+    }
+}
