@@ -13,8 +13,8 @@ use super::annexb::{
 
 /// The bytes of `chunks` in pieces, each of which but the first begins with a start code.
 ///
-/// Only NAL units at the border of two chunks are copied. What is no byte stream is one piece, as
-/// it can only be judged as a whole.
+/// Only NAL units at the border of two chunks are copied. Other content than a byte stream is one
+/// piece, as it can only be judged as a whole.
 pub fn between_nal_units(mut chunks: Vec<Bytes>) -> Vec<Bytes> {
     chunks.retain(|chunk| !chunk.is_empty());
     if chunks.len() < 2 {

@@ -3,8 +3,8 @@
 
 //! The payload of a NAL unit without emulation prevention bytes (ITU-T H.264, 7.3.1).
 //!
-//! h264-reader's own type fails where zeros lack such a byte, even behind what is read; decoders
-//! read on.
+//! h264-reader's own type fails where zeros lack such a byte, even behind the fields that are read;
+//! decoders accept that.
 
 use std::io::{BufRead, Read, Result};
 

@@ -184,8 +184,8 @@ pub struct Policy {
     episode: Option<Running>,
     /// The group of pictures that is not complete yet.
     group: Option<Span>,
-    /// The episode began with the recovery point at this time, and its group is not complete: what
-    /// is shown before it needs the group before.
+    /// The episode began with the recovery point at this time, and its group is not complete:
+    /// pictures that are shown before it need the group before.
     leading_before: Option<Nanos>,
     has_passed_entry: bool,
     /// The next keyframe ends the episode for this reason.

@@ -3,9 +3,9 @@
 
 //! Start of a range: the first access unit that is passed on, and the first that is shown.
 //!
-//! A reading for a time begins at a keyframe before it, or somewhere before that keyframe. Only what
-//! is read shows which keyframe is the one, and whether there is a hole at that time: then what
-//! follows the hole is shown.
+//! A reading for a time begins at a keyframe before it, or somewhere before that keyframe. Its
+//! access units show which keyframe is the one, and whether there is a hole at that time: then those that
+//! follow the hole are shown.
 
 use std::mem;
 

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Tells the rest of a NAL unit from content that is no H.264.
+//! Distinguishes the rest of a NAL unit from content other than H.264.
 //!
 //! A record without a start code at its begin continues the NAL unit before it, unless its content
 //! cannot be that of a NAL unit, or all but certainly is not. Coded slice data looks random, so

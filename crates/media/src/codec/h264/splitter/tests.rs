@@ -383,7 +383,7 @@ fn a_small_part_does_not_keep_its_record() {
     let mut units = VecDeque::new();
     let data = record(&[SEI, &forbidden]);
     splitter.push(&data, &mut units);
-    // Nobody else has it.
+    // There is no other reference to it.
     assert!(data.try_into_mut().is_ok());
 }
 
