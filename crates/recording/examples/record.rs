@@ -51,10 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             .hand_over(Overflow::Block, &canceller)
             .map_err(failure)?;
     }
-    for notice in recorder
-        .finish(Overflow::Block, &canceller)
-        .map_err(failure)?
-    {
+    let notices = recorder.finish_blocking(Overflow::Block, &canceller);
+    for notice in notices.map_err(failure)? {
         eprintln!("{notice}");
     }
     Ok(())

@@ -22,7 +22,7 @@ use crate::read::{
 /// An entry of ReductStore that holds video.
 ///
 /// ```no_run
-/// # async fn dump(server: client::Connection) -> Result<(), recording::Error> {
+/// # async fn dump(server: client::Server) -> Result<(), recording::Error> {
 /// use recording::{Item, Recording};
 ///
 /// let recording = Recording::open(&server, "robot", "camera").await?;

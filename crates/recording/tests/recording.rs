@@ -22,7 +22,7 @@ use media::codec::h264::testing::{IDR, P, SPS, SliceSpec, SpsSpec, pps, record, 
 use media::content::ContentKind;
 use media::range::Begin;
 use media::time::Nanos;
-use recording::{Error, Frame, Item, Recording, SCHEMA};
+use recording::{Error, Frame, Item, Recorder, RecorderOptions, Recording, SCHEMA};
 use tokio::runtime::Runtime;
 
 use server::Server;
@@ -266,6 +266,34 @@ fn a_recording_is_followed_until_a_wait_is_cancelled() {
     let (end, rest) = reader.join().expect("no panic");
     assert_eq!(end, Some(Error::Cancelled));
     assert!(rest <= 1, "{rest}");
+    drop(server);
+}
+
+#[test]
+fn what_is_recorded_is_read_with_its_times() {
+    let (server, connection, runtime) = set_up();
+    // A camera with jitter.
+    let capture_time =
+        |index: usize| time(index) + Nanos::from_useconds(index as u64 * 7919 % 5000);
+    let frames: Vec<Frame> = runtime.block_on(async {
+        let handler = Arc::new(|event| panic!("{event:?}"));
+        let options = RecorderOptions::default();
+        let mut recorder = Recorder::open(&connection, "new", "cam", options, handler);
+        for index in 0..30 {
+            recorder.push_at(access_unit(index), capture_time(index));
+            assert_eq!(recorder.hand_over_at_once(), 0);
+        }
+        assert_eq!(recorder.finish().await, Ok(Vec::new()));
+
+        let recording = Recording::open(&connection, "new", "cam")
+            .await
+            .expect("an entry");
+        let frames = recording.read(..).frames().into_stream();
+        let frames = frames.try_filter_map(async |item| Ok(frame(item)));
+        frames.try_collect().await.expect("frames")
+    });
+    let times: Vec<_> = frames.iter().map(|frame| frame.capture_time).collect();
+    assert_eq!(times, (0..30).map(capture_time).collect::<Vec<_>>());
     drop(server);
 }
 

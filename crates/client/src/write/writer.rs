@@ -231,8 +231,22 @@ impl RecordWriter {
         Some(dropped.and(refused.unwrap_or_default()))
     }
 
-    /// Waits until all records are written.
+    /// Waits until all records are written, as [`drained`](Self::drained) does. Blocks the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Cancelled`] if the wait was cancelled; [`PushError::Failed`] after an error of the writer.
     pub fn drain(&self, canceller: &Canceller) -> Result<(), PushError> {
+        let drained = canceller.wait(&self.runtime, self.drained());
+        drained.map_err(|Cancelled| PushError::Cancelled)?
+    }
+
+    /// Waits until all records are written.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Failed`] after an error of the writer.
+    pub async fn drained(&self) -> Result<(), PushError> {
         loop {
             {
                 let mut state = self.shared.lock();
@@ -245,7 +259,7 @@ impl RecordWriter {
                 state.is_draining = true;
             }
             self.shared.work.notify_one();
-            self.wait(canceller)?;
+            self.shared.progress.notified().await;
         }
         // The process may end before the delivery does.
         if let SpoolState::Files(files) = &mut *self.shared.spool() {

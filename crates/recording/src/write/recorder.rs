@@ -94,16 +94,25 @@ impl Recorder {
     /// `handler` takes retries, warnings and errors, on threads of the runtime.
     ///
     /// ```no_run
-    /// # use recording::{Recorder, RecorderOptions};
+    /// # use std::sync::Arc;
+    /// #
+    /// # use client::{Canceller, Overflow, PushError};
     /// # use media::time::Nanos;
-    /// # async fn example(server: client::Connection, units: Vec<(bytes::Bytes, Nanos)>) {
-    /// let options = RecorderOptions::default();
-    /// let mut recorder = Recorder::open(&server, "robot", "camera", options, std::sync::Arc::new(|event| {
-    ///     eprintln!("{event:?}");
-    /// }));
+    /// # use recording::{Recorder, RecorderOptions};
+    /// #
+    /// # async fn example(server: client::Server, units: Vec<(bytes::Bytes, Nanos)>) -> Result<(), PushError> {
+    /// let handler = Arc::new(|event| eprintln!("{event:?}"));
+    /// let mut recorder = Recorder::open(&server, "robot", "camera", RecorderOptions::default(), handler);
+    /// let canceller = Canceller::default();
     /// for (unit, capture_time) in units {
     ///     recorder.push_at(unit, capture_time);
+    ///     // Drops the oldest groups of pictures if the queue is full. With `Overflow::Block` it would wait.
+    ///     recorder.hand_over(Overflow::DropGroups, &canceller)?;
     /// }
+    /// for notice in recorder.finish().await? {
+    ///     eprintln!("{notice}");
+    /// }
+    /// # Ok(())
     /// # }
     /// ```
     ///
@@ -235,13 +244,29 @@ impl Recorder {
         );
     }
 
-    /// Ends the stream, and waits until all records are written. Returns the last notices.
+    /// Ends the stream, queues its last records whether there is room or not, and waits until all are written. Returns
+    /// the last notices.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Failed`] after an error of the writer.
+    pub async fn finish(&mut self) -> Result<Vec<Notice>, PushError> {
+        self.end();
+        if self.hand_over_at_once() > 0 {
+            return Err(PushError::Failed);
+        }
+        self.writer.drained().await?;
+        Ok(self.last_notices())
+    }
+
+    /// Ends the stream, and waits until all records are written. Returns the last notices. Blocks the calling thread,
+    /// which must not be one of a tokio runtime.
     ///
     /// # Errors
     ///
     /// [`PushError::Cancelled`] if the wait was cancelled, after which it may be called again; [`PushError::Full`] if
     /// records are refused for lack of room; [`PushError::Failed`] after an error of the writer.
-    pub fn finish(
+    pub fn finish_blocking(
         &mut self,
         overflow: Overflow,
         canceller: &Canceller,
@@ -249,8 +274,12 @@ impl Recorder {
         self.end();
         self.hand_over(overflow, canceller)?;
         self.drain(canceller)?;
+        Ok(self.last_notices())
+    }
+
+    fn last_notices(&mut self) -> Vec<Notice> {
         let verdict = self.verdict();
-        Ok(self.notices.drain(..).chain(verdict).collect())
+        self.notices.drain(..).chain(verdict).collect()
     }
 
     /// Ends the last access unit and the last record.
@@ -410,7 +439,8 @@ impl Recorder {
         }
     }
 
-    /// Queues complete records for the server. Waits for room if `overflow` says so.
+    /// Queues complete records for the server. With [`Overflow::Block`] it waits for room, and blocks the calling
+    /// thread, which must not be one of a tokio runtime then.
     ///
     /// Records that were dropped instead are reported by [`take_dropped`](Self::take_dropped).
     ///
@@ -419,11 +449,15 @@ impl Recorder {
     /// [`PushError::Cancelled`] if the wait was cancelled, after which it may be called again;
     /// [`PushError::Full`] if records are refused for lack of room; [`PushError::Failed`] after an error of the
     /// writer.
-    pub fn hand_over(&mut self, overflow: Overflow, flushing: &Canceller) -> Result<(), PushError> {
+    pub fn hand_over(
+        &mut self,
+        overflow: Overflow,
+        canceller: &Canceller,
+    ) -> Result<(), PushError> {
         while let Some(record) = self.complete.front_mut() {
             let pushed = self
                 .writer
-                .push(record, self.queue_bytes, overflow, flushing)?;
+                .push(record, self.queue_bytes, overflow, canceller)?;
             self.losses.note(pushed);
             self.complete.pop_front();
         }
@@ -449,8 +483,8 @@ impl Recorder {
     /// # Errors
     ///
     /// [`PushError::Cancelled`] if the wait was cancelled; [`PushError::Failed`] after an error of the writer.
-    pub fn drain(&self, flushing: &Canceller) -> Result<(), PushError> {
-        self.writer.drain(flushing)
+    pub fn drain(&self, canceller: &Canceller) -> Result<(), PushError> {
+        self.writer.drain(canceller)
     }
 
     /// Lets the background task finish pending records.
