@@ -16,6 +16,7 @@ mod capture_time;
 mod connection;
 mod convert;
 mod errors;
+mod lock;
 mod logging;
 mod parameters;
 mod pause_event;

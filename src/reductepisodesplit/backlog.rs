@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::lock::lock;
+
 /// A queue between the streaming thread and a thread that does the jobs in order.
 #[derive(Debug)]
 pub struct Backlog<T> {
@@ -113,7 +115,7 @@ impl<T> Backlog<T> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::Mutex;
 
 use gst::glib;
 use gst::prelude::*;
+use media::cut::HeaderKind;
 
 use super::CAT;
 use super::marks::{EPOCH_FIELD, PART_OF_GROUP, TIMESCALE_FIELD};
-use media::cut::HeaderKind;
+use crate::lock::lock;
 
 /// Location of the empty file that splitmuxsink writes for a stream without buffers.
 pub const NO_FILE: &str = "/dev/null";
@@ -193,7 +194,7 @@ impl FileFormat {
         let epoch = caps
             .structure(0)
             .and_then(|caps| caps.get::<i32>(EPOCH_FIELD).ok());
-        let mut current = self.epoch.lock().unwrap();
+        let mut current = lock(&self.epoch);
         match *current {
             Some(current) => epoch == Some(current),
             None => {
@@ -212,7 +213,7 @@ impl FileFormat {
         };
         pad.set_property("trak-timescale", units);
         let is_own = {
-            let mut own = self.movie_timescale.lock().unwrap();
+            let mut own = lock(&self.movie_timescale);
             let is_own = muxer.property::<u32>("movie-timescale") == *own;
             *own = if is_own { units } else { 0 };
             is_own
@@ -225,7 +226,7 @@ impl FileFormat {
 
     /// Ends the file.
     fn reset(&self) {
-        *self.epoch.lock().unwrap() = None;
+        *lock(&self.epoch) = None;
     }
 }
 

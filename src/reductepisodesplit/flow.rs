@@ -18,11 +18,12 @@ use super::cutter::{Cutter, Dropped, Order};
 use super::element::ReductEpisodeSplit;
 use super::{CAT, SplitMode, address};
 use crate::convert::{ToClockTime, ToNanos};
+use crate::lock::lock;
 
 impl ReductEpisodeSplit {
     /// The cutter of this run. Nothing may be called while it is locked.
     pub(super) fn cutter(&self) -> MutexGuard<'_, Option<Cutter>> {
-        self.cutter.lock().unwrap()
+        lock(&self.cutter)
     }
 
     /// Applies a function to the files of this run.
@@ -50,7 +51,7 @@ impl ReductEpisodeSplit {
     }
 
     pub(super) fn children(&self) -> Option<Children> {
-        self.children.lock().unwrap().clone()
+        lock(&self.children).clone()
     }
 
     pub(super) fn make_children(&self) -> Result<(), gst::ErrorMessage> {
@@ -63,13 +64,13 @@ impl ReductEpisodeSplit {
             return Err(gst::error_msg!(gst::CoreError::Failed, ["{err}"]));
         }
         self.name_files_of(&children);
-        *self.children.lock().unwrap() = Some(children);
+        *lock(&self.children) = Some(children);
         Ok(())
     }
 
     pub(super) fn remove_children(&self) {
         self.has_run.store(false, Ordering::SeqCst);
-        let children = self.children.lock().unwrap().take();
+        let children = lock(&self.children).take();
         if let Some(children) = children {
             let _ = self.sink_pad.set_target(None::<&gst::Pad>);
             if let Err(err) = children.remove_from(self.obj().upcast_ref()) {
@@ -212,7 +213,7 @@ impl ReductEpisodeSplit {
         let mut latency = gst::query::Latency::new();
         // A source that cannot answer yet may be live.
         let is_live = !pad.peer_query(&mut latency) || latency.result().0;
-        let properties = self.settings.lock().unwrap().muxer_properties.clone();
+        let properties = lock(&self.settings).muxer_properties.clone();
         let is_set = properties.is_some_and(|properties| properties.has_field("latency"));
         if let Some(children) = self.children()
             && !is_set
@@ -329,7 +330,7 @@ impl ReductEpisodeSplit {
 
     fn request_keyframe_after(&self, begin: gst::ClockTime, pad: &gst::GhostPad) {
         let (requested, limit) = {
-            let settings = self.settings.lock().unwrap();
+            let settings = lock(&self.settings);
             (settings.send_keyframe_requests, settings.duration)
         };
         let Some(limit) = limit.filter(|_| requested) else {
@@ -397,7 +398,7 @@ impl ReductEpisodeSplit {
     }
 
     pub(super) fn location_error(&self, error: &LocationError) -> gst::ErrorMessage {
-        let location = self.settings.lock().unwrap().location.clone();
+        let location = lock(&self.settings).location.clone();
         if address::is_address(&location) && *error == LocationError::NoCaptureTime {
             return gst::error_msg!(
                 gst::ResourceError::Settings,
@@ -447,14 +448,14 @@ impl ReductEpisodeSplit {
 
     /// Forwards EOS of splitmuxsink, after all files and records.
     pub(super) fn pass_eos(&self, message: gst::Message) {
-        *self.eos.lock().unwrap() = Some(message.clone());
+        *lock(&self.eos) = Some(message.clone());
         self.parent_handle_message(message);
     }
 
     /// Repeats EOS in PLAYING: GstBin drops it in PAUSED and expects sinks to post it again, but splitmuxsink stays
     /// in PLAYING.
     pub(super) fn repeat_eos(&self) {
-        let eos = self.eos.lock().unwrap().clone();
+        let eos = lock(&self.eos).clone();
         if let Some(eos) = eos {
             self.parent_handle_message(eos);
         }
@@ -464,13 +465,13 @@ impl ReductEpisodeSplit {
     pub(super) fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
         self.failed.store(false, Ordering::SeqCst);
         self.has_shown_hidden.store(false, Ordering::SeqCst);
-        *self.eos.lock().unwrap() = None;
+        *lock(&self.eos) = None;
         if self.has_run.swap(false, Ordering::SeqCst) {
             // splitmuxsink 1.22 keeps state of its last stream in READY.
             self.remove_children();
             self.make_children()?;
         }
-        let settings = self.settings.lock().unwrap().clone();
+        let settings = lock(&self.settings).clone();
         if media::cut::KeyframeMode::from(settings.keyframe_mode) != KeyframeMode::Idr
             && settings.split_mode == SplitMode::AtMost
         {
@@ -525,7 +526,7 @@ impl ReductEpisodeSplit {
 
     pub(super) fn end_run(&self) {
         self.has_run.store(true, Ordering::SeqCst);
-        *self.part.lock().unwrap() = None;
+        *lock(&self.part) = None;
         self.end_publishing();
         let open = self.files(|files| files.open_name().map(names::part));
         let is_uploaded = self.uploads().is_some();

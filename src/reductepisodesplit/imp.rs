@@ -98,6 +98,7 @@ use super::element::ReductEpisodeSplit;
 use super::gate::Gate;
 use super::settings::DEFAULT_LOCATION;
 use super::{CAT, KeyframeMode, SplitMode};
+use crate::lock::lock;
 
 #[glib::object_subclass]
 impl ObjectSubclass for ReductEpisodeSplit {
@@ -255,7 +256,7 @@ impl ObjectImpl for ReductEpisodeSplit {
             gst::warning!(CAT, imp = self, "{name} can only be set in NULL and READY");
             return;
         }
-        let mut settings = self.settings.lock().unwrap();
+        let mut settings = lock(&self.settings);
         match pspec.name() {
             "duration" => {
                 let nseconds: u64 = value.get().expect("type checked upstream");
@@ -294,7 +295,7 @@ impl ObjectImpl for ReductEpisodeSplit {
             "stats" => return self.stats().to_value(),
             _ => {}
         }
-        let settings = self.settings.lock().unwrap();
+        let settings = lock(&self.settings);
         match pspec.name() {
             "duration" => settings.duration.unwrap_or_default().nseconds().to_value(),
             "size" => settings.size.unwrap_or_default().to_value(),

@@ -17,6 +17,7 @@ use super::backlog::Backlog;
 use super::element::ReductEpisodeSplit;
 use super::messages::reduct_episode;
 use super::publish_queue::{Closed, Job, Publishing, ROOM};
+use crate::lock::lock;
 
 impl ReductEpisodeSplit {
     /// Starts the thread.
@@ -26,7 +27,7 @@ impl ReductEpisodeSplit {
             let (backlog, weak) = (backlog.clone(), self.downgrade());
             move || publish_all(&backlog, &weak)
         })?;
-        *self.publishing.lock().unwrap() = Some(Publishing {
+        *lock(&self.publishing) = Some(Publishing {
             backlog,
             thread: Some(thread),
         });
@@ -35,7 +36,7 @@ impl ReductEpisodeSplit {
 
     /// Waits until all files are published, and ends the thread.
     pub(super) fn end_publishing(&self) {
-        let publishing = self.publishing.lock().unwrap().take();
+        let publishing = lock(&self.publishing).take();
         if let Some(mut publishing) = publishing {
             publishing.backlog.finish();
             if let Some(thread) = publishing.thread.take() {
@@ -78,7 +79,7 @@ impl ReductEpisodeSplit {
     }
 
     fn publications(&self) -> Option<Arc<Backlog<Job>>> {
-        let publishing = self.publishing.lock().unwrap();
+        let publishing = lock(&self.publishing);
         publishing
             .as_ref()
             .map(|publishing| publishing.backlog.clone())

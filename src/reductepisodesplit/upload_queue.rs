@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use super::CAT;
 use super::address::Address;
 use super::backlog::Backlog;
+use crate::lock::lock;
 use crate::runtime::runtime;
 
 /// Maximum number of queued episodes, besides the one that is uploaded, before the stream waits.
@@ -99,7 +100,7 @@ impl Uploads {
 
     /// Returns the pattern of names of files in the folder.
     pub fn pattern(&self) -> Option<Pattern> {
-        let folder = self.folder.lock().unwrap();
+        let folder = lock(&self.folder);
         Pattern::within(folder.as_ref()?.path().to_str()?, NAMES).ok()
     }
 
@@ -139,7 +140,7 @@ impl Uploads {
             }
         }
         if !kept.is_empty()
-            && let Some(folder) = self.folder.lock().unwrap().take()
+            && let Some(folder) = lock(&self.folder).take()
         {
             let _ = folder.keep();
         }

@@ -22,12 +22,13 @@ use super::element::ReductEpisodeSplit;
 use super::messages::reduct_episode;
 use super::upload_queue::{Complete, Job, Running, Uploads, not_uploaded};
 use crate::errors::{details, resource_error};
+use crate::lock::lock;
 use crate::runtime::block_broken_pipe;
 
 impl ReductEpisodeSplit {
     /// Returns the uploads of this run, or `None` if its episodes are files.
     pub(super) fn uploads(&self) -> Option<Arc<Uploads>> {
-        let running = self.uploads.lock().unwrap();
+        let running = lock(&self.uploads);
         running.as_ref().map(|running| running.uploads.clone())
     }
 
@@ -39,7 +40,7 @@ impl ReductEpisodeSplit {
                 ("The property location '{location}' is no address of an entry: {text}")
             )
         };
-        let token = self.settings.lock().unwrap().api_token.clone();
+        let token = lock(&self.settings).api_token.clone();
         let address = Address::new(location, &token).map_err(|text| settings(&text))?;
         let uploads = Arc::new(Uploads::new(address)?);
         let pattern = uploads.pattern().ok_or_else(|| {
@@ -52,7 +53,7 @@ impl ReductEpisodeSplit {
             let (uploads, weak) = (uploads.clone(), self.downgrade());
             move || upload_all(&uploads, &weak)
         })?;
-        *self.uploads.lock().unwrap() = Some(Running {
+        *lock(&self.uploads) = Some(Running {
             uploads,
             thread: Some(thread),
         });
@@ -62,7 +63,7 @@ impl ReductEpisodeSplit {
     /// Cancels uploads, also one in progress. The files of the others stay for now.
     pub(super) fn stop_uploads(&self) {
         let thread = {
-            let mut running = self.uploads.lock().unwrap();
+            let mut running = lock(&self.uploads);
             let Some(running) = running.as_mut() else {
                 return;
             };
@@ -78,10 +79,10 @@ impl ReductEpisodeSplit {
     /// complete and not uploaded.
     pub(super) fn end_uploads(&self, open: Option<&str>) -> Option<String> {
         self.stop_uploads();
-        let running = self.uploads.lock().unwrap().take()?;
+        let running = lock(&self.uploads).take()?;
         let kept = running.uploads.keep_what_waits();
         if kept.is_empty() {
-            let folder = running.uploads.folder.lock().unwrap().take();
+            let folder = lock(&running.uploads.folder).take();
             if let Some(Err(err)) = folder.map(TempDir::close) {
                 gst::warning!(CAT, imp = self, "The temporary folder stays: {err}");
             }

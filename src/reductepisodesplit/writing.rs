@@ -17,6 +17,7 @@ use super::complete;
 use super::element::ReductEpisodeSplit;
 use super::part::{Access, PartFile};
 use super::publish_queue::Closed;
+use crate::lock::lock;
 
 impl ReductEpisodeSplit {
     /// Connects to the signal by which splitmuxsink asks for the name of each file.
@@ -60,7 +61,7 @@ impl ReductEpisodeSplit {
         match PartFile::create(name, access) {
             Ok(part) => {
                 let to_write = part.to_write();
-                *self.part.lock().unwrap() = Some(part);
+                *lock(&self.part) = Some(part);
                 to_write
             }
             Err(err) => {
@@ -94,7 +95,7 @@ impl ReductEpisodeSplit {
             return;
         }
         let finished = self.files(Files::close);
-        let part = self.part.lock().unwrap().take();
+        let part = lock(&self.part).take();
         let (Some(finished), Some(mut part)) = (finished, part) else {
             return;
         };

@@ -99,6 +99,7 @@ use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRI
 use super::stats::Stats;
 use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync, notices, preroll};
 use crate::errors::error_message;
+use crate::lock::lock;
 use crate::runtime::runtime;
 use crate::{capture_time, connection, convert, parameters};
 
@@ -127,23 +128,23 @@ pub struct ReductSink {
 impl ReductSink {
     /// Prepares a run: checked settings and a recording that has asked nothing of the server.
     fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = self.settings.lock().unwrap().clone();
+        let settings = lock(&self.settings).clone();
         let checked = settings
             .check()
             .map_err(|text| gst::error_msg!(gst::ResourceError::Settings, ("{text}")))?;
         gst::info!(CAT, imp = self, "Will write to {:?}", checked.destination);
-        *self.wall_clock.lock().unwrap() = None;
+        *lock(&self.wall_clock) = None;
         self.clock_steps.store(0, Ordering::Relaxed);
-        *self.start.lock().unwrap() = checked.start;
-        *self.overflow.lock().unwrap() = match checked.overflow {
+        *lock(&self.start) = checked.start;
+        *lock(&self.overflow) = match checked.overflow {
             Overflow::Auto => None,
             Overflow::Block => Some(client::Overflow::Block),
             Overflow::DropGop => Some(client::Overflow::DropGroups),
             Overflow::Error => Some(client::Overflow::Refuse),
         };
         let stats = Arc::new(Stats::default());
-        *self.stats.lock().unwrap() = stats.clone();
-        let left = self.left.lock().unwrap().take();
+        *lock(&self.stats) = stats.clone();
+        let left = lock(&self.left).take();
         let recording = Recorder::new(
             runtime()?,
             checked.destination,
@@ -152,7 +153,7 @@ impl ReductSink {
             stats.writer.clone(),
             self.tell(),
         );
-        *self.recording.lock().unwrap() = Some(recording);
+        *lock(&self.recording) = Some(recording);
         Ok(())
     }
 
@@ -189,16 +190,16 @@ impl ReductSink {
         &self,
         run: impl FnOnce(&mut Recorder) -> Result<T, gst::FlowError>,
     ) -> Result<T, gst::FlowError> {
-        let recording = self.recording.lock().unwrap().take();
+        let recording = lock(&self.recording).take();
         let mut recording = recording.ok_or(gst::FlowError::Flushing)?;
         let done = run(&mut recording);
-        *self.recording.lock().unwrap() = Some(recording);
+        *lock(&self.recording) = Some(recording);
         done
     }
 
     /// Ends a run. Pending records are written in the background; nothing is waited for.
     fn end_run(&self) {
-        let recording = self.recording.lock().unwrap().take();
+        let recording = lock(&self.recording).take();
         let Some(mut recording) = recording else {
             return;
         };
@@ -214,7 +215,7 @@ impl ReductSink {
                 "{lost} records came too late to be written"
             );
         }
-        *self.left.lock().unwrap() = Some(recording.detach());
+        *lock(&self.left) = Some(recording.detach());
     }
 
     /// Queues complete records. The preroll lock of GstBaseSink is held: a wait that is ended continues after a
@@ -229,7 +230,7 @@ impl ReductSink {
                 }
                 Err(PushError::Cancelled) => self.wait_for_playing()?,
                 Err(PushError::Full) => {
-                    let limit = self.settings.lock().unwrap().queue_bytes;
+                    let limit = lock(&self.settings).queue_bytes;
                     gst::element_imp_error!(
                         self,
                         gst::ResourceError::NoSpaceLeft,
@@ -246,7 +247,7 @@ impl ReductSink {
 
     /// Returns the treatment of a full queue: by default a live source must not wait.
     fn overflow(&self) -> client::Overflow {
-        if let Some(overflow) = *self.overflow.lock().unwrap() {
+        if let Some(overflow) = *lock(&self.overflow) {
             return overflow;
         }
         let mut latency = gst::query::Latency::new();
@@ -256,7 +257,7 @@ impl ReductSink {
             false => client::Overflow::Block,
         };
         gst::debug!(CAT, imp = self, "A full queue would: {overflow:?}");
-        *self.overflow.lock().unwrap() = Some(overflow);
+        *lock(&self.overflow) = Some(overflow);
         overflow
     }
 
@@ -329,7 +330,7 @@ impl ReductSink {
 
     /// Posts a message with the counters of the recording.
     fn report_recording(&self) {
-        let stats = self.stats.lock().unwrap().clone();
+        let stats = lock(&self.stats).clone();
         let mut structure = stats.structure();
         structure.set_name("reduct-recording");
         let message = gst::message::Element::builder(structure).src(&*self.obj());
@@ -345,7 +346,7 @@ impl ReductSink {
     }
 
     fn post(&self, notice: &Notice) -> Result<(), gst::FlowError> {
-        let stats = self.stats.lock().unwrap().clone();
+        let stats = lock(&self.stats).clone();
         stats.count(notice);
         let text = notices::text(notice);
         if !notice.is_error() {
@@ -363,7 +364,7 @@ impl ReductSink {
 
     /// Returns the times of a buffer.
     fn capture(&self, buffer: &gst::BufferRef) -> Capture {
-        let start = *self.start.lock().unwrap();
+        let start = *lock(&self.start);
         let segment = self.obj().segment().downcast::<gst::ClockTime>().ok();
         // DTS says when a picture is decoded, and parsers make it up.
         let running_time = buffer.pts().and_then(|pts| {
@@ -401,7 +402,7 @@ impl ReductSink {
         let clock = obj.clock()?;
         let time = later(obj.base_time()?, running_time)?;
         let (time, step) = {
-            let mut wall_clock = self.wall_clock.lock().unwrap();
+            let mut wall_clock = lock(&self.wall_clock);
             let wall_clock = wall_clock.get_or_insert_with(|| WallClock::new(&clock));
             let step = wall_clock.follow(&clock);
             (wall_clock.unix_time(time), step)
@@ -605,15 +606,15 @@ impl ObjectImpl for ReductSink {
             gst::warning!(CAT, imp = self, "{name} can only be set in NULL and READY");
             return;
         }
-        self.settings.lock().unwrap().set(pspec.name(), value);
+        lock(&self.settings).set(pspec.name(), value);
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         if pspec.name() == "stats" {
-            let stats = self.stats.lock().unwrap().clone();
+            let stats = lock(&self.stats).clone();
             return stats.structure().to_value();
         }
-        self.settings.lock().unwrap().get(pspec.name())
+        lock(&self.settings).get(pspec.name())
     }
 
     fn constructed(&self) {
@@ -698,12 +699,12 @@ impl URIHandlerImpl for ReductSink {
     }
 
     fn uri(&self) -> Option<String> {
-        let connection = self.settings.lock().unwrap().connection.clone();
+        let connection = lock(&self.settings).connection.clone();
         parameters::uri(self.obj().upcast_ref(), &connection)
     }
 
     fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {
-        let settings = self.settings.lock().unwrap().clone();
+        let settings = lock(&self.settings).clone();
         parameters::set(self.obj().upcast_ref(), uri, |values| {
             settings.with(values).check().map(|_| ())
         })

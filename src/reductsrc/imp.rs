@@ -97,6 +97,7 @@ use super::stream::{Seek, Step, Stream};
 use super::unpushed::{self, Unpushed};
 use super::{CAT, KeyframeMode, OnError, OnLoss, StartMode, StopMode, episodes, probes};
 use crate::convert::ToClockTime;
+use crate::lock::lock;
 use crate::runtime::runtime;
 use crate::{connection, parameters, pause_event};
 
@@ -223,7 +224,7 @@ impl ReductSrc {
 
     fn begin_segment(&self, segment: &gst::Segment) -> Result<(), gst::FlowError> {
         gst::debug!(CAT, imp = self, "New segment {segment:?}");
-        *self.segment_time.lock().unwrap() = segment
+        *lock(&self.segment_time) = segment
             .downcast_ref::<gst::ClockTime>()
             .and_then(|segment| segment.time());
         self.obj().new_segment(segment).map_err(|err| {
@@ -273,7 +274,7 @@ impl ReductSrc {
 
     /// Prepares a run: checked settings and a stream that has asked nothing of the server.
     fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = self.settings.lock().unwrap().clone();
+        let settings = lock(&self.settings).clone();
         let checked = settings
             .check()
             .map_err(|text| gst::error_msg!(gst::ResourceError::Settings, ("{text}")))?;
@@ -281,26 +282,25 @@ impl ReductSrc {
 
         self.is_seekable
             .store(checked.is_seekable(), Ordering::SeqCst);
-        *self.seqnum.lock().unwrap() = None;
-        *self.segment_time.lock().unwrap() = None;
+        *lock(&self.seqnum) = None;
+        *lock(&self.segment_time) = None;
         self.failed.store(false, Ordering::SeqCst);
         self.is_sink_reported.store(false, Ordering::SeqCst);
         self.interrupt.reset();
         self.unpushed.forget();
 
         let stats = Arc::new(RunStats::default());
-        *self.stats.lock().unwrap() = stats.clone();
+        *lock(&self.stats) = stats.clone();
         let stream = Stream::new(runtime()?, checked, stats);
-        *self.latency.lock().unwrap() = stream.latency();
-        *self.following.lock().unwrap() =
-            Some(stream.access().clone()).filter(|access| access.follows());
-        *self.stream.lock().unwrap() = Some(stream);
+        *lock(&self.latency) = stream.latency();
+        *lock(&self.following) = Some(stream.access().clone()).filter(|access| access.follows());
+        *lock(&self.stream) = Some(stream);
         Ok(())
     }
 
     /// Ends an entry that is followed with the frames that are fetched. Returns whether it is followed.
     fn stop_following(&self) -> bool {
-        let following = self.following.lock().unwrap().clone();
+        let following = lock(&self.following).clone();
         following.is_some_and(|access| {
             access.stop_following();
             true
@@ -309,7 +309,7 @@ impl ReductSrc {
 
     /// Posts a duration-changed message if the recording is longer than reported.
     fn report_duration(&self) {
-        let stats = self.stats.lock().unwrap().clone();
+        let stats = lock(&self.stats).clone();
         if stats.read.extent.take_growth() {
             let message = gst::message::DurationChanged::builder().src(&*self.obj());
             let _ = self.obj().post_message(message.build()); // There may be no bus.
@@ -319,7 +319,7 @@ impl ReductSrc {
     /// Changes the latency, and makes players ask for it.
     fn change_latency(&self, latency: gst::ClockTime) {
         gst::info!(CAT, imp = self, "Latency is {latency} from now on");
-        *self.latency.lock().unwrap() = Some(latency);
+        *lock(&self.latency) = Some(latency);
         let message = gst::message::Latency::builder().src(&*self.obj());
         let _ = self.obj().post_message(message.build());
     }
@@ -332,7 +332,7 @@ impl ReductSrc {
             return None;
         };
         let (rate, flags, start_type, start, ..) = seek.get();
-        let stats = self.stats.lock().unwrap().clone();
+        let stats = lock(&self.stats).clone();
         let duration = stats.read.extent.duration().clock_time();
         // Backwards there are keyframes only, from a known end.
         let backwards = flags.contains(gst::SeekFlags::TRICKMODE_KEY_UNITS) && duration.is_some();
@@ -352,7 +352,7 @@ impl ReductSrc {
             );
             return None;
         }
-        let sought = *self.sought.lock().unwrap();
+        let sought = *lock(&self.sought);
         let accepted = sought.follow(event, duration);
         if accepted.is_none() {
             gst::info!(CAT, imp = self, "Cannot seek like that: {event:?}");
@@ -367,7 +367,7 @@ impl ReductSrc {
         };
         let done = self.seeks.pass(event, seek);
         if done {
-            *self.sought.lock().unwrap() = span;
+            *lock(&self.sought) = span;
         }
         done
     }
@@ -597,7 +597,7 @@ impl ObjectImpl for ReductSrc {
             return;
         }
         let follow = {
-            let mut settings = self.settings.lock().unwrap();
+            let mut settings = lock(&self.settings);
             settings.set(pspec.name(), value);
             settings.follow
         };
@@ -606,10 +606,10 @@ impl ObjectImpl for ReductSrc {
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         if pspec.name() == "stats" {
-            let stats = self.stats.lock().unwrap().clone();
+            let stats = lock(&self.stats).clone();
             return stats.structure().to_value();
         }
-        self.settings.lock().unwrap().get(pspec.name())
+        lock(&self.settings).get(pspec.name())
     }
 
     fn constructed(&self) {
@@ -630,7 +630,7 @@ impl ObjectImpl for ReductSrc {
         let events = gst::PadProbeType::EVENT_DOWNSTREAM;
         obj.src_pad().add_probe(events, move |_, info| {
             if let (Some(this), Some(event)) = (this.upgrade(), info.event_mut())
-                && let Some(seqnum) = *this.seqnum.lock().unwrap()
+                && let Some(seqnum) = *lock(&this.seqnum)
                 && event.type_() == gst::EventType::Segment
             {
                 event.make_mut().set_seqnum(seqnum);
@@ -723,12 +723,12 @@ impl URIHandlerImpl for ReductSrc {
     }
 
     fn uri(&self) -> Option<String> {
-        let connection = self.settings.lock().unwrap().connection.clone();
+        let connection = lock(&self.settings).connection.clone();
         parameters::uri(self.obj().upcast_ref(), &connection)
     }
 
     fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {
-        let settings = self.settings.lock().unwrap().clone();
+        let settings = lock(&self.settings).clone();
         parameters::set(self.obj().upcast_ref(), uri, |values| {
             settings.with(values).check().map(|_| ())
         })
@@ -737,13 +737,13 @@ impl URIHandlerImpl for ReductSrc {
 
 impl BaseSrcImpl for ReductSrc {
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        let stream = self.stream.lock().unwrap().take();
+        let stream = lock(&self.stream).take();
         drop(stream);
         self.seeks.forget();
         self.unpushed.forget();
-        *self.following.lock().unwrap() = None;
-        *self.latency.lock().unwrap() = None;
-        *self.sought.lock().unwrap() = Span::default();
+        *lock(&self.following) = None;
+        *lock(&self.latency) = None;
+        *lock(&self.sought) = Span::default();
         Ok(())
     }
 
@@ -777,7 +777,7 @@ impl BaseSrcImpl for ReductSrc {
         let gst::EventView::Seek(seek) = event.view() else {
             return false;
         };
-        let mut stream = self.stream.lock().unwrap();
+        let mut stream = lock(&self.stream);
         let Some(stream) = stream.as_mut() else {
             return false;
         };
@@ -803,13 +803,13 @@ impl BaseSrcImpl for ReductSrc {
         segment.set_start(segment.start().map(in_timeline));
         segment.set_stop(segment.stop().map(in_timeline));
         segment.set_position(segment.position().map(in_timeline));
-        *self.seqnum.lock().unwrap() = Some(event.seqnum());
+        *lock(&self.seqnum) = Some(event.seqnum());
         true
     }
 
     fn query(&self, query: &mut gst::QueryRef) -> bool {
         let duration = || {
-            let stats = self.stats.lock().unwrap().clone();
+            let stats = lock(&self.stats).clone();
             stats.read.extent.duration().clock_time()
         };
         match query.view_mut() {
@@ -823,7 +823,7 @@ impl BaseSrcImpl for ReductSrc {
                 true
             }
             gst::QueryViewMut::Position(position) if position.format() == gst::Format::Time => {
-                let begin = *self.segment_time.lock().unwrap();
+                let begin = *lock(&self.segment_time);
                 let answered = BaseSrcImplExt::parent_query(self, query);
                 // GstBaseSrc has none while a decoder gets frames from before the segment.
                 if let gst::QueryViewMut::Position(position) = query.view_mut()
@@ -834,7 +834,7 @@ impl BaseSrcImpl for ReductSrc {
                 answered
             }
             gst::QueryViewMut::Latency(query) => {
-                let latency = *self.latency.lock().unwrap();
+                let latency = *lock(&self.latency);
                 // Unlimited: the server keeps the frames that are not fetched yet.
                 query.set(latency.is_some(), latency.unwrap_or_default(), None);
                 true
@@ -866,7 +866,7 @@ impl PushSrcImpl for ReductSrc {
         &self,
         _buffer: Option<&mut gst::BufferRef>,
     ) -> Result<CreateSuccess, gst::FlowError> {
-        let stream = self.stream.lock().unwrap().take();
+        let stream = lock(&self.stream).take();
         let mut stream = stream.ok_or(gst::FlowError::Flushing)?;
         stream.come_back();
         let created = match self.unpushed.again() {
@@ -885,7 +885,7 @@ impl PushSrcImpl for ReductSrc {
             self.unpushed.keep(created);
         }
         stream.leave();
-        *self.stream.lock().unwrap() = Some(stream);
+        *lock(&self.stream) = Some(stream);
         created
     }
 }

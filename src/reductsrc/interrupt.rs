@@ -8,10 +8,12 @@
 //! a live source that is paused, and takes back an interruption that it does not name in front of the
 //! next `create`, for any thread.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 
 use client::Canceller;
+
+use crate::lock::lock;
 
 /// The interruptions of one source.
 #[derive(Debug, Default)]
@@ -138,7 +140,7 @@ impl Interrupt {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

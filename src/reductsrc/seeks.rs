@@ -3,10 +3,12 @@
 
 //! Seek events on their way through GstBaseSrc, which passes on their segments only.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 
 use gst::ClockTime;
+
+use crate::lock::lock;
 
 /// Span of a seek, in stream time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,7 +116,7 @@ impl Seeks {
     }
 
     fn accepted(&self) -> MutexGuard<'_, Vec<Accepted>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

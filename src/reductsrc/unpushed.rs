@@ -7,10 +7,12 @@
 //! is being paused, and any version drops what comes while it is flushed. What it dropped is given to it
 //! again.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use gst::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
+
+use crate::lock::lock;
 
 /// The buffer or the list that GstBaseSrc was given and has not pushed yet.
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ impl Unpushed {
     }
 
     fn given(&self) -> MutexGuard<'_, Option<Given>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
