@@ -252,7 +252,7 @@ impl Uploader {
                 StoredRecord::Hidden if is_refused && history.is_begun => {
                     sleep(SMALL_ABANDONED_AFTER).await;
                     history.removals += 1;
-                    if history.removals % 2 == 0 {
+                    if history.removals.is_multiple_of(2) {
                         // A write that is refused, because the record exists: where the answers to writes are lost
                         // periodically, it shifts the period.
                         let url = self.record_url(upload.time)?;
