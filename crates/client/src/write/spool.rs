@@ -501,6 +501,8 @@ impl Unsynced {
             let synced = match segment.open(OpenMode::Read) {
                 Ok(file) => file.sync_data(),
                 Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => continue,
+                // Something else has its name. The loss is reported when it is read.
+                Err(OpenError::Refused(_)) => continue,
                 Err(error) => return Err(error.named(&segment.path())),
             };
             synced.map_err(|error| named(&segment.path(), &error))?;
