@@ -7,13 +7,13 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use client::{Failure, Upload, UploadError, Uploaded};
+use client::{Failure, UploadError, Uploaded};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
-use media::content::{DURATION_LABEL, FPS_LABEL, FRAMES_LABEL, MP4_TYPE, REASON_LABEL};
 use media::cut::Finished;
 use media::cut::names::{self, Pattern};
+use recording::episode_record;
 use tempfile::TempDir;
 
 use super::CAT;
@@ -94,21 +94,9 @@ impl ReductEpisodeSplit {
 
     /// Queues the upload of a complete file.
     pub(super) fn queue_upload(&self, uploads: &Uploads, finished: Finished, bytes: u64) {
-        let Some(capture) = finished.episode.capture else {
+        let file = names::part(&finished.name).into();
+        let Some(upload) = episode_record(file, &finished.episode, finished.frame_rate) else {
             return; // Without a time the file had no name.
-        };
-        let episode = &finished.episode;
-        let mut labels = vec![
-            (DURATION_LABEL, episode.duration.nseconds().to_string()),
-            (FRAMES_LABEL, episode.frames.to_string()),
-            (REASON_LABEL, episode.reason.name().to_owned()),
-        ];
-        labels.extend(finished.frame_rate.map(|rate| (FPS_LABEL, rate.label())));
-        let upload = Upload {
-            file: names::part(&finished.name).into(),
-            time: capture.useconds(),
-            content_type: MP4_TYPE,
-            labels,
         };
         uploads.backlog.push(Job::Upload(Box::new(Complete {
             finished,

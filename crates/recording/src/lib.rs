@@ -21,4 +21,6 @@ pub use read::{
 };
 pub use recording::{Frames, ReadRequest, Recording};
 pub use schema::SCHEMA;
-pub use write::{Notice, RecordUnit, Recorder, RecorderOptions, StreamFormat, Undecodable};
+pub use write::{
+    Notice, RecordUnit, Recorder, RecorderOptions, StreamFormat, Undecodable, episode_record,
+};
