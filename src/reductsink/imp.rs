@@ -277,7 +277,7 @@ impl ReductSink {
     /// Passes the change to PLAYING to the base class, which needs the preroll lock for it.
     ///
     /// A wait for the server that began in PAUSED, see [`Self::wait_for_playing`], has that lock. It is ended, and
-    /// goes on when the sink plays.
+    /// continues when the sink plays.
     fn play(&self) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         let interruption = self.flushing.interrupt();
         let changed = self.parent_change_state(gst::StateChange::PausedToPlaying);

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! KnownBounds bounds of a recording, and its duration.
+//! Known bounds of a recording, and its duration.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -13,7 +13,7 @@ use crate::lock::lock;
 /// Least change of the duration that is reported.
 const MIN_CHANGE: Nanos = Nanos::SECOND;
 
-/// KnownBounds bounds of a recording, readable from any thread.
+/// Known bounds of a recording, readable from any thread.
 #[derive(Debug, Default)]
 pub struct Extent(Mutex<KnownBounds>);
 

@@ -5,12 +5,11 @@
 
 use media::access_unit::{AccessUnit, Chunk, Integrity};
 use media::frame_rate::FrameRate;
+use media::stamp::Stamp;
 use media::time::Nanos;
+use media::timeline::{Hole, Loss, SegmentStart};
 
 use super::episode::Episode;
-use media::stamp::Stamp;
-use media::timeline::Loss;
-use media::timeline::{Hole, SegmentStart};
 
 /// An item of a recording, in decoding order.
 #[derive(Debug)]

@@ -14,9 +14,9 @@ use std::ops::Range;
 
 use client::{Record, View};
 use media::codec::h264::{Aligned, Aligner, EntryPoints, Pictures, ends_with_lead, pictures};
+use media::content::ContentKind;
 
 use super::backward::Windows;
-use media::content::ContentKind;
 
 /// The first window, in µs.
 const FIRST_WINDOW: u64 = 2_000_000;
@@ -96,7 +96,7 @@ pub enum Known {
 
 /// A search for the last keyframe before a time.
 #[derive(Debug)]
-pub struct Search {
+pub struct KeyframeSearch {
     floor: u64,
     entry_points: EntryPoints,
     /// A label is enough: the reader of the range verifies it.
@@ -160,7 +160,7 @@ impl Default for Found {
     }
 }
 
-impl Search {
+impl KeyframeSearch {
     /// A search from `before`, which is excluded, back to `floor`.
     pub fn new(before: u64, floor: u64, entry_points: EntryPoints, takes_hint: bool) -> Self {
         Self {
@@ -372,7 +372,7 @@ mod tests {
         keyframes: &mut Keyframes,
     ) -> (Vec<(u64, u64, View)>, Option<u64>) {
         let entry_points = EntryPoints::default();
-        let mut search = Search::new(100 * SECOND, floor, entry_points, takes_hint);
+        let mut search = KeyframeSearch::new(100 * SECOND, floor, entry_points, takes_hint);
         let mut windows = Vec::new();
         while let Some((window, view)) = search.next_window(keyframes) {
             for (time, label, content) in records {
@@ -499,7 +499,7 @@ mod tests {
             ..record(99 * SECOND, Some(true), IDR)
         };
         let mut keyframes = Keyframes::default();
-        let mut search = Search::new(100 * SECOND, 0, EntryPoints::default(), false);
+        let mut search = KeyframeSearch::new(100 * SECOND, 0, EntryPoints::default(), false);
         while search.next_window(&mut keyframes).is_some() {
             search.add(&episode);
             search.add(&picture);
@@ -512,7 +512,8 @@ mod tests {
     fn a_keyframe_begins_with_what_precedes_its_slices() {
         let mut keyframes = Keyframes::default();
         keyframes.ignore_labels();
-        let mut search = Search::new(100 * SECOND, 98 * SECOND, EntryPoints::default(), false);
+        let mut search =
+            KeyframeSearch::new(100 * SECOND, 98 * SECOND, EntryPoints::default(), false);
         search.next_window(&mut keyframes);
         const SPS: &[u8] = &[0, 0, 1, 0x67, 66];
         for (time, content) in [

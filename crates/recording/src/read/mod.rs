@@ -10,6 +10,7 @@ mod error;
 mod extent;
 mod faults;
 mod item;
+mod keyframe_records;
 mod keyframes;
 mod options;
 mod parameter_sets;
@@ -18,7 +19,6 @@ mod range;
 mod ranges;
 mod reader;
 mod shared;
-mod sift;
 mod stats;
 mod whole_records;
 

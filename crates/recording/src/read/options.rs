@@ -5,12 +5,12 @@
 
 use media::codec::h264::EntryPoints;
 use media::frame_rate::FrameRate;
+use media::range::Begin;
 use media::time::Nanos;
+use media::timeline::OnLoss;
 
 use super::bounds::Asked;
 use super::ranges::End;
-use media::range::Begin;
-use media::timeline::OnLoss;
 
 /// Default of [`ReadOptions::lookback`].
 pub const DEFAULT_LOOKBACK: Nanos = Nanos::from_seconds(60);

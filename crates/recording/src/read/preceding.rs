@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use media::frame_rate::FrameRate;
 use media::time::Nanos;
+use media::timeline::Group;
 
 use super::backward::Windows;
-use media::timeline::Group;
 
 /// Groups to look for: three distances are a cadence, and one may be a pause.
 const MAX_GROUPS: usize = 5;
@@ -23,7 +23,7 @@ const MAX_WINDOWS: usize = 10;
 
 /// A search backwards from a time, window by window. Times are in µs since the Unix epoch.
 #[derive(Debug)]
-pub struct Preceding {
+pub struct PrecedingGroups {
     windows: Windows,
     /// Windows that were read.
     count: usize,
@@ -34,7 +34,7 @@ pub struct Preceding {
     found_in_window: Vec<Group>,
 }
 
-impl Preceding {
+impl PrecedingGroups {
     /// Returns a search back from `time`, where groups are about as `long`, in µs.
     pub fn new(time: u64, long: u64) -> Self {
         Self {
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn windows_double() {
-        let mut search = Preceding::new(100 * SECOND, 3 * SECOND);
+        let mut search = PrecedingGroups::new(100 * SECOND, 3 * SECOND);
         assert_eq!(search.next_window(0), Some(94 * SECOND..100 * SECOND));
         assert_eq!(search.next_window(0), Some(82 * SECOND..94 * SECOND));
         assert_eq!(
@@ -114,19 +114,19 @@ mod tests {
 
     #[test]
     fn the_search_ends() {
-        let mut search = Preceding::new(u64::MAX, 0);
+        let mut search = PrecedingGroups::new(u64::MAX, 0);
         assert_eq!(
             std::iter::from_fn(|| search.next_window(0)).count(),
             MAX_WINDOWS
         );
-        let mut search = Preceding::new(SECOND / 2, u64::MAX);
+        let mut search = PrecedingGroups::new(SECOND / 2, u64::MAX);
         assert_eq!(search.next_window(0), Some(0..SECOND / 2));
         assert_eq!(search.next_window(0), None);
     }
 
     #[test]
     fn the_last_groups_in_order() {
-        let mut search = Preceding::new(100 * SECOND, SECOND);
+        let mut search = PrecedingGroups::new(100 * SECOND, SECOND);
         search.next_window(0);
         search.add(group(98));
         search.add(group(99));

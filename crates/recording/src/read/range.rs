@@ -21,7 +21,12 @@ use std::sync::atomic::Ordering;
 use client::{Event, Query, Record, RecordReader, View};
 use media::access_unit::{AccessUnit, Integrity};
 use media::codec::h264::{Aligned, EntryPoints, ParameterSets, Pictures, pictures};
-use media::time::Nanos;
+use media::content::ContentKind;
+use media::time::{Nanos, utc};
+use media::timeline::{
+    Continuity, ContinuityConfig, ContinuityFacts, ContinuityOutput, NoFrameRate, Timeline,
+    TimelineConfig,
+};
 
 use self::frames::{Flow, Part, RangeFrames};
 use self::history::History;
@@ -35,14 +40,10 @@ use super::episode::Episode;
 use super::error::Error;
 use super::faults::{Fault, LAST_TIME};
 use super::item::{Format, Item};
+use super::keyframe_records::KeyframeRecords;
 use super::options::{OptionNames, RangeOptions};
 use super::ranges::End;
 use super::shared::Shared;
-use super::sift::Sift;
-use media::content::ContentKind;
-use media::time::utc;
-use media::timeline::{Continuity, ContinuityConfig, ContinuityFacts, ContinuityOutput};
-use media::timeline::{NoFrameRate, Timeline, TimelineConfig};
 
 /// Reach of the search beyond an exact stop for pictures that are shown before it, in µs.
 const MAX_BEYOND: u64 = 10_000_000;
@@ -288,14 +289,20 @@ impl RangeReader {
             stop, is_sought, ..
         } = *self.options;
         // Backwards only records with a keyframe are asked for.
-        let is_sifted = self.options.keyframes_only
+        let has_keyframes_only = self.options.keyframes_only
             && self.options.end != End::Records
             && !access.follows()
             && !access.depends_on_order();
-        self.source = Source::Reading(if is_sifted {
+        self.source = Source::Reading(if has_keyframes_only {
             let entry_points = self.shared.options.entry_points;
             let from = from.unwrap_or(0);
-            RangeRecords::Sifted(Sift::new(access, entry_points, from, stop, is_sought))
+            RangeRecords::Keyframes(KeyframeRecords::new(
+                access,
+                entry_points,
+                from,
+                stop,
+                is_sought,
+            ))
         } else {
             let query = Query {
                 start: from,

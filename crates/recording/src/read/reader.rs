@@ -9,20 +9,20 @@ use std::sync::Arc;
 
 use client::{Cancelled, Canceller, EntrySource, Event, Query, RecordReader, View};
 use futures_util::FutureExt;
+use media::content::ContentKind;
+use media::range::Begin;
 use media::time::Nanos;
 use tokio::runtime::Handle;
 
 use super::backward::{WindowEvent, WindowReader};
 use super::error::Error;
 use super::item::{Frame, Item, RangeStart, ShownFrom};
-use super::keyframes::{Keyframes, Known, Search};
+use super::keyframes::{KeyframeSearch, Keyframes, Known};
 use super::options::{RangeOptions, ReadOptions};
 use super::range::RangeReader;
 use super::ranges::{self, End, TimeRange};
 use super::shared::Shared;
 use super::stats::Stats;
-use media::content::ContentKind;
-use media::range::Begin;
 
 /// Distance that the records of one picture may have, in µs.
 const MAX_SPREAD: u64 = 10_000;
@@ -128,7 +128,7 @@ enum State {
     FindingOrigin(RecordReader),
     /// Reads records before a time, for the last keyframe there.
     Searching {
-        search: Box<Search>,
+        search: Box<KeyframeSearch>,
         window: WindowReader,
     },
     /// Reads a range.
@@ -542,7 +542,7 @@ impl Reader {
     fn look_before(&mut self, before: u64, floor: u64, takes_hint: bool) {
         let entry_points = self.shared.options.entry_points;
         self.state = State::Searching {
-            search: Box::new(Search::new(before, floor, entry_points, takes_hint)),
+            search: Box::new(KeyframeSearch::new(before, floor, entry_points, takes_hint)),
             window: WindowReader::default(),
         };
     }

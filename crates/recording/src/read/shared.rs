@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use client::{EntrySource, EntryTimes};
+use media::content::ContentKind;
 use media::order::ReorderDepth;
 
 use super::bounds;
@@ -14,7 +15,6 @@ use super::item::Item;
 use super::options::ReadOptions;
 use super::stats::Stats;
 use crate::lock::lock;
-use media::content::ContentKind;
 
 /// State that all ranges of a reader share.
 #[derive(Debug)]

@@ -206,7 +206,7 @@ pub struct OutlierReport {
 }
 
 impl OutlierReport {
-    /// Adds an event if it is one of wrong capture times, else gives it back.
+    /// Adds an event of wrong capture times. Returns any other one.
     pub fn add(&mut self, event: Event) -> Option<Event> {
         let Event::Outliers {
             wrong,

@@ -14,6 +14,7 @@ use client::{
 };
 use media::codec::Damage;
 use media::frame_rate::FrameRate;
+use media::frames::{FrameAssembler, InputFrame};
 use media::record_times::{Capture, Event, RateCheck, RecordTimes, Source};
 use media::time::Nanos;
 use serde_json::Value as JsonValue;
@@ -22,7 +23,6 @@ use tokio::runtime::Handle;
 use super::notice::{Notice, OutlierReport};
 use super::options::{RecorderOptions, StreamFormat, Undecodable};
 use super::records::RecordBuilder;
-use media::frames::{FrameAssembler, InputFrame};
 
 /// Time that a record may wait for others to be written with it, by default.
 const DEFAULT_MAX_LATENCY: Duration = Duration::from_millis(200);

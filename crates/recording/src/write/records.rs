@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use client::{Content, NewRecord};
 use media::frame_rate::FrameRate;
-use media::record_times::Timed;
-
 use media::frames::InputFrame;
+use media::record_times::Timed;
 
 /// Size from which on a group of pictures continues in another record, in bytes: a long group is not sent to
 /// the server at once.

@@ -10,18 +10,15 @@ use std::sync::atomic::Ordering;
 
 use media::access_unit::{AccessUnit, Integrity};
 use media::codec::h264::ParameterSets;
-use media::time::Nanos;
+use media::range::{Candidate, ReorderingWatch, StartFilter, StartMissed, StopFilter};
+use media::stamp::{Stamp, Stamper};
+use media::time::{Nanos, utc};
+use media::timeline::Slot;
 
 use super::super::item::{Format, Frame, Item, Segment};
 use super::super::options::RangeOptions;
 use super::super::ranges::End;
 use super::super::shared::Shared;
-use media::range::ReorderingWatch;
-use media::range::StopFilter;
-use media::range::{Candidate, StartFilter, StartMissed};
-use media::stamp::{Stamp, Stamper};
-use media::time::utc;
-use media::timeline::Slot;
 
 /// Part of the recording that records are read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,21 +9,21 @@ use std::sync::Arc;
 
 use client::{EntrySource, Record, View};
 use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner, VuiFrameRate};
+use media::content::ContentKind;
 use media::time::Nanos;
+use media::timeline::Group;
 
 use super::super::backward::{WindowEvent, WindowReader};
 use super::super::error::Error;
 use super::super::item::Item;
-use super::super::preceding::{self, Preceding};
+use super::super::preceding::{self, PrecedingGroups};
 use super::rates::DeclaredRates;
 use super::records::RangeRecords;
-use media::content::ContentKind;
-use media::timeline::Group;
 
 /// A search for the groups before a range.
 #[derive(Debug)]
 pub struct History {
-    search: Preceding,
+    search: PrecedingGroups,
     window: WindowReader,
     aligner: Aligner<Record>,
     splitter: AccessUnitSplitter,
@@ -46,7 +46,7 @@ impl History {
             "reading the groups before a range"
         );
         Self {
-            search: Preceding::new(first.time.useconds(), length),
+            search: PrecedingGroups::new(first.time.useconds(), length),
             window: WindowReader::default(),
             aligner: Aligner::new(true),
             splitter,

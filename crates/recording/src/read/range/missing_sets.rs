@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use client::{EntrySource, Record, View};
 use media::codec::h264::{Aligned, ParameterSets};
+use media::content::ContentKind;
 
 use super::super::backward::{WindowEvent, WindowReader};
 use super::super::error::Error;
 use super::super::item::Item;
 use super::super::parameter_sets::ParameterSetSearch;
 use super::records::RangeRecords;
-use media::content::ContentKind;
 
 /// A search for the parameter sets of a range.
 #[derive(Debug)]

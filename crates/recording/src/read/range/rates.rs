@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use client::Record;
 use media::codec::h264::VuiFrameRate;
+use media::frame_rate::FrameRate;
+use media::time::utc;
+use media::timeline::{Declarations, DeclaredRate, EXPECTED, Timeline};
 
 use super::super::item::Item;
 use super::super::shared::Shared;
-use media::frame_rate::FrameRate;
-use media::time::utc;
-use media::timeline::Timeline;
-use media::timeline::{Declarations, DeclaredRate, EXPECTED};
 
 /// Characters of text from outside that a message repeats.
 const MAX_SHOWN: usize = 100;

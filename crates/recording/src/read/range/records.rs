@@ -6,7 +6,7 @@
 use client::{Event, RecordReader};
 
 use super::super::error::Error;
-use super::super::sift::Sift;
+use super::super::keyframe_records::KeyframeRecords;
 
 /// Reader of the records of a range.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub enum RangeRecords {
     /// All records.
     All(RecordReader),
     /// Records with keyframes.
-    Sifted(Sift),
+    Keyframes(KeyframeRecords),
 }
 
 impl RangeRecords {
@@ -28,7 +28,7 @@ impl RangeRecords {
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         match self {
             Self::All(reader) => Ok(reader.recv().await?),
-            Self::Sifted(sift) => sift.next().await,
+            Self::Keyframes(records) => records.next().await,
         }
     }
 }

@@ -1,10 +1,10 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Reads the records with keyframes of a range, and others that labels do not tell apart.
+//! Reads the records of a range that have keyframes, and those whose labels cannot be relied on.
 //!
 //! The range is read in windows. Where labels `keyframe` have agreed with the contents so far, the
-//! headers of a window are read first. If they state plausible, only the records that they name are
+//! headers of a window are read first. If they look plausible, only the records that they name are
 //! read, and of these the contents are verified. All other windows are read in full.
 
 use std::ops::Range;
@@ -13,10 +13,10 @@ use std::sync::Arc;
 use client::{EntrySource, Event, Query, Record, RecordReader, View};
 use media::codec::between_nal_units;
 use media::codec::h264::{EntryPoints, Pictures, continues_picture, pictures};
-
-use super::error::Error;
 use media::content::ContentKind;
 use media::range::LabelTrust;
+
+use super::error::Error;
 
 /// The first window, in µs. Each is twice as long as the one before it.
 const FIRST_WINDOW: u64 = 4_000_000;
@@ -25,7 +25,7 @@ const MAX_WINDOW: u64 = 300_000_000;
 
 /// Reader of records with keyframes.
 #[derive(Debug)]
-pub struct Sift {
+pub struct KeyframeRecords {
     access: Arc<EntrySource>,
     entry_points: EntryPoints,
     /// Times that are not read yet.
@@ -35,11 +35,11 @@ pub struct Sift {
     trust: LabelTrust,
     /// The caller waits for the first records.
     is_urgent: bool,
-    state: SiftState,
+    state: ReadState,
 }
 
 #[derive(Debug)]
-enum SiftState {
+enum ReadState {
     /// The next window begins.
     Next,
     Headers {
@@ -56,7 +56,7 @@ enum SiftState {
     All(RecordReader),
 }
 
-impl Sift {
+impl KeyframeRecords {
     /// Returns a reader from `start` to before `stop`, or to the newest record.
     pub fn new(
         access: &Arc<EntrySource>,
@@ -72,7 +72,7 @@ impl Sift {
             length: FIRST_WINDOW,
             trust: LabelTrust::default(),
             is_urgent,
-            state: SiftState::Next,
+            state: ReadState::Next,
         }
     }
 
@@ -86,14 +86,14 @@ impl Sift {
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
             let event = match &mut self.state {
-                SiftState::Next if self.rest.is_empty() => return Ok(None),
-                SiftState::Next => {
+                ReadState::Next if self.rest.is_empty() => return Ok(None),
+                ReadState::Next => {
                     self.begin_window();
                     continue;
                 }
-                SiftState::Headers { reader, .. }
-                | SiftState::Labelled { reader, .. }
-                | SiftState::All(reader) => reader.recv().await?,
+                ReadState::Headers { reader, .. }
+                | ReadState::Labelled { reader, .. }
+                | ReadState::All(reader) => reader.recv().await?,
             };
             match event {
                 Some(Event::Record(record)) => {
@@ -120,7 +120,7 @@ impl Sift {
         self.length = self.length.saturating_mul(2).min(MAX_WINDOW);
         if self.trust.is_established() {
             let reader = self.reader(&window, View::Headers, false);
-            self.state = SiftState::Headers {
+            self.state = ReadState::Headers {
                 reader,
                 window,
                 labels: Vec::new(),
@@ -133,13 +133,13 @@ impl Sift {
     /// Takes a record of the window, and returns it if it may have a keyframe.
     fn take(&mut self, record: Record) -> Option<Record> {
         match &mut self.state {
-            SiftState::Headers { labels, .. } => {
+            ReadState::Headers { labels, .. } => {
                 if ContentKind::of(&record.content_type) == Some(ContentKind::H264) {
                     labels.push((record.time, record.keyframe));
                 }
                 None
             }
-            SiftState::Labelled { window, after, .. } => {
+            ReadState::Labelled { window, after, .. } => {
                 if pictures_of(&record, self.entry_points) == Pictures::Keyframe {
                     *after = record.time.saturating_add(1);
                     return Some(record);
@@ -150,7 +150,7 @@ impl Sift {
                 self.read_all(&window);
                 None
             }
-            SiftState::All(_) => {
+            ReadState::All(_) => {
                 let pictures = match ContentKind::of(&record.content_type) {
                     Some(ContentKind::H264) => pictures_of(&record, self.entry_points),
                     _ => return Some(record),
@@ -164,20 +164,20 @@ impl Sift {
                     && !continues_picture(&between_nal_units(record.chunks.clone()));
                 Some(record).filter(|_| !is_other)
             }
-            SiftState::Next => None,
+            ReadState::Next => None,
         }
     }
 
     fn end_window(&mut self) {
-        let state = std::mem::replace(&mut self.state, SiftState::Next);
-        let SiftState::Headers { window, labels, .. } = state else {
+        let state = std::mem::replace(&mut self.state, ReadState::Next);
+        let ReadState::Headers { window, labels, .. } = state else {
             return;
         };
         if labels.is_empty() {
             // A hole may be long.
             self.length = (window.end - window.start).saturating_mul(2);
         } else if self.trust.accepts(&labels) {
-            self.state = SiftState::Labelled {
+            self.state = ReadState::Labelled {
                 reader: self.reader(&window, View::Lookup, true),
                 after: window.start,
                 window,
@@ -188,7 +188,7 @@ impl Sift {
     }
 
     fn read_all(&mut self, window: &Range<u64>) {
-        self.state = SiftState::All(self.reader(window, View::Range, false));
+        self.state = ReadState::All(self.reader(window, View::Range, false));
     }
 
     fn reader(&mut self, window: &Range<u64>, view: View, keyframes: bool) -> RecordReader {
