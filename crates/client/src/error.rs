@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::http::certificates::{NO_TLS, tls_problem};
 use crate::names::SettingNames;
+use crate::time::utc;
 
 /// Text of the HTTP client for an answer that is not HTTP.
 const NOT_HTTP: &str = "invalid HTTP version parsed";
@@ -117,6 +118,15 @@ impl Error {
             is_of_server: false,
             redirect: None,
         }
+    }
+
+    /// Returns the error for an entry with a newer record, at `newest` µs since the Unix epoch, of another writer.
+    pub(crate) fn other_writer(newest: u64) -> Self {
+        let text = format!(
+            "something else writes to it, last at {}. An entry has one writer",
+            utc(newest)
+        );
+        Self::new(Cause::OutOfOrder, text)
     }
 
     /// Returns an error for an answer that is not as specified.

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use self::lookup::other_writer;
 use futures_util::future::join;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, trace};
@@ -532,7 +531,7 @@ impl Delivery {
                 if is_complete {
                     self.confirm();
                 }
-                return Err(other_writer(time));
+                return Err(Error::other_writer(time));
             }
         }
         trace!("{count} records sent, those before: {found:?}");

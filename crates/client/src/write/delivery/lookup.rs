@@ -144,7 +144,7 @@ impl Delivery {
             if let Some(other) = self.look(client).await?
                 && newest != Some(other)
             {
-                return Err(other_writer(other));
+                return Err(Error::other_writer(other));
             }
         }
         self.newest = newest;
@@ -164,7 +164,7 @@ impl Delivery {
             return Ok(());
         }
         match self.look(client).await? {
-            Some(newest) if Some(newest) > self.newest => Err(other_writer(newest)),
+            Some(newest) if Some(newest) > self.newest => Err(Error::other_writer(newest)),
             _ => Ok(()),
         }
     }
@@ -301,12 +301,4 @@ impl Delivery {
             }
         }
     }
-}
-
-pub(super) fn other_writer(newest: u64) -> Error {
-    let text = format!(
-        "something else writes to it, last at {}. An entry has one writer",
-        utc(newest)
-    );
-    Error::new(Cause::OutOfOrder, text)
 }
