@@ -783,14 +783,7 @@ impl BaseSrcImpl for ReductSrc {
         };
         if segment.rate() < 0.0 {
             // The end is where it begins.
-            let end = self
-                .stats
-                .lock()
-                .unwrap()
-                .read
-                .extent
-                .duration()
-                .clock_time();
+            let end = lock(&self.stats).read.extent.duration().clock_time();
             segment.set_stop(segment.stop().min(end).or(end));
             segment.set_position(segment.stop());
         }
