@@ -1,8 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! GStreamer elements for H.264 in [ReductStore](https://www.reduct.store), a time-series store for blobs: they write
-//! it (`reductsink`), read it (`reductsrc`), and export it as MP4 episodes (`reductepisodesplit`).
+//! GStreamer elements for H.264 in [ReductStore](https://www.reduct.store), a time-series store for blobs.
+//!
+//! They write it (`reductsink`), read it (`reductsrc`), and export it as MP4 episodes (`reductepisodesplit`).
 #![allow(unused_doc_comments)] // The SECTION blocks are for GStreamer's documentation tool.
 
 /**

@@ -1,6 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
+//! Virtual methods of `reductepisodesplit`: properties, states, events, queries and messages.
+
 /**
  * SECTION:element-reductepisodesplit
  * @see_also: reductsrc, splitmuxsink

@@ -1,8 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Publishes episodes that are files: a thread completes, syncs and renames them in order, as the stream
-//! would otherwise wait for the disk at each cut.
+//! Publishes episodes that are files: completes, syncs and renames them in order.
+//!
+//! A thread does so, as the stream would otherwise wait for the disk at each cut.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Seeks and flushes at the bin, and the wait of the stream for them: it enters while the bin plays, and not during a
-//! seek or a flush.
+//! Seeks and flushes at the bin, and the wait of the stream for them.
+//!
+//! The stream enters while the bin plays, and not during a seek or a flush.
 //!
 //! The bin handles seeks itself: GstBin would send them to the inner filesink, where they block (GStreamer 1.22).
 //!

@@ -1,6 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
+//! Virtual methods of `reductsink`: properties, states, events, and the hand-over of frames to a recorder.
+
 /**
  * SECTION:element-reductsink
  * @see_also: reductsrc

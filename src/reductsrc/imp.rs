@@ -1,6 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
+//! Virtual methods of `reductsrc`: properties, states, queries, seeks and the creation of buffers.
+
 /**
  * SECTION:element-reductsrc
  * @see_also: reductepisodesplit

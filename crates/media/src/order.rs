@@ -1,8 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Pictures from decoding order to output order, as decoders put them out ("bumping", ITU-T H.264,
-//! C.4.5.3): a picture has its place as soon as as many others wait as may come before it.
+//! Pictures from decoding order to output order ("bumping", ITU-T H.264, C.4.5.3).
+//!
+//! A picture has its place as soon as as many others wait as may come before it.
 //!
 //! The stream declares their number with `max_num_reorder_frames`. Without it, the size of the
 //! decoded picture buffer is a bound (E.2.1) that most streams are far from: it is used for two

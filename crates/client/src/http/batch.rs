@@ -1,8 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Parser of one answer to `GET /b/:bucket/:entry/batch`: a header `x-reduct-time-<µs>` for each record, and a body
-//! of all their contents in the order of their times.
+//! Parser of one answer to `GET /b/:bucket/:entry/batch`.
+//!
+//! It has a header `x-reduct-time-<µs>` for each record, and a body of all their contents in the order of their times.
 
 use std::mem;
 use std::vec;

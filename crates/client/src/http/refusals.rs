@@ -1,8 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Periodic refusals, as of a load balancer with a dead server behind it: each second, third or fourth request is
-//! refused.
+//! Periodic refusals, as of a load balancer with a dead server behind it.
+//!
+//! Each second, third or fourth request is refused.
 //!
 //! Most requests can be sent again. One for the records of a query cannot, because the server may have counted them
 //! as sent. So another query is made, and before the request for its records one or two other requests, which meet

@@ -1,8 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The box `moov` of a file that mp4mux has written (ISO/IEC 14496-12, 8.2.1), completed: an edit list
-//! of the parts that are shown, durations of any length, and all parameter sets.
+//! Completion of the box `moov` of a file that mp4mux has written (ISO/IEC 14496-12, 8.2.1).
+//!
+//! The box gets an edit list of the parts that are shown, durations of any length, and all parameter sets.
 
 use std::ops::Range;
 

@@ -1,8 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Gaps: where frames are missing, what follows from that for access units, and where running time
-//! leaves out a hole.
+//! Gaps: missing frames, their effect on access units, and holes that running time leaves out.
 //!
 //! `frame_num` (ITU-T H.264, 7.4.3) distinguishes missing reference pictures from a camera that was slow
 //! or paused. Where numbering restarts, before an IDR picture, the times of records do.

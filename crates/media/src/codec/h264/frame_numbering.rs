@@ -1,8 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Lost reference pictures, found by gaps in `frame_num` (ITU-T H.264, 7.4.3), and lost IDR pictures,
-//! found by `frame_num` or by the picture order count.
+//! Detection of lost reference pictures and lost IDR pictures.
+//!
+//! Gaps in `frame_num` (ITU-T H.264, 7.4.3) show the former, `frame_num` or the picture order count the latter.
 
 use super::slice::SliceHeader;
 use super::sps::Sps;
