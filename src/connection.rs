@@ -99,7 +99,7 @@ impl ConnectionSettings {
         true
     }
 
-    /// The value of a property, if it is one of these and can be read.
+    /// Returns the value of a property, if it is one of these and can be read.
     pub fn get(&self, property: &str) -> Option<glib::Value> {
         Some(match property {
             "url" => self.url.to_value(),
@@ -186,12 +186,12 @@ pub fn properties() -> Vec<glib::ParamSpec> {
     ]
 }
 
-/// The value of a property whose type was checked when it was set.
+/// Returns the value of a property whose type was checked when it was set.
 pub fn get<'a, T: glib::value::FromValue<'a>>(value: &'a glib::Value) -> T {
     value.get().expect("type checked upstream")
 }
 
-/// A property in nanoseconds.
+/// Returns a property in nanoseconds.
 pub fn clock_time(value: &glib::Value) -> gst::ClockTime {
     gst::ClockTime::try_from(get::<u64>(value)).unwrap_or(gst::ClockTime::MAX)
 }

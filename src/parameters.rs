@@ -17,8 +17,8 @@ pub const TOKEN_PARAMETER: &str = "A token is no parameter of a URI. Set it by t
 /// Properties that are other parts of the URI.
 const NOT_PARAMETERS: &[&str] = &["url", "bucket", "entry"];
 
-/// The properties of the object's own class that a URI may have. None of them holds a secret, as
-/// those cannot be read.
+/// Returns the properties of the object's own class that a URI may have. None of them holds a secret, as those
+/// cannot be read.
 fn properties(object: &glib::Object) -> impl Iterator<Item = glib::ParamSpec> {
     let class = object.type_();
     let properties = object.list_properties().into_iter();
@@ -30,7 +30,7 @@ fn properties(object: &glib::Object) -> impl Iterator<Item = glib::ParamSpec> {
     })
 }
 
-/// The URI that an element's properties make, if they name an entry.
+/// Returns the URI that an element's properties make, if they name an entry.
 pub fn uri(object: &glib::Object, connection: &ConnectionSettings) -> Option<String> {
     let uri = EntryUri {
         server: Url::parse(&connection.url).ok()?,
@@ -41,7 +41,7 @@ pub fn uri(object: &glib::Object, connection: &ConnectionSettings) -> Option<Str
     Some(uri.to_string())
 }
 
-/// The properties that differ from their defaults.
+/// Returns the properties that differ from their defaults.
 fn parameters(object: &glib::Object) -> Vec<(String, String)> {
     properties(object)
         .filter_map(|property| {
@@ -53,7 +53,7 @@ fn parameters(object: &glib::Object) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A value for each property that a URI may set: what it says, else the property's default.
+/// Returns a value for each property that a URI may set: what it says, else the property's default.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::logging::forward_events;
 
-/// The runtime that all elements share.
+/// Returns the runtime that all elements share.
 pub fn runtime() -> Result<&'static Handle, gst::ErrorMessage> {
     static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 

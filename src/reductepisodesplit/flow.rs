@@ -21,7 +21,7 @@ use crate::convert::{ToClockTime, ToNanos};
 use crate::lock::lock;
 
 impl ReductEpisodeSplit {
-    /// The cutter of this run. Nothing may be called while it is locked.
+    /// Returns the cutter of this run. Nothing may be called while it is locked.
     pub(super) fn cutter(&self) -> MutexGuard<'_, Option<Cutter>> {
         lock(&self.cutter)
     }

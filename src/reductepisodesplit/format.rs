@@ -229,7 +229,7 @@ fn describe(sps: &Sps, structure: &mut gst::StructureRef) {
     }
 }
 
-/// The `AVCDecoderConfigurationRecord` in caps.
+/// Returns the `AVCDecoderConfigurationRecord` in caps.
 pub fn codec_data(caps: &gst::CapsRef) -> Option<gst::MappedBuffer<gst::buffer::Readable>> {
     let codec_data = caps.structure(0)?.get::<gst::Buffer>("codec_data").ok()?;
     codec_data.into_mapped_buffer_readable().ok()

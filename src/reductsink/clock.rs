@@ -50,7 +50,7 @@ impl WallClock {
         self.offset.follow(Offset::of(clock))
     }
 
-    /// The time since the Unix epoch.
+    /// Returns the time since the Unix epoch.
     pub fn unix_time(&self, clock: ClockTime) -> ClockTime {
         self.offset.unix_time(clock)
     }
@@ -111,7 +111,7 @@ impl Offset {
         Self(known.unwrap_or(measured))
     }
 
-    /// The time since the Unix epoch.
+    /// Returns the time since the Unix epoch.
     pub fn unix_time(self, clock: ClockTime) -> ClockTime {
         let time = (i128::from(clock.nseconds()) + self.0).max(0);
         u64::try_from(time).map_or(ClockTime::MAX, |time| {

@@ -398,7 +398,7 @@ impl ReductSink {
         }
     }
 
-    /// The time since the Unix epoch of a running time.
+    /// Returns the time since the Unix epoch of a running time.
     fn clock_time(&self, running_time: gst::Signed<gst::ClockTime>) -> Option<gst::ClockTime> {
         let obj = self.obj();
         let clock = obj.clock()?;
@@ -417,7 +417,7 @@ impl ReductSink {
         Some(time)
     }
 
-    /// The time since the Unix epoch now.
+    /// Returns the time since the Unix epoch now.
     fn now(&self) -> gst::ClockTime {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.ok().and_then(|now| gst::ClockTime::try_from(now).ok());

@@ -101,7 +101,7 @@ impl Settings {
         }
     }
 
-    /// These settings with other values of some properties.
+    /// Returns these settings with other values of some properties.
     pub fn with(mut self, values: &[(&'static str, glib::Value)]) -> Self {
         for (property, value) in values {
             self.set(property, value);
@@ -109,7 +109,7 @@ impl Settings {
         self
     }
 
-    /// The value of a property.
+    /// Returns the value of a property.
     pub fn get(&self, property: &str) -> glib::Value {
         if let Some(value) = self.connection.get(property) {
             return value;
@@ -186,7 +186,7 @@ impl Settings {
     }
 }
 
-/// The fields of a structure as labels.
+/// Returns the fields of a structure as labels.
 fn labels(structure: &gst::StructureRef) -> Result<Vec<(String, String)>, String> {
     let label = |(name, value): (&glib::GStr, &glib::SendValue)| {
         let wrong = |expected| format!("The property labels has '{name}', which is not {expected}");

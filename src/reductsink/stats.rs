@@ -28,7 +28,7 @@ impl Stats {
             .fetch_add(notice.outliers(), Ordering::Relaxed);
     }
 
-    /// The value of the property.
+    /// Returns the value of the property.
     pub fn structure(&self) -> gst::Structure {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let writer = &self.writer;

@@ -129,7 +129,7 @@ impl Settings {
         }
     }
 
-    /// These settings with other values of some properties.
+    /// Returns these settings with other values of some properties.
     pub fn with(mut self, values: &[(&'static str, glib::Value)]) -> Self {
         for (property, value) in values {
             self.set(property, value);
@@ -137,7 +137,7 @@ impl Settings {
         self
     }
 
-    /// The value of a property.
+    /// Returns the value of a property.
     pub fn get(&self, property: &str) -> glib::Value {
         if let Some(value) = self.connection.get(property) {
             return value;

@@ -111,7 +111,7 @@ impl ReorderDepth {
         self.pictures += 1;
     }
 
-    /// The frames that are expected to be out of order, if they are fewer than may be.
+    /// Returns the frames that are expected to be out of order, if they are fewer than may be.
     fn expected(&self) -> Option<usize> {
         let said = self.said?;
         if said.declared && !self.contradicts_declaration {
@@ -208,7 +208,7 @@ impl<T> OutputOrder<T> {
         self.come += 1;
     }
 
-    /// The next picture in output order, as soon as it is known.
+    /// Returns the next picture in output order, as soon as it is known.
     pub fn pop(&mut self) -> Option<T> {
         let bound = self.depth.bound();
         if self.waiting.len() <= bound {
@@ -249,8 +249,8 @@ impl<T> OutputOrder<T> {
         }
     }
 
-    /// The next picture in output order, if none is to come before it; after the last one the
-    /// sequence is over.
+    /// Returns the next picture in output order, if none is to come before it; after the last one the sequence is
+    /// over.
     pub fn end(&mut self) -> Option<T> {
         let first = self.take_first();
         if first.is_none() {
@@ -259,7 +259,7 @@ impl<T> OutputOrder<T> {
         first
     }
 
-    /// Those that wait, in output order as far as it is known.
+    /// Returns the pictures that wait, in output order as far as it is known.
     pub fn waiting(&self) -> Vec<&T> {
         let mut waiting: Vec<_> = self.waiting.iter().collect();
         waiting.sort_unstable_by_key(|(count, number, _)| (*count, *number));

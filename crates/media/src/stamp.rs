@@ -150,12 +150,12 @@ impl<T> Stamper<T> {
         self.stamp();
     }
 
-    /// The next access unit in decoding order whose times are known.
+    /// Returns the next access unit in decoding order whose times are known.
     pub fn pop(&mut self) -> Option<(T, Stamp)> {
         self.stamped.pop_front()
     }
 
-    /// A sequence ends: with the stream, where pictures are lost, or with the next access unit.
+    /// Ends a sequence: with the stream, where pictures are lost, or with the next access unit.
     pub fn end_sequence(&mut self) {
         while let Some(index) = self.unplaced.end() {
             self.place(index);
@@ -163,7 +163,7 @@ impl<T> Stamper<T> {
         self.stamp();
     }
 
-    /// The first of those that have no place gets the next one.
+    /// Gives the next place to the first access unit that has none.
     fn place(&mut self, index: usize) {
         let place = self.run.placed;
         self.run.note_lateness(index, place);
@@ -278,13 +278,13 @@ impl Run {
         self.come += 1;
     }
 
-    /// The access unit `index` is shown as number `place`.
+    /// Places the access unit `index` as number `place` in output order.
     fn note_lateness(&mut self, index: usize, place: usize) {
         let lateness = index.saturating_sub(place);
         self.lateness = self.lateness.max(lateness.min(MAX_REORDERING));
     }
 
-    /// DTS of the next access unit, where pictures are up to `delay` places late.
+    /// Returns the DTS of the next access unit, where pictures are up to `delay` places late.
     fn next_dts(&mut self, delay: usize) -> Nanos {
         let next = self.stamped;
         let dts = match self.last_dts {
@@ -306,7 +306,7 @@ impl Run {
         dts
     }
 
-    /// The slot `delay` places before the access unit `index`. Before the segment, its slots go on
+    /// Returns the slot `delay` places before the access unit `index`. Before the segment, its slots go on
     /// backwards.
     fn slot_before(&self, index: usize, delay: usize) -> Nanos {
         let oldest = self.come - self.recent.len();

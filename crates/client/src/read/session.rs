@@ -316,7 +316,7 @@ impl Session {
         Ok(None)
     }
 
-    /// As [`settle`](Self::settle), once for the same new records.
+    /// Settles as [`settle`](Self::settle), once for the same new records.
     async fn settled(&mut self, newest: u64) -> Result<Option<u64>, Stop> {
         if let Some(settled) = self.arrivals.as_ref().and_then(|arrivals| arrivals.settled) {
             return Ok(settled);

@@ -140,7 +140,7 @@ pub fn has_magic(begin: &[u8]) -> bool {
     begin[..length] == FILE_MAGIC[..length]
 }
 
-/// The begin of each record of a run, or of any run.
+/// Returns the begin of each record of a run, or of any run.
 pub fn marker(run: Option<u64>) -> Vec<u8> {
     let mut marker = RECORD_MAGIC.to_vec();
     if let Some(run) = run {

@@ -125,7 +125,7 @@ pub struct LostRecords {
 }
 
 impl LostRecords {
-    /// The first record of a file.
+    /// Returns the first record of a file.
     pub fn new(path: PathBuf, record: &NewRecord, why: &str, is_new: bool) -> Self {
         Self {
             path,

@@ -107,12 +107,12 @@ struct Found {
 }
 
 impl Found {
-    /// Offset of the content's end, which may be behind that of the file.
+    /// Returns the offset of the content's end, which may be behind that of the file.
     fn end(&self) -> u64 {
         self.content.saturating_add(self.header.length)
     }
 
-    /// Index of the record after it.
+    /// Returns the index of the record after it.
     fn next_index(&self) -> RecordIndex {
         RecordIndex {
             records: self.header.index.records.saturating_add(1),

@@ -449,7 +449,7 @@ impl UploadProgress {
         *lock(&self.failure) = Some(error);
     }
 
-    /// Error that ended the reading.
+    /// Takes the error that ended reading.
     fn take_failure(&self) -> Option<io::Error> {
         let mut failure = lock(&self.failure);
         failure.take()

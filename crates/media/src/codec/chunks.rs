@@ -11,7 +11,7 @@ use super::annexb::{
     begins_with_start_code, find_last_start_code, find_start_code, start_code_begin,
 };
 
-/// The bytes of `chunks` in pieces, each of which but the first begins with a start code.
+/// Returns the bytes of `chunks` in pieces, each of which but the first begins with a start code.
 ///
 /// Only NAL units at the border of two chunks are copied. Other content than a byte stream is one
 /// piece, as it can only be judged as a whole.
@@ -83,7 +83,7 @@ mod tests {
         0, 0, 1, 0x41, 0, 4, 0,
     ];
 
-    /// `bytes` in chunks with memory of their own.
+    /// Returns `bytes` in chunks with memory of their own.
     fn chunks(bytes: &[u8], cuts: &[usize]) -> Vec<Bytes> {
         let begins = [0].into_iter().chain(cuts.iter().copied());
         let ends = cuts.iter().copied().chain([bytes.len()]);

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use super::annexb::{self, begins_with_start_code};
 use super::h264::nal_unit_type;
 
-/// Size of the length before each NAL unit, from an `AVCDecoderConfigurationRecord`
+/// Returns the size of the length before each NAL unit, from an `AVCDecoderConfigurationRecord`
 /// (ISO/IEC 14496-15, 5.3.3.1: `lengthSizeMinusOne`).
 pub fn length_size(codec_data: &[u8]) -> Option<usize> {
     codec_data.get(4).map(|byte| usize::from(byte & 3) + 1)
@@ -41,7 +41,7 @@ fn is_plausible(nal: &[u8]) -> bool {
     }) && annexb::nal_units(nal).next().is_none()
 }
 
-/// The NAL units of an access unit; a last `None` if its lengths are beyond its end.
+/// Returns the NAL units of an access unit; a last `None` if its lengths are beyond its end.
 pub fn nal_units(length_size: usize, data: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     let mut rest = data;
     std::iter::from_fn(move || {

@@ -20,7 +20,7 @@ pub struct Rbsp<'a> {
 }
 
 impl<'a> Rbsp<'a> {
-    /// The payload of `nal`.
+    /// Returns the payload of `nal`.
     pub fn new(nal: &'a [u8]) -> Self {
         Self {
             rest: nal.get(1..).unwrap_or_default(),

@@ -14,7 +14,7 @@ use crate::time::Nanos;
 /// Names that are compared with a new one: a recording of years has bounded memory.
 const LATEST: usize = 1024;
 
-/// FileTarget of a muxer.
+/// Destination of the next file of a muxer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileTarget {
     /// The name of a file.
@@ -36,8 +36,8 @@ pub struct Finished {
     pub frame_rate: Option<FrameRate>,
 }
 
-/// The book of files. Episodes begin and end as the policy decides; splitmuxsink opens and closes
-/// files in the same order, but later.
+/// Register of files. Episodes begin and end as the policy decides; the muxer opens and closes files in the
+/// same order, but later.
 #[derive(Debug)]
 pub struct Files {
     pattern: Pattern,
@@ -68,7 +68,7 @@ pub struct Totals {
 }
 
 impl Files {
-    /// A book without a file.
+    /// Returns a book without a file.
     pub fn new(pattern: Pattern) -> Self {
         Self {
             pattern,
@@ -82,7 +82,7 @@ impl Files {
         }
     }
 
-    /// An episode begins.
+    /// Begins an episode, whose file the muxer will open.
     ///
     /// # Errors
     ///
@@ -121,12 +121,12 @@ impl Files {
         Ok(name)
     }
 
-    /// An episode has all its access units.
+    /// Ends an episode, which has all its access units.
     pub fn end(&mut self, episode: Episode, description: Description) {
         self.ended.push_back((episode, description));
     }
 
-    /// splitmuxsink opens a file. Gives `None` if no episode belongs to it.
+    /// Returns the target of the file that the muxer opens, or `None` if no episode belongs to it.
     pub fn open(&mut self) -> Option<FileTarget> {
         let target = self.to_open.pop_front()?;
         self.open = match &target {
@@ -136,12 +136,12 @@ impl Files {
         Some(target)
     }
 
-    /// The file that is being written.
+    /// Returns the name of the open file.
     pub fn open_name(&self) -> Option<&str> {
         self.open.as_deref()
     }
 
-    /// splitmuxsink has closed its file.
+    /// Closes the open file. Returns its episode, or `None` if there is none.
     pub fn close(&mut self) -> Option<Finished> {
         let (name, (episode, description)) = (self.open.take()?, self.ended.pop_front()?);
         let declared = self.frame_rates.pop_front().flatten();
@@ -153,7 +153,7 @@ impl Files {
         })
     }
 
-    /// An episode is where it is to be.
+    /// Counts an episode that is complete under its final name.
     pub fn count(&mut self, episode: &Episode) {
         self.totals.episodes += 1;
         self.totals.frames += episode.frames;

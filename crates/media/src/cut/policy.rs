@@ -106,7 +106,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason as messages have it.
+    /// Returns the reason as messages have it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Duration => "duration",
@@ -304,7 +304,7 @@ impl EpisodePart {
 }
 
 impl Span {
-    /// Nothing yet, from `unit` on.
+    /// Returns an empty span that begins with `unit`.
     fn empty(unit: &Unit) -> Self {
         Self {
             start: unit.running_time,
@@ -376,7 +376,7 @@ impl Span {
         duration(&self.shown())
     }
 
-    /// Capture time of the first frame that is shown, if any.
+    /// Returns the capture time of the first frame that is shown, or `None`.
     fn capture(&self) -> Option<Nanos> {
         self.first_shown()?.capture
     }
@@ -419,7 +419,7 @@ fn duration(parts: &[Range<Nanos>]) -> Nanos {
 }
 
 impl Policy {
-    /// A policy with no episode yet.
+    /// Returns a policy with no episode yet.
     pub fn new(config: Config) -> Self {
         Self {
             config,
@@ -617,7 +617,7 @@ impl Policy {
         }
     }
 
-    /// The limit that `span`, an episode as far as `unit`, has reached.
+    /// Returns the limit that `span`, an episode as far as `unit`, has reached.
     fn exceeds_limit(&self, span: &Span, unit: &Unit) -> Option<Reason> {
         let elapsed = span.elapsed(unit);
         let Config { duration, size, .. } = self.config;

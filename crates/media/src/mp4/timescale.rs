@@ -21,8 +21,8 @@ const COARSER: [u32; 6] = [50_000, 20_000, 10_000, 5_000, 2_000, 1_000];
 pub struct Timescale(u32);
 
 impl Default for Timescale {
-    /// The scale where no rate is known. Frames of 24, 25 or 30 fps and of 30000/1001 fps are whole
-    /// numbers of its ticks.
+    /// Returns the scale where no rate is known. Frames of 24, 25 or 30 fps and of 30000/1001 fps are whole numbers
+    /// of its ticks.
     fn default() -> Self {
         Self(90_000)
     }

@@ -135,8 +135,8 @@ enum StartState<T> {
 }
 
 impl<T> StartFilter<T> {
-    /// An entrance for the time `at` in a reading that begins with the last keyframe that is not
-    /// after it, or before that, unless it `is_earliest`.
+    /// Returns a filter for the time `at` in a reading that begins with the last keyframe that is not after it,
+    /// or before that, unless it `is_earliest`.
     pub fn new(begin: Begin, at: Nanos, is_earliest: bool, most_bytes: usize) -> Self {
         Self {
             begin,

@@ -22,7 +22,7 @@ pub struct StopFilter<T> {
 }
 
 impl<T> StopFilter<T> {
-    /// An exit at a time.
+    /// Returns a filter that stops at a time.
     pub fn new(until: Nanos) -> Self {
         Self {
             until,
@@ -38,7 +38,7 @@ impl<T> StopFilter<T> {
         self.until
     }
 
-    /// There is an access unit with a slot, which will be shown in this or another one.
+    /// Takes an access unit with a slot, which will be shown in this or another one.
     pub fn expect(&mut self, slot: Nanos) {
         if slot < self.until {
             self.slots += 1;

@@ -35,7 +35,7 @@ impl CaptureCadence {
         self.distances.len() >= KNOWN
     }
 
-    /// The median of the recent distances. Of two it is the shorter one, as the other may be a pause.
+    /// Returns the median of the recent distances. Of two it is the shorter one, as the other may be a pause.
     pub fn median(&self) -> Option<u64> {
         let mut sorted: Vec<_> = self.distances.iter().copied().collect();
         sorted.sort_unstable();
@@ -49,13 +49,13 @@ impl CaptureCadence {
         }
     }
 
-    /// The mean of the recent distances, which jitter moves less than the median, and a pause more.
+    /// Returns the mean of the recent distances, which jitter moves less than the median, and a pause more.
     pub fn mean(&self) -> Option<u64> {
         let sum: u64 = self.distances.iter().sum();
         sum.checked_div(self.distances.len() as u64)
     }
 
-    /// The last `count` distances, the newest one first.
+    /// Returns the last `count` distances, the newest one first.
     pub fn newest(&self, count: usize) -> impl Iterator<Item = u64> {
         self.distances.iter().rev().take(count).copied()
     }

@@ -95,7 +95,7 @@ impl<T> RateCheck<T> {
             .extend(waiting.map(|frame| Rated { frame, agrees }));
     }
 
-    /// The next item that is decided about.
+    /// Returns the next item that is decided about.
     pub fn pop(&mut self) -> Option<Rated<T>> {
         self.decided.pop_front()
     }

@@ -157,12 +157,12 @@ impl OutlierFilter {
         }
     }
 
-    /// The next place, in output order.
+    /// Returns the next place, in output order.
     pub fn pop(&mut self) -> Option<Placed> {
         self.placed.pop_front()
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn pop_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -348,7 +348,7 @@ impl OutlierFilter {
         }
     }
 
-    /// The place of a stamp without a time, where that need not wait for the next one.
+    /// Returns the place of a stamp without a time, where that need not wait for the next one.
     fn place_without_time(&self, stamp: &CaptureStamp) -> Option<(i64, Source)> {
         let (anchor, last) = (self.anchor.as_ref()?, self.last.as_ref()?);
         if stamp.frames == 0 {
@@ -367,7 +367,7 @@ impl OutlierFilter {
         Some((time?, anchor.source))
     }
 
-    /// The time that a frame has by the frame rate, while frames are counted.
+    /// Returns the time that a frame has by the frame rate, while frames are counted.
     fn counted(&self, index: u64) -> Option<i64> {
         let (begin, first) = self.counting_from?;
         let frames = index.saturating_sub(first);
@@ -664,7 +664,7 @@ impl OutlierFilter {
 }
 
 impl Last {
-    /// The time of a later frame, if all are so far apart.
+    /// Returns the time of a later frame, if all are so far apart.
     fn expected(&self, index: u64, distance: i64) -> i64 {
         let frames = to_i64(index.saturating_sub(self.index));
         self.time.saturating_add(frames.saturating_mul(distance))
@@ -685,7 +685,7 @@ fn bases(from: &CaptureStamp, to: &CaptureStamp) -> impl Iterator<Item = i64> {
     by_stream(from, to).into_iter().flatten().chain(pause)
 }
 
-/// The same by PTS, which keeps holes of the stream, and by running time, which grows where streams are
+/// Returns the same by PTS, which keeps holes of the stream, and by running time, which grows where streams are
 /// joined.
 fn by_stream(from: &CaptureStamp, to: &CaptureStamp) -> [Option<i64>; 2] {
     let is_other = [from, to]

@@ -49,8 +49,8 @@ pub struct CaptureStamp {
 }
 
 impl CaptureStamp {
-    /// The stamp of a picture at a place in output order. A capture time that `before` has as well
-    /// says nothing about this picture.
+    /// Returns the stamp of a picture at a place in output order. A capture time that `before` has as well says
+    /// nothing about this picture.
     pub fn new(capture: Capture, index: u64, frames: u64, before: Option<&CaptureStamp>) -> Self {
         let is_repeated = before.is_some_and(|before| before.capture.time == capture.time);
         let time = capture.time.filter(|_| frames > 0 && !is_repeated);
@@ -67,7 +67,7 @@ impl CaptureStamp {
         self.time.and(self.capture.time).map(|(_, source)| source)
     }
 
-    /// The first capture time of a stream without timestamps, without the steps of the system clock.
+    /// Returns the first capture time of a stream without timestamps, without the steps of the system clock.
     pub fn begin(&self) -> i64 {
         let (time, source) = self.capture.begin;
         steady(time, source, &self.capture)
@@ -96,7 +96,7 @@ fn steady(time: u64, source: Source, capture: &Capture) -> i64 {
 pub mod testing {
     use super::*;
 
-    /// The timestamps of a buffer that has a meta and no PTS.
+    /// Returns the timestamps of a buffer that has a meta and no PTS.
     pub fn capture(time: u64) -> Capture {
         Capture {
             time: Some((time, Source::Meta)),

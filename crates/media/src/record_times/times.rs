@@ -91,12 +91,12 @@ impl<T> RecordTimes<T> {
         self.place();
     }
 
-    /// The next of them in decoding order that has a time.
+    /// Returns the next of them in decoding order that has a time.
     pub fn pop(&mut self) -> Option<Timed<T>> {
         self.timed.pop_front()
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn pop_event(&mut self) -> Option<Event> {
         self.filter.pop_event()
     }

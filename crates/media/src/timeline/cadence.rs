@@ -44,7 +44,7 @@ pub struct Rhythm {
 }
 
 impl Cadence {
-    /// A cadence of which nothing is known but the declared frame duration.
+    /// Returns a cadence that only knows the declared frame duration.
     pub fn new(declared: Option<Nanos>) -> Self {
         Self {
             declared,

@@ -213,7 +213,7 @@ enum Break {
 }
 
 impl<T> Continuity<T> {
-    /// A stream that begins.
+    /// Returns a stream that begins.
     pub fn new(config: ContinuityConfig) -> Self {
         Self {
             config,

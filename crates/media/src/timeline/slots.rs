@@ -197,13 +197,13 @@ impl Record {
         self.declared.map(|declared| frames(1, declared.rate))
     }
 
-    /// The distance of its last frame to `next`, where its frames are `frame` apart.
+    /// Returns the distance of its last frame to `next`, where its frames are `frame` apart.
     fn last_distance(&self, next: Nanos, frame: Nanos) -> Nanos {
         let before = frame.saturating_mul(self.units.saturating_sub(1) as u64);
         next.saturating_sub(self.time).saturating_sub(before)
     }
 
-    /// The distance of its frames, if they last until `next`.
+    /// Returns the distance of its frames, if they last until `next`.
     fn distance(&self, next: Nanos) -> Nanos {
         next.saturating_sub(self.time) / self.units.max(1) as u64
     }
@@ -233,7 +233,7 @@ struct Division {
 }
 
 impl Timeline {
-    /// An empty timeline.
+    /// Returns an empty timeline.
     pub fn new(config: TimelineConfig) -> Self {
         Self {
             config,
@@ -637,7 +637,7 @@ impl Timeline {
         })
     }
 
-    /// The duration of a single access unit of which nothing is known.
+    /// Returns the duration of a single access unit of which nothing is known.
     fn last_duration(&self) -> Nanos {
         let last = self.cursor.map(|cursor| cursor.division.duration);
         last.unwrap_or(DEFAULT_FRAME)
@@ -683,7 +683,7 @@ impl Timeline {
     }
 }
 
-/// The duration of `count` frames.
+/// Returns the duration of `count` frames.
 pub fn frames(count: usize, rate: FrameRate) -> Nanos {
     let numerator = count as u128 * u128::from(Nanos::SECOND.nseconds()) * rate.denom() as u128;
     nseconds(numerator / rate.numer() as u128)

@@ -161,7 +161,7 @@ impl Default for Found {
 }
 
 impl KeyframeSearch {
-    /// A search from `before`, which is excluded, back to `floor`.
+    /// Returns a search from `before`, which is excluded, back to `floor`.
     pub fn new(before: u64, floor: u64, entry_points: EntryPoints, takes_hint: bool) -> Self {
         Self {
             floor,

@@ -37,7 +37,7 @@ pub struct ParameterSetSearch {
 }
 
 impl ParameterSetSearch {
-    /// A search from `time` back to `reach` before it.
+    /// Returns a search from `time` back to `reach` before it.
     pub fn new(time: u64, reach: u64) -> Self {
         Self {
             oldest: time.saturating_sub(reach),

@@ -38,7 +38,7 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// A range from `start` to `stop`.
+    /// Returns a range from `start` to `stop`.
     pub fn new(start: Option<u64>, stop: Option<u64>, begin: Begin, end: End) -> Self {
         let floor = match begin {
             Begin::KeyframeAfter => start.unwrap_or(0),

@@ -78,7 +78,7 @@ struct Open<R> {
 }
 
 impl<R: Clone> Aligner<R> {
-    /// An aligner of a stream that was `joined` where it does not begin, or not.
+    /// Returns an aligner of a stream that was `joined` where it does not begin, or not.
     pub fn new(joined: bool) -> Self {
         Self {
             state: AlignerState::Unknown,
@@ -295,7 +295,7 @@ impl<R: Clone> Aligner<R> {
 }
 
 impl<R: Clone> Open<R> {
-    /// A record whose pieces begin with start codes.
+    /// Returns a record whose pieces begin with start codes.
     fn new(record: R, pieces: Vec<Bytes>) -> Self {
         Self {
             has_nal_unit: true,
@@ -308,14 +308,14 @@ impl<R: Clone> Open<R> {
         }
     }
 
-    /// The zeros at its end that may be part of a start code.
+    /// Returns the zeros at its end that may be part of a start code.
     fn trailing_zeros(&self) -> usize {
         let all = self.pieces.iter().flatten().chain(&self.rest);
         let zeros = all.rev().take_while(|byte| **byte == 0);
         zeros.take(CODE_ZEROS).count()
     }
 
-    /// The header of its last NAL unit.
+    /// Returns the header of its last NAL unit.
     fn header(&mut self) -> Option<u8> {
         if self.header.is_none()
             && self.rest.is_empty()
@@ -327,7 +327,7 @@ impl<R: Clone> Open<R> {
         self.header
     }
 
-    /// The later record that has the zero at this place, counted from 1 from the end.
+    /// Returns the later record that has the zero at this place, counted from 1 from the end.
     fn owner_of_zero(&self, place: usize) -> Option<R> {
         let at = self.zeros.len().checked_sub(place)?;
         self.zeros.get(at).cloned()

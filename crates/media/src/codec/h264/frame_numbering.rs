@@ -28,7 +28,7 @@ pub struct FrameNumber {
 }
 
 impl FrameNumber {
-    /// The number of the picture that a slice with this header belongs to.
+    /// Returns the number of the picture that a slice with this header belongs to.
     pub fn new(header: &SliceHeader, sps: &Sps) -> Self {
         Self {
             frame_num: header.frame_num,

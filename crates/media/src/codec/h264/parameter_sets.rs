@@ -41,8 +41,8 @@ pub enum SetsDifference {
 }
 
 impl ParameterSets {
-    /// The parameter sets of an `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15, 5.3.3.1); none if
-    /// it is broken.
+    /// Returns the parameter sets of an `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15, 5.3.3.1); none if it is
+    /// broken.
     pub fn from_configuration(record: &[u8]) -> Self {
         Self::read_configuration(record).unwrap_or_default()
     }
@@ -123,7 +123,7 @@ impl ParameterSets {
         }
     }
 
-    /// The sets whose ids `other` does not have.
+    /// Returns the sets whose ids `other` does not have.
     pub fn missing_in(&self, other: &Self) -> Self {
         let mut missing = self.clone();
         missing
@@ -138,7 +138,7 @@ impl ParameterSets {
         missing
     }
 
-    /// The PPSs `ids`, as far as they are there, and the SPSs that they refer to.
+    /// Returns the PPSs `ids`, as far as they are there, and the SPSs that they refer to.
     pub fn referred(&self, ids: &BTreeSet<u8>) -> Self {
         let mut referred = Self::default();
         for id in ids.iter().copied().map(u32::from) {
@@ -159,13 +159,13 @@ impl ParameterSets {
         referred
     }
 
-    /// All sets.
+    /// Returns all sets.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let sequence = self.sequence.values().chain(self.extension.values());
         sequence.chain(self.picture.values()).map(Vec::as_slice)
     }
 
-    /// The SPS with this id.
+    /// Returns the SPS with this id.
     pub fn sps(&self, id: u8) -> Option<&[u8]> {
         self.sequence.get(&id.into()).map(Vec::as_slice)
     }
@@ -244,7 +244,7 @@ impl ParameterSets {
         })
     }
 
-    /// The sets with start codes (Annex B).
+    /// Returns the sets with start codes (Annex B).
     pub fn to_byte_stream(&self) -> Vec<u8> {
         self.iter()
             .flat_map(|nal| [&[0, 0, 0, 1], nal].concat())
@@ -343,7 +343,7 @@ impl Decoded {
         Ok(())
     }
 
-    /// The sets of a slice that refers to the PPS `pps_id`.
+    /// Returns the sets of a slice that refers to the PPS `pps_id`.
     pub fn active(&self, pps_id: u8) -> Option<(&Sps, &Pps)> {
         let pps = self.picture.get(&pps_id)?;
         Some((self.sequence.get(&pps.sps_id)?, pps))
@@ -363,7 +363,7 @@ fn put(sets: &mut BTreeMap<u32, Vec<u8>>, id: Option<u32>, nal: &[u8]) {
     }
 }
 
-/// The id that a parameter set begins with, after some bits. Ids end at 255 (7.4.2.2).
+/// Returns the id that a parameter set begins with, after some bits. Ids end at 255 (7.4.2.2).
 fn id(nal: &[u8], after_bits: u32) -> Option<u32> {
     let r = &mut bits(nal);
     r.skip(after_bits, "before the id").ok()?;

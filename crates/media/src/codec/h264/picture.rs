@@ -50,7 +50,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture that begins with `first`.
+    /// Returns a picture that begins with `first`.
     pub fn new(first: Slice) -> Self {
         Self {
             reference: first.reference,

@@ -17,7 +17,7 @@ pub struct PictureOrderCounter {
 }
 
 impl PictureOrderCounter {
-    /// The order of the next picture, of which `header` is a slice.
+    /// Returns the order of the next picture, of which `header` is a slice.
     pub fn next(&mut self, header: &SliceHeader, sps: &Sps) -> PictureOrder {
         if header.idr {
             *self = Self::default();
@@ -71,7 +71,7 @@ impl PictureOrderCounter {
         }
     }
 
-    /// Type 0 (8.2.1.1).
+    /// Returns the order of type 0 (8.2.1.1).
     fn by_lsb(&mut self, header: &SliceHeader, bits: u32) -> (i64, i64) {
         let max = 1 << bits;
         let (previous_msb, previous_lsb) = self.previous_reference;
@@ -96,7 +96,7 @@ impl PictureOrderCounter {
         }
     }
 
-    /// `FrameNumOffset` of types 1 and 2 (8.2.1.2).
+    /// Returns `FrameNumOffset` of types 1 and 2 (8.2.1.2).
     fn frame_num_offset(&self, header: &SliceHeader, sps: &Sps) -> i64 {
         let (previous, offset) = self.previous_frame_num;
         if previous > header.frame_num {
@@ -107,7 +107,7 @@ impl PictureOrderCounter {
     }
 }
 
-/// `expectedPicOrderCnt` of type 1 before the offset of non-reference pictures (8.2.1.2).
+/// Returns `expectedPicOrderCnt` of type 1 before the offset of non-reference pictures (8.2.1.2).
 fn expected_in_cycle(number: i64, reference: bool, offsets: &[i32]) -> i64 {
     let Ok(cycle) = i64::try_from(offsets.len()) else {
         return 0;

@@ -30,7 +30,7 @@ const PART_BYTES: usize = 128;
 const PIN_RATIO: usize = 16;
 
 impl AccessUnit {
-    /// The parameter sets in it.
+    /// Returns the parameter sets in it.
     pub fn parameter_sets(&self) -> ParameterSets {
         let mut sets = ParameterSets::default();
         for nal in self.parts.iter().flat_map(Chunk::nal_units) {
@@ -153,7 +153,7 @@ struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// A NAL unit begins.
+    /// Handles the begin of a NAL unit.
     fn begin(&mut self, start: usize) {
         if mem::take(&mut self.leaving_out) {
             self.taken = start;
@@ -258,7 +258,7 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// A piece of the stream is missing.
+    /// Handles a missing piece of the stream.
     pub fn lose(&mut self) {
         self.lost = true;
     }
@@ -276,7 +276,7 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// The record ends with an access unit: it is complete, unless it is the first field of a frame.
+    /// Completes the last access unit at the end of a record, unless it is the first field of a frame.
     pub fn end_access_unit(&mut self, complete: &mut VecDeque<AccessUnit>) {
         let Some(picture) = &self.current.picture else {
             return;
@@ -324,7 +324,7 @@ impl AccessUnitSplitter {
                 .unwrap_or(false)
     }
 
-    /// The frame rate of the SPS that the last picture refers to, if its VUI has one.
+    /// Returns the frame rate of the SPS that the last picture refers to, if its VUI has one.
     pub fn vui_frame_rate(&self) -> Option<VuiFrameRate> {
         self.vui_frame_rate
     }
@@ -708,8 +708,8 @@ fn insert_after_delimiter(parts: &mut Vec<Bytes>, sets: Bytes) {
     parts.insert(at, sets);
 }
 
-/// The part, and the place in it, where what comes after a delimiter begins. Zeros may be a part
-/// of their own.
+/// Returns the part, and the place in it, where what comes after a delimiter begins. Zeros may be a part of their
+/// own.
 fn after_delimiter(parts: &[impl Deref<Target = [u8]>]) -> (usize, usize) {
     let mut units = parts.iter().enumerate().flat_map(|(nth, part)| {
         annexb::nal_units(part).map(move |NalUnit { start, bytes }| (nth, start, part[bytes.start]))

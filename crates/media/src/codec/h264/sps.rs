@@ -107,7 +107,7 @@ pub struct VuiFrameRate {
 }
 
 impl VuiFrameRate {
-    /// The rate as a fraction in lowest terms, or `None` where it is out of any camera's range.
+    /// Returns the rate as a fraction in lowest terms, or `None` where it is out of any camera's range.
     pub fn reduced(self) -> Option<(i32, i32)> {
         let divisor = gcd(self.numerator, self.denominator);
         let numerator = i32::try_from(self.numerator.checked_div(divisor)?).ok()?;
@@ -265,7 +265,7 @@ impl Sps {
         }
     }
 
-    /// `ChromaArrayType`: whether and how slices have chroma samples.
+    /// Returns `ChromaArrayType`, which defines if and how slices have chroma samples.
     pub fn chroma_array_type(&self) -> u32 {
         if self.separate_colour_planes {
             0
@@ -297,7 +297,7 @@ impl Sps {
         }
     }
 
-    /// `MaxDpbFrames` (A.3.1, Table A-1). Streams exceed their level, but have to keep their own
+    /// Returns `MaxDpbFrames` (A.3.1, Table A-1). Streams exceed their level, but have to keep their own
     /// reference frames.
     fn max_dpb_frames(&self) -> usize {
         let has_constraint_set3 = self.constraint_flags & CONSTRAINT_SET3 != 0;
@@ -509,7 +509,7 @@ fn skip_hrd(r: &mut impl BitRead) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A value that the standard limits.
+/// Returns a value that the standard limits.
 pub fn at_most(value: u32, limit: u32) -> Result<u32, Broken> {
     if value <= limit {
         Ok(value)
