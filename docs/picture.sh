@@ -39,18 +39,18 @@ draw() {
       printf "<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>\n", class, at(from), y, width, height
     }
     function episode() {
-      if (!name) return
+      if (name == "") return
       bar("episode", begin, 92, (last + frame_us - begin) * scale / 1e6 - 2, 62)
-      text(at(begin) + 4, 108, "name", name)
-      text(at(begin) + 4, 126, "fact", count " frames")
-      text(at(begin) + 4, 144, "fact", reason)
+      text(at(begin) + 3, 108, "name", name)
+      text(at(begin) + 3, 126, "fact", count " frames")
+      text(at(begin) + 3, 144, "fact", reason)
     }
     $1 == "episode" { episode(); begin = $2; name = $3; count = $4; reason = $5; first = first ? first : begin }
     NR == 1 {
       print "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1000 190\" font-family=\"sans-serif\">"
       print "<title>A recording with a hole of ten seconds, and the five episodes that are exported from it</title>"
       print "<style>"
-      print ".name{font-weight:bold}.name,.fact,.axis,.lane{fill:#1f2328;font-size:10px}.lane{font-size:13px;font-weight:bold}.axis{fill:#59636e}"
+      print ".name{font-weight:bold}.name,.fact,.axis,.lane{fill:#1f2328;font-size:10px}.fact{font-size:9px}.lane{font-size:13px;font-weight:bold}.axis{fill:#59636e}"
       print ".frame{fill:#54aeff}.key{fill:#cf222e}.episode{fill:#ddf4ff;stroke:#0969da}.tick{fill:#d1d9e0}"
       print "@media(prefers-color-scheme:dark){.name,.fact,.lane{fill:#f0f6fc}.axis{fill:#9198a1}"
       print ".episode{fill:#0c2d6b;stroke:#4493f8}.tick{fill:#3d444d}}"
