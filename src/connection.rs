@@ -116,7 +116,7 @@ impl ConnectionSettings {
     ///
     /// # Errors
     ///
-    /// A text that names the property, its value and what it should be.
+    /// A text that names the property, its value and the valid ones.
     pub fn check(&self) -> Result<Place, String> {
         let connection = Server::new(ServerOptions {
             url: self.url.clone(),

@@ -53,7 +53,7 @@ fn parameters(object: &glib::Object) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Returns a value for each property that a URI may set: what it says, else the property's default.
+/// Returns a value for each property that a URI may set: that of the URI, else the property's default.
 ///
 /// # Errors
 ///
@@ -185,7 +185,7 @@ fn expected(property: &glib::ParamSpec) -> String {
     }
 }
 
-/// Returns what a number in a range is, as the end of a sentence.
+/// Returns a description of numbers in a range, as the end of a sentence.
 fn whole_numbers(minimum: u64, maximum: u64) -> String {
     format!("a whole number from {minimum} to {maximum}")
 }

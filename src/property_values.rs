@@ -30,7 +30,7 @@ pub fn fps(rate: gst::Fraction) -> Result<Option<FrameRate>, String> {
 ///
 /// # Errors
 ///
-/// A text that names the property, its value and what it should be.
+/// A text that names the property, its value and the valid ones.
 pub fn capture_time(property: &str, text: &str) -> Result<u64, String> {
     parse_capture_time(text).ok_or_else(|| no_time(property, text))
 }
@@ -39,7 +39,7 @@ pub fn capture_time(property: &str, text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 ///
-/// A text that names the property, its value and what it should be.
+/// A text that names the property, its value and the valid ones.
 pub fn bound(property: &'static str, text: &str) -> Result<Bound, String> {
     Bound::parse(property, text).ok_or_else(|| no_time(property, text))
 }

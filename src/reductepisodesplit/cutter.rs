@@ -55,7 +55,7 @@ const LONG_GROUP: usize = 4 << 20;
 /// Empty buffers behind the last access unit, each of which completes a group of pictures.
 const COMPLETING: usize = 2 * MAX_REORDERING;
 
-/// Decides what splitmuxsink gets. One for each run of the bin.
+/// Cutter of one run of the bin: decides the input of splitmuxsink.
 #[derive(Debug)]
 pub struct Cutter {
     pub files: Files,
@@ -63,7 +63,7 @@ pub struct Cutter {
     intake: Intake,
     policy: Policy,
     formats: Formats,
-    /// From buffer times to running times, also for what the segment leaves out.
+    /// From buffer times to running times, also outside of the segment.
     segment: gst::FormattedSegment<gst::ClockTime>,
     /// PTS that are shown.
     shown: Shown,
@@ -305,7 +305,7 @@ impl Cutter {
         }
     }
 
-    /// Appends what has to be done, behind what waits for the begin of a file.
+    /// Appends an order, behind those that wait for the begin of a file.
     fn order(&mut self, order: Order, orders: &mut Vec<Order>) {
         match &mut self.opening {
             Some(opening) => opening.orders.push(order),
@@ -321,7 +321,7 @@ impl Cutter {
         self.complete_at = None;
     }
 
-    /// Ends a refresh: what follows does not continue it.
+    /// Ends a refresh: the next access unit does not continue it.
     fn end_refresh(&mut self, orders: &mut Vec<Order>) -> Result<(), LocationError> {
         if let Some(complete_at) = self.complete_at {
             self.begin_with_refresh(complete_at, orders)?;
@@ -464,7 +464,7 @@ impl Cutter {
         };
         self.release(None, orders);
         let mut units = refresh.into_units();
-        // Pictures that are shown before the recovery point need what precedes it.
+        // Pictures that are shown before the recovery point refer to pictures before it.
         let first = units.first().and_then(|again| again.unit.buffer.pts());
         units.retain(|again| again.unit.buffer.pts() >= first);
         let missed = units.iter().filter(|again| !again.is_kept).count() as u64;
@@ -494,7 +494,7 @@ impl Cutter {
         Ok(())
     }
 
-    /// Returns what the policy has to know of an access unit.
+    /// Returns the facts about an access unit that the policy needs.
     fn facts(
         &self,
         unit: &Unit,

@@ -162,7 +162,7 @@ impl Formats {
             .and_then(|current| frame_rate(&current.caps))
     }
 
-    /// Returns what the stream says of itself, and of the rest what the SPS says.
+    /// Returns the fields that the stream declares, and the others by the SPS.
     fn next(&self, sps_id: u8) -> gst::Caps {
         let mut caps = self.upstream.clone();
         let sps = self.parameter_sets.sps(sps_id);
@@ -194,7 +194,7 @@ fn fields_of_file(caps: &gst::CapsRef) -> Option<gst::Structure> {
     Some(fields)
 }
 
-/// Adds what `sps` says to caps that do not have it.
+/// Adds the values of `sps` to caps that do not have them.
 fn describe(sps: &Sps, structure: &mut gst::StructureRef) {
     let size = |pixels| i32::try_from(pixels).unwrap_or(i32::MAX);
     structure.set("width", size(sps.width));

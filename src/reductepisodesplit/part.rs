@@ -112,7 +112,8 @@ impl PartFile {
     }
 }
 
-/// Returns the kind of what has this name, or `None` if it is a file or a link, or does not exist.
+/// Returns the kind of special file or folder that has this name, or `None` if it is a file or a link, or does not
+/// exist.
 fn obstacle(path: &Path) -> io::Result<Option<&'static str>> {
     match fs::symlink_metadata(path) {
         Ok(data) => Ok(special(data.file_type())),

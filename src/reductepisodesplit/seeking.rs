@@ -8,7 +8,7 @@
 //! The bin handles seeks itself: GstBin would send them to the inner filesink, where they block (GStreamer 1.22).
 //!
 //! A seek that flushes goes upstream before the first episode has begun, and the export begins where it
-//! leads. All others are refused: what was flushed would be missing in the middle of a file, and a seek
+//! leads. All others are refused: the flushed buffers would be missing in the middle of a file, and a seek
 //! without a flush can wait for as long as the stream does.
 
 use std::sync::{MutexGuard, PoisonError};

@@ -61,7 +61,7 @@ impl WallClock {
 pub struct Offset(i128);
 
 impl Offset {
-    /// Measures the offset of a clock by what it and this machine show now.
+    /// Measures the offset of a clock by its time and that of this machine.
     ///
     /// Clocks that count from the Unix or the NTP epoch are believed. Any other's offset is measured.
     pub fn of(clock: &gst::Clock) -> Self {

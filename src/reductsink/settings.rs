@@ -137,7 +137,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A text that names the property, its value and what it should be.
+    /// A text that names the property, its value and the valid ones.
     pub fn check(&self) -> Result<Checked, String> {
         let place = self.connection.check()?;
         let labels = self.labels.as_deref().map(labels).transpose()?;

@@ -57,7 +57,7 @@ impl Interrupt {
         self.apply(&state);
     }
 
-    /// Ends the stream behind what has been read, until a seek or a flush.
+    /// Ends the stream behind the records that have been read, until a seek or a flush.
     ///
     /// GstBaseSrc would wait for the streaming thread, which may wait for the pipeline to play, and the
     /// thread that sends EOS to a pipeline keeps it from that.

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Probes on the source's pad, for what GstBaseSrc does in another way.
+//! Probes on the source's pad, where GstBaseSrc behaves in another way.
 
 use gst::prelude::*;
 

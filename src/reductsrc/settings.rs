@@ -92,7 +92,7 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Returns whether reading can begin anywhere: other records would be chosen by what comes before them.
+    /// Returns whether reading can begin anywhere: a condition on the order chooses records by those before them.
     pub fn is_seekable(&self) -> bool {
         !self.records.when.as_ref().is_some_and(depends_on_order)
     }
@@ -171,7 +171,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A text that names the property, its value and what it should be.
+    /// A text that names the property, its value and the valid ones.
     pub fn check(&self) -> Result<Checked, String> {
         let Place {
             connection,
@@ -216,7 +216,7 @@ impl Settings {
         })
     }
 
-    /// Checks what does not go with `follow`.
+    /// Checks settings that do not go with `follow`.
     fn check_follow(&self, when: Option<&JsonValue>) -> Result<(), String> {
         if self.ranges.is_some() {
             return Err(

@@ -3,9 +3,8 @@
 
 //! The last buffer that GstBaseSrc was given, until it has pushed it.
 //!
-//! GstBaseSrc does not push all that it is given: from 1.24 on it drops what comes while a live source
-//! is being paused, and any version drops what comes while it is flushed. What it dropped is given to it
-//! again.
+//! GstBaseSrc does not push all that it is given: from 1.24 on it drops a buffer that comes while a live source is being
+//! paused, and any version drops one that comes during a flush. A dropped buffer is given to it again.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -40,7 +39,7 @@ impl Unpushed {
         drop(given);
     }
 
-    /// Returns what was given and not pushed, to be returned by `create` again.
+    /// Returns the buffer that was given and not pushed, to be returned by `create` again.
     pub fn again(&self) -> Option<CreateSuccess> {
         match &*self.given() {
             Some(Given::Buffer(buffer)) => Some(CreateSuccess::NewBuffer(buffer.clone())),

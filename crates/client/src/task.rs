@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Background tasks that end with their owner, and guards for what they run.
+//! Background tasks that end with their owner, and guards for their work.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! From buffers or records of any size to access units, each with what came with its first byte.
+//! From buffers or records of any size to access units, each with the value that came with its first byte.
 
 use std::collections::VecDeque;
 

@@ -92,7 +92,7 @@ impl fmt::Display for TooDeep {
 }
 
 impl ReorderDepth {
-    /// Takes over what the stream says with the next picture.
+    /// Takes over the declarations of the stream with the next picture.
     fn note(&mut self, order: &PictureOrder) {
         if self.said != Some(order.reordering) {
             *self = Self {
@@ -151,7 +151,7 @@ impl ReorderDepth {
 /// Pictures that wait for their place in output order.
 #[derive(Debug)]
 pub struct OutputOrder<T> {
-    /// Their counts, their places in decoding order and what comes with them.
+    /// Their picture order counts, their places in decoding order, and the values that come with them.
     waiting: Vec<(i64, u64, T)>,
     come: u64,
     depth: ReorderDepth,

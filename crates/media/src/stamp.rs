@@ -34,7 +34,7 @@ pub struct Stamp {
     pub duration: Option<Nanos>,
     /// The segment that begins with this access unit.
     pub segment: Option<SegmentStart>,
-    /// The hole before it, if running time leaves that out and what follows is kept.
+    /// The hole before it, if running time leaves that out and the following access units are kept.
     pub hole: Option<Hole>,
     /// There is a gap before this access unit.
     pub discont: bool,

@@ -255,7 +255,7 @@ impl BatchSizeState {
     }
 }
 
-/// Returns whether a search between what passes and what is refused has come to its end.
+/// Returns whether the search between an accepted and a refused size is complete.
 fn is_near(limit: u64, refused: u64) -> bool {
     refused.saturating_sub(limit) <= (limit / PRECISION).max(1)
 }

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Conditional queries: the condition of the user, and what the reader adds to it.
+//! Conditional queries: the condition of the user, and the additions of the reader.
 //!
 //! The language: <https://www.reduct.store/docs/conditional-query>.
 

@@ -174,7 +174,7 @@ impl Plan {
         }
     }
 
-    /// Estimates the density from what probes found, not counting the time before the first record.
+    /// Estimates the density from the results of probes, without the time before the first record.
     fn learn_of_probe(&mut self, end: u64, found: Yield) {
         let probed = Yield {
             first: self.probed.first.or(found.first),

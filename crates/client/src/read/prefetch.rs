@@ -432,7 +432,7 @@ mod tests {
         }
     }
 
-    /// Fails unless the parts are what comes from `start` on, without holes.
+    /// Fails unless the parts follow `start` without holes.
     fn assert_covers(windows: &Windows, start: u64) {
         let mut next = start;
         for part in &windows.parts {

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! A session reads a range to its end, and retries what fails.
+//! A session that reads a range to its end, with retries.
 
 use std::ops::Range;
 use std::pin::pin;

@@ -89,7 +89,7 @@ impl WriteQueue {
         self.is_empty() || self.cost.saturating_add(cost(record)) <= limit
     }
 
-    /// Adds a record, or returns what was dropped if it cannot be decoded any more.
+    /// Adds a record, or returns the records that were dropped, because it cannot be decoded any more.
     pub fn push(&mut self, record: NewRecord) -> Option<Dropped> {
         if let Some(since) = self.dropping_since {
             // A stream may have no other keyframe.

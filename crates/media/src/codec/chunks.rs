@@ -41,7 +41,7 @@ pub fn between_nal_units(mut chunks: Vec<Bytes>) -> Vec<Bytes> {
     pieces
 }
 
-/// Joins what came in several chunks.
+/// Joins chunks.
 pub fn joined(chunks: &[Bytes]) -> Bytes {
     match chunks {
         [chunk] => chunk.clone(),

@@ -22,7 +22,7 @@ pub enum HeaderKind {
     /// Behind the samples: they can still be changed at the end of the file.
     #[default]
     Last,
-    /// Before the samples, where the muxer has left room for what it writes, and no more.
+    /// Before the samples, where the muxer has reserved the size of its own header only.
     First,
     /// In fragments.
     Fragments,

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Episodes: when they end, what their files are called, and which times their samples have.
+//! Episodes: their ends, the names of their files, and the times of their samples.
 
 mod cadence;
 mod file_times;

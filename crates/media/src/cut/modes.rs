@@ -22,7 +22,7 @@ pub enum KeyframeMode {
     #[default]
     Idr,
     /// IDR pictures and those with a recovery point SEI message (ISO/IEC 14496-10, D.2.8). Pictures
-    /// that need what precedes such a cut are dropped.
+    /// that refer to pictures before such a cut are dropped.
     RecoveryPoint,
     /// Those, and pictures that have only I slices. Pictures that need what precedes such a cut and are
     /// shown before it are dropped; the stream does not say whether later ones need it.

@@ -21,7 +21,7 @@ const BYTES_PER_FRAME: u64 = 24;
 /// Bytes that a file costs besides its samples: `ftyp`, `moov` and their boxes.
 const BYTES_PER_FILE: u64 = 1024;
 
-/// The limits, and what else ends an episode.
+/// The limits of episodes, and other reasons to end one.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// Position of cuts relative to the limits.
@@ -79,7 +79,7 @@ pub enum Visibility {
 pub enum Entry {
     /// Nothing that follows needs anything before it.
     Idr,
-    /// Pictures that are shown before it, but decoded after it, may need what precedes it.
+    /// Pictures that are shown before it, but decoded after it, may refer to pictures before it.
     RecoveryPoint,
     /// The same of a picture that has only I slices, and no recovery point.
     Intra,
@@ -199,7 +199,7 @@ pub struct Policy {
     /// Drops access units up to the next keyframe, which begins an episode. The one before ends
     /// for this reason.
     broken: Option<Reason>,
-    /// There was a pause: the next keyframe begins an episode, and what comes before it is kept.
+    /// There was a pause: the next keyframe begins an episode, and pictures before it are kept.
     pause: bool,
     /// It was right before the next access unit.
     is_after_pause: bool,
@@ -432,7 +432,7 @@ impl Policy {
         self.max_span = Some(span);
     }
 
-    /// Takes the next access unit in decoding order and appends what it changes to `changes`.
+    /// Takes the next access unit in decoding order and appends its changes to `changes`.
     pub fn push(&mut self, unit: &Unit, changes: &mut Vec<Change>) -> Verdict {
         if !unit.duration.is_zero() {
             self.frame = unit.duration;
@@ -485,7 +485,7 @@ impl Policy {
         }
     }
 
-    /// Returns running time and capture time of what the running episode shows first.
+    /// Returns running time and capture time of the first picture that the running episode shows.
     pub fn first_shown(&self) -> Option<(Nanos, Option<Nanos>)> {
         let episode = self.episode.as_ref()?;
         let group = self.group.as_ref().and_then(Span::first_shown);

@@ -16,7 +16,7 @@ const NORMAL_RATE: u32 = 0x0001_0000;
 /// Facts that the header of a file states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {
-    /// Ticks per second of what follows, if they are not those of the file.
+    /// Ticks per second of the other fields, if they are not those of the file.
     pub units: Option<u32>,
     /// Parts that are shown, in ticks since the first DTS.
     pub shown: Vec<Range<u64>>,
@@ -96,7 +96,7 @@ pub fn rewrite_moov(
 }
 
 impl Description {
-    /// Returns what does not make the box longer: of another configuration the level.
+    /// Returns the part that does not make the box longer: of another configuration the level.
     fn without_configuration(&self) -> Self {
         let configuration = self.configuration.as_ref();
         Self {

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The times of an MP4 file (ISO/IEC 14496-12): how long it is, and what of it is shown.
+//! The times of an MP4 file (ISO/IEC 14496-12): its duration, and the part of it that is shown.
 //!
 //! The file comes from outside: it is read where it lies, each box once, and what exceeds a limit is
 //! refused.

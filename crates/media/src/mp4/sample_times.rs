@@ -59,7 +59,7 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Returns what a file in this scale can have.
+    /// Returns the times that a file in this scale can have.
     pub fn of(scale: Timescale) -> Self {
         Self {
             delta: scale.time(MAX_DELTA),
@@ -67,7 +67,7 @@ impl Reach {
         }
     }
 
-    /// Returns what the muxer can write in this scale, whatever readers make of it.
+    /// Returns the times that the muxer can write in this scale, whatever readers make of them.
     pub fn of_muxer(scale: Timescale) -> Self {
         Self {
             delta: scale.max_time(),

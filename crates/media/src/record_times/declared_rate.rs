@@ -53,7 +53,7 @@ impl<T> Default for RateCheck<T> {
 }
 
 impl<T> RateCheck<T> {
-    /// Takes over the distance of frames at the rate that is declared for what follows, in µs.
+    /// Sets the distance of the following frames at the declared rate, in µs.
     pub fn set_distance(&mut self, distance: Option<u64>) {
         if self.distance == distance {
             return;

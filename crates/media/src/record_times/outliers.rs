@@ -191,7 +191,7 @@ impl OutlierFilter {
         }
     }
 
-    /// Begins with what there is.
+    /// Begins with the stamps that are held.
     fn begin_at_end(&mut self) {
         let timed: Vec<_> = (0..self.held.len())
             .filter(|at| self.held[*at].time.is_some())
@@ -439,7 +439,7 @@ impl OutlierFilter {
         distance > 0 && distance <= expected.saturating_add(irregularity)
     }
 
-    /// Takes a held stamp for the first one after a step, and places what comes after it.
+    /// Takes a held stamp for the first one after a step, and places the later ones.
     fn believe(&mut self, first: usize, is_step: bool) {
         let rest = self.held.split_off(first.min(self.held.len()));
         let before = std::mem::replace(&mut self.held, rest);

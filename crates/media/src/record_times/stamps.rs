@@ -62,7 +62,7 @@ impl CaptureStamp {
         }
     }
 
-    /// Returns what the capture time was taken from.
+    /// Returns the source of the capture time.
     pub fn source(&self) -> Option<Source> {
         self.time.and(self.capture.time).map(|(_, source)| source)
     }

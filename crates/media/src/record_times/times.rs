@@ -25,7 +25,7 @@ pub struct Timed<T> {
     pub is_fixed: bool,
 }
 
-/// Gives what comes in decoding order its record time.
+/// Assigns record times to frames in decoding order.
 #[derive(Debug)]
 pub struct RecordTimes<T> {
     captures: OutputOrder<(Capture, u64)>,
@@ -55,7 +55,7 @@ impl<T> Default for RecordTimes<T> {
 }
 
 impl<T> RecordTimes<T> {
-    /// Takes over the declared frame rate of what follows, as numerator and denominator.
+    /// Sets the declared frame rate of the following frames, as numerator and denominator.
     pub fn set_rate(&mut self, rate: Option<(u64, u64)>) {
         self.filter.set_rate(rate);
     }

@@ -26,7 +26,7 @@ pub struct Cadence {
     oldest: usize,
     /// One bit for each of the last distances, set for a pause.
     history: u8,
-    /// The median of `recent`, and what follows from it, for all that use them between two records.
+    /// The median of `recent` and values that follow from it, computed once per record.
     estimate: Option<Nanos>,
     frame: Option<Nanos>,
     rhythm: Rhythm,

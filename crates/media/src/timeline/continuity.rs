@@ -23,7 +23,7 @@ pub struct ContinuityConfig {
     pub pause_limit: Nanos,
     /// Treatment of pictures that refer to lost ones.
     pub on_loss: OnLoss,
-    /// Gaps are marked with DISCONT, and what they make undecodable is dropped.
+    /// Gaps are marked with DISCONT, and access units that they make undecodable are dropped.
     pub gap_detection: bool,
     /// Most access units are left out on purpose.
     pub is_sparse: bool,
@@ -386,7 +386,7 @@ impl<T> Continuity<T> {
         }
     }
 
-    /// Returns what happens to the access units from a loss to the next keyframe.
+    /// Returns the treatment of access units from a loss to the next keyframe.
     fn consequence(&self, facts: &ContinuityFacts, cause: Cause, is_gap: bool) -> Consequence {
         if facts.is_keyframe {
             return Consequence::None;
@@ -400,7 +400,7 @@ impl<T> Continuity<T> {
         }
     }
 
-    /// Ends what a loss has made of the state, where a keyframe or its recovery does.
+    /// Resets the state after a loss, at a keyframe or at the end of its recovery.
     fn recover(&mut self, facts: &ContinuityFacts, slot: &mut Slot) {
         if let (ReferenceState::Recovering { from, frames }, Some(number)) =
             (self.state, &facts.number)

@@ -42,7 +42,7 @@ pub struct TimelineConfig {
     pub is_prompt: bool,
     /// Most access units are left out: distances say nothing.
     pub is_sparse: bool,
-    /// Records are left out on purpose: what they leave is no slow camera.
+    /// Records are left out on purpose: the holes between the others are no slow camera.
     pub is_filtered: bool,
     /// Records before the first one can be read: it waits for them if its frames have no evident times.
     pub awaits_history: bool,
@@ -69,7 +69,7 @@ pub struct Slot {
     pub segment: Option<SegmentStart>,
     /// The segment begins within a coded video sequence, after a pause.
     pub resumes: bool,
-    /// The hole before it, if running time leaves that out and what follows is kept.
+    /// The hole before it, if running time leaves that out and the following access units are kept.
     pub hole: Option<Hole>,
     /// There is a gap before this slot.
     pub discont: bool,

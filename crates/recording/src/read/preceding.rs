@@ -64,7 +64,7 @@ impl PrecedingGroups {
         self.found_in_window.push(group);
     }
 
-    /// Returns what was found, in order of time.
+    /// Returns the records that were found, in order of time.
     pub fn into_groups(mut self) -> Vec<Group> {
         self.settle();
         let first = self.found.len().saturating_sub(MAX_GROUPS);

@@ -352,7 +352,7 @@ impl RangeReader {
         }
     }
 
-    /// Splits what has come, as nothing follows.
+    /// Splits the bytes that are left at the end.
     fn split_rest(&mut self) {
         self.units.end_records();
         while let Some(aligned) = self.units.next_aligned() {

@@ -217,7 +217,7 @@ impl<R: Clone> Aligner<R> {
             self.close(false, None, aligned);
             self.state = AlignerState::Open(Open::new(record, vec![data.slice(begin..)]));
         } else if matches!(self.state, AlignerState::Unknown) {
-            // Left out but for what may be part of a start code.
+            // Left out, except for bytes that may be part of a start code.
             let zeros = data.iter().rev().take_while(|byte| **byte == 0);
             let zeros = zeros.take(CODE_ZEROS).count();
             if zeros > 0 {
@@ -369,7 +369,7 @@ impl<R: Clone> Open<R> {
         self.rest.extend_from_slice(data);
     }
 
-    /// Joins the last NAL unit with what later records have of it.
+    /// Joins the last NAL unit with its parts in later records.
     fn complete_last_nal_unit(&mut self) {
         if self.rest.is_empty() {
             return;

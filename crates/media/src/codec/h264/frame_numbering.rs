@@ -108,7 +108,7 @@ impl FrameNumbering {
         succession
     }
 
-    /// Returns what a `frame_num` that did not advance means.
+    /// Returns the meaning of a `frame_num` that did not advance.
     fn repeated(&mut self, turn: Turn) -> Succession {
         let needed = match self.repeats {
             0 => CLEAN_AT_FIRST,

@@ -226,7 +226,7 @@ impl ParameterSets {
         Pps::parse(self.picture.get(&id)?).ok()
     }
 
-    /// Returns what a picture that refers to the PPS `id` is decoded with, if there is one.
+    /// Returns the sets that decode a picture which refers to the PPS `id`, or `None` if they are missing.
     fn meaning(&self, id: u32) -> Option<Meaning> {
         let picture = self.picture.get(&id)?;
         // Bytes without nal_ref_idc, of which all values but 0 mean the same (7.4.1).

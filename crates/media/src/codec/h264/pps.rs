@@ -89,7 +89,7 @@ impl Pps {
 }
 
 impl Extension {
-    /// Reads what there is. Values that are missing are inferred (7.4.2.2).
+    /// Reads the bits that exist. Missing values are inferred (7.4.2.2).
     fn read(r: &mut impl BitRead, chroma_qp_index_offset: i32) -> Self {
         let mut extension = Self {
             transform_8x8_mode: false,

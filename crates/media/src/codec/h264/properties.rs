@@ -21,7 +21,7 @@ use crate::access_unit::{AccessUnit, Integrity};
 use crate::codec::{annexb::nal_units, between_nal_units, length_prefixed};
 use crate::order::PictureOrder;
 
-/// A frame, or a pair of fields, and what goes with it.
+/// A frame, or a pair of fields, and the NAL units that go with it.
 #[derive(Debug, Clone)]
 struct FrameSpec {
     kind: PictureKind,

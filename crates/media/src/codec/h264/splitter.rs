@@ -332,7 +332,7 @@ impl AccessUnitSplitter {
     /// Returns whether the record is a byte stream, if there is anything in it.
     fn format_damage(&self, pieces: &[Bytes]) -> Option<Damage> {
         let begins = annexb::begins_with_start_code(pieces.iter().flatten());
-        // Within a byte stream, what may be a length is a start code.
+        // Within a byte stream, bytes that could be a length are a start code.
         if begins && self.sets.has_active() {
             return None;
         }

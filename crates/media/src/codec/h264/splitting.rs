@@ -16,7 +16,7 @@ use crate::codec::Damage;
 pub struct Split {
     /// The access units in decoding order.
     pub units: VecDeque<AccessUnit>,
-    /// Access units that began, by what the splitter returned.
+    /// Access units that began, by the results of the splitter.
     pub begun: usize,
     /// Bytes after the last access unit.
     pub rest: usize,

@@ -356,7 +356,7 @@ impl PictureOrderType {
 }
 
 impl Vui {
-    /// Reads what there is.
+    /// Reads the bits that exist.
     fn read(r: &mut impl BitRead) -> Self {
         let mut vui = Self::default();
         let _ = vui.fill(r);
