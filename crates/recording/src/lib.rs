@@ -4,7 +4,7 @@
 //! Entries of ReductStore as video: frames with times out of them and into them.
 //!
 //! [`Recording`] opens an entry and reads ranges of it, [`Recorder`] writes to one. [`Reader`] is the reader below,
-//! which seeks in several ranges. Nothing here knows of GStreamer.
+//! which seeks in several ranges. This crate does not depend on GStreamer.
 
 #![deny(missing_docs)]
 

@@ -241,7 +241,7 @@ fn a_recording_is_followed_until_a_wait_is_cancelled() {
                     }
                 }
             }
-            // What was cancelled may be continued, and a follower ends with the frames that are fetched.
+            // A cancelled read can continue, and a follower ends with the frames that are fetched.
             canceller.reset();
             frames.stop_following();
             let rest = frames

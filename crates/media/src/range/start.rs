@@ -386,6 +386,23 @@ mod tests {
     use super::*;
     use crate::timeline::Spacing;
 
+    /// Returns the slot of a frame that lasts a second.
+    fn slot(time: Nanos) -> Slot {
+        Slot {
+            record: time,
+            capture: time,
+            time,
+            duration: Some(Nanos::SECOND),
+            before_pause: None,
+            spacing: Spacing::Regular,
+            segment: None,
+            resumes: false,
+            hole: None,
+            discont: false,
+            frame_rate: None,
+        }
+    }
+
     const MOST: usize = 1000;
 
     /// Frames a second apart, keyframes in capitals; `.` is a second without a frame.
@@ -405,17 +422,8 @@ mod tests {
                 base: Nanos::ZERO,
             };
             let slot = Slot {
-                record: time,
-                capture: time,
-                time,
-                duration: Some(Nanos::SECOND),
-                before_pause: None,
-                spacing: Spacing::Regular,
                 segment: mem::take(&mut after_hole).then_some(segment),
-                resumes: false,
-                hole: None,
-                discont: false,
-                frame_rate: None,
+                ..slot(time)
             };
             let arrival = Candidate {
                 item: frame,
@@ -524,19 +532,7 @@ mod tests {
         let mut first_shown = None;
         for (second, &(is_keyframe, recovery, count)) in frames.iter().enumerate() {
             let time = Nanos::from_seconds(second as u64);
-            let slot = Slot {
-                record: time,
-                capture: time,
-                time,
-                duration: Some(Nanos::SECOND),
-                before_pause: None,
-                spacing: Spacing::Regular,
-                resumes: false,
-                hole: None,
-                segment: None,
-                discont: false,
-                frame_rate: None,
-            };
+            let slot = slot(time);
             entrance.take(
                 Candidate {
                     item: second,

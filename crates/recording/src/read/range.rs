@@ -91,7 +91,7 @@ enum Source {
     History(Box<History>),
     /// The newest episode, for its length.
     LastEpisode(Box<LastEpisode>),
-    /// None. What was read is still to be put out.
+    /// No more records. The access units that were read are still to be put out.
     Exhausted,
     /// None. Everything was put out.
     Ended,
