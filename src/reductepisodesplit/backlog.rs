@@ -67,14 +67,25 @@ impl<T> Backlog<T> {
 
     /// Waits for the next item. Returns `None` if the queue is stopped, or finished and empty.
     pub fn take(&self) -> Option<T> {
+        self.take_from(VecDeque::pop_front)
+    }
+
+    /// Waits for the next item, and returns all that wait then, in order. Returns `None` if the queue is stopped, or
+    /// finished and empty.
+    pub fn take_all(&self) -> Option<Vec<T>> {
+        self.take_from(|waiting| (!waiting.is_empty()).then(|| waiting.drain(..).collect()))
+    }
+
+    /// Waits until `take` returns something.
+    fn take_from<R>(&self, take: impl Fn(&mut VecDeque<T>) -> Option<R>) -> Option<R> {
         let mut state = self.state();
         loop {
             if state.is_stopped {
                 return None;
             }
-            if let Some(item) = state.waiting.pop_front() {
+            if let Some(taken) = take(&mut state.waiting) {
                 self.changed.notify_all();
-                return Some(item);
+                return Some(taken);
             }
             if state.is_finished {
                 return None;
@@ -156,6 +167,19 @@ mod tests {
         assert_eq!(backlog.take(), Some(1));
         done.recv().unwrap();
         assert!(waiter.join().unwrap());
+    }
+
+    #[test]
+    fn all_that_wait_are_taken() {
+        let backlog = Backlog::new(2);
+        backlog.push(1);
+        backlog.push(2);
+        assert_eq!(backlog.take_all(), Some(vec![1, 2]));
+        assert!(backlog.wait_for_room());
+        backlog.push(3);
+        backlog.finish();
+        assert_eq!(backlog.take_all(), Some(vec![3]));
+        assert_eq!(backlog.take_all(), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! It is created here and stays open until it is complete, so that a link or a pipe that is put in its place is never
 //! written to.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -87,13 +88,8 @@ impl PartFile {
         Ok(self.file.metadata()?.len())
     }
 
-    /// Syncs the complete file and gives it its final name.
-    ///
-    /// # Errors
-    ///
-    /// Those of the file system, and `AlreadyExists` if another process has replaced it.
-    pub fn publish(self) -> io::Result<()> {
-        self.file.sync_all()?;
+    /// Gives the synced file its final name.
+    fn rename(&self) -> io::Result<()> {
         let part = names::part(&self.name);
         let place = |data: &Metadata| (data.dev(), data.ino());
         let found = fs::symlink_metadata(&part)?;
@@ -103,13 +99,39 @@ impl PartFile {
                 "another process has put another file there meanwhile",
             ));
         }
-        fs::rename(&part, &self.name)?;
-        // Not every file system can sync a folder.
+        fs::rename(&part, &self.name)
+    }
+
+    /// Returns the folder that the file is in.
+    fn folder(&self) -> &Path {
         let folder = Path::new(&self.name).parent();
         let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-        let _ = File::open(folder.unwrap_or(".".as_ref())).and_then(|folder| folder.sync_all());
-        Ok(())
+        folder.unwrap_or(".".as_ref())
     }
+}
+
+/// Syncs complete files and gives them their final names, in order. Returns the result of each.
+///
+/// Each step is done for all files before the next one: the first sync commits the journal of the file system for
+/// all of them, and their folder is synced once.
+///
+/// # Errors
+///
+/// Those of the file system, and `AlreadyExists` if another process has replaced a file.
+pub fn publish(files: Vec<PartFile>) -> Vec<io::Result<()>> {
+    let synced: Vec<_> = files.iter().map(|part| part.file.sync_all()).collect();
+    let published: Vec<_> = (files.iter().zip(synced))
+        .map(|(part, synced)| synced.and_then(|()| part.rename()))
+        .collect();
+    let folders: BTreeSet<_> = (files.iter().zip(&published))
+        .filter(|(_, published)| published.is_ok())
+        .map(|(part, _)| part.folder())
+        .collect();
+    for folder in folders {
+        // Not every file system can sync a folder.
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+    published
 }
 
 /// Returns the kind of special file or folder that has this name, or `None` if it is a file or a link, or does not
@@ -159,6 +181,24 @@ mod tests {
         names
     }
 
+    fn publish_one(file: PartFile) -> io::Result<()> {
+        let [result] = <[_; 1]>::try_from(publish(vec![file])).unwrap();
+        result
+    }
+
+    #[test]
+    fn files_are_published_although_another_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let names_of = ["a.mp4", "b.mp4", "c.mp4"];
+        let files = names_of.map(|name| PartFile::create(&path(name), Access::Usual).unwrap());
+        fs::remove_file(path("b.mp4.part")).unwrap();
+        let published = publish(files.into());
+        let is_published: Vec<_> = published.iter().map(Result::is_ok).collect();
+        assert_eq!(is_published, [true, false, true]);
+        assert_eq!(names(folder.path()), ["a.mp4", "c.mp4"]);
+    }
+
     #[test]
     fn a_complete_file_gets_its_name() {
         let folder = tempfile::tempdir().unwrap();
@@ -172,7 +212,7 @@ mod tests {
             (part.size().unwrap(), fs::read(&name).unwrap()),
             (3, b"old".into())
         );
-        part.publish().unwrap();
+        publish_one(part).unwrap();
         assert_eq!(fs::read(&name).unwrap(), b"new");
         assert_eq!(names(folder.path()), ["a.mp4"]);
     }
@@ -193,7 +233,7 @@ mod tests {
             symlink(&precious, &name).unwrap();
             let file = PartFile::create(name.to_str().unwrap(), Access::Usual).unwrap();
             fs::write(file.to_write(), "new").unwrap();
-            file.publish().unwrap();
+            publish_one(file).unwrap();
             assert_eq!(fs::read(&name).unwrap(), b"new");
             assert!(!fs::symlink_metadata(&name).unwrap().is_symlink());
             assert_eq!(fs::read(&precious).unwrap(), b"precious");
@@ -209,7 +249,7 @@ mod tests {
         fs::remove_file(&part).unwrap();
         symlink(&other, &part).unwrap();
         fs::write(file.to_write(), "new").unwrap();
-        let error = file.publish().unwrap_err();
+        let error = publish_one(file).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&other).unwrap(), b"other");
         assert!(!name.exists());

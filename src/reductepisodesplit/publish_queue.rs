@@ -12,8 +12,9 @@ use media::cut::names::LocationError;
 use super::backlog::Backlog;
 use super::part::PartFile;
 
-/// Maximum number of queued files, besides those that the thread works on, before the stream waits.
-pub const ROOM: usize = 8;
+/// Maximum number of queued files, besides those that the thread works on, before the stream waits. Those that
+/// wait together are synced together, which costs little more than one.
+pub const ROOM: usize = 32;
 
 /// A file that splitmuxsink has closed.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use super::CAT;
 use super::backlog::Backlog;
 use super::element::ReductEpisodeSplit;
 use super::messages::reduct_episode;
+use super::part::publish;
 use super::publish_queue::{Closed, Job, Publishing, ROOM};
 use crate::lock::lock;
 
@@ -86,43 +87,63 @@ impl ReductEpisodeSplit {
             .map(|publishing| publishing.backlog.clone())
     }
 
-    /// Completes a file, gives it its name, and posts the messages about it.
-    fn publish_now(&self, closed: Closed) {
-        let Closed {
+    /// Completes files, gives them their names, and posts the messages about them.
+    fn publish_now(&self, closed: Vec<Closed>) {
+        let mut parts = Vec::new();
+        let mut complete = Vec::new();
+        for Closed {
             mut part,
             finished,
-            message: closed,
-        } = closed;
-        let Finished { name, episode, .. } = &finished;
-        let bytes = self.complete(&mut part, &finished);
-        let published = bytes.and_then(|bytes| part.publish().map(|()| bytes));
-        let bytes = match published {
-            Ok(bytes) => bytes,
-            Err(err) => return self.fail_to_finish(name, &err),
-        };
-        gst::info!(CAT, imp = self, "{name} is complete: {episode:?}");
-        self.tell_of_closed(&closed, name);
-        self.count_complete(episode);
-        let obj = self.obj();
-        self.post(reduct_episode(name, episode, bytes), Some(obj.upcast_ref()));
+            message,
+        } in closed
+        {
+            match self.complete(&mut part, &finished) {
+                Ok(bytes) => {
+                    parts.push(part);
+                    complete.push((finished, bytes, message));
+                }
+                Err(err) => self.fail_to_finish(&finished.name, &err),
+            }
+        }
+        for ((finished, bytes, message), published) in complete.into_iter().zip(publish(parts)) {
+            let Finished { name, episode, .. } = &finished;
+            if let Err(err) = published {
+                self.fail_to_finish(name, &err);
+                continue;
+            }
+            gst::info!(CAT, imp = self, "{name} is complete: {episode:?}");
+            self.tell_of_closed(&message, name);
+            self.count_complete(episode);
+            let obj = self.obj();
+            self.post(reduct_episode(name, episode, bytes), Some(obj.upcast_ref()));
+        }
     }
 }
 
-/// Does the jobs of a run. It refers to the bin only while it needs it.
+/// Does the jobs of a run: publishes files, those that wait together, and the others in order. It refers to the bin
+/// only while it needs it.
 fn publish_all(
     backlog: &Backlog<Job>,
     weak: &glib::subclass::ObjectImplWeakRef<ReductEpisodeSplit>,
 ) {
-    while let Some(job) = backlog.take() {
+    while let Some(jobs) = backlog.take_all() {
         let Some(imp) = weak.upgrade() else {
             return;
         };
-        match job {
-            Job::Publish(closed) => imp.publish_now(*closed),
-            Job::Fail(error) => {
-                imp.fail(imp.location_error(&error));
+        let mut closed = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Publish(file) => closed.push(*file),
+                Job::Fail(error) => {
+                    imp.publish_now(std::mem::take(&mut closed));
+                    imp.fail(imp.location_error(&error));
+                }
+                Job::End(eos) => {
+                    imp.publish_now(std::mem::take(&mut closed));
+                    imp.pass_eos(eos);
+                }
             }
-            Job::End(eos) => imp.pass_eos(eos),
         }
+        imp.publish_now(closed);
     }
 }
