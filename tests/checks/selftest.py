@@ -233,6 +233,14 @@ fn f() { let x = "// nobody"; let y = '"'; } // who
         self.put("a.rs", "// A line.\n" * 333 + "// nobody\n")
         self.assertTrue(self.check("wording.py", "a.rs")[0])
 
+    def test_sources_without_a_repository(self):
+        for name in ("src/a.rs", "target/b.rs", ".cache/c.rs"):
+            self.put(name, "// nobody\n")
+        self.put("target/CACHEDIR.TAG", "")
+        passed, output = self.check("wording.py", "--all")
+        self.assertFalse(passed)
+        self.assertIn("\n1 faults in 1 lines", output)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -12,6 +12,7 @@ Arguments: files; without them, all of the repository. `--all` prints each fault
 
 import argparse
 import io
+import os
 import re
 import subprocess
 import sys
@@ -131,9 +132,19 @@ def reader(file):
 
 
 def repository():
-    """Returns the files of the working tree that git does not ignore."""
+    """Returns the files of the working tree that git does not ignore. Sources from an archive have no repository:
+    those outside of hidden folders and build folders, which have a file CACHEDIR.TAG or build.ninja."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.check_output(command, text=True).split("\0")
+    try:
+        names = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        names = []
+        for folder, folders, files in os.walk("."):
+            if {"CACHEDIR.TAG", "build.ninja"} & set(files):
+                folders.clear()
+                continue
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            names += [os.path.normpath(os.path.join(folder, name)) for name in files]
     return [Path(name) for name in names if name and Path(name).is_file()]
 
 
