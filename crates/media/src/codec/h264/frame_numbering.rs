@@ -167,7 +167,9 @@ impl Counts {
         }
         let recent = self.recent.iter().take(self.pictures);
         let later = recent.filter(|other| **other > count).count();
-        let is_fall = self.seen >= ENOUGH && later >= self.depth + MORE_THAN_BEFORE;
+        // Streams with few pictures out of order may turn to as many as they declare.
+        let is_declared = order.reordering.declared && later <= order.reordering.frames;
+        let is_fall = self.seen >= ENOUGH && later >= self.depth + MORE_THAN_BEFORE && !is_declared;
         if is_fall {
             self.restart();
         } else {
@@ -426,6 +428,31 @@ mod tests {
                 .collect();
             let found = with_counts(&numbers);
             assert!(found[1..].iter().all(|it| *it == Contiguous), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn pictures_as_far_out_of_order_as_the_stream_declares_are_no_loss() {
+        // Pictures in order, and then several that the next one precedes at once.
+        let in_order = (0..20).map(|it| 2 * it);
+        let counts: Vec<_> = in_order.chain([48, 56, 64, 72, 40, 42, 44, 46]).collect();
+        let depth = |at: usize| counts[..at].iter().filter(|it| **it > counts[at]).count();
+        let frames = (0..counts.len()).map(depth).max().unwrap();
+        assert_eq!(frames, 4);
+        for (declared, expected) in [(true, 0), (false, 1)] {
+            let mut numbering = FrameNumbering::default();
+            let found = counts.iter().zip(0..).map(|(count, it)| {
+                let order = PictureOrder {
+                    count: *count,
+                    begins_sequence: it == 0,
+                    reordering: Reordering { frames, declared },
+                };
+                numbering.next(&if it == 0 { idr() } else { picture(it) }, Some(&order))
+            });
+            let losses = found
+                .filter(|it| !matches!(it, Contiguous | Restart))
+                .count();
+            assert_eq!(losses, expected, "{declared}");
         }
     }
 
