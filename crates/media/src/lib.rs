@@ -16,6 +16,8 @@ pub mod frame_rate;
 pub mod frames;
 pub mod mp4;
 pub mod order;
+#[cfg(test)]
+mod properties;
 pub mod range;
 pub mod record_times;
 pub mod stamp;

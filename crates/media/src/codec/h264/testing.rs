@@ -38,6 +38,8 @@ fn nal(header: u8, write: impl FnOnce(&mut Bits)) -> Vec<u8> {
 pub enum Order {
     /// Type 0 with four bits.
     Lsb,
+    /// Type 0 with eight bits, for pictures that are far from their places in output order.
+    LongLsb,
     /// Type 1: non-reference pictures come one before, reference pictures are two apart.
     Cycle,
     /// Type 2.
@@ -77,6 +79,10 @@ pub fn sps(spec: SpsSpec) -> Vec<u8> {
             Order::Lsb => {
                 bits.write_ue(0).unwrap();
                 bits.write_ue(0).unwrap();
+            }
+            Order::LongLsb => {
+                bits.write_ue(0).unwrap();
+                bits.write_ue(4).unwrap();
             }
             Order::Cycle => {
                 bits.write_ue(1).unwrap();
@@ -211,6 +217,7 @@ pub fn slice(header: SliceSpec) -> Vec<u8> {
         }
         match header.sps.order {
             Order::Lsb => bits.write::<4, u8>(header.order).unwrap(),
+            Order::LongLsb => bits.write::<8, u8>(header.order).unwrap(),
             Order::Cycle => bits.write_se(header.order.into()).unwrap(),
             Order::Decoding => {}
         }
