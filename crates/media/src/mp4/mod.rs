@@ -5,6 +5,8 @@
 
 mod boxes;
 mod moov;
+#[cfg(test)]
+mod properties;
 mod read;
 mod sample_times;
 mod timescale;
