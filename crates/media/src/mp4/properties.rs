@@ -57,7 +57,7 @@ fn rate() -> impl Strategy<Value = FrameRate> {
 fn distances() -> impl Strategy<Value = Vec<u64>> {
     const HOUR: u64 = 3_600_000_000;
     let with_pauses = |frames: Range<u64>, pause: u64| {
-        let distance = prop_oneof![40 => frames.clone(), 1 => frames.start..pause];
+        let distance = prop_oneof![8 => frames.clone(), 1 => frames.start..pause];
         vec(distance, 6..60)
     };
     prop_oneof![
