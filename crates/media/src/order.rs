@@ -289,6 +289,9 @@ impl<T> OutputOrder<T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn order(count: i64, frames: usize) -> PictureOrder {
@@ -454,5 +457,86 @@ mod tests {
         let (shown, _, told) = groups(&[&[0, 2, 4, 6, 3, 8, 5, 10]], declared(0));
         assert!(told);
         assert_eq!(shown, [0, 2, 4, 6, 3, 5, 8, 10]);
+    }
+
+    /// A coded video sequence, as places in output order: groups that follow an anchor in decoding
+    /// order and precede it in output order, none further out of order than a decoded picture
+    /// buffer allows.
+    fn sequence() -> impl Strategy<Value = Vec<usize>> {
+        let group = (0..=MAX_REORDERING)
+            .prop_flat_map(|pictures| Just((0..pictures).collect::<Vec<_>>()).prop_shuffle());
+        vec(group, 0..8).prop_map(|groups| {
+            let mut places = vec![0];
+            for group in groups {
+                let first = places.len();
+                places.push(first + group.len());
+                places.extend(group.iter().map(|place| first + place));
+            }
+            places
+        })
+    }
+
+    /// Returns the most frames that precede a picture and are output after it (E.2.1).
+    fn depth_of(places: &[usize]) -> usize {
+        let later = |(at, place)| places[..at].iter().filter(|it| *it > place).count();
+        places.iter().enumerate().map(later).max().unwrap_or(0)
+    }
+
+    proptest! {
+        /// Pictures come out in the order of their counts, however far these are apart, and no more
+        /// of them wait than are declared or than the level allows.
+        #[test]
+        fn pictures_come_out_sorted(
+            sequences in vec(sequence(), 1..6),
+            distances in prop_oneof![
+                Just(vec![COMMON_STEP]),
+                vec(prop_oneof![1i64..5, 1i64..1_000_000], 1..20),
+            ],
+            begin in -1_000_000i64..1_000_000,
+            more in 0usize..4,
+            is_declared: bool,
+        ) {
+            let depth = sequences.iter().map(|places| depth_of(places)).max().unwrap_or(0);
+            let reordering = match is_declared {
+                true => declared((depth + more).min(MAX_REORDERING)),
+                false => undeclared(MAX_REORDERING),
+            };
+            let mut pictures = OutputOrder::default();
+            let (mut shown, mut expected) = (Vec::new(), Vec::new());
+            let mut is_too_deep = false;
+            for (number, places) in sequences.iter().enumerate() {
+                let counts: Vec<i64> = (0..places.len())
+                    .scan(begin, |count, place| {
+                        *count += distances[place % distances.len()];
+                        Some(*count)
+                    })
+                    .collect();
+                expected.extend(counts.iter().map(|count| (number, *count)));
+                for place in places {
+                    let order = PictureOrder {
+                        count: counts[*place],
+                        begins_sequence: *place == 0,
+                        reordering,
+                    };
+                    if pictures.is_ended_by(&order) {
+                        shown.extend(std::iter::from_fn(|| pictures.end()));
+                    }
+                    pictures.push(order, (number, order.count));
+                    shown.extend(std::iter::from_fn(|| pictures.pop()));
+                    is_too_deep |= pictures.take_too_deep().is_some();
+                    // Where the counts have gaps, pictures may be missing there.
+                    let has_gaps = distances != [COMMON_STEP];
+                    let most = if has_gaps { MAX_REORDERING } else { reordering.frames };
+                    prop_assert!(pictures.waiting().len() <= most);
+                }
+            }
+            shown.extend(std::iter::from_fn(|| pictures.end()));
+            prop_assert!(!is_declared || !is_too_deep);
+            if is_too_deep {
+                // More than before were out of order: each picture still comes once.
+                shown.sort_unstable();
+            }
+            prop_assert_eq!(shown, expected);
+        }
     }
 }
