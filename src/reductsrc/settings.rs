@@ -10,6 +10,7 @@ use gst::glib;
 use gst::prelude::*;
 use media::codec::h264::EntryPoints;
 use media::range::Begin;
+use media::timeline::TimelineNames;
 use recording::{
     Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, OnFault, OptionNames, ReadOptions,
     TimeRange,
@@ -24,9 +25,15 @@ use crate::property_values;
 pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
 
 /// Properties by which messages name options of a reader.
-const OPTION_NAMES: OptionNames = OptionNames {
+pub const OPTION_NAMES: OptionNames = OptionNames {
     lookback: "property parameter-set-lookback",
-    frame_rate: "property fps",
+    timeline: TimelineNames {
+        frame_rate: "property fps",
+        gap_tolerance: "property gap-tolerance",
+        pause_limit: "property pause-limit",
+        on_loss: "property on-loss",
+        corrupted: "with the flag CORRUPTED",
+    },
     condition: "property when",
     skip_faults: "on-error=skip",
     keyframe_before: "start-mode=keyframe-before",
@@ -270,7 +277,7 @@ impl Settings {
                 start: bound("start", &self.start)?,
                 stop: bound("stop", &self.stop)?,
             };
-            range.check()?;
+            range.check("property")?;
             return Ok(vec![range]);
         };
         if let Some((property, _)) = [("start", &self.start), ("stop", &self.stop)]
@@ -296,7 +303,7 @@ impl Settings {
                 start: Some(start),
                 stop: Some(stop),
             };
-            range.check()?;
+            range.check("property")?;
             Ok(range)
         });
         ranges.collect()

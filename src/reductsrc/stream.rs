@@ -19,7 +19,7 @@ use super::buffers;
 use super::episodes::{self, Row};
 use super::live::Live;
 use super::segments::{Segments, Show};
-use super::settings::Checked;
+use super::settings::{Checked, OPTION_NAMES};
 use super::stats::RunStats;
 use crate::convert::{ToClockTime, ToNanos};
 use crate::errors::reading_message;
@@ -347,7 +347,7 @@ impl Stream {
                 Some(Step::Segment(segment.upcast()))
             }
             Item::Pause(hole) => Some(Step::Pause(hole)),
-            Item::Gap(loss) => Some(Step::Warn(loss.to_string())),
+            Item::Gap(loss) => Some(Step::Warn(loss.describe(&OPTION_NAMES.timeline))),
             Item::Warning(text) => Some(Step::Warn(text)),
             Item::Retry(text) => Some(Step::Retry(text)),
             Item::Frame(frame) => Some(Step::Push(self.buffer(frame))),

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use crate::codec::h264::VuiFrameRate;
 use crate::time::Nanos;
 
-/// Frame rates of labels, attachments, caps and properties, in frames a second: from one frame an
+/// Frame rates of labels, attachments and options, in frames a second: from one frame an
 /// hour on.
 const PLAUSIBLE: RangeInclusive<f64> = 1.0 / 3600.0..=1000.0;
 /// Frame rates of a VUI, which encoders fill with anything, in frames a second.

@@ -88,7 +88,7 @@ pub struct FrameAssembler {
 
 /// Bytes of parameter sets that were repeated, next to those that came: a hostile stream of large sets and tiny
 /// pictures would otherwise be recorded a thousand times as large. Where they are not repeated, a reader finds them
-/// by `parameter-set-lookback`.
+/// before the range.
 #[derive(Debug, Default)]
 struct Repeated {
     taken: u64,

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use super::names::TimelineNames;
 use super::on_loss::OnLoss;
 use super::pauses::{PauseEvidence, Pauses};
 use super::slots::{Hole, SegmentStart, Slot, Spacing};
@@ -23,13 +24,13 @@ pub struct ContinuityConfig {
     pub pause_limit: Nanos,
     /// Treatment of pictures that refer to lost ones.
     pub on_loss: OnLoss,
-    /// Gaps are marked with DISCONT, and access units that they make undecodable are dropped.
+    /// Gaps are marked as discontinuities, and access units that they make undecodable are dropped.
     pub gap_detection: bool,
     /// Most access units are left out on purpose.
     pub is_sparse: bool,
 }
 
-/// ContinuityFacts of an access unit that decide its relation to the one before it.
+/// Facts of an access unit that decide its relation to the one before it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ContinuityFacts {
     /// `None` if it cannot be decoded.
@@ -74,13 +75,13 @@ impl fmt::Display for Hole {
 pub struct Loss {
     /// Capture times around the loss.
     pub hole: Hole,
-    /// PauseEvidence of the loss.
+    /// Evidence of the loss.
     pub cause: Cause,
     /// Effect on the pictures until the next keyframe.
     pub consequence: Consequence,
 }
 
-/// PauseEvidence of missing frames.
+/// Evidence of missing frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// So many reference pictures are missing by `frame_num`.
@@ -93,11 +94,11 @@ pub enum Cause {
     PictureOrder,
     /// A loss that was reported already.
     Reported,
-    /// A pause longer than the property `pause-limit`.
+    /// A pause longer than [`ContinuityConfig::pause_limit`].
     LongPause,
     /// A pause in a steady cadence.
     Rhythm,
-    /// More than a frame duration and the property `gap-tolerance`.
+    /// More than a frame duration and the gap tolerance after the end of a record.
     Tolerance,
 }
 
@@ -112,54 +113,56 @@ pub enum Consequence {
     Corrupted,
 }
 
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Loss {
+    /// Returns a message, with the names of options as users know them.
+    pub fn describe(&self, names: &TimelineNames) -> String {
         let hole = self.hole;
-        match self.cause {
-            Cause::FrameNum(1) => write!(f, "1 reference picture is missing {hole} (frame_num)"),
+        let cause = match self.cause {
+            Cause::FrameNum(1) => format!("1 reference picture is missing {hole} (frame_num)"),
             Cause::FrameNum(count) => {
-                write!(
-                    f,
-                    "{count} reference pictures are missing {hole} (frame_num)"
-                )
+                format!("{count} reference pictures are missing {hole} (frame_num)")
             }
-            Cause::Repeated => write!(
-                f,
-                "Frames are missing {hole}: frame_num does not advance after a pause"
-            ),
-            Cause::FrameNumCycle => write!(
-                f,
+            Cause::Repeated => {
+                format!("Frames are missing {hole}: frame_num does not advance after a pause")
+            }
+            Cause::FrameNumCycle => format!(
                 "Frames are missing {hole}: an IDR picture, or as many reference pictures as \
                  frame_num can count, as frame_num does not advance"
             ),
-            Cause::PictureOrder => write!(
-                f,
+            Cause::PictureOrder => format!(
                 "An IDR picture is missing {hole}: the picture order count begins anew without one"
             ),
-            Cause::Reported => write!(f, "Frames are lost {hole}"),
-            Cause::LongPause => write!(
-                f,
-                "There are no frames {hole}, for longer than the property pause-limit"
+            Cause::Reported => format!("Frames are lost {hole}"),
+            Cause::LongPause => format!(
+                "There are no frames {hole}, for longer than the {}",
+                names.pause_limit
             ),
-            Cause::Rhythm => write!(f, "Frames are missing {hole}: the cadence is interrupted"),
-            Cause::Tolerance => write!(
-                f,
-                "There is a gap {hole}, by the declared frame rate and the property gap-tolerance"
+            Cause::Rhythm => format!("Frames are missing {hole}: the cadence is interrupted"),
+            Cause::Tolerance => format!(
+                "There is a gap {hole}, by the declared frame rate and the {}",
+                names.gap_tolerance
             ),
-        }?;
+        };
+        let on_loss = names.on_loss;
         match self.consequence {
-            Consequence::None => Ok(()),
-            Consequence::Dropped => write!(
-                f,
-                ". Access units until the next keyframe refer to missing ones and are dropped \
-                 (property on-loss)"
+            Consequence::None => cause,
+            Consequence::Dropped => format!(
+                "{cause}. Access units until the next keyframe refer to missing ones and are \
+                 dropped ({on_loss})"
             ),
-            Consequence::Corrupted => write!(
-                f,
-                ". Access units until the next keyframe refer to missing ones: they are kept, with \
-                 the flag CORRUPTED (property on-loss)"
+            Consequence::Corrupted => format!(
+                "{cause}. Access units until the next keyframe refer to missing ones: they are \
+                 kept, {} ({on_loss})",
+                names.corrupted
             ),
         }
+    }
+}
+
+/// With the names of [`TimelineNames::DEFAULT`].
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe(&TimelineNames::DEFAULT))
     }
 }
 
@@ -188,7 +191,7 @@ struct Held<T> {
     is_corrupted: bool,
 }
 
-/// ReferenceState of the references of access units.
+/// Completeness of the pictures that access units refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReferenceState {
     Intact,
@@ -593,6 +596,58 @@ mod tests {
             ..CONFIG
         };
         feed(config, stream, true).0
+    }
+
+    #[test]
+    fn messages_have_the_names_of_the_user() {
+        let names = TimelineNames {
+            gap_tolerance: "property gap-tolerance",
+            pause_limit: "property pause-limit",
+            on_loss: "property on-loss",
+            corrupted: "with the flag CORRUPTED",
+            ..TimelineNames::DEFAULT
+        };
+        let text = |cause, consequence| {
+            let (mut texts, mut continuity) = (Vec::new(), Continuity::new(CONFIG));
+            continuity.push(
+                (),
+                &ContinuityFacts::default(),
+                slot(Nanos::ZERO, Spacing::Regular),
+            );
+            continuity.push((), &ContinuityFacts::default(), slot(MS, Spacing::Gap));
+            while let Some(output) = continuity.pop() {
+                if let ContinuityOutput::Loss(loss) = output {
+                    let loss = Loss {
+                        cause,
+                        consequence,
+                        ..loss
+                    };
+                    texts.push(loss.describe(&names));
+                }
+            }
+            texts.concat()
+        };
+        let times = "between 1970-01-01T00:00:00.000000Z and 1970-01-01T00:00:00.001000Z";
+        assert_eq!(
+            text(Cause::LongPause, Consequence::None),
+            format!("There are no frames {times}, for longer than the property pause-limit")
+        );
+        assert_eq!(
+            text(Cause::Tolerance, Consequence::Dropped),
+            format!(
+                "There is a gap {times}, by the declared frame rate and the property \
+                 gap-tolerance. Access units until the next keyframe refer to missing ones and are \
+                 dropped (property on-loss)"
+            )
+        );
+        assert_eq!(
+            text(Cause::FrameNum(2), Consequence::Corrupted),
+            format!(
+                "2 reference pictures are missing {times} (frame_num). Access units until the next \
+                 keyframe refer to missing ones: they are kept, with the flag CORRUPTED (property \
+                 on-loss)"
+            )
+        );
     }
 
     #[test]

@@ -3,8 +3,7 @@
 
 //! The frame rate that records, their entry, the user or the stream declare.
 
-use std::fmt;
-
+use super::names::TimelineNames;
 use crate::codec::h264::VuiFrameRate;
 use crate::frame_rate::FrameRate;
 
@@ -18,20 +17,21 @@ pub enum RateSource {
     Label,
     /// `fps` in the attachment `$video` of the entry.
     Attachment,
-    /// The property `fps`.
-    Property,
+    /// An option of the reader.
+    Option,
     /// The VUI of the stream's SPS.
     Vui,
 }
 
-impl fmt::Display for RateSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl RateSource {
+    /// Returns the place for a message, with the names of options as users know them.
+    pub fn name(self, names: &TimelineNames) -> &'static str {
+        match self {
             Self::Label => "label fps",
             Self::Attachment => "fps in the attachment $video",
-            Self::Property => "property fps",
+            Self::Option => names.frame_rate,
             Self::Vui => "VUI of the stream",
-        })
+        }
     }
 }
 
@@ -49,12 +49,12 @@ pub struct DeclaredRate {
 pub struct Declarations {
     /// `fps` of the attachment `$video`.
     pub attachment: Option<FrameRate>,
-    /// The property `fps`.
-    pub property: Option<FrameRate>,
+    /// The option of the reader.
+    pub option: Option<FrameRate>,
 }
 
 impl Declarations {
-    /// Returns the first frame rate of label, attachment, property and VUI that is one.
+    /// Returns the first frame rate of label, attachment, option and VUI that is one.
     pub fn choose(&self, label: Option<&str>, vui: Option<VuiFrameRate>) -> Option<DeclaredRate> {
         let label = label.and_then(FrameRate::parse);
         let vui = || vui.and_then(FrameRate::from_vui);
@@ -62,7 +62,7 @@ impl Declarations {
         label
             .map(from(RateSource::Label))
             .or_else(|| self.attachment.map(from(RateSource::Attachment)))
-            .or_else(|| self.property.map(from(RateSource::Property)))
+            .or_else(|| self.option.map(from(RateSource::Option)))
             .or_else(|| vui().map(from(RateSource::Vui)))
     }
 }
@@ -86,9 +86,9 @@ mod tests {
     fn the_first_declaration_counts() {
         let all = Declarations {
             attachment: Some(fraction(12, 1)),
-            property: Some(fraction(13, 1)),
+            option: Some(fraction(13, 1)),
         };
-        let property = Declarations {
+        let option = Declarations {
             attachment: None,
             ..all
         };
@@ -97,7 +97,7 @@ mod tests {
             (all, Some("11"), 11, RateSource::Label),
             (all, Some("11 fps"), 12, RateSource::Attachment),
             (all, None, 12, RateSource::Attachment),
-            (property, None, 13, RateSource::Property),
+            (option, None, 13, RateSource::Option),
             (none, None, 14, RateSource::Vui),
         ];
         for (declarations, label, rate, source) in cases {

@@ -6,11 +6,13 @@
 mod cadence;
 mod continuity;
 mod declared_rate;
+mod names;
 mod on_loss;
 mod pauses;
 mod slots;
 
 pub use continuity::*;
 pub use declared_rate::*;
+pub use names::TimelineNames;
 pub use on_loss::OnLoss;
 pub use slots::*;

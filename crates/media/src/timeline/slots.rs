@@ -15,10 +15,11 @@
 //! All times are computed from the record they belong to, so nothing accumulates.
 
 use std::collections::VecDeque;
-use std::{fmt, mem};
+use std::mem;
 
 use super::cadence::{Cadence, Rhythm, is_near, is_pause};
 use super::declared_rate::DeclaredRate;
+use super::names::TimelineNames;
 use crate::frame_rate::FrameRate;
 use crate::time::Nanos;
 
@@ -143,20 +144,21 @@ pub struct Contradiction {
     pub frame: Nanos,
 }
 
-impl fmt::Display for Contradiction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Contradiction {
+    /// Returns a message, with the names of options as users know them.
+    pub fn describe(&self, names: &TimelineNames) -> String {
         let Self {
             declared, frame, ..
         } = self;
         let observed = format!("{:.2}", 1e9 / frame.nseconds().max(1) as f64);
         let observed = observed.trim_end_matches('0').trim_end_matches('.');
-        write!(
-            f,
+        format!(
             "the times of records say {} frames per second, and the {} says {}: the times are used. \
-             The property gap-tolerance takes the declared frame rate to the letter",
+             The {} takes the declared frame rate to the letter",
             observed,
-            declared.source,
+            declared.source.name(names),
             declared.rate.label(),
+            names.gap_tolerance,
         )
     }
 }

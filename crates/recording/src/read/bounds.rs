@@ -18,8 +18,8 @@ const NEAR: u64 = 10 * 366 * 86_400_000_000;
 /// A bound of a range, as it is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
-    /// Property that it is given by.
-    property: &'static str,
+    /// Name of the option that it is given by.
+    option: &'static str,
     /// The time in µs since the Unix epoch, which may be beyond those that can be counted in ns.
     value: u64,
     /// The time is given as a number.
@@ -28,19 +28,19 @@ pub struct Bound {
 
 impl Bound {
     /// Returns a bound that is given as a time, in µs since the Unix epoch.
-    pub fn new(property: &'static str, time: u64) -> Self {
+    pub fn new(option: &'static str, time: u64) -> Self {
         Self {
-            property,
+            option,
             value: time,
             is_number: false,
         }
     }
 
-    /// Parses the bound that is given by a property, or returns `None` if it is no time.
+    /// Parses the bound that is given by an option, or returns `None` if it is no time.
     ///
     /// Numbers that can only be nanoseconds are bounds as well, to be reported when the times of the entry are
     /// known.
-    pub fn parse(property: &'static str, text: &str) -> Option<Self> {
+    pub fn parse(option: &'static str, text: &str) -> Option<Self> {
         let number = text.trim().parse::<u64>().ok();
         let number = number.filter(|number| i64::try_from(*number).is_ok());
         let value = match number {
@@ -48,7 +48,7 @@ impl Bound {
             None => parse_capture_time(text)?,
         };
         Some(Self {
-            property,
+            option,
             value,
             is_number: number.is_some(),
         })
@@ -82,11 +82,9 @@ impl Bound {
         let own = distance(self.value);
         let is_plausible = distance(time) <= NEAR && distance(time) <= own / 10;
         (self.is_number && own > 0 && is_plausible).then(|| {
-            let Self {
-                property, value, ..
-            } = self;
+            let Self { option, value, .. } = self;
             let text = format!(
-                "{value} in {property} looks like {unit} ({}), but numbers are µs since the Unix \
+                "{value} in {option} looks like {unit} ({}), but numbers are µs since the Unix \
                  epoch: {time}",
                 utc(time)
             );
@@ -105,12 +103,12 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Checks that the range has a length.
+    /// Checks that the range has a length. An option is a `noun` in messages, such as `property`.
     ///
     /// # Errors
     ///
     /// A text that names both bounds, and a unit that one may be in.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self, noun: &str) -> Result<(), String> {
         let (Some(start), Some(stop)) = (&self.start, &self.stop) else {
             return Ok(());
         };
@@ -124,12 +122,12 @@ impl Asked {
         ];
         let unit = units.into_iter().flatten().min();
         Err(format!(
-            "The property {} is {}, which is not a time after {}{}",
-            stop.property,
+            "The {noun} {} is {}, which is not a time after {}{}",
+            stop.option,
             utc(stop.value),
-            match start.property == stop.property {
+            match start.option == stop.option {
                 true => utc(start.value),
-                false => format!("the property {}, {}", start.property, utc(start.value)),
+                false => format!("the {noun} {}, {}", start.option, utc(start.value)),
             },
             unit.map(|(_, unit)| format!(". {unit}"))
                 .unwrap_or_default()
@@ -220,9 +218,8 @@ mod tests {
     const HOUR: u64 = 3_600_000_000;
 
     fn range(start: &str, stop: &str) -> Asked {
-        let bound = |property, text: &str| {
-            (!text.is_empty()).then(|| Bound::parse(property, text).unwrap())
-        };
+        let bound =
+            |option, text: &str| (!text.is_empty()).then(|| Bound::parse(option, text).unwrap());
         Asked {
             start: bound("start", start),
             stop: bound("stop", stop),
@@ -324,17 +321,19 @@ mod tests {
 
     #[test]
     fn ranges_without_length() {
-        assert_eq!(range("5", "6").check(), Ok(()));
-        let error = range("6", "5").check().unwrap_err();
+        assert_eq!(range("5", "6").check("property"), Ok(()));
+        let error = range("6", "5").check("property").unwrap_err();
         assert!(
             error.contains("property stop") && error.contains("property start"),
             "{error}"
         );
         let (ns, us) = ((OLDEST * 1000).to_string(), NEWEST.to_string());
-        let error = range(&ns, &us).check().unwrap_err();
+        let error = range(&ns, &us).check("property").unwrap_err();
         assert!(error.contains("in start looks like nano"), "{error}");
         let s = (NEWEST / 1_000_000).to_string();
-        let error = range(&OLDEST.to_string(), &s).check().unwrap_err();
+        let error = range(&OLDEST.to_string(), &s)
+            .check("property")
+            .unwrap_err();
         assert!(error.contains("in stop looks like seconds"), "{error}");
     }
 

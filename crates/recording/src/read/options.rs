@@ -7,7 +7,7 @@ use media::codec::h264::EntryPoints;
 use media::frame_rate::FrameRate;
 use media::range::Begin;
 use media::time::Nanos;
-use media::timeline::OnLoss;
+use media::timeline::{OnLoss, TimelineNames};
 
 use super::bounds::Asked;
 use super::ranges::End;
@@ -48,8 +48,8 @@ pub struct ReadOptions {
 pub struct OptionNames {
     /// [`ReadOptions::lookback`].
     pub lookback: &'static str,
-    /// [`ReadOptions::frame_rate`].
-    pub frame_rate: &'static str,
+    /// [`ReadOptions::frame_rate`] and the options about gaps.
+    pub timeline: TimelineNames,
     /// The condition that picks records.
     pub condition: &'static str,
     /// [`OnFault::Skip`].
@@ -65,7 +65,7 @@ impl Default for OptionNames {
     fn default() -> Self {
         Self {
             lookback: "option lookback",
-            frame_rate: "option frame_rate",
+            timeline: TimelineNames::DEFAULT,
             condition: "option when",
             skip_faults: "OnFault::Skip",
             keyframe_before: "Begin::KeyframeBefore",

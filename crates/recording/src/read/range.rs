@@ -611,6 +611,7 @@ impl RangeReader {
 
     /// Passes on the access units of the continuity, and reports losses.
     fn order_all(&mut self) {
+        let names = self.shared.options.names.timeline;
         while let Some(output) = self.continuity.pop() {
             match output {
                 ContinuityOutput::Unit {
@@ -636,9 +637,11 @@ impl RangeReader {
                     self.dropped_sets = sets;
                 }
                 // Records that a condition leaves out are missing on purpose.
-                ContinuityOutput::Loss(loss) if self.shared.is_filtered => tracing::info!("{loss}"),
+                ContinuityOutput::Loss(loss) if self.shared.is_filtered => {
+                    tracing::info!("{}", loss.describe(&names));
+                }
                 ContinuityOutput::Loss(loss) if self.frames.is_after_stop(loss.hole.to) => {
-                    tracing::debug!("after the range: {loss}");
+                    tracing::debug!("after the range: {}", loss.describe(&names));
                 }
                 ContinuityOutput::Loss(loss) => self.items.push_back(Item::Gap(loss)),
             }
@@ -706,6 +709,6 @@ fn no_frame_rate(error: &NoFrameRate, names: &OptionNames) -> Error {
         "The record at {time} has {} access units, no record follows it, and no frame rate is \
          known. Give it by the label 'fps' of the records, by 'fps' in the attachment '$video' \
          of the entry, or by the {}",
-        error.units, names.frame_rate
+        error.units, names.timeline.frame_rate
     ))
 }

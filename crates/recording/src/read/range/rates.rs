@@ -30,7 +30,7 @@ impl DeclaredRates {
     pub fn new(shared: Arc<Shared>) -> Self {
         let declarations = Declarations {
             attachment: None,
-            property: shared.options.frame_rate,
+            option: shared.options.frame_rate,
         };
         Self {
             shared,
@@ -95,7 +95,8 @@ impl DeclaredRates {
             return;
         };
         let time = utc(contradiction.time.useconds());
-        let text = format!("At {time} {contradiction}");
+        let names = &self.shared.options.names.timeline;
+        let text = format!("At {time} {}", contradiction.describe(names));
         // Records that a condition leaves out are no contradiction.
         if self.shared.is_filtered || !self.shared.stats.rates.is_first_contradiction() {
             tracing::info!("{text}");
