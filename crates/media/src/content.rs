@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Names under which video is stored: content types of records, labels and the attachment.
+//! Names of stored video: content types of records, labels and the attachment.
 
 /// Content type of records of H.264 in Annex B byte stream format.
 pub const H264_TYPE: &str = "video/h264";

@@ -11,7 +11,7 @@ use crate::time::Nanos;
 /// Frame rates of labels, attachments and options, in frames a second: from one frame an
 /// hour on.
 const PLAUSIBLE: RangeInclusive<f64> = 1.0 / 3600.0..=1000.0;
-/// Frame rates of a VUI, which encoders fill with anything, in frames a second.
+/// Plausible frame rates of a VUI, which many encoders fill in wrongly, in frames a second.
 const PLAUSIBLE_VUI: RangeInclusive<f64> = 1.0..=240.0;
 /// Largest deviation of a decimal from the NTSC rate that it rounds, relative to the rate: 23.98 is
 /// 24000/1001, but 0.004 is not 0/1001.

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames of a stream that is recorded: their bytes as they came, with the facts that a reader needs.
+//! Frames of a stream that is recorded: their unchanged bytes, with the facts that readers need.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::mem;
@@ -15,7 +15,7 @@ use crate::order::PictureOrder;
 use crate::record_times::Capture;
 use bytes::Bytes;
 
-/// Buffers without a slice that may come before one that has some.
+/// Largest number of buffers without a slice before one that has some.
 const MAX_LEADING: usize = 100;
 
 /// A frame to be recorded, or bytes that could not be read as one.
@@ -55,20 +55,20 @@ impl InputFrame {
         self.idr || self.has_recovery_point
     }
 
-    /// Returns the damage because of which none of it can be decoded. A broken parameter set by itself is missed by a
-    /// later frame.
+    /// Returns the damage that makes the whole frame undecodable. A broken parameter set by itself does not: a
+    /// later frame reports that it is missing.
     pub fn undecodable(&self) -> Option<Damage> {
         let is_set = self.count == 0 && self.damage == Some(Damage::BrokenParameterSet);
         self.damage.filter(|_| self.order.is_none() && !is_set)
     }
 }
 
-/// Bytes of parameter sets that are repeated in any case.
+/// Number of bytes of parameter sets that may always be repeated.
 const FREE_REPETITION: u64 = 1 << 20;
-/// Bytes of parameter sets that are repeated for each byte that came, at most.
+/// Largest number of repeated bytes of parameter sets for each byte of input.
 const MAX_REPETITION: u64 = 4;
 
-/// Makes frames of buffers that hold an access unit each. The two fields of a frame may be in two.
+/// Assembles frames from buffers that hold an access unit each. The two fields of a frame may be in two.
 #[derive(Debug)]
 pub struct FrameAssembler {
     assembler: Assembler<()>,

@@ -3,24 +3,24 @@
 
 //! Pictures from decoding order to output order ("bumping", ITU-T H.264, C.4.5.3).
 //!
-//! A picture has its place as soon as as many others wait as may come before it.
+//! A picture is output as soon as the number of waiting pictures exceeds the reorder depth.
 //!
-//! The stream declares their number with `max_num_reorder_frames`. Without it, the size of the
-//! decoded picture buffer is a bound (E.2.1) that most streams are far from: it is used for two
-//! groups of pictures, and what they needed from then on. Either may turn out to be too few. Then the
-//! bound is used again, and the picture order count shows it soon enough, as a rule: pictures that come
-//! late leave a gap in it.
+//! The stream declares the depth with `max_num_reorder_frames`. Without it, the size of the decoded
+//! picture buffer is a bound (E.2.1) that most streams are far from. It is used for two groups of
+//! pictures, and the depth observed in them from then on. Either depth may turn out to be too small; the
+//! bound is used again then. Late pictures leave a gap in the picture order count, so that this is
+//! usually noticed in time.
 
 use std::fmt;
 
-/// More frames than in a decoded picture buffer are never out of order (A.3.1).
+/// Largest reorder depth: the number of frames in a decoded picture buffer (A.3.1).
 pub const MAX_REORDERING: usize = 16;
-/// Groups of pictures after which it is known how many frames are out of order.
+/// Number of groups of pictures after which the observed depth is used.
 const LEARNT_GROUPS: usize = 2;
-/// Pictures that are a group where a coded video sequence is longer. Patterns of reordering are no
-/// longer than a decoded picture buffer.
+/// Number of pictures that count as a group in a longer coded video sequence. Patterns of reordering are
+/// no longer than a decoded picture buffer.
 const GROUP: usize = 60;
-/// Distance of the counts of frames in a row in most streams (8.2.1).
+/// Distance of the counts of consecutive frames in most streams (8.2.1).
 const COMMON_STEP: i64 = 2;
 
 /// Place of a picture in output order.
@@ -49,7 +49,7 @@ pub struct Reordering {
 pub struct ReorderDepth {
     /// Declaration of the stream.
     said: Option<Reordering>,
-    /// The most frames that preceded a picture and are output after it.
+    /// Largest number of frames that preceded a picture and are output after it.
     observed: usize,
     groups: usize,
     pictures: usize,
@@ -62,7 +62,7 @@ pub struct ReorderDepth {
     is_told: bool,
 }
 
-/// More frames are out of output order than the stream declares or had before.
+/// The reorder depth exceeds the declared or observed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooDeep {
     /// Number of frames that were expected.
@@ -92,7 +92,7 @@ impl fmt::Display for TooDeep {
 }
 
 impl ReorderDepth {
-    /// Takes over the declarations of the stream with the next picture.
+    /// Notes the next picture with the declarations of the stream.
     fn note(&mut self, order: &PictureOrder) {
         if self.said != Some(order.reordering) {
             *self = Self {
@@ -111,7 +111,7 @@ impl ReorderDepth {
         self.pictures += 1;
     }
 
-    /// Returns the frames that are expected to be out of order, if they are fewer than may be.
+    /// Returns the declared or learnt depth, or `None` if only the bound of the level is known.
     fn expected(&self) -> Option<usize> {
         let said = self.said?;
         if said.declared && !self.contradicts_declaration {
@@ -121,7 +121,7 @@ impl ReorderDepth {
         is_learnt.then_some(self.observed)
     }
 
-    /// Returns how many pictures may wait.
+    /// Returns the number of pictures that may wait.
     fn bound(&self) -> usize {
         let said = self.said.filter(|said| !said.declared);
         // What comes later than the level allows is in no order anyway.
@@ -129,7 +129,7 @@ impl ReorderDepth {
         self.expected().unwrap_or(most.min(MAX_REORDERING))
     }
 
-    /// Takes note that so many frames are output after a picture that they precede.
+    /// Notes the number of frames that precede a picture and are output after it.
     fn observe(&mut self, frames: usize) -> Option<TooDeep> {
         let expected = self.expected();
         self.observed = self.observed.max(frames.min(MAX_REORDERING));
@@ -151,7 +151,7 @@ impl ReorderDepth {
 /// Pictures that wait for their place in output order.
 #[derive(Debug)]
 pub struct OutputOrder<T> {
-    /// Their picture order counts, their places in decoding order, and the values that come with them.
+    /// Their picture order counts, places in decoding order, and values.
     waiting: Vec<(i64, u64, T)>,
     come: u64,
     depth: ReorderDepth,
@@ -188,8 +188,8 @@ impl<T> OutputOrder<T> {
         order.begins_sequence || self.begins_anew(order.count)
     }
 
-    /// Returns whether counting was reset without an IDR picture, which is missing then. A picture that is as
-    /// much earlier than one that has its place cannot be of the same sequence.
+    /// Returns whether the count was reset without an IDR picture, which is missing then. A picture that is so
+    /// much earlier than the last output cannot belong to the same sequence.
     fn begins_anew(&self, count: i64) -> bool {
         let latest = COMMON_STEP * MAX_REORDERING as i64;
         self.last_count
@@ -220,8 +220,8 @@ impl<T> OutputOrder<T> {
         self.take_first()
     }
 
-    /// Returns whether pictures may come that fill a gap before the first one that waits: they follow in
-    /// decoding order, before one comes that is later than all.
+    /// Returns whether the gap before the first waiting picture may be filled by later ones: those that
+    /// follow in decoding order before one that is output last.
     fn may_be_filled(&self, bound: usize) -> bool {
         let latest = self.waiting.iter().map(|(count, _, _)| *count).max();
         let newest = self.waiting.iter().max_by_key(|(_, number, _)| *number);
@@ -236,21 +236,21 @@ impl<T> OutputOrder<T> {
         (self.last_count.zip(first)).is_some_and(|(last, first)| first.saturating_sub(last) > step)
     }
 
-    /// Takes the news that more frames are out of order than expected. It comes once.
+    /// Takes the report that the reorder depth is too small. There is one at most.
     pub fn take_too_deep(&mut self) -> Option<TooDeep> {
         self.too_deep.take()
     }
 
-    /// Forgets the news that more frames are out of order than expected: another cause was reported. The
-    /// next time is news again.
+    /// Drops the report that the reorder depth is too small, as another cause was reported. The next one is
+    /// a report again.
     pub fn forget_too_deep(&mut self) {
         if self.too_deep.take().is_some() {
             self.depth.is_told = false;
         }
     }
 
-    /// Returns the next picture in output order, if none is to come before it; after the last one the sequence is
-    /// over.
+    /// Returns the next waiting picture in output order at the end of a sequence, or `None` after the last
+    /// one.
     pub fn end(&mut self) -> Option<T> {
         let first = self.take_first();
         if first.is_none() {
@@ -266,7 +266,7 @@ impl<T> OutputOrder<T> {
         waiting.into_iter().map(|(_, _, picture)| picture).collect()
     }
 
-    /// Returns how many frames the stream declares to be out of order, if it is right so far.
+    /// Returns the declared depth, unless pictures have contradicted it.
     pub fn declared(&self) -> Option<usize> {
         let depth = &self.depth;
         let said = depth.said.filter(|said| said.declared)?;

@@ -1,16 +1,16 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! From decoding order to output order: which picture is shown in which slot of the timeline.
+//! From decoding order to output order: the slot of the timeline in which each picture is shown.
 //!
 //! Records are in decoding order, and so are their slots. The k-th picture of a coded video
 //! sequence in output order is shown in the sequence's k-th slot, so that the distances of the
-//! recorded times stay. A picture has its place as soon as as many others wait for theirs as may
-//! come before it in output order (the "bumping" of C.4.5.3).
+//! recorded times stay. A picture has its place as soon as the number of waiting pictures exceeds the
+//! reorder depth (the "bumping" of C.4.5.3).
 //!
-//! DTS is the slot of the access unit so many places before as pictures can be late. Where there is
-//! no such slot, at the begin of a stream or where lateness grows, access units are squeezed into
-//! the time that there is: DTS always grows, and is never after PTS.
+//! The DTS of an access unit is the slot of an earlier one, as many places before as pictures can be late.
+//! Where there is no such slot, at the beginning of a stream or where lateness grows, DTS are squeezed into
+//! the time that is left: they always grow, and none is after its PTS.
 
 use std::collections::VecDeque;
 
@@ -67,7 +67,7 @@ struct Waiting<T> {
     shown: Option<(Slot, usize)>,
 }
 
-/// Access units in a row: a segment.
+/// Access units of a segment.
 #[derive(Debug, Default)]
 struct Run {
     segment: Option<SegmentStart>,
@@ -100,7 +100,7 @@ impl<T> Default for Stamper<T> {
 }
 
 impl<T> Stamper<T> {
-    /// Access units of a stream of which something is known already.
+    /// Returns a stamper for a stream whose reorder depth is known from other access units.
     pub fn new(depth: ReorderDepth) -> Self {
         Self {
             unplaced: OutputOrder::new(depth),
@@ -113,12 +113,12 @@ impl<T> Stamper<T> {
         self.unplaced.depth()
     }
 
-    /// Takes the news that more frames are out of order than expected. It comes once.
+    /// Takes the report that the reorder depth is too small. There is one at most.
     pub fn take_too_deep(&mut self) -> Option<TooDeep> {
         self.unplaced.take_too_deep()
     }
 
-    /// Forgets the news that more frames are out of order than expected.
+    /// Drops the report that the reorder depth is too small.
     pub fn forget_too_deep(&mut self) {
         self.unplaced.forget_too_deep();
     }
@@ -163,7 +163,7 @@ impl<T> Stamper<T> {
         self.stamp();
     }
 
-    /// Gives the next place to the first access unit that has none.
+    /// Gives the next place in output order to the access unit `index`.
     fn place(&mut self, index: usize) {
         let place = self.run.placed;
         self.run.note_lateness(index, place);
@@ -241,7 +241,7 @@ impl<T> Stamper<T> {
 }
 
 impl Run {
-    /// Goes on with another segment, which begins with the next access unit.
+    /// Continues with another segment, which begins with the next access unit.
     fn resume(&mut self, segment: SegmentStart, first: &Slot) {
         let index = self.stamped;
         let gone = index.saturating_sub(self.come - self.recent.len());
@@ -306,8 +306,8 @@ impl Run {
         dts
     }
 
-    /// Returns the slot `delay` places before the access unit `index`. Before the segment, its slots go on
-    /// backwards.
+    /// Returns the slot `delay` places before the access unit `index`. Slots before the segment are
+    /// extrapolated.
     fn slot_before(&self, index: usize, delay: usize) -> Nanos {
         let oldest = self.come - self.recent.len();
         let earlier = index.checked_sub(delay);

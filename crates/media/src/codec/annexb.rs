@@ -12,7 +12,7 @@ use memchr::memmem::{Finder, FinderRev};
 /// prevention bytes.
 pub const START_CODE: &[u8] = &[0, 0, 1];
 
-/// Searches for start codes. Building one costs as much as a search in some hundred bytes.
+/// Finder of start codes. Building one takes as long as searching a few hundred bytes.
 static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(START_CODE));
 static REVERSE_FINDER: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(START_CODE));
 

@@ -60,8 +60,8 @@ fn close(open: &mut Vec<Bytes>, pieces: &mut Vec<Bytes>) {
     pieces.push(joined(&mem::take(open)));
 }
 
-/// Returns the place of the first start code that has nothing before `chunk`. One at its very begin may
-/// have its `zero_byte` there.
+/// Returns the place of the first start code that lies within `chunk` as a whole. The `zero_byte` of a
+/// start code at the very beginning may be in the chunk before.
 fn first_start(chunk: &[u8]) -> Option<usize> {
     let code = find_start_code(&chunk[1..])?;
     Some(start_code_begin(chunk, code + 1))

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-/// The bytes that one access unit may have. No level allows as many (A.3.1 j).
+/// Largest size of an access unit in bytes. No level allows as many (A.3.1 j).
 pub const MAX_BYTES: usize = 128 << 20;
 
 /// Damage of a piece of a stream.
@@ -13,23 +13,23 @@ pub const MAX_BYTES: usize = 128 << 20;
 pub enum Damage {
     /// A slice comes before any parameter sets.
     NoParameterSets,
-    /// A slice refers to this PPS, which is not there, or has no SPS.
+    /// A slice refers to the PPS with this id, which is missing or whose SPS is missing.
     UnknownParameterSet(u8),
-    /// A slice header is cut short or has values that do not exist.
+    /// A slice header is truncated or has values that the standard does not allow.
     BrokenSlice,
-    /// The same of a parameter set.
+    /// A parameter set is truncated or has values that the standard does not allow.
     BrokenParameterSet,
     /// A NAL unit has its `forbidden_zero_bit` set.
     ForbiddenBit,
-    /// There are lengths before the NAL units instead of start codes.
+    /// NAL units have length prefixes instead of start codes.
     LengthPrefixed,
-    /// There is no start code at the begin.
+    /// The content does not begin with a start code.
     NotByteStream,
-    /// An access unit does not end.
+    /// An access unit exceeds the size limit without an end.
     TooLarge,
-    /// It continues a NAL unit that was taken for a whole one.
+    /// The content continues a NAL unit that was already treated as complete.
     LateContinuation,
-    /// No slice comes in many buffers that should hold an access unit each.
+    /// Many buffers that should hold an access unit each have no slice.
     NoSlice,
 }
 

@@ -14,12 +14,12 @@ pub fn length_size(codec_data: &[u8]) -> Option<usize> {
     codec_data.get(4).map(|byte| usize::from(byte & 3) + 1)
 }
 
-/// Returns whether `data` consists of NAL units with their lengths before them.
+/// Returns whether `data` consists of length-prefixed NAL units.
 pub fn is_length_prefixed(data: &[u8]) -> bool {
     is_length_prefixed_with(1..=4, data)
 }
 
-/// Returns whether `data` consists of NAL units with lengths of one of these `sizes` before them.
+/// Returns whether `data` consists of NAL units with length prefixes of one of these `sizes`.
 pub fn is_length_prefixed_with(sizes: RangeInclusive<usize>, data: &[u8]) -> bool {
     // A length of four bytes from 256 to 511 is also a start code. The longer start code would be
     // the length of a unit without contents.
@@ -34,7 +34,7 @@ pub fn is_length_prefixed_with(sizes: RangeInclusive<usize>, data: &[u8]) -> boo
     })
 }
 
-/// Returns whether `nal` begins with the header of a NAL unit that exists, and has no start code in it.
+/// Returns whether `nal` begins with a valid NAL unit header and contains no start code.
 fn is_plausible(nal: &[u8]) -> bool {
     nal.first().is_some_and(|header| {
         header & 0x80 == 0 && matches!(nal_unit_type(*header), 1..=15 | 19..=21)
@@ -68,7 +68,8 @@ pub fn nal_units(length_size: usize, data: &[u8]) -> impl Iterator<Item = Option
     })
 }
 
-/// Gives an access unit start codes instead of lengths. What its lengths do not fit stays away.
+/// Replaces the length prefixes of an access unit by start codes. Bytes after the last complete NAL
+/// unit are dropped.
 pub fn to_byte_stream(length_size: usize, data: &[u8]) -> Vec<u8> {
     let mut stream = Vec::with_capacity(data.len() + 64);
     for nal in nal_units(length_size, data).flatten() {

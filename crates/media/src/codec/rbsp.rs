@@ -3,19 +3,19 @@
 
 //! The payload of a NAL unit without emulation prevention bytes (ITU-T H.264, 7.3.1).
 //!
-//! h264-reader's own type fails where zeros lack such a byte, even behind the fields that are read;
-//! decoders accept that.
+//! The type of h264-reader fails on payloads with a missing emulation prevention byte, even behind the
+//! fields that are read. Decoders accept those.
 
 use std::io::{BufRead, Read, Result};
 
-/// Bytes to look ahead: headers are short.
+/// Number of bytes to look ahead: headers are short.
 const CHUNK: usize = 64;
 
 /// Reads the bytes after the header of a NAL unit.
 #[derive(Debug, Clone)]
 pub struct Rbsp<'a> {
     rest: &'a [u8],
-    /// Zeros in a row before `rest`.
+    /// Number of consecutive zeros before `rest`.
     zeros: usize,
 }
 

@@ -24,8 +24,8 @@ pub struct Description {
     pub hides: bool,
     /// The `AVCDecoderConfigurationRecord`, if it differs from that in the file.
     pub configuration: Option<Vec<u8>>,
-    /// Duration of all samples in ticks, if it is known better than the muxer knew it when the
-    /// last one came.
+    /// Duration of all samples in ticks, if it differs from the one that the muxer knew when the last
+    /// sample came.
     pub media_duration: Option<u64>,
     /// Times of samples that replace those in the file.
     pub samples: Option<SampleTable>,
@@ -41,13 +41,13 @@ pub struct SampleTable {
 }
 
 impl SampleTable {
-    /// Returns whether it has as many samples as `stts`, the durations in a file.
+    /// Returns whether it has as many samples as `stts` of a file.
     fn replaces(&self, stts: &[u8]) -> bool {
         let count: u64 = self.durations.iter().map(|run| u64::from(run.0)).sum();
         count_samples(stts) == Some(count)
     }
 
-    /// Returns how long all samples last.
+    /// Returns the duration of all samples in ticks.
     fn duration(&self) -> u64 {
         let runs = self.durations.iter();
         runs.map(|(count, ticks)| u64::from(*count) * u64::from(*ticks))
@@ -61,17 +61,17 @@ pub enum MoovError {
     /// The box is not as mp4mux writes it.
     #[error("no box moov as expected")]
     Unexpected,
-    /// The box has to be longer, and there is no room for that.
+    /// The box would be longer, and there is no room.
     #[error("it is too long for the header at its begin")]
     NoRoom,
 }
 
-/// Returns the box `moov` of a file with one track with a description, and whether everything is hidden
-/// that is to be hidden. If `moov` is not the last box of the file, it cannot grow.
+/// Returns the box `moov` of a file with one track, rewritten by a description; `false` if the hidden
+/// parts had to stay visible. The box cannot grow unless it is the last one of the file.
 ///
 /// # Errors
 ///
-/// The box is not as mp4mux writes it, or the file is longer than the box can say.
+/// The box is not as mp4mux writes it, or there is no room for a longer one.
 pub fn rewrite_moov(
     moov: &[u8],
     is_last: bool,
@@ -96,7 +96,7 @@ pub fn rewrite_moov(
 }
 
 impl Description {
-    /// Returns the part that does not make the box longer: of another configuration the level.
+    /// Returns the part that does not make the box longer: of a configuration only the level.
     fn without_configuration(&self) -> Self {
         let configuration = self.configuration.as_ref();
         Self {
@@ -195,9 +195,9 @@ struct Rewriting<'a> {
     units: Option<u32>,
     samples: Option<&'a SampleTable>,
     durations: Option<Durations>,
-    /// None to leave the edit list.
+    /// New edit list; empty to keep the one of the file.
     edits: Vec<Edit>,
-    /// Ticks of the last sample, if they change.
+    /// New duration of the last sample in ticks, if it changes.
     last_duration: Option<u32>,
     configuration: Option<&'a [u8]>,
 }
@@ -206,7 +206,7 @@ struct Rewriting<'a> {
 const VISUAL_SAMPLE_ENTRY: usize = 78;
 
 impl Rewriting<'_> {
-    /// Puts boxes in a row.
+    /// Appends consecutive boxes.
     fn put_boxes(&self, new: &mut Vec<u8>, contents: &[u8]) -> Option<()> {
         for child in boxes(contents) {
             let Mp4Box {
@@ -295,13 +295,13 @@ impl Rewriting<'_> {
     }
 }
 
-/// Returns how many samples there are (8.6.1.2).
+/// Returns the number of samples (8.6.1.2).
 fn count_samples(stts: &[u8]) -> Option<u64> {
     let entries = stts.get(8..)?.chunks_exact(8);
     entries.map(|entry| number(entry, 0..4)).sum()
 }
 
-/// Returns how long all samples last (8.6.1.2).
+/// Returns the duration of all samples in ticks (8.6.1.2).
 fn total_duration(stts: &[u8]) -> Option<u64> {
     let entries = stts.get(8..)?.chunks_exact(8);
     entries
@@ -309,7 +309,8 @@ fn total_duration(stts: &[u8]) -> Option<u64> {
         .try_fold(0u64, |sum, ticks| sum.checked_add(ticks?))
 }
 
-/// Returns how long the last sample has to last for all of them to last `wanted`, if it does not already.
+/// Returns the duration of the last sample with which all of them last `wanted`, or `None` if they do
+/// already.
 fn last_duration(stts: &[u8], total: u64, wanted: Option<u64>) -> Option<u32> {
     let wanted = wanted.filter(|wanted| *wanted != total)?;
     let last = number(stts.get(8..)?.chunks_exact(8).next_back()?, 4..8)?;
@@ -385,7 +386,7 @@ fn timescale(header: &[u8]) -> Option<u64> {
 /// Fields of a header between its two times and its duration.
 #[derive(Debug, Clone, Copy)]
 enum Between {
-    /// Ticks per second, which are to be others if given.
+    /// Ticks per second, replaced by the value if there is one.
     Units(Option<u32>),
     /// The number of the track and a reserved field.
     TrackNumber,

@@ -3,8 +3,7 @@
 
 //! The times of an MP4 file (ISO/IEC 14496-12): its duration, and the part of it that is shown.
 //!
-//! The file comes from outside: it is read where it lies, each box once, and what exceeds a limit is
-//! refused.
+//! The file is untrusted: it is read in place, each box once, and a file that exceeds a limit is refused.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -13,21 +12,21 @@ use bytes::Bytes;
 
 use super::boxes::{BoxHeader, LARGE_HEADER};
 
-/// Boxes that are looked at before a file is given up.
+/// Largest number of boxes that are read before a file is refused.
 const MAX_BOXES: u32 = 100_000;
-/// Bytes of an edit list: more edits than any program writes.
+/// Largest size of an edit list in bytes: more edits than any program writes.
 const MAX_EDIT_LIST: u64 = 1 << 20;
-/// The longest time that is believed, in ns: 146 years. Sums of two of them do not overflow.
+/// Longest accepted time in ns: 146 years. The sum of two of them does not overflow.
 const MAX_TIME: u64 = i64::MAX as u64 / 2;
 
-/// The times of a file, in ns of its samples' times.
+/// Times of a file in ns, on the time axis of its samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Movie {
-    /// Time from which on it is shown.
+    /// First time that is shown.
     pub start: u64,
     /// Duration of the part that is shown; `None` if only its fragments have it.
     pub length: Option<u64>,
-    /// It may end before its last sample does.
+    /// The part that is shown may end before the last sample.
     pub is_cut: bool,
 }
 
@@ -83,7 +82,7 @@ impl TimeHeader {
     }
 }
 
-/// A track, as far as its times are of interest.
+/// Times of a track.
 #[derive(Debug)]
 struct Track {
     is_video: bool,
@@ -163,7 +162,7 @@ impl<'a> File<'a> {
         Some(())
     }
 
-    /// Reads a number that `size` bytes hold, the highest first.
+    /// Reads a big-endian number of `size` bytes.
     fn number(&self, place: u64, size: usize) -> Option<u64> {
         let mut bytes = [0; 8];
         self.read(place, bytes.get_mut(8usize.checked_sub(size)?..)?)?;
@@ -195,7 +194,7 @@ impl<'a> File<'a> {
         })
     }
 
-    /// Returns where the contents of the first box of a kind are.
+    /// Returns the place of the contents of the first box of a kind.
     fn child(&self, range: Range<u64>, kind: &[u8; 4]) -> Option<Range<u64>> {
         let mut children = self.children(range);
         let found = children.find(|child| child.kind == *kind);
@@ -220,7 +219,7 @@ impl<'a> File<'a> {
         })
     }
 
-    /// Reads a box `trak`. Returns `None` if one of its times cannot be.
+    /// Reads a box `trak`. Returns `None` if one of its times cannot be read.
     fn track(&self, contents: Range<u64>) -> Option<Track> {
         let mut edits = None;
         let mut media = None;

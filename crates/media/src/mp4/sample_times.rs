@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The times of the samples of a file in ticks, where the muxer could not write them.
+//! Times of the samples of a file in ticks, for files whose times the muxer could not write.
 //!
 //! The time scale that a file begins with is right for nearly all of them. Once all samples are known,
 //! two things can be wrong with it. Frames less than a tick apart would last no tick, and readers
@@ -20,7 +20,7 @@ use crate::time::Nanos;
 const MAX_DELTA: u64 = i32::MAX as u64;
 /// Longest distance from DTS to PTS in ticks. With a longer one FFmpeg ignores the box `ctts`.
 const MAX_OFFSET: u64 = 1 << 28;
-/// Distances of times that may lie between DTS and PTS of a sample: a picture is at most 16 others late.
+/// Number of distances that may lie between DTS and PTS of a sample: a picture is at most 16 others late.
 const MAX_DISTANCES: u64 = 64;
 
 /// Running times of a sample.
@@ -59,7 +59,7 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Returns the times that a file in this scale can have.
+    /// Returns the longest distances that readers accept in this scale.
     pub fn of(scale: Timescale) -> Self {
         Self {
             delta: scale.time(MAX_DELTA),
@@ -67,7 +67,8 @@ impl Reach {
         }
     }
 
-    /// Returns the times that the muxer can write in this scale, whatever readers make of them.
+    /// Returns the longest distances that the muxer can write in this scale, although readers may not accept
+    /// them.
     pub fn of_muxer(scale: Timescale) -> Self {
         Self {
             delta: scale.max_time(),
@@ -75,7 +76,7 @@ impl Reach {
         }
     }
 
-    /// Returns whether it has room for all distances of `other`.
+    /// Returns whether no distance of `other` is longer.
     pub fn covers(self, other: Self) -> bool {
         other.delta <= self.delta && other.offset <= self.offset
     }
@@ -179,8 +180,8 @@ impl SampleTimes {
         next.map_or(ticks, |(_, next)| ticks.min(next))
     }
 
-    /// Returns durations of samples that end at `end`, those that follow each other with the same one together:
-    /// how many, and for how long.
+    /// Returns the durations of samples, the last of which ends at `end`, as runs of equal ones: their number
+    /// and the duration.
     pub fn durations(&self, end: u64) -> Vec<(u32, u32)> {
         let last = self.dts.last().copied().unwrap_or(0);
         let ends = self.dts.iter().skip(1).copied();
@@ -189,7 +190,7 @@ impl SampleTimes {
         runs(durations.map(|(begin, end)| u32::try_from(end - begin).unwrap_or(u32::MAX)))
     }
 
-    /// Returns distances from DTS to PTS, equal ones that follow each other together.
+    /// Returns the distances from DTS to PTS as runs of equal ones: their number and the distance.
     pub fn offsets(&self) -> Vec<(u32, u32)> {
         let offsets = self.dts.iter().zip(&self.pts);
         runs(offsets.map(|(dts, pts)| u32::try_from(pts - dts).unwrap_or(u32::MAX)))
@@ -244,7 +245,7 @@ fn shares_tick(times: impl Iterator<Item = Nanos>, scale: Timescale) -> bool {
         .any(|ticks| last.replace(ticks).is_some_and(|last| last >= ticks))
 }
 
-/// Returns values in a row as counts of equal ones.
+/// Returns values as runs of equal ones: their number and the value.
 fn runs(values: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for value in values {

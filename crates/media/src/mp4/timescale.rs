@@ -8,8 +8,8 @@ use crate::time::Nanos;
 
 /// Coarsest time scale: a time is off by half a tick at most, 25 µs.
 const MIN_UNITS: u32 = 20_000;
-/// Finest time scale that a frame rate is followed to. Finer ones would end files early, as the times of a
-/// file count 2³² ticks.
+/// Finest time scale for a frame rate. A finer one would end files early, as the times of a file have
+/// 32 bits.
 const MAX_UNITS: u32 = 1_000_000;
 
 /// Time scales for files whose frames are too far apart for the one they began with, the finest first. A
@@ -29,7 +29,7 @@ impl Default for Timescale {
 }
 
 impl Timescale {
-    /// Returns the scale of so many ticks per second, `None` for 0.
+    /// Returns the scale of `units` ticks per second, or `None` for 0.
     pub fn new(units: u32) -> Option<Self> {
         (units > 0).then_some(Self(units))
     }
@@ -68,12 +68,13 @@ impl Timescale {
         Nanos::from_nseconds(nanoseconds)
     }
 
-    /// Returns a tick, rounded up: what lasts as long never ends in the tick that it begins in.
+    /// Returns the duration of a tick, rounded up, so that a frame that lasts as long never ends in the tick
+    /// in which it begins.
     pub fn tick(self) -> Nanos {
         self.time(1) + Nanos::NSECOND
     }
 
-    /// Returns the longest time that 32 bits can count.
+    /// Returns the longest time that fits 32 bits.
     pub fn max_time(self) -> Nanos {
         self.time(u32::MAX.into())
     }

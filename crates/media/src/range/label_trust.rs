@@ -3,18 +3,18 @@
 
 //! Reliability of the labels `keyframe` of a recording.
 //!
-//! A label that names a keyframe is verified by the record's content. One that says that a record has
-//! none cannot be without reading it: it is believed if all labels were right where contents were
-//! read, and if no keyframe is missing in the rhythm of the others.
+//! A label that names a keyframe is verified by the content of the record. A label that denies one cannot
+//! be verified without reading the record. It is trusted if all labels of records that were read were
+//! right, and if no keyframe is missing in the rhythm of the others.
 
-/// Reliability of labels, as contents have shown it. Times are in µs.
+/// Reliability of labels, by the contents that were read. Times are in µs.
 #[derive(Debug, Default)]
 pub struct LabelTrust {
     /// A label was wrong.
     is_refuted: bool,
     /// The last record with a keyframe, if all since then were labelled.
     last: Option<u64>,
-    /// The shortest distance of two keyframes in a row, all labels between which were right.
+    /// Shortest distance of two consecutive keyframes between which all labels were right.
     shortest: Option<u64>,
 }
 

@@ -1,20 +1,20 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Detection of pictures that come in another order than they are shown in.
+//! Detection of pictures whose decoding order differs from their output order.
 
 use crate::order::{MAX_REORDERING, PictureOrder};
 
-/// Pictures in order after which a stream that does not say so has no others.
+/// Number of pictures in order after which an undeclared stream is taken to have no others.
 const EVIDENCE: usize = 2 * MAX_REORDERING;
 
-/// Watches the order of pictures.
+/// State of the detection.
 #[derive(Debug, Default)]
 pub struct ReorderingWatch {
     /// The latest picture of the sequence.
     latest: Option<i64>,
     is_observed: bool,
-    /// The stream says that pictures may be out of order, or that they are not.
+    /// Declaration of the stream: pictures may be out of order, or are not.
     declared: Option<bool>,
     pictures: usize,
 }
@@ -31,13 +31,13 @@ impl ReorderingWatch {
         self.pictures = self.pictures.saturating_add(1);
     }
 
-    /// Returns whether pictures are out of order, or may be as far as the stream says.
+    /// Returns whether pictures are out of order, or are declared to be.
     pub fn is_likely(&self) -> bool {
         self.is_observed || self.declared.unwrap_or(self.pictures < EVIDENCE)
     }
 
-    /// Returns whether a picture may come that is shown before others that came. Where it is waited
-    /// for, only if the stream has shown or says so.
+    /// Returns whether a picture may follow that is shown before others that have come. If the caller would
+    /// have to wait for it, only if the stream declared or showed reordering.
     pub fn may_be_open(&self, waits: bool) -> bool {
         match waits {
             true => self.is_observed || self.declared == Some(true),

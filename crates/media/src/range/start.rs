@@ -19,14 +19,14 @@ pub enum Begin {
     KeyframeAfter,
     /// With the last keyframe that is not after it.
     KeyframeBefore,
-    /// With one of these two, the first if they are as near.
+    /// With the nearer one of these two, the first if they are equally near.
     KeyframeNearest,
     /// With a keyframe before it from which a decoder gets all pictures from the time on right; shown
     /// from the first one on that is not before the time.
     Exact,
 }
 
-/// Facts of an access unit for an [`StartFilter`].
+/// An access unit with the facts that a [`StartFilter`] needs.
 #[derive(Debug)]
 pub struct Candidate<T> {
     /// The access unit.
@@ -37,12 +37,12 @@ pub struct Candidate<T> {
     pub is_keyframe: bool,
     /// Nothing after it in decoding order depends on access units before it, or is shown before it.
     pub is_clean: bool,
-    /// For a keyframe that is not clean: so many frames later pictures are right, as it says
+    /// For a keyframe that is not clean: number of frames until pictures are correct
     /// (`recovery_frame_cnt`, D.2.8).
     pub recovery: u32,
-    /// Its picture order count, and whether the stream may have pictures in another order.
+    /// Its picture order count.
     pub count: i64,
-    /// The stream may have pictures in another order than they are shown in.
+    /// Decoding order and output order of the stream may differ.
     pub may_reorder: bool,
     /// Size in bytes.
     pub bytes: usize,
@@ -88,27 +88,28 @@ impl HeldKeyframe {
         self.has_all_leading |= !leads;
     }
 
-    /// Returns whether the pictures in the slots from number `end` on are right.
+    /// Returns whether the pictures from slot `end` on are correct.
     fn is_right_from(&self, end: usize) -> bool {
         self.has_all_leading && end - self.index >= self.recovery.max(self.leading)
     }
 }
 
 impl<T> Candidate<T> {
-    /// Returns whether a decoder that begins with this keyframe gets all right that is shown from its time on.
+    /// Returns whether a decoder that begins with this keyframe decodes all pictures correctly that are shown
+    /// from its time on.
     fn is_right_at_once(&self) -> bool {
         self.is_clean || self.recovery == 0 && !self.may_reorder
     }
 }
 
-/// Lets access units in, in decoding order.
+/// Passes on the access units of a range from its start on, in decoding order.
 #[derive(Debug)]
 pub struct StartFilter<T> {
     begin: Begin,
     at: Nanos,
-    /// Nothing that could be read is before the reading.
+    /// There are no earlier records.
     is_earliest: bool,
-    /// Bytes that may be held. A group of pictures that is larger has no hole at its end.
+    /// Largest number of bytes that are held. No hole is detected at the end of a larger group.
     most_bytes: usize,
     state: StartState<T>,
     /// The first time that is shown of an exact range, once it is known.
@@ -156,7 +157,7 @@ impl<T> StartFilter<T> {
         self.carried = begun.or(self.carried);
     }
 
-    /// Access units that came before the one to begin with.
+    /// Returns the number of access units before the one to begin with.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }

@@ -12,7 +12,7 @@ use crate::time::Nanos;
 #[derive(Debug)]
 pub struct StopFilter<T> {
     until: Nanos,
-    /// Slots before the end, and access units that have one of them.
+    /// Number of slots before the end, and of access units that have one of them.
     slots: usize,
     shown: usize,
     /// There was a slot after the end: no other one is before it.
@@ -63,7 +63,7 @@ impl<T> StopFilter<T> {
         std::mem::take(&mut self.held)
     }
 
-    /// Returns whether all that is to be shown has been taken.
+    /// Returns whether all access units that are to be shown have been taken.
     pub fn is_complete(&self) -> bool {
         self.is_past && self.shown >= self.slots
     }

@@ -1,13 +1,13 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! CaptureCadence of capture times: the distance of frames.
+//! The cadence of capture times: the distance of frames.
 
 use std::collections::VecDeque;
 
 /// Number of distances that count. Their median is not moved by a pause or a lost frame.
 const DISTANCES: usize = 8;
-/// From so many distances on the median is relied on.
+/// Number of distances from which on the median is used.
 const KNOWN: usize = 3;
 
 /// The recent distances of frames, in µs.

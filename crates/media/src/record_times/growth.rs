@@ -1,16 +1,16 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Record times that grow, whatever the capture times do. All times are in µs.
+//! Record times that always grow, even if capture times do not. All times are in µs.
 
 use super::outliers::Placed;
 
-/// Distance of frames where none is known.
+/// Distance of frames if unknown.
 const DEFAULT_DISTANCE: u64 = 20_000;
-/// Times that are ahead of the clock by less catch up with it by shorter distances.
+/// Largest lead over the clock that is reduced by shorter distances.
 const SECOND: u64 = 1_000_000;
 
-/// Makes record times of capture times.
+/// Converts capture times to record times.
 #[derive(Debug, Default)]
 pub struct Growth {
     last: Option<u64>,

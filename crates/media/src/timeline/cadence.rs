@@ -1,28 +1,29 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The cadence of a stream: how far apart its frames are, learnt from record times.
+//! The cadence of a stream: the distance of its frames, learnt from record times.
 
 use crate::time::Nanos;
 
-/// Distances that the cadence is the median of.
+/// Number of distances whose median is the cadence.
 const WINDOW: usize = 8;
-/// Distances from which on the median is relied on.
+/// Number of distances from which on the median is used.
 const MIN_DISTANCES: usize = 3;
-/// Consecutive pauses of the same length that are a new cadence, and those after groups of pictures.
+/// Number of consecutive pauses of the same length that are a new cadence: after single pictures, and
+/// after groups of pictures.
 const MIN_PAUSES: usize = 3;
 const MIN_GROUP_PAUSES: usize = 2;
 
 /// Frame distances of the recent past.
 #[derive(Debug, Clone, Default)]
 pub struct Cadence {
-    /// The declared frame duration. It counts at the beginning, if a distance agrees with it.
+    /// The declared frame duration. It is used at the beginning if a distance agrees with it.
     declared: Option<Nanos>,
     /// The last frame distances without pauses, one for each record, in no order.
     recent: [Nanos; WINDOW],
     /// Number of them.
     length: usize,
-    /// The place of the oldest one, once all are there.
+    /// Index of the oldest one, once there are [`WINDOW`] of them.
     oldest: usize,
     /// One bit for each of the last distances, set for a pause.
     history: u8,
@@ -52,8 +53,8 @@ impl Cadence {
         }
     }
 
-    /// Learns the distance of two frames from a record of so many `units`. A pause is not learnt,
-    /// unless it repeats: then the camera has slowed down.
+    /// Adds the distance of two frames, from a record of this number of `units`. A pause is not learnt
+    /// unless it repeats, which means that the camera has slowed down.
     pub fn learn(&mut self, distance: Nanos, units: usize) {
         let is_pause = self.frame().is_some_and(|frame| is_pause(distance, frame));
         self.history = self.history << 1 | u8::from(is_pause);
@@ -92,7 +93,7 @@ impl Cadence {
         self.frame
     }
 
-    /// Takes over other distances.
+    /// Computes the median and all that follows from it.
     fn update(&mut self) {
         let recent = &self.recent[..self.length];
         let all = |frame: Nanos| recent.iter().all(|it| is_near(*it, frame));

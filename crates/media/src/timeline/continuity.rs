@@ -20,7 +20,7 @@ use crate::time::{Nanos, utc};
 /// Settings of a [`Continuity`].
 #[derive(Debug, Clone, Copy)]
 pub struct ContinuityConfig {
-    /// Longest pause that stays in running time where no reference picture is missing.
+    /// Longest pause that remains in running time if no reference picture is missing.
     pub pause_limit: Nanos,
     /// Treatment of pictures that refer to lost ones.
     pub on_loss: OnLoss,
@@ -41,11 +41,11 @@ pub struct ContinuityFacts {
     pub is_keyframe: bool,
     /// `recovery_frame_cnt` of a keyframe that is no IDR picture.
     pub recovery_frames: u32,
-    /// Pictures before it are missing that others may refer to; that was reported already.
+    /// Pictures before it that others may refer to are missing, which was already reported.
     pub after_loss: bool,
 }
 
-/// The next thing in order.
+/// Output of a [`Continuity`], in decoding order.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ContinuityOutput<T> {
     /// An access unit.
@@ -84,11 +84,11 @@ pub struct Loss {
 /// Evidence of missing frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// So many reference pictures are missing by `frame_num`.
+    /// Number of reference pictures that are missing, by `frame_num`.
     FrameNum(u32),
     /// `frame_num` does not advance after a pause.
     Repeated,
-    /// `frame_num` does not advance, as it always did before.
+    /// `frame_num` does not advance, though it always did before.
     FrameNumCycle,
     /// The picture order count begins anew without an IDR picture.
     PictureOrder,
@@ -166,7 +166,7 @@ impl fmt::Display for Loss {
     }
 }
 
-/// Follows access units in decoding order.
+/// Detects gaps between access units, in decoding order.
 #[derive(Debug)]
 pub struct Continuity<T> {
     config: ContinuityConfig,
@@ -201,7 +201,7 @@ enum ReferenceState {
     },
     /// Until the next keyframe.
     Corrupted,
-    /// Until `frame_num` has advanced by so much from that of a recovery point.
+    /// Until `frame_num` has advanced by `frames` since a recovery point.
     Recovering {
         from: u32,
         frames: u32,
@@ -216,7 +216,7 @@ enum Break {
 }
 
 impl<T> Continuity<T> {
-    /// Returns a stream that begins.
+    /// Returns the state at the beginning of a stream.
     pub fn new(config: ContinuityConfig) -> Self {
         Self {
             config,

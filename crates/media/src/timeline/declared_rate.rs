@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The frame rate that records, their entry, the user or the stream declare.
+//! Declared frame rates: of records, their entry, the user or the stream.
 
 use super::names::TimelineNames;
 use crate::codec::h264::VuiFrameRate;
@@ -44,7 +44,7 @@ pub struct DeclaredRate {
     pub source: RateSource,
 }
 
-/// The declarations that are not of a record.
+/// Declarations for all records of an entry.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Declarations {
     /// `fps` of the attachment `$video`.
@@ -54,7 +54,7 @@ pub struct Declarations {
 }
 
 impl Declarations {
-    /// Returns the first frame rate of label, attachment, option and VUI that is one.
+    /// Returns the first plausible frame rate of label, attachment, option and VUI.
     pub fn choose(&self, label: Option<&str>, vui: Option<VuiFrameRate>) -> Option<DeclaredRate> {
         let label = label.and_then(FrameRate::parse);
         let vui = || vui.and_then(FrameRate::from_vui);

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Options for pictures after a loss.
+//! Treatment of pictures after a loss.
 
 /// Treatment of pictures that refer to lost ones, until the next keyframe.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

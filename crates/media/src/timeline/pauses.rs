@@ -3,18 +3,18 @@
 
 //! Pauses that belong to the rhythm of a camera, such as one that records in bursts.
 //!
-//! `frame_num` shows that nothing is missing after most of them. Before an IDR picture it shows nothing, but a
-//! pause like those is no gap either. Where all are before IDR pictures, those that repeat like a clock are
-//! the rhythm.
+//! After most of them `frame_num` shows that nothing is missing. Before an IDR picture it shows nothing, but
+//! a pause like the others is no gap there either. If all pauses are before IDR pictures, only those that
+//! repeat regularly belong to the rhythm.
 
 use std::collections::VecDeque;
 
 use super::cadence::is_near;
 use crate::time::Nanos;
 
-/// Pauses that are remembered.
+/// Number of pauses that are remembered.
 const WINDOW: usize = 8;
-/// Pauses of the same length from which on another one is expected anywhere.
+/// Number of pauses of the same length after which another one is expected anywhere.
 const MIN_PAUSES: usize = 2;
 
 /// The recent pauses of a stream.
@@ -22,26 +22,26 @@ const MIN_PAUSES: usize = 2;
 pub struct Pauses {
     /// The latest one last.
     recent: VecDeque<Pause>,
-    /// Pictures since that.
+    /// Number of pictures since that.
     pictures: u64,
 }
 
 #[derive(Debug)]
 struct Pause {
     length: Nanos,
-    /// Pictures since the pause before it.
+    /// Number of pictures since the pause before it.
     pictures: u64,
     evidence: PauseEvidence,
 }
 
-/// Facts of the pictures at a pause.
+/// Evidence of missing pictures at a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PauseEvidence {
     /// None is missing.
     Intact,
     /// Some are missing.
     Loss,
-    /// Only the times may show whether some are.
+    /// Only the times can show missing pictures.
     Unknown,
 }
 
@@ -63,9 +63,11 @@ impl Pauses {
         });
     }
 
-    /// Returns whether a pause of this length before the next picture is one of several like it: two at least
-    /// without a loss, or one as many pictures ago as it was from the pause before it. Of pauses of which
-    /// only the times say something there have to be two, the last one as many pictures ago.
+    /// Returns whether a pause of this length before the next picture belongs to the rhythm.
+    ///
+    /// That takes two pauses of about this length without a loss; one is enough if it is as many
+    /// pictures ago as it came after the pause before it. Where only times are evidence, two are needed, the
+    /// last one as many pictures ago.
     pub fn expects(&self, length: Nanos) -> bool {
         let is_like = |pause: &&Pause| is_near(pause.length, length);
         let intact = |pause: &&Pause| pause.evidence == PauseEvidence::Intact && is_like(pause);

@@ -23,14 +23,14 @@ use super::names::TimelineNames;
 use crate::frame_rate::FrameRate;
 use crate::time::Nanos;
 
-/// Frame duration if nothing is known of it.
+/// Frame duration without any information.
 const DEFAULT_FRAME: Nanos = Nanos::from_mseconds(40);
-/// Records to wait for at the beginning, so that a declared rate can be checked by three distances.
+/// Number of records to wait for at the beginning, so that three distances can confirm a declared rate.
 const MIN_RECORDS: usize = 4;
-/// Distances in a row that have to deviate from a declared rate before it is distrusted.
+/// Number of consecutive distances that contradict a declared rate before it is distrusted.
 const MIN_DEVIATIONS: usize = 3;
-/// A pause of more frames than that, and of [`MIN_GAP`], is a gap before an IDR picture where the
-/// cadence varies.
+/// Number of frames beyond which, and beyond [`MIN_GAP`], a pause before an IDR picture is a gap although
+/// the cadence varies.
 const MIN_GAP_FRAMES: u64 = 10;
 const MIN_GAP: Nanos = Nanos::SECOND;
 
@@ -39,15 +39,16 @@ const MIN_GAP: Nanos = Nanos::SECOND;
 pub struct TimelineConfig {
     /// The time that is 0 in stream time; the time of the first record if `None`.
     pub origin: Option<Nanos>,
-    /// Slots do not wait for the next record, nor make room for it.
+    /// Slots neither wait for the next record nor end before it.
     pub is_prompt: bool,
-    /// Most access units are left out: distances say nothing.
+    /// Most access units are left out, so that distances have no meaning.
     pub is_sparse: bool,
-    /// Records are left out on purpose: the holes between the others are no slow camera.
+    /// Records are left out on purpose: holes between the others do not mean a slow camera.
     pub is_filtered: bool,
-    /// Records before the first one can be read: it waits for them if its frames have no evident times.
+    /// Records before the first one can be read. The first one waits for them if its frames have no evident
+    /// times.
     pub awaits_history: bool,
-    /// Time beyond one frame duration that has to be missing for a gap; `None` is automatic.
+    /// Time that has to be missing for a gap, besides a frame duration; `None` detects gaps by the cadence.
     pub gap_tolerance: Option<Nanos>,
 }
 
@@ -87,7 +88,7 @@ pub enum Spacing {
     Pause {
         /// From the begin of the slot before it.
         length: Nanos,
-        /// Frames are missing, unless `frame_num` says that none is.
+        /// Frames are missing, unless `frame_num` proves the contrary.
         breaks_rhythm: bool,
     },
     /// After a gap by the rule of the gap tolerance.
@@ -112,8 +113,7 @@ pub struct SegmentStart {
     pub base: Nanos,
 }
 
-/// Several access units in a record, and neither a frame rate nor a further record that would give
-/// their times.
+/// Several access units of a record have unknown times: there is neither a frame rate nor a next record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoFrameRate {
     /// Time of the record.
@@ -169,7 +169,7 @@ pub struct Timeline {
     config: TimelineConfig,
     /// Records whose slots still depend on later ones.
     waiting: VecDeque<Record>,
-    /// Number of the first of them that are before the range.
+    /// Number of its first records that are before the range.
     history: usize,
     cadence: Cadence,
     /// The last record that came.
@@ -384,8 +384,8 @@ impl Timeline {
         });
     }
 
-    /// Returns whether the distances of the first records are evidence enough of where the frames of
-    /// the first one are; `None` as long as the next ones decide.
+    /// Returns whether the distances of the first records show the times of the frames of the first one;
+    /// `None` as long as that depends on further records.
     fn is_first_evident(&self) -> Option<bool> {
         let first = self.waiting.front()?;
         if first.units == 1 || self.is_literal() || self.config.is_prompt || self.config.is_filtered
@@ -401,7 +401,7 @@ impl Timeline {
         Some(is_near(next.distance(after.time), distance))
     }
 
-    /// Returns whether the slots of the first record that waits can be known by now.
+    /// Returns whether the slots of the first waiting record are known.
     fn is_first_ready(&self) -> bool {
         let Some(first) = self.waiting.front() else {
             return false;
@@ -597,7 +597,7 @@ impl Timeline {
     }
 
     /// Returns whether frames are missing between a group and the next record: the cadence was steady, and
-    /// returns to the frame. A group that was late would make the next one shorter.
+    /// the next distance returns to it. If the next group were only late, that distance would be shorter.
     fn is_before_hole(&self, record: &Record, frame: Nanos) -> bool {
         let (Some(next), Some(after)) = (self.waiting.front(), self.waiting.get(1)) else {
             return false;
@@ -639,13 +639,13 @@ impl Timeline {
         })
     }
 
-    /// Returns the duration of a single access unit of which nothing is known.
+    /// Returns the duration of a single access unit without any information.
     fn last_duration(&self) -> Nanos {
         let last = self.cursor.map(|cursor| cursor.division.duration);
         last.unwrap_or(DEFAULT_FRAME)
     }
 
-    /// Returns how a record follows the one before it.
+    /// Returns the relation of a record to the one before it.
     fn spacing(&self, record: &Record) -> Spacing {
         let Some(cursor) = self.cursor.filter(|_| !self.config.is_sparse) else {
             return Spacing::Regular;
@@ -691,7 +691,7 @@ pub fn frames(count: usize, rate: FrameRate) -> Nanos {
     nseconds(numerator / rate.numer() as u128)
 }
 
-/// `count` of `total` equal shares of `whole`.
+/// Returns `count` of `total` equal shares of `whole`.
 fn share(whole: Nanos, count: usize, total: usize) -> Nanos {
     nseconds(u128::from(whole.nseconds()) * count as u128 / total as u128)
 }

@@ -19,7 +19,7 @@ use crate::codec::annexb::{
 use crate::codec::chunks::{between_nal_units, joined, last_start};
 use crate::codec::damage::{Damage, MAX_BYTES};
 
-/// Zeros that a start code has at most.
+/// Largest number of zeros in a start code.
 const CODE_ZEROS: usize = 3;
 static ZEROS: [u8; CODE_ZEROS] = [0; CODE_ZEROS];
 
@@ -32,7 +32,7 @@ pub struct Aligned<R> {
     pub pieces: Vec<Bytes>,
     /// The end of its last NAL unit is missing.
     pub is_cut: bool,
-    /// Damage for which a part of it was left out.
+    /// Damage because of which a part of its content was left out.
     pub damage: Option<Damage>,
     /// Something is missing after it.
     pub is_before_loss: bool,
@@ -40,21 +40,21 @@ pub struct Aligned<R> {
 
 /// Moves the ends of records to those of NAL units.
 ///
-/// The last NAL unit of a record may continue in the next one, so that a record comes out after the
-/// next one was taken, or with [`end_record`](Self::end_record).
+/// The last NAL unit of a record may continue in the next one. A record is therefore put out when the
+/// next one is pushed, or by [`end_record`](Self::end_record).
 #[derive(Debug)]
 pub struct Aligner<R> {
     state: AlignerState<R>,
     evidence: ContinuationEvidence,
-    /// The stream was joined where it does not begin.
+    /// Records before the first one, or before a loss, are missing.
     joined: bool,
 }
 
 #[derive(Debug)]
 enum AlignerState<R> {
-    /// The bytes before the next record are unknown, and so is the NAL unit that it may continue.
+    /// The bytes before the next record are unknown: it may continue an unknown NAL unit.
     Unknown,
-    /// The last record was given out as if its NAL unit had ended. It ends with so many zeros.
+    /// The last record was put out as if its last NAL unit were complete. It ends with this many zeros.
     Ended { zeros: usize },
     /// The last NAL unit of a record may continue.
     Open(Open<R>),
@@ -66,19 +66,19 @@ struct Open<R> {
     pieces: Vec<Bytes>,
     /// Bytes of later records that continue its last NAL unit.
     rest: Vec<u8>,
-    /// The later records that the zeros at the end of `rest` are in, for as many zeros as a start
-    /// code can have.
+    /// The records that contain the zeros at the end of `rest`, one for each zero, at most as many as
+    /// a start code can have.
     zeros: VecDeque<R>,
-    /// There is a start code in it, so that there is a NAL unit at its end.
+    /// It contains a start code, so that it ends with a NAL unit.
     has_nal_unit: bool,
-    /// The header of that NAL unit, once it has come.
+    /// Header of that NAL unit, once it is known.
     header: Option<u8>,
-    /// Without a start code, it is the end of a NAL unit that is left out.
+    /// Without a start code, its content is the end of a NAL unit that is left out.
     is_left_out: bool,
 }
 
 impl<R: Clone> Aligner<R> {
-    /// Returns an aligner of a stream that was `joined` where it does not begin, or not.
+    /// Returns an aligner. With `joined` the first record may begin in the middle of the stream.
     pub fn new(joined: bool) -> Self {
         Self {
             state: AlignerState::Unknown,
@@ -92,7 +92,7 @@ impl<R: Clone> Aligner<R> {
         self.evidence.cuts
     }
 
-    /// Takes the next record, and appends to `aligned` those that are complete.
+    /// Takes the next record and appends complete ones to `aligned`.
     pub fn push(&mut self, record: R, chunks: Vec<Bytes>, aligned: &mut VecDeque<Aligned<R>>) {
         let pieces = between_nal_units(chunks);
         if pieces.is_empty() {
@@ -112,8 +112,8 @@ impl<R: Clone> Aligner<R> {
         }
     }
 
-    /// Ends the stream, or a part of it that something `is_lost` after. The last one of `aligned` is
-    /// marked then.
+    /// Ends the stream, or a part of it after which data `is_lost`. In the latter case the last one of
+    /// `aligned` is marked.
     pub fn end(&mut self, is_lost: bool, aligned: &mut VecDeque<Aligned<R>>) {
         // Where records are whole, so is the last one.
         self.close(is_lost && self.evidence.cuts, None, aligned);
@@ -123,7 +123,7 @@ impl<R: Clone> Aligner<R> {
         }
     }
 
-    /// Takes the last record for one that ends with a NAL unit.
+    /// Treats the last record as one that ends with a complete NAL unit.
     pub fn end_record(&mut self, aligned: &mut VecDeque<Aligned<R>>) {
         let zeros = match &self.state {
             AlignerState::Open(open) => open.trailing_zeros(),
@@ -149,7 +149,7 @@ impl<R: Clone> Aligner<R> {
         self.state = AlignerState::Open(Open::new(record, pieces));
     }
 
-    /// Takes a record that does not begin with a start code, at least not with all of it.
+    /// Takes a record that does not begin with a complete start code.
     fn continue_with(&mut self, record: R, data: Bytes, aligned: &mut VecDeque<Aligned<R>>) {
         let leading_zeros = data.iter().take_while(|byte| **byte == 0).count();
         let is_zeros = leading_zeros == data.len();
@@ -230,8 +230,8 @@ impl<R: Clone> Aligner<R> {
         }
     }
 
-    /// Takes a record whose begin is the end of a start code: `zeros` of it and the one. There are
-    /// `before` zeros before it.
+    /// Takes a record that begins with the end of a start code: `zeros` zeros and the one. `before` zeros
+    /// precede it.
     fn complete_start_code(
         &mut self,
         record: R,
@@ -277,7 +277,7 @@ impl<R: Clone> Aligner<R> {
         }
     }
 
-    /// Gives out the record that is open.
+    /// Puts out the open record.
     fn close(&mut self, is_cut: bool, damage: Option<Damage>, aligned: &mut VecDeque<Aligned<R>>) {
         if let AlignerState::Open(mut open) = mem::replace(&mut self.state, AlignerState::Unknown) {
             open.complete_last_nal_unit();
@@ -308,7 +308,7 @@ impl<R: Clone> Open<R> {
         }
     }
 
-    /// Returns the zeros at its end that may be part of a start code.
+    /// Returns the number of zeros at its end that may be part of a start code.
     fn trailing_zeros(&self) -> usize {
         let all = self.pieces.iter().flatten().chain(&self.rest);
         let zeros = all.rev().take_while(|byte| **byte == 0);
@@ -333,7 +333,7 @@ impl<R: Clone> Open<R> {
         self.zeros.get(at).cloned()
     }
 
-    /// Takes zeros away from the end.
+    /// Removes zeros from the end.
     fn strip_zeros(&mut self, mut count: usize) {
         let of_rest = count.min(self.rest.len());
         self.rest.truncate(self.rest.len() - of_rest);
@@ -383,7 +383,7 @@ impl<R: Clone> Open<R> {
     }
 }
 
-/// Returns where the first start code begins.
+/// Returns the place of the first start code.
 fn first_start(data: &[u8]) -> Option<usize> {
     let code = find_start_code(data)?;
     Some(start_code_begin(data, code))

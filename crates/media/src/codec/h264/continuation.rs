@@ -3,10 +3,10 @@
 
 //! Distinguishes the rest of a NAL unit from content other than H.264.
 //!
-//! A record without a start code at its begin continues the NAL unit before it, unless its content
-//! cannot be that of a NAL unit, or all but certainly is not. Coded slice data looks random, so
-//! that in case of doubt it is a continuation: to take other bytes for one appends them to a slice,
-//! where decoders ignore them, while the opposite mistake loses pictures.
+//! A record that does not begin with a start code continues the NAL unit before it, unless its content
+//! cannot be, or almost certainly is not, that of a NAL unit. In case of doubt it is a continuation, as
+//! coded slice data looks random: foreign bytes at the end of a slice are ignored by decoders, while
+//! the opposite mistake loses pictures.
 
 use memchr::memmem;
 
@@ -18,26 +18,26 @@ use crate::codec::length_prefixed;
 pub struct ContinuationEvidence {
     /// A record continued a NAL unit.
     pub cuts: bool,
-    /// Records in a row that ended with a NAL unit.
+    /// Number of consecutive records that ended with a NAL unit.
     pub whole: usize,
 }
 
 /// Records of whole NAL units after which shorter texts are recognised.
 const MANY: usize = 3;
-/// Size from which on text is recognised. One byte of random data is text with a probability of
+/// Smallest size of recognised text, in bytes. A byte of random data is text with a probability of
 /// 0.38.
 const TEXT: usize = 8;
 /// The same after many records of whole NAL units.
 const SHORT_TEXT: usize = 4;
 /// The same where records are cut within NAL units, perhaps into a few bytes each.
 const LONG_TEXT: usize = 24;
-/// Size from which on lengths of two bytes are recognised.
+/// Smallest size of content with lengths of two bytes that is recognised.
 const LENGTHS: usize = 16;
-/// SOI and the begin of a marker.
+/// JPEG: SOI and the first byte of a marker.
 const JPEG: &[u8] = &[0xff, 0xd8, 0xff];
 
-/// Returns whether `data`, which does not begin with a start code, may continue a NAL unit with this header,
-/// as far as it is known.
+/// Returns whether `data`, which does not begin with a start code, may continue a NAL unit. Its header
+/// is `None` if unknown.
 pub fn is_plausible(header: Option<u8>, data: &[u8], evidence: ContinuationEvidence) -> bool {
     // User data in SEI may be anything, and often is text.
     if header.is_some_and(|header| nal_unit_type(header) == nal_type::SEI) {
@@ -63,8 +63,8 @@ fn is_text(data: &[u8]) -> bool {
     data.iter().all(is_printable)
 }
 
-/// Returns whether there are bytes before the first start code that cannot be in a NAL unit (7.4.1): two
-/// zeros before a byte less than 3. Zeros before a start code or at the end are none of it.
+/// Returns whether the bytes before the first start code cannot be in a NAL unit (7.4.1), because two
+/// zeros precede a byte less than 3. Zeros before a start code or at the end do not count.
 fn lacks_emulation_prevention(data: &[u8]) -> bool {
     memmem::find_iter(data, &[0, 0])
         .map(|at| &data[at + 2..])

@@ -49,22 +49,22 @@ pub enum Succession {
     Restart,
     /// No reference picture is missing.
     Contiguous,
-    /// `frame_num` did not advance in a stream of which too little is known: either the encoder numbers
-    /// like that, or pictures are missing as with [`LostCycle`](Self::LostCycle).
+    /// `frame_num` did not advance, and too little is known of the stream: either the encoder repeats
+    /// numbers, or pictures are missing as with [`LostCycle`](Self::LostCycle).
     Repeated,
-    /// So many reference pictures are missing, or more by a multiple of `MaxFrameNum`.
+    /// Number of missing reference pictures, modulo `MaxFrameNum`.
     Lost(u32),
-    /// `frame_num` did not advance, as it did before: missing are an IDR picture or a multiple of
-    /// `MaxFrameNum` reference pictures.
+    /// `frame_num` did not advance, though it always did before: an IDR picture or a multiple of
+    /// `MaxFrameNum` reference pictures is missing.
     LostCycle,
-    /// The picture order count fell much further than pictures were out of order before: an IDR picture is
-    /// missing, after as many reference pictures as `frame_num` can count.
+    /// The picture order count fell by more than reordering explains: an IDR picture is missing, and so
+    /// are reference pictures up to a multiple of `MaxFrameNum`.
     LostIdr,
 }
 
-/// Contiguous pictures after which a first repeated `frame_num` is a loss.
+/// Number of contiguous pictures after which a first repeated `frame_num` is a loss.
 const CLEAN_AT_FIRST: u32 = 4;
-/// Contiguous pictures after a repeated `frame_num` with which another one is no habit of the encoder.
+/// Number of contiguous pictures between two repeated `frame_num`s that make the second one a loss.
 const CLEAN_AGAIN: u32 = 8;
 
 /// Follows `frame_num` and the picture order count from access unit to access unit.
@@ -72,9 +72,9 @@ const CLEAN_AGAIN: u32 = 8;
 pub struct FrameNumbering {
     /// `PrevRefFrameNum`, once there was a picture.
     previous: Option<u32>,
-    /// Repeated `frame_num`s so far.
+    /// Number of repeated `frame_num`s so far.
     repeats: u32,
-    /// Contiguous pictures since the last one of them.
+    /// Number of contiguous pictures since the last one of them.
     clean: u32,
     counts: Counts,
 }
@@ -108,7 +108,7 @@ impl FrameNumbering {
         succession
     }
 
-    /// Returns the meaning of a `frame_num` that did not advance.
+    /// Returns the succession where `frame_num` did not advance.
     fn repeated(&mut self, turn: Turn) -> Succession {
         let needed = match self.repeats {
             0 => CLEAN_AT_FIRST,
@@ -130,32 +130,32 @@ impl FrameNumbering {
 /// Distance of a picture from those before it, by picture order count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// Reference pictures have been this far apart all the time. Where `frame_num` repeats after a loss the
-    /// count cannot do so, too: both count modulo powers of two.
+    /// The usual distance of reference pictures. After a loss that `frame_num` does not show, the count
+    /// cannot have it: both count modulo powers of two.
     UsualStep,
-    /// It falls much further than pictures were out of order before.
+    /// The count falls by more than reordering explains.
     Fall,
     Unclear,
 }
 
-/// Pictures before which a picture is output if counting began anew, more than ever before.
+/// Number of preceding pictures with a higher count, beyond the largest so far, that shows a new count.
 const MORE_THAN_BEFORE: usize = 4;
-/// Pictures that show how far those of the stream are out of order.
+/// Number of pictures after which the reorder depth of the stream is known.
 const ENOUGH: u32 = 16;
 
 /// Follows the picture order count.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
-    /// Those of the last pictures since an IDR picture, and how many these are.
+    /// Counts of the last pictures, the newest one first, and the number of pictures since an IDR picture.
     recent: [i64; MAX_REORDERING],
     pictures: usize,
-    /// Pictures in all, up to enough.
+    /// Number of pictures in all, at most [`ENOUGH`].
     seen: u32,
-    /// The most of these that preceded a picture and are output after it.
+    /// Largest number of pictures that preceded a picture and are output after it.
     depth: usize,
     /// The count of the last reference picture.
     reference: Option<i64>,
-    /// The last distance of two reference pictures, and whether that before was the same.
+    /// The last distance of two reference pictures; `true` if the one before was the same.
     step: Option<(i64, bool)>,
 }
 

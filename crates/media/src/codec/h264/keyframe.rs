@@ -11,7 +11,7 @@ use super::sei;
 use crate::access_unit::AccessUnit;
 use crate::codec::annexb;
 
-/// The pictures that decoding may start at.
+/// Kinds of pictures that decoding may start at.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EntryPoints {
     /// IDR pictures.
@@ -43,8 +43,8 @@ pub enum Pictures {
     Keyframe,
 }
 
-/// Returns what the pieces of a record have, as [`between_nal_units`](super::between_nal_units)
-/// returns them. Needs no parameter sets.
+/// Returns the kind of pictures in the pieces of a record, as
+/// [`between_nal_units`](crate::codec::between_nal_units) returns them. Needs no parameter sets.
 pub fn pictures(pieces: &[Bytes], entry_points: EntryPoints) -> Pictures {
     let mut found = Pictures::None;
     // Whether all slices of the last picture are intra slices, once it has begun.

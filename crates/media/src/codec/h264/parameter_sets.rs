@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The parameter sets of a stream, and the record that MP4 keeps of them.
+//! Parameter sets of a stream, also as the decoder configuration record of MP4.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,9 +34,9 @@ type SequenceMeaning = Result<Sps, Vec<u8>>;
 /// Difference of parameter sets from those of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetsDifference {
-    /// The file can have them all, if it does not already.
+    /// The file can hold all of them.
     Compatible,
-    /// Pictures would be decoded in another way than the file says.
+    /// The sets contradict those of the file: pictures would be decoded differently.
     Incompatible,
 }
 
@@ -80,8 +80,8 @@ impl ParameterSets {
         Some(rest)
     }
 
-    /// Takes over a parameter set, which replaces that with its id. Passes over any other NAL unit,
-    /// and over one that is too long for the record.
+    /// Adds a parameter set, which replaces the one with its id. Ignores any other NAL unit, and one that
+    /// is too long for the record.
     pub fn put(&mut self, nal: &[u8]) {
         let end = nal.iter().rposition(|byte| *byte != 0);
         let nal = &nal[..end.map_or(0, |last| last + 1)];
@@ -110,7 +110,7 @@ impl ParameterSets {
         decoded.has_active()
     }
 
-    /// Takes over the sets of `older` whose ids are not there yet.
+    /// Adds the sets of `older` whose ids are missing here.
     pub fn fill_from(&mut self, older: Self) {
         for (id, nal) in older.sequence {
             self.sequence.entry(id).or_insert(nal);
@@ -138,7 +138,7 @@ impl ParameterSets {
         missing
     }
 
-    /// Returns the PPSs `ids`, as far as they are there, and the SPSs that they refer to.
+    /// Returns those PPSs of `ids` that are present, and the SPSs that they refer to.
     pub fn referred(&self, ids: &BTreeSet<u8>) -> Self {
         let mut referred = Self::default();
         for id in ids.iter().copied().map(u32::from) {
@@ -193,7 +193,7 @@ impl ParameterSets {
         }
     }
 
-    /// Takes over what a file lacks of `newer`: sets with other ids, those of ids that none of its
+    /// Adds the sets of `newer` that a file lacks: those with other ids, those with ids that none of its
     /// pictures uses, and SPSs that differ by a higher level only.
     pub fn absorb(&mut self, used: &BTreeSet<u8>, newer: &Self) {
         let used_sequences: BTreeSet<u32> = used
@@ -289,7 +289,8 @@ impl ParameterSets {
     }
 }
 
-/// Returns whether an `AVCDecoderConfigurationRecord` of this profile says the chroma format and the bit depths.
+/// Returns whether an `AVCDecoderConfigurationRecord` of this profile has the chroma format and the bit
+/// depths.
 fn has_high_fields(profile_idc: u8) -> bool {
     !matches!(profile_idc, 66 | 77 | 88)
 }
@@ -327,7 +328,7 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    /// Takes over a parameter set, which replaces that with its id. Passes over any other NAL unit.
+    /// Adds a parameter set, which replaces the one with its id. Ignores any other NAL unit.
     pub fn put(&mut self, nal: &[u8]) -> Result<(), Broken> {
         match nal.first().copied().map(nal_unit_type) {
             Some(nal_type::SPS) => {

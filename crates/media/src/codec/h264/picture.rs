@@ -33,13 +33,13 @@ impl Slice {
         }
     }
 
-    /// Takes the slice for one that cannot be read.
+    /// Marks the slice as unreadable.
     pub fn spoil(&mut self) {
         self.header = Err(SliceError::Broken);
     }
 }
 
-/// A primary coded picture in the making.
+/// A primary coded picture whose slices are being collected.
 #[derive(Debug)]
 pub struct Picture {
     reference: bool,

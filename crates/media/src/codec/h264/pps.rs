@@ -35,7 +35,7 @@ struct Extension {
     transform_8x8_mode: bool,
     /// The bits from the first scaling list on, if there is a matrix.
     scaling_matrix: Option<Vec<bool>>,
-    /// Without a matrix, otherwise 0.
+    /// `second_chroma_qp_index_offset`; 0 if a scaling matrix precedes it.
     second_chroma_qp_index_offset: i32,
 }
 

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Supplemental enhancement information (ITU-T H.264, Annex D), as far as it is used.
+//! Recovery points in supplemental enhancement information (ITU-T H.264, Annex D).
 
 use h264_reader::nal::sei::{HeaderType, SeiReader};
 use h264_reader::rbsp::{BitRead, BitReader};

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Slice headers (ITU-T H.264, 7.3.3), as far as they tell pictures apart and order them.
+//! Slice headers (ITU-T H.264, 7.3.3), up to the fields that separate and order pictures.
 
 use h264_reader::rbsp::BitRead;
 
@@ -16,9 +16,9 @@ pub struct SliceHeader {
     /// `nal_ref_idc` is not 0: other pictures may refer to this one.
     pub reference: bool,
     pub idr: bool,
-    /// The slice has macroblock 0 of the primary coded picture, which is coded once.
+    /// The slice has macroblock 0, which is coded once in a primary coded picture.
     pub has_first_macroblock: bool,
-    /// The slice is not of the primary coded picture.
+    /// The slice belongs to a redundant coded picture.
     pub redundant: bool,
     /// An I or SI slice: it is predicted from no other picture.
     pub intra: bool,
@@ -27,8 +27,8 @@ pub struct SliceHeader {
     pub structure: Structure,
     pub idr_pic_id: Option<u32>,
     pub order: OrderElements,
-    /// `memory_management_control_operation` 5: the picture is as if after an IDR picture for
-    /// those that follow it.
+    /// `memory_management_control_operation` 5: for the following pictures this one acts as an IDR
+    /// picture.
     pub resets_order: bool,
 }
 
@@ -41,7 +41,7 @@ pub enum Structure {
 }
 
 impl Structure {
-    /// Returns whether both are fields, and not of the same parity.
+    /// Returns whether both are fields, of different parity.
     pub fn is_opposite_field(self, other: Self) -> bool {
         matches!(
             (self, other),
@@ -50,7 +50,7 @@ impl Structure {
     }
 }
 
-/// Syntax elements from which the picture order count derives; 0 where they are not there.
+/// Syntax elements from which the picture order count is derived; 0 where absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OrderElements {
     pub lsb: u32,
@@ -170,7 +170,7 @@ impl OrderElements {
     }
 }
 
-/// Reads on from `redundant_pic_cnt` to `dec_ref_pic_marking` of a non-IDR reference picture.
+/// Reads the fields after `redundant_pic_cnt` up to `dec_ref_pic_marking` of a non-IDR reference picture.
 fn resets_order(
     r: &mut impl BitRead,
     sps: &Sps,

@@ -24,9 +24,9 @@ use crate::codec::damage::{Damage, MAX_BYTES};
 use crate::codec::length_prefixed;
 use crate::order::PictureOrder;
 
-/// Bookkeeping of a chunk in bytes: many small ones count as well.
+/// Memory for the bookkeeping of a chunk, in bytes.
 const PART_BYTES: usize = 128;
-/// A part that waits for the next record may keep so many times its bytes in memory.
+/// Largest memory that a waiting part may pin, as a multiple of its size.
 const PIN_RATIO: usize = 16;
 
 impl AccessUnit {
@@ -46,10 +46,10 @@ impl AccessUnit {
     }
 }
 
-/// Facts of a record that was pushed.
+/// Access units and damage of a pushed record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pushed {
-    /// The access units that begin in it.
+    /// Number of access units that begin in it.
     pub begun: usize,
     /// It has slices of the access unit that began before it.
     pub continues: bool,
@@ -60,7 +60,7 @@ pub struct Pushed {
     pub begun_before: bool,
     /// Begin of the access unit whose slices have not come yet.
     pub next: Next,
-    /// The first thing that was wrong with it.
+    /// First damage in it.
     pub damage: Option<Damage>,
 }
 
@@ -78,13 +78,13 @@ pub enum Next {
 
 /// Cuts a byte stream, which comes in records of whole NAL units, into access units.
 ///
-/// An access unit is complete when the next one begins, so that the last one comes out of
-/// [`finish`](Self::finish). What cannot be read is left out and reported; no other byte of the stream
-/// gets lost, none is copied.
+/// An access unit is complete when the next one begins; the last one is put out by
+/// [`finish`](Self::finish). Unreadable parts are left out and reported. No other byte is lost or
+/// copied.
 #[derive(Debug, Default)]
 pub struct AccessUnitSplitter {
     sets: Decoded,
-    /// An SPS and a PPS have come, be they of each other or not.
+    /// There was an SPS and a PPS, not necessarily one that refers to it.
     has_sets: [bool; 2],
     order: PictureOrderCounter,
     current: Unfinished,
@@ -93,9 +93,9 @@ pub struct AccessUnitSplitter {
     ahead: Option<Ahead>,
     /// The first NAL unit of the next access unit is in an earlier record.
     is_next_before: bool,
-    /// Something is missing before the next access unit.
+    /// Data is missing before the next access unit.
     lost: bool,
-    /// A slice of which there is no more than its header came last.
+    /// The last NAL unit was a slice header without data.
     has_stray_slice: bool,
     /// Memory of the chunks that are held, in bytes.
     held: usize,
@@ -132,7 +132,7 @@ struct Ahead {
     parts: Vec<Chunk>,
     sets: Vec<Bytes>,
     recovery_point: Option<u32>,
-    /// They say that a primary coded picture is complete.
+    /// They end a primary coded picture.
     begins_picture: bool,
 }
 
@@ -143,17 +143,17 @@ enum Place {
     NextUnit,
 }
 
-/// Takes a piece of a record apart, from its begin to its end.
+/// Divides a piece of a record into chunks of access units.
 struct Piece<'a> {
     data: &'a Bytes,
     taken: usize,
     leaving_out: bool,
-    /// NAL units that are not taken yet, by their places in `data`.
+    /// Places in `data` of the NAL units that were not taken yet.
     found: Vec<Range<usize>>,
 }
 
 impl Piece<'_> {
-    /// Handles the begin of a NAL unit.
+    /// Ends a part that is left out, at the beginning of a NAL unit.
     fn begin(&mut self, start: usize) {
         if mem::take(&mut self.leaving_out) {
             self.taken = start;
@@ -232,13 +232,13 @@ impl AccessUnitSplitter {
         pushed
     }
 
-    /// Takes note that the last NAL unit lacks its end.
+    /// Notes that the last NAL unit is truncated.
     pub fn cut_last_nal_unit(&mut self) {
         // Anything but a slice is no use without its end, and did no harm.
         self.current.corrupted |= self.current.picture.is_some() && self.ahead.is_none();
     }
 
-    /// Returns whether NAL units have come of an access unit whose slices have not.
+    /// Returns whether an access unit has begun whose slices are still to come.
     fn has_next(&self) -> bool {
         self.ahead.is_some() || self.current.picture.is_none() && self.current.has_lead
     }
@@ -258,7 +258,7 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// Handles a missing piece of the stream.
+    /// Notes that data is missing before the next record.
     pub fn lose(&mut self) {
         self.lost = true;
     }
@@ -373,8 +373,8 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// Adds the slice `nal`, which begins at `start` with its start code, or returns why it is to be
-    /// left out.
+    /// Adds the slice `nal`, whose start code begins at `start`, or returns the damage because of which it
+    /// is left out.
     fn add_slice(
         &mut self,
         nal: &[u8],
@@ -511,7 +511,7 @@ impl AccessUnitSplitter {
         });
     }
 
-    /// Adds any other NAL unit, or returns why it is to be left out.
+    /// Adds any other NAL unit, or returns the damage because of which it is left out.
     fn add_other(
         &mut self,
         nal_unit_type: u8,
@@ -580,7 +580,7 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// Completes the current access unit. What was ahead begins the next one.
+    /// Completes the current access unit. The NAL units ahead begin the next one.
     fn complete(&mut self, complete: &mut VecDeque<AccessUnit>) {
         let has_lead = self.ahead.is_some();
         let ahead = self.ahead.take().unwrap_or_default();
@@ -620,7 +620,7 @@ impl AccessUnitSplitter {
         });
     }
 
-    /// A small part of a record shall not keep all of it in memory while it waits for the next one.
+    /// Copies a small part of a record that would pin much memory while it waits for the next one.
     fn release_memory_of(&mut self, pieces: &[Bytes]) {
         let size: usize = pieces.iter().map(Bytes::len).sum();
         let memory = pieces.iter().rev().map(|piece| piece.as_ptr_range());
@@ -639,7 +639,7 @@ impl AccessUnitSplitter {
         }
     }
 
-    /// Drops a picture that is lost. Only its parameter sets stay.
+    /// Drops a lost picture except for its parameter sets.
     fn orphan(&mut self) {
         self.held = 0;
         let lost = mem::take(&mut self.current);

@@ -3,8 +3,8 @@
 
 //! Sequence parameter sets (ITU-T H.264, 7.3.2.1.1 and E.1.1).
 //!
-//! h264-reader's own type refuses what decoders take, such as a picture larger than the level
-//! allows or a VUI that is cut short. Here only fields that are used have to be right.
+//! The type of h264-reader refuses sets that decoders accept, such as a picture larger than the level
+//! allows or a truncated VUI. This one checks the fields that are used.
 
 use h264_reader::rbsp::{BitRead, BitReaderError};
 
@@ -55,7 +55,7 @@ pub struct Sps {
 /// Type of picture order count with its parameters (8.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PictureOrderType {
-    /// Type 0: by the low bits, of which there are so many.
+    /// Type 0: by this number of low bits.
     Lsb { bits: u32 },
     /// Type 1: by `frame_num` and a cycle of offsets.
     Cycle {
@@ -227,8 +227,8 @@ impl Sps {
         })
     }
 
-    /// Returns the set without what changes no decoded picture: its id, the level, and of the VUI the
-    /// timing; what a value says that is the same as none is `None`.
+    /// Returns the set without the fields that change no decoded picture: id, level and the timing of
+    /// the VUI. Values that mean the same as an absent one are `None`.
     pub fn meaning(&self) -> Self {
         let mut meaning = self.clone();
         meaning.id = 0;
@@ -265,7 +265,7 @@ impl Sps {
         }
     }
 
-    /// Returns `ChromaArrayType`, which defines if and how slices have chroma samples.
+    /// Returns `ChromaArrayType`: the kind of chroma samples in slices, 0 for none.
     pub fn chroma_array_type(&self) -> u32 {
         if self.separate_colour_planes {
             0
@@ -274,8 +274,7 @@ impl Sps {
         }
     }
 
-    /// Returns how far pictures may be out of output order: `max_num_reorder_frames`, or what E.2.1 has
-    /// where it is missing.
+    /// Returns the reorder depth: `max_num_reorder_frames`, or the value that E.2.1 infers without it.
     pub fn reordering(&self) -> Reordering {
         let declared = |frames| Reordering {
             frames,
@@ -329,7 +328,7 @@ fn has_level_1b_by_flag(profile_idc: u8) -> bool {
     matches!(profile_idc, 66 | 77 | 88)
 }
 
-/// No decoder has more frames in its decoded picture buffer (A.3.1).
+/// Largest number of frames in a decoded picture buffer (A.3.1).
 const MAX_DPB_FRAMES: u32 = 16;
 
 impl PictureOrderType {
@@ -441,12 +440,12 @@ impl Vui {
     }
 }
 
-/// `video_format` that says nothing (Table E-2).
+/// `video_format` "unspecified" (Table E-2).
 const UNSPECIFIED_FORMAT: u8 = 5;
-/// Colour code point that says nothing (Tables E-3 to E-5).
+/// Colour code point "unspecified" (Tables E-3 to E-5).
 const UNSPECIFIED: u8 = 2;
 
-/// `aspect_ratio_idc` with which the ratio itself follows.
+/// `aspect_ratio_idc` `Extended_SAR`: the ratio follows.
 const EXTENDED_SAR: u8 = 255;
 
 /// Table E-1.
@@ -479,7 +478,7 @@ fn has_chroma_format(profile_idc: u8) -> bool {
     )
 }
 
-/// Reads a scaling list (7.3.2.1.1.1). It is empty where the default one holds.
+/// Reads a scaling list (7.3.2.1.1.1). Empty stands for the default list.
 fn read_scaling_list(r: &mut impl BitRead, size: usize) -> Result<Vec<u8>, Broken> {
     let mut list = Vec::with_capacity(size);
     let mut last = 8u8;
@@ -509,7 +508,7 @@ fn skip_hrd(r: &mut impl BitRead) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Returns a value that the standard limits.
+/// Returns a value within the limits of the standard, else an error.
 pub fn at_most(value: u32, limit: u32) -> Result<u32, Broken> {
     if value <= limit {
         Ok(value)
