@@ -180,7 +180,7 @@ impl Stream {
                 let count = 2 * place;
                 let order = match self.order {
                     Order::Lsb | Order::LongLsb => count & 0xff,
-                    // The difference from what is expected (8.2.1.2).
+                    // The difference from the expected count (8.2.1.2).
                     Order::Cycle if is_reference => count - 2 * references,
                     Order::Cycle => count - (2 * (references - 1) - 1),
                     Order::Decoding => 0,
@@ -419,7 +419,7 @@ impl<'a> Reader<'a> {
         begun
     }
 
-    /// Passes on what is known of the records so far.
+    /// Passes on all access units whose times are known.
     fn advance(&mut self) -> Result<(), TestCaseError> {
         while !self.units.is_empty()
             && let Some(slot) = self.timeline.pop()

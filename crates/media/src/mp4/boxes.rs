@@ -15,7 +15,7 @@ pub const LARGE_HEADER: usize = 16;
 pub struct BoxHeader {
     /// Type of the box, such as `moov`.
     pub kind: [u8; 4],
-    /// Bytes of the header: [`HEADER`] or [`LARGE_HEADER`].
+    /// Bytes of the header: 8, or [`LARGE_HEADER`].
     pub length: u64,
     /// Bytes of the box, header included.
     pub size: u64,

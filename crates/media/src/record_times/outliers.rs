@@ -307,7 +307,7 @@ impl OutlierFilter {
         }
     }
 
-    /// Tells if a time is before the one before by so much that no jitter explains it.
+    /// Returns whether a time is earlier than the one before by more than jitter explains.
     fn tell_of_step_back(&mut self, stamp: &CaptureStamp, time: i64, source: Source) {
         let Some(last) = &self.last else {
             return;
