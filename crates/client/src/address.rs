@@ -3,6 +3,11 @@
 
 //! Names of a bucket and an entry, as ReductStore allows them.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
+/// Characters of names that are encoded in URIs and in names of folders.
+pub(crate) const ENCODED_IN_NAMES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
 /// An entry of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryAddress {

@@ -8,8 +8,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
 use url::{Url, form_urlencoded};
+
+use crate::address::ENCODED_IN_NAMES;
 
 /// The schemes, without and with TLS.
 pub const SCHEMES: &[&str] = &["reduct", "reducts"];
@@ -18,7 +20,7 @@ const DEFAULT_PORT: u16 = 8383;
 /// Parameter for a server whose API is below a path.
 const BASE_PATH: &str = "base-path";
 /// Characters that are encoded in names.
-const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'$');
+const NAME: &AsciiSet = &ENCODED_IN_NAMES.remove(b'$');
 
 /// Reason why a text is not the URI of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -21,14 +21,13 @@ use reduct_base::msg::entry_api::QueryEntry;
 use reqwest::header::{CONNECTION, CONTENT_LENGTH, HeaderMap};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
 use url::Url;
 
 use crate::error::{Cause, Error, Purpose};
 use crate::http::answer::{Unavailable, accepted, header, unavailable};
 use crate::http::batch::{RecordHeader, record_headers};
 use crate::http::distance::Distance;
-use crate::http::refusals::{PeriodicRefusals, ask};
+use crate::http::refusals::{PeriodicRefusals, ask, probe};
 use crate::http::send::send;
 use crate::lock::lock;
 use crate::schema::Schema;
@@ -214,15 +213,12 @@ impl PooledClient<'_> {
     /// Sends a request whose answer does not matter. It opens the connection, and takes the next refusal of a load
     /// balancer that refuses periodically. Returns whether it was refused.
     pub async fn probe(&self) -> Result<bool, Error> {
-        let url = self.pool.server.api_url("alive")?;
-        // A fault of the connection shows with the next request.
-        let answer = timeout(WARM_UP, send(self.http.head(url))).await;
+        let status = probe(&self.http, &self.pool.server, Some(WARM_UP)).await?;
         // A proxy that passes only other paths, or no HEAD, does not predict the next request.
         let is_refusal = |status: StatusCode| {
             status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
         };
-        let is_refused =
-            answer.is_ok_and(|answer| answer.is_ok_and(|answer| is_refusal(answer.status())));
+        let is_refused = status.is_some_and(is_refusal);
         self.pool.refusals.note_short(is_refused);
         Ok(is_refused)
     }

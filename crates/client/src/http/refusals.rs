@@ -12,12 +12,14 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use reqwest::{RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use tokio::time::sleep;
 
 use crate::error::Error;
 use crate::http::answer::accepted;
+use crate::http::progress::within;
 use crate::http::send::send;
+use crate::server::Server;
 
 /// Pauses before a request is sent again. The first one is zero, because the next request is likely to pass.
 const RETRY_PAUSES: [Duration; 5] = [
@@ -108,6 +110,19 @@ pub async fn ask(
         }
         return Err(error);
     }
+}
+
+/// Sends a request whose answer does not matter: it takes the next refusal of a load balancer that refuses
+/// periodically. Returns the status of the answer, or `None` without one.
+pub async fn probe(
+    http: &Client,
+    server: &Server,
+    limit: Option<Duration>,
+) -> Result<Option<StatusCode>, Error> {
+    let request = http.head(server.api_url("alive")?);
+    // A fault of the connection shows with the next request.
+    let answer = within(limit, async { Ok(send(request).await?) }).await;
+    Ok(answer.ok().map(|answer| answer.status()))
 }
 
 #[cfg(test)]

@@ -15,9 +15,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use tracing::debug;
 
+use crate::address::ENCODED_IN_NAMES;
 use crate::write::record::{Content, NewRecord};
 use crate::write::spool_folder::{OpenError, OpenMode, PrivateFolder, named};
 use crate::write::spool_format::{self as format, FILE_HEADER, PLACEMENTS, Placement, RecordIndex};
@@ -33,8 +34,6 @@ const LOCK: &str = "lock";
 const MAX_NUMBER: u64 = 1_000_000_000_000;
 /// Largest record, in bytes, that is copied so that one call writes it.
 const MAX_COPIED_BYTES: u64 = 64 << 10;
-/// Characters that are encoded in names of folders.
-const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 /// Policy of syncing records to the disk, so that they survive a loss of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +161,8 @@ impl Spool {
         entry: &str,
         sync: SpoolSync,
     ) -> io::Result<(Self, Recovery)> {
-        let [bucket, entry] = [bucket, entry].map(|name| utf8_percent_encode(name, NAME));
+        let [bucket, entry] =
+            [bucket, entry].map(|name| utf8_percent_encode(name, ENCODED_IN_NAMES));
         let names = [bucket.to_string(), entry.to_string()];
         let folder = PrivateFolder::open(folder, [&names[0], &names[1]])?;
         let lock = folder.file(LOCK, OpenMode::Create);

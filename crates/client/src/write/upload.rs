@@ -29,6 +29,7 @@ use crate::error::{Cause, Error, Failure, Purpose, Target};
 use crate::http::answer::{Unavailable, accepted, header, unavailable};
 use crate::http::first_contact::is_wrong_address;
 use crate::http::progress::{Progress, within};
+use crate::http::refusals::probe;
 use crate::http::send::send;
 use crate::lock::lock;
 use crate::retry::Attempts;
@@ -277,7 +278,7 @@ impl Uploader {
             }
             if history.refusals % 2 == 1 {
                 // A load balancer that refuses periodically would refuse the next request.
-                self.probe(client).await?;
+                probe(client, &self.server, self.server.timeout()).await?;
             }
             match self.write(client, upload, length).await {
                 Err(error)
@@ -378,13 +379,6 @@ impl Uploader {
     async fn ask(&self, request: RequestBuilder) -> Result<Response, Error> {
         let answer = async { accepted(send(request).await?).await };
         within(self.server.timeout(), answer).await
-    }
-
-    /// Sends a request whose answer does not matter.
-    async fn probe(&self, client: &Client) -> Result<(), Error> {
-        let url = self.server.api_url("alive")?;
-        let _ = self.ask(client.head(url)).await;
-        Ok(())
     }
 
     async fn client(&self) -> Result<&Client, Error> {
