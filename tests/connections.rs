@@ -942,6 +942,25 @@ fn a_status_whose_reason_is_not_ascii_is_tried_again() {
 }
 
 #[test]
+fn a_description_that_is_refused_is_requested_a_few_times() {
+    let server = filled();
+    attach(&server, "$video", "application/json", br#"{"fps": 10}"#);
+    // The query is repeated by itself. Only its records need another one.
+    for (kind, queries, batches) in [("attachment query", 6, 0), ("attachment", 3, 3)] {
+        let liar = Liar::start(Some(&server), move |request| {
+            (request.is(kind)).then(|| answer("503 X", "x-reduct-api: 1.21\r\n", ""))?
+        });
+        let (outcome, frames) = read(&liar.url, &[]);
+        assert_eq!(outcome.clean().warnings.len(), 1, "{kind}");
+        assert_eq!(frames, FRAMES, "{kind}");
+        let seen = liar.seen();
+        let count = |kind| seen.iter().filter(|request| request.is(kind)).count();
+        let found = (count("attachment query"), count("attachment"));
+        assert_eq!(found, (queries, batches), "{kind}");
+    }
+}
+
+#[test]
 fn a_list_that_ends_early_is_asked_for_again_and_one_that_is_none_is_not() {
     let server = filled();
     for (body, warnings) in [(r#"{"info": {"#, 1), ("<html>", 0)] {

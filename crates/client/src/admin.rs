@@ -89,15 +89,11 @@ impl Entry {
     /// Returns the frame rate of the `$video` attachment, which is read once. Records can be read without it, so that
     /// a refused request is a fault of the attachment.
     pub async fn frame_rate(&self) -> Result<FrameRate, Error> {
-        let mut attempts = 1;
-        loop {
-            let read = || self.read_frame_rate();
-            match self.frame_rate.get_or_try_init(read).await {
-                Ok(frame_rate) => return Ok(frame_rate.clone()),
-                Err(error) if !error.is_answer() => return Err(error),
-                Err(error) if error.is_transient() && attempts < VIDEO_ATTEMPTS => attempts += 1,
-                Err(error) => return Ok(Err(error.to_string())),
-            }
+        let read = || self.read_frame_rate();
+        match self.frame_rate.get_or_try_init(read).await {
+            Ok(frame_rate) => Ok(frame_rate.clone()),
+            Err(error) if error.is_answer() => Ok(Err(error.to_string())),
+            Err(error) => Err(error),
         }
     }
 
@@ -118,8 +114,7 @@ impl Entry {
     /// Reads the `$video` attachment and no other, as others may be of any type and size. Returns the fault of the
     /// attachment where the server is not to blame.
     async fn read_video(&self) -> Result<Result<Option<JsonValue>, String>, Error> {
-        let read = self.within_timeout(self.read_video_record()).await;
-        let content = match read {
+        let content = match self.read_video_record().await {
             Ok(Some(content)) => content,
             // No attachments, or no entry, which the query for records reports.
             Ok(None) => return Ok(Ok(None)),
@@ -135,6 +130,32 @@ impl Entry {
     }
 
     async fn read_video_record(&self) -> Result<Option<Vec<u8>>, Error> {
+        let mut attempts = 1;
+        loop {
+            let mut may_repeat = true;
+            let attempt = async {
+                match self.query_video().await {
+                    Ok(url) => self.fetch_video(url).await,
+                    Err(error) => {
+                        // A refused query was repeated already.
+                        may_repeat = !error.is_passing();
+                        Err(error)
+                    }
+                }
+            };
+            let read = self.within_timeout(attempt).await;
+            may_repeat &= attempts < VIDEO_ATTEMPTS;
+            match read {
+                Err(error) if may_repeat && error.is_answer() && error.is_transient() => {
+                    attempts += 1;
+                }
+                read => return read,
+            }
+        }
+    }
+
+    /// Creates a query for the description of the video. Returns the URL of its records.
+    async fn query_video(&self) -> Result<Url, Error> {
         let client = self.client().await?;
         let query = QueryEntry {
             query_type: QueryType::Query,
@@ -152,6 +173,12 @@ impl Entry {
         let QueryInfo { id } = json(self.ask(request).await?, MAX_INFO).await?;
         let mut url = self.attachments_url("/batch")?;
         url.query_pairs_mut().append_pair("q", &id.to_string());
+        Ok(url)
+    }
+
+    /// Reads the first records of a query, up to the description of the video.
+    async fn fetch_video(&self, url: Url) -> Result<Option<Vec<u8>>, Error> {
+        let client = self.client().await?;
         // At most one record matches, unless the server does not know the condition.
         for _ in 0..MAX_OTHERS {
             // Not repeated: the query may have advanced.
