@@ -9,12 +9,14 @@
 use gst::prelude::*;
 use media::cut::names::{LocationError, Pattern};
 use media::cut::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
-use media::cut::{FileSettings, FileTimes, Files, KeyframeMode, PtsCadence, Refresh, SplitMode};
+use media::cut::{
+    FileSettings, FileTimes, Files, Formats, KeyframeMode, PtsCadence, Refresh, SplitMode,
+};
 use media::mp4::Timescale;
 use media::order::MAX_REORDERING;
 use media::time::Nanos;
 
-use super::format::Formats;
+use super::caps::{self, AnnouncedCaps, StreamCaps};
 use super::intake::{Intake, Unit};
 use super::marks::PART_OF_GROUP;
 use super::{CAT, gate};
@@ -62,7 +64,8 @@ pub struct Cutter {
     pub entry: gate::Entry,
     intake: Intake,
     policy: Policy,
-    formats: Formats,
+    formats: Formats<StreamCaps>,
+    announced: AnnouncedCaps,
     /// From buffer times to running times, also outside of the segment.
     segment: gst::FormattedSegment<gst::ClockTime>,
     /// PTS that are shown.
@@ -176,6 +179,7 @@ impl Cutter {
             intake: Intake::default(),
             policy: Policy::new(config),
             formats: Formats::default(),
+            announced: AnnouncedCaps::default(),
             segment: gst::FormattedSegment::new(),
             shown: Shown::default(),
             next_segment: None,
@@ -218,9 +222,11 @@ impl Cutter {
             self.end_refresh(orders)?;
         }
         match event.view() {
-            gst::EventView::Caps(caps) => {
-                self.intake.set_caps(caps.caps());
-                self.formats.set_caps(caps.caps_owned());
+            gst::EventView::Caps(event) => {
+                self.intake.set_caps(event.caps());
+                let declared = StreamCaps::new(event.caps_owned());
+                let sets = caps::parameter_sets(event.caps());
+                self.formats.declare(declared, sets);
             }
             _ if is_pause => {
                 self.policy.note_pause();
@@ -628,7 +634,8 @@ impl Cutter {
         let scale = self.choose_timescale();
         self.times.set_scale(scale);
         self.policy.set_max_span(scale.max_time());
-        let caps = self.formats.caps(scale);
+        self.formats.fix_configuration();
+        let caps = self.announced.next(&self.formats.file_format(), scale);
         orders.extend(caps.map(|caps| Order::Send(gst::event::Caps::new(&caps))));
         orders.extend(self.held_segment.take().map(Order::Send));
         self.begin(&opening.begin, orders)?;
@@ -811,7 +818,7 @@ impl Cutter {
     fn end(&mut self, mut episode: policy::Episode) {
         // The begin of a recovery point is later than upstream. Recovery points begin no earlier group.
         let begins_late = self.parts_groups;
-        let configuration = self.formats.configuration();
+        let configuration = self.formats.later_configuration();
         let description = self
             .times
             .describe(&mut episode, begins_late, configuration);

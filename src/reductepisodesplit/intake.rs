@@ -14,7 +14,7 @@ use media::codec::h264::{FrameNumber, ParameterSets, nal_type, nal_unit_type, re
 use media::codec::length_prefixed;
 
 use super::CAT;
-use super::format::codec_data;
+use super::caps::codec_data;
 
 /// An access unit with four-byte lengths before its NAL units (ISO/IEC 14496-15).
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ use gst::prelude::*;
 
 mod address;
 mod backlog;
+mod caps;
 mod category;
 mod children;
 mod complete;
@@ -15,7 +16,6 @@ mod cutter;
 mod element;
 mod enums;
 mod flow;
-mod format;
 mod gate;
 mod imp;
 mod intake;

@@ -29,8 +29,8 @@ pub struct DecoderConfig {
     /// Configuration record of the codec: for H.264 the `AVCDecoderConfigurationRecord`
     /// (ISO/IEC 14496-15, 5.3.3.1).
     pub record: Vec<u8>,
-    /// Width and height of the pictures as they are shown, in pixels.
-    pub size: (u32, u32),
+    /// Width and height of the pictures as they are shown, in pixels; `None` if they cannot be read.
+    pub size: Option<(u32, u32)>,
 }
 
 /// Consecutive bytes of a byte stream with the places of the NAL units in them, which are searched for

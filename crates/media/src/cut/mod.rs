@@ -6,13 +6,17 @@
 mod cadence;
 mod file_times;
 mod files;
+mod format;
 mod modes;
 pub mod names;
+mod picture_format;
 pub mod policy;
 mod refresh;
 
 pub use cadence::*;
 pub use file_times::*;
 pub use files::*;
+pub use format::*;
 pub use modes::*;
+pub use picture_format::*;
 pub use refresh::*;
