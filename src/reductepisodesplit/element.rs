@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex};
 
 use super::children::Children;
-use super::cutter::Cutter;
 use super::part::PartFile;
 use super::publish_queue::Publishing;
+use super::run::Run;
 use super::settings::Settings;
 use super::upload_queue::Running;
 
@@ -18,8 +18,8 @@ pub struct ReductEpisodeSplit {
     pub(super) sink_pad: gst::GhostPad,
     pub(super) settings: Mutex<Settings>,
     pub(super) children: Mutex<Option<Children>>,
-    pub(super) cutter: Mutex<Option<Cutter>>,
-    /// Notified when the gate of `cutter` has changed; waits use the lock of `cutter`.
+    pub(super) run: Mutex<Option<Run>>,
+    /// Notified when the gate of `run` has changed; waits use the lock of `run`.
     pub(super) gate_changed: Condvar,
     /// Uploads, if episodes become records.
     pub(super) uploads: Mutex<Option<Running>>,

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Data flow of the bin: passes buffers and events of the sink pad to the cutter, and carries out its orders.
+//! Data flow of the bin: passes buffers and events of the sink pad to the cutter, and its output to splitmuxsink.
 
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
@@ -10,41 +10,40 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use media::cut::names::{self, LocationError, Pattern};
 use media::cut::policy::Config;
-use media::cut::{FileSettings, Files, KeyframeMode};
+use media::cut::{Dropped, FileSettings, Files, KeyframeMode};
 use media::mp4::Timescale;
 
 use super::children::Children;
-use super::cutter::{Cutter, Dropped, Order};
 use super::element::ReductEpisodeSplit;
-use super::{CAT, SplitMode, address};
-use crate::convert::{ToClockTime, ToNanos};
+use super::run::{Output, Run};
+use super::splitmux::{SplitMux, WriteError};
+use super::{CAT, SplitMode, address, messages};
+use crate::convert::ToNanos;
 use crate::lock::lock;
 
 impl ReductEpisodeSplit {
-    /// Returns the cutter of this run. Nothing may be called while it is locked.
-    pub(super) fn cutter(&self) -> MutexGuard<'_, Option<Cutter>> {
-        lock(&self.cutter)
+    /// Returns the state of this run. Nothing may be called while it is locked.
+    pub(super) fn run(&self) -> MutexGuard<'_, Option<Run>> {
+        lock(&self.run)
     }
 
     /// Applies a function to the files of this run.
     pub(super) fn files<T>(&self, ask: impl FnOnce(&mut Files) -> Option<T>) -> Option<T> {
-        ask(&mut self.cutter().as_mut()?.files)
+        ask(&mut self.run().as_mut()?.files)
     }
 
     /// Returns the value of the property `stats`.
     pub(super) fn stats(&self) -> gst::Structure {
         let uploads = self.uploads();
         let (waiting, retries) = uploads.map_or((0, 0), |uploads| uploads.counts());
-        let cutter = self.cutter();
-        let cutter = cutter.as_ref();
-        let totals = cutter
-            .map(|cutter| cutter.files.totals())
-            .unwrap_or_default();
+        let run = self.run();
+        let run = run.as_ref();
+        let totals = run.map(|run| run.files.totals()).unwrap_or_default();
         gst::Structure::builder("application/x-reductepisodesplit-stats")
             .field("episodes", totals.episodes)
             .field("frames", totals.frames)
             .field("corrupted", totals.corrupted)
-            .field("dropped", cutter.map_or(0, Cutter::dropped))
+            .field("dropped", run.map_or(0, |run| run.cutter().dropped()))
             .field("waiting", waiting)
             .field("retries", retries)
             .build()
@@ -91,7 +90,7 @@ impl ReductEpisodeSplit {
         if self.has_failed() {
             return Err(gst::FlowError::Flushing);
         }
-        let flow = self.cut(pad, |cutter, orders| cutter.buffer(buffer, orders));
+        let flow = self.cut(pad, |run, outputs| run.buffer(buffer, outputs));
         self.flow_after_errors(flow)
     }
 
@@ -110,8 +109,8 @@ impl ReductEpisodeSplit {
             gst::EventView::FlushStop(_) => {
                 self.note_flush(false);
                 // Buffers inside the bin are dropped by the flush.
-                if let Some(cutter) = self.cutter().as_mut() {
-                    cutter.flush();
+                if let Some(run) = self.run().as_mut() {
+                    run.flush();
                 }
                 // After an error the streaming threads stay stopped.
                 if self.refuse_flush() {
@@ -141,7 +140,7 @@ impl ReductEpisodeSplit {
                     ));
                     return Err(gst::FlowError::Flushing);
                 }
-                let flow = self.cut(pad, |cutter, orders| cutter.event(&event, orders));
+                let flow = self.cut(pad, |run, outputs| run.event(&event, outputs));
                 return self.flow_after_errors(flow);
             }
             _ => {}
@@ -186,26 +185,33 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Calls the cutter and carries out its orders.
+    /// Passes something to the cutter, and its output to splitmuxsink. The run is not locked meanwhile.
     fn cut(
         &self,
         pad: &gst::GhostPad,
-        look: impl FnOnce(&mut Cutter, &mut Vec<Order>) -> Result<(), LocationError>,
+        pass: impl FnOnce(&mut Run, &mut Vec<Output>),
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let mut orders = Vec::new();
-        let looked = {
-            let mut cutter = (self.wait_at_gate()).map_err(|_| gst::FlowError::Flushing)?;
-            match cutter.as_mut() {
-                Some(cutter) => look(cutter, &mut orders),
-                None => return Err(gst::FlowError::Flushing),
-            }
-        };
-        let flow = self.carry_out(orders, pad);
-        if let Err(error) = looked {
-            self.fail(self.location_error(&error));
-            return Err(gst::FlowError::Error);
+        let mut outputs = Vec::new();
+        match (self.wait_at_gate())
+            .map_err(|_| gst::FlowError::Flushing)?
+            .as_mut()
+        {
+            Some(run) => pass(run, &mut outputs),
+            None => return Err(gst::FlowError::Flushing),
         }
-        flow
+        self.flow_of(SplitMux::new(self, pad).carry_out(outputs))
+    }
+
+    /// Returns the flow after something was written, and posts an error that splitmuxsink does not post.
+    fn flow_of(&self, written: Result<(), WriteError>) -> Result<gst::FlowSuccess, gst::FlowError> {
+        match written {
+            Ok(()) => Ok(gst::FlowSuccess::Ok),
+            Err(WriteError::Flow(error)) => Err(error),
+            Err(WriteError::Name(error)) => {
+                self.fail(self.location_error(&error));
+                Err(gst::FlowError::Error)
+            }
+        }
     }
 
     /// Allows the muxer a queue, except for a live stream, to whose latency it would add.
@@ -225,7 +231,7 @@ impl ReductEpisodeSplit {
     /// Posts an error for a flush after an episode has begun, or after the end: splitmuxsink drops whole groups,
     /// and would write files without keyframes. Returns whether it did.
     fn refuse_flush(&self) -> bool {
-        let is_committed = self.cutter().as_ref().is_some_and(Cutter::is_committed);
+        let is_committed = (self.run().as_ref()).is_some_and(|run| run.cutter().is_committed());
         if is_committed {
             self.fail(gst::error_msg!(
                 gst::StreamError::Mux,
@@ -239,14 +245,11 @@ impl ReductEpisodeSplit {
     /// Ends the stream: completes the last episode, and warns about dropped access units.
     fn finish(&self, pad: &gst::GhostPad) -> Result<gst::FlowSuccess, gst::FlowError> {
         let mut dropped = Dropped::default();
-        let flow = self.cut(pad, |cutter, orders| {
-            dropped = cutter.finish(orders)?;
-            Ok(())
-        })?;
-        let (has_episodes, has_dropped) = (self.cutter().as_ref())
-            .map_or((false, false), |cutter| {
-                (cutter.has_episodes(), cutter.dropped() > 0)
-            });
+        self.cut(pad, |run, outputs| dropped = run.finish(outputs))?;
+        let flow = self.flow_of(SplitMux::new(self, pad).complete_groups())?;
+        let (has_episodes, has_dropped) = (self.run().as_ref()).map_or((false, false), |run| {
+            (run.cutter().has_episodes(), run.cutter().dropped() > 0)
+        });
         if !has_episodes && dropped.count == 0 && !has_dropped {
             gst::element_imp_warning!(
                 self,
@@ -265,85 +268,19 @@ impl ReductEpisodeSplit {
                 )
             );
         } else if dropped.count > 0 {
-            self.warn_of_dropped(dropped, "the end of the stream");
+            let text = messages::dropped(dropped, "the end of the stream");
+            gst::element_imp_warning!(self, gst::StreamError::Decode, ("{text}"));
         }
         Ok(flow)
     }
 
-    fn carry_out(
-        &self,
-        orders: Vec<Order>,
-        pad: &gst::GhostPad,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let obj = self.obj();
-        let mut flow = Ok(gst::FlowSuccess::Ok);
-        for order in orders {
-            match order {
-                Order::Send(event) => {
-                    gst::debug!(CAT, imp = self, "Sending {event:?}");
-                    gst::Pad::event_default(pad, Some(&*obj), event);
-                }
-                Order::Push(buffer) => {
-                    flow = gst::ProxyPad::chain_default(pad, Some(&*obj), buffer);
-                    flow?;
-                }
-                Order::CutAt(running_time) => {
-                    gst::debug!(CAT, imp = self, "Cutting at {running_time}");
-                    if let Some(children) = self.children() {
-                        let time = running_time.nseconds();
-                        children
-                            .splitter
-                            .emit_by_name::<()>("split-at-running-time", &[&time]);
-                    }
-                }
-                Order::Begun {
-                    running_time,
-                    dropped,
-                } => {
-                    if dropped.count > 0 {
-                        self.warn_of_dropped(dropped, "a keyframe");
-                    }
-                    self.request_keyframe_after(running_time.clock_time(), pad);
-                }
-                Order::WarnOfKeyframeMode(mode) => {
-                    let (entries, mode) = named(mode);
-                    gst::element_imp_warning!(
-                        self,
-                        gst::StreamError::Mux,
-                        ("The limit is reached, but there is no further IDR picture to cut at: the stream has \
-                          {entries}. With keyframe-mode={mode} the episode would end there")
-                    );
-                }
-            }
-        }
-        flow
-    }
-
     /// Returns a sentence with the keyframe mode in which a stream without keyframes would have some.
     fn hint(&self) -> String {
-        let mode = self.cutter().as_ref().and_then(Cutter::helpful_mode);
+        let mode = (self.run().as_ref()).and_then(|run| run.cutter().helpful_mode());
         mode.map_or_else(String::new, |mode| {
-            let (entries, mode) = named(mode);
+            let (entries, mode) = messages::keyframe_mode(mode);
             format!(". The stream has {entries}: with keyframe-mode={mode} episodes begin there")
         })
-    }
-
-    fn request_keyframe_after(&self, begin: gst::ClockTime, pad: &gst::GhostPad) {
-        let (requested, limit) = {
-            let settings = lock(&self.settings);
-            (settings.send_keyframe_requests, settings.duration)
-        };
-        let Some(limit) = limit.filter(|_| requested) else {
-            return;
-        };
-        let request = gst_video::UpstreamForceKeyUnitEvent::builder()
-            .running_time(begin.saturating_add(limit))
-            .all_headers(true)
-            .build();
-        gst::debug!(CAT, imp = self, "Requesting a keyframe: {request:?}");
-        if !pad.push_event(request) {
-            gst::debug!(CAT, imp = self, "Nobody upstream makes keyframes");
-        }
     }
 
     pub(super) fn post(&self, structure: gst::Structure, src: Option<&gst::Object>) {
@@ -378,23 +315,6 @@ impl ReductEpisodeSplit {
     /// Returns whether there was an error in this run.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::SeqCst)
-    }
-
-    fn warn_of_dropped(&self, dropped: Dropped, before: &str) {
-        let Dropped { count, distance } = dropped;
-        let why = match distance {
-            None => "they cannot be decoded, as no keyframe precedes them".into(),
-            Some(distance) => format!(
-                "the first of them is {distance} away from the one before it, the file cannot count \
-                 that far, and the others need it. Let keyframes come more often, or leave out \
-                 muxer-properties: files count further where their header is at the end"
-            ),
-        };
-        gst::element_imp_warning!(
-            self,
-            gst::StreamError::Decode,
-            ("{count} access units before {before} are dropped: {why}")
-        );
     }
 
     pub(super) fn location_error(&self, error: &LocationError) -> gst::ErrorMessage {
@@ -461,7 +381,7 @@ impl ReductEpisodeSplit {
         }
     }
 
-    /// Prepares a run: checks the settings and makes a new cutter.
+    /// Prepares a run: checks the settings and makes its state.
     pub(super) fn begin_run(&self) -> Result<(), gst::ErrorMessage> {
         self.failed.store(false, Ordering::SeqCst);
         self.has_shown_hidden.store(false, Ordering::SeqCst);
@@ -481,7 +401,7 @@ impl ReductEpisodeSplit {
                 gst::ResourceError::Settings,
                 (
                     "keyframe-mode={} does not go with split-mode=at-most",
-                    named(settings.keyframe_mode.into()).1
+                    messages::keyframe_mode(settings.keyframe_mode.into()).1
                 )
             ));
         }
@@ -520,7 +440,7 @@ impl ReductEpisodeSplit {
                 .children()
                 .map_or_else(Default::default, |it| it.header()),
         };
-        *self.cutter() = Some(Cutter::new(config, pattern, files));
+        *self.run() = Some(Run::new(config, pattern, files));
         Ok(())
     }
 
@@ -547,14 +467,5 @@ impl ReductEpisodeSplit {
             }
         };
         gst::element_imp_warning!(self, gst::ResourceError::Write, ("{text}"));
-    }
-}
-
-/// Returns the pictures that a keyframe mode accepts besides IDR pictures, and its nick.
-fn named(mode: KeyframeMode) -> (&'static str, &'static str) {
-    match mode {
-        KeyframeMode::Idr => ("IDR pictures", "idr"),
-        KeyframeMode::RecoveryPoint => ("recovery points", "recovery-point"),
-        KeyframeMode::Intra => ("pictures with only I slices", "intra"),
     }
 }

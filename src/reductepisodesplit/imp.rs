@@ -146,7 +146,7 @@ impl ObjectSubclass for ReductEpisodeSplit {
                 .build(),
             settings: Default::default(),
             children: Default::default(),
-            cutter: Default::default(),
+            run: Default::default(),
             gate_changed: Default::default(),
             uploads: Default::default(),
             publishing: Default::default(),

@@ -10,28 +10,18 @@
 use bytes::Bytes;
 use media::access_unit::{AccessUnit, Integrity};
 use media::assemble::{Assembler, InputFormat};
-use media::codec::h264::{FrameNumber, ParameterSets, nal_type, nal_unit_type, referred_pps};
 use media::codec::length_prefixed;
+use media::cut::PictureFacts;
 
 use super::CAT;
-use super::caps::codec_data;
+use super::caps::{codec_data, parameter_sets};
 
-/// An access unit with four-byte lengths before its NAL units (ISO/IEC 14496-15).
-#[derive(Debug, Clone)]
-pub struct Unit {
+/// An access unit in a buffer, with four-byte lengths before its NAL units (ISO/IEC 14496-15).
+#[derive(Debug)]
+pub struct ParsedBuffer {
     /// Times, flags and metas are those of the buffer in which it began.
     pub buffer: gst::Buffer,
-    pub idr: bool,
-    /// `recovery_frame_cnt` of its recovery point.
-    pub recovery_point: Option<u32>,
-    /// It has only I slices.
-    pub intra: bool,
-    pub frame_number: Option<FrameNumber>,
-    pub parameter_sets: Vec<Bytes>,
-    /// The SPS that it refers to.
-    pub sps_id: u8,
-    /// The PPSs that its slices refer to, each once.
-    pub pps_ids: Vec<u8>,
+    pub picture: PictureFacts,
 }
 
 /// Makes access units of buffers. One for each stream of buffers in a row.
@@ -47,8 +37,7 @@ impl Intake {
         let structure = caps.structure(0);
         let field = |name| structure.and_then(|structure| structure.get::<&str>(name).ok());
         let codec_data = codec_data(caps);
-        if let Some(codec_data) = &codec_data {
-            let sets = ParameterSets::from_configuration(codec_data);
+        if let Some(sets) = parameter_sets(caps) {
             self.assembler.put_parameter_sets(&sets);
         }
         let is_byte_stream = match field("stream-format") {
@@ -98,7 +87,7 @@ impl Intake {
     }
 
     /// Returns the next access unit that is complete and can be decoded.
-    pub fn pop(&mut self) -> Option<Unit> {
+    pub fn pop(&mut self) -> Option<ParsedBuffer> {
         loop {
             let (unit, begun) = self.assembler.pop()?;
             match unit.order {
@@ -124,26 +113,14 @@ fn prolong(first: &mut gst::Buffer, second: Option<gst::ClockTime>) {
     }
 }
 
-fn length_prefixed(unit: &AccessUnit, begun: Option<gst::Buffer>) -> Unit {
+fn length_prefixed(unit: &AccessUnit, begun: Option<gst::Buffer>) -> ParsedBuffer {
     let size: usize = unit.parts.iter().map(|part| part.len()).sum();
     let mut contents = Vec::with_capacity(size + 16);
-    let mut parameter_sets = Vec::new();
-    let mut pps_ids = Vec::new();
-    for part in &unit.parts {
-        for nal in part.nal_units() {
-            // No access unit of the splitter is as large as 4 GiB.
-            contents.extend_from_slice(&(nal.len() as u32).to_be_bytes());
-            contents.extend_from_slice(&nal);
-            match nal_unit_type(nal[0]) {
-                nal_type::SPS | nal_type::SPS_EXTENSION | nal_type::PPS => parameter_sets.push(nal),
-                nal_type::SLICE | nal_type::SLICE_PARTITION_A | nal_type::SLICE_IDR => {
-                    let pps_id = referred_pps(&nal);
-                    pps_ids.extend(pps_id.filter(|id| !pps_ids.contains(id)));
-                }
-                _ => {}
-            }
-        }
-    }
+    let picture = PictureFacts::read(unit, |nal| {
+        // No access unit of the splitter is as large as 4 GiB.
+        contents.extend_from_slice(&(nal.len() as u32).to_be_bytes());
+        contents.extend_from_slice(nal);
+    });
     let mut buffer = gst::Buffer::from_mut_slice(contents);
     if let (Some(begun), Some(buffer)) = (begun, buffer.get_mut()) {
         let what = gst::BufferCopyFlags::FLAGS
@@ -158,14 +135,5 @@ fn length_prefixed(unit: &AccessUnit, begun: Option<gst::Buffer>) -> Unit {
     {
         buffer.set_flags(gst::BufferFlags::CORRUPTED);
     }
-    Unit {
-        buffer,
-        idr: unit.idr,
-        recovery_point: unit.recovery_point,
-        intra: unit.intra,
-        frame_number: unit.frame_number,
-        parameter_sets,
-        sps_id: unit.sps_id,
-        pps_ids,
-    }
+    ParsedBuffer { buffer, picture }
 }

@@ -1,9 +1,10 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Structures of the messages that the bin posts.
+//! Messages that the bin posts: their structures and texts.
 
 use media::cut::policy::Episode;
+use media::cut::{Dropped, KeyframeMode};
 
 use crate::convert::ToClockTime;
 
@@ -21,4 +22,27 @@ pub fn reduct_episode(name: &str, episode: &Episode, bytes: u64) -> gst::Structu
         .field("bytes", bytes)
         .field("reason", episode.reason.name())
         .build()
+}
+
+/// Returns the text about access units that were dropped `before` something.
+pub fn dropped(dropped: Dropped, before: &str) -> String {
+    let Dropped { count, distance } = dropped;
+    let why = match distance {
+        None => "they cannot be decoded, as no keyframe precedes them".into(),
+        Some(distance) => format!(
+            "the first of them is {distance} away from the one before it, the file cannot count \
+             that far, and the others need it. Let keyframes come more often, or leave out \
+             muxer-properties: files count further where their header is at the end"
+        ),
+    };
+    format!("{count} access units before {before} are dropped: {why}")
+}
+
+/// Returns the pictures that a keyframe mode accepts besides IDR pictures, and its nick.
+pub fn keyframe_mode(mode: KeyframeMode) -> (&'static str, &'static str) {
+    match mode {
+        KeyframeMode::Idr => ("IDR pictures", "idr"),
+        KeyframeMode::RecoveryPoint => ("recovery points", "recovery-point"),
+        KeyframeMode::Intra => ("pictures with only I slices", "intra"),
+    }
 }

@@ -17,9 +17,9 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::CAT;
-use super::cutter::Cutter;
 use super::element::ReductEpisodeSplit;
 use super::gate::{Entry, Flushing, Gate};
+use super::run::Run;
 
 /// Returns the reason to refuse a seek, or `None`.
 fn refusal(event: &gst::EventRef) -> Option<&'static str> {
@@ -49,13 +49,13 @@ impl ReductEpisodeSplit {
             if self.has_failed() {
                 return Some("there was an error");
             }
-            match self.cutter().as_mut() {
+            match self.run().as_mut() {
                 None => Some("the element is stopped"),
-                Some(cutter) if cutter.is_committed() => {
+                Some(run) if run.cutter().is_committed() => {
                     Some("an episode has begun, or the stream has ended")
                 }
-                Some(cutter) => {
-                    cutter.entry.seeks += 1;
+                Some(run) => {
+                    run.entry.seeks += 1;
                     None
                 }
             }
@@ -83,36 +83,36 @@ impl ReductEpisodeSplit {
     }
 
     fn change_entry(&self, change: impl FnOnce(&mut Entry)) {
-        if let Some(cutter) = self.cutter().as_mut() {
-            change(&mut cutter.entry);
+        if let Some(run) = self.run().as_mut() {
+            change(&mut run.entry);
         }
         self.gate_changed.notify_all();
     }
 
     /// Waits until the stream may enter. Seeks have to be complete: a buffer before the flush could begin an episode
     /// that the flush would break.
-    pub(super) fn wait_at_gate(&self) -> Result<MutexGuard<'_, Option<Cutter>>, Flushing> {
-        let mut cutter = self.cutter();
-        let flushes = cutter.as_ref().map(|cutter| cutter.entry.flushes);
+    pub(super) fn wait_at_gate(&self) -> Result<MutexGuard<'_, Option<Run>>, Flushing> {
+        let mut run = self.run();
+        let flushes = run.as_ref().map(|run| run.entry.flushes);
         loop {
-            let entry = cutter.as_ref().map(|cutter| &cutter.entry);
+            let entry = run.as_ref().map(|run| &run.entry);
             match entry {
                 Some(entry) if Some(entry.flushes) == flushes && !entry.is_flushing => {
                     match entry.gate {
                         Gate::Stopped => return Err(Flushing),
-                        Gate::Open if entry.seeks == 0 => return Ok(cutter),
+                        Gate::Open if entry.seeks == 0 => return Ok(run),
                         Gate::Open | Gate::Closed => {}
                     }
                 }
                 _ => return Err(Flushing),
             }
-            cutter = (self.gate_changed.wait(cutter)).unwrap_or_else(PoisonError::into_inner);
+            run = (self.gate_changed.wait(run)).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Answers a seeking query.
     pub(super) fn answer_seeking(&self, query: &mut gst::QueryRef) -> bool {
-        let may_seek = (self.cutter().as_ref()).is_some_and(|cutter| !cutter.is_committed());
+        let may_seek = (self.run().as_ref()).is_some_and(|run| !run.cutter().is_committed());
         if may_seek && !self.has_failed() {
             return self.sink_pad.peer_query(query);
         }

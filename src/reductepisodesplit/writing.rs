@@ -200,8 +200,8 @@ impl ReductEpisodeSplit {
 
     /// Counts an episode that is complete under its final name or address.
     pub(super) fn count_complete(&self, episode: &Episode) {
-        if let Some(cutter) = self.cutter().as_mut() {
-            cutter.files.count(episode);
+        if let Some(run) = self.run().as_mut() {
+            run.files.count(episode);
         }
     }
 }

@@ -4,19 +4,25 @@
 //! Episodes: their ends, the names of their files, and the times of their samples.
 
 mod cadence;
+mod cutter;
 mod file_times;
 mod files;
 mod format;
+mod input;
 mod modes;
 pub mod names;
 mod picture_format;
 pub mod policy;
 mod refresh;
+mod writer;
 
 pub use cadence::*;
+pub use cutter::*;
 pub use file_times::*;
 pub use files::*;
 pub use format::*;
+pub use input::*;
 pub use modes::*;
 pub use picture_format::*;
 pub use refresh::*;
+pub use writer::*;
