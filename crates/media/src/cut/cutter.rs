@@ -135,9 +135,8 @@ impl ShownTimes {
 impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
     /// Creates a cutter for a stream.
     ///
-    /// With [`SplitMode::AtMost`], an episode begins with an IDR picture in any keyframe mode that is of
-    /// use: at another keyframe, pictures to be dropped would have been handed over before the cut is
-    /// known.
+    /// [`SplitMode::AtMost`] goes with [`KeyframeMode::Idr`] only: pictures that are to be dropped after
+    /// another keyframe are handed over before it is known whether an episode begins there.
     pub fn new(config: Config, settings: FileSettings) -> Self {
         Self {
             parts_groups: config.mode == SplitMode::NextKeyframe,
@@ -273,16 +272,18 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
                 self.begin_with_refresh(complete_at, outputs);
             }
         } else if self.completes_refresh(&unit) {
-            let pts = unit.pts;
-            match pts.filter(|_| self.policy.would_begin_with(&self.facts(&unit, None, None))) {
-                Some(pts) if unit.dts.is_none_or(|dts| dts >= pts) => {
-                    self.begin_with_refresh(pts, outputs);
-                }
-                // Pictures that are shown before it may follow. They are in the running episode.
+            let facts = self.facts(&unit, None, None);
+            match unit.pts.filter(|_| self.policy.would_begin_with(&facts)) {
                 Some(pts) => {
-                    self.policy.force(&self.facts(&unit, None, None));
-                    self.complete_at = Some(pts);
-                    visibility = Some(Visibility::After);
+                    // The episode begins with earlier access units, at which the limit may not be reached.
+                    self.policy.force(&facts);
+                    if unit.dts.is_none_or(|dts| dts >= pts) {
+                        self.begin_with_refresh(pts, outputs);
+                    } else {
+                        // Pictures that are shown before it may follow. They are in the running episode.
+                        self.complete_at = Some(pts);
+                        visibility = Some(Visibility::After);
+                    }
                 }
                 None => self.refresh = None,
             }
