@@ -157,7 +157,7 @@ impl FileTimes {
         begins_late: bool,
         configuration: Option<Vec<u8>>,
     ) -> Description {
-        let samples = self.samples.take(episode.frames + episode.hidden);
+        let samples = self.samples.take(episode.samples());
         let is_fixed = self.settings.timescale.is_some();
         let times = SampleTimes::compute(&samples, self.scale, is_fixed);
         let scale = (times.as_ref()).map_or(self.scale, SampleTimes::scale);

@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn facts_of_a_keyframe() {
-        let nals = [AUD.to_vec(), sps(SPS), pps(0), slice(IDR), slice(IDR)];
+        let nals = [AUD.to_vec(), sps(SPS), pps(0), slice(IDR)];
         let stream = record(&nals.each_ref().map(Vec::as_slice));
         let mut assembler = Assembler::default();
         assembler.push(stream, (), |_, _| ());

@@ -3,11 +3,14 @@
 
 //! Episodes: their ends, the names of their files, and the times of their samples.
 
+mod assign;
 mod cadence;
 mod cutter;
+mod episodes;
 mod file_times;
 mod files;
 mod format;
+mod index;
 mod input;
 mod modes;
 pub mod names;
@@ -16,11 +19,14 @@ pub mod policy;
 mod refresh;
 mod writer;
 
+pub use assign::*;
 pub use cadence::*;
 pub use cutter::*;
+pub use episodes::*;
 pub use file_times::*;
 pub use files::*;
 pub use format::*;
+pub use index::*;
 pub use input::*;
 pub use modes::*;
 pub use picture_format::*;

@@ -167,6 +167,13 @@ pub struct Episode {
     pub reason: Reason,
 }
 
+impl Episode {
+    /// Returns the number of access units in it, whether shown or not.
+    pub fn samples(&self) -> u64 {
+        self.frames + self.hidden
+    }
+}
+
 /// Decision about an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

@@ -11,16 +11,16 @@ use crate::time::Nanos;
 
 /// A writer of episodes, such as a muxer that makes a file of each.
 ///
-/// Calls are in this order: [`begin`](Self::begin), [`sample`](Self::sample) for each of its samples in
-/// decoding order, [`end`](Self::end), and the same for the next episode. There is no episode without a
-/// keyframe, with which it begins, and a begin follows an end at once or after nothing but samples of the
-/// input that are dropped.
+/// Calls come in this order: [`begin`](Self::begin), [`sample`](Self::sample) for each sample of the
+/// episode in decoding order, the first of which is a keyframe, and [`end`](Self::end); then the same for
+/// the next episode, whose index is one higher.
 ///
-/// Of [`Cutter`](super::Cutter), in [`SplitMode::AtMost`](super::SplitMode::AtMost) only, this order has
-/// one exception: whether a group of pictures fits an episode is known at its end, but its samples are
-/// handed over before. Then `end` and `begin` follow each other behind that group, and
-/// [`EpisodeBegin::has_first_group`] is set: the samples since the last keyframe belong to the episode
-/// that begins. [`Episodes`](super::Episodes) holds a group back, so that its writer needs no care.
+/// The output of a [`Cutter`](super::Cutter) has one exception to this order, in
+/// [`SplitMode::AtMost`](super::SplitMode::AtMost) only: at the end of a group of pictures it is known
+/// whether the group fits the episode, but its samples have been handed over by then. If it does not fit,
+/// `end` and `begin` follow behind the group, and [`EpisodeBegin::has_first_group`] is set. A writer that
+/// keeps the last group, as splitmuxsink does, can be driven that way.
+/// [`Episodes`](super::Episodes) keeps the group for any other writer.
 ///
 /// After an error the writer is not called any more.
 pub trait EpisodeWriter {
