@@ -321,9 +321,14 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
         }
     }
 
+    /// Returns whether pictures are right from an access unit on. All that came before are shown before it:
+    /// the running episode shows them.
     fn completes_refresh(&self, unit: &InputUnit<P>) -> bool {
         let refresh = self.refresh.as_ref().zip(unit.picture.frame_number);
-        refresh.is_some_and(|(refresh, picture)| refresh.is_complete_at(picture))
+        refresh.is_some_and(|(refresh, picture)| {
+            let is_before = |again: &Refreshing<P>| again.unit.pts < unit.pts;
+            refresh.is_complete_at(picture) && refresh.units().iter().all(is_before)
+        })
     }
 
     /// Begins an episode with the access units of the refresh, which the one before has, too. What is

@@ -47,7 +47,12 @@ impl<T> Refresh<T> {
         self.bytes <= MAX_BYTES
     }
 
-    /// Returns all its access units.
+    /// Returns its access units so far.
+    pub fn units(&self) -> &[T] {
+        &self.units
+    }
+
+    /// Takes all its access units.
     pub fn into_units(self) -> Vec<T> {
         self.units
     }

@@ -425,6 +425,26 @@ fn a_refresh_before_a_hole_begins_an_episode() {
 }
 
 #[test]
+fn a_frame_that_the_episode_before_shows_is_not_shown_again() {
+    // The picture that completes the refresh is shown before the one that it follows.
+    let input = steps(|camera| {
+        camera.group(Start::Idr, 10, FRAME, true);
+        camera.group(Start::Refresh(2), 10, FRAME, true);
+    });
+    let config = Config {
+        keyframes: KeyframeMode::RecoveryPoint,
+        ..limit(SplitMode::NextKeyframe, 10)
+    };
+    let (memory, ..) = cut(&config, FileSettings::default(), &input);
+    assert_eq!(memory.episodes.len(), 2);
+    let samples = memory.episodes.iter().flat_map(|it| &it.samples);
+    let shown = samples.filter(|sample| !sample.is_hidden);
+    let mut shown: Vec<_> = shown.map(|sample| sample.payload).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, range(0..20));
+}
+
+#[test]
 fn frames_before_a_segment_are_hidden_and_delay_the_rest() {
     for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
         let input = steps(|camera| {
