@@ -101,3 +101,51 @@ fn a_file_that_is_recorded_is_dumped() {
     );
     assert_eq!(fs::read(&video).expect("a dump"), frames[10..25].concat());
 }
+
+#[test]
+fn an_entry_is_cut_into_episodes() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = |path: PathBuf| path.to_str().expect("UTF-8").to_owned();
+    let source = text(folder.path().join("in.h264"));
+    let frames = stream(50);
+    fs::write(&source, frames.concat()).expect("a file");
+    let url = server.url();
+    example(
+        "record",
+        &[&url, "b", "cam", &source, &START.to_string(), "25"],
+    );
+    let sets = record(&[&sps(SPS), &pps(0)]);
+
+    // Groups of 0.4 s: 1 s is reached at the third keyframe, and exceeded with the third group.
+    for (mode, ends) in [
+        (None, &[0, 30, 50][..]),
+        (Some("at-most"), &[0, 20, 40, 50]),
+    ] {
+        let folder = folder.path().join(mode.unwrap_or("next-keyframe"));
+        fs::create_dir(&folder).expect("a folder");
+        let path = text(folder.clone());
+        let arguments = [&url, "b", "cam", &path, "1"];
+        let arguments: Vec<&str> = arguments.into_iter().chain(mode).collect();
+        example("episodes", &arguments);
+        for (index, ends) in ends.windows(2).enumerate() {
+            let video = fs::read(folder.join(format!("episode_{index:05}.h264")));
+            let expected = [&sets[..], &frames[ends[0]..ends[1]].concat()].concat();
+            assert_eq!(video.expect("an episode"), expected, "{index}");
+        }
+        let rows = fs::read_to_string(folder.join("frames.csv")).expect("rows");
+        let rows: Vec<&str> = rows.lines().skip(1).collect();
+        let expected: Vec<String> = (ends.windows(2).enumerate())
+            .flat_map(|(episode, ends)| (ends[0]..ends[1]).map(move |frame| (episode, frame)))
+            .map(|(episode, frame)| {
+                let number = frame - ends[episode];
+                let time = 40_000 * frame as u64;
+                let (capture, pts) = (START + time, 1000 * time);
+                let bytes = frames[frame].len();
+                let is_keyframe = u8::from(frame % 10 == 0);
+                format!("{episode},{number},{capture},{pts},40000000,{bytes},{is_keyframe},0,0")
+            })
+            .collect();
+        assert_eq!(rows, expected, "{mode:?}");
+    }
+}

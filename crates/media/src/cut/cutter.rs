@@ -622,7 +622,6 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
                     running_time,
                     capture,
                     dropped,
-                    ..
                 } => {
                     self.open(outputs);
                     let start = EpisodeStart {

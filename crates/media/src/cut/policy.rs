@@ -122,11 +122,8 @@ impl Reason {
 /// Change of episodes. Changes are in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// An episode begins with the keyframe at this running time. `cut` is false for the first one, which
-    /// has no file before it.
+    /// An episode begins with a keyframe: the access unit that was pushed, or that of the group that it completes.
     Begin {
-        /// There is a file before it, which is cut here.
-        cut: bool,
         /// Number of the episode, from 0.
         index: u32,
         /// Running time of the keyframe.
@@ -668,7 +665,6 @@ impl Policy {
         let dropped = std::mem::take(&mut self.dropped);
         self.next_index += 1;
         changes.push(Change::Begin {
-            cut: index > 0,
             index,
             running_time: span.start,
             capture,

@@ -613,7 +613,7 @@ mod properties {
                 camera.time += Nanos::from_seconds(20 * 3600);
             }
             // The input counts only what is shown, and not before the next segment.
-            camera.time = camera.time - spec.lead.min(spec.frames) * frame;
+            camera.time -= spec.lead.min(spec.frames) * frame;
         }
         camera.steps
     }

@@ -52,12 +52,11 @@ fn summarise(changes: &[Change]) -> Vec<Summary> {
     for change in changes {
         match change {
             Change::Begin {
-                cut,
                 index,
                 running_time,
                 ..
             } => {
-                assert_eq!(*cut, *index > 0);
+                assert_eq!(*index as usize, begins.len() + summaries.len());
                 begins.push_back((*index, *running_time));
             }
             Change::End(episode) => {

@@ -1,0 +1,205 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Cuts an entry into episodes: a file of each as Annex B byte stream, and a row of each frame as CSV.
+//!
+//! `episodes URL BUCKET ENTRY FOLDER SECONDS [at-most]`. An episode ends at the first keyframe that is so many seconds
+//! after its begin, or, with `at-most`, at the last one before. These are the cuts of the element `reductepisodesplit`.
+
+use std::env;
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use client::{Server, ServerOptions, Token};
+use media::access_unit::Chunk;
+use media::assemble::{Assembler, InputFormat};
+use media::codec::h264::ParameterSets;
+use media::cut::policy::{Config, Episode};
+use media::cut::{
+    EpisodeBegin, EpisodeSample, EpisodeWriter, Episodes, FileSettings, FrameRow, InputSegment,
+    InputUnit, PictureFacts, PictureFormat, SplitMode,
+};
+use media::mp4::Description;
+use media::time::Nanos;
+use recording::{Format, Frame, Item, Recording, SCHEMA, Segment};
+
+/// Writes each episode as a file.
+struct Files {
+    folder: PathBuf,
+    open: Option<BufWriter<File>>,
+}
+
+impl EpisodeWriter for Files {
+    type Payload = Vec<Chunk>;
+    type Format = PictureFormat;
+    type Error = io::Error;
+
+    fn begin(&mut self, begin: EpisodeBegin<PictureFormat>) -> io::Result<()> {
+        let name = format!("episode_{:05}.h264", begin.index);
+        let mut file = BufWriter::new(File::create(self.folder.join(name))?);
+        // The stream may have its parameter sets before its first keyframe only.
+        if let Some(config) = begin.format.config {
+            let sets = ParameterSets::from_configuration(&config.record);
+            file.write_all(&sets.to_byte_stream())?;
+        }
+        self.open = Some(file);
+        Ok(())
+    }
+
+    fn sample(&mut self, sample: EpisodeSample<Vec<Chunk>>) -> io::Result<()> {
+        let mut chunks = sample.payload.iter();
+        let file = self.open.as_mut();
+        file.map_or(Ok(()), |file| {
+            chunks.try_for_each(|chunk| file.write_all(chunk))
+        })
+    }
+
+    fn end(&mut self, episode: Episode, _: Description) -> io::Result<()> {
+        let Episode { index, frames, .. } = episode;
+        let (duration, reason) = (episode.duration, episode.reason.name());
+        println!("episode {index}: {frames} frames, {duration:.3}, {reason}");
+        self.open.take().map_or(Ok(()), |mut file| file.flush())
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [url, bucket, entry, folder, seconds, mode @ ..] = arguments.as_slice() else {
+        return Err("usage: episodes URL BUCKET ENTRY FOLDER SECONDS [at-most]".into());
+    };
+    let server = Server::new(ServerOptions {
+        url: url.clone(),
+        token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
+        ..ServerOptions::new(SCHEMA)
+    })?;
+    let config = Config {
+        mode: match mode {
+            [] => SplitMode::NextKeyframe,
+            [mode] if mode == "at-most" => SplitMode::AtMost,
+            _ => return Err(format!("unknown: {mode:?}").into()),
+        },
+        duration: Some(Nanos::from_seconds(seconds.parse()?)),
+        gap_detection: true,
+        ..Config::default()
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(cut(&server, bucket, entry, Path::new(folder), config))
+}
+
+async fn cut(
+    server: &Server,
+    bucket: &str,
+    entry: &str,
+    folder: &Path,
+    config: Config,
+) -> Result<(), Box<dyn Error>> {
+    let mut rows = BufWriter::new(File::create(folder.join("frames.csv"))?);
+    writeln!(
+        rows,
+        "episode,number,capture_us,pts_ns,duration_ns,bytes,keyframe,hidden,corrupted"
+    )?;
+    let files = Files {
+        folder: folder.into(),
+        open: None,
+    };
+    let mut episodes = Episodes::new(config, FileSettings::default(), files);
+    let mut assembler = Assembler::default();
+    assembler.set_format(InputFormat {
+        has_access_units: true,
+        ..InputFormat::default()
+    });
+    let mut segment = None;
+    let recording = Recording::open(server, bucket, entry).await?;
+    let mut frames = recording.read(..).frames();
+    while let Some(item) = frames.next().await? {
+        match item {
+            Item::Format(Format::H264 { frame_rate }) => {
+                let declared = PictureFormat {
+                    frame_rate,
+                    ..PictureFormat::default()
+                };
+                episodes.declare(declared, None)?;
+            }
+            Item::Segment(begun) => {
+                segment = Some(begun);
+                let running_time = |pts| running_time(segment, pts);
+                episodes.begin_segment(InputSegment {
+                    lead: Nanos::ZERO,
+                    shown_from: running_time(begun.shown_from.unwrap_or(begun.start.start)),
+                    shown_until: begun.shown_until.map(running_time),
+                })?;
+            }
+            Item::Pause(_) => episodes.note_pause()?,
+            Item::Frame(frame) => {
+                let bytes = frame.payload.iter().map(|chunk| &chunk[..]);
+                let bytes = bytes.collect::<Vec<_>>().concat();
+                assembler.push(bytes.into(), frame, |_, _| ());
+                while let Some((unit, frame)) = assembler.pop() {
+                    let picture = PictureFacts::read(&unit, |_| ());
+                    if let Some(frame) = frame {
+                        episodes.push(input_unit(frame, unit.parts, picture, segment))?;
+                    }
+                }
+            }
+            Item::Gap(loss) => eprintln!("{loss}"),
+            Item::Warning(text) | Item::Retry(text) => eprintln!("{text}"),
+            Item::Range(_) => {}
+            Item::Format(Format::Episodes) | Item::Episode(_) => {
+                return Err("the entry has episodes already".into());
+            }
+        }
+        write_rows(&mut rows, episodes.take_rows())?;
+    }
+    episodes.finish()?;
+    write_rows(&mut rows, episodes.take_rows())?;
+    Ok(rows.flush()?)
+}
+
+/// Returns the running time of a time in the timeline.
+fn running_time(segment: Option<Segment>, time: Nanos) -> Nanos {
+    segment.map_or(time, |segment| {
+        segment.start.base + (time - segment.start.start)
+    })
+}
+
+fn input_unit(
+    frame: Frame,
+    payload: Vec<Chunk>,
+    picture: PictureFacts,
+    segment: Option<Segment>,
+) -> InputUnit<Vec<Chunk>> {
+    InputUnit {
+        bytes: payload.iter().map(|chunk| chunk.len()).sum(),
+        payload,
+        pts: Some(running_time(segment, frame.pts)),
+        dts: Some(running_time(segment, frame.dts)),
+        duration: frame.duration,
+        capture: Some(Nanos::from_useconds(frame.capture_time.useconds())),
+        is_discont: frame.is_discont,
+        is_corrupted: frame.is_corrupted,
+        picture,
+    }
+}
+
+fn write_rows(file: &mut impl Write, rows: impl Iterator<Item = FrameRow>) -> io::Result<()> {
+    for row in rows {
+        writeln!(
+            file,
+            "{},{},{},{},{},{},{},{},{}",
+            row.episode,
+            row.number,
+            row.capture.unwrap_or_default().useconds(),
+            row.pts.nseconds(),
+            row.duration.nseconds(),
+            row.bytes,
+            u8::from(row.is_keyframe),
+            u8::from(row.is_hidden),
+            u8::from(row.is_corrupted),
+        )?;
+    }
+    Ok(())
+}
