@@ -12,6 +12,7 @@ use gst::subclass::prelude::*;
 use media::cut::policy::Episode;
 use media::cut::{FileTarget, Files, Finished, names};
 
+use super::CAT;
 use super::children::{Children, NO_FILE};
 use super::complete;
 use super::element::ReductEpisodeSplit;
@@ -84,6 +85,15 @@ impl ReductEpisodeSplit {
         if let (Some(name), Some(mut structure)) = (name, structure) {
             structure.set("location", name);
             self.post(structure, opened.src());
+        }
+    }
+
+    pub(super) fn post(&self, structure: gst::Structure, src: Option<&gst::Object>) {
+        let message = gst::message::Element::builder(structure)
+            .src_if_some(src)
+            .build();
+        if let Err(err) = self.obj().post_message(message) {
+            gst::debug!(CAT, imp = self, "{err}");
         }
     }
 
