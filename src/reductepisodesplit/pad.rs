@@ -9,7 +9,7 @@ use media::cut::Dropped;
 
 use super::element::ReductEpisodeSplit;
 use super::messages;
-use super::run::{Output, Run};
+use super::run::{Outputs, Run};
 use super::splitmux::{SplitMux, WriteError};
 use crate::lock::lock;
 
@@ -125,9 +125,9 @@ impl ReductEpisodeSplit {
     fn cut(
         &self,
         pad: &gst::GhostPad,
-        pass: impl FnOnce(&mut Run, &mut Vec<Output>),
+        pass: impl FnOnce(&mut Run, &mut Outputs),
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let mut outputs = Vec::new();
+        let mut outputs = Outputs::new();
         {
             let mut run = (self.wait_at_gate()).map_err(|_| gst::FlowError::Flushing)?;
             let run = run.as_mut().ok_or(gst::FlowError::Flushing)?;

@@ -5,7 +5,7 @@
 
 use media::cut::names::Pattern;
 use media::cut::policy::Config;
-use media::cut::{CutOutput, Cutter, Dropped, FileSettings, Files, InputUnit};
+use media::cut::{CutOutputs, Cutter, Dropped, FileSettings, Files, InputUnit};
 
 use super::caps::{self, StreamCaps};
 use super::gate;
@@ -15,8 +15,8 @@ use super::splitmux_state::SplitMuxState;
 use crate::convert::ToNanos;
 use crate::{capture_time, pause_event};
 
-/// Output of the cutter, of which items are serialized events.
-pub type Output = CutOutput<gst::Buffer, StreamCaps, gst::Event>;
+/// Outputs of the cutter, of which items are serialized events.
+pub type Outputs = CutOutputs<gst::Buffer, StreamCaps, gst::Event>;
 
 /// A run of the bin, from READY to READY.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Run {
     }
 
     /// Takes a serialized event other than EOS.
-    pub fn event(&mut self, event: &gst::Event, outputs: &mut Vec<Output>) {
+    pub fn event(&mut self, event: &gst::Event, outputs: &mut Outputs) {
         let is_pause = pause_event::is_one(event);
         if is_pause
             || matches!(
@@ -83,7 +83,7 @@ impl Run {
     }
 
     /// Takes the next buffer.
-    pub fn buffer(&mut self, buffer: gst::Buffer, outputs: &mut Vec<Output>) {
+    pub fn buffer(&mut self, buffer: gst::Buffer, outputs: &mut Outputs) {
         self.intake.push(buffer);
         self.access_units(outputs);
     }
@@ -95,13 +95,13 @@ impl Run {
     }
 
     /// Ends the stream. Returns the access units that were dropped since the last keyframe.
-    pub fn finish(&mut self, outputs: &mut Vec<Output>) -> Dropped {
+    pub fn finish(&mut self, outputs: &mut Outputs) -> Dropped {
         self.intake.end_run();
         self.access_units(outputs);
         self.cutter.finish(outputs)
     }
 
-    fn access_units(&mut self, outputs: &mut Vec<Output>) {
+    fn access_units(&mut self, outputs: &mut Outputs) {
         loop {
             let parsed = self.intake.pop();
             self.cutter.drop_undecodable(self.intake.take_dropped());
@@ -115,7 +115,7 @@ impl Run {
     }
 
     /// Begins the segment that came into force, if there is one, for the first access unit in it.
-    fn begin_segment(&mut self, first: Option<&gst::BufferRef>, outputs: &mut Vec<Output>) {
+    fn begin_segment(&mut self, first: Option<&gst::BufferRef>, outputs: &mut Outputs) {
         if let Some(begun) = self.segments.begin(first, self.cutter.has_episodes()) {
             let delay = self.cutter.begin_segment(begun.input, outputs);
             self.cutter.pass(begun.event(delay), outputs);

@@ -17,7 +17,7 @@ use super::caps::StreamCaps;
 use super::element::ReductEpisodeSplit;
 use super::marks::PART_OF_GROUP;
 use super::messages;
-use super::run::{Output, Run};
+use super::run::{Outputs, Run};
 use crate::convert::ToClockTime;
 use crate::lock::lock;
 
@@ -51,7 +51,7 @@ impl<'a> SplitMux<'a> {
     }
 
     /// Carries out what the cutter put out.
-    pub fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), WriteError> {
+    pub fn carry_out(&mut self, outputs: Outputs) -> Result<(), WriteError> {
         for output in outputs {
             match output.carry_out(self)? {
                 None => {}

@@ -15,7 +15,9 @@ use super::modes::{KeyframeMode, SplitMode};
 use super::picture_format::DeclaredFormat;
 use super::policy::{self, Change, Config, Entry, Policy, Verdict, Visibility};
 use super::refresh::Refresh;
-use super::writer::{CutNotice, CutOutput, Dropped, EpisodeBegin, EpisodeSample, SampleRole};
+use super::writer::{
+    CutNotice, CutOutput, CutOutputs, Dropped, EpisodeBegin, EpisodeSample, SampleRole,
+};
 use crate::codec::h264::ParameterSets;
 use crate::mp4::Timescale;
 use crate::time::Nanos;
@@ -75,7 +77,7 @@ struct Opening<P, D, I> {
     /// The next access units decide whether the declared rate is true.
     awaits_distance: bool,
     /// Outputs that follow.
-    outputs: Vec<CutOutput<P, D, I>>,
+    outputs: CutOutputs<P, D, I>,
 }
 
 /// The begin of an episode without its format.
@@ -167,7 +169,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
         &mut self,
         declared: D,
         sets: Option<ParameterSets>,
-        outputs: &mut Vec<CutOutput<P, D, I>>,
+        outputs: &mut CutOutputs<P, D, I>,
     ) {
         self.interrupt(outputs);
         self.formats.declare(declared, sets);
@@ -178,7 +180,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
     pub fn begin_segment(
         &mut self,
         segment: InputSegment,
-        outputs: &mut Vec<CutOutput<P, D, I>>,
+        outputs: &mut CutOutputs<P, D, I>,
     ) -> Nanos {
         self.interrupt(outputs);
         self.segment_number += 1;
@@ -193,24 +195,24 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
     }
 
     /// Notes that a pause precedes the next access unit, which is to be kept even if it is discontinuous.
-    pub fn note_pause(&mut self, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    pub fn note_pause(&mut self, outputs: &mut CutOutputs<P, D, I>) {
         self.interrupt(outputs);
         self.policy.note_pause();
     }
 
     /// Completes what came so far: nothing that follows continues it.
-    pub fn interrupt(&mut self, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    pub fn interrupt(&mut self, outputs: &mut CutOutputs<P, D, I>) {
         self.release(None, outputs);
         self.end_refresh(outputs);
     }
 
     /// Passes an item on at its place between the samples.
-    pub fn pass(&mut self, item: I, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    pub fn pass(&mut self, item: I, outputs: &mut CutOutputs<P, D, I>) {
         self.order(CutOutput::Notice(CutNotice::Item(item)), outputs);
     }
 
     /// Appends an output, behind those that wait for the begin of a file.
-    fn order(&mut self, output: CutOutput<P, D, I>, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    fn order(&mut self, output: CutOutput<P, D, I>, outputs: &mut CutOutputs<P, D, I>) {
         match &mut self.opening {
             Some(opening) => opening.outputs.push(output),
             None => outputs.push(output),
@@ -225,7 +227,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
     }
 
     /// Ends a refresh: the next access unit does not continue it.
-    fn end_refresh(&mut self, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    fn end_refresh(&mut self, outputs: &mut CutOutputs<P, D, I>) {
         if let Some(complete_at) = self.complete_at {
             self.begin_with_refresh(complete_at, outputs);
         }
@@ -233,7 +235,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
     }
 
     /// Ends the stream. Returns the access units that were dropped since the last keyframe.
-    pub fn finish(&mut self, outputs: &mut Vec<CutOutput<P, D, I>>) -> Dropped {
+    pub fn finish(&mut self, outputs: &mut CutOutputs<P, D, I>) -> Dropped {
         self.has_ended = true;
         self.interrupt(outputs);
         let mut changes = Vec::new();
@@ -259,7 +261,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
 
     /// Takes the next access unit in decoding order, and appends to `outputs` what has to be done with
     /// it, and before.
-    pub fn push(&mut self, unit: InputUnit<P>, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    pub fn push(&mut self, unit: InputUnit<P>, outputs: &mut CutOutputs<P, D, I>) {
         if let Some(pts) = unit.pts {
             self.cadence.push(pts);
         }
@@ -333,7 +335,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
 
     /// Begins an episode with the access units of the refresh, which the one before has, too. What is
     /// before `complete_at` is hidden.
-    fn begin_with_refresh(&mut self, complete_at: Nanos, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    fn begin_with_refresh(&mut self, complete_at: Nanos, outputs: &mut CutOutputs<P, D, I>) {
         self.complete_at = None;
         let Some(refresh) = self.refresh.take() else {
             return;
@@ -401,7 +403,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
         unit: InputUnit<P>,
         entry: Option<Entry>,
         visibility: Option<Visibility>,
-        outputs: &mut Vec<CutOutput<P, D, I>>,
+        outputs: &mut CutOutputs<P, D, I>,
     ) -> Verdict {
         let picture = &unit.picture;
         for set in &picture.parameter_sets {
@@ -455,7 +457,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
     }
 
     /// Begins the file that is about to, once all is known for that.
-    fn open_if_known(&mut self, latest: &policy::Unit, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    fn open_if_known(&mut self, latest: &policy::Unit, outputs: &mut CutOutputs<P, D, I>) {
         let Some(opening) = &mut self.opening else {
             return;
         };
@@ -474,7 +476,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
     }
 
     /// Begins the file that is about to.
-    fn open(&mut self, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    fn open(&mut self, outputs: &mut CutOutputs<P, D, I>) {
         let Some(mut opening) = self.opening.take() else {
             return;
         };
@@ -491,12 +493,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
         outputs.append(&mut opening.outputs);
     }
 
-    fn begin(
-        &self,
-        start: EpisodeStart,
-        has_first_group: bool,
-        outputs: &mut Vec<CutOutput<P, D, I>>,
-    ) {
+    fn begin(&self, start: EpisodeStart, has_first_group: bool, outputs: &mut CutOutputs<P, D, I>) {
         outputs.push(CutOutput::Begin(EpisodeBegin {
             index: start.index,
             running_time: start.running_time,
@@ -519,7 +516,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
     }
 
     /// Hands over the held sample before the next one, whose DTS is `next`.
-    fn release(&mut self, next: Option<Nanos>, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    fn release(&mut self, next: Option<Nanos>, outputs: &mut CutOutputs<P, D, I>) {
         let Some(mut held) = self.held.take() else {
             return;
         };
@@ -531,7 +528,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
         self.hand_over(held, outputs);
     }
 
-    fn hand_over(&mut self, next: HeldSample<P>, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    fn hand_over(&mut self, next: HeldSample<P>, outputs: &mut CutOutputs<P, D, I>) {
         let (running_time, duration) = (next.running_time, next.duration);
         let delay = (next.pts.zip(next.dts)).map(|(pts, dts)| pts.saturating_sub(dts));
         let duration_at_end = self.times.add(running_time, delay, duration);
@@ -613,7 +610,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
         &mut self,
         changes: Vec<Change>,
         first: Option<(&policy::Unit, u8)>,
-        outputs: &mut Vec<CutOutput<P, D, I>>,
+        outputs: &mut CutOutputs<P, D, I>,
     ) {
         for change in changes {
             match change {
@@ -667,7 +664,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
     }
 
     /// Ends an episode.
-    fn end(&mut self, mut episode: policy::Episode, outputs: &mut Vec<CutOutput<P, D, I>>) {
+    fn end(&mut self, mut episode: policy::Episode, outputs: &mut CutOutputs<P, D, I>) {
         // The begin of a recovery point is later than that of the input. Recovery points begin no earlier
         // group.
         let begins_late = self.parts_groups;

@@ -12,7 +12,7 @@ use super::index::{FrameIndex, FrameRow};
 use super::input::{InputSegment, InputUnit};
 use super::picture_format::DeclaredFormat;
 use super::policy::{Config, Episode};
-use super::writer::{CutOutput, Dropped, EpisodeBegin, EpisodeSample, EpisodeWriter, SampleRole};
+use super::writer::{CutOutputs, Dropped, EpisodeBegin, EpisodeSample, EpisodeWriter, SampleRole};
 use crate::codec::h264::ParameterSets;
 use crate::mp4::Description;
 use crate::time::Nanos;
@@ -87,7 +87,7 @@ use crate::time::Nanos;
 #[derive(Debug)]
 pub struct Episodes<W: EpisodeWriter> {
     cutter: Cutter<W::Payload, W::Format, Infallible>,
-    outputs: Vec<CutOutput<W::Payload, W::Format, Infallible>>,
+    outputs: CutOutputs<W::Payload, W::Format, Infallible>,
     index: FrameIndex,
     rows: Vec<FrameRow>,
     writer: OrderedWriter<W>,

@@ -139,6 +139,9 @@ pub enum CutOutput<P, D, I> {
     Notice(CutNotice<I>),
 }
 
+/// Outputs of the cutter, in order.
+pub type CutOutputs<P, D, I> = Vec<CutOutput<P, D, I>>;
+
 /// Output of the cutter besides the calls of a writer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CutNotice<I> {

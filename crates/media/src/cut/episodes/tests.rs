@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::super::modes::{KeyframeMode, SplitMode};
 use super::super::picture_format::PictureFormat;
 use super::super::policy::Reason;
-use super::super::{HeaderKind, PictureFacts};
+use super::super::{CutOutput, HeaderKind, PictureFacts};
 use super::*;
 use crate::codec::h264::FrameNumber;
 use crate::codec::h264::testing::{Order, SPS, SpsSpec, pps, sps};
