@@ -126,7 +126,6 @@ mod tests {
     const MS: gst::ClockTime = gst::ClockTime::MSECOND;
 
     fn event(start: u64, stop: u64, base: u64) -> gst::Event {
-        gst::init().unwrap();
         let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
         segment.set_start(start * MS);
         segment.set_stop(stop * MS);
@@ -149,6 +148,7 @@ mod tests {
 
     #[test]
     fn a_segment_begins_with_its_first_access_unit() {
+        gst::init().unwrap();
         let mut segments = Segments::default();
         segments.set_next(&event(500, 900, 1000));
         let begun = segments.begin(Some(&buffer(440, 400)), true).unwrap();
@@ -175,6 +175,7 @@ mod tests {
 
     #[test]
     fn after_a_pause_an_episode_continues_with_the_pts() {
+        gst::init().unwrap();
         for (has_episodes, lead) in [(true, 0), (false, 40)] {
             let mut segments = Segments::default();
             segments.note_pause();
@@ -192,6 +193,7 @@ mod tests {
 
     #[test]
     fn running_times_follow_the_rate() {
+        gst::init().unwrap();
         let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
         segment.set_rate(2.0);
         let mut segments = Segments::default();

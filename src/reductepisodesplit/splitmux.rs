@@ -21,7 +21,7 @@ use super::run::{Outputs, Run};
 use crate::convert::ToClockTime;
 use crate::lock::lock;
 
-/// Writer of episodes by splitmuxsink, which gets the access units, asked to begin a file at the right ones.
+/// Writer of episodes: requests the cuts of splitmuxsink, and sends it caps, segments and access units.
 ///
 /// The state of the run is locked for a moment only: never while something is pushed, sent or posted.
 pub struct SplitMux<'a> {

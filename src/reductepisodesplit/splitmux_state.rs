@@ -95,3 +95,131 @@ impl SplitMuxState {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use media::cut::{Dropped, FileFormat, SampleRole};
+    use media::mp4::Timescale;
+
+    use super::*;
+
+    const MS: gst::ClockTime = gst::ClockTime::MSECOND;
+
+    fn begin(index: u32, has_first_group: bool) -> EpisodeBegin<StreamCaps> {
+        EpisodeBegin {
+            index,
+            running_time: Nanos::ZERO,
+            capture: None,
+            dropped: Dropped::default(),
+            format: FileFormat {
+                declared: StreamCaps::default(),
+                config: None,
+            },
+            timescale: Timescale::default(),
+            has_first_group,
+        }
+    }
+
+    /// A sample that is shown `late` ms after its DTS.
+    fn sample(pts: u64, late: u64) -> EpisodeSample<gst::Buffer> {
+        let mut payload = gst::Buffer::new();
+        payload.get_mut().unwrap().set_pts(pts * MS);
+        EpisodeSample {
+            payload,
+            bytes: 0,
+            pts: Nanos::from_mseconds(pts),
+            dts: Nanos::from_mseconds(pts - late),
+            is_dts_moved: false,
+            duration: Nanos::ZERO,
+            duration_at_end: Nanos::ZERO,
+            capture: None,
+            role: SampleRole::Delta,
+            is_hidden: false,
+            is_corrupted: false,
+        }
+    }
+
+    fn segment(start: u64, base: u64) -> gst::Event {
+        let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        segment.set_start(start * MS);
+        segment.set_base(base * MS);
+        gst::event::Segment::new(&segment)
+    }
+
+    fn types(events: impl Iterator<Item = gst::Event>) -> Vec<gst::EventType> {
+        events.map(|event| event.type_()).collect()
+    }
+
+    #[test]
+    fn the_first_segment_comes_after_the_caps() {
+        gst::init().unwrap();
+        let mut state = SplitMuxState::default();
+        assert!(
+            state
+                .pass(gst::event::Tag::new(gst::TagList::new()))
+                .is_some()
+        );
+        assert!(state.pass(segment(0, 0)).is_none());
+        let events = types(state.begin(&begin(0, false)));
+        assert_eq!(events, [gst::EventType::Caps, gst::EventType::Segment]);
+        assert!(state.pass(segment(0, 7)).is_some());
+        // The same caps are not sent again.
+        assert_eq!(types(state.begin(&begin(1, false))), []);
+    }
+
+    #[test]
+    fn a_group_that_has_passed_gets_no_caps() {
+        gst::init().unwrap();
+        let mut state = SplitMuxState::default();
+        state.begin(&begin(0, false)).for_each(drop);
+        let other = |has_first_group| EpisodeBegin {
+            timescale: Timescale::new(20_000).unwrap(),
+            ..begin(1, has_first_group)
+        };
+        assert_eq!(types(state.begin(&other(true))), []);
+        assert_eq!(types(state.begin(&other(false))), [gst::EventType::Caps]);
+    }
+
+    #[test]
+    fn a_moved_dts_is_a_time_of_the_segment() {
+        gst::init().unwrap();
+        let mut state = SplitMuxState::default();
+        state.begin(&begin(0, false)).for_each(drop);
+        state.pass(segment(500, 1000));
+        assert_eq!(state.note(&sample(1080, 40)), None);
+        let moved = EpisodeSample {
+            is_dts_moved: true,
+            ..sample(1080, 40)
+        };
+        assert_eq!(state.note(&moved), Some(540 * MS));
+        // Running times are later, and buffer times stay.
+        let event = state.delay(Nanos::from_mseconds(100));
+        let gst::EventView::Segment(event) = event.view() else {
+            panic!("{event:?}");
+        };
+        let sent = event.segment().downcast_ref::<gst::ClockTime>().unwrap();
+        assert_eq!(sent.base(), Some(1100 * MS));
+        let later = EpisodeSample {
+            is_dts_moved: true,
+            ..sample(1180, 40)
+        };
+        assert_eq!(state.note(&later), Some(540 * MS));
+    }
+
+    #[test]
+    fn groups_are_completed_behind_the_latest_picture_if_pictures_are_reordered() {
+        gst::init().unwrap();
+        let mut state = SplitMuxState::default();
+        state.note(&sample(80, 0));
+        assert_eq!(state.completing_buffers().count(), 0);
+        state.note(&sample(160, 80));
+        state.note(&sample(120, 0));
+        let buffers: Vec<_> = state.completing_buffers().collect();
+        assert_eq!(buffers.len(), COMPLETING);
+        assert!(
+            buffers
+                .iter()
+                .all(|it| it.pts() == Some(160 * MS) && it.dts() == it.pts())
+        );
+    }
+}

@@ -3,7 +3,7 @@
 
 //! Index of the frames in episodes: a row for each sample.
 
-use super::assign::EpisodeAssigner;
+use super::assign::{Assigned, EpisodeAssigner};
 use super::modes::SplitMode;
 use super::writer::{CutOutput, EpisodeSample, SampleRole};
 use crate::time::Nanos;
@@ -65,7 +65,7 @@ impl FrameIndex {
 
     /// Takes the next output of the cutter, and appends to `rows` those of samples whose episode is known now.
     pub fn follow<P, D, I>(&mut self, output: &CutOutput<P, D, I>, rows: &mut Vec<FrameRow>) {
-        let placed = |assigned: super::Assigned<FrameRow>| FrameRow {
+        let placed = |assigned: Assigned<FrameRow>| FrameRow {
             episode: assigned.episode,
             number: assigned.number,
             ..assigned.item
