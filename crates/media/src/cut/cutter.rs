@@ -333,8 +333,8 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
         })
     }
 
-    /// Begins an episode with the access units of the refresh, which the one before has, too. What is
-    /// before `complete_at` is hidden.
+    /// Begins an episode with the access units of the refresh, which the one before has, too. Those before
+    /// `complete_at` are hidden.
     fn begin_with_refresh(&mut self, complete_at: Nanos, outputs: &mut CutOutputs<P, D, I>) {
         self.complete_at = None;
         let Some(refresh) = self.refresh.take() else {

@@ -10,6 +10,7 @@ use super::cutter::Cutter;
 use super::file_times::FileSettings;
 use super::index::{FrameIndex, FrameRow};
 use super::input::{InputSegment, InputUnit};
+use super::modes::KeyframeMode;
 use super::picture_format::DeclaredFormat;
 use super::policy::{Config, Episode};
 use super::writer::{CutOutputs, Dropped, EpisodeBegin, EpisodeSample, EpisodeWriter, SampleRole};
@@ -184,6 +185,11 @@ where
         self.cutter.dropped()
     }
 
+    /// Returns the keyframe mode in which a stream without keyframes, or without one at its limit, would have some.
+    pub fn helpful_mode(&self) -> Option<KeyframeMode> {
+        self.cutter.helpful_mode()
+    }
+
     /// Returns the writer.
     pub fn writer(&self) -> &W {
         &self.writer.writer
@@ -197,7 +203,7 @@ where
     fn carry_out(&mut self) -> Result<(), W::Error> {
         for output in self.outputs.drain(..) {
             self.index.follow(&output, &mut self.rows);
-            // Other notices than items, of which there are none, need no action here: samples have their times.
+            // Notices need no action: samples have their times, and `helpful_mode` is asked for.
             output.carry_out(&mut self.writer)?;
         }
         Ok(())

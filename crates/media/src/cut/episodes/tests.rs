@@ -445,6 +445,23 @@ fn a_frame_that_the_episode_before_shows_is_not_shown_again() {
 }
 
 #[test]
+fn a_stream_without_keyframes_has_no_episode() {
+    let input = steps(|camera| camera.group(Start::Refresh(4), 10, FRAME, false));
+    let settings = FileSettings::default();
+    let mut episodes = Episodes::new(Config::default(), settings, Memory::default());
+    for step in input {
+        if let Step::Unit(unit) = step {
+            episodes.push(unit).unwrap();
+        }
+    }
+    let dropped = episodes.finish().unwrap();
+    assert_eq!((dropped.count, dropped.distance), (10, None));
+    assert_eq!(episodes.take_rows().count(), 0);
+    assert_eq!(episodes.helpful_mode(), Some(KeyframeMode::RecoveryPoint));
+    assert!(episodes.writer().episodes.is_empty());
+}
+
+#[test]
 fn frames_before_a_segment_are_hidden_and_delay_the_rest() {
     for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
         let input = steps(|camera| {
@@ -612,7 +629,7 @@ mod properties {
                 }
                 camera.time += Nanos::from_seconds(20 * 3600);
             }
-            // The input counts only what is shown, and not before the next segment.
+            // Running times of the input count shown frames only.
             camera.time -= spec.lead.min(spec.frames) * frame;
         }
         camera.steps
