@@ -20,7 +20,6 @@ mod ranges;
 mod reader;
 mod shared;
 mod stats;
-mod whole_records;
 
 pub use bounds::{Asked, Bound};
 pub use episode::Episode;

@@ -10,7 +10,6 @@ mod missing_sets;
 mod rates;
 mod records;
 mod report;
-mod units;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -20,6 +19,7 @@ use std::sync::atomic::Ordering;
 
 use client::{Event, Query, Record, RecordReader, View};
 use media::access_unit::{AccessUnit, Integrity};
+use media::assemble::Assembler;
 use media::codec::h264::{Aligned, EntryPoints, ParameterSets, Pictures, pictures};
 use media::content::ContentKind;
 use media::time::{Nanos, utc};
@@ -35,7 +35,6 @@ use self::missing_sets::MissingSets;
 use self::rates::DeclaredRates;
 use self::records::RangeRecords;
 use self::report::Report;
-use self::units::Units;
 use super::episode::Episode;
 use super::error::Error;
 use super::faults::{Fault, LAST_TIME};
@@ -55,7 +54,7 @@ pub struct RangeReader {
     options: Arc<RangeOptions>,
     source: Source,
     part: Part,
-    units: Units,
+    units: Assembler<Arc<Record>>,
     rates: DeclaredRates,
     timeline: Timeline,
     continuity: Continuity<AccessUnit>,
@@ -144,7 +143,7 @@ impl RangeReader {
         Self {
             source: Source::Unread,
             part: Part::Range,
-            units: Units::new(options.from.is_some()),
+            units: Assembler::new(options.from.is_some()),
             rates: DeclaredRates::new(shared.clone()),
             timeline: Timeline::new(timeline),
             continuity: Continuity::new(continuity),
@@ -363,7 +362,7 @@ impl RangeReader {
     }
 
     /// Takes a record of the range.
-    fn add(&mut self, record: Record) -> Result<(), Error> {
+    fn add(&mut self, mut record: Record) -> Result<(), Error> {
         if record.after_eviction {
             self.units.lose();
         }
@@ -394,12 +393,13 @@ impl RangeReader {
             return self.add_episode(record);
         }
         self.shared.stats.extent.note_record(record.time);
-        self.units.push(record);
+        let chunks = mem::take(&mut record.chunks);
+        self.units.push_record(chunks, Arc::new(record));
         Ok(())
     }
 
     /// Takes a record of whole NAL units.
-    fn take(&mut self, aligned: Aligned<Record>) -> Result<(), Error> {
+    fn take(&mut self, aligned: Aligned<Arc<Record>>) -> Result<(), Error> {
         let Some(reach) = self
             .lookback
             .filter(|_| self.units.lacks_parameter_sets(&aligned))
@@ -508,9 +508,9 @@ impl RangeReader {
     }
 
     /// Splits a record into access units.
-    fn split(&mut self, aligned: Aligned<Record>) -> Result<(), Error> {
+    fn split(&mut self, aligned: Aligned<Arc<Record>>) -> Result<(), Error> {
         let split = self.units.split(aligned, self.shared.access.follows());
-        let time = split.record.time;
+        let time = split.tag.time;
         let items = &mut self.items;
         self.report
             .note_damage(time, split.damage, split.lacks_idr, items)?;
@@ -522,7 +522,7 @@ impl RangeReader {
 
     /// Places the access units that begin in a record in time.
     fn place(&mut self, record: &Record, units: usize) {
-        let vui = self.units.vui_frame_rate();
+        let vui = self.units.splitter().vui_frame_rate();
         let declared = self.rates.declared(record, vui, &mut self.items);
         self.timeline
             .push(Nanos::from_useconds(record.time), units, declared);
@@ -544,9 +544,9 @@ impl RangeReader {
         };
         match self.source.take() {
             Source::Reading(records) => {
-                let splitter = self.units.splitter_with_same_sets();
-                let vui = self.units.vui_frame_rate();
-                let history = History::new(&first, splitter, vui, records);
+                let units = self.units.with_same_sets();
+                let vui = self.units.splitter().vui_frame_rate();
+                let history = History::new(&first, units, vui, records);
                 self.source = Source::History(Box::new(history));
             }
             source => self.source = source,
@@ -566,7 +566,7 @@ impl RangeReader {
     fn finish(&mut self, failure: Option<Error>) {
         self.source = Source::Exhausted;
         self.failure = failure;
-        if let Some((record, units)) = self.units.finish() {
+        if let Some((record, units)) = self.units.take_opened() {
             self.place(&record, units);
         }
         if let Err(error) = self.timeline.finish() {
@@ -574,7 +574,13 @@ impl RangeReader {
             self.failure
                 .get_or_insert_with(|| no_frame_rate(&error, names));
         }
-        self.units.finish_last();
+        let rest = self.units.finish();
+        if rest > 0 {
+            tracing::info!(
+                bytes = rest,
+                "bytes after the last picture make no access unit"
+            );
+        }
         self.report.finish(&mut self.items);
     }
 
@@ -584,9 +590,10 @@ impl RangeReader {
         self.count();
         if self.units.is_ready()
             && let Some(slot) = self.timeline.pop()
-            && let Some((unit, begin)) = self.units.pop()
+            && let Some((unit, record)) = self.units.pop()
         {
             let entry_points = self.shared.options.entry_points;
+            let begin = record.map_or(0, |record| record.time);
             self.keyframes.note(&unit, entry_points, begin);
             let facts = facts(&unit, entry_points);
             self.continuity.push(unit, &facts, slot);

@@ -8,7 +8,8 @@ use std::mem;
 use std::sync::Arc;
 
 use client::{EntrySource, Record, View};
-use media::codec::h264::{AccessUnitSplitter, Aligned, Aligner, VuiFrameRate};
+use media::assemble::Assembler;
+use media::codec::h264::VuiFrameRate;
 use media::content::ContentKind;
 use media::time::Nanos;
 use media::timeline::Group;
@@ -25,8 +26,7 @@ use super::records::RangeRecords;
 pub struct History {
     search: PrecedingGroups,
     window: WindowReader,
-    aligner: Aligner<Record>,
-    splitter: AccessUnitSplitter,
+    units: Assembler<Arc<Record>>,
     vui: Option<VuiFrameRate>,
     /// Records to continue with.
     records: RangeRecords,
@@ -36,7 +36,7 @@ impl History {
     /// Returns a search for the groups before `first`, after which `records` continue the range.
     pub fn new(
         first: &Group,
-        splitter: AccessUnitSplitter,
+        units: Assembler<Arc<Record>>,
         vui: Option<VuiFrameRate>,
         records: RangeRecords,
     ) -> Self {
@@ -48,8 +48,7 @@ impl History {
         Self {
             search: PrecedingGroups::new(first.time.useconds(), length),
             window: WindowReader::default(),
-            aligner: Aligner::new(true),
-            splitter,
+            units,
             vui,
             records,
         }
@@ -67,19 +66,18 @@ impl History {
         rates: &DeclaredRates,
         items: &mut VecDeque<Item>,
     ) -> Result<bool, Error> {
-        let mut aligned = VecDeque::new();
         match self.window.next().await? {
             WindowEvent::Record(mut record)
                 if ContentKind::of(&record.content_type) == Some(ContentKind::H264) =>
             {
                 let chunks = mem::take(&mut record.chunks);
-                self.aligner.push(record, chunks, &mut aligned);
+                self.units.push_record(chunks, Arc::new(record));
             }
             WindowEvent::Record(_) => {}
             WindowEvent::Retry(text) => items.push_back(Item::Retry(text)),
             WindowEvent::Closed => {
-                self.aligner.end(false, &mut aligned);
-                self.add(aligned, rates, items);
+                self.units.end_records();
+                self.add(rates, items);
                 let Some(window) = self.search.next_window(oldest) else {
                     return Ok(true);
                 };
@@ -87,7 +85,7 @@ impl History {
                 return Ok(false);
             }
         }
-        self.add(aligned, rates, items);
+        self.add(rates, items);
         Ok(false)
     }
 
@@ -96,19 +94,16 @@ impl History {
         (self.records, self.search.into_groups())
     }
 
-    fn add(
-        &mut self,
-        aligned: VecDeque<Aligned<Record>>,
-        rates: &DeclaredRates,
-        items: &mut VecDeque<Item>,
-    ) {
-        for Aligned { record, pieces, .. } in aligned {
-            let declared = rates.declared(&record, self.vui, items);
-            let pushed = self.splitter.push_record(&pieces, &mut VecDeque::new());
-            if pushed.begun > 0 {
+    /// Adds the groups of the records that are complete.
+    fn add(&mut self, rates: &DeclaredRates, items: &mut VecDeque<Item>) {
+        while let Some(aligned) = self.units.next_aligned() {
+            let declared = rates.declared(&aligned.record, self.vui, items);
+            let split = self.units.split(aligned, false);
+            self.units.clear(); // Only their number matters.
+            if split.begun() > 0 {
                 self.search.add(Group {
-                    time: Nanos::from_useconds(record.time),
-                    units: pushed.begun,
+                    time: Nanos::from_useconds(split.tag.time),
+                    units: split.begun(),
                     declared,
                 });
             }

@@ -22,14 +22,14 @@ pub struct MissingSets {
     search: ParameterSetSearch,
     window: WindowReader,
     /// Record to split afterwards.
-    first: Aligned<Record>,
+    first: Aligned<Arc<Record>>,
     /// Records to continue with.
     records: RangeRecords,
 }
 
 impl MissingSets {
     /// Returns a search before `first`, back to `reach` µs before it.
-    pub fn new(first: Aligned<Record>, reach: u64, records: RangeRecords) -> Self {
+    pub fn new(first: Aligned<Arc<Record>>, reach: u64, records: RangeRecords) -> Self {
         let time = first.record.time;
         tracing::info!(time, "looking for parameter sets before a record");
         Self {
@@ -67,7 +67,7 @@ impl MissingSets {
     }
 
     /// Returns the parameter sets, if they were found, the record to split and the records to continue with.
-    pub fn finish(self) -> (Option<ParameterSets>, Aligned<Record>, RangeRecords) {
+    pub fn finish(self) -> (Option<ParameterSets>, Aligned<Arc<Record>>, RangeRecords) {
         (self.search.into_sets(), self.first, self.records)
     }
 }

@@ -3,7 +3,7 @@
 
 //! Observes if records hold whole access units, so that the last one of a record need not wait for the next record.
 
-use media::codec::h264::{Next, Pushed};
+use crate::codec::h264::{Next, Pushed};
 
 /// Records with the begin of an access unit that are evidence of whole ones: the first may be the end of one that is
 /// cut in parts, and the second the begin of another.
