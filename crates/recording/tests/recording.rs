@@ -10,13 +10,14 @@ mod server;
 #[path = "../../../tests/common/wait.rs"]
 mod wait;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::{Canceller, ServerOptions};
+use client::{Canceller, Destination, Existing, ServerOptions, SpoolSync};
 use futures_util::TryStreamExt;
 use media::codec::h264::testing::{IDR, P, SPS, SliceSpec, SpsSpec, pps, record, slice, sps};
 use media::content::ContentKind;
@@ -26,6 +27,7 @@ use recording::{Error, Frame, Item, Recorder, RecorderOptions, Recording, SCHEMA
 use tokio::runtime::Runtime;
 
 use server::Server;
+use wait::await_that;
 
 /// 2025-06-15T15:06:40Z in µs since the Unix epoch.
 const START: u64 = 1_750_000_000_000_000;
@@ -295,6 +297,119 @@ fn what_is_recorded_is_read_with_its_times() {
     let times: Vec<_> = frames.iter().map(|frame| frame.capture_time).collect();
     assert_eq!(times, (0..30).map(capture_time).collect::<Vec<_>>());
     drop(server);
+}
+
+/// Destination of a recorder that retries for a long time.
+fn destination(connection: &client::Server, spool_folder: Option<PathBuf>) -> Destination {
+    Destination {
+        server: connection.clone(),
+        bucket: "new".into(),
+        entry: "cam".into(),
+        create_bucket: true,
+        quota_size: None,
+        max_latency: Duration::from_millis(10),
+        retries: 1000,
+        existing: Existing::Refuse,
+        spool_folder,
+        spool_sync: SpoolSync::None,
+    }
+}
+
+/// Returns a recorder with ten frames that are written, and ten more that cannot be, as the server is away.
+fn recorder_without_server(
+    server: &Server,
+    runtime: &Runtime,
+    destination: Destination,
+) -> Recorder {
+    let options = RecorderOptions::default();
+    let (stats, handler) = (Arc::default(), Arc::new(|_| {}));
+    let mut recorder = Recorder::new(runtime.handle(), destination, options, None, stats, handler);
+    let record = |recorder: &mut Recorder, frames: std::ops::Range<usize>| {
+        for index in frames {
+            recorder.push_at(access_unit(index), time(index));
+        }
+        recorder.end();
+        assert_eq!(recorder.hand_over_at_once(), 0);
+    };
+    record(&mut recorder, 0..10);
+    assert_eq!(runtime.block_on(recorder.finish()), Ok(Vec::new()));
+    server.kill();
+    record(&mut recorder, 10..20);
+    recorder
+}
+
+/// Waits until no task of a runtime is left.
+fn await_idle(runtime: &Runtime) {
+    await_that("all tasks end", || runtime.metrics().num_alive_tasks() == 0);
+}
+
+fn record_times(server: &Server) -> Vec<u64> {
+    let records = server.read("new", "cam");
+    records.iter().map(|record| record.time_us).collect()
+}
+
+#[test]
+fn a_recorder_that_is_dropped_ends_its_work() {
+    let (server, connection, runtime) = set_up();
+    let destination = destination(&connection, None);
+    let recorder = recorder_without_server(&server, &runtime, destination);
+    assert!(runtime.metrics().num_alive_tasks() > 0);
+    drop(recorder);
+    await_idle(&runtime);
+    server.restart();
+    let expected: Vec<u64> = (0..10).map(|index| time(index).useconds()).collect();
+    assert_eq!(record_times(&server), expected);
+}
+
+#[test]
+fn a_recorder_that_is_detached_writes_the_rest() {
+    let (server, connection, runtime) = set_up();
+    let destination = destination(&connection, None);
+    let recorder = recorder_without_server(&server, &runtime, destination);
+    drop(recorder.detach());
+    server.restart();
+    await_idle(&runtime);
+    let expected: Vec<u64> = (0..20).map(|index| time(index).useconds()).collect();
+    assert_eq!(record_times(&server), expected);
+}
+
+#[test]
+fn a_spool_keeps_the_frames_of_a_recorder_that_is_dropped() {
+    let (server, connection, runtime) = set_up();
+    let folder = tempfile::tempdir().expect("a folder");
+    let destination = destination(&connection, Some(folder.path().into()));
+    let recorder = recorder_without_server(&server, &runtime, destination.clone());
+    drop(recorder);
+    await_idle(&runtime);
+    server.restart();
+    let options = RecorderOptions::default();
+    let (stats, handler) = (Arc::default(), Arc::new(|_| {}));
+    let mut next = Recorder::new(runtime.handle(), destination, options, None, stats, handler);
+    next.push_at(access_unit(20), time(20));
+    assert_eq!(runtime.block_on(next.finish()), Ok(Vec::new()));
+    let expected: Vec<u64> = (0..=20).map(|index| time(index).useconds()).collect();
+    assert_eq!(record_times(&server), expected);
+}
+
+#[test]
+fn frames_that_are_dropped_end_their_requests() {
+    let (server, connection, runtime) = set_up();
+    let recording = runtime.block_on(Recording::open(&connection, "b", "cam"));
+    let recording = recording.expect("an entry");
+    await_idle(&runtime); // Opening leaves nothing behind.
+    let request = recording.read(time(0)..).follow(Duration::from_millis(10));
+    let mut frames = request.frames();
+    let canceller = Canceller::default();
+    for _ in 0..20 {
+        let item = frames.blocking(&canceller).next().expect("an item");
+        item.expect("no error");
+    }
+    assert!(runtime.metrics().num_alive_tasks() > 0);
+    // A server that does not answer holds up nothing.
+    server.freeze();
+    drop(frames);
+    await_idle(&runtime);
+    server.thaw();
 }
 
 #[test]

@@ -21,6 +21,7 @@ use reduct_base::msg::entry_api::QueryEntry;
 use reqwest::header::{CONNECTION, CONTENT_LENGTH, HeaderMap};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::AbortHandle;
 use url::Url;
 
 use crate::error::{Cause, Error, Purpose};
@@ -58,6 +59,8 @@ pub struct ClientPool {
     has_answered: AtomicBool,
     refusals: Arc<PeriodicRefusals>,
     in_use: Arc<AtomicU64>,
+    /// Tasks that open connections in advance.
+    openings: Mutex<Vec<AbortHandle>>,
 }
 
 impl ClientPool {
@@ -84,6 +87,7 @@ impl ClientPool {
             has_answered: AtomicBool::new(false),
             refusals,
             in_use,
+            openings: Mutex::default(),
         })
     }
 
@@ -104,12 +108,21 @@ impl ClientPool {
         }
     }
 
-    fn open_one(self: &Arc<Self>) {
+    pub(crate) fn open_one(self: &Arc<Self>) {
         let pool = self.clone();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let client = pool.take().await?;
             client.probe().await
         });
+        lock(&self.openings).push(task.abort_handle());
+    }
+
+    /// Ends the tasks that open connections in advance. Must be called before the last owner of the pool drops it, as
+    /// these tasks own it, too.
+    pub fn stop_opening(&self) {
+        for task in lock(&self.openings).drain(..) {
+            task.abort();
+        }
     }
 
     /// Returns whether the latency of the server is high.

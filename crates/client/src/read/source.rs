@@ -153,7 +153,9 @@ impl EntrySource {
             if has_answered(pool) {
                 self.note_answer();
             }
-            *lock(pool) = None;
+            if let Some(pool) = lock(pool).take() {
+                pool.stop_opening();
+            }
         }
     }
 
@@ -164,7 +166,54 @@ impl EntrySource {
     }
 }
 
+impl Drop for EntrySource {
+    fn drop(&mut self) {
+        self.drop_connections();
+    }
+}
+
 fn has_answered(pool: &Mutex<Option<Arc<ClientPool>>>) -> bool {
     let pool = lock(pool);
     pool.as_ref().is_some_and(|pool| pool.have_answered())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::schema::VIDEO;
+    use crate::server::ServerOptions;
+
+    #[test]
+    fn connections_are_not_opened_after_the_drop() {
+        let runtime = crate::testing::runtime();
+        let server = Server::new(ServerOptions {
+            url: "http://127.0.0.1:1".into(),
+            ..ServerOptions::new(VIDEO)
+        });
+        let records = Records {
+            bucket: "b".into(),
+            entry: "e".into(),
+            when: None,
+            poll_interval: None,
+            // The task that opens a connection waits for room for ever.
+            limits: Limits {
+                connections: 0,
+                ..Limits::default()
+            },
+        };
+        let source = EntrySource::new(runtime, server.unwrap(), records, Arc::default());
+        let pool = source.pool(View::Range).unwrap();
+        let _entered = runtime.enter();
+        pool.open_one();
+        let weak = Arc::downgrade(&pool);
+        drop((pool, source));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while weak.strong_count() > 0 {
+            assert!(Instant::now() < deadline, "the task still has the pool");
+            thread::yield_now();
+        }
+    }
 }

@@ -108,6 +108,13 @@ struct OpenEntry {
     newest: Option<Newest>,
 }
 
+impl Drop for OpenEntry {
+    fn drop(&mut self) {
+        self.pool.stop_opening();
+        self.lookup_pool.stop_opening();
+    }
+}
+
 /// Next step of a delivery.
 #[derive(Debug)]
 enum Next {

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
+use tracing::warn;
 
 use crate::canceller::{Cancelled, Canceller};
 use crate::task::{Task, catch_panic};
@@ -48,7 +49,11 @@ pub enum PushError {
     Failed,
 }
 
-/// A writer to an entry, which works in the background. Queued records are written after it is dropped, too.
+/// A writer to an entry, which works in the background.
+///
+/// Dropping it ends its work without blocking: records that are not acknowledged are given up, but for those in a spool,
+/// where the next writer finds them. With [`SpoolSync::Interval`] the newest of these may not be synced to the disk.
+/// [`detach`](Self::detach) lets the background task write them instead.
 pub struct RecordWriter {
     runtime: Handle,
     shared: Arc<Shared>,
@@ -63,7 +68,8 @@ impl fmt::Debug for RecordWriter {
     }
 }
 
-/// The background task of a dropped writer, which may still write.
+/// The background task of a [detached](RecordWriter::detach) writer, which writes the rest. Dropping this value does not
+/// end it.
 #[derive(Debug)]
 pub struct DetachedWriter(Option<JoinHandle<()>>);
 
@@ -268,7 +274,7 @@ impl RecordWriter {
         Ok(())
     }
 
-    /// Lets the background task write queued records, and returns it.
+    /// Lets the background task write queued records, and returns it. It ends when all are written, or with an error.
     pub fn detach(mut self) -> DetachedWriter {
         DetachedWriter(self.task.take())
     }
@@ -282,8 +288,26 @@ impl RecordWriter {
 
 impl Drop for RecordWriter {
     fn drop(&mut self) {
-        self.shared.lock().is_detached = true;
-        self.shared.work.notify_one();
+        let Some(task) = self.task.take() else {
+            self.shared.lock().is_detached = true;
+            self.shared.work.notify_one();
+            return;
+        };
+        task.abort();
+        let (records, in_memory) = {
+            let state = self.shared.lock();
+            // After an error they were reported.
+            let is_known = state.has_failed;
+            let records = if is_known { 0 } else { state.queue.len() };
+            (records, state.queue.records_in_memory().min(records))
+        };
+        if records > 0 {
+            warn!(
+                given_up = in_memory,
+                in_spool = records - in_memory,
+                "a writer was dropped before all of its records were acknowledged"
+            );
+        }
     }
 }
 

@@ -32,6 +32,10 @@ const DEFAULT_RETRIES: u32 = 10;
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A stream that is being recorded.
+///
+/// Dropping it ends its work without blocking: frames that the server has not acknowledged are given up, but for those in
+/// a spool, where the next recorder finds them. [`finish`](Self::finish) waits until all are written, and
+/// [`detach`](Self::detach) has them written in the background.
 #[derive(Debug)]
 pub struct Recorder {
     intake: FrameAssembler,
@@ -487,7 +491,8 @@ impl Recorder {
         self.writer.drain(canceller)
     }
 
-    /// Lets the background task finish pending records.
+    /// Lets the background task write queued records. Frames that were not [ended](Self::end) and
+    /// [handed over](Self::hand_over_at_once) are not among them.
     pub fn detach(self) -> DetachedWriter {
         self.writer.detach()
     }
