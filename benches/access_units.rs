@@ -17,7 +17,7 @@ use media::access_unit::AccessUnit;
 use media::codec::h264::{AccessUnitSplitter, Aligner};
 use media::frame_rate::FrameRate;
 use media::stamp::Stamper;
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 use media::timeline::{DeclaredRate, RateSource, Timeline, TimelineConfig};
 
 const FPS: u64 = 30;
@@ -87,7 +87,7 @@ fn split_and_stamp(records: &[Bytes]) -> usize {
         rate: FrameRate::new(FPS as i32, 1).unwrap(),
         source: RateSource::Label,
     };
-    let mut time = Nanos::from_seconds(1_749_804_653);
+    let mut time = CaptureTime::from_useconds(1_749_804_653_000_000);
     let mut stamp = |units: &mut VecDeque<AccessUnit>, timeline: &mut Timeline, is_last| {
         while !units.is_empty()
             && let Some(slot) = timeline.pop()

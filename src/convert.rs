@@ -4,7 +4,7 @@
 //! Conversions between the times and rates of `media` and those of GStreamer.
 
 use media::frame_rate::FrameRate;
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 
 /// Conversion to a time of GStreamer, or of optional times.
 pub trait ToClockTime {
@@ -27,6 +27,15 @@ impl ToClockTime for Option<Nanos> {
 
     fn clock_time(self) -> Self::ClockTime {
         self.map(Nanos::clock_time)
+    }
+}
+
+impl ToClockTime for CaptureTime {
+    type ClockTime = gst::ClockTime;
+
+    /// Returns the time since the Unix epoch.
+    fn clock_time(self) -> gst::ClockTime {
+        self.since_epoch().clock_time()
     }
 }
 

@@ -4,7 +4,7 @@
 //! Checks of property values that several elements have.
 
 use media::frame_rate::FrameRate;
-use media::time::parse_capture_time;
+use media::time::CaptureTime;
 use recording::Bound;
 
 use crate::connection::invalid;
@@ -31,8 +31,8 @@ pub fn fps(rate: gst::Fraction) -> Result<Option<FrameRate>, String> {
 /// # Errors
 ///
 /// A text that names the property, its value and the valid ones.
-pub fn capture_time(property: &str, text: &str) -> Result<u64, String> {
-    parse_capture_time(text).ok_or_else(|| no_time(property, text))
+pub fn capture_time(property: &str, text: &str) -> Result<CaptureTime, String> {
+    text.parse().map_err(|_| no_time(property, text))
 }
 
 /// Reads a property that is a bound of a range, as [`capture_time`] does. A number in another unit is one, too.
@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn times() {
         let time = 1_749_804_653_273_752;
-        assert_eq!(capture_time("start", &time.to_string()), Ok(time));
+        let parsed = capture_time("start", &time.to_string());
+        assert_eq!(parsed, Ok(CaptureTime::from_useconds(time)));
         let error = capture_time("stop", " yesterday ").unwrap_err();
         assert!(
             error.contains("stop") && error.contains("'yesterday'"),

@@ -94,6 +94,7 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use media::record_times::{Capture, Source};
+use media::time::CaptureTime;
 use recording::{Notice, Recorder, StreamFormat};
 
 use super::clock::WallClock;
@@ -325,7 +326,7 @@ impl ReductSink {
             (
                 "Dropped {frames} frames, the first of {}, as the queue is full and the server does \
                  not take them",
-                media::time::utc(from)
+                client::utc(from)
             )
         );
     }
@@ -386,15 +387,15 @@ impl ReductSink {
             Some(start) => (start, Source::Start),
             None => (self.now(), Source::Clock),
         });
-        let us = |(time, source): (gst::ClockTime, Source)| (time.useconds(), source);
+        let us = |time: gst::ClockTime| CaptureTime::from_useconds(time.useconds());
         Capture {
-            time: time.map(us),
-            begin: us(begin),
+            time: time.map(|(time, source)| (us(time), source)),
+            begin: (us(begin.0), begin.1),
             clock_steps: self.clock_steps.load(Ordering::Relaxed),
             pts: buffer.pts().map(|pts| signed_us(pts.into())),
             running_time: running_time.map(signed_us),
             arrival: signed_us(gst::get_timestamp().into()),
-            record: capture_time::of_record(buffer).map(gst::ClockTime::useconds),
+            record: capture_time::of_record(buffer).map(us),
         }
     }
 

@@ -9,10 +9,12 @@ use client::{self, Destination, Token, is_label_name, is_label_value};
 use gst::glib;
 use gst::prelude::*;
 use media::content::{FPS_LABEL, KEYFRAME_LABEL};
+use media::time::CaptureTime;
 use recording::{RecorderOptions, Undecodable};
 
 use super::{Existing, OnError, Overflow, RecordUnit, SpoolSync};
 use crate::connection::{ConnectionSettings, get};
+use crate::convert::ToClockTime as _;
 use crate::property_values;
 
 pub const DEFAULT_MAX_LATENCY_MS: u32 = 200;
@@ -180,7 +182,7 @@ impl Settings {
                 },
                 queue_bytes: self.queue_bytes,
             },
-            start: start.transpose()?.map(gst::ClockTime::from_useconds),
+            start: start.transpose()?.map(CaptureTime::clock_time),
             overflow: self.overflow,
         })
     }

@@ -9,7 +9,7 @@
 
 use gst::ClockTime;
 use media::mp4::Movie;
-use media::time::Nanos;
+use media::time::CaptureTime;
 use recording::Episode;
 
 use crate::capture_time::UNIX_TIME;
@@ -58,7 +58,7 @@ pub fn caps() -> gst::Caps {
 #[derive(Debug, Default)]
 pub struct Row {
     /// Capture time and running time of the last one, if its length is unknown.
-    last: Option<(Nanos, ClockTime)>,
+    last: Option<(CaptureTime, ClockTime)>,
     has_begun: bool,
 }
 
@@ -79,7 +79,7 @@ impl Row {
         self.has_begun = true;
         // At the latest it has ended when the next one begins.
         if let Some((capture, base)) = self.last.take() {
-            let length = episode.capture_time.saturating_sub(capture).clock_time();
+            let length = (episode.capture_time - capture).clock_time();
             *reached = (*reached).max(base.saturating_add(length));
         }
         let Movie {
@@ -113,7 +113,7 @@ mod tests {
     fn episode(capture: u64, start: u64, length: Option<u64>) -> Episode {
         gst::init().unwrap();
         Episode {
-            capture_time: capture * Nanos::SECOND,
+            capture_time: CaptureTime::from_useconds(capture * 1_000_000),
             movie: Movie {
                 start: start * SECOND.nseconds(),
                 length: length.map(|length| length * SECOND.nseconds()),

@@ -10,6 +10,7 @@ use gst::glib;
 use gst::prelude::*;
 use media::codec::h264::EntryPoints;
 use media::range::Begin;
+use media::time::{CaptureTime, Nanos};
 use media::timeline::TimelineNames;
 use recording::{
     Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, OnFault, OptionNames, ReadOptions,
@@ -259,7 +260,7 @@ impl Settings {
             let stop = range.stop.as_ref().map(Bound::time);
             let start = range.start.as_ref().map(Bound::time);
             // Both may be beyond what can be counted.
-            let latest = stop.map_or(u64::MAX, |stop| stop.saturating_sub(1));
+            let latest = stop.map_or(CaptureTime::MAX, |stop| stop - Nanos::USECOND);
             TimeRange::new(start.map(|start| start.min(latest)), stop, begin, end)
         };
         asked.iter().map(piece).collect()
@@ -288,17 +289,17 @@ impl Settings {
                 "The properties ranges and {property} are both set: set only one of them"
             ));
         }
-        let mut end_of_last = None;
+        let mut end_of_last: Option<Bound> = None;
         let ranges = ranges.split(',').map(|text| {
             let pair = text.split_once('/');
             let (start, stop) = pair.ok_or_else(|| invalid("ranges", text, "START/STOP"))?;
             let start = property_values::bound("ranges", start)?;
             let stop = property_values::bound("ranges", stop)?;
-            if end_of_last.is_some_and(|end| start.value() < end) {
+            if end_of_last.as_ref().is_some_and(|end| start.is_before(end)) {
                 let expected = "a range that begins where the one before it has ended";
                 return Err(invalid("ranges", text, expected));
             }
-            end_of_last = Some(stop.value());
+            end_of_last = Some(stop.clone());
             let range = Asked {
                 start: Some(start),
                 stop: Some(stop),
@@ -349,8 +350,9 @@ mod tests {
         };
         let checked = range("1000000", "1970-01-01T00:00:02Z").check().unwrap();
         assert_eq!(checked.program.len(), 1);
-        assert_eq!(checked.program[0].start, Some(1_000_000));
-        assert_eq!(checked.program[0].stop, Some(2_000_000));
+        let seconds = |count: u64| Some(CaptureTime::from_useconds(count * 1_000_000));
+        assert_eq!(checked.program[0].start, seconds(1));
+        assert_eq!(checked.program[0].stop, seconds(2));
         assert!(range("4", "5").check().is_ok());
         for (start, stop) in [("5", "5"), ("6", "5")] {
             assert!(range(start, stop).check().unwrap_err().contains("stop"));
@@ -367,14 +369,14 @@ mod tests {
             settings.check().map(|checked| {
                 let pieces = checked.program.iter();
                 pieces
-                    .map(|piece| (piece.start.unwrap(), piece.stop.unwrap()))
+                    .map(|piece| [piece.start, piece.stop].map(|time| time.unwrap().useconds()))
                     .collect::<Vec<_>>()
             })
         };
         let found = ranges("1970-01-01T00:00:01Z/2000000,2000000/3000000");
         assert_eq!(
             found,
-            Ok(vec![(1_000_000, 2_000_000), (2_000_000, 3_000_000)])
+            Ok(vec![[1_000_000, 2_000_000], [2_000_000, 3_000_000]])
         );
         for bad in [
             "", "5", "5/", "/5", "5/5", "6/5", "5/7,6/8", "7/8,5/6", "5/6,", "5/6/7", "a/b",

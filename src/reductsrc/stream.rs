@@ -239,7 +239,7 @@ impl Stream {
             return ClockTime::ZERO;
         };
         let newest = self.stats.read.extent.newest();
-        let newest = newest.map(|newest| newest.saturating_sub(origin).clock_time());
+        let newest = newest.map(|newest| (newest - origin).clock_time());
         let wait = newest.map_or(ClockTime::ZERO, |newest| newest.saturating_sub(start));
         // A longer one is a recording that begins in the past.
         if wait > MAX_REORDER_WAIT {
@@ -251,7 +251,7 @@ impl Stream {
     /// Returns the segment of an episode that is next.
     pub fn place_episode(&mut self, episode: &Episode, now: Option<ClockTime>) -> gst::Segment {
         let zero = self.reader.stream_zero().unwrap_or(episode.capture_time);
-        let stream_time = episode.capture_time.saturating_sub(zero);
+        let stream_time = episode.capture_time - zero;
         let segment = self
             .row
             .place(episode, stream_time.clock_time(), &mut self.reached);

@@ -20,7 +20,7 @@ use crate::codec::h264::testing::{AUD, IDR, Order, P, SPS, SliceSpec, SpsSpec, p
 use crate::frame_rate::FrameRate;
 use crate::order::MAX_REORDERING;
 use crate::stamp::{Stamp, Stamper};
-use crate::time::Nanos;
+use crate::time::{CaptureTime, Nanos};
 use crate::timeline::{
     Consequence, Continuity, ContinuityConfig, ContinuityFacts, ContinuityOutput, DeclaredRate,
     Loss, OnLoss, RateSource, SegmentStart, Timeline, TimelineConfig,
@@ -414,7 +414,7 @@ impl<'a> Reader<'a> {
     fn push(&mut self, record: &Record, chunks: Vec<Bytes>) -> usize {
         let pieces = between_nal_units(chunks);
         let begun = self.splitter.push_record(&pieces, &mut self.units).begun;
-        let time = Nanos::from_useconds(record.time);
+        let time = CaptureTime::from_useconds(record.time);
         self.timeline.push(time, begun, self.declared);
         begun
     }
@@ -621,10 +621,10 @@ impl Recording {
             ));
         }
         if has_single_units {
-            let origin = Nanos::from_useconds(self.records[0].time);
+            let origin = CaptureTime::from_useconds(self.records[0].time);
             let is_dropped = |record: &&Record| output.dropped.contains(&record.units.start);
             let kept = self.records.iter().filter(|record| !is_dropped(record));
-            let kept = kept.map(|record| Nanos::from_useconds(record.time));
+            let kept = kept.map(|record| CaptureTime::from_useconds(record.time));
             prop_assert!(shown.iter().map(|(_, stamp)| stamp.capture).eq(kept));
             let is_exact = |stamp: &Stamp| stamp.pts == stamp.capture - origin;
             prop_assert!(shown.iter().all(|(_, stamp)| is_exact(stamp)));

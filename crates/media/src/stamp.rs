@@ -16,16 +16,16 @@ use std::collections::VecDeque;
 
 use crate::frame_rate::FrameRate;
 use crate::order::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
-use crate::time::Nanos;
+use crate::time::{CaptureTime, Nanos};
 use crate::timeline::{Hole, SegmentStart, Slot};
 
 /// The times of one access unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
-    /// Time of the record that the access unit begins in, since the Unix epoch.
-    pub record: Nanos,
-    /// Capture time since the Unix epoch.
-    pub capture: Nanos,
+    /// Time of the record that the access unit begins in.
+    pub record: CaptureTime,
+    /// Capture time.
+    pub capture: CaptureTime,
     /// Times since the origin.
     pub pts: Nanos,
     /// Decoding timestamp since the origin.
@@ -335,12 +335,14 @@ mod tests {
     use crate::order::Reordering;
 
     const FRAME: u64 = 100;
+    /// Capture time of the first frame.
+    const ZERO: CaptureTime = CaptureTime::from_useconds(1_000_000_000);
 
     fn slot(index: u64) -> Slot {
         let time = Nanos::from_mseconds(index * FRAME);
         Slot {
-            record: time,
-            capture: time + 1000 * Nanos::SECOND,
+            record: CaptureTime::new(time),
+            capture: ZERO + time,
             time,
             duration: Some(Nanos::from_mseconds(FRAME)),
             before_pause: None,
@@ -376,7 +378,7 @@ mod tests {
         assert!(stamps.windows(2).all(|pair| pair[0].1.dts < pair[1].1.dts));
         assert!(stamps.iter().all(|(_, stamp)| stamp.dts <= stamp.pts));
         for (_, stamp) in &stamps {
-            let shown = stamp.capture - 1000 * Nanos::SECOND;
+            let shown = stamp.capture - ZERO;
             assert!(shown <= stamp.pts && stamp.pts.mseconds() < shown.mseconds() + FRAME);
         }
         stamps
@@ -693,7 +695,7 @@ mod tests {
             prop_assert!(stamps.iter().map(|(index, _)| *index).eq(0..index));
             prop_assert!(stamps.windows(2).all(|pair| pair[0].1.dts < pair[1].1.dts));
             prop_assert!(stamps.iter().all(|(_, stamp)| stamp.dts <= stamp.pts));
-            let frame = |stamp: &Stamp| (stamp.capture - 1000 * Nanos::SECOND).mseconds() / FRAME;
+            let frame = |stamp: &Stamp| (stamp.capture - ZERO).mseconds() / FRAME;
             let shown: Vec<_> = stamps.iter().map(|(index, stamp)| (*index, frame(stamp))).collect();
             let mut slots: Vec<_> = shown.iter().map(|(_, slot)| *slot).collect();
             slots.sort_unstable();

@@ -13,7 +13,7 @@ use std::io::{BufWriter, Write};
 use std::ops::Bound;
 
 use client::{Server, ServerOptions, Token};
-use media::time::{Nanos, parse_capture_time};
+use media::time::CaptureTime;
 use recording::{Frame, Item, Recording, SCHEMA};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,12 +26,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
         ..ServerOptions::new(SCHEMA)
     })?;
-    let start = bounds
-        .first()
-        .map_or(Ok(Bound::Unbounded), |text| time(text).map(Bound::Included))?;
-    let stop = bounds
-        .get(1)
-        .map_or(Ok(Bound::Unbounded), |text| time(text).map(Bound::Excluded))?;
+    let start = bounds.first().map_or(Ok(Bound::Unbounded), |text| {
+        text.parse().map(Bound::Included)
+    })?;
+    let stop = bounds.get(1).map_or(Ok(Bound::Unbounded), |text| {
+        text.parse().map(Bound::Excluded)
+    })?;
     let video = BufWriter::new(File::create(video)?);
     let times = BufWriter::new(File::create(times)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -44,7 +44,7 @@ async fn dump(
     server: &Server,
     bucket: &str,
     entry: &str,
-    range: (Bound<Nanos>, Bound<Nanos>),
+    range: (Bound<CaptureTime>, Bound<CaptureTime>),
     mut video: impl Write,
     mut times: impl Write,
 ) -> Result<(), Box<dyn Error>> {
@@ -94,9 +94,4 @@ fn write_times(times: &mut impl Write, frame: &Frame) -> std::io::Result<()> {
         u8::from(frame.is_keyframe),
         u8::from(frame.is_corrupted),
     )
-}
-
-fn time(text: &str) -> Result<Nanos, String> {
-    let time = parse_capture_time(text).map(Nanos::from_useconds);
-    time.ok_or_else(|| format!("{text:?} is no time: RFC 3339 or µs since the Unix epoch"))
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use client::{Canceller, Overflow, Server, ServerOptions, Token};
 use media::codec::h264::AccessUnitSplitter;
 use media::frame_rate::FrameRate;
-use media::time::{Nanos, parse_capture_time};
+use media::time::CaptureTime;
 use recording::{Recorder, RecorderOptions, SCHEMA};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
         ..ServerOptions::new(SCHEMA)
     })?;
-    let start = parse_capture_time(start).ok_or("START is no time")?;
+    let start: CaptureTime = start.parse()?;
     let frame_rate = FrameRate::parse(fps).ok_or("FPS is no frame rate")?;
     let units = access_units(fs::read(file)?.into());
 
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut recorder = Recorder::open(&server, bucket, entry, options, handler);
     let canceller = Canceller::default();
     for unit in units {
-        recorder.push_untimed(unit, Nanos::from_useconds(start));
+        recorder.push_untimed(unit, start);
         // Waits for room only if the server is slower than the file.
         recorder
             .hand_over(Overflow::Block, &canceller)

@@ -11,7 +11,7 @@ use client::{Canceller, EntrySource, Event, Limits, Query, RecordReader, Records
 use futures_util::stream::{Stream, unfold};
 use media::content::ContentKind;
 use media::range::Begin;
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
 
@@ -41,7 +41,7 @@ pub struct Recording {
     server: Server,
     bucket: String,
     entry: String,
-    bounds: Option<(Nanos, Nanos)>,
+    bounds: Option<(CaptureTime, CaptureTime)>,
     content: Option<ContentKind>,
 }
 
@@ -74,7 +74,7 @@ impl Recording {
         let mut reader = RecordReader::new(&access, query);
         while let Some(event) = reader.recv().await? {
             if let Event::Times(Some(times)) = event {
-                let bounds = [times.oldest, times.newest].map(Nanos::from_useconds);
+                let bounds = [times.oldest, times.newest].map(CaptureTime::from_useconds);
                 recording.bounds = Some(bounds.into());
             }
         }
@@ -95,8 +95,8 @@ impl Recording {
         Ok(recording)
     }
 
-    /// Returns the times of the oldest and the newest record since the Unix epoch, or `None` for an empty entry.
-    pub fn bounds(&self) -> Option<(Nanos, Nanos)> {
+    /// Returns the times of the oldest and the newest record, or `None` for an empty entry.
+    pub fn bounds(&self) -> Option<(CaptureTime, CaptureTime)> {
         self.bounds
     }
 
@@ -105,24 +105,25 @@ impl Recording {
         self.content
     }
 
-    /// Returns a request for the frames whose capture time is in `range`, as times since the Unix epoch in whole µs.
+    /// Returns a request for the frames whose capture time is in `range`, whose bounds count in whole µs.
     ///
     /// ```no_run
-    /// # use media::time::Nanos;
-    /// # fn example(recording: recording::Recording) {
-    /// let start = Nanos::from_seconds(1_750_000_000);
+    /// # use media::time::{CaptureTime, InvalidCaptureTime, Nanos};
+    /// # fn example(recording: recording::Recording) -> Result<(), InvalidCaptureTime> {
+    /// let start: CaptureTime = "2025-06-13T08:50:53Z".parse()?;
     /// let minute = recording.read(start..start + Nanos::from_seconds(60)).frames();
+    /// # Ok(())
     /// # }
     /// ```
-    pub fn read(&self, range: impl RangeBounds<Nanos>) -> ReadRequest<'_> {
+    pub fn read(&self, range: impl RangeBounds<CaptureTime>) -> ReadRequest<'_> {
         let start = match range.start_bound() {
-            ops::Bound::Included(start) => Some(start.useconds()),
-            ops::Bound::Excluded(start) => Some(start.useconds().saturating_add(1)),
+            ops::Bound::Included(start) => Some(start.in_whole_useconds()),
+            ops::Bound::Excluded(start) => Some(start.in_whole_useconds() + Nanos::USECOND),
             ops::Bound::Unbounded => None,
         };
         let stop = match range.end_bound() {
-            ops::Bound::Included(stop) => Some(stop.useconds().saturating_add(1)),
-            ops::Bound::Excluded(stop) => Some(stop.useconds()),
+            ops::Bound::Included(stop) => Some(stop.in_whole_useconds() + Nanos::USECOND),
+            ops::Bound::Excluded(stop) => Some(stop.in_whole_useconds()),
             ops::Bound::Unbounded => None,
         };
         ReadRequest {
@@ -139,7 +140,7 @@ impl Recording {
         }
     }
 
-    /// Returns the capture times of the keyframes in `range`, since the Unix epoch.
+    /// Returns the capture times of the keyframes in `range`.
     ///
     /// The content of a record decides. Where labels `keyframe` were right so far, records whose label is `false` are
     /// not read.
@@ -147,7 +148,10 @@ impl Recording {
     /// # Errors
     ///
     /// Errors that end reading.
-    pub async fn keyframes(&self, range: impl RangeBounds<Nanos>) -> Result<Vec<Nanos>, Error> {
+    pub async fn keyframes(
+        &self,
+        range: impl RangeBounds<CaptureTime>,
+    ) -> Result<Vec<CaptureTime>, Error> {
         let mut frames = self.read(range).keyframes_only().frames();
         let mut times = Vec::new();
         while let Some(item) = frames.next().await? {
@@ -186,9 +190,8 @@ impl Recording {
 #[must_use = "nothing is read before `frames` is called"]
 pub struct ReadRequest<'a> {
     recording: &'a Recording,
-    /// In µs since the Unix epoch.
-    start: Option<u64>,
-    stop: Option<u64>,
+    start: Option<CaptureTime>,
+    stop: Option<CaptureTime>,
     begin: Begin,
     end: End,
     options: ReadOptions,
@@ -259,7 +262,7 @@ impl ReadRequest<'_> {
         let mut reader = Reader::new(Arc::new(access), vec![range], options, stats.clone());
         if self.keyframes_only {
             reader.seek(Seek {
-                from: Position::Capture(self.start.map_or(Nanos::ZERO, Nanos::from_useconds)),
+                from: Position::Capture(self.start.unwrap_or_default()),
                 until: None,
                 begin: self.begin,
                 is_backward: false,
@@ -320,9 +323,8 @@ impl Frames {
         })
     }
 
-    /// Continues at another capture time since the Unix epoch, with the frame `begin`. Asks nothing of the server
-    /// yet.
-    pub fn seek(&mut self, time: Nanos, begin: Begin) {
+    /// Continues at another capture time, with the frame `begin`. Asks nothing of the server yet.
+    pub fn seek(&mut self, time: CaptureTime, begin: Begin) {
         self.reader.seek(Seek {
             from: Position::Capture(time),
             until: None,

@@ -22,7 +22,7 @@ use futures_util::TryStreamExt;
 use media::codec::h264::testing::{IDR, P, SPS, SliceSpec, SpsSpec, pps, record, slice, sps};
 use media::content::ContentKind;
 use media::range::Begin;
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 use recording::{Error, Frame, Item, Recorder, RecorderOptions, Recording, SCHEMA};
 use tokio::runtime::Runtime;
 
@@ -55,8 +55,8 @@ fn access_unit(index: usize) -> Bytes {
     }
 }
 
-fn time(index: usize) -> Nanos {
-    Nanos::from_useconds(START + FRAME * index as u64)
+fn time(index: usize) -> CaptureTime {
+    CaptureTime::from_useconds(START + FRAME * index as u64)
 }
 
 /// Writes frames to the entry `cam` of the bucket `b`.

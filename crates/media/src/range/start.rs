@@ -385,13 +385,14 @@ impl<T> StartFilter<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::CaptureTime;
     use crate::timeline::Spacing;
 
     /// Returns the slot of a frame that lasts a second.
     fn slot(time: Nanos) -> Slot {
         Slot {
-            record: time,
-            capture: time,
+            record: CaptureTime::new(time),
+            capture: CaptureTime::new(time),
             time,
             duration: Some(Nanos::SECOND),
             before_pause: None,

@@ -6,12 +6,12 @@
 //! The pictures that are shown before a time have the slots before it, but they may come after
 //! others in decoding order, which they refer to. So as many are awaited as there are slots.
 
-use crate::time::Nanos;
+use crate::time::CaptureTime;
 
 /// Lets out access units, in decoding order, that are shown before a time or that these need.
 #[derive(Debug)]
 pub struct StopFilter<T> {
-    until: Nanos,
+    until: CaptureTime,
     /// Number of slots before the end, and of access units that have one of them.
     slots: usize,
     shown: usize,
@@ -23,7 +23,7 @@ pub struct StopFilter<T> {
 
 impl<T> StopFilter<T> {
     /// Returns a filter that stops at a time.
-    pub fn new(until: Nanos) -> Self {
+    pub fn new(until: CaptureTime) -> Self {
         Self {
             until,
             slots: 0,
@@ -34,12 +34,12 @@ impl<T> StopFilter<T> {
     }
 
     /// Returns the time at which the range ends.
-    pub fn until(&self) -> Nanos {
+    pub fn until(&self) -> CaptureTime {
         self.until
     }
 
     /// Takes an access unit with a slot, which will be shown in this or another one.
-    pub fn expect(&mut self, slot: Nanos) {
+    pub fn expect(&mut self, slot: CaptureTime) {
         if slot < self.until {
             self.slots += 1;
         } else {
@@ -54,7 +54,7 @@ impl<T> StopFilter<T> {
 
     /// Takes the next access unit with the time at which it is shown. Gives it and those before it that
     /// it may need, if that is before the end.
-    pub fn take(&mut self, item: T, time: Nanos) -> Vec<T> {
+    pub fn take(&mut self, item: T, time: CaptureTime) -> Vec<T> {
         self.held.push(item);
         if time >= self.until {
             return Vec::new();
@@ -73,17 +73,21 @@ impl<T> StopFilter<T> {
 mod tests {
     use super::*;
 
+    fn seconds(count: u64) -> CaptureTime {
+        CaptureTime::from_useconds(count * 1_000_000)
+    }
+
     /// Returns the output until the end, of access units in decoding order with these places in output
     /// order, and how many were taken.
     fn run(until: u64, places: &[u64]) -> (Vec<u64>, usize) {
-        let mut exit = StopFilter::new(Nanos::from_seconds(until));
+        let mut exit = StopFilter::new(seconds(until));
         let mut out = Vec::new();
         for (slot, place) in (0..).zip(places) {
             if exit.is_complete() {
                 return (out, slot as usize);
             }
-            exit.expect(Nanos::from_seconds(slot));
-            out.extend(exit.take(*place, Nanos::from_seconds(*place)));
+            exit.expect(seconds(slot));
+            out.extend(exit.take(*place, seconds(*place)));
         }
         (out, places.len())
     }

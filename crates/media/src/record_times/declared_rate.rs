@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 
 use super::cadence::CaptureCadence;
 use super::times::Timed;
+use crate::time::{CaptureTime, Nanos};
 
 /// So far the cadence may be from the declared rate, as parts of the cadence.
 const TOLERANCE: u64 = 5;
-/// While the cadence is not known, records wait no longer than the frames of so many µs.
-const PATIENCE: u64 = 1_000_000;
+/// While the cadence is not known, records wait no longer than the frames of this time.
+const PATIENCE: Nanos = Nanos::SECOND;
 
 /// A frame, and whether its record may name the declared rate.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct RateCheck<T> {
     distance: Option<u64>,
     cadence: CaptureCadence,
     /// Time of the last frame, and how many frames it has.
-    last: Option<(u64, u64)>,
+    last: Option<(CaptureTime, u64)>,
     waiting: VecDeque<Timed<T>>,
     decided: VecDeque<Rated<T>>,
     /// The cadence agrees with the declared rate; `None` until that is decided.
@@ -53,8 +54,9 @@ impl<T> Default for RateCheck<T> {
 }
 
 impl<T> RateCheck<T> {
-    /// Sets the distance of the following frames at the declared rate, in µs.
-    pub fn set_distance(&mut self, distance: Option<u64>) {
+    /// Sets the distance of the following frames at the declared rate, of which whole µs count.
+    pub fn set_distance(&mut self, distance: Option<Nanos>) {
+        let distance = distance.map(Nanos::useconds);
         if self.distance == distance {
             return;
         }
@@ -69,13 +71,13 @@ impl<T> RateCheck<T> {
     pub fn push(&mut self, frame: Timed<T>, frames: u64) {
         if frames > 0 {
             if let Some((time, count)) = self.last {
-                let distance = frame.time.saturating_sub(time) / count;
+                let distance = (frame.time - time).useconds() / count;
                 self.cadence.learn(distance);
             }
             self.last = Some((frame.time, frames));
         }
         let first = self.waiting.front().map_or(frame.time, |first| first.time);
-        let waited = frame.time.saturating_sub(first);
+        let waited = frame.time - first;
         self.waiting.push_back(frame);
         let is_clear = self.distance.is_none() || self.cadence.is_known() || waited >= PATIENCE;
         if self.is_decided() || is_clear {
@@ -147,7 +149,7 @@ mod tests {
     /// Returns what agrees, and after how many frames it is decided.
     fn run(declared: Option<u64>, times: &[u64]) -> (Vec<bool>, Vec<usize>) {
         let mut rate = RateCheck::default();
-        rate.set_distance(declared);
+        rate.set_distance(declared.map(Nanos::from_useconds));
         let (mut agrees, mut after) = (Vec::new(), Vec::new());
         let take = |rate: &mut RateCheck<()>, at, agrees: &mut Vec<_>, after: &mut Vec<_>| {
             while let Some(rated) = rate.pop() {
@@ -158,7 +160,7 @@ mod tests {
         for (at, &time) in (1..).zip(times) {
             let frame = Timed {
                 item: (),
-                time,
+                time: CaptureTime::from_useconds(time),
                 is_fixed: true,
             };
             rate.push(frame, 1);

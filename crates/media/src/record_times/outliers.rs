@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use super::cadence::CaptureCadence;
 use super::stamps::{CaptureStamp, Source};
+use crate::time::CaptureTime;
 
 /// Largest deviation from a prediction that is no outlier, and how long a step has to last until it is
 /// believed.
@@ -40,31 +41,31 @@ pub struct Placed {
     pub distance: Option<u64>,
 }
 
-/// Irregularity of the capture times that users have to know of. Times are in µs since the Unix epoch.
+/// Irregularity of the capture times that users have to know of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// The clock of the capture times was set.
     Step {
         /// Capture time of the frame before.
-        from: u64,
+        from: CaptureTime,
         /// Capture time of the frame after.
-        to: u64,
+        to: CaptureTime,
     },
     /// The clock of the capture times was set, and set back.
     Excursion {
         /// Capture time of the frame before.
-        from: u64,
+        from: CaptureTime,
         /// Capture time of the first frame after the clock was set.
-        to: u64,
+        to: CaptureTime,
         /// Number of frames until the clock was set back.
         frames: u64,
     },
     /// Capture times of frames in a row were wrong.
     Outliers {
         /// Capture time of the first of them.
-        wrong: u64,
+        wrong: CaptureTime,
         /// Record time that it got instead.
-        placed: u64,
+        placed: CaptureTime,
         /// Number of frames.
         frames: u64,
     },
@@ -540,7 +541,7 @@ impl OutlierFilter {
             }
             return;
         };
-        let mut wrong: Option<(u64, u64, i64, u64)> = None;
+        let mut wrong: Option<(CaptureTime, CaptureTime, i64, u64)> = None;
         for stamp in &held {
             let is_between = |time: &i64| {
                 let before = self.last.map_or(last.time, |last| last.time);
@@ -641,7 +642,7 @@ impl OutlierFilter {
                 .learn((time - last.time).unsigned_abs() / frames);
         }
         self.placed.push_back(Placed {
-            time: stamp.absolute(time, source),
+            time: stamp.absolute(time, source).useconds(),
             source,
             is_after_step: is_after_step || clock_was_set,
             distance: self.distance(),

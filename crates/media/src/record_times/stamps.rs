@@ -1,7 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Capture times of buffers with their sources. All times are in µs.
+//! Capture times of buffers with their sources.
+
+use crate::time::CaptureTime;
 
 /// Source of a capture time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,21 +19,20 @@ pub enum Source {
 /// The timestamps of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capture {
-    /// Capture time since the Unix epoch; `None` for a buffer without meta and PTS.
-    pub time: Option<(u64, Source)>,
-    /// Capture time since the Unix epoch, if this is the first picture of a stream without any
-    /// timestamps.
-    pub begin: (u64, Source),
-    /// Sum of the steps of the system clock since the run began. `time` has it if it is from the clock.
+    /// Capture time, in whole µs; `None` for a buffer without meta and PTS.
+    pub time: Option<(CaptureTime, Source)>,
+    /// Capture time, in whole µs, if this is the first picture of a stream without any timestamps.
+    pub begin: (CaptureTime, Source),
+    /// Sum of the steps of the system clock since the run began, in µs. `time` has it if it is from the clock.
     pub clock_steps: i64,
-    /// Presentation timestamp.
+    /// Presentation timestamp, in µs.
     pub pts: Option<i64>,
-    /// Running time.
+    /// Running time, in µs.
     pub running_time: Option<i64>,
-    /// Monotonic time of the arrival.
+    /// Monotonic time of the arrival, in µs.
     pub arrival: i64,
-    /// Time since the Unix epoch of the record that the picture was read from.
-    pub record: Option<u64>,
+    /// Time of the record that the picture was read from.
+    pub record: Option<CaptureTime>,
 }
 
 /// The timestamps of a picture at its place in output order.
@@ -43,8 +44,8 @@ pub struct CaptureStamp {
     pub index: u64,
     /// Number of frames: 0 for what only follows one, more than 1 for several in a buffer.
     pub frames: u64,
-    /// Capture time in which steps of the system clock do not show; `None` if the buffer has none of
-    /// its own.
+    /// Capture time, in µs since the Unix epoch, in which steps of the system clock do not show; `None` if
+    /// the buffer has none of its own.
     pub time: Option<i64>,
 }
 
@@ -67,24 +68,26 @@ impl CaptureStamp {
         self.time.and(self.capture.time).map(|(_, source)| source)
     }
 
-    /// Returns the first capture time of a stream without timestamps, without the steps of the system clock.
+    /// Returns the first capture time of a stream without timestamps, in µs since the Unix epoch, without the steps of
+    /// the system clock.
     pub fn begin(&self) -> i64 {
         let (time, source) = self.capture.begin;
         steady(time, source, &self.capture)
     }
 
     /// Returns the record's capture time for a time without the steps of the system clock.
-    pub fn absolute(&self, steady: i64, source: Source) -> u64 {
+    pub fn absolute(&self, steady: i64, source: Source) -> CaptureTime {
         let steps = match source {
             Source::Clock => self.capture.clock_steps,
             Source::Meta | Source::Start => 0,
         };
-        u64::try_from(steady.saturating_add(steps)).unwrap_or(0)
+        let useconds = u64::try_from(steady.saturating_add(steps)).unwrap_or(0);
+        CaptureTime::from_useconds(useconds)
     }
 }
 
-fn steady(time: u64, source: Source, capture: &Capture) -> i64 {
-    let time = i64::try_from(time).unwrap_or(i64::MAX);
+fn steady(time: CaptureTime, source: Source, capture: &Capture) -> i64 {
+    let time = i64::try_from(time.useconds()).unwrap_or(i64::MAX);
     match source {
         Source::Clock => time.saturating_sub(capture.clock_steps),
         Source::Meta | Source::Start => time,
@@ -96,11 +99,11 @@ fn steady(time: u64, source: Source, capture: &Capture) -> i64 {
 pub mod testing {
     use super::*;
 
-    /// Returns the timestamps of a buffer that has a meta and no PTS.
+    /// Returns the timestamps of a buffer that was captured at `time`, in µs, and has no PTS.
     pub fn capture(time: u64) -> Capture {
         Capture {
-            time: Some((time, Source::Meta)),
-            begin: (0, Source::Clock),
+            time: Some((CaptureTime::from_useconds(time), Source::Meta)),
+            begin: (CaptureTime::EPOCH, Source::Clock),
             clock_steps: 0,
             pts: None,
             running_time: None,

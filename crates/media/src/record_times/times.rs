@@ -5,22 +5,24 @@
 //!
 //! The k-th record gets the k-th capture time in output order, from which whoever reads finds out
 //! when each picture was captured: the picture that comes k-th in output order has the k-th record's
-//! time. All times are in µs since the Unix epoch.
+//! time. All times are in whole µs.
 
 use std::collections::VecDeque;
 
 use super::growth::Growth;
 use super::outliers::{Event, OutlierFilter};
 use super::stamps::{Capture, CaptureStamp, Source};
+use crate::frame_rate::FrameRate;
 use crate::order::{OutputOrder, PictureOrder, TooDeep};
+use crate::time::CaptureTime;
 
 /// Something with its record time.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Timed<T> {
     /// The frame.
     pub item: T,
-    /// µs since the Unix epoch.
-    pub time: u64,
+    /// Its record time, in whole µs.
+    pub time: CaptureTime,
     /// The time is not from a clock of this machine.
     pub is_fixed: bool,
 }
@@ -55,8 +57,10 @@ impl<T> Default for RecordTimes<T> {
 }
 
 impl<T> RecordTimes<T> {
-    /// Sets the declared frame rate of the following frames, as numerator and denominator.
-    pub fn set_rate(&mut self, rate: Option<(u64, u64)>) {
+    /// Sets the declared frame rate of the following frames.
+    pub fn set_rate(&mut self, rate: Option<FrameRate>) {
+        let numbers = |rate: FrameRate| [rate.numer(), rate.denom()].map(i32::unsigned_abs);
+        let rate = rate.map(|rate| numbers(rate).map(u64::from).into());
         self.filter.set_rate(rate);
     }
 
@@ -124,7 +128,7 @@ impl<T> RecordTimes<T> {
             if let Some(item) = self.waiting.pop_front() {
                 self.timed.push_back(Timed {
                     item,
-                    time,
+                    time: CaptureTime::from_useconds(time),
                     is_fixed: placed.source != Source::Clock,
                 });
             }
@@ -165,7 +169,7 @@ mod tests {
                 .map(|timed| timed.item)
                 .eq(places.iter().copied())
         );
-        timed.iter().map(|timed| timed.time).collect()
+        timed.iter().map(|timed| timed.time.useconds()).collect()
     }
 
     #[test]
@@ -200,7 +204,7 @@ mod tests {
         assert_eq!(
             timed
                 .iter()
-                .map(|timed| (timed.item, timed.time))
+                .map(|timed| (timed.item, timed.time.useconds()))
                 .collect::<Vec<_>>(),
             [(10, 10), (30, 20), (20, 30)]
         );
@@ -214,7 +218,9 @@ mod tests {
         times.push("P", order(1, 1), capture(30), 1);
         times.end();
         let timed = std::iter::from_fn(|| times.pop());
-        let timed: Vec<_> = timed.map(|timed| (timed.item, timed.time)).collect();
+        let timed: Vec<_> = timed
+            .map(|timed| (timed.item, timed.time.useconds()))
+            .collect();
         assert_eq!(timed, [("I", 10), ("?", 20), ("P", 30)]);
     }
 
@@ -226,7 +232,9 @@ mod tests {
         times.push("SEI", None, capture(20), 0);
         times.end();
         let timed = std::iter::from_fn(|| times.pop());
-        let timed: Vec<_> = timed.map(|timed| (timed.item, timed.time)).collect();
+        let timed: Vec<_> = timed
+            .map(|timed| (timed.item, timed.time.useconds()))
+            .collect();
         assert_eq!(timed, [("I", 10), ("P", 20), ("SEI", 21)]);
     }
 }

@@ -15,7 +15,7 @@ use super::pauses::{PauseEvidence, Pauses};
 use super::slots::{Hole, SegmentStart, Slot, Spacing};
 use crate::codec::h264::{FrameNumber, FrameNumbering, Succession};
 use crate::order::PictureOrder;
-use crate::time::{Nanos, utc};
+use crate::time::{CaptureTime, Nanos};
 
 /// Settings of a [`Continuity`].
 #[derive(Debug, Clone, Copy)]
@@ -65,8 +65,7 @@ pub enum ContinuityOutput<T> {
 
 impl fmt::Display for Hole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (from, to) = (utc(self.from.useconds()), utc(self.to.useconds()));
-        write!(f, "between {from} and {to}")
+        write!(f, "between {} and {}", self.from, self.to)
     }
 }
 
@@ -174,7 +173,7 @@ pub struct Continuity<T> {
     pauses: Pauses,
     segment: SegmentStart,
     /// Capture time of the last access unit.
-    last_capture: Option<Nanos>,
+    last_capture: Option<CaptureTime>,
     /// Stream time at which the last one that is not dropped ends.
     end: Nanos,
     /// The last one, as long as its duration depends on the next one.
@@ -571,8 +570,8 @@ mod tests {
 
     fn slot(time: Nanos, spacing: Spacing) -> Slot {
         Slot {
-            record: time,
-            capture: time,
+            record: CaptureTime::new(time),
+            capture: CaptureTime::new(time),
             time,
             duration: Some(100 * MS),
             before_pause: None,

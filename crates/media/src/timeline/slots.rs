@@ -21,7 +21,7 @@ use super::cadence::{Cadence, Rhythm, is_near, is_pause};
 use super::declared_rate::DeclaredRate;
 use super::names::TimelineNames;
 use crate::frame_rate::FrameRate;
-use crate::time::Nanos;
+use crate::time::{CaptureTime, Nanos};
 
 /// Frame duration without any information.
 const DEFAULT_FRAME: Nanos = Nanos::from_mseconds(40);
@@ -38,7 +38,7 @@ const MIN_GAP: Nanos = Nanos::SECOND;
 #[derive(Debug, Clone, Default)]
 pub struct TimelineConfig {
     /// The time that is 0 in stream time; the time of the first record if `None`.
-    pub origin: Option<Nanos>,
+    pub origin: Option<CaptureTime>,
     /// Slots neither wait for the next record nor end before it.
     pub is_prompt: bool,
     /// Most access units are left out, so that distances have no meaning.
@@ -55,10 +55,10 @@ pub struct TimelineConfig {
 /// The time that one access unit has to itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
-    /// Time of the record that the access unit begins in, since the Unix epoch.
-    pub record: Nanos,
-    /// Capture time since the Unix epoch.
-    pub capture: Nanos,
+    /// Time of the record that the access unit begins in.
+    pub record: CaptureTime,
+    /// Capture time.
+    pub capture: CaptureTime,
     /// Time since the origin.
     pub time: Nanos,
     /// Time until the next slot, if it is known.
@@ -98,10 +98,10 @@ pub enum Spacing {
 /// From the capture time of the frame before a hole to that of the one after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hole {
-    /// Capture time of the last frame before the hole, since the Unix epoch.
-    pub from: Nanos,
-    /// Capture time of the first frame after the hole, since the Unix epoch.
-    pub to: Nanos,
+    /// Capture time of the last frame before the hole.
+    pub from: CaptureTime,
+    /// Capture time of the first frame after the hole.
+    pub to: CaptureTime,
 }
 
 /// A segment, whose start and stream time are the time of its first slot.
@@ -117,7 +117,7 @@ pub struct SegmentStart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoFrameRate {
     /// Time of the record.
-    pub record: Nanos,
+    pub record: CaptureTime,
     /// Number of access units in the record.
     pub units: usize,
 }
@@ -126,7 +126,7 @@ pub struct NoFrameRate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
     /// Time of the record.
-    pub time: Nanos,
+    pub time: CaptureTime,
     /// Number of access units in the record.
     pub units: usize,
     /// Declared frame rate of the record.
@@ -137,7 +137,7 @@ pub struct Group {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contradiction {
     /// Time of the record that showed it.
-    pub time: Nanos,
+    pub time: CaptureTime,
     /// The declaration.
     pub declared: DeclaredRate,
     /// The observed distance of two frames.
@@ -187,7 +187,7 @@ pub struct Timeline {
 
 #[derive(Debug, Clone, Copy)]
 struct Record {
-    time: Nanos,
+    time: CaptureTime,
     units: usize,
     declared: Option<DeclaredRate>,
     /// The cadence before its own distance was learnt.
@@ -200,25 +200,25 @@ impl Record {
     }
 
     /// Returns the distance of its last frame to `next`, where its frames are `frame` apart.
-    fn last_distance(&self, next: Nanos, frame: Nanos) -> Nanos {
+    fn last_distance(&self, next: CaptureTime, frame: Nanos) -> Nanos {
         let before = frame.saturating_mul(self.units.saturating_sub(1) as u64);
-        next.saturating_sub(self.time).saturating_sub(before)
+        (next - self.time).saturating_sub(before)
     }
 
     /// Returns the distance of its frames, if they last until `next`.
-    fn distance(&self, next: Nanos) -> Nanos {
-        next.saturating_sub(self.time) / self.units.max(1) as u64
+    fn distance(&self, next: CaptureTime) -> Nanos {
+        (next - self.time) / self.units.max(1) as u64
     }
 }
 
 /// The last record with slots.
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
-    origin: Nanos,
+    origin: CaptureTime,
     record: Record,
     last_time: Option<Nanos>,
     /// Capture time at which the record's last access unit begins.
-    last_capture: Nanos,
+    last_capture: CaptureTime,
     division: Division,
 }
 
@@ -244,7 +244,7 @@ impl Timeline {
     }
 
     /// Takes the next record that has pictures: `units` of them, the first at `time`.
-    pub fn push(&mut self, time: Nanos, units: usize, declared: Option<DeclaredRate>) {
+    pub fn push(&mut self, time: CaptureTime, units: usize, declared: Option<DeclaredRate>) {
         if units == 0 {
             return;
         }
@@ -342,7 +342,7 @@ impl Timeline {
     }
 
     /// Returns the time that is 0, once there is a record.
-    pub fn origin(&self) -> Option<Nanos> {
+    pub fn origin(&self) -> Option<CaptureTime> {
         self.cursor.map(|cursor| cursor.origin)
     }
 
@@ -471,15 +471,12 @@ impl Timeline {
         self.history = self.history.saturating_sub(1);
         if is_history {
             let before_last = record.units.saturating_sub(1);
-            last_capture =
-                last_capture.saturating_add(share(division.extent, before_last, record.units));
+            last_capture += share(division.extent, before_last, record.units);
         }
         self.config.awaits_history = false;
         for unit in 0..if is_history { 0 } else { record.units } {
-            let capture = record
-                .time
-                .saturating_add(share(division.extent, unit, record.units));
-            let mut time = capture.saturating_sub(origin);
+            let capture = record.time + share(division.extent, unit, record.units);
+            let mut time = capture - origin;
             // Units denser than one a nanosecond still have to grow.
             if let Some(last) = last_time {
                 time = time.max(last.saturating_add(Nanos::NSECOND));
@@ -541,7 +538,7 @@ impl Timeline {
             }
         }
         let next = next?;
-        let room = next.time.saturating_sub(record.time);
+        let room = next.time - record.time;
         let distance = record.distance(next.time);
         let Some(frame) = frame else {
             return Some(Division {
@@ -606,7 +603,7 @@ impl Timeline {
         let is_declared = record.rhythm.frame.is_none()
             && record.declared_frame() == Some(frame)
             && last.is_none_or(|last| is_near(last, frame));
-        let room = after.time.saturating_sub(next.time);
+        let room = after.time - next.time;
         let returns = room.absdiff(frame.saturating_mul(next.units as u64)) <= frame;
         (record.rhythm.is_steady || is_declared)
             && returns
@@ -616,7 +613,7 @@ impl Timeline {
     /// Divides a record by its declared frame rate.
     fn divide_literally(&self, record: &Record) -> Option<Division> {
         let next = self.waiting.front();
-        let room = next.map(|next| next.time.saturating_sub(record.time));
+        let room = next.map(|next| next.time - record.time);
         if let Some(frame) = record.declared_frame() {
             let nominal = record
                 .declared
@@ -655,14 +652,13 @@ impl Timeline {
             return Spacing::Regular;
         };
         if let Some(tolerance) = self.config.gap_tolerance {
-            let end = cursor.record.time.saturating_add(extent);
-            let missing = record.time.saturating_sub(end);
+            let missing = record.time - (cursor.record.time + extent);
             return match missing > frame.saturating_add(tolerance) {
                 true => Spacing::Gap,
                 false => Spacing::Regular,
             };
         }
-        let length = record.time.saturating_sub(cursor.last_capture);
+        let length = record.time - cursor.last_capture;
         // Only the next record distinguishes a slow camera from a pause after a group of pictures.
         let is_slow = self.config.is_prompt
             && cursor.record.units > 1

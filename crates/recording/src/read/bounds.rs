@@ -7,7 +7,8 @@
 
 use std::ops::RangeInclusive;
 
-use media::time::{MAX_CAPTURE_TIME_US, parse_capture_time, utc};
+use client::utc;
+use media::time::CaptureTime;
 
 /// Distance from the entry, in µs, up to which a bound is no reason for a warning: the newest record may last for
 /// some time, and the time of the oldest one is seldom known to the µs.
@@ -27,11 +28,11 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Returns a bound that is given as a time, in µs since the Unix epoch.
-    pub fn new(option: &'static str, time: u64) -> Self {
+    /// Returns a bound that is given as a time.
+    pub fn new(option: &'static str, time: CaptureTime) -> Self {
         Self {
             option,
-            value: time,
+            value: time.useconds(),
             is_number: false,
         }
     }
@@ -45,7 +46,7 @@ impl Bound {
         let number = number.filter(|number| i64::try_from(*number).is_ok());
         let value = match number {
             Some(number) => number,
-            None => parse_capture_time(text)?,
+            None => text.parse::<CaptureTime>().ok()?.useconds(),
         };
         Some(Self {
             option,
@@ -54,14 +55,14 @@ impl Bound {
         })
     }
 
-    /// Returns the time as it is given.
-    pub fn value(&self) -> u64 {
-        self.value
+    /// Returns whether the time, as it is given, is before another one.
+    pub fn is_before(&self, other: &Self) -> bool {
+        self.value < other.value
     }
 
-    /// Returns the time, within those that can be counted in ns.
-    pub fn time(&self) -> u64 {
-        self.value.min(MAX_CAPTURE_TIME_US)
+    /// Returns the time, at most [`CaptureTime::MAX_INPUT`].
+    pub fn time(&self) -> CaptureTime {
+        CaptureTime::from_useconds(self.value).min(CaptureTime::MAX_INPUT)
     }
 
     /// Returns a text about the unit in which the number would be in the entry or not far from it, and the distance.
@@ -343,6 +344,6 @@ mod tests {
             assert_eq!(Bound::parse("start", text), None, "{text}");
         }
         let bound = Bound::parse("start", "1750000001123457000").unwrap();
-        assert_eq!(bound.time(), MAX_CAPTURE_TIME_US);
+        assert_eq!(bound.time(), CaptureTime::MAX_INPUT);
     }
 }

@@ -6,13 +6,13 @@
 use bytes::Bytes;
 use client::Record;
 use media::mp4::{self, Movie};
-use media::time::Nanos;
+use media::time::CaptureTime;
 
 /// An episode.
 #[derive(Debug)]
 pub struct Episode {
-    /// Time of its record, since the Unix epoch.
-    pub capture_time: Nanos,
+    /// Time of its record.
+    pub capture_time: CaptureTime,
     /// Times by its headers.
     pub movie: Movie,
     /// Bytes of the file. In order they are the file; they share memory with the answer of the server.
@@ -24,7 +24,7 @@ impl Episode {
     pub fn new(record: Record) -> Option<Self> {
         let movie = mp4::movie(&record.chunks)?;
         Some(Self {
-            capture_time: Nanos::from_useconds(record.time),
+            capture_time: CaptureTime::from_useconds(record.time),
             movie,
             file: record.chunks,
         })

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use client::EntryTimes;
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 
 use crate::lock::lock;
 
@@ -20,45 +20,46 @@ pub struct Extent(Mutex<KnownBounds>);
 #[derive(Debug, Default, Clone, Copy)]
 struct KnownBounds {
     /// Capture time that is stream time 0.
-    zero: Option<Nanos>,
+    zero: Option<CaptureTime>,
     /// Times of the oldest and the newest record.
-    oldest: Option<Nanos>,
-    newest: Option<Nanos>,
+    oldest: Option<CaptureTime>,
+    newest: Option<CaptureTime>,
     /// Longest duration of a record.
     record: Nanos,
     /// Time of the last episode that was read, and the latest end of one.
-    episodes: Option<(Nanos, Nanos)>,
+    episodes: Option<(CaptureTime, CaptureTime)>,
     /// The length of the newest episode was asked for.
     has_asked_for_end: bool,
     /// Capture time at which the last range ends.
-    stop: Option<Nanos>,
+    stop: Option<CaptureTime>,
     /// Duration that was reported.
     reported: Option<Nanos>,
 }
 
 impl Extent {
     /// Sets the capture time at which the last range ends.
-    pub fn set_stop(&self, stop: Nanos) {
+    pub fn set_stop(&self, stop: CaptureTime) {
         self.known().stop = Some(stop);
     }
 
     /// Sets the times of the entry's records.
     pub fn set_entry_times(&self, times: EntryTimes) {
         let mut known = self.known();
-        known.oldest = Some(clock_time(times.oldest));
-        known.newest = known.newest.max(Some(clock_time(times.newest)));
+        let [oldest, newest] = [times.oldest, times.newest].map(CaptureTime::from_useconds);
+        known.oldest = Some(oldest);
+        known.newest = known.newest.max(Some(newest));
     }
 
-    /// Notes the time of a record, which may be newer than all before, in µs since the Unix epoch.
-    pub fn note_record(&self, time: u64) {
+    /// Notes the time of a record, which may be newer than all before.
+    pub fn note_record(&self, time: CaptureTime) {
         let mut known = self.known();
         if known.newest.is_some() {
-            known.newest = known.newest.max(Some(clock_time(time)));
+            known.newest = known.newest.max(Some(time));
         }
     }
 
     /// Sets the capture time that is stream time 0.
-    pub fn set_zero(&self, zero: Nanos) {
+    pub fn set_zero(&self, zero: CaptureTime) {
         self.known().zero = Some(zero);
     }
 
@@ -69,16 +70,16 @@ impl Extent {
     }
 
     /// Notes the time and the duration of an episode.
-    pub fn note_episode(&self, time: Nanos, duration: Nanos) {
+    pub fn note_episode(&self, time: CaptureTime, duration: Nanos) {
         self.note_duration(duration);
         let mut known = self.known();
-        let end = time.saturating_add(duration);
+        let end = time + duration;
         let (last, last_end) = known.episodes.unwrap_or_default();
         known.episodes = Some((last.max(time), last_end.max(end)));
     }
 
     /// Returns the time of the newest record if episodes before it were read, but not itself; once.
-    pub fn take_unknown_end(&self) -> Option<Nanos> {
+    pub fn take_unknown_end(&self) -> Option<CaptureTime> {
         let mut known = self.known();
         let (newest, (last, _)) = known.newest.zip(known.episodes)?;
         let is_asked = std::mem::replace(&mut known.has_asked_for_end, true);
@@ -91,12 +92,12 @@ impl Extent {
     }
 
     /// Returns the time of the oldest record, if it is known.
-    pub fn oldest(&self) -> Option<Nanos> {
+    pub fn oldest(&self) -> Option<CaptureTime> {
         self.known().oldest
     }
 
     /// Returns the time of the newest record, if it is known.
-    pub fn newest(&self) -> Option<Nanos> {
+    pub fn newest(&self) -> Option<CaptureTime> {
         self.known().newest
     }
 
@@ -134,22 +135,21 @@ impl KnownBounds {
         let end = match self.episodes {
             Some((last, end)) if last >= newest => end,
             // The newest one may be as long as any.
-            _ => newest.saturating_add(self.record),
+            _ => newest + self.record,
         };
         let end = self.stop.map_or(end, |stop| stop.min(end));
-        Some(end.saturating_sub(self.zero?))
+        Some(end - self.zero?)
     }
-}
-
-/// µs since the Unix epoch.
-fn clock_time(time: u64) -> Nanos {
-    Nanos::from_useconds(time.min(u64::MAX / 1000 - 1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Instant;
+
+    fn at(seconds: u64) -> CaptureTime {
+        CaptureTime::from_useconds(seconds * 1_000_000)
+    }
 
     fn extent(oldest: u64, newest: u64) -> Extent {
         let extent = Extent::default();
@@ -166,11 +166,11 @@ mod tests {
     fn a_duration_needs_both_ends() {
         let extent = extent(1_000_000, 5_000_000);
         assert_eq!(extent.duration(), None);
-        extent.set_zero(Nanos::from_seconds(2));
+        extent.set_zero(at(2));
         assert_eq!(extent.duration(), Some(Nanos::from_seconds(3)));
         extent.note_duration(Nanos::SECOND);
         assert_eq!(extent.duration(), Some(Nanos::from_seconds(4)));
-        extent.set_stop(Nanos::from_seconds(3));
+        extent.set_stop(at(3));
         assert_eq!(extent.duration(), Some(Nanos::from_seconds(1)));
     }
 
@@ -178,13 +178,13 @@ mod tests {
     fn growth_is_told_a_second_at_a_time() {
         let extent = extent(0, 5_000_000);
         assert!(!extent.take_growth());
-        extent.set_zero(Nanos::ZERO);
+        extent.set_zero(CaptureTime::EPOCH);
         assert!(extent.take_growth());
         assert!(!extent.take_growth());
-        extent.note_record(5_900_000);
-        extent.note_record(100);
+        extent.note_record(CaptureTime::from_useconds(5_900_000));
+        extent.note_record(CaptureTime::from_useconds(100));
         assert!(!extent.take_growth());
-        extent.note_record(6_000_000);
+        extent.note_record(CaptureTime::from_useconds(6_000_000));
         assert!(extent.take_growth());
         assert_eq!(extent.duration(), Some(Nanos::from_seconds(6)));
     }
@@ -192,27 +192,27 @@ mod tests {
     #[test]
     fn the_last_episode_says_when_it_ends() {
         let extent = extent(0, 18_000_000);
-        extent.set_zero(Nanos::ZERO);
+        extent.set_zero(CaptureTime::EPOCH);
         let seconds = Nanos::from_seconds;
         for time in [0, 2, 16] {
-            extent.note_episode(seconds(time), seconds(2));
+            extent.note_episode(at(time), seconds(2));
             assert_eq!(extent.duration(), Some(seconds(20)), "{time}");
         }
-        assert_eq!(extent.take_unknown_end(), Some(seconds(18)));
+        assert_eq!(extent.take_unknown_end(), Some(at(18)));
         assert_eq!(extent.take_unknown_end(), None);
         assert!(extent.take_growth());
-        extent.note_episode(seconds(18), seconds(1));
+        extent.note_episode(at(18), seconds(1));
         assert_eq!(extent.duration(), Some(seconds(19)));
         assert!(extent.take_growth());
         // One that began before it may last longer.
-        extent.note_episode(seconds(17), seconds(3));
+        extent.note_episode(at(17), seconds(3));
         assert_eq!(extent.duration(), Some(seconds(20)));
     }
 
     #[test]
     fn times_beyond_what_can_be_counted() {
         let extent = extent(0, u64::MAX);
-        extent.set_zero(Nanos::ZERO);
+        extent.set_zero(CaptureTime::EPOCH);
         extent.note_duration(Nanos::MAX);
         assert!(extent.take_growth());
         assert!(!extent.take_growth());

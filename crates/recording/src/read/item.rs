@@ -6,7 +6,7 @@
 use media::access_unit::{AccessUnit, Chunk, Integrity};
 use media::frame_rate::FrameRate;
 use media::stamp::Stamp;
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 use media::timeline::{Hole, Loss, SegmentStart};
 
 use super::episode::Episode;
@@ -90,10 +90,10 @@ pub struct Frame {
     /// Bytes as Annex B byte stream, with both fields if there are two. In order they are the frame; they share
     /// memory with the answer of the server.
     pub payload: Vec<Chunk>,
-    /// Capture time since the Unix epoch.
-    pub capture_time: Nanos,
-    /// Time of the record that the frame begins in, since the Unix epoch.
-    pub record_time: Nanos,
+    /// Capture time.
+    pub capture_time: CaptureTime,
+    /// Time of the record that the frame begins in.
+    pub record_time: CaptureTime,
     /// Presentation timestamp.
     pub pts: Nanos,
     /// Decoding timestamp.

@@ -6,7 +6,7 @@
 use media::codec::h264::EntryPoints;
 use media::frame_rate::FrameRate;
 use media::range::Begin;
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 use media::timeline::{OnLoss, TimelineNames};
 
 use super::bounds::Asked;
@@ -104,20 +104,20 @@ pub enum OnFault {
 /// Options of one range.
 #[derive(Debug, Clone)]
 pub struct RangeOptions {
-    /// Time of the first record to read, in µs since the Unix epoch.
-    pub from: Option<u64>,
+    /// Time of the first record to read.
+    pub from: Option<CaptureTime>,
     /// Nothing that may be shown is before `from`.
     pub is_earliest: bool,
     /// Frame with which the range begins.
     pub begin: Begin,
     /// Capture time to begin with.
-    pub at: Nanos,
-    /// Time of the first record that does not belong to the range, in µs since the Unix epoch.
-    pub stop: Option<u64>,
+    pub at: CaptureTime,
+    /// Time of the first record that does not belong to the range.
+    pub stop: Option<CaptureTime>,
     /// Frame with which the range ends.
     pub end: End,
     /// Capture time that is 0 in the timeline; that of the first record if `None`.
-    pub origin: Option<Nanos>,
+    pub origin: Option<CaptureTime>,
     /// First time in the timeline that is not shown.
     pub until: Option<Nanos>,
     /// The range begins at the time of a seek.

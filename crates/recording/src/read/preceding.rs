@@ -87,13 +87,15 @@ pub fn length(units: usize, rate: Option<FrameRate>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use media::time::CaptureTime;
+
     use super::*;
 
     const SECOND: u64 = 1_000_000;
 
     fn group(seconds: u64) -> Group {
         Group {
-            time: Nanos::from_seconds(seconds),
+            time: CaptureTime::from_useconds(seconds * SECOND),
             units: 10,
             declared: None,
         }

@@ -22,7 +22,7 @@ use media::access_unit::{AccessUnit, Integrity};
 use media::assemble::Assembler;
 use media::codec::h264::{Aligned, EntryPoints, ParameterSets, Pictures, pictures};
 use media::content::ContentKind;
-use media::time::{Nanos, utc};
+use media::time::{CaptureTime, Nanos};
 use media::timeline::{
     Continuity, ContinuityConfig, ContinuityFacts, ContinuityOutput, NoFrameRate, Timeline,
     TimelineConfig,
@@ -44,8 +44,8 @@ use super::options::{OptionNames, RangeOptions};
 use super::ranges::End;
 use super::shared::Shared;
 
-/// Reach of the search beyond an exact stop for pictures that are shown before it, in µs.
-const MAX_BEYOND: u64 = 10_000_000;
+/// Reach of the search beyond an exact stop for pictures that are shown before it.
+const MAX_BEYOND: Nanos = Nanos::from_seconds(10);
 
 /// A range that is being read.
 #[derive(Debug)]
@@ -162,7 +162,7 @@ impl RangeReader {
     }
 
     /// Returns the capture time that is 0 in the timeline, once it is known.
-    pub fn origin(&self) -> Option<Nanos> {
+    pub fn origin(&self) -> Option<CaptureTime> {
         self.timeline.origin().or(self.options.origin)
     }
 
@@ -259,10 +259,10 @@ impl RangeReader {
                 }
             }
             Source::History(history) => {
-                let oldest = self.shared.stats.extent.oldest().map_or(0, Nanos::useconds);
+                let oldest = self.shared.stats.extent.oldest().unwrap_or_default();
                 let access = &self.shared.access;
                 if history
-                    .advance(access, oldest, &self.rates, &mut self.items)
+                    .advance(access, oldest.useconds(), &self.rates, &mut self.items)
                     .await?
                 {
                     self.end_history();
@@ -282,11 +282,12 @@ impl RangeReader {
         }
     }
 
-    fn begin_reading(&mut self, from: Option<u64>) {
+    fn begin_reading(&mut self, from: Option<CaptureTime>) {
         let access = &self.shared.access;
         let RangeOptions {
             stop, is_sought, ..
         } = *self.options;
+        let [from, stop] = [from, stop].map(|time| time.map(CaptureTime::useconds));
         // Backwards only records with a keyframe are asked for.
         let has_keyframes_only = self.options.keyframes_only
             && self.options.end != End::Records
@@ -334,8 +335,8 @@ impl RangeReader {
         {
             let is_exact = self.options.end == End::Exact;
             let query = Query {
-                start: Some(stop),
-                stop: (is_exact && !ends_with_group).then(|| stop.saturating_add(MAX_BEYOND)),
+                start: Some(stop.useconds()),
+                stop: (is_exact && !ends_with_group).then(|| (stop + MAX_BEYOND).useconds()),
                 follow: self.shared.access.follows(),
                 ..Query::default()
             };
@@ -392,7 +393,7 @@ impl RangeReader {
         if kind == Some(ContentKind::Episode) {
             return self.add_episode(record);
         }
-        self.shared.stats.extent.note_record(record.time);
+        (self.shared.stats.extent).note_record(CaptureTime::from_useconds(record.time));
         let chunks = mem::take(&mut record.chunks);
         self.units.push_record(chunks, Arc::new(record));
         Ok(())
@@ -446,7 +447,7 @@ impl RangeReader {
     fn pass_over(&mut self, time: u64) {
         let query = Query {
             start: time.checked_add(1),
-            stop: self.options.stop,
+            stop: self.options.stop.map(CaptureTime::useconds),
             view: View::Headers,
             ..Query::default()
         };
@@ -459,9 +460,11 @@ impl RangeReader {
         let Source::PassingOver { last, .. } = &self.source else {
             return;
         };
-        let next = last.checked_add(1);
+        let next = last.checked_add(1).map(CaptureTime::from_useconds);
         match event {
-            Some(Event::Record(record)) => self.begin_reading(Some(record.time)),
+            Some(Event::Record(record)) => {
+                self.begin_reading(Some(CaptureTime::from_useconds(record.time)));
+            }
             Some(Event::Retrying(text)) => self.items.push_back(Item::Retry(text)),
             Some(Event::Opened(_) | Event::Times(_)) => {}
             None if self.shared.access.follows() => self.begin_reading(next),
@@ -477,7 +480,7 @@ impl RangeReader {
         };
         self.report.note_intact(time, &mut self.items);
         let stats = &self.shared.stats;
-        stats.extent.note_record(time);
+        stats.extent.note_record(episode.capture_time);
         let length = Nanos::from_nseconds(episode.movie.length.unwrap_or_default());
         stats.extent.note_episode(episode.capture_time, length);
         stats.episodes.fetch_add(1, Ordering::Relaxed);
@@ -525,7 +528,7 @@ impl RangeReader {
         let vui = self.units.splitter().vui_frame_rate();
         let declared = self.rates.declared(record, vui, &mut self.items);
         self.timeline
-            .push(Nanos::from_useconds(record.time), units, declared);
+            .push(CaptureTime::from_useconds(record.time), units, declared);
         let (declared, observed) = self.timeline.rates();
         let frame = observed.or(declared.map(|declared| media::timeline::frames(1, declared.rate)));
         if let Some(frame) = frame {
@@ -711,7 +714,7 @@ fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> ContinuityFacts {
 }
 
 fn no_frame_rate(error: &NoFrameRate, names: &OptionNames) -> Error {
-    let time = utc(error.record.useconds());
+    let time = error.record;
     Error::NoFrameRate(format!(
         "The record at {time} has {} access units, no record follows it, and no frame rate is \
          known. Give it by the label 'fps' of the records, by 'fps' in the attachment '$video' \

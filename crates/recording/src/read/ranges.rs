@@ -2,12 +2,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! Ranges that are read, in order, and those that a seek leaves.
-//!
-//! Times are in µs since the Unix epoch.
 
 use std::collections::VecDeque;
 
 use media::range::Begin;
+use media::time::CaptureTime;
 
 /// Frame with which a range ends that has a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,23 +25,28 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeRange {
     /// Time to begin at; the oldest record if `None`.
-    pub start: Option<u64>,
+    pub start: Option<CaptureTime>,
     /// Frame with which it begins.
     pub begin: Begin,
     /// Time before which nothing is read, not even for a decoder.
-    pub floor: u64,
+    pub floor: CaptureTime,
     /// First time that does not belong to it.
-    pub stop: Option<u64>,
+    pub stop: Option<CaptureTime>,
     /// Frame with which it ends.
     pub end: End,
 }
 
 impl TimeRange {
     /// Returns a range from `start` to `stop`.
-    pub fn new(start: Option<u64>, stop: Option<u64>, begin: Begin, end: End) -> Self {
+    pub fn new(
+        start: Option<CaptureTime>,
+        stop: Option<CaptureTime>,
+        begin: Begin,
+        end: End,
+    ) -> Self {
         let floor = match begin {
-            Begin::KeyframeAfter => start.unwrap_or(0),
-            Begin::KeyframeBefore | Begin::KeyframeNearest | Begin::Exact => 0,
+            Begin::KeyframeAfter => start.unwrap_or_default(),
+            Begin::KeyframeBefore | Begin::KeyframeNearest | Begin::Exact => CaptureTime::EPOCH,
         };
         Self {
             start,
@@ -53,7 +57,7 @@ impl TimeRange {
         }
     }
 
-    fn is_before(&self, time: u64) -> bool {
+    fn is_before(&self, time: CaptureTime) -> bool {
         self.stop.is_some_and(|stop| stop <= time)
     }
 }
@@ -61,18 +65,18 @@ impl TimeRange {
 /// Returns the ranges, or parts of them, from `from` up to `until`; the first one begins with the frame `begin`.
 pub fn seek(
     ranges: &[TimeRange],
-    from: u64,
+    from: CaptureTime,
     begin: Begin,
-    until: Option<u64>,
+    until: Option<CaptureTime>,
 ) -> VecDeque<TimeRange> {
     let mut left: VecDeque<_> = ranges
         .iter()
         .skip_while(|range| range.is_before(from))
-        .take_while(|range| until.is_none_or(|until| range.start.unwrap_or(0) < until))
+        .take_while(|range| until.is_none_or(|until| range.start.unwrap_or_default() < until))
         .cloned()
         .collect();
     if let Some(first) = left.front_mut()
-        && first.start.unwrap_or(0) <= from
+        && first.start.unwrap_or_default() <= from
     {
         first.start = Some(from);
         first.begin = begin;
@@ -90,18 +94,27 @@ pub fn seek(
 mod tests {
     use super::*;
 
+    fn at(useconds: u64) -> CaptureTime {
+        CaptureTime::from_useconds(useconds)
+    }
+
     fn range(start: u64, stop: u64) -> TimeRange {
-        TimeRange::new(Some(start), Some(stop), Begin::KeyframeAfter, End::Exact)
+        TimeRange::new(
+            Some(at(start)),
+            Some(at(stop)),
+            Begin::KeyframeAfter,
+            End::Exact,
+        )
     }
 
     fn seek_to(from: u64, until: Option<u64>) -> Vec<TimeRange> {
         let ranges = [range(10, 20), range(30, 40), range(50, 60)];
-        seek(&ranges, from, Begin::Exact, until).into()
+        seek(&ranges, at(from), Begin::Exact, until.map(at)).into()
     }
 
     fn from(start: u64, range: TimeRange) -> TimeRange {
         TimeRange {
-            start: Some(start),
+            start: Some(at(start)),
             begin: Begin::Exact,
             ..range
         }
@@ -109,7 +122,7 @@ mod tests {
 
     fn until(stop: u64, range: TimeRange) -> TimeRange {
         TimeRange {
-            stop: Some(stop),
+            stop: Some(at(stop)),
             end: End::Shown,
             ..range
         }
@@ -119,7 +132,7 @@ mod tests {
     fn from_within_a_range() {
         let ranges = [from(35, range(30, 40)), range(50, 60)];
         assert_eq!(seek_to(35, None), ranges);
-        assert_eq!(ranges[0].floor, 30);
+        assert_eq!(ranges[0].floor, at(30));
     }
 
     #[test]
@@ -145,15 +158,15 @@ mod tests {
         let all = TimeRange::new(None, None, Begin::Exact, End::Exact);
         let ranges: Vec<_> = seek(
             std::slice::from_ref(&all),
-            7,
+            at(7),
             Begin::KeyframeBefore,
-            Some(9),
+            Some(at(9)),
         )
         .into();
         let expected = TimeRange {
-            start: Some(7),
+            start: Some(at(7)),
             begin: Begin::KeyframeBefore,
-            stop: Some(9),
+            stop: Some(at(9)),
             end: End::Shown,
             ..all
         };

@@ -11,7 +11,7 @@ use client::{Cancelled, Canceller, EntrySource, Event, Query, RecordReader, View
 use futures_util::FutureExt;
 use media::content::ContentKind;
 use media::range::Begin;
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 use tokio::runtime::Handle;
 
 use super::backward::{WindowEvent, WindowReader};
@@ -24,24 +24,24 @@ use super::ranges::{self, End, TimeRange};
 use super::shared::Shared;
 use super::stats::Stats;
 
-/// Distance that the records of one picture may have, in µs.
-const MAX_SPREAD: u64 = 10_000;
+/// Distance that the records of one picture may have.
+const MAX_SPREAD: Nanos = Nanos::from_mseconds(10);
 
 /// A time in a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
     /// Time since the first frame that is shown of the first range.
     Stream(Nanos),
-    /// Capture time since the Unix epoch.
-    Capture(Nanos),
+    /// Capture time.
+    Capture(CaptureTime),
 }
 
 impl Position {
     /// Returns the stream time, where `zero` is the capture time of stream time 0.
-    fn stream_time(self, zero: Nanos) -> Nanos {
+    fn stream_time(self, zero: CaptureTime) -> Nanos {
         match self {
             Self::Stream(time) => time,
-            Self::Capture(time) => time.saturating_sub(zero),
+            Self::Capture(time) => time - zero,
         }
     }
 }
@@ -76,12 +76,12 @@ pub struct Reader {
     /// Ranges that are still to be read; `None` before they are known.
     ranges: Option<VecDeque<TimeRange>>,
     backward: Option<Backward>,
-    /// Time before which the next range has to begin, in µs since the Unix epoch.
-    before: Option<u64>,
+    /// Time before which the next range has to begin.
+    before: Option<CaptureTime>,
     zeros: Option<Zeros>,
     keyframes: Keyframes,
     /// Record with which a search has ended because of its label alone.
-    hint: Option<u64>,
+    hint: Option<CaptureTime>,
     has_asked_for_times: bool,
     has_delivered: bool,
 }
@@ -98,9 +98,9 @@ struct ActiveSeek {
 /// Keyframes that are put out from the last one to the first one.
 #[derive(Debug)]
 struct Backward {
-    /// Times that are still to be read, in µs since the Unix epoch.
-    from: u64,
-    end: u64,
+    /// Times that are still to be read.
+    from: CaptureTime,
+    end: CaptureTime,
     /// Times in the timeline that are shown, both included.
     shown: (Nanos, Option<Nanos>),
     /// Keyframes that were read, in decoding order.
@@ -111,9 +111,9 @@ struct Backward {
 #[derive(Debug, Clone, Copy)]
 struct Zeros {
     /// Capture time of PTS 0.
-    timeline: Nanos,
+    timeline: CaptureTime,
     /// Capture time of stream time 0. Pictures that only a decoder needs are before it.
-    stream: Nanos,
+    stream: CaptureTime,
 }
 
 #[derive(Debug)]
@@ -143,8 +143,8 @@ enum State {
 /// Record with which the reading of a range begins.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// In µs since the Unix epoch; the first record of the entry if `None`.
-    time: Option<u64>,
+    /// Its time; the first record of the entry if `None`.
+    time: Option<CaptureTime>,
     /// Nothing that may be shown is before it.
     is_earliest: bool,
     /// A label alone says that it has a keyframe.
@@ -160,7 +160,7 @@ impl Reader {
         stats: Arc<Stats>,
     ) -> Self {
         if let Some(stop) = program.last().and_then(|last| last.stop) {
-            stats.extent.set_stop(Nanos::from_useconds(stop));
+            stats.extent.set_stop(stop);
         }
         let has_start = program.first().is_some_and(|first| first.start.is_some());
         Self {
@@ -197,18 +197,18 @@ impl Reader {
     }
 
     /// Returns the capture time that is 0 in the timeline, once it is known.
-    pub fn origin(&self) -> Option<Nanos> {
+    pub fn origin(&self) -> Option<CaptureTime> {
         self.zeros.map(|zeros| zeros.timeline)
     }
 
     /// Returns the capture time that is stream time 0, once it is known.
-    pub fn stream_zero(&self) -> Option<Nanos> {
+    pub fn stream_zero(&self) -> Option<CaptureTime> {
         self.zeros.map(|zeros| zeros.stream)
     }
 
     /// Returns the time in the timeline that is stream time 0, as far as it is known.
     pub fn zero(&self) -> Nanos {
-        let zero = |zeros: Zeros| zeros.stream.saturating_sub(zeros.timeline);
+        let zero = |zeros: Zeros| zeros.stream - zeros.timeline;
         self.zeros.map_or(Nanos::ZERO, zero)
     }
 
@@ -266,7 +266,8 @@ impl Reader {
                         Some(Event::Times(times)) => times,
                         _ => None,
                     };
-                    self.begin_after(times.map(|times| times.newest));
+                    let newest = times.map(|times| CaptureTime::from_useconds(times.newest));
+                    self.begin_after(newest);
                     self.state = State::Next;
                     Ok(Progress::Nothing)
                 }
@@ -288,7 +289,8 @@ impl Reader {
                     Ok(Progress::Nothing)
                 }
                 Some(Event::Record(record)) => {
-                    self.set_zeros(record.time, record.time);
+                    let time = CaptureTime::from_useconds(record.time);
+                    self.set_zeros(time, time);
                     self.state = State::Next;
                     Ok(Progress::Nothing)
                 }
@@ -311,7 +313,7 @@ impl Reader {
                     match search.next_window(&mut self.keyframes) {
                         Some((range, view)) => window.open(&self.shared.access, range, view),
                         None => {
-                            self.hint = search.hint();
+                            self.hint = search.hint().map(CaptureTime::from_useconds);
                             self.state = State::Next;
                         }
                     }
@@ -338,18 +340,16 @@ impl Reader {
                 until: wanted.until.map(|until| until.stream_time(zeros.stream)),
                 keyframes_only: wanted.keyframes_only,
             };
-            let capture = |time: Nanos| zeros.stream.saturating_add(time).useconds();
-            let until = seek.until.map(|until| capture(until).saturating_add(1));
+            // Ranges have the precision of records.
+            let capture = |time: Nanos| (zeros.stream + time).in_whole_useconds();
+            let until = seek.until.map(|until| capture(until) + Nanos::USECOND);
             let ranges = ranges::seek(&self.program, capture(seek.from), wanted.begin, until);
             self.ranges = Some(ranges);
-            let in_timeline = |time: Nanos| {
-                let capture = zeros.stream.saturating_add(time);
-                capture.saturating_sub(zeros.timeline)
-            };
+            let in_timeline = |time: Nanos| zeros.stream + time - zeros.timeline;
             self.backward = wanted.is_backward.then(|| Backward {
                 // The first picture's parameter sets may be in a record before it.
-                from: capture(seek.from).saturating_sub(MAX_SPREAD),
-                end: until.unwrap_or(u64::MAX),
+                from: capture(seek.from) - MAX_SPREAD,
+                end: until.unwrap_or(CaptureTime::MAX),
                 shown: (in_timeline(seek.from), seek.until.map(in_timeline)),
                 stack: Vec::new(),
             });
@@ -379,28 +379,30 @@ impl Reader {
             return Item::Frame(frame).into();
         }
         let (from, end) = (backward.from, backward.end);
-        let Some(latest) = end.checked_sub(1) else {
+        if end == CaptureTime::EPOCH {
             return Progress::End;
-        };
+        }
         let newest = self.shared.stats.extent.newest();
-        let latest = latest.min(newest.map_or(u64::MAX, Nanos::useconds));
-        let range = (self.program.iter()).rfind(|range| range.start.unwrap_or(0) <= latest);
+        let latest = (end - Nanos::USECOND).min(newest.unwrap_or(CaptureTime::MAX));
+        let range = (self.program.iter()).rfind(|range| range.start.unwrap_or_default() <= latest);
         let Some(range) = range else {
             return Progress::End;
         };
-        let last = range.stop.map_or(u64::MAX, |stop| stop.saturating_sub(1));
+        let last = (range.stop).map_or(CaptureTime::MAX, |stop| stop - Nanos::USECOND);
         let latest = latest.min(last);
-        let start = range.start.unwrap_or(0);
+        let start = range.start.unwrap_or_default();
         let floor = start.max(from).max(self.oldest());
         if latest < floor {
             return self.go_back(from, start);
         }
-        match self.keyframes.at_or_before(latest, floor) {
+        let known = (self.keyframes).at_or_before(latest.useconds(), floor.useconds());
+        match known {
             Known::Keyframe(time) => {
+                let time = CaptureTime::from_useconds(time);
                 if let Some(backward) = &mut self.backward {
                     backward.end = time;
                 }
-                let stop = time.saturating_add(MAX_SPREAD);
+                let stop = time + MAX_SPREAD;
                 let keyframe =
                     TimeRange::new(Some(time), Some(stop), Begin::KeyframeAfter, End::Records);
                 self.ranges = Some([keyframe].into());
@@ -412,14 +414,14 @@ impl Reader {
             }
             Known::None => self.go_back(from, start),
             Known::Unknown { before } => {
-                self.look_before(before, floor, false);
+                self.look_before(CaptureTime::from_useconds(before), floor, false);
                 Progress::Nothing
             }
         }
     }
 
     /// Continues backwards before the range that begins at `start`.
-    fn go_back(&mut self, from: u64, start: u64) -> Progress {
+    fn go_back(&mut self, from: CaptureTime, start: CaptureTime) -> Progress {
         if start <= from {
             return Progress::End;
         }
@@ -444,7 +446,7 @@ impl Reader {
             }
             let query = Query {
                 start: None,
-                stop: first.stop,
+                stop: first.stop.map(CaptureTime::useconds),
                 view: View::Headers,
                 ..Query::default()
             };
@@ -471,16 +473,15 @@ impl Reader {
     }
 
     /// Begins with the next record that is written.
-    fn begin_after(&mut self, newest: Option<u64>) {
+    fn begin_after(&mut self, newest: Option<CaptureTime>) {
         self.begins_now = false;
         if let Some(first) = self.program.first_mut() {
-            let start = newest.map(|newest| newest.saturating_add(1));
+            let start = newest.map(|newest| newest + Nanos::USECOND);
             *first = TimeRange::new(start, first.stop, first.begin, first.end);
         }
     }
 
-    fn set_zeros(&mut self, timeline: u64, stream: u64) {
-        let [timeline, stream] = [timeline, stream].map(Nanos::from_useconds);
+    fn set_zeros(&mut self, timeline: CaptureTime, stream: CaptureTime) {
         self.zeros = Some(Zeros { timeline, stream });
         self.shared.stats.extent.set_zero(stream);
     }
@@ -490,36 +491,34 @@ impl Reader {
         let Some(start) = range.start.filter(|_| range.begin != Begin::KeyframeAfter) else {
             // The record that a seek goes to may begin before.
             let record = match self.is_sought(range) {
-                true => self.shared.stats.extent.record().useconds(),
-                false => 0,
+                true => self.shared.stats.extent.record(),
+                false => Nanos::ZERO,
             };
             let floor = range.floor;
             return Some(Entry {
-                time: range
-                    .start
-                    .map(|start| start.saturating_sub(record).max(floor)),
+                time: (range.start).map(|start| (start - record).in_whole_useconds().max(floor)),
                 is_earliest: true,
                 is_hint: false,
             });
         };
-        let latest = self.before.map_or(start, |before| before.saturating_sub(1));
+        let latest = self.before.map_or(start, |before| before - Nanos::USECOND);
         // Nothing is to be found after the newest record.
         let newest = self.shared.stats.extent.newest();
         let newest = newest.filter(|_| !self.shared.access.follows());
-        let latest = newest.map_or(latest, |newest| latest.min(newest.useconds()));
+        let latest = newest.map_or(latest, |newest| latest.min(newest));
         let floor = range.floor.max(self.oldest());
         let known = match latest < floor {
             true => Known::None,
-            false => self.keyframes.at_or_before(latest, floor),
+            false => (self.keyframes).at_or_before(latest.useconds(), floor.useconds()),
         };
         match known {
             Known::Keyframe(time) => Some(Entry {
-                time: Some(time),
+                time: Some(CaptureTime::from_useconds(time)),
                 is_earliest: false,
                 is_hint: false,
             }),
             Known::None => Some(Entry {
-                time: Some(start.min(latest.saturating_add(1))),
+                time: Some(start.min(latest + Nanos::USECOND)),
                 is_earliest: true,
                 is_hint: false,
             }),
@@ -532,6 +531,7 @@ impl Reader {
                     });
                 }
                 // Times count from the first keyframe that is found. Later the range notices a wrong label.
+                let before = CaptureTime::from_useconds(before);
                 self.look_before(before, floor, self.zeros.is_some());
                 None
             }
@@ -539,18 +539,18 @@ impl Reader {
     }
 
     /// Begins to search the last keyframe before a time. `takes_hint`: a label is enough, as the range verifies it.
-    fn look_before(&mut self, before: u64, floor: u64, takes_hint: bool) {
+    fn look_before(&mut self, before: CaptureTime, floor: CaptureTime, takes_hint: bool) {
         let entry_points = self.shared.options.entry_points;
+        let (before, floor) = (before.useconds(), floor.useconds());
         self.state = State::Searching {
             search: Box::new(KeyframeSearch::new(before, floor, entry_points, takes_hint)),
             window: WindowReader::default(),
         };
     }
 
-    /// Returns the time of the oldest record, as far as it is known, in µs since the Unix epoch.
-    fn oldest(&self) -> u64 {
-        let oldest = self.shared.stats.extent.oldest();
-        oldest.map_or(0, Nanos::useconds)
+    /// Returns the time of the oldest record, as far as it is known.
+    fn oldest(&self) -> CaptureTime {
+        self.shared.stats.extent.oldest().unwrap_or_default()
     }
 
     /// Returns whether a range is not as in the program.
@@ -574,16 +574,16 @@ impl Reader {
         let is_sought = self.is_sought(&range);
         let zeros = self.zeros;
         let seek = self.seek.as_ref();
-        let in_timeline = |capture: Nanos| {
-            let origin = zeros.map_or(Nanos::ZERO, |zeros| zeros.timeline);
-            capture.saturating_sub(origin)
+        let in_timeline = |capture: CaptureTime| {
+            let origin = zeros.map_or(CaptureTime::EPOCH, |zeros| zeros.timeline);
+            capture - origin
         };
         let of_seek = |time: Nanos| {
-            let zero = zeros.map_or(Nanos::ZERO, |zeros| zeros.stream);
-            zero.saturating_add(time)
+            let zero = zeros.map_or(CaptureTime::EPOCH, |zeros| zeros.stream);
+            zero + time
         };
         // A seek is more exact than the times of records.
-        let at = range.start.map_or(Nanos::ZERO, Nanos::from_useconds);
+        let at = range.start.unwrap_or_default();
         let at = (seek.map(|seek| of_seek(seek.from)))
             .filter(|sought| sought.useconds() == at.useconds())
             .unwrap_or(at);
@@ -624,11 +624,11 @@ impl Reader {
     }
 
     /// Passes on an item of the range whose timeline begins at `origin`, or ends the range if there is none.
-    fn pass_on(&mut self, item: Option<Item>, origin: Option<Nanos>) -> Progress {
+    fn pass_on(&mut self, item: Option<Item>, origin: Option<CaptureTime>) -> Progress {
         if self.zeros.is_none()
             && let Some(origin) = origin
         {
-            let origin = origin.useconds();
+            let origin = origin.in_whole_useconds();
             self.set_zeros(origin, origin);
         }
         match item {
@@ -652,8 +652,7 @@ impl Reader {
             Some(Item::Episode(episode)) => {
                 self.has_delivered = true;
                 if self.zeros.is_none() {
-                    let time = episode.capture_time.useconds();
-                    self.set_zeros(time, time);
+                    self.set_zeros(episode.capture_time, episode.capture_time);
                 }
                 Item::Episode(episode).into()
             }
@@ -679,7 +678,7 @@ impl Reader {
 
     /// Ends the range, and keeps its keyframes. Returns the range, whether it began too late, and the time before
     /// which to begin then.
-    fn leave_range(&mut self) -> Option<(TimeRange, bool, Option<u64>)> {
+    fn leave_range(&mut self) -> Option<(TimeRange, bool, Option<CaptureTime>)> {
         let state = mem::replace(&mut self.state, State::Next);
         let State::Reading { range, mut reader } = state else {
             return None;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use media::codec::Damage;
 use media::order::TooDeep;
 use media::record_times::Event;
-use media::time::{Nanos, utc};
+use media::time::{CaptureTime, Nanos};
 
 /// Interval of warnings about wrong capture times: a camera may have one every second.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -28,15 +28,15 @@ pub enum Notice {
     Reordering(TooDeep),
     /// A picture cannot be decoded.
     Undecodable {
-        /// Capture time in µs since the Unix epoch.
-        time: Option<u64>,
+        /// Capture time.
+        time: Option<CaptureTime>,
         /// Cause.
         damage: Damage,
     },
     /// A picture cannot be decoded, and is refused ([`Undecodable::Refuse`](super::options::Undecodable)).
     RefusedUndecodable {
-        /// Capture time in µs since the Unix epoch.
-        time: Option<u64>,
+        /// Capture time.
+        time: Option<CaptureTime>,
         /// Cause.
         damage: Damage,
     },
@@ -92,7 +92,7 @@ impl fmt::Display for Notice {
                 } else {
                     "frames without capture times of their own have the new time"
                 };
-                let by = duration(by.unsigned_abs());
+                let by = Nanos::from_useconds(by.unsigned_abs());
                 write!(
                     f,
                     "The system clock was set {direction} by {by} while recording; {fate}"
@@ -136,9 +136,9 @@ impl fmt::Display for Notice {
     }
 }
 
-fn captured(time: Option<u64>) -> String {
+fn captured(time: Option<CaptureTime>) -> String {
     match time {
-        Some(time) => format!("of {}", utc(time)),
+        Some(time) => format!("of {time}"),
         None => "without a timestamp".into(),
     }
 }
@@ -163,7 +163,7 @@ fn of_timestamps(event: Event) -> String {
             placed,
             frames,
         } => {
-            let off = duration(wrong.abs_diff(placed));
+            let off = wrong.absdiff(placed);
             let direction = if wrong < placed { "behind" } else { "ahead of" };
             let others = match frames {
                 1 => String::new(),
@@ -172,8 +172,7 @@ fn of_timestamps(event: Event) -> String {
             format!(
                 "The capture time {} is {off} {direction} those of the frames beside it. It is recorded \
                  between them, at {}{others}",
-                utc(wrong),
-                utc(placed)
+                wrong, placed
             )
         }
         Event::NoRate => "The stream has no timestamps, and neither its caps nor its VUI have a \
@@ -182,25 +181,16 @@ fn of_timestamps(event: Event) -> String {
     }
 }
 
-fn jump(from: u64, to: u64) -> String {
+fn jump(from: CaptureTime, to: CaptureTime) -> String {
     let direction = if to < from { "back" } else { "ahead" };
-    let by = duration(from.abs_diff(to));
-    format!(
-        "jumped {direction} by {by}, from {} to {}",
-        utc(from),
-        utc(to)
-    )
-}
-
-/// Formats a duration as hours, minutes and seconds with ns.
-fn duration(us: u64) -> String {
-    Nanos::from_useconds(us).to_string()
+    let by = from.absdiff(to);
+    format!("jumped {direction} by {by}, from {} to {}", from, to)
 }
 
 /// Wrong capture times that are reported together.
 #[derive(Debug, Default)]
 pub struct OutlierReport {
-    unreported: Option<(u64, u64, u64)>,
+    unreported: Option<(CaptureTime, CaptureTime, u64)>,
     /// Time of the last report.
     reported: Option<Instant>,
 }
@@ -241,9 +231,13 @@ impl OutlierReport {
 mod tests {
     use super::*;
 
-    const NOON: u64 = 1_749_816_000_000_000;
+    const NOON: CaptureTime = CaptureTime::from_useconds(1_749_816_000_000_000);
 
-    fn outliers(wrong: u64, frames: u64) -> Event {
+    fn us(time: u64) -> CaptureTime {
+        CaptureTime::from_useconds(time)
+    }
+
+    fn outliers(wrong: CaptureTime, frames: u64) -> Event {
         Event::Outliers {
             wrong,
             placed: NOON,
@@ -257,14 +251,20 @@ mod tests {
         let begin = Instant::now();
         assert_eq!(report.add(Event::NoRate), Some(Event::NoRate));
         assert_eq!(report.take(begin, true), None);
-        assert_eq!(report.add(outliers(1, 1)), None);
-        assert_eq!(report.take(begin, false), Some(outliers(1, 1)));
-        report.add(outliers(2, 1));
-        report.add(outliers(3, 2));
+        assert_eq!(report.add(outliers(us(1), 1)), None);
+        assert_eq!(report.take(begin, false), Some(outliers(us(1), 1)));
+        report.add(outliers(us(2), 1));
+        report.add(outliers(us(3), 2));
         assert_eq!(report.take(begin + INTERVAL / 2, false), None);
-        assert_eq!(report.take(begin + INTERVAL, false), Some(outliers(2, 3)));
-        report.add(outliers(4, 1));
-        assert_eq!(report.take(begin + INTERVAL, true), Some(outliers(4, 1)));
+        assert_eq!(
+            report.take(begin + INTERVAL, false),
+            Some(outliers(us(2), 3))
+        );
+        report.add(outliers(us(4), 1));
+        assert_eq!(
+            report.take(begin + INTERVAL, true),
+            Some(outliers(us(4), 1))
+        );
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
         let text = |event| Notice::Timestamps(event).to_string();
         for (found, parts) in [
             (
-                text(outliers(NOON + 10_000_000, 1)),
+                text(outliers(NOON + Nanos::from_seconds(10), 1)),
                 &[
                     "12:00:10.000000Z",
                     "0:00:10",
@@ -281,20 +281,20 @@ mod tests {
                 ][..],
             ),
             (
-                text(outliers(NOON - 10_000_000, 3)),
+                text(outliers(NOON - Nanos::from_seconds(10), 3)),
                 &["11:59:50.000000Z", "behind", "2 more frames"],
             ),
             (
                 text(Event::Step {
                     from: NOON,
-                    to: NOON - 3_600_000_000,
+                    to: NOON - Nanos::from_seconds(3600),
                 }),
                 &["jumped back by 1:00:00", "2025-06-13T11:00:00.000000Z"],
             ),
             (
                 text(Event::Step {
                     from: NOON,
-                    to: NOON + 3_600_000_000,
+                    to: NOON + Nanos::from_seconds(3600),
                 }),
                 &["jumped ahead by 1:00:00", "2025-06-13T13:00:00.000000Z"],
             ),

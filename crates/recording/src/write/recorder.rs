@@ -16,7 +16,7 @@ use media::codec::Damage;
 use media::frame_rate::FrameRate;
 use media::frames::{FrameAssembler, InputFrame};
 use media::record_times::{Capture, Event, RateCheck, RecordTimes, Source};
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
 
@@ -101,10 +101,10 @@ impl Recorder {
     /// # use std::sync::Arc;
     /// #
     /// # use client::{Canceller, Overflow, PushError};
-    /// # use media::time::Nanos;
+    /// # use media::time::CaptureTime;
     /// # use recording::{Recorder, RecorderOptions};
     /// #
-    /// # async fn example(server: client::Server, units: Vec<(bytes::Bytes, Nanos)>) -> Result<(), PushError> {
+    /// # async fn example(server: client::Server, units: Vec<(bytes::Bytes, CaptureTime)>) -> Result<(), PushError> {
     /// let handler = Arc::new(|event| eprintln!("{event:?}"));
     /// let mut recorder = Recorder::open(&server, "robot", "camera", RecorderOptions::default(), handler);
     /// let canceller = Canceller::default();
@@ -206,13 +206,13 @@ impl Recorder {
         self.make_records();
     }
 
-    /// Takes an access unit as Annex B byte stream, or a field of one, with its capture time since the Unix epoch.
+    /// Takes an access unit as Annex B byte stream, or a field of one, with its capture time, of which whole µs count.
     /// Never waits for the network.
     ///
     /// The access units are in decoding order, and so are the times of the records: the k-th one has the k-th capture
     /// time in output order.
-    pub fn push_at(&mut self, content: Bytes, capture_time: Nanos) {
-        let time = (capture_time.useconds(), Source::Meta);
+    pub fn push_at(&mut self, content: Bytes, capture_time: CaptureTime) {
+        let time = (capture_time.in_whole_useconds(), Source::Meta);
         let us = i64::try_from(capture_time.useconds()).unwrap_or(i64::MAX);
         self.push(
             content,
@@ -233,12 +233,12 @@ impl Recorder {
     ///
     /// The n-th frame in output order is recorded n frames after `start`, by [`RecorderOptions::frame_rate`] or the
     /// VUI of the stream. Without a frame rate nothing is recorded, after a notice.
-    pub fn push_untimed(&mut self, content: Bytes, start: Nanos) {
+    pub fn push_untimed(&mut self, content: Bytes, start: CaptureTime) {
         self.push(
             content,
             Capture {
                 time: None,
-                begin: (start.useconds(), Source::Start),
+                begin: (start.in_whole_useconds(), Source::Start),
                 clock_steps: 0,
                 pts: None,
                 running_time: None,
@@ -356,14 +356,8 @@ impl Recorder {
     /// Passes the declared frame rate to the clocks of records.
     fn set_rate(&mut self) {
         let rate = self.rate();
-        let numbers = rate.map(|rate| [rate.numer(), rate.denom()].map(i32::unsigned_abs));
-        let numbers =
-            numbers.map(|[numerator, denominator]| (numerator.into(), denominator.into()));
-        self.times.set_rate(numbers);
-        let distance = numbers.map(|(numerator, denominator)| {
-            let us: u64 = 1_000_000 * denominator / numerator;
-            us.max(1)
-        });
+        self.times.set_rate(rate);
+        let distance = rate.map(|rate| media::timeline::frames(1, rate).max(Nanos::USECOND));
         self.declared.set_distance(distance);
     }
 

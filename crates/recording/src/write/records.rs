@@ -75,7 +75,7 @@ impl RecordBuilder {
         };
         if let Some(open) = self.open.as_mut().filter(|_| !alone)
             && match read_from {
-                Some(record) => record == open.time,
+                Some(record) => record.useconds() == open.time,
                 None => belongs(open, &frame, self.label.as_deref(), self.frame_rate),
             }
         {
@@ -87,7 +87,7 @@ impl RecordBuilder {
             return;
         }
         complete.extend(self.open.replace(NewRecord {
-            time: read_from.unwrap_or(frame.time),
+            time: read_from.unwrap_or(frame.time).useconds(),
             content: Content::Memory(frame.item.content),
             frame_rate: self.label.clone(),
             keyframe: is_keyframe,
@@ -127,13 +127,14 @@ fn belongs(
     !frame.item.is_keyframe()
         && record.frame_rate.as_deref() == label
         && record.length() < MAX_GROUP_BYTES
-        && (frame.item.count == 0 || expected.abs_diff(frame.time) <= frames(1) / 2)
+        && (frame.item.count == 0 || expected.abs_diff(frame.time.useconds()) <= frames(1) / 2)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use media::record_times::{Capture, testing::capture};
+    use media::time::CaptureTime;
 
     use bytes::Bytes;
 
@@ -146,7 +147,7 @@ mod tests {
             item: InputFrame {
                 content: vec![Bytes::from_static(&[1, 2])],
                 capture: Capture {
-                    record: Some(time / 50_000),
+                    record: Some(CaptureTime::from_useconds(time / 50_000)),
                     ..capture(time)
                 },
                 order: None,
@@ -155,7 +156,7 @@ mod tests {
                 count: 1,
                 damage: None,
             },
-            time,
+            time: CaptureTime::from_useconds(time),
             is_fixed: false,
         }
     }

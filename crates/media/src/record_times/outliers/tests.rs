@@ -8,6 +8,10 @@ const BEGIN: u64 = 1_749_804_653_000_000;
 const FRAME: u64 = 40_000;
 const RATE: Option<(u64, u64)> = Some((25, 1));
 
+fn at(useconds: u64) -> CaptureTime {
+    CaptureTime::from_useconds(useconds)
+}
+
 /// The time of a frame of a steady camera.
 fn steady(frame: u64) -> u64 {
     BEGIN + frame * FRAME
@@ -42,8 +46,8 @@ impl Camera {
                 let time = time(frame);
                 let pts = time.map(|time| time as i64 - BEGIN as i64);
                 Capture {
-                    time: time.map(|time| (time, Source::Start)),
-                    begin: (BEGIN, Source::Start),
+                    time: time.map(|time| (at(time), Source::Start)),
+                    begin: (at(BEGIN), Source::Start),
                     pts,
                     running_time: pts,
                     ..testing::capture(0)
@@ -180,8 +184,8 @@ fn a_step_that_lasts_is_believed_after_a_second() {
             assert_eq!(places, (0..150).map(time).collect::<Vec<_>>(), "{by}");
             assert_eq!(held, 25, "{by}");
             let expected = Event::Step {
-                from: time(49),
-                to: time(50),
+                from: at(time(49)),
+                to: at(time(50)),
             };
             assert_eq!(events, [expected]);
         }
@@ -247,8 +251,8 @@ fn a_clock_that_returns_after_a_second_was_set_once() {
     };
     let events = expect(&Camera::with_meta(150, time), steady);
     let excursion = Event::Excursion {
-        from: steady(49),
-        to: time(50),
+        from: at(steady(49)),
+        to: at(time(50)),
         frames: 25,
     };
     assert_eq!(events, [excursion]);
@@ -394,7 +398,7 @@ fn frames_without_a_meta_are_placed_by_pts() {
                     // The pipeline's clock is two years behind.
                     4 => Capture {
                         time: is_clock
-                            .then_some((steady(frame) - 60_000_000_000_000, Source::Clock)),
+                            .then_some((at(steady(frame) - 60_000_000_000_000), Source::Clock)),
                         ..capture
                     },
                     _ => capture,
@@ -467,7 +471,7 @@ fn a_system_clock_that_is_set_is_followed_at_once() {
         let steps = move |frame| if frame >= 50 { by } else { 0 };
         let camera = Camera {
             capture: Box::new(move |frame| Capture {
-                time: Some((moved(steady(frame), steps(frame)), Source::Clock)),
+                time: Some((at(moved(steady(frame), steps(frame))), Source::Clock)),
                 clock_steps: steps(frame),
                 arrival: (frame * FRAME) as i64,
                 ..testing::capture(0)
@@ -496,7 +500,7 @@ fn another_source_of_capture_times_is_believed_after_a_second() {
                 };
                 match frame {
                     ..50 => Capture {
-                        time: Some((steady(frame), Source::Clock)),
+                        time: Some((at(steady(frame)), Source::Clock)),
                         ..meta
                     },
                     _ => meta,
@@ -554,8 +558,8 @@ fn any_mixture_is_placed() {
                 _ => 1,
             };
             let capture = Capture {
-                time: (random(lacking) > 0 || lacking < 3).then_some((time, source)),
-                begin: (time, Source::Clock),
+                time: (random(lacking) > 0 || lacking < 3).then_some((at(time), source)),
+                begin: (at(time), Source::Clock),
                 pts: (run % 2 == 0).then_some((frame * FRAME) as i64),
                 arrival: if run % 5 == 0 {
                     (frame * FRAME) as i64

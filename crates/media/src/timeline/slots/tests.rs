@@ -11,10 +11,9 @@ use super::super::continuity::{self, Continuity, ContinuityFacts, ContinuityOutp
 use super::super::declared_rate::RateSource;
 use super::*;
 
-const ZERO: Nanos = Nanos::ZERO;
 const MS: Nanos = Nanos::MSECOND;
 /// Some capture time, not a multiple of anything.
-const T: Nanos = Nanos::from_useconds(1_749_804_653_273_752);
+const T: CaptureTime = CaptureTime::from_useconds(1_749_804_653_273_752);
 
 fn declared(numerator: i32, denominator: i32) -> Option<DeclaredRate> {
     Some(DeclaredRate {
@@ -420,7 +419,7 @@ fn time_counts_from_the_given_origin() {
 fn absurd_rates_and_times_do_not_overflow() {
     let slowest = declared(1, i32::MAX);
     for mut timeline in [Timeline::default(), prompt(), literal(MS)] {
-        for time in [T, Nanos::MAX, ZERO, Nanos::MAX, T] {
+        for time in [T, CaptureTime::MAX, CaptureTime::EPOCH, CaptureTime::MAX, T] {
             timeline.push(time, 100_000, slowest);
         }
         timeline.finish().unwrap();
@@ -438,7 +437,7 @@ fn ntsc_does_not_drift() {
 
 /// Passes slots of a stream with one IDR picture, from which the pictures of `lost` are missing,
 /// through the continuity. Returns how many access units came, were dropped, and losses.
-fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<Nanos>, usize, usize) {
+fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<CaptureTime>, usize, usize) {
     let mut continuity = Continuity::new(continuity::ContinuityConfig {
         pause_limit: 5 * Nanos::SECOND,
         on_loss: OnLoss::Auto,

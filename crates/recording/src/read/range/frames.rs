@@ -12,7 +12,7 @@ use media::access_unit::{AccessUnit, Integrity};
 use media::codec::h264::ParameterSets;
 use media::range::{Candidate, ReorderingWatch, StartFilter, StartMissed, StopFilter};
 use media::stamp::{Stamp, Stamper};
-use media::time::{Nanos, utc};
+use media::time::{CaptureTime, Nanos};
 use media::timeline::Slot;
 
 use super::super::item::{Format, Frame, Item, Segment};
@@ -69,14 +69,12 @@ pub struct RangeFrames {
 impl RangeFrames {
     /// Returns an empty range.
     pub fn new(shared: Arc<Shared>, options: Arc<RangeOptions>) -> Self {
-        let at = options
-            .at
-            .saturating_sub(options.origin.unwrap_or(options.at));
+        let at = options.at - options.origin.unwrap_or(options.at);
         let until = match options.end {
-            End::Exact if !options.keyframes_only => options.stop.map(Nanos::from_useconds),
+            End::Exact if !options.keyframes_only => options.stop,
             End::Shown => {
                 let origin = options.origin.unwrap_or_default();
-                options.until.map(|until| until.saturating_add(origin))
+                options.until.map(|until| origin + until)
             }
             _ => None,
         };
@@ -105,11 +103,11 @@ impl RangeFrames {
         mut unit: AccessUnit,
         slot: Slot,
         part: Part,
-        origin: Option<Nanos>,
+        origin: Option<CaptureTime>,
         items: &mut VecDeque<Item>,
     ) -> Flow {
         let is_keyframe = self.shared.options.entry_points.include(&unit);
-        let stop = self.options.stop.map(Nanos::from_useconds);
+        let stop = self.options.stop;
         match (self.options.end, stop) {
             (End::Exact | End::Records, Some(stop))
                 if part == Part::Beyond && self.stop.is_none() && slot.record >= stop =>
@@ -181,7 +179,7 @@ impl RangeFrames {
     }
 
     /// Decides about all access units that are held, as none follows.
-    pub fn finish(&mut self, origin: Option<Nanos>, items: &mut VecDeque<Item>) -> Flow {
+    pub fn finish(&mut self, origin: Option<CaptureTime>, items: &mut VecDeque<Item>) -> Flow {
         // The whole range has no keyframe where a label says that there is one.
         if self.options.is_hint && self.start.is_waiting() {
             return Flow::StartMissed;
@@ -222,7 +220,7 @@ impl RangeFrames {
     }
 
     /// Returns whether a capture time is after the range. Records there are read to end it right.
-    pub fn is_after_stop(&self, capture: Nanos) -> bool {
+    pub fn is_after_stop(&self, capture: CaptureTime) -> bool {
         self.stop
             .as_ref()
             .is_some_and(|stop| capture >= stop.until())
@@ -255,7 +253,7 @@ impl RangeFrames {
         }
     }
 
-    fn end(&mut self, origin: Option<Nanos>, items: &mut VecDeque<Item>) -> Flow {
+    fn end(&mut self, origin: Option<CaptureTime>, items: &mut VecDeque<Item>) -> Flow {
         match self.finish(origin, items) {
             Flow::StartMissed => Flow::StartMissed,
             Flow::Continue | Flow::End => Flow::End,
@@ -296,7 +294,7 @@ impl RangeFrames {
     fn enter(
         &mut self,
         entered: Vec<(AccessUnit, Slot)>,
-        origin: Option<Nanos>,
+        origin: Option<CaptureTime>,
         items: &mut VecDeque<Item>,
     ) {
         for (unit, slot) in entered {
@@ -309,7 +307,7 @@ impl RangeFrames {
                 stop.expect(slot.capture);
                 if self.options.end == End::Exact && self.reordering.is_likely() {
                     // Pictures that others refer to may be put out beyond the stop, and are not to be shown.
-                    let until = stop.until().saturating_sub(origin.unwrap_or_default());
+                    let until = stop.until() - origin.unwrap_or_default();
                     self.shown_until = Some(until);
                 }
             }
@@ -321,8 +319,7 @@ impl RangeFrames {
                 self.reorder.forget_too_deep();
             }
             if let Some(too_deep) = self.reorder.take_too_deep() {
-                let from = utc(capture.useconds());
-                items.push_back(Item::Warning(format!("{too_deep}, {from}")));
+                items.push_back(Item::Warning(format!("{too_deep}, {capture}")));
             }
         }
     }

@@ -11,7 +11,7 @@ use client::{EntrySource, Record, View};
 use media::assemble::Assembler;
 use media::codec::h264::VuiFrameRate;
 use media::content::ContentKind;
-use media::time::Nanos;
+use media::time::CaptureTime;
 use media::timeline::Group;
 
 use super::super::backward::{WindowEvent, WindowReader};
@@ -102,7 +102,7 @@ impl History {
             self.units.clear(); // Only their number matters.
             if split.begun() > 0 {
                 self.search.add(Group {
-                    time: Nanos::from_useconds(split.tag.time),
+                    time: CaptureTime::from_useconds(split.tag.time),
                     units: split.begun(),
                     declared,
                 });

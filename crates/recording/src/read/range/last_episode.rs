@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use client::{EntrySource, View};
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 
 use super::super::backward::{WindowEvent, WindowReader};
 use super::super::episode::Episode;
@@ -47,7 +47,7 @@ impl LastEpisode {
         match self.window.next().await {
             Ok(WindowEvent::Record(record)) => {
                 if let Some(duration) = record.duration {
-                    let time = Nanos::from_useconds(record.time.min(u64::MAX / 1000 - 1));
+                    let time = CaptureTime::from_useconds(record.time);
                     let duration = Nanos::from_nseconds(duration.min(u64::MAX - 1));
                     extent.note_episode(time, duration);
                 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use client::Record;
 use media::codec::h264::VuiFrameRate;
 use media::frame_rate::FrameRate;
-use media::time::utc;
+use media::time::CaptureTime;
 use media::timeline::{Declarations, DeclaredRate, EXPECTED, Timeline};
 
 use super::super::item::Item;
@@ -76,7 +76,7 @@ impl DeclaredRates {
             && FrameRate::parse(label).is_none()
             && self.shared.stats.rates.is_first_unreadable()
         {
-            let time = utc(record.time);
+            let time = CaptureTime::from_useconds(record.time);
             items.push_back(Item::Warning(format!(
                 "The label fps of the record at {time} is no frame rate, {}: {label:?}. It has no \
                  effect, in other records either",
@@ -94,9 +94,8 @@ impl DeclaredRates {
         let Some(contradiction) = timeline.take_contradiction() else {
             return;
         };
-        let time = utc(contradiction.time.useconds());
         let names = &self.shared.options.names.timeline;
-        let text = format!("At {time} {}", contradiction.describe(names));
+        let text = format!("At {} {}", contradiction.time, contradiction.describe(names));
         // Records that a condition leaves out are no contradiction.
         if self.shared.is_filtered || !self.shared.stats.rates.is_first_contradiction() {
             tracing::info!("{text}");

@@ -1,16 +1,14 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Times: nanoseconds that saturate, and capture times as text.
+//! Durations and times in a timeline, in nanoseconds that saturate.
 
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Rem, Sub, SubAssign};
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat};
-
-/// A time or a duration in nanoseconds, whose arithmetic saturates at [`Nanos::ZERO`] and
+/// A duration, or a time in a timeline, in nanoseconds, whose arithmetic saturates at [`Nanos::ZERO`] and
 /// [`Nanos::MAX`].
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nanos(u64);
@@ -211,36 +209,6 @@ impl fmt::Display for Nanos {
     }
 }
 
-/// The latest capture time that nanoseconds can hold, in µs since the Unix epoch.
-pub const MAX_CAPTURE_TIME_US: u64 = u64::MAX / 1000 - 1;
-
-/// Reads a capture time from RFC 3339 or an integer: µs since the Unix epoch.
-///
-/// Returns `None` for other texts, for times before the epoch, and for those after
-/// [`MAX_CAPTURE_TIME_US`].
-pub fn parse_capture_time(text: &str) -> Option<u64> {
-    let text = text.trim();
-    text.parse()
-        .ok()
-        .or_else(|| {
-            let time = DateTime::parse_from_rfc3339(text).ok()?;
-            u64::try_from(time.timestamp_micros()).ok()
-        })
-        .filter(|time| *time <= MAX_CAPTURE_TIME_US)
-}
-
-/// Returns a time in µs since the Unix epoch as RFC 3339 in UTC with µs, such as
-/// `2025-06-13T08:50:53.273752Z`, or as a number if it has no date.
-pub fn utc(time: u64) -> String {
-    let time_of_day = i64::try_from(time)
-        .ok()
-        .and_then(DateTime::from_timestamp_micros);
-    match time_of_day {
-        Some(time) => time.to_rfc3339_opts(SecondsFormat::Micros, true),
-        None => format!("{time} µs"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,36 +232,5 @@ mod tests {
         assert_eq!(time.to_string(), "1:02:03.000000004");
         assert_eq!(format!("{time:.3} {time:.0}"), "1:02:03.000 1:02:03");
         assert_eq!(Nanos::MAX.to_string(), "5124095:34:33.709551614");
-    }
-
-    #[test]
-    fn capture_times() {
-        let expected = Some(1_749_804_653_273_752);
-        assert_eq!(parse_capture_time("1749804653273752"), expected);
-        for text in [
-            "2025-06-13T08:50:53.273752Z",
-            "2025-06-13t08:50:53.273752z",
-            "2025-06-13T10:50:53.273752+02:00",
-            " 2025-06-13 08:50:53.273752Z ",
-        ] {
-            assert_eq!(parse_capture_time(text), expected, "{text}");
-        }
-        for text in [
-            "",
-            "yesterday",
-            "-5",
-            "2025-06-13",
-            "1960-01-01T00:00:00Z",
-            "1.5",
-        ] {
-            assert_eq!(parse_capture_time(text), None, "{text}");
-        }
-        assert_eq!(parse_capture_time(&u64::MAX.to_string()), None);
-    }
-
-    #[test]
-    fn capture_times_as_dates() {
-        assert_eq!(utc(1_749_804_653_273_752), "2025-06-13T08:50:53.273752Z");
-        assert!(utc(MAX_CAPTURE_TIME_US).starts_with("2554-"));
     }
 }

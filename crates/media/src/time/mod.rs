@@ -1,0 +1,10 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Times: durations in nanoseconds, and capture times, which are points in time.
+
+mod capture_time;
+mod nanos;
+
+pub use capture_time::{CaptureTime, InvalidCaptureTime};
+pub use nanos::Nanos;
