@@ -13,7 +13,7 @@ use std::io::{BufWriter, Write};
 use std::ops::Bound;
 
 use client::{Server, ServerOptions, Token};
-use media::time::CaptureTime;
+use media::time::{CaptureTime, InvalidCaptureTime};
 use recording::{Frame, Item, Recording, SCHEMA};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,12 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
         ..ServerOptions::new(SCHEMA)
     })?;
-    let start = bounds.first().map_or(Ok(Bound::Unbounded), |text| {
-        text.parse().map(Bound::Included)
-    })?;
-    let stop = bounds.get(1).map_or(Ok(Bound::Unbounded), |text| {
-        text.parse().map(Bound::Excluded)
-    })?;
+    let start = bound(bounds.first(), Bound::Included)?;
+    let stop = bound(bounds.get(1), Bound::Excluded)?;
     let video = BufWriter::new(File::create(video)?);
     let times = BufWriter::new(File::create(times)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -94,4 +90,12 @@ fn write_times(times: &mut impl Write, frame: &Frame) -> std::io::Result<()> {
         u8::from(frame.is_keyframe),
         u8::from(frame.is_corrupted),
     )
+}
+
+/// Parses a bound of the range, which has none without a text.
+fn bound(
+    text: Option<&String>,
+    kind: fn(CaptureTime) -> Bound<CaptureTime>,
+) -> Result<Bound<CaptureTime>, InvalidCaptureTime> {
+    text.map_or(Ok(Bound::Unbounded), |text| Ok(kind(text.parse()?)))
 }

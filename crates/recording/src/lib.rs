@@ -3,8 +3,8 @@
 
 //! Entries of ReductStore as video: frames with times out of them and into them.
 //!
-//! [`Recording`] opens an entry and reads ranges of it, [`Recorder`] writes to one. [`Reader`] is the reader below,
-//! which seeks in several ranges. This crate does not depend on GStreamer.
+//! [`Recording`] opens an entry, and reads and verifies ranges of it, [`Recorder`] writes to one. [`Reader`] is the
+//! reader below, which seeks in several ranges. This crate does not depend on GStreamer.
 
 #![deny(missing_docs)]
 
@@ -12,15 +12,17 @@ mod lock;
 mod read;
 mod recording;
 mod schema;
+mod verify;
 mod write;
 
 pub use read::{
-    Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, Episode, Error, Extent, Format,
-    Frame, Item, OnFault, OptionNames, Position, RangeStart, Rates, ReadOptions, Reader, Seek,
-    Segment, ShownFrom, Stats, TimeRange,
+    Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, Episode, Error, Extent, Fault,
+    Finding, FindingCounts, Format, Frame, Item, MAX_FINDINGS, OnFault, OptionNames, Position,
+    RangeStart, Rates, ReadOptions, Reader, Seek, Segment, ShownFrom, Stats, TimeRange,
 };
 pub use recording::{Frames, ReadRequest, Recording};
 pub use schema::SCHEMA;
+pub use verify::{Verification, VerifyProgress};
 pub use write::{
     Notice, RecordUnit, Recorder, RecorderOptions, StreamFormat, Undecodable, episode_record,
 };

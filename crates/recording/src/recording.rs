@@ -4,7 +4,7 @@
 //! Opens an entry as video, and reads ranges of it.
 
 use std::ops::{self, RangeBounds};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use client::{Canceller, EntrySource, Event, Limits, Query, RecordReader, Records, Server, View};
@@ -16,7 +16,7 @@ use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
 
 use crate::read::{
-    Asked, Bound, End, Error, Item, Position, ReadOptions, Reader, Seek, Stats, TimeRange,
+    Asked, Bound, End, Error, Findings, Item, Position, ReadOptions, Reader, Seek, Stats, TimeRange,
 };
 
 /// An entry of ReductStore that holds video.
@@ -137,6 +137,7 @@ impl Recording {
             when: None,
             poll_interval: None,
             keyframes_only: false,
+            findings: None,
         }
     }
 
@@ -199,6 +200,7 @@ pub struct ReadRequest<'a> {
     when: Option<JsonValue>,
     poll_interval: Option<Duration>,
     keyframes_only: bool,
+    findings: Option<Findings>,
 }
 
 impl ReadRequest<'_> {
@@ -245,6 +247,12 @@ impl ReadRequest<'_> {
         self
     }
 
+    /// Collects findings about the records that are read.
+    pub(crate) fn collect(mut self, findings: Findings) -> Self {
+        self.findings = Some(findings);
+        self
+    }
+
     /// Returns the frames of the range. The server is asked for them with the first one.
     pub fn frames(self) -> Frames {
         let recording = self.recording;
@@ -260,6 +268,9 @@ impl ReadRequest<'_> {
             ..self.options
         };
         let mut reader = Reader::new(Arc::new(access), vec![range], options, stats.clone());
+        if let Some(findings) = self.findings {
+            reader.collect(findings);
+        }
         if self.keyframes_only {
             reader.seek(Seek {
                 from: Position::Capture(self.start.unwrap_or_default()),
@@ -337,6 +348,11 @@ impl Frames {
     /// Ends a range that is followed with the frames that are fetched.
     pub fn stop_following(&self) {
         self.reader.access().stop_following();
+    }
+
+    /// Returns the findings, if they are collected.
+    pub(crate) fn findings(&self) -> Option<MutexGuard<'_, Findings>> {
+        self.reader.findings()
     }
 
     /// Returns the counters of this range.

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The examples record a file in a real ReductStore and dump it again.
+//! The examples record a file in a real ReductStore, dump, verify and follow it.
 
 #[allow(dead_code)]
 #[path = "../../../tests/common/server.rs"]
@@ -11,10 +11,11 @@ mod server;
 mod wait;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use media::codec::h264::testing::{AUD, IDR, P, SPS, SliceSpec, pps, record, slice, sps};
+use media::codec::h264::testing::{AUD, IDR, P, SPS, SliceSpec, SpsSpec, pps, record, slice, sps};
 
 use server::Server;
 
@@ -23,7 +24,12 @@ const START: u64 = 1_750_000_000_000_000;
 
 /// Returns a stream of groups of ten frames, each of which begins with parameter sets, frame by frame.
 fn stream(frames: usize) -> Vec<Vec<u8>> {
-    let (sps, pps) = (sps(SPS), pps(0));
+    // Without reordering: pictures wait for no later ones.
+    let stream = SpsSpec {
+        max_num_reorder_frames: Some(0),
+        ..SPS
+    };
+    let (sps, pps) = (sps(stream), pps(0));
     let frame = |index: usize| match index % 10 {
         0 => record(&[AUD, &sps, &pps, &slice(IDR)]).to_vec(),
         number => {
@@ -39,8 +45,8 @@ fn stream(frames: usize) -> Vec<Vec<u8>> {
     (0..frames).map(frame).collect()
 }
 
-/// Runs an example, which cargo builds with all tests but not with a single one.
-fn example(name: &str, arguments: &[&str]) -> Output {
+/// Returns the command of an example, which cargo builds with all tests but not with a single one.
+fn command(name: &str, arguments: &[&str]) -> Command {
     let test = std::env::current_exe().expect("this test");
     let profile = test
         .parent()
@@ -52,11 +58,15 @@ fn example(name: &str, arguments: &[&str]) -> Output {
         "run 'cargo build -p recording --examples' first: there is no {}",
         program.display()
     );
-    let output = Command::new(program)
-        .args(arguments)
-        .env_remove("REDUCT_API_TOKEN")
-        .output()
-        .expect("the example starts");
+    let mut command = Command::new(program);
+    command.args(arguments).env_remove("REDUCT_API_TOKEN");
+    command
+}
+
+/// Runs an example that succeeds.
+fn example(name: &str, arguments: &[&str]) -> Output {
+    let output = command(name, arguments).output();
+    let output = output.expect("the example starts");
     assert!(
         output.status.success(),
         "{name}: {}",
@@ -148,4 +158,67 @@ fn an_entry_is_cut_into_episodes() {
             .collect();
         assert_eq!(rows, expected, "{mode:?}");
     }
+}
+
+#[test]
+fn a_recording_is_verified() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let url = server.url();
+    let frames = stream(30);
+    let time = |index: usize| START + 40_000 * index as u64;
+    for (index, frame) in frames.iter().enumerate() {
+        // A picture is missing in the second group.
+        if index != 15 {
+            server.write("b", "cam", time(index), "video/h264", &[], frame.clone());
+        }
+    }
+    let bounds = [time(0), time(10)].map(|time| time.to_string());
+    let intact = example("verify", &[&url, "b", "cam", &bounds[0], &bounds[1]]);
+    let text = String::from_utf8(intact.stdout).expect("UTF-8");
+    assert!(text.starts_with("10 records, 10 frames"), "{text}");
+
+    let whole = command("verify", &[&url, "b", "cam"]).output();
+    let whole = whole.expect("the example starts");
+    assert_eq!(whole.status.code(), Some(1));
+    let text = String::from_utf8(whole.stdout).expect("UTF-8");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(
+        lines[0].contains("1 reference picture is missing"),
+        "{text}"
+    );
+    assert!(lines[1].contains("1 losses"), "{text}");
+}
+
+#[test]
+fn a_recording_is_followed_until_the_input_ends() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let url = server.url();
+    let frames = stream(12);
+    let write = |index: usize| {
+        let time = START + 40_000 * index as u64;
+        server.write("b", "cam", time, "video/h264", &[], frames[index].clone());
+    };
+    (0..10).for_each(write);
+    let mut follow = command("follow", &[&url, "b", "cam", &START.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the example starts");
+    let mut lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
+    let mut expect = |index: usize| {
+        let line = lines.next().expect("a line").expect("UTF-8");
+        let ms = 40 * index;
+        let time = format!("2025-06-15T15:06:40.{ms:03}000Z ");
+        assert!(line.starts_with(&time), "{index}: {line}");
+    };
+    // The newest frame may wait for the next one.
+    (0..9).for_each(&mut expect);
+    (10..12).for_each(write);
+    (9..11).for_each(&mut expect);
+    drop(follow.stdin.take());
+    let status = follow.wait().expect("the example ends");
+    assert!(status.success(), "{status}");
 }

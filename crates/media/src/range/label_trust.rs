@@ -7,20 +7,22 @@
 //! be verified without reading the record. It is trusted if all labels of records that were read were
 //! right, and if no keyframe is missing in the rhythm of the others.
 
-/// Reliability of labels, by the contents that were read. Times are in µs.
+use crate::time::{CaptureTime, Nanos};
+
+/// Reliability of labels, by the contents that were read.
 #[derive(Debug, Default)]
 pub struct LabelTrust {
     /// A label was wrong.
     is_refuted: bool,
     /// The last record with a keyframe, if all since then were labelled.
-    last: Option<u64>,
+    last: Option<CaptureTime>,
     /// Shortest distance of two consecutive keyframes between which all labels were right.
-    shortest: Option<u64>,
+    shortest: Option<Nanos>,
 }
 
 impl LabelTrust {
     /// Takes the label of a record with pictures whose content was read.
-    pub fn note(&mut self, time: u64, label: Option<bool>, is_keyframe: bool) {
+    pub fn note(&mut self, time: CaptureTime, label: Option<bool>, is_keyframe: bool) {
         match label {
             Some(label) => self.is_refuted |= label != is_keyframe,
             None => self.last = None,
@@ -29,7 +31,7 @@ impl LabelTrust {
             && label.is_some()
             && let Some(last) = self.last.replace(time)
         {
-            let distance = time.saturating_sub(last);
+            let distance = time - last;
             self.shortest = Some(self.shortest.map_or(distance, |old| old.min(distance)));
         }
     }
@@ -46,7 +48,7 @@ impl LabelTrust {
 
     /// Returns whether the labels of records in a row, given by their times, name all keyframes as
     /// far as is known without the contents.
-    pub fn accepts(&mut self, labels: &[(u64, Option<bool>)]) -> bool {
+    pub fn accepts(&mut self, labels: &[(CaptureTime, Option<bool>)]) -> bool {
         let Some(shortest) = self.shortest.filter(|_| !self.is_refuted) else {
             return false;
         };
@@ -57,7 +59,7 @@ impl LabelTrust {
                 return false;
             };
             let Some(before) = last else { return false };
-            if time.saturating_sub(before) > longest {
+            if *time - before > longest {
                 return false;
             }
             if *is_keyframe {
@@ -73,30 +75,34 @@ impl LabelTrust {
 mod tests {
     use super::*;
 
+    fn us(time: u64) -> CaptureTime {
+        CaptureTime::from_useconds(time)
+    }
+
     /// Trust after 21 records with a keyframe each ten.
     fn established() -> LabelTrust {
         let mut trust = LabelTrust::default();
         for time in 0..=20 {
-            trust.note(time, Some(time % 10 == 0), time % 10 == 0);
+            trust.note(us(time), Some(time % 10 == 0), time % 10 == 0);
         }
         trust
     }
 
-    fn labels(range: std::ops::Range<u64>, keyframes: &[u64]) -> Vec<(u64, Option<bool>)> {
+    fn labels(range: std::ops::Range<u64>, keyframes: &[u64]) -> Vec<(CaptureTime, Option<bool>)> {
         range
-            .map(|time| (time, Some(keyframes.contains(&time))))
+            .map(|time| (us(time), Some(keyframes.contains(&time))))
             .collect()
     }
 
     #[test]
     fn it_takes_two_keyframes_to_establish_trust() {
         let mut trust = LabelTrust::default();
-        trust.note(0, Some(true), true);
-        trust.note(1, Some(false), false);
+        trust.note(us(0), Some(true), true);
+        trust.note(us(1), Some(false), false);
         assert!(!trust.is_established());
-        trust.note(2, Some(true), true);
+        trust.note(us(2), Some(true), true);
         assert!(trust.is_established());
-        trust.note(3, Some(true), false);
+        trust.note(us(3), Some(true), false);
         assert!(!trust.is_established());
         assert!(!trust.accepts(&labels(4..6, &[4])));
     }
@@ -104,9 +110,9 @@ mod tests {
     #[test]
     fn unlabelled_records_establish_nothing() {
         let mut trust = LabelTrust::default();
-        trust.note(0, Some(true), true);
-        trust.note(1, None, false);
-        trust.note(2, Some(true), true);
+        trust.note(us(0), Some(true), true);
+        trust.note(us(1), None, false);
+        trust.note(us(2), Some(true), true);
         assert!(!trust.is_established());
     }
 

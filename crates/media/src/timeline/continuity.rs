@@ -112,6 +112,13 @@ pub enum Consequence {
     Corrupted,
 }
 
+impl Cause {
+    /// Returns whether the times alone are the evidence, and not the numbers of pictures.
+    pub fn is_of_times(self) -> bool {
+        matches!(self, Self::LongPause | Self::Rhythm | Self::Tolerance)
+    }
+}
+
 impl Loss {
     /// Returns a message, with the names of options as users know them.
     pub fn describe(&self, names: &TimelineNames) -> String {

@@ -168,7 +168,7 @@ impl Asked {
     }
 
     /// Returns a warning about a range without a frame, or `None` if its misfit was reported before.
-    pub fn empty(&self, entry: &RangeInclusive<u64>, follows: bool) -> Option<String> {
+    pub(super) fn empty(&self, entry: &RangeInclusive<u64>, follows: bool) -> Option<String> {
         let is_told = self.misfit(entry, follows).is_some();
         (!is_told).then(|| {
             format!(

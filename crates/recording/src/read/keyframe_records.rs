@@ -15,6 +15,7 @@ use media::codec::between_nal_units;
 use media::codec::h264::{EntryPoints, Pictures, continues_picture, pictures};
 use media::content::ContentKind;
 use media::range::LabelTrust;
+use media::time::CaptureTime;
 
 use super::error::Error;
 
@@ -45,7 +46,7 @@ enum ReadState {
     Headers {
         reader: RecordReader,
         window: Range<u64>,
-        labels: Vec<(u64, Option<bool>)>,
+        labels: Vec<(CaptureTime, Option<bool>)>,
     },
     /// The records whose label names a keyframe. `after` is before those that are still to come.
     Labelled {
@@ -135,7 +136,7 @@ impl KeyframeRecords {
         match &mut self.state {
             ReadState::Headers { labels, .. } => {
                 if ContentKind::of(&record.content_type) == Some(ContentKind::H264) {
-                    labels.push((record.time, record.keyframe));
+                    labels.push((CaptureTime::from_useconds(record.time), record.keyframe));
                 }
                 None
             }
@@ -157,7 +158,8 @@ impl KeyframeRecords {
                 };
                 if pictures != Pictures::None {
                     let is_keyframe = pictures == Pictures::Keyframe;
-                    self.trust.note(record.time, record.keyframe, is_keyframe);
+                    let time = CaptureTime::from_useconds(record.time);
+                    self.trust.note(time, record.keyframe, is_keyframe);
                 }
                 let is_other = pictures == Pictures::Some
                     && record.keyframe == Some(false)

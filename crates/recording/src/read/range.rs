@@ -5,6 +5,7 @@
 
 mod frames;
 mod history;
+mod label_check;
 mod last_episode;
 mod missing_sets;
 mod rates;
@@ -30,6 +31,7 @@ use media::timeline::{
 
 use self::frames::{Flow, Part, RangeFrames};
 use self::history::History;
+use self::label_check::LabelCheck;
 use self::last_episode::LastEpisode;
 use self::missing_sets::MissingSets;
 use self::rates::DeclaredRates;
@@ -38,6 +40,7 @@ use self::report::Report;
 use super::episode::Episode;
 use super::error::Error;
 use super::faults::{Fault, LAST_TIME};
+use super::findings::Finding;
 use super::item::{Format, Item};
 use super::keyframe_records::KeyframeRecords;
 use super::options::{OptionNames, RangeOptions};
@@ -65,6 +68,7 @@ pub struct RangeReader {
     frames: RangeFrames,
     report: Report,
     keyframes: LearntKeyframes,
+    labels: LabelCheck,
     /// Reach of the search for parameter sets, in µs; `None` as soon as it was done.
     lookback: Option<u64>,
     has_episode: bool,
@@ -152,6 +156,7 @@ impl RangeReader {
             frames: RangeFrames::new(shared.clone(), options.clone()),
             report: Report::new(shared.clone()),
             keyframes: LearntKeyframes::default(),
+            labels: LabelCheck::default(),
             lookback: Some(shared.options.lookback.useconds()),
             has_episode: false,
             failure: None,
@@ -370,6 +375,9 @@ impl RangeReader {
         let stats = &self.shared.stats;
         stats.records.fetch_add(1, Ordering::Relaxed);
         stats.bytes.fetch_add(record.length(), Ordering::Relaxed);
+        if let Some(mut findings) = self.shared.findings() {
+            findings.add_record(CaptureTime::from_useconds(record.time), record.length());
+        }
 
         if record.time > LAST_TIME {
             return self
@@ -596,13 +604,18 @@ impl RangeReader {
             && let Some((unit, record)) = self.units.pop()
         {
             let entry_points = self.shared.options.entry_points;
-            let begin = record.map_or(0, |record| record.time);
+            let begin = record.as_ref().map_or(0, |record| record.time);
             self.keyframes.note(&unit, entry_points, begin);
+            let is_keyframe = (unit.order.is_some()).then(|| entry_points.include(&unit));
+            let checked = record.and_then(|record| self.labels.note(&record, is_keyframe));
+            self.note_wrong_label(checked);
             let facts = facts(&unit, entry_points);
             self.continuity.push(unit, &facts, slot);
             self.order_all();
         } else if matches!(self.source, Source::Exhausted) {
             self.source = Source::Ended;
+            let checked = self.labels.finish();
+            self.note_wrong_label(checked);
             self.continuity.finish();
             self.order_all();
             if !self.is_too_late() {
@@ -617,6 +630,16 @@ impl RangeReader {
             self.follow(Flow::End);
         }
         true
+    }
+
+    /// Notes that the label `keyframe` of a record is wrong, if there is one.
+    fn note_wrong_label(&self, record: Option<Arc<Record>>) {
+        if let Some(record) = record
+            && let Some(label) = record.keyframe
+        {
+            let time = CaptureTime::from_useconds(record.time);
+            self.shared.find(|| Finding::KeyframeLabel { time, label });
+        }
     }
 
     /// Passes on the access units of the continuity, and reports losses.

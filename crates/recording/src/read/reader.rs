@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use client::{Cancelled, Canceller, EntrySource, Event, Query, RecordReader, View};
 use futures_util::FutureExt;
@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use super::backward::{WindowEvent, WindowReader};
 use super::error::Error;
+use super::findings::Findings;
 use super::item::{Frame, Item, RangeStart, ShownFrom};
 use super::keyframes::{KeyframeSearch, Keyframes, Known};
 use super::options::{RangeOptions, ReadOptions};
@@ -189,6 +190,16 @@ impl Reader {
         self.backward = None;
         self.wanted = Some(seek);
         self.state = State::Next;
+    }
+
+    /// Collects findings about the records that are read from now on.
+    pub(crate) fn collect(&mut self, findings: Findings) {
+        self.shared.collect(findings);
+    }
+
+    /// Returns the findings, if they are collected.
+    pub(crate) fn findings(&self) -> Option<MutexGuard<'_, Findings>> {
+        self.shared.findings()
     }
 
     /// Returns the access to the entry.

@@ -4,13 +4,14 @@
 //! State that all ranges of a reader share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use client::{EntrySource, EntryTimes};
 use media::content::ContentKind;
 use media::order::ReorderDepth;
 
 use super::bounds;
+use super::findings::{Finding, Findings};
 use super::item::Item;
 use super::options::ReadOptions;
 use super::stats::Stats;
@@ -37,6 +38,8 @@ pub struct Shared {
     is_misfit_reported: AtomicBool,
     /// A range without a frame was reported.
     is_empty_reported: AtomicBool,
+    /// Findings, if they are collected.
+    findings: OnceLock<Mutex<Findings>>,
 }
 
 impl Shared {
@@ -53,6 +56,24 @@ impl Shared {
             first_without_sets: OnceLock::new(),
             is_misfit_reported: AtomicBool::new(false),
             is_empty_reported: AtomicBool::new(false),
+            findings: OnceLock::new(),
+        }
+    }
+
+    /// Collects findings from now on.
+    pub fn collect(&self, findings: Findings) {
+        self.findings.get_or_init(|| Mutex::new(findings));
+    }
+
+    /// Returns the findings, if they are collected.
+    pub fn findings(&self) -> Option<MutexGuard<'_, Findings>> {
+        self.findings.get().map(lock)
+    }
+
+    /// Adds a finding, if they are collected.
+    pub fn find(&self, finding: impl FnOnce() -> Finding) {
+        if let Some(mut findings) = self.findings() {
+            findings.add(finding());
         }
     }
 

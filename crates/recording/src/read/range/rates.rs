@@ -12,6 +12,7 @@ use media::frame_rate::FrameRate;
 use media::time::CaptureTime;
 use media::timeline::{Declarations, DeclaredRate, EXPECTED, Timeline};
 
+use super::super::findings::Finding;
 use super::super::item::Item;
 use super::super::shared::Shared;
 
@@ -74,14 +75,18 @@ impl DeclaredRates {
         let label = record.frame_rate.as_deref();
         if let Some(label) = label
             && FrameRate::parse(label).is_none()
-            && self.shared.stats.rates.is_first_unreadable()
         {
             let time = CaptureTime::from_useconds(record.time);
-            items.push_back(Item::Warning(format!(
-                "The label fps of the record at {time} is no frame rate, {}: {label:?}. It has no \
-                 effect, in other records either",
-                EXPECTED
-            )));
+            self.shared.find(|| Finding::FrameRateLabel {
+                time,
+                label: label.chars().take(MAX_SHOWN).collect(),
+            });
+            if self.shared.stats.rates.is_first_unreadable() {
+                items.push_back(Item::Warning(format!(
+                    "The label fps of the record at {time} is no frame rate, {EXPECTED}: {label:?}. It has no \
+                     effect, in other records either"
+                )));
+            }
         }
         self.declarations.choose(label, vui)
     }
@@ -94,6 +99,7 @@ impl DeclaredRates {
         let Some(contradiction) = timeline.take_contradiction() else {
             return;
         };
+        self.shared.find(|| Finding::FrameRate(contradiction));
         let names = &self.shared.options.names.timeline;
         let text = format!("At {} {}", contradiction.time, contradiction.describe(names));
         // Records that a condition leaves out are no contradiction.

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use media::codec::Damage;
+use media::time::CaptureTime;
 
 use super::super::error::Error;
 use super::super::faults::{self, Fault, FaultLog};
+use super::super::findings::Finding;
 use super::super::item::Item;
 use super::super::options::{OnFault, RangeOptions};
 use super::super::shared::Shared;
@@ -82,7 +84,7 @@ impl Report {
         fault: Fault,
         items: &mut VecDeque<Item>,
     ) -> Result<(), Error> {
-        self.shared.stats.damaged.fetch_add(1, Ordering::Relaxed);
+        self.count(time, &fault);
         if self.shared.options.on_fault == OnFault::Stop {
             let names = &self.shared.options.names;
             let text = faults::describe(time, &fault, names);
@@ -111,7 +113,7 @@ impl Report {
             let names = &self.shared.options.names;
             return Err(Error::WrongType(faults::describe(time, &fault, names)));
         }
-        self.shared.stats.damaged.fetch_add(1, Ordering::Relaxed);
+        self.count(time, &fault);
         self.keep_first(time, &fault);
         self.log(time, Some(fault), items);
         Ok(())
@@ -178,6 +180,14 @@ impl Report {
             self.shared.options.names.condition,
             faults::describe(time, &fault, &self.shared.options.names)
         ))))
+    }
+
+    fn count(&self, time: u64, fault: &Fault) {
+        self.shared.stats.damaged.fetch_add(1, Ordering::Relaxed);
+        self.shared.find(|| Finding::Damaged {
+            time: CaptureTime::from_useconds(time),
+            fault: fault.clone(),
+        });
     }
 
     fn keep_first(&mut self, time: u64, fault: &Fault) {
