@@ -315,7 +315,11 @@ impl Drop for RecordWriter {
 mod tests {
     use std::path::Path;
 
+    use tracing::field::{Field, Visit};
+    use tracing::{Level, Metadata, Subscriber, span};
+
     use super::*;
+    use crate::lock::lock;
     use crate::testing::record;
     use crate::write::queue::BatchLimits;
     use crate::write::shared::Shared;
@@ -437,5 +441,60 @@ mod tests {
         let dropped = push(&writer, record(5, 10, true), Overflow::DropGroups);
         assert_eq!(dropped, Ok(1));
         assert_eq!(waiting(&writer), (vec![1, 3, 5], 2));
+    }
+
+    /// A subscriber that keeps the fields of events.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<String>>>);
+
+    impl Visit for Log {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            lock(&self.0).push(format!("{}={value:?}", field.name()));
+        }
+    }
+
+    impl Subscriber for Log {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() == Level::WARN
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            event.record(&mut self.clone());
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn records_that_a_drop_gives_up_are_logged() {
+        let log = Log::default();
+        tracing::subscriber::with_default(log.clone(), || {
+            for (is_detached, has_failed) in [(true, false), (false, true), (false, false)] {
+                let mut writer = writer(SpoolState::Memory, u64::MAX);
+                writer.task = Some(writer.runtime.spawn(std::future::pending()));
+                for time in [1, 2, 3] {
+                    push(&writer, record(time, 10, true), Overflow::Refuse).unwrap();
+                }
+                writer.shared.lock().has_failed = has_failed;
+                match is_detached {
+                    true => drop(writer.detach()),
+                    false => drop(writer),
+                }
+            }
+        });
+        let fields = lock(&log.0).split_off(0);
+        assert!(fields.contains(&"given_up=3".into()), "{fields:?}");
+        assert!(fields.contains(&"in_spool=0".into()), "{fields:?}");
+        assert_eq!(fields.len(), 3, "only one of them is given up: {fields:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 
 use media::time::CaptureTime;
-use media::timeline::{Contradiction, Hole, Loss, TimelineNames};
+use media::timeline::{Consequence, Contradiction, Hole, Loss, TimelineNames};
 
 use super::faults::{self, Fault};
 use super::options::OptionNames;
@@ -67,7 +67,15 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gap(loss) | Self::Loss(loss) => f.write_str(&loss.describe(&TimelineNames::DEFAULT)),
+            Self::Gap(loss) | Self::Loss(loss) => {
+                // Frames are not dropped to be verified.
+                let consequence = Consequence::None;
+                let loss = Loss {
+                    consequence,
+                    ..*loss
+                };
+                f.write_str(&loss.describe(&TimelineNames::DEFAULT))
+            }
             Self::ClockJump(hole) => write!(
                 f,
                 "No picture is missing {hole}: the recording paused, or the clock was set"

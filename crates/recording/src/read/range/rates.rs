@@ -101,7 +101,11 @@ impl DeclaredRates {
         };
         self.shared.find(|| Finding::FrameRate(contradiction));
         let names = &self.shared.options.names.timeline;
-        let text = format!("At {} {}", contradiction.time, contradiction.describe(names));
+        let text = format!(
+            "At {} {}",
+            contradiction.time,
+            contradiction.describe(names)
+        );
         // Records that a condition leaves out are no contradiction.
         if self.shared.is_filtered || !self.shared.stats.rates.is_first_contradiction() {
             tracing::info!("{text}");
