@@ -144,7 +144,7 @@ impl File {
             let cut = first + 1 + before.index(end - first - between - 1);
             return vec![first..cut, cut + between..end];
         }
-        vec![first..end]
+        std::iter::once(first..end).collect()
     }
 
     /// Returns the running times of frames at these places, up to the next one.
