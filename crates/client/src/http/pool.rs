@@ -114,7 +114,9 @@ impl ClientPool {
             let client = pool.take().await?;
             client.probe().await
         });
-        lock(&self.openings).push(task.abort_handle());
+        let mut openings = lock(&self.openings);
+        openings.retain(|task| !task.is_finished());
+        openings.push(task.abort_handle());
     }
 
     /// Ends the tasks that open connections in advance. Must be called before the last owner of the pool drops it, as
