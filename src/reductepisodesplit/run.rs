@@ -6,6 +6,7 @@
 use media::cut::names::Pattern;
 use media::cut::policy::Config;
 use media::cut::{CutOutputs, Cutter, Dropped, FileSettings, Files, InputUnit};
+use media::time::CaptureTime;
 
 use super::caps::{self, StreamCaps};
 use super::gate;
@@ -130,7 +131,7 @@ impl Run {
             pts: self.segments.running_time(buffer.pts()),
             dts: self.segments.running_time(buffer.dts()),
             duration: self.segments.running_duration(buffer.duration()),
-            capture: capture_time::of(&buffer).nanos(),
+            capture: capture_time::of(&buffer).nanos().map(CaptureTime::new),
             is_discont: flags.contains(gst::BufferFlags::DISCONT),
             is_corrupted: flags.contains(gst::BufferFlags::CORRUPTED),
             picture,

@@ -577,7 +577,7 @@ impl Recording {
         if self.is_whole() && self.declares_enough() && settings.gap_tolerance.is_none() {
             let mut losses = output.losses.iter();
             prop_assert!(losses.all(|loss| loss.consequence == Consequence::None));
-            prop_assert_eq!(&output.dropped, &[]);
+            prop_assert!(output.dropped.is_empty());
         }
         Ok(())
     }

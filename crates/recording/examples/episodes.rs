@@ -178,7 +178,7 @@ fn input_unit(
         pts: Some(running_time(segment, frame.pts)),
         dts: Some(running_time(segment, frame.dts)),
         duration: frame.duration,
-        capture: Some(Nanos::from_useconds(frame.capture_time.useconds())),
+        capture: Some(frame.capture_time),
         is_discont: frame.is_discont,
         is_corrupted: frame.is_corrupted,
         picture,

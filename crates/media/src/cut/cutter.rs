@@ -20,7 +20,7 @@ use super::writer::{
 };
 use crate::codec::h264::ParameterSets;
 use crate::mp4::Timescale;
-use crate::time::Nanos;
+use crate::time::{CaptureTime, Nanos};
 
 /// Bytes of a group of pictures after which it continues in parts: writers may keep groups in memory, and
 /// a stream may have a single IDR picture.
@@ -85,7 +85,7 @@ struct Opening<P, D, I> {
 struct EpisodeStart {
     index: u32,
     running_time: Nanos,
-    capture: Option<Nanos>,
+    capture: Option<CaptureTime>,
     dropped: Dropped,
 }
 
@@ -108,7 +108,7 @@ struct HeldSample<P> {
     is_dts_moved: bool,
     running_time: Nanos,
     duration: Nanos,
-    capture: Option<Nanos>,
+    capture: Option<CaptureTime>,
     is_keyframe: bool,
     is_hidden: bool,
     is_corrupted: bool,

@@ -9,7 +9,7 @@ use super::names::{LocationError, Pattern};
 use super::policy::Episode;
 use crate::frame_rate::FrameRate;
 use crate::mp4::Description;
-use crate::time::Nanos;
+use crate::time::CaptureTime;
 
 /// Names that are compared with a new one: a recording of years has bounded memory.
 const LATEST: usize = 1024;
@@ -91,7 +91,7 @@ impl Files {
     pub fn begin(
         &mut self,
         index: u32,
-        capture: Option<Nanos>,
+        capture: Option<CaptureTime>,
         frame_rate: Option<FrameRate>,
     ) -> Result<(), LocationError> {
         self.frame_rates.push_back(frame_rate);
@@ -181,6 +181,7 @@ fn agrees(rate: FrameRate, episode: &Episode) -> bool {
 mod tests {
     use super::super::policy::Reason;
     use super::*;
+    use crate::time::Nanos;
 
     fn rate(rate: i32) -> Option<FrameRate> {
         FrameRate::new(rate, 1)
@@ -274,7 +275,7 @@ mod tests {
 
     #[test]
     fn episodes_of_one_time_have_no_common_file() {
-        let time = |seconds| Some(Nanos::from_seconds(seconds));
+        let time = |seconds| Some(CaptureTime::new(Nanos::from_seconds(seconds)));
         let mut named_by_time = files("{start-us}.mp4");
         for (index, seconds) in [7, 8, 7].into_iter().enumerate() {
             let index = u32::try_from(index).unwrap();

@@ -6,7 +6,7 @@
 use super::assign::{Assigned, EpisodeAssigner};
 use super::modes::SplitMode;
 use super::writer::{CutOutput, EpisodeSample, SampleRole};
-use crate::time::Nanos;
+use crate::time::{CaptureTime, Nanos};
 
 /// A sample of an episode, as an index has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct FrameRow {
     /// Number of the sample in the episode, in decoding order and from 0.
     pub number: u64,
     /// Capture time since the Unix epoch, if it is known.
-    pub capture: Option<Nanos>,
+    pub capture: Option<CaptureTime>,
     /// Running time of the PTS.
     pub pts: Nanos,
     /// Duration of the picture.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::access_unit::AccessUnit;
 use crate::codec::h264::{FrameNumber, nal_type, nal_unit_type, referred_pps};
-use crate::time::Nanos;
+use crate::time::{CaptureTime, Nanos};
 
 /// An access unit with its times and the payload that becomes a sample.
 ///
@@ -26,7 +26,7 @@ pub struct InputUnit<P> {
     /// Duration of the picture, if it is known.
     pub duration: Option<Nanos>,
     /// Capture time since the Unix epoch, if it is known.
-    pub capture: Option<Nanos>,
+    pub capture: Option<CaptureTime>,
     /// There may be something missing before it.
     pub is_discont: bool,
     /// It is damaged, or refers to pictures that are missing.

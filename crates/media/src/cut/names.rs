@@ -5,7 +5,7 @@
 
 use chrono::DateTime;
 
-use crate::time::Nanos;
+use crate::time::CaptureTime;
 
 /// Suffix of a file that is being written, so that it is not mistaken for a complete one.
 const PART_SUFFIX: &str = ".part";
@@ -93,7 +93,7 @@ impl Pattern {
     ///
     /// The pattern has a capture time and `capture` is `None`, or it gives a name that an earlier
     /// episode has.
-    pub fn name(&self, index: u32, capture: Option<Nanos>) -> Result<String, LocationError> {
+    pub fn name(&self, index: u32, capture: Option<CaptureTime>) -> Result<String, LocationError> {
         let is_fixed = |part: &PatternPart| matches!(part, PatternPart::Text(_));
         if index > 0 && self.parts.iter().all(is_fixed) {
             return Err(LocationError::SameName);
@@ -181,7 +181,7 @@ fn index(form: &str) -> Option<(PatternPart, &str)> {
 }
 
 /// Returns a time in ISO 8601 basic format with microseconds: `20250613T083053.273752Z`.
-fn utc(time: Nanos) -> String {
+fn utc(time: CaptureTime) -> String {
     i64::try_from(time.useconds())
         .ok()
         .and_then(DateTime::from_timestamp_micros)
@@ -193,7 +193,7 @@ fn utc(time: Nanos) -> String {
 mod tests {
     use super::*;
 
-    const CAPTURE: Nanos = Nanos::from_useconds(1_749_803_453_273_752);
+    const CAPTURE: CaptureTime = CaptureTime::from_useconds(1_749_803_453_273_752);
 
     fn name(pattern: &str, index: u32) -> Result<String, LocationError> {
         Pattern::new(pattern)?.name(index, Some(CAPTURE))
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn whole_seconds_keep_their_microseconds() {
         let pattern = Pattern::new("{start}").unwrap();
-        let name = pattern.name(0, Some(Nanos::from_seconds(1)));
+        let name = pattern.name(0, Some(CaptureTime::from_useconds(1_000_000)));
         assert_eq!(name.as_deref(), Ok("19700101T000001.000000Z"));
     }
 }

@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::modes::{KeyframeMode, SplitMode};
-use crate::time::Nanos;
+use crate::time::{CaptureTime, Nanos};
 
 /// Bytes that a sample costs in a file besides its own: entries of `stsz`, `stts`, `ctts`, `stco`.
 const BYTES_PER_FRAME: u64 = 24;
@@ -60,7 +60,7 @@ pub struct Unit {
     /// Size in bytes.
     pub bytes: u64,
     /// Capture time since the Unix epoch, if it is known.
-    pub capture: Option<Nanos>,
+    pub capture: Option<CaptureTime>,
 }
 
 /// Visibility of a picture. Its start time alone decides, not its duration.
@@ -129,7 +129,7 @@ pub enum Change {
         /// Running time of the keyframe.
         running_time: Nanos,
         /// Capture time of the first frame since the Unix epoch.
-        capture: Option<Nanos>,
+        capture: Option<CaptureTime>,
         /// Access units before it that could not be decoded.
         dropped: u64,
     },
@@ -145,7 +145,7 @@ pub struct Episode {
     /// Number of the episode, from 0.
     pub index: u32,
     /// Capture time of the first frame that is shown, since the Unix epoch.
-    pub capture: Option<Nanos>,
+    pub capture: Option<CaptureTime>,
     /// Duration of the part that is shown.
     pub duration: Nanos,
     /// Access units that are shown.
@@ -254,7 +254,7 @@ struct EpisodePart {
 struct Shown {
     start: Nanos,
     /// Capture time of the one at `start`.
-    capture: Option<Nanos>,
+    capture: Option<CaptureTime>,
     /// The running time of the latest one, and the end of that.
     last: Nanos,
     end: Nanos,
@@ -381,7 +381,7 @@ impl Span {
     }
 
     /// Returns the capture time of the first frame that is shown, or `None`.
-    fn capture(&self) -> Option<Nanos> {
+    fn capture(&self) -> Option<CaptureTime> {
         self.first_shown()?.capture
     }
 
@@ -490,7 +490,7 @@ impl Policy {
     }
 
     /// Returns running time and capture time of the first picture that the running episode shows.
-    pub fn first_shown(&self) -> Option<(Nanos, Option<Nanos>)> {
+    pub fn first_shown(&self) -> Option<(Nanos, Option<CaptureTime>)> {
         let episode = self.episode.as_ref()?;
         let group = self.group.as_ref().and_then(Span::first_shown);
         let first = match (episode.span.first_shown(), group) {
@@ -660,7 +660,7 @@ impl Policy {
         }
     }
 
-    fn begin(&mut self, span: Span, capture: Option<Nanos>, changes: &mut Vec<Change>) {
+    fn begin(&mut self, span: Span, capture: Option<CaptureTime>, changes: &mut Vec<Change>) {
         let index = self.next_index;
         let dropped = std::mem::take(&mut self.dropped);
         self.next_index += 1;

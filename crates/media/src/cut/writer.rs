@@ -7,7 +7,7 @@ use super::format::FileFormat;
 use super::modes::KeyframeMode;
 use super::policy::Episode;
 use crate::mp4::{Description, Timescale};
-use crate::time::Nanos;
+use crate::time::{CaptureTime, Nanos};
 
 /// A writer of episodes, such as a muxer that makes a file of each.
 ///
@@ -62,7 +62,7 @@ pub struct EpisodeBegin<D> {
     /// Running time of the PTS of its first sample.
     pub running_time: Nanos,
     /// Capture time of the first frame that is shown, since the Unix epoch.
-    pub capture: Option<Nanos>,
+    pub capture: Option<CaptureTime>,
     /// Access units before it that no episode has.
     pub dropped: Dropped,
     /// Format of its file.
@@ -103,7 +103,7 @@ pub struct EpisodeSample<P> {
     /// last, counted in DTS. All others last until the next DTS.
     pub duration_at_end: Nanos,
     /// Capture time since the Unix epoch, if it is known.
-    pub capture: Option<Nanos>,
+    pub capture: Option<CaptureTime>,
     /// Role of the sample in its group of pictures.
     pub role: SampleRole,
     /// It is not shown: only a decoder needs it.

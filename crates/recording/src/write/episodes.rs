@@ -37,7 +37,7 @@ pub fn episode_record(
 #[cfg(test)]
 mod tests {
     use media::cut::policy::Reason;
-    use media::time::Nanos;
+    use media::time::{CaptureTime, Nanos};
 
     use super::*;
 
@@ -45,7 +45,7 @@ mod tests {
     fn an_episode_is_a_record() {
         let mut episode = Episode {
             index: 0,
-            capture: Some(Nanos::from_useconds(1_750_000_000_123_456)),
+            capture: Some(CaptureTime::from_useconds(1_750_000_000_123_456)),
             duration: Nanos::from_seconds(2),
             frames: 60,
             hidden: 0,

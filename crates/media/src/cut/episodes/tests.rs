@@ -10,6 +10,7 @@ use super::super::{CutOutput, HeaderKind, PictureFacts};
 use super::*;
 use crate::codec::h264::FrameNumber;
 use crate::codec::h264::testing::{Order, SPS, SpsSpec, pps, sps};
+use crate::time::CaptureTime;
 
 const FRAME: Nanos = Nanos::from_mseconds(100);
 
@@ -130,7 +131,7 @@ impl Camera {
             pts: Some(self.time + late * frame),
             dts: Some(self.time),
             duration: Some(frame),
-            capture: Some(Nanos::from_seconds(1_000_000) + self.time + late * frame),
+            capture: Some(CaptureTime::from_useconds(1_000_000_000_000) + self.time + late * frame),
             is_discont: false,
             is_corrupted: self.units % 7 == 3,
             picture: PictureFacts {
@@ -284,7 +285,7 @@ fn rows_come_when_the_episode_of_a_frame_is_known() {
         let expected = FrameRow {
             episode: 0,
             number: 3,
-            capture: Some(Nanos::from_seconds(1_000_000) + 3 * FRAME),
+            capture: Some(CaptureTime::from_useconds(1_000_000_000_000) + 3 * FRAME),
             pts: 3 * FRAME,
             duration: FRAME,
             is_keyframe: false,

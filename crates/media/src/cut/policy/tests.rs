@@ -113,7 +113,7 @@ fn what_leads_in_is_not_shown() {
     let units: Vec<_> = (0..30).map(|index| from(index, 0, 450 * MS)).collect();
     let units: Vec<_> = (units.into_iter())
         .map(|unit| Unit {
-            capture: Some(unit.running_time + 5 * MS),
+            capture: Some(CaptureTime::EPOCH + (unit.running_time + 5 * MS)),
             ..unit
         })
         .collect();
@@ -129,10 +129,10 @@ fn what_leads_in_is_not_shown() {
     assert_eq!((first.frames, first.hidden), (15, 5));
     assert_eq!(first.duration, 1500 * MS);
     assert_eq!(first.shown, [500 * MS..2000 * MS]);
-    assert_eq!(first.capture, Some(505 * MS));
+    assert_eq!(first.capture, Some(CaptureTime::new(505 * MS)));
     assert_eq!((second.frames, second.hidden), (10, 0));
     assert_eq!(second.shown, [2000 * MS..3000 * MS]);
-    assert_eq!(second.capture, Some(2005 * MS));
+    assert_eq!(second.capture, Some(CaptureTime::new(2005 * MS)));
 }
 
 #[test]
