@@ -15,7 +15,7 @@
 //! All times are computed from the record they belong to, so nothing accumulates.
 
 use std::collections::VecDeque;
-use std::mem;
+use std::{fmt, mem};
 
 use super::cadence::{Cadence, Rhythm, is_near, is_pause};
 use super::declared_rate::DeclaredRate;
@@ -160,6 +160,13 @@ impl Contradiction {
             declared.rate.label(),
             names.gap_tolerance,
         )
+    }
+}
+
+/// With the names of [`TimelineNames::DEFAULT`].
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe(&TimelineNames::DEFAULT))
     }
 }
 
