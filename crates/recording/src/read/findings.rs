@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 
 use media::time::CaptureTime;
-use media::timeline::{Consequence, Contradiction, Hole, Loss, TimelineNames};
+use media::timeline::{Consequence, Contradiction, Hole, Loss};
 
 use super::faults::{self, Fault};
 use super::options::OptionNames;
@@ -74,7 +74,7 @@ impl fmt::Display for Finding {
                     consequence,
                     ..*loss
                 };
-                f.write_str(&loss.describe(&TimelineNames::DEFAULT))
+                loss.fmt(f)
             }
             Self::ClockJump(hole) => write!(
                 f,
@@ -96,8 +96,7 @@ impl fmt::Display for Finding {
                 "The label fps of the record at {time} is no frame rate: {label:?}"
             ),
             Self::FrameRate(contradiction) => {
-                let text = contradiction.describe(&TimelineNames::DEFAULT);
-                write!(f, "At {} {text}", contradiction.time)
+                write!(f, "At {} {contradiction}", contradiction.time)
             }
         }
     }
