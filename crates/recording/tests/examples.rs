@@ -15,6 +15,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use media::codec::annexb::nal_units;
+use media::codec::h264::ParameterSets;
 use media::codec::h264::testing::{AUD, IDR, P, SPS, SliceSpec, SpsSpec, pps, record, slice, sps};
 
 use server::Server;
@@ -125,7 +127,9 @@ fn an_entry_is_cut_into_episodes() {
         "record",
         &[&url, "b", "cam", &source, &START.to_string(), "25"],
     );
-    let sets = record(&[&sps(SPS), &pps(0)]);
+    let mut sets = ParameterSets::default();
+    nal_units(&frames[0]).for_each(|nal| sets.put(&frames[0][nal.bytes]));
+    let sets = sets.to_byte_stream();
 
     // Groups of 0.4 s: 1 s is reached at the third keyframe, and exceeded with the third group.
     for (mode, ends) in [
