@@ -22,11 +22,12 @@ pub fn caps(frame_rate: Option<FrameRate>) -> gst::Caps {
 pub fn buffer(frame: Frame) -> gst::Buffer {
     let mut buffer = gst::Buffer::new();
     let contents = buffer.make_mut();
-    if frame.payload.len() > gst::BufferRef::max_memory() {
+    let is_idr = frame.unit.idr;
+    if frame.unit.parts.len() > gst::BufferRef::max_memory() {
         // A buffer would copy again and again.
-        contents.append_memory(gst::Memory::from_slice(frame.payload.concat()));
+        contents.append_memory(gst::Memory::from_slice(frame.unit.parts.concat()));
     } else {
-        for part in frame.payload {
+        for part in frame.unit.parts {
             contents.append_memory(gst::Memory::from_slice(part.into_bytes()));
         }
     }
@@ -40,7 +41,7 @@ pub fn buffer(frame: Frame) -> gst::Buffer {
     contents.set_duration(duration);
     gst::ReferenceTimestampMeta::add(contents, &UNIX_TIME, capture, duration);
     gst::ReferenceTimestampMeta::add(contents, &RECORD_TIME, record, None);
-    if !frame.is_idr {
+    if !is_idr {
         contents.set_flags(gst::BufferFlags::DELTA_UNIT);
     }
     if frame.is_discont {

@@ -107,7 +107,7 @@ impl Borrow<[u8]> for Chunk {
 
 /// A frame in decoding order: a primary coded picture and all that belongs to it, or the two of a
 /// complementary field pair.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessUnit {
     /// The bytes of the stream, start codes included: one chunk for each piece of a record that has
     /// some of them. They share the records' memory.

@@ -54,7 +54,7 @@ async fn dump(
         match item {
             Item::Frame(frame) if !frame.is_hidden => {
                 write_times(&mut times, &frame)?;
-                for chunk in &frame.payload {
+                for chunk in &frame.unit.parts {
                     video.write_all(chunk)?;
                 }
             }

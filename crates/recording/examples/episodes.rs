@@ -14,16 +14,14 @@ use std::path::{Path, PathBuf};
 
 use client::{Server, ServerOptions, Token};
 use media::access_unit::Chunk;
-use media::assemble::{Assembler, InputFormat};
 use media::codec::h264::ParameterSets;
 use media::cut::policy::{Config, Episode};
 use media::cut::{
-    EpisodeBegin, EpisodeSample, EpisodeWriter, Episodes, FileSettings, FrameRow, InputSegment,
-    InputUnit, PictureFacts, PictureFormat, SplitMode,
+    EpisodeBegin, EpisodeSample, EpisodeWriter, FileSettings, FrameRow, PictureFormat, SplitMode,
 };
 use media::mp4::Description;
 use media::time::Nanos;
-use recording::{Format, Frame, Item, Recording, SCHEMA, Segment};
+use recording::{Export, Item, Recording, SCHEMA};
 
 /// Writes each episode as a file.
 struct Files {
@@ -106,83 +104,21 @@ async fn cut(
         folder: folder.into(),
         open: None,
     };
-    let mut episodes = Episodes::new(config, FileSettings::default(), files);
-    let mut assembler = Assembler::default();
-    assembler.set_format(InputFormat {
-        has_access_units: true,
-        ..InputFormat::default()
-    });
-    let mut segment = None;
+    let mut export = Export::new(config, FileSettings::default(), files);
     let recording = Recording::open(server, bucket, entry).await?;
     let mut frames = recording.read(..).frames();
     while let Some(item) = frames.next().await? {
-        match item {
-            Item::Format(Format::H264 { frame_rate }) => {
-                let declared = PictureFormat {
-                    frame_rate,
-                    ..PictureFormat::default()
-                };
-                episodes.declare(declared, None)?;
-            }
-            Item::Segment(begun) => {
-                segment = Some(begun);
-                let running_time = |pts| running_time(segment, pts);
-                episodes.begin_segment(InputSegment {
-                    lead: Nanos::ZERO,
-                    shown_from: running_time(begun.shown_from.unwrap_or(begun.start.start)),
-                    shown_until: begun.shown_until.map(running_time),
-                })?;
-            }
-            Item::Pause(_) => episodes.note_pause()?,
-            Item::Frame(frame) => {
-                let bytes = frame.payload.iter().map(|chunk| &chunk[..]);
-                let bytes = bytes.collect::<Vec<_>>().concat();
-                assembler.push(bytes.into(), frame, |_, _| ());
-                while let Some((unit, frame)) = assembler.pop() {
-                    let picture = PictureFacts::read(&unit, |_| ());
-                    if let Some(frame) = frame {
-                        episodes.push(input_unit(frame, unit.parts, picture, segment))?;
-                    }
-                }
-            }
-            Item::Gap(loss) => eprintln!("{loss}"),
-            Item::Warning(text) | Item::Retry(text) => eprintln!("{text}"),
-            Item::Range(_) => {}
-            Item::Format(Format::Episodes) | Item::Episode(_) => {
-                return Err("the entry has episodes already".into());
-            }
+        match export.push(item)? {
+            Some(Item::Gap(loss)) => eprintln!("{loss}"),
+            Some(Item::Warning(text) | Item::Retry(text)) => eprintln!("{text}"),
+            Some(Item::Episode(_)) => return Err("the entry has episodes already".into()),
+            _ => {}
         }
-        write_rows(&mut rows, episodes.take_rows())?;
+        write_rows(&mut rows, export.take_rows())?;
     }
-    episodes.finish()?;
-    write_rows(&mut rows, episodes.take_rows())?;
+    export.finish()?;
+    write_rows(&mut rows, export.take_rows())?;
     Ok(rows.flush()?)
-}
-
-/// Returns the running time of a time in the timeline.
-fn running_time(segment: Option<Segment>, time: Nanos) -> Nanos {
-    segment.map_or(time, |segment| {
-        segment.start.base + (time - segment.start.start)
-    })
-}
-
-fn input_unit(
-    frame: Frame,
-    payload: Vec<Chunk>,
-    picture: PictureFacts,
-    segment: Option<Segment>,
-) -> InputUnit<Vec<Chunk>> {
-    InputUnit {
-        bytes: payload.iter().map(|chunk| chunk.len()).sum(),
-        payload,
-        pts: Some(running_time(segment, frame.pts)),
-        dts: Some(running_time(segment, frame.dts)),
-        duration: frame.duration,
-        capture: Some(frame.capture_time),
-        is_discont: frame.is_discont,
-        is_corrupted: frame.is_corrupted,
-        picture,
-    }
 }
 
 fn write_rows(file: &mut impl Write, rows: impl Iterator<Item = FrameRow>) -> io::Result<()> {

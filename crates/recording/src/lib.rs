@@ -3,11 +3,13 @@
 
 //! Entries of ReductStore as video: frames with times out of them and into them.
 //!
-//! [`Recording`] opens an entry, and reads and verifies ranges of it, [`Recorder`] writes to one. [`Reader`] is the
-//! reader below, which seeks in several ranges. This crate does not depend on GStreamer.
+//! [`Recording`] opens an entry, and reads and verifies ranges of it, [`Export`] cuts what is read into episodes, and
+//! [`Recorder`] writes to an entry. [`Reader`] is the reader below, which seeks in several ranges. This crate does not
+//! depend on GStreamer.
 
 #![deny(missing_docs)]
 
+mod export;
 mod lock;
 mod read;
 mod recording;
@@ -15,6 +17,7 @@ mod schema;
 mod verify;
 mod write;
 
+pub use export::Export;
 pub use read::{
     Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, Episode, Error, Extent, Fault,
     Finding, FindingCounts, Format, Frame, Item, MAX_FINDINGS, OnFault, OptionNames, Position,

@@ -71,7 +71,7 @@ fn a_range_is_a_stream_of_frames() {
     for (frame, index) in frames.iter().zip(expected) {
         assert_eq!(frame.capture_time, time(index));
         assert_eq!(frame.pts, time(index) - time(15));
-        assert_eq!(frame.payload.concat(), access_unit(index));
+        assert_eq!(frame.unit.parts.concat(), access_unit(index));
         assert_eq!(frame.is_keyframe, index % GROUP == 0);
         assert!(!frame.is_hidden && !frame.is_discont && !frame.is_corrupted);
     }

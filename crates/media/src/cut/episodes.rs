@@ -190,6 +190,11 @@ where
         self.cutter.helpful_mode()
     }
 
+    /// Returns whether there was a keyframe, so that there is an episode.
+    pub fn has_episodes(&self) -> bool {
+        self.cutter.has_episodes()
+    }
+
     /// Returns the writer.
     pub fn writer(&self) -> &W {
         &self.writer.writer

@@ -3,7 +3,7 @@
 
 //! Items that a reader puts out, and the frames among them.
 
-use media::access_unit::{AccessUnit, Chunk, Integrity};
+use media::access_unit::{AccessUnit, Integrity};
 use media::frame_rate::FrameRate;
 use media::stamp::Stamp;
 use media::time::{CaptureTime, Nanos};
@@ -87,9 +87,9 @@ pub struct Segment {
 /// first range. DTS grows strictly and is never after PTS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Bytes as Annex B byte stream, with both fields if there are two. In order they are the frame; they share
-    /// memory with the answer of the server.
-    pub payload: Vec<Chunk>,
+    /// The access unit, with both fields if there are two: its bytes as Annex B byte stream, which share memory with
+    /// the answer of the server, and its facts.
+    pub unit: AccessUnit,
     /// Capture time.
     pub capture_time: CaptureTime,
     /// Time of the record that the frame begins in.
@@ -100,8 +100,6 @@ pub struct Frame {
     pub dts: Nanos,
     /// Duration, if it is known.
     pub duration: Option<Nanos>,
-    /// An IDR picture.
-    pub is_idr: bool,
     /// A picture with which decoding can begin, by the entry points of the reader.
     pub is_keyframe: bool,
     /// Frames before this one are missing.
@@ -123,18 +121,17 @@ impl Frame {
             pts: stamp.pts,
             dts: stamp.dts,
             duration: stamp.duration,
-            is_idr: unit.idr,
             is_keyframe: unit.idr,
             is_discont: stamp.discont || unit.after_loss,
             is_corrupted: unit.integrity == Integrity::Corrupted,
             is_hidden: false,
             begins_range: false,
-            payload: unit.parts,
+            unit,
         }
     }
 
     /// Returns the number of bytes.
     pub fn length(&self) -> usize {
-        self.payload.iter().map(|part| part.len()).sum()
+        self.unit.parts.iter().map(|part| part.len()).sum()
     }
 }
