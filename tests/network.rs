@@ -28,14 +28,14 @@ const STOP_LIMIT: Duration = Duration::from_millis(100);
 /// Properties that make a stalled answer a matter of a moment.
 const IMPATIENT: &str = "timeout=300";
 
-/// Fates for one in twenty queries and batches, always the same ones with the same seed.
+/// Fates for one in ten queries and batches, always the same ones with the same seed.
 fn faults(
     seed: u64,
     fault: impl Fn(&mut Rng) -> Fate + Send,
 ) -> impl FnMut(Kind, usize) -> Fate + Send {
     let mut rng = Rng::with_seed(seed);
     move |kind, _| match kind {
-        Kind::Query | Kind::Batch if rng.u8(..20) == 0 => fault(&mut rng),
+        Kind::Query | Kind::Batch if rng.u8(..10) == 0 => fault(&mut rng),
         _ => Fate::Pass,
     }
 }
