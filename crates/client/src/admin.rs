@@ -242,13 +242,26 @@ impl Entry {
         let bucket: FullBucketInfo = list?;
         let entry = (bucket.entries.into_iter())
             .find(|entry| entry.name == self.name)
-            .ok_or_else(|| Error::new(Cause::Status(404), "the entry was removed"))?;
+            .ok_or_else(|| self.missing())?;
         Ok(EntryTimes {
             oldest: entry.oldest_record,
             newest: entry.latest_record,
             first_oldest: *self.first_oldest.get_or_init(|| entry.oldest_record),
             asked,
         })
+    }
+
+    /// Returns the error for an entry that is not in the list of its bucket: the one that the server has for a query,
+    /// which may be asked at the same time.
+    fn missing(&self) -> Error {
+        let text = match self.first_oldest.get() {
+            Some(_) => "the entry was removed".to_owned(),
+            None => format!(
+                "Entry '{}' not found in bucket '{}'",
+                self.name, self.bucket_name
+            ),
+        };
+        Error::new(Cause::Status(404), text)
     }
 
     /// Returns the times of the oldest and the newest record, cached for one second. Concurrent calls share one
