@@ -14,7 +14,8 @@ use std::ops::Range;
 use client::{Server, ServerOptions};
 use common::SERVER;
 use common::line;
-use common::recording::{Layout, Recording, at};
+use common::mp4;
+use common::recording::{Layout, Recording};
 use common::stream::{Stream, StreamSpec};
 use media::access_unit::Chunk;
 use media::cut::policy::{Config, Episode};
@@ -70,7 +71,7 @@ impl EpisodeWriter for Collected {
 /// Exports a range of entry `e` without GStreamer.
 fn export(
     bucket: &str,
-    range: Option<Range<usize>>,
+    range: Option<[CaptureTime; 2]>,
     config: Config,
 ) -> (Vec<Row>, Vec<u64>, Vec<FrameRow>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -85,8 +86,7 @@ fn export(
         let request = match range {
             None => recording.read(..),
             Some(range) => {
-                let [start, stop] =
-                    [range.start, range.end].map(|frame| CaptureTime::from_useconds(at(frame)));
+                let [start, stop] = range;
                 recording.read(start..stop).start(Begin::Exact)
             }
         };
@@ -116,10 +116,14 @@ fn check(
     let bucket = SERVER.new_bucket();
     laid.write(&SERVER, &bucket, "e", stream);
     let source = range.as_ref().map_or_else(String::new, |range| {
-        let [start, stop] = [range.start, range.end].map(at);
+        let [start, stop] = [range.start, range.end].map(|frame| laid.frame_us(frame, stream.fps));
         format!("start={start} stop={stop} start-mode=exact")
     });
     let by_element = line::export(&bucket, &source, splitter);
+    for episode in &by_element.episodes {
+        let file = mp4::probe(&episode.location);
+        assert_eq!(file.frames, episode.frames + episode.hidden, "{episode:?}");
+    }
     let expected: Vec<Row> = (by_element.episodes.iter())
         .map(|it| {
             let duration = it.duration.nseconds();
@@ -134,7 +138,11 @@ fn check(
             )
         })
         .collect();
-    let (episodes, samples, rows) = export(&bucket, range, config);
+    let times = |range: Range<usize>| {
+        [range.start, range.end]
+            .map(|frame| CaptureTime::from_useconds(laid.frame_us(frame, stream.fps)))
+    };
+    let (episodes, samples, rows) = export(&bucket, range.map(times), config);
     assert_eq!(episodes, expected);
     let count = |index: usize| rows.iter().filter(move |row| row.episode as usize == index);
     let counted: Vec<u64> = (0..samples.len())
@@ -231,6 +239,35 @@ fn gaps_and_pauses() {
             let frames = check(&stream, &laid, None, splitter, limit(NEXT, 2000));
             assert!(!frames.is_empty());
         }
+    }
+}
+
+#[test]
+fn exact_ranges_after_a_pause() {
+    let pyramids = Stream::make(StreamSpec {
+        x264_params: "bframes=7:b-adapt=0:b-pyramid=normal:ref=4",
+        gop: 30,
+        ..StreamSpec::default()
+    });
+    let check_all = |stream: &Stream, cases: &[(usize, Range<usize>)]| {
+        for (pause, range) in cases {
+            let laid = Recording {
+                holes: vec![(*pause, 9_000_000)],
+                ..Recording::default()
+            };
+            let splitter = "duration=1000000000";
+            let config = limit(NEXT, 1000);
+            let frames = check(stream, &laid, Some(range.clone()), splitter, config);
+            let count = range.len() as u64;
+            assert_eq!(frames.iter().sum::<u64>(), count, "{pause}, {range:?}");
+        }
+    };
+    let cases = [(13, 15..36), (12, 17..30), (14, 18..25), (27, 23..45)];
+    check_all(&Stream::example(), &cases);
+    check_all(&Stream::with_b_frames(), &cases);
+    // The first picture after the pause may be shown after several that follow it.
+    for pause in 7..19 {
+        check_all(&pyramids, &[(pause, pause + 2..28)]);
     }
 }
 

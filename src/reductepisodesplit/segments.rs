@@ -3,8 +3,7 @@
 
 //! Segments of the stream, rewritten so that the muxer drops nothing.
 
-use gst::prelude::*;
-use media::cut::InputSegment;
+use media::cut::{InputSegment, SegmentBegin};
 use media::time::Nanos;
 
 use super::CAT;
@@ -69,13 +68,13 @@ impl Segments {
             return None;
         };
         let start = segment.start().unwrap_or_default();
-        // Within a file, times must not move by the distance from DTS to PTS.
         let resumes = std::mem::take(&mut self.resumes) && has_episodes;
-        let begin = first.and_then(|first| match resumes {
-            true => first.pts(),
-            false => first.pts().opt_min(first.dts()).or(first.pts()),
+        let times = first.and_then(|first| {
+            let pts = first.pts()?;
+            Some((pts.nanos(), first.dts().unwrap_or(pts).nanos()))
         });
-        let begin = begin.map_or(start, |begin| begin.min(start));
+        let SegmentBegin { begin, back } = SegmentBegin::new(start.nanos(), times, resumes);
+        let begin = begin.clock_time();
         let stop = segment.stop();
         let mut segment = segment.clone();
         segment.set_time((segment.time()).map(|time| time.saturating_sub(start - begin)));
@@ -83,10 +82,17 @@ impl Segments {
         segment.set_stop(gst::ClockTime::NONE);
         segment.set_position(begin);
         self.current = segment.clone();
-        let shown_from = self.running_time(Some(start)).unwrap_or_default();
+        let back = self
+            .running_duration(Some(back.clock_time()))
+            .unwrap_or_default();
         let base = segment.base().unwrap_or_default().nanos();
+        let late = back - base;
+        segment.set_base((base - back).clock_time());
+        self.current = segment.clone();
+        let shown_from = self.running_time(Some(start)).unwrap_or_default();
         Some(BegunSegment {
             input: InputSegment {
+                late,
                 lead: shown_from.saturating_sub(base),
                 shown_from,
                 shown_until: self.running_time(stop),
@@ -104,12 +110,15 @@ impl Segments {
 
     /// Returns how long a duration of buffers is in running time.
     pub fn running_duration(&self, duration: Option<gst::ClockTime>) -> Option<Nanos> {
-        let duration = duration?;
-        let rate = self.current.rate().abs();
-        Some(match rate == 1.0 || rate == 0.0 {
-            true => duration.nanos(),
-            false => Nanos::from_nseconds((duration.nseconds() as f64 / rate) as u64),
-        })
+        Some(running_duration(duration?.nanos(), self.current.rate()))
+    }
+}
+
+/// Returns how long a duration is in running time at a rate.
+fn running_duration(duration: Nanos, rate: f64) -> Nanos {
+    match rate.abs() {
+        rate if rate == 1.0 || rate == 0.0 => duration,
+        rate => Nanos::from_nseconds((duration.nseconds() as f64 / rate) as u64),
     }
 }
 
@@ -153,6 +162,7 @@ mod tests {
         segments.set_next(&event(500, 900, 1000));
         let begun = segments.begin(Some(&buffer(440, 400)), true).unwrap();
         let expected = InputSegment {
+            late: Nanos::ZERO,
             lead: ms(100),
             shown_from: ms(1100),
             shown_until: Some(ms(1500)),
@@ -183,12 +193,23 @@ mod tests {
             let begun = segments.begin(Some(&buffer(500, 460)), has_episodes);
             assert_eq!(begun.unwrap().input.lead, ms(lead));
         }
-        // Its DTS is before the segment, and running times are known there, too.
+        // Its DTS is before the segment, and so may be the PTS of access units that follow.
         let mut segments = Segments::default();
         segments.note_pause();
         segments.set_next(&event(500, 900, 1000));
         segments.begin(Some(&buffer(500, 460)), true);
         assert_eq!(segments.running_time(Some(460 * MS)), Some(ms(960)));
+        // Without running time before it, the cutter's delay makes up for that.
+        let mut segments = Segments::default();
+        segments.note_pause();
+        segments.set_next(&event(500, 900, 10));
+        let begun = segments.begin(Some(&buffer(520, 460)), true).unwrap();
+        assert_eq!((begun.input.late, begun.input.lead), (ms(30), ms(30)));
+        assert_eq!(segments.running_time(Some(480 * MS)), Some(ms(20)));
+        assert_eq!(
+            segments.running_time(Some(500 * MS)),
+            Some(begun.input.shown_from)
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use media::access_unit::Chunk;
 use media::cut::policy::Config;
 use media::cut::{
     Dropped, EpisodeWriter, Episodes, FileSettings, FrameRow, InputSegment, InputUnit,
-    KeyframeMode, PictureFacts, PictureFormat,
+    KeyframeMode, PictureFacts, PictureFormat, SegmentBegin,
 };
 use media::time::Nanos;
 
@@ -178,11 +178,12 @@ where
     /// Begins a segment with its first frame.
     fn begin_segment(&mut self, segment: &Segment, first: &Frame) -> Result<(), W::Error> {
         let start = segment.start.start;
-        // Within a file, times must not move by the distance from DTS to PTS.
         let resumes = std::mem::take(&mut self.resumes) && self.episodes.has_episodes();
-        let begin = start.min(if resumes { first.pts } else { first.dts });
+        let times = Some((first.pts, first.dts));
+        let SegmentBegin { begin, back } = SegmentBegin::new(start, times, resumes);
+        let base = self.clock.range_base + segment.start.base;
         self.clock.begin = begin;
-        self.clock.base = self.clock.range_base + segment.start.base;
+        self.clock.base = base - back;
         let shown_from = match self.range.map(|range| range.from) {
             Some(ShownFrom::Time(time)) => segment.shown_from.unwrap_or(time).max(time),
             Some(ShownFrom::First) => segment.first,
@@ -192,7 +193,8 @@ where
             .shown_until
             .or(self.range.and_then(|range| range.until));
         self.episodes.begin_segment(InputSegment {
-            lead: start - begin,
+            late: back - base,
+            lead: self.clock.at(start) - base,
             shown_from: self.clock.at(shown_from),
             shown_until: until.map(|until| self.clock.at(until)),
         })?;

@@ -189,7 +189,7 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
             start: segment.shown_from,
             stop: segment.shown_until,
         };
-        self.delay = self.next_delay;
+        self.delay = self.next_delay.saturating_sub(segment.late);
         self.next_delay = self.delay.saturating_add(segment.lead);
         self.delay
     }

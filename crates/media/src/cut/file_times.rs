@@ -172,7 +172,9 @@ impl FileTimes {
         let shown: Vec<_> = shown
             .map(|range| since_begin(range.start)..since_begin(range.end))
             .collect();
-        let ticks = shown.iter().map(|range| range.end - range.start).sum();
+        let lengths = (shown.iter())
+            .map(|range: &std::ops::Range<u64>| range.end.saturating_sub(range.start));
+        let ticks = lengths.sum();
         episode.duration = scale.time(ticks);
         let hides = episode.hidden > 0;
         let end = shown.last().map_or(0, |last| last.end);

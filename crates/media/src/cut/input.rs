@@ -88,13 +88,40 @@ impl PictureFacts {
 /// shown.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct InputSegment {
-    /// Time from its first access unit to the first time that is shown: running times after this
-    /// segment are later by it than those of the input.
+    /// Time by which its running times are too late: the part of [`SegmentBegin::back`] that its base is
+    /// too early for.
+    pub late: Nanos,
+    /// Time by which running times after this segment are later than those of the input: that from its
+    /// first access unit to the first time that is shown.
     pub lead: Nanos,
     /// Running time of the first time that is shown.
     pub shown_from: Nanos,
     /// First running time that is not shown any more; `None` if all that follows is shown.
     pub shown_until: Option<Nanos>,
+}
+
+/// The begin of a segment that leaves out none of its access units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentBegin {
+    /// First DTS of the segment, or its start: no time of an access unit is earlier.
+    pub begin: Nanos,
+    /// Distance by which running times have to be earlier than from `begin` on: within an episode that is
+    /// resumed after a pause, times must not move by the distance from DTS to PTS.
+    pub back: Nanos,
+}
+
+impl SegmentBegin {
+    /// Returns the begin of a segment from its start and the times of its first access unit. It `resumes` if
+    /// an episode continues in it after a pause.
+    pub fn new(start: Nanos, first: Option<(Nanos, Nanos)>, resumes: bool) -> Self {
+        let (pts, dts) = first.unwrap_or((start, start));
+        let begin = start.min(pts).min(dts);
+        let back = match resumes {
+            true => start.min(pts) - begin,
+            false => Nanos::ZERO,
+        };
+        Self { begin, back }
+    }
 }
 
 #[cfg(test)]

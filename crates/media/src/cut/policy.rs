@@ -366,7 +366,8 @@ impl Span {
                     .hidden_after
                     .map_or(shown.end, |after| after.min(shown.end));
                 match ranges.last_mut() {
-                    Some(last) if !is_hidden_between => last.end = end,
+                    // A segment may begin before the end of the one before it.
+                    Some(last) if !is_hidden_between => last.end = last.end.max(end),
                     _ => ranges.push(shown.start..end.max(shown.start)),
                 }
                 is_hidden_between = false;

@@ -109,6 +109,7 @@ struct Camera {
 impl Camera {
     fn segment(&mut self, lead: Nanos, shown_until: Option<Nanos>) {
         self.steps.push(Step::Segment(InputSegment {
+            late: Nanos::ZERO,
             lead,
             shown_from: self.time + lead,
             shown_until,
@@ -460,6 +461,24 @@ fn a_stream_without_keyframes_has_no_episode() {
     assert_eq!(episodes.take_rows().count(), 0);
     assert_eq!(episodes.helpful_mode(), Some(KeyframeMode::RecoveryPoint));
     assert!(episodes.writer().episodes.is_empty());
+}
+
+#[test]
+fn a_segment_may_begin_before_the_end_of_the_one_before() {
+    let input = steps(|camera| {
+        camera.group(Start::Idr, 1, FRAME, false);
+        if let Some(Step::Unit(unit)) = camera.steps.last_mut() {
+            unit.pts = Some(3 * FRAME);
+        }
+        camera.segment(Nanos::ZERO, None);
+        camera.unit(FRAME, 0);
+    });
+    let config = limit(SplitMode::NextKeyframe, 10);
+    let (memory, ..) = cut(&config, FileSettings::default(), &input);
+    let episode = &memory.episodes[0];
+    assert_eq!(episode.samples.len(), 2);
+    let (end, _) = episode.end.as_ref().expect("an episode that ended");
+    assert_eq!(end.duration, FRAME);
 }
 
 #[test]
