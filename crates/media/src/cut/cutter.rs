@@ -323,13 +323,14 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
         }
     }
 
-    /// Returns whether pictures are right from an access unit on. All that came before are shown before it:
-    /// the running episode shows them.
+    /// Returns whether an episode of the refresh can show pictures from an access unit on: they are right,
+    /// and the running episode shows none of them.
     fn completes_refresh(&self, unit: &InputUnit<P>) -> bool {
         let refresh = self.refresh.as_ref().zip(unit.picture.frame_number);
         refresh.is_some_and(|(refresh, picture)| {
-            let is_before = |again: &Refreshing<P>| again.unit.pts < unit.pts;
-            refresh.is_complete_at(picture) && refresh.units().iter().all(is_before)
+            let is_shown_after =
+                |again: &Refreshing<P>| again.is_kept && again.unit.pts >= unit.pts;
+            refresh.is_complete_at(picture) && !refresh.units().iter().any(is_shown_after)
         })
     }
 

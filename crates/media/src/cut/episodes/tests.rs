@@ -96,6 +96,45 @@ enum Start {
     Refresh(u32),
 }
 
+/// Order of the frames of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reorder {
+    /// They are decoded as they are shown.
+    None,
+    /// Every other one is shown before the one that it follows.
+    Pairs,
+    /// A B-pyramid: of four frames, the last one is decoded first, and then the second one.
+    Pyramid,
+}
+
+impl Reorder {
+    /// Returns by how many frames the first one is shown after it is decoded.
+    fn delay(self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Pairs => 1,
+            Self::Pyramid => 2,
+        }
+    }
+
+    /// Returns by how many frames a frame of a group of `frames` is shown after it is decoded.
+    fn late(self, index: u64, frames: u64) -> u64 {
+        match (self, index % 2, index % 4) {
+            (Self::None, ..) => 0,
+            _ if index == 0 => self.delay(),
+            (Self::Pairs, 1, _) if index + 1 < frames => 2,
+            (Self::Pairs, 0, _) => 0,
+            (Self::Pairs, ..) => 1,
+            // The rest after the last four is not reordered.
+            (Self::Pyramid, ..) if (index - 1) / 4 == (frames - 1) / 4 => 2,
+            (Self::Pyramid, _, 1) => 5,
+            (Self::Pyramid, _, 2) => 2,
+            (Self::Pyramid, _, 3) => 0,
+            (Self::Pyramid, ..) => 1,
+        }
+    }
+}
+
 /// Makes the input of the cutter.
 #[derive(Debug, Default)]
 struct Camera {
@@ -151,8 +190,8 @@ impl Camera {
         unit
     }
 
-    /// Adds a group of frames. With `reordered` every other picture is shown before the one that it follows.
-    fn group(&mut self, start: Start, frames: u64, frame: Nanos, reordered: bool) {
+    /// Adds a group of frames.
+    fn group(&mut self, start: Start, frames: u64, frame: Nanos, reorder: Reorder) {
         if start == Start::OtherFormat {
             self.is_other_format = !self.is_other_format;
         }
@@ -162,24 +201,24 @@ impl Camera {
             self.frame_number = 0;
         }
         for index in 0..frames {
-            let late = match (reordered, index % 2) {
-                (false, _) => 0,
-                (true, 1) if index + 1 < frames => 2,
-                (true, 0) if index > 0 => 0,
-                (true, _) => 1,
-            };
+            let late = reorder.late(index, frames);
+            let is_reference = reorder != Reorder::Pyramid || late > 1;
             let unit = self.unit(frame, late);
-            if index > 0 {
-                continue;
-            }
             let picture = &mut unit.picture;
-            match start {
-                Start::Refresh(frames) => picture.recovery_point = Some(frames),
-                Start::Idr | Start::OtherFormat => {
-                    picture.idr = true;
-                    picture.parameter_sets = parameter_sets(is_other_format);
+            if let Some(number) = &mut picture.frame_number {
+                number.reference = is_reference;
+            }
+            if index == 0 {
+                match start {
+                    Start::Refresh(frames) => picture.recovery_point = Some(frames),
+                    Start::Idr | Start::OtherFormat => {
+                        picture.idr = true;
+                        picture.parameter_sets = parameter_sets(is_other_format);
+                    }
                 }
             }
+            // The next picture has the number of one that no other refers to.
+            self.frame_number -= u32::from(!is_reference);
         }
     }
 }
@@ -236,7 +275,7 @@ fn range(range: std::ops::Range<u64>) -> Vec<u64> {
 fn both_modes_write_one_episode_after_the_other() {
     let input = steps(|camera| {
         for _ in 0..4 {
-            camera.group(Start::Idr, 10, FRAME, true);
+            camera.group(Start::Idr, 10, FRAME, Reorder::Pairs);
         }
     });
     for (mode, ends) in [
@@ -272,8 +311,8 @@ fn rows_come_when_the_episode_of_a_frame_is_known() {
         let config = limit(mode, 30);
         let mut episodes = Episodes::new(config, FileSettings::default(), Memory::default());
         let input = steps(|camera| {
-            camera.group(Start::Idr, 10, FRAME, false);
-            camera.group(Start::Idr, 5, FRAME, false);
+            camera.group(Start::Idr, 10, FRAME, Reorder::None);
+            camera.group(Start::Idr, 5, FRAME, Reorder::None);
         });
         for step in input {
             let Step::Unit(unit) = step else {
@@ -307,7 +346,7 @@ fn a_cutter_hands_a_group_over_before_it_is_known_to_begin_an_episode() {
     let mut outputs = Vec::new();
     let input = steps(|camera| {
         for _ in 0..3 {
-            camera.group(Start::Idr, 10, FRAME, false);
+            camera.group(Start::Idr, 10, FRAME, Reorder::None);
         }
     });
     for step in input {
@@ -343,15 +382,15 @@ fn a_cutter_hands_a_group_over_before_it_is_known_to_begin_an_episode() {
 fn gaps_and_formats_end_episodes() {
     for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
         let input = steps(|camera| {
-            camera.group(Start::Idr, 3, FRAME, false);
+            camera.group(Start::Idr, 3, FRAME, Reorder::None);
             // A gap before the last frame of a group.
             camera.time += 5 * FRAME;
             camera.unit(FRAME, 0).is_discont = true;
-            camera.group(Start::Idr, 3, FRAME, false);
-            camera.group(Start::OtherFormat, 2, FRAME, false);
+            camera.group(Start::Idr, 3, FRAME, Reorder::None);
+            camera.group(Start::OtherFormat, 2, FRAME, Reorder::None);
             camera.steps.push(Step::Undecodable);
             camera.steps.push(Step::Pause);
-            camera.group(Start::Idr, 2, FRAME, false);
+            camera.group(Start::Idr, 2, FRAME, Reorder::None);
         });
         let (memory, rows, dropped) = cut(&limit(mode, 100), FileSettings::default(), &input);
         let expected = [
@@ -376,8 +415,8 @@ fn gaps_and_formats_end_episodes() {
 #[test]
 fn a_refresh_is_shown_before_a_cut_and_hidden_after_it() {
     let input = steps(|camera| {
-        camera.group(Start::Idr, 10, FRAME, false);
-        camera.group(Start::Refresh(4), 10, FRAME, false);
+        camera.group(Start::Idr, 10, FRAME, Reorder::None);
+        camera.group(Start::Refresh(4), 10, FRAME, Reorder::None);
     });
     let config = Config {
         keyframes: KeyframeMode::RecoveryPoint,
@@ -408,8 +447,8 @@ fn a_refresh_is_shown_before_a_cut_and_hidden_after_it() {
 fn a_refresh_before_a_hole_begins_an_episode() {
     // Only the frame that completes the refresh is at the limit.
     let input = steps(|camera| {
-        camera.group(Start::Idr, 2, FRAME, false);
-        camera.group(Start::Refresh(2), 2, FRAME, false);
+        camera.group(Start::Idr, 2, FRAME, Reorder::None);
+        camera.group(Start::Refresh(2), 2, FRAME, Reorder::None);
         camera.time += 20 * FRAME;
         camera.unit(FRAME, 0);
         camera.unit(FRAME, 0);
@@ -430,8 +469,8 @@ fn a_refresh_before_a_hole_begins_an_episode() {
 fn a_frame_that_the_episode_before_shows_is_not_shown_again() {
     // The picture that completes the refresh is shown before the one that it follows.
     let input = steps(|camera| {
-        camera.group(Start::Idr, 10, FRAME, true);
-        camera.group(Start::Refresh(2), 10, FRAME, true);
+        camera.group(Start::Idr, 10, FRAME, Reorder::Pairs);
+        camera.group(Start::Refresh(2), 10, FRAME, Reorder::Pairs);
     });
     let config = Config {
         keyframes: KeyframeMode::RecoveryPoint,
@@ -447,8 +486,44 @@ fn a_frame_that_the_episode_before_shows_is_not_shown_again() {
 }
 
 #[test]
+fn a_refresh_without_an_episode_before_it_shows_all_frames_from_its_end_on() {
+    // In output order 0, 2, 1, 4, 3 and so on: the frame 3 is before the one that completes the refresh, 4, in
+    // decoding order, and after it in output order.
+    let refresh = |camera: &mut Camera| camera.group(Start::Refresh(4), 10, FRAME, Reorder::Pairs);
+    let at_begin = steps(refresh);
+    let after_gap = steps(|camera| {
+        camera.group(Start::Idr, 3, FRAME, Reorder::None);
+        camera.time += 5 * FRAME;
+        camera.unit(FRAME, 0).is_discont = true;
+        refresh(camera);
+    });
+    for (input, first) in [(at_begin, 0), (after_gap, 4)] {
+        for is_decode_time_known in [true, false] {
+            let mut input = input.clone();
+            for step in &mut input {
+                if let Step::Unit(unit) = step
+                    && !is_decode_time_known
+                {
+                    unit.dts = None;
+                }
+            }
+            let config = Config {
+                keyframes: KeyframeMode::RecoveryPoint,
+                ..limit(SplitMode::NextKeyframe, 100)
+            };
+            let (memory, ..) = cut(&config, FileSettings::default(), &input);
+            let last = memory.episodes.last().expect("there is an episode");
+            assert_eq!(payloads(last), range(first..first + 10));
+            let shown = last.samples.iter().filter(|sample| !sample.is_hidden);
+            let shown: Vec<_> = shown.map(|sample| sample.payload - first).collect();
+            assert_eq!(shown, [3, 4, 5, 6, 7, 8, 9]);
+        }
+    }
+}
+
+#[test]
 fn a_stream_without_keyframes_has_no_episode() {
-    let input = steps(|camera| camera.group(Start::Refresh(4), 10, FRAME, false));
+    let input = steps(|camera| camera.group(Start::Refresh(4), 10, FRAME, Reorder::None));
     let settings = FileSettings::default();
     let mut episodes = Episodes::new(Config::default(), settings, Memory::default());
     for step in input {
@@ -486,10 +561,10 @@ fn frames_before_a_segment_are_hidden_and_delay_the_rest() {
     for mode in [SplitMode::NextKeyframe, SplitMode::AtMost] {
         let input = steps(|camera| {
             camera.segment(4 * FRAME, Some(8 * FRAME));
-            camera.group(Start::Idr, 10, FRAME, false);
+            camera.group(Start::Idr, 10, FRAME, Reorder::None);
             camera.time = 4 * FRAME;
             camera.segment(Nanos::ZERO, None);
-            camera.group(Start::Idr, 10, FRAME, false);
+            camera.group(Start::Idr, 10, FRAME, Reorder::None);
         });
         let (memory, rows, _) = cut(&limit(mode, 100), FileSettings::default(), &input);
         assert_eq!(memory.episodes.len(), 1);
@@ -506,7 +581,7 @@ fn frames_before_a_segment_are_hidden_and_delay_the_rest() {
 #[test]
 fn a_long_group_continues_in_parts_unless_it_may_be_cut_off() {
     for (mode, expected) in [(SplitMode::NextKeyframe, 2), (SplitMode::AtMost, 0)] {
-        let mut input = steps(|camera| camera.group(Start::Idr, 12, FRAME, false));
+        let mut input = steps(|camera| camera.group(Start::Idr, 12, FRAME, Reorder::None));
         for step in &mut input {
             if let Step::Unit(unit) = step {
                 unit.bytes = 1 << 20;
@@ -524,7 +599,7 @@ fn a_long_group_continues_in_parts_unless_it_may_be_cut_off() {
 fn a_dts_makes_up_for_pictures_that_are_dropped() {
     // The pictures before the recovery point in output order refer to the group that is missing.
     let input = steps(|camera| {
-        camera.group(Start::Refresh(0), 1, FRAME, false);
+        camera.group(Start::Refresh(0), 1, FRAME, Reorder::None);
         let Some(Step::Unit(first)) = camera.steps.last_mut() else {
             panic!("no unit");
         };
@@ -565,7 +640,7 @@ mod properties {
         start: Start,
         frames: u64,
         frame_ms: u64,
-        is_reordered: bool,
+        reorder: Reorder,
         /// Frames that lead into a new segment.
         lead: u64,
         break_before: Option<BreakSpec>,
@@ -594,18 +669,23 @@ mod properties {
             1 => Just(Some(BreakSpec::Gap)),
             1 => Just(Some(BreakSpec::Pause)),
         ];
-        let shape = (start(), 1u64..9, 10u64..300, any::<bool>());
+        let reorder = prop_oneof![
+            Just(Reorder::None),
+            Just(Reorder::Pairs),
+            Just(Reorder::Pyramid),
+        ];
+        let shape = (start(), 1u64..12, 10u64..300, reorder);
         let lead = prop_oneof![3 => Just(0u64), 1 => 1u64..5];
         let torn = prop::bool::weighted(0.05);
         let rest = (lead, breaks, torn, prop::bool::weighted(0.1));
         (shape, rest).prop_map(|(shape, rest)| {
-            let (start, frames, frame_ms, is_reordered) = shape;
+            let (start, frames, frame_ms, reorder) = shape;
             let (lead, break_before, is_torn, undecodable) = rest;
             GroupSpec {
                 start,
                 frames,
                 frame_ms,
-                is_reordered,
+                reorder,
                 lead,
                 break_before,
                 is_torn,
@@ -627,10 +707,10 @@ mod properties {
             if spec.undecodable {
                 camera.steps.push(Step::Undecodable);
             }
-            let lead = (spec.lead + u64::from(spec.is_reordered)) * frame;
+            let lead = (spec.lead + spec.reorder.delay()) * frame;
             camera.segment(lead, None);
             let first = camera.steps.len();
-            camera.group(spec.start, spec.frames, frame, spec.is_reordered);
+            camera.group(spec.start, spec.frames, frame, spec.reorder);
             let mut units = camera.steps[first..]
                 .iter_mut()
                 .filter_map(|step| match step {
@@ -717,7 +797,82 @@ mod properties {
         (rows, items)
     }
 
+    /// Returns the access units that can be shown: those within their segment that a decoder has right, if it
+    /// gets all that come after one another. No group of the input is torn.
+    fn showable(config: &Config, steps: &[Step]) -> BTreeSet<u64> {
+        let mut showable = BTreeSet::new();
+        let mut shown_from = Nanos::ZERO;
+        let mut decodes = false;
+        let mut is_after_pause = false;
+        // Access units of a refresh before which nothing can be decoded, with its first frame number and length.
+        let mut refresh: Option<(Vec<InputUnit<u64>>, u32, u32)> = None;
+        for step in steps {
+            let unit = match step {
+                Step::Segment(segment) => {
+                    shown_from = segment.shown_from;
+                    refresh = None;
+                    continue;
+                }
+                Step::Pause => {
+                    is_after_pause = true;
+                    continue;
+                }
+                Step::Undecodable => continue,
+                Step::Unit(unit) => unit,
+            };
+            let picture = &unit.picture;
+            let is_gap = unit.is_discont && config.gap_detection && !is_after_pause;
+            is_after_pause = false;
+            decodes &= !is_gap;
+            let recovery = picture.recovery_point;
+            let recovery = recovery.filter(|_| config.keyframes != KeyframeMode::Idr);
+            decodes |= picture.idr || recovery == Some(0);
+            let number = picture.frame_number.expect("it is set");
+            if let Some(frames) = recovery.filter(|_| !decodes) {
+                refresh = Some((Vec::new(), number.frame_num, frames));
+            }
+            if decodes && unit.pts >= Some(shown_from) {
+                showable.insert(unit.payload);
+            }
+            if decodes {
+                continue;
+            }
+            let Some((units, first, frames)) = &mut refresh else {
+                continue;
+            };
+            units.push(unit.clone());
+            if number.reference && (number.frame_num + 16 - *first) % 16 >= *frames {
+                decodes = true;
+                // Pictures are right from this one on in output order, until the group ends with its segment.
+                shown_from = unit.pts.max(Some(shown_from)).unwrap_or_default();
+                let is_right = |again: &&InputUnit<u64>| again.pts >= Some(shown_from);
+                showable.extend(units.iter().filter(is_right).map(|again| again.payload));
+                refresh = None;
+            }
+        }
+        showable
+    }
+
     proptest! {
+        #[test]
+        fn each_frame_that_can_be_shown_is_shown_by_one_episode(
+            config in config(),
+            settings in settings(),
+            mut groups in prop::collection::vec(group(), 1..25),
+        ) {
+            for group in &mut groups {
+                group.is_torn = false;
+            }
+            let steps = input(&groups);
+            let (memory, ..) = cut(&config, settings, &steps);
+            let samples = memory.episodes.iter().flat_map(|episode| &episode.samples);
+            let shown = samples.filter(|sample| !sample.is_hidden);
+            let mut shown: Vec<_> = shown.map(|sample| sample.payload).collect();
+            shown.sort_unstable();
+            let expected: Vec<_> = showable(&config, &steps).into_iter().collect();
+            prop_assert_eq!(shown, expected);
+        }
+
         #[test]
         fn rows_samples_and_episodes_agree(
             config in config(),
