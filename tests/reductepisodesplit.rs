@@ -521,6 +521,34 @@ fn a_gap_behind_b_frames_ends_an_episode() {
     run.assert_decodes_to(&checksums(&stream));
 }
 
+/// Frames with the IDR picture of the second group shown after all others of that group.
+fn idr_shown_last(stream: &Stream) -> Vec<gst::Buffer> {
+    let mut frames = frames(stream);
+    for (index, frame) in frames.iter_mut().enumerate() {
+        let frame = frame.make_mut();
+        let (pts, dts) = match index {
+            10 => (19 * FRAME, 10 * FRAME - FRAME / 2),
+            11..20 => ((index as u64 - 1) * FRAME, (index as u64 - 1) * FRAME),
+            _ => (index as u64 * FRAME, index as u64 * FRAME),
+        };
+        frame.set_pts(pts);
+        frame.set_dts(dts);
+    }
+    frames
+}
+
+#[test]
+fn an_idr_picture_that_is_shown_last_in_its_group_begins_an_episode() {
+    for mode in MODES {
+        let properties = format!("duration=1000000000 split-mode={mode}");
+        for groups in [2, 3] {
+            let stream = six_groups().slice(0..10 * groups);
+            let run = split(&properties, idr_shown_last(&stream));
+            assert_eq!(run.frames(), vec![10; groups], "{mode}");
+        }
+    }
+}
+
 /// The default stream, and another one behind it.
 #[track_caller]
 fn assert_new_format(second: StreamSpec) {

@@ -137,20 +137,20 @@ impl EpisodeWriter for SplitMux<'_> {
     type Error = WriteError;
 
     fn begin(&mut self, begin: EpisodeBegin<StreamCaps>) -> Result<(), WriteError> {
-        let events = self.run(|run| {
+        let (events, cut_at) = self.run(|run| {
             let rate = begin.format.declared.frame_rate();
             let named = run.files.begin(begin.index, begin.capture, rate);
             named.map_err(WriteError::Name)?;
-            Ok(run.splitmux.begin(&begin))
+            let cut_at = run.splitmux.cut_at(&begin).clock_time();
+            Ok((run.splitmux.begin(&begin), cut_at))
         })?;
         events.for_each(|event| self.send(event));
-        let running_time = begin.running_time.clock_time();
         // The first episode has no file before it.
         if begin.index > 0
             && let Some(children) = self.bin.children()
         {
-            gst::debug!(CAT, imp = self.bin, "Cutting at {running_time}");
-            let time = running_time.nseconds();
+            gst::debug!(CAT, imp = self.bin, "Cutting at {cut_at}");
+            let time = cut_at.nseconds();
             children
                 .splitter
                 .emit_by_name::<()>("split-at-running-time", &[&time]);
@@ -159,7 +159,7 @@ impl EpisodeWriter for SplitMux<'_> {
             let text = messages::dropped(begin.dropped, "a keyframe");
             gst::element_imp_warning!(self.bin, gst::StreamError::Decode, ("{text}"));
         }
-        self.request_keyframe_after(running_time);
+        self.request_keyframe_after(begin.running_time.clock_time());
         Ok(())
     }
 

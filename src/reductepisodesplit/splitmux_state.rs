@@ -1,9 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! State of splitmuxsink as far as its input depends on it: caps, segment and latest timestamp.
+//! State of splitmuxsink as far as its input depends on it: caps, segment and times of groups of pictures.
 
-use media::cut::{EpisodeBegin, EpisodeSample};
+use media::cut::{EpisodeBegin, EpisodeSample, SampleRole};
 use media::order::MAX_REORDERING;
 use media::time::Nanos;
 
@@ -28,6 +28,10 @@ pub struct SplitMuxState {
     latest: Option<(Nanos, gst::ClockTime)>,
     /// DTS are before PTS.
     is_reordered: bool,
+    /// The earliest running time of the latest group of pictures that has gone there.
+    group: Option<Nanos>,
+    /// The same of the group before it.
+    group_before: Option<Nanos>,
 }
 
 impl SplitMuxState {
@@ -44,6 +48,20 @@ impl SplitMuxState {
         };
         let caps = caps.map(|caps| gst::event::Caps::new(&caps));
         caps.into_iter().chain(self.held_segment.take())
+    }
+
+    /// Returns the time at which splitmuxsink has to cut, so that an episode begins with `begin`. Called before
+    /// the first sample of the episode, or of the group after its first one.
+    ///
+    /// It cuts before the first group of which no picture is shown before that time. An IDR picture may be shown
+    /// after others of its group, so the time is right after the begin of the group before.
+    pub fn cut_at(&self, begin: &EpisodeBegin<StreamCaps>) -> Nanos {
+        let before = match begin.has_first_group {
+            true => self.group_before,
+            false => self.group,
+        };
+        let after = before.map(|before| before.saturating_add(Nanos::from_nseconds(1)));
+        after.map_or(begin.running_time, |after| after.min(begin.running_time))
     }
 
     /// Takes an event that passes between samples. Returns it if it is to be sent now.
@@ -73,6 +91,10 @@ impl SplitMuxState {
             self.latest = self.latest.max(Some((sample.pts, pts)));
         }
         self.is_reordered |= sample.dts < sample.pts;
+        if sample.role != SampleRole::Delta {
+            self.group_before = self.group.take();
+        }
+        self.group = Some(self.group.map_or(sample.pts, |start| start.min(sample.pts)));
         let dts = sample.is_dts_moved.then(|| sample.dts.clock_time())?;
         self.segment.position_from_running_time(dts)
     }
@@ -98,7 +120,7 @@ impl SplitMuxState {
 
 #[cfg(test)]
 mod tests {
-    use media::cut::{Dropped, FileFormat, SampleRole};
+    use media::cut::{Dropped, FileFormat};
     use media::mp4::Timescale;
 
     use super::*;
@@ -204,6 +226,32 @@ mod tests {
             ..sample(1180, 40)
         };
         assert_eq!(state.note(&later), Some(540 * MS));
+    }
+
+    #[test]
+    fn a_cut_comes_after_the_begin_of_the_group_before() {
+        gst::init().unwrap();
+        let mut state = SplitMuxState::default();
+        let begin = |ms, has_first_group| EpisodeBegin {
+            running_time: Nanos::from_mseconds(ms),
+            ..begin(1, has_first_group)
+        };
+        let key = |pts, late| EpisodeSample {
+            role: SampleRole::Keyframe,
+            ..sample(pts, late)
+        };
+        let after = |ms| Nanos::from_mseconds(ms).saturating_add(Nanos::from_nseconds(1));
+        state.note(&key(80, 0));
+        state.note(&sample(120, 0));
+        assert_eq!(state.cut_at(&begin(320, false)), after(80));
+        // The IDR picture is shown after the pictures that follow it.
+        state.note(&key(320, 180));
+        state.note(&sample(160, 0));
+        state.note(&sample(200, 0));
+        assert_eq!(state.cut_at(&begin(320, true)), after(80));
+        assert_eq!(state.cut_at(&begin(360, false)), after(160));
+        // Times that go back are cut at, too.
+        assert_eq!(state.cut_at(&begin(40, false)), Nanos::from_mseconds(40));
     }
 
     #[test]
