@@ -549,6 +549,34 @@ fn an_idr_picture_that_is_shown_last_in_its_group_begins_an_episode() {
     }
 }
 
+#[test]
+fn a_cut_that_splitmuxsink_does_not_make_is_an_error() {
+    let stream = six_groups();
+    let caps = format!("{AU},framerate=10/1");
+    let splitter = Splitter::fed(&caps, "duration=2000000000", frames(&stream));
+    set_state(&splitter, gst::State::Ready);
+    let split = splitter.pipeline.element("split");
+    let splitmuxsink: gst::Element = split.property("splitmuxsink");
+    // To splitmuxsink the first group of the last episode is part of the one before.
+    let count = AtomicUsize::new(0);
+    let pad = splitmuxsink.static_pad("video");
+    pad.unwrap()
+        .add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            if count.fetch_add(1, Ordering::Relaxed) == 40 {
+                let buffer = info.buffer_mut().unwrap();
+                buffer.make_mut().set_flags(gst::BufferFlags::DELTA_UNIT);
+            }
+            gst::PadProbeReturn::Ok
+        });
+    let outcome = splitter.pipeline.run();
+    let text = "001.mp4.part has 30 access units, and its episode 20";
+    let (error, _) = outcome.error();
+    assert!(error.matches(gst::CoreError::Failed), "{error}");
+    assert!(error.message().contains(text), "{error}");
+    let told = outcome.episodes();
+    assert!(told.iter().all(|episode| episode.index == 0), "{told:?}");
+}
+
 /// The default stream, and another one behind it.
 #[track_caller]
 fn assert_new_format(second: StreamSpec) {

@@ -3,7 +3,8 @@
 
 //! Elements inside the bin: `splitmuxsink`, with `mp4mux` in it.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use gst::glib;
 use gst::prelude::*;
@@ -26,6 +27,8 @@ pub struct Children {
     pub splitter: gst::Element,
     /// Video pad of `splitter`.
     pub input: gst::Pad,
+    /// Access units in the file that is being written.
+    written: Arc<AtomicU64>,
 }
 
 impl Children {
@@ -41,8 +44,11 @@ impl Children {
         splitter.set_property("max-size-time", 0u64);
         splitter.set_property("max-size-bytes", 0u64);
         splitter.set_property("muxer", &muxer);
-        muxer.connect_pad_added(|_, pad| {
-            pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+        let written = Arc::new(AtomicU64::new(0));
+        let counter = written.clone();
+        muxer.connect_pad_added(move |_, pad| {
+            let counter = counter.clone();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
                 let Some(buffer) = info.buffer_mut() else {
                     return gst::PadProbeReturn::Ok;
                 };
@@ -50,6 +56,7 @@ impl Children {
                 if buffer.size() == 0 {
                     return gst::PadProbeReturn::Handled;
                 }
+                counter.fetch_add(1, Ordering::Relaxed);
                 restore_delta_unit(buffer);
                 gst::PadProbeReturn::Ok
             });
@@ -81,6 +88,7 @@ impl Children {
             muxer,
             splitter,
             input,
+            written,
         })
     }
 
@@ -160,6 +168,11 @@ impl Children {
             self.muxer.set_property_from_value(name, &value);
         }
         Ok(())
+    }
+
+    /// Returns the number of access units in the file that was closed, and begins to count those of the next one.
+    pub fn take_written(&self) -> u64 {
+        self.written.swap(0, Ordering::Relaxed)
     }
 
     /// Returns the position of the sample tables in files of the muxer, as it is configured.

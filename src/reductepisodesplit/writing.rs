@@ -105,6 +105,13 @@ impl ReductEpisodeSplit {
             return;
         }
         let finished = self.files(Files::close);
+        let written = self.children().map(|children| children.take_written());
+        if let Some((finished, written)) = finished.as_ref().zip(written)
+            && written != finished.episode.samples()
+        {
+            self.fail_to_cut(finished, written);
+            return;
+        }
         let part = lock(&self.part).take();
         let (Some(finished), Some(mut part)) = (finished, part) else {
             return;
@@ -131,6 +138,19 @@ impl ReductEpisodeSplit {
                 None => self.fail_after_files(error),
             }
         }
+    }
+
+    /// Posts that a file has other access units than its episode.
+    fn fail_to_cut(&self, finished: &Finished, written: u64) {
+        let part = names::part(&finished.name);
+        let samples = finished.episode.samples();
+        self.fail(gst::error_msg!(
+            gst::CoreError::Failed,
+            (
+                "splitmuxsink has not cut where an episode begins: {part} has {written} access units, and its \
+                 episode {samples}"
+            )
+        ));
     }
 
     /// Waits until there is room for another complete file. No lock may be held.
