@@ -243,7 +243,7 @@ impl ReductSink {
                     return Err(gst::FlowError::Error);
                 }
                 // The writer has posted why.
-                Err(PushError::Failed) => return Err(gst::FlowError::Error),
+                Err(PushError::Failed(_)) => return Err(gst::FlowError::Error),
             }
         }
     }
@@ -301,7 +301,7 @@ impl ReductSink {
             match recording.drain(&self.flushing) {
                 Ok(()) => break,
                 Err(PushError::Cancelled) => self.wait_for_playing()?,
-                Err(PushError::Full | PushError::Failed) => return Err(gst::FlowError::Error),
+                Err(PushError::Full | PushError::Failed(_)) => return Err(gst::FlowError::Error),
             }
         }
         match recording.verdict() {

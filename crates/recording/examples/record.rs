@@ -47,12 +47,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for unit in units {
         recorder.push_untimed(unit, start);
         // Waits for room only if the server is slower than the file.
-        recorder
-            .hand_over(Overflow::Block, &canceller)
-            .map_err(failure)?;
+        recorder.hand_over(Overflow::Block, &canceller)?;
     }
-    let notices = recorder.finish_blocking(Overflow::Block, &canceller);
-    for notice in notices.map_err(failure)? {
+    for notice in recorder.finish_blocking(Overflow::Block, &canceller)? {
         eprintln!("{notice}");
     }
     Ok(())
@@ -67,8 +64,4 @@ fn access_units(stream: Bytes) -> Vec<Bytes> {
         .into_iter()
         .map(|unit| unit.parts.concat().into())
         .collect()
-}
-
-fn failure(error: client::PushError) -> String {
-    format!("not everything could be recorded: {error:?}")
 }

@@ -19,12 +19,12 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::{Canceller, Destination, Existing, SpoolSync};
+use client::{Canceller, Destination, Existing, Overflow, SpoolSync};
 use futures_util::TryStreamExt;
 use media::content::ContentKind;
 use media::range::Begin;
 use media::time::Nanos;
-use recording::{Error, Frame, Item, Recorder, RecorderOptions, Recording};
+use recording::{Error, Frame, Item, Notice, Recorder, RecorderOptions, Recording};
 use tokio::runtime::Runtime;
 
 use common::{GROUP, START, access_unit, set_up, time, write};
@@ -281,6 +281,64 @@ fn recorder_without_server(
     server.kill();
     record(&mut recorder, 10..20);
     recorder
+}
+
+#[test]
+fn the_end_of_a_recording_reports_frames_that_were_dropped() {
+    let (server, connection, runtime) = set_up();
+    let destination = destination(&connection, None);
+    let options = RecorderOptions {
+        queue_bytes: 1,
+        ..RecorderOptions::default()
+    };
+    let (stats, handler) = (Arc::default(), Arc::new(|_| {}));
+    let mut recorder = Recorder::new(runtime.handle(), destination, options, None, stats, handler);
+    recorder.push_at(access_unit(0), time(0));
+    assert_eq!(runtime.block_on(recorder.finish()), Ok(Vec::new()));
+    server.kill();
+    let mut reported = None;
+    for index in 1..200 {
+        recorder.push_at(access_unit(index), time(index));
+        let handed_over = recorder.hand_over(Overflow::DropGroups, &Canceller::default());
+        assert_eq!(handed_over, Ok(()));
+        if index == 100 {
+            reported = recorder.take_dropped(false);
+        }
+    }
+    // Those that were reported are not reported again.
+    let reported = reported.expect("a full queue");
+    server.restart();
+    let notices = runtime.block_on(recorder.finish()).expect("all is written");
+    let [notice @ Notice::Dropped(dropped)] = &notices[..] else {
+        panic!("{notices:?}");
+    };
+    let written = record_times(&server);
+    assert!(reported.frames > 0 && dropped.frames > 0, "{notices:?}");
+    let frames = written.len() as u64 + reported.frames + dropped.frames;
+    assert_eq!(frames, 200, "{written:?}, {reported:?}, {dropped:?}");
+    let text = notice.to_string();
+    assert!(text.contains("the upload queue was full"), "{text}");
+    assert_eq!(runtime.block_on(recorder.finish()), Ok(Vec::new()));
+}
+
+#[test]
+fn the_error_of_a_recording_says_why() {
+    let (server, connection, runtime) = set_up();
+    let destination = Destination {
+        entry: "no name".into(),
+        ..destination(&connection, None)
+    };
+    let options = RecorderOptions::default();
+    let (stats, handler) = (Arc::default(), Arc::new(|_| {}));
+    let mut recorder = Recorder::new(runtime.handle(), destination, options, None, stats, handler);
+    recorder.push_at(access_unit(0), time(0));
+    let error: Box<dyn std::error::Error> = runtime
+        .block_on(recorder.finish())
+        .expect_err("a bad name")
+        .into();
+    let source = error.source().expect("a cause").to_string();
+    assert!(source.contains("'new/no name'"), "{source}");
+    drop(server);
 }
 
 /// Waits until no task of a runtime is left.

@@ -94,8 +94,8 @@ pub struct WriterState {
     pub is_draining: bool,
     /// The writer was dropped: no more records come, and no thread waits.
     pub is_detached: bool,
-    /// A final error has occurred.
-    pub has_failed: bool,
+    /// The final error, once it has occurred.
+    pub failure: Option<Arc<Failure>>,
     /// Files are open: a record that was not offered to them is not taken.
     pub has_files: bool,
 }
@@ -229,8 +229,9 @@ impl Shared {
 
 /// Ends a delivery with an error, which is emitted before `push` fails, so that it is the first one.
 pub async fn fail(shared: &Arc<Shared>, failure: Failure) {
+    let kept = Arc::new(failure.clone());
     emit(shared, WriterEvent::Failed(failure)).await;
-    shared.lock().has_failed = true;
+    shared.lock().failure = Some(kept);
     shared.progress.notify_one();
 }
 

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use crate::canceller::{Cancelled, Canceller};
+use crate::error::Failure;
 use crate::task::{Task, catch_panic};
 use crate::write::delivery::Delivery;
 use crate::write::destination::Destination;
@@ -39,14 +40,17 @@ pub enum Overflow {
 }
 
 /// Reason why a record was not taken, or not all of them are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PushError {
     /// The wait was cancelled. The record may be pushed again.
+    #[error("the wait for the server was cancelled")]
     Cancelled,
     /// The queue is full.
+    #[error("the upload queue is full, as the server does not take records fast enough")]
     Full,
-    /// The writer has ended with an error, which it has emitted.
-    Failed,
+    /// The writer has ended with this error, which it has emitted.
+    #[error("the writer has ended with an error")]
+    Failed(#[source] Arc<Failure>),
 }
 
 /// A writer to an entry, which works in the background.
@@ -145,8 +149,8 @@ impl RecordWriter {
             let has_files = self.keep(record);
             let dropped = {
                 let mut state = self.shared.lock();
-                if state.has_failed {
-                    return Err(PushError::Failed);
+                if let Some(failure) = &state.failure {
+                    return Err(PushError::Failed(failure.clone()));
                 }
                 if state.has_files && !has_files {
                     continue; // The files were opened meanwhile.
@@ -166,8 +170,9 @@ impl RecordWriter {
         }
     }
 
-    /// Queues the next record regardless of room and without waiting. Returns whether it may be written.
-    pub fn push_at_once(&self, mut record: NewRecord) -> bool {
+    /// Queues the next record regardless of room and without waiting. Returns it as dropped if it cannot be written:
+    /// after an error of the writer, or because it depends on records that were dropped.
+    pub fn push_at_once(&self, mut record: NewRecord) -> Dropped {
         let mut has_files = self.keep(&mut record);
         let mut state = self.shared.lock();
         if state.has_files && !has_files {
@@ -176,14 +181,15 @@ impl RecordWriter {
             state = self.shared.lock();
         }
         debug_assert_eq!(has_files, state.has_files);
-        let refused = match state.has_failed {
-            true => Some(Dropped::default().with(&record)),
-            false => state.queue.push(record),
+        let refused = match &state.failure {
+            Some(_) => Some(Dropped::default().with(&record)),
+            None => state.queue.push(record),
         };
         self.shared.count_queue(&state.queue);
         drop(state);
-        self.shared.count_dropped(refused.unwrap_or_default());
-        refused.is_none()
+        let refused = refused.unwrap_or_default();
+        self.shared.count_dropped(refused);
+        refused
     }
 
     /// Stores a record in a file if files are open and can be written. Returns whether they are open.
@@ -241,7 +247,7 @@ impl RecordWriter {
     ///
     /// # Errors
     ///
-    /// [`PushError::Cancelled`] if the wait was cancelled; [`PushError::Failed`] after an error of the writer.
+    /// [`PushError::Cancelled`] if the wait was cancelled; [`PushError::Failed`] with the error of the writer.
     pub fn drain(&self, canceller: &Canceller) -> Result<(), PushError> {
         let drained = canceller.wait(&self.runtime, self.drained());
         drained.map_err(|Cancelled| PushError::Cancelled)?
@@ -251,13 +257,13 @@ impl RecordWriter {
     ///
     /// # Errors
     ///
-    /// [`PushError::Failed`] after an error of the writer.
+    /// [`PushError::Failed`] with the error of the writer.
     pub async fn drained(&self) -> Result<(), PushError> {
         loop {
             {
                 let mut state = self.shared.lock();
-                if state.has_failed {
-                    return Err(PushError::Failed);
+                if let Some(failure) = &state.failure {
+                    return Err(PushError::Failed(failure.clone()));
                 }
                 if state.queue.is_empty() {
                     break;
@@ -297,7 +303,7 @@ impl Drop for RecordWriter {
         let (records, in_memory) = {
             let state = self.shared.lock();
             // After an error they were reported.
-            let is_known = state.has_failed;
+            let is_known = state.failure.is_some();
             let records = if is_known { 0 } else { state.queue.len() };
             (records, state.queue.records_in_memory().min(records))
         };
@@ -319,6 +325,7 @@ mod tests {
     use tracing::{Level, Metadata, Subscriber, span};
 
     use super::*;
+    use crate::error::{Cause, Error, Purpose};
     use crate::lock::lock;
     use crate::testing::record;
     use crate::write::queue::BatchLimits;
@@ -413,7 +420,7 @@ mod tests {
         assert_eq!(left[0].unsent_run.is_some(), left[0].is_recovered);
         writer.shared.open_files(spool, "the spool", left);
         push(&writer, record(3, 10, true), Overflow::Block).unwrap();
-        assert!(writer.push_at_once(record(4, 10, true)));
+        assert_eq!(writer.push_at_once(record(4, 10, true)), Dropped::default());
         // The first one is of a run of its own.
         assert_eq!(waiting(&writer), (vec![1], 0));
         writer.shared.lock().queue.acknowledge(usize::MAX);
@@ -441,6 +448,32 @@ mod tests {
         let dropped = push(&writer, record(5, 10, true), Overflow::DropGroups);
         assert_eq!(dropped, Ok(1));
         assert_eq!(waiting(&writer), (vec![1, 3, 5], 2));
+    }
+
+    /// The final error of a writer.
+    fn failure() -> Arc<Failure> {
+        let error = Error::new(Cause::Status(507), "no space left");
+        Arc::new(Failure {
+            text: "Could not write 'b/e'".into(),
+            error,
+            purpose: Purpose::Write,
+        })
+    }
+
+    #[test]
+    fn the_error_that_ended_the_writer_is_the_source() {
+        let writer = writer(SpoolState::Memory, u64::MAX);
+        writer.shared.lock().failure = Some(failure());
+        let pushed = push(&writer, record(1, 10, true), Overflow::Refuse);
+        let drained = writer.drain(&Canceller::default());
+        for error in [pushed.map(drop), drained] {
+            let error: Box<dyn std::error::Error> = error.unwrap_err().into();
+            assert_eq!(error.to_string(), "the writer has ended with an error");
+            let source = error.source().unwrap();
+            assert_eq!(source.to_string(), "Could not write 'b/e'");
+            let cause = source.source().unwrap();
+            assert_eq!(cause.to_string(), "status 507: no space left");
+        }
     }
 
     /// A subscriber that keeps the fields of events.
@@ -485,7 +518,7 @@ mod tests {
                 for time in [1, 2, 3] {
                     push(&writer, record(time, 10, true), Overflow::Refuse).unwrap();
                 }
-                writer.shared.lock().has_failed = has_failed;
+                writer.shared.lock().failure = has_failed.then(failure);
                 match is_detached {
                     true => drop(writer.detach()),
                     false => drop(writer),

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use client::{Dropped, utc};
 use media::codec::Damage;
 use media::order::TooDeep;
 use media::record_times::Event;
@@ -47,6 +48,8 @@ pub enum Notice {
         /// Cause of the first one.
         damage: Option<Damage>,
     },
+    /// Frames were dropped, as the upload queue was full.
+    Dropped(Dropped),
 }
 
 impl Notice {
@@ -131,6 +134,13 @@ impl fmt::Display for Notice {
                          first one: {damage}"
                     ),
                 }
+            }
+            Self::Dropped(Dropped { frames, from, .. }) => {
+                write!(f, "Dropped {frames} frames")?;
+                if let Some(from) = from {
+                    write!(f, ", the first of {}", utc(from))?;
+                }
+                f.write_str(", as the upload queue was full and the server did not take them")
             }
         }
     }

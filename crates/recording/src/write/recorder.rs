@@ -100,11 +100,11 @@ impl Recorder {
     /// ```no_run
     /// # use std::sync::Arc;
     /// #
-    /// # use client::{Canceller, Overflow, PushError};
+    /// # use client::{Canceller, Overflow};
     /// # use media::time::CaptureTime;
     /// # use recording::{Recorder, RecorderOptions};
     /// #
-    /// # async fn example(server: client::Server, units: Vec<(bytes::Bytes, CaptureTime)>) -> Result<(), PushError> {
+    /// # async fn example(server: client::Server, units: Vec<(bytes::Bytes, CaptureTime)>) -> Result<(), Box<dyn std::error::Error>> {
     /// let handler = Arc::new(|event| eprintln!("{event:?}"));
     /// let mut recorder = Recorder::open(&server, "robot", "camera", RecorderOptions::default(), handler);
     /// let canceller = Canceller::default();
@@ -249,27 +249,27 @@ impl Recorder {
     }
 
     /// Ends the stream, queues its last records whether there is room or not, and waits until all are written. Returns
-    /// the last notices.
+    /// the last notices, with a [`Notice::Dropped`] of the frames that were dropped and not
+    /// [reported](Self::take_dropped) yet.
     ///
     /// # Errors
     ///
-    /// [`PushError::Failed`] after an error of the writer.
+    /// [`PushError::Failed`] with the error of the writer.
     pub async fn finish(&mut self) -> Result<Vec<Notice>, PushError> {
         self.end();
-        if self.hand_over_at_once() > 0 {
-            return Err(PushError::Failed);
-        }
+        let dropped = self.queue_at_once();
+        self.losses.note(dropped);
         self.writer.drained().await?;
         Ok(self.last_notices())
     }
 
-    /// Ends the stream, and waits until all records are written. Returns the last notices. Blocks the calling thread,
-    /// which must not be one of a tokio runtime.
+    /// Ends the stream, and waits until all records are written. Returns the last notices, as [`finish`](Self::finish)
+    /// does. Blocks the calling thread, which must not be one of a tokio runtime.
     ///
     /// # Errors
     ///
     /// [`PushError::Cancelled`] if the wait was cancelled, after which it may be called again; [`PushError::Full`] if
-    /// records are refused for lack of room; [`PushError::Failed`] after an error of the writer.
+    /// records are refused for lack of room; [`PushError::Failed`] with the error of the writer.
     pub fn finish_blocking(
         &mut self,
         overflow: Overflow,
@@ -282,8 +282,10 @@ impl Recorder {
     }
 
     fn last_notices(&mut self) -> Vec<Notice> {
+        let dropped = self.take_dropped(true).map(Notice::Dropped);
         let verdict = self.verdict();
-        self.notices.drain(..).chain(verdict).collect()
+        let last = dropped.into_iter().chain(verdict);
+        self.notices.drain(..).chain(last).collect()
     }
 
     /// Ends the last access unit and the last record.
@@ -440,12 +442,13 @@ impl Recorder {
     /// Queues complete records for the server. With [`Overflow::Block`] it waits for room, and blocks the calling
     /// thread, which must not be one of a tokio runtime then.
     ///
-    /// Records that were dropped instead are reported by [`take_dropped`](Self::take_dropped).
+    /// Records that were dropped instead are reported by [`take_dropped`](Self::take_dropped), and at the end by
+    /// [`finish`](Self::finish).
     ///
     /// # Errors
     ///
     /// [`PushError::Cancelled`] if the wait was cancelled, after which it may be called again;
-    /// [`PushError::Full`] if records are refused for lack of room; [`PushError::Failed`] after an error of the
+    /// [`PushError::Full`] if records are refused for lack of room; [`PushError::Failed`] with the error of the
     /// writer.
     pub fn hand_over(
         &mut self,
@@ -464,11 +467,13 @@ impl Recorder {
 
     /// Queues complete records whether there is room or not, and returns the number of lost ones. Never waits.
     pub fn hand_over_at_once(&mut self) -> usize {
+        usize::try_from(self.queue_at_once().records).unwrap_or(usize::MAX)
+    }
+
+    fn queue_at_once(&mut self) -> Dropped {
         let records = self.complete.drain(..);
-        records
-            .map(|record| self.writer.push_at_once(record))
-            .filter(|is_taken| !is_taken)
-            .count()
+        let refused = records.map(|record| self.writer.push_at_once(record));
+        refused.fold(Dropped::default(), Dropped::and)
     }
 
     /// Returns the report of dropped records that is due now; at the end, everything unreported.
@@ -480,7 +485,7 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`PushError::Cancelled`] if the wait was cancelled; [`PushError::Failed`] after an error of the writer.
+    /// [`PushError::Cancelled`] if the wait was cancelled; [`PushError::Failed`] with the error of the writer.
     pub fn drain(&self, canceller: &Canceller) -> Result<(), PushError> {
         self.writer.drain(canceller)
     }
