@@ -254,6 +254,8 @@ impl ReadRequest<'_> {
     }
 
     /// Returns the frames of the range. The server is asked for them with the first one.
+    ///
+    /// The frames of a range whose stop is not after its start are [`Error::NoLength`], before any request.
     pub fn frames(self) -> Frames {
         let recording = self.recording;
         let stats = Arc::new(Stats::default());
@@ -263,11 +265,16 @@ impl ReadRequest<'_> {
             start: self.start.map(|start| Bound::new("start", start)),
             stop: self.stop.map(|stop| Bound::new("stop", stop)),
         };
+        let no_length = asked.check("bound").map_err(Error::NoLength).err();
+        let program = match no_length {
+            None => vec![range],
+            Some(_) => Vec::new(),
+        };
         let options = ReadOptions {
             asked: vec![asked],
             ..self.options
         };
-        let mut reader = Reader::new(Arc::new(access), vec![range], options, stats.clone());
+        let mut reader = Reader::new(Arc::new(access), program, options, stats.clone());
         if let Some(findings) = self.findings {
             reader.collect(findings);
         }
@@ -282,6 +289,7 @@ impl ReadRequest<'_> {
         }
         Frames {
             runtime: recording.runtime.clone(),
+            no_length,
             reader,
             stats,
             keyframes_only: self.keyframes_only,
@@ -295,6 +303,8 @@ impl ReadRequest<'_> {
 #[derive(Debug)]
 pub struct Frames {
     runtime: Handle,
+    /// Error of a range without a length, which is not read.
+    no_length: Option<Error>,
     reader: Reader,
     stats: Arc<Stats>,
     keyframes_only: bool,
@@ -309,7 +319,10 @@ impl Frames {
     ///
     /// Errors that end reading.
     pub async fn next(&mut self) -> Result<Option<Item>, Error> {
-        self.reader.next().await
+        match self.no_length.take() {
+            Some(error) => Err(error),
+            None => self.reader.next().await,
+        }
     }
 
     /// Returns the items as a stream.
@@ -329,7 +342,10 @@ impl Frames {
         canceller: &'a Canceller,
     ) -> impl Iterator<Item = Result<Item, Error>> + 'a {
         std::iter::from_fn(move || {
-            let item = self.reader.next_blocking(&self.runtime, canceller);
+            let item = match self.no_length.take() {
+                Some(error) => Err(error),
+                None => self.reader.next_blocking(&self.runtime, canceller),
+            };
             item.transpose()
         })
     }

@@ -76,7 +76,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// Errors of the server and of the way to it. Contents that cannot be read are no error, but
+    /// Errors of the server and of the way to it, and a range without a length. Contents that cannot be read are no error, but
     /// [`Verification::unusable`].
     pub async fn verify(
         &self,
@@ -96,7 +96,9 @@ impl Recording {
             let item = match frames.next().await {
                 Ok(Some(item)) => item,
                 Ok(None) => break None,
-                Err(error @ (Error::Client(_) | Error::Cancelled)) => return Err(error),
+                Err(error @ (Error::Client(_) | Error::NoLength(_) | Error::Cancelled)) => {
+                    return Err(error);
+                }
                 Err(error) => break Some(error),
             };
             match item {

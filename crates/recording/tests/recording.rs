@@ -123,6 +123,32 @@ fn a_range_outside_of_the_entry_is_reported() {
 }
 
 #[test]
+fn a_range_without_a_length_is_an_error_before_any_request() {
+    let (server, connection, runtime) = set_up();
+    let recording = runtime.block_on(Recording::open(&connection, "b", "cam"));
+    let recording = recording.expect("an entry");
+    server.kill(); // A request would fail otherwise.
+    for (start, stop) in [(30, 10), (30, 30)] {
+        let request = recording.read(time(start)..time(stop));
+        let mut frames = request.clone().frames();
+        let error = runtime.block_on(frames.next()).expect_err("no length");
+        assert!(matches!(error, Error::NoLength(_)), "{error:?}");
+        for time in [time(start), time(stop)] {
+            assert!(error.to_string().contains(&time.to_string()), "{error}");
+        }
+        assert!(matches!(runtime.block_on(frames.next()), Ok(None)));
+        let canceller = Canceller::default();
+        let mut frames = request.frames();
+        let items: Vec<_> = (frames.blocking(&canceller).map(|item| item.err())).collect();
+        assert_eq!(items, [Some(error.clone())]);
+        let keyframes = runtime.block_on(recording.keyframes(time(start)..time(stop)));
+        assert_eq!(keyframes, Err(error.clone()));
+        let verified = runtime.block_on(recording.verify(time(start)..time(stop), |_| ()));
+        assert_eq!(verified, Err(error));
+    }
+}
+
+#[test]
 fn keyframes_are_listed() {
     let (server, connection, runtime) = set_up();
     let keyframes = runtime.block_on(async {

@@ -11,6 +11,9 @@ pub enum Error {
     /// The server, or the way to it.
     #[error(transparent)]
     Client(#[from] Failure),
+    /// A range that ends before it begins, or with its first time.
+    #[error("{0}")]
+    NoLength(String),
     /// Records of a type that cannot be read.
     #[error("{0}")]
     WrongType(String),
