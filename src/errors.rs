@@ -24,6 +24,7 @@ pub fn reading_message(error: &recording::Error) -> gst::ErrorMessage {
         Error::WrongType(text) => gst::error_msg!(gst::StreamError::WrongType, ("{text}")),
         Error::Undecodable(text) => gst::error_msg!(gst::StreamError::Decode, ("{text}")),
         Error::Cancelled => gst::error_msg!(gst::ResourceError::Read, ("{error}")),
+        Error::Address(error) => gst::error_msg!(gst::ResourceError::Settings, ("{error}")),
         Error::NoFrameRate(text) | Error::NoLength(text) => {
             gst::error_msg!(gst::ResourceError::Settings, ("{text}"))
         }

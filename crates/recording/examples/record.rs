@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..RecorderOptions::default()
     };
     let handler = Arc::new(|event| eprintln!("{event:?}"));
-    let mut recorder = Recorder::open(&server, bucket, entry, options, handler);
+    let mut recorder = Recorder::open(&server, bucket, entry, options, handler)?;
     let canceller = Canceller::default();
     for unit in units {
         recorder.push_untimed(unit, start);

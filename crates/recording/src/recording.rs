@@ -7,7 +7,9 @@ use std::ops::{self, RangeBounds};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use client::{Canceller, EntrySource, Event, Limits, Query, RecordReader, Records, Server, View};
+use client::{
+    Canceller, EntryAddress, EntrySource, Event, Limits, Query, RecordReader, Records, Server, View,
+};
 use futures_util::stream::{Stream, unfold};
 use media::content::ContentKind;
 use media::range::Begin;
@@ -52,17 +54,19 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// A server that cannot be reached, or a bucket or an entry that is missing.
+    /// Names that a bucket or an entry cannot have, a server that cannot be reached, or a bucket or an entry that is
+    /// missing.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime, as [`Handle::current`].
     pub async fn open(server: &Server, bucket: &str, entry: &str) -> Result<Self, Error> {
+        let EntryAddress { bucket, entry } = EntryAddress::new(Some(bucket), Some(entry))?;
         let mut recording = Self {
             runtime: Handle::current(),
             server: server.clone(),
-            bucket: bucket.into(),
-            entry: entry.into(),
+            bucket,
+            entry,
             bounds: None,
             content: None,
         };

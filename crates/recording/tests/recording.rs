@@ -56,6 +56,29 @@ fn an_entry_has_bounds_and_content() {
 }
 
 #[test]
+fn names_are_checked_before_any_request() {
+    let (server, connection, runtime) = set_up();
+    server.kill(); // A request would fail otherwise.
+    let _entered = runtime.enter();
+    for (bucket, entry, part) in [
+        ("", "cam", "bucket is not set"),
+        ("b", "", "entry is not set"),
+        ("b", "cam 1", "entry 'cam 1'"),
+        ("b?c", "cam", "bucket 'b?c'"),
+        ("b/c", "cam", "bucket 'b/c'"),
+    ] {
+        let opened = runtime.block_on(Recording::open(&connection, bucket, entry));
+        let error = opened.expect_err("a bad name");
+        assert!(matches!(error, Error::Address(_)), "{error:?}");
+        assert!(error.to_string().contains(part), "{error}");
+        let options = RecorderOptions::default();
+        let recorder = Recorder::open(&connection, bucket, entry, options, Arc::new(|_| {}));
+        let error = recorder.expect_err("a bad name");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
 fn a_range_is_a_stream_of_frames() {
     let (server, connection, runtime) = set_up();
     let frames: Vec<Frame> = runtime.block_on(async {
@@ -251,7 +274,8 @@ fn what_is_recorded_is_read_with_its_times() {
     let frames: Vec<Frame> = runtime.block_on(async {
         let handler = Arc::new(|event| panic!("{event:?}"));
         let options = RecorderOptions::default();
-        let mut recorder = Recorder::open(&connection, "new", "cam", options, handler);
+        let recorder = Recorder::open(&connection, "new", "cam", options, handler);
+        let mut recorder = recorder.expect("names");
         for index in 0..30 {
             recorder.push_at(access_unit(index), capture_time(index));
             assert_eq!(recorder.hand_over_at_once(), 0);

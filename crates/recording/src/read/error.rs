@@ -3,7 +3,7 @@
 
 //! Errors that end reading.
 
-use client::Failure;
+use client::{AddressError, Failure};
 
 /// An error that ends reading. Its text names the fault, its value and a remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum Error {
     /// The server, or the way to it.
     #[error(transparent)]
     Client(#[from] Failure),
+    /// Names that are not the address of an entry.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// A range that ends before it begins, or with its first time.
     #[error("{0}")]
     NoLength(String),

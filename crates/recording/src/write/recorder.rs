@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use client::{
-    Canceller, Destination, DetachedWriter, Dropped, EventHandler, Existing, NewRecord, Overflow,
-    PushError, RecordWriter, Server, SpoolSync, WriterStats,
+    AddressError, Canceller, Destination, DetachedWriter, Dropped, EntryAddress, EventHandler,
+    Existing, NewRecord, Overflow, PushError, RecordWriter, Server, SpoolSync, WriterStats,
 };
 use media::codec::Damage;
 use media::frame_rate::FrameRate;
@@ -106,7 +106,7 @@ impl Recorder {
     /// #
     /// # async fn example(server: client::Server, units: Vec<(bytes::Bytes, CaptureTime)>) -> Result<(), Box<dyn std::error::Error>> {
     /// let handler = Arc::new(|event| eprintln!("{event:?}"));
-    /// let mut recorder = Recorder::open(&server, "robot", "camera", RecorderOptions::default(), handler);
+    /// let mut recorder = Recorder::open(&server, "robot", "camera", RecorderOptions::default(), handler)?;
     /// let canceller = Canceller::default();
     /// for (unit, capture_time) in units {
     ///     recorder.push_at(unit, capture_time);
@@ -120,6 +120,10 @@ impl Recorder {
     /// # }
     /// ```
     ///
+    /// # Errors
+    ///
+    /// Names that a bucket or an entry cannot have.
+    ///
     /// # Panics
     ///
     /// Outside of a tokio runtime, as [`Handle::current`].
@@ -129,11 +133,12 @@ impl Recorder {
         entry: &str,
         options: RecorderOptions,
         handler: EventHandler,
-    ) -> Self {
+    ) -> Result<Self, AddressError> {
+        let EntryAddress { bucket, entry } = EntryAddress::new(Some(bucket), Some(entry))?;
         let destination = Destination {
             server: server.clone(),
-            bucket: bucket.into(),
-            entry: entry.into(),
+            bucket,
+            entry,
             create_bucket: true,
             quota_size: None,
             max_latency: DEFAULT_MAX_LATENCY,
@@ -142,15 +147,15 @@ impl Recorder {
             spool_folder: None,
             spool_sync: SpoolSync::Interval,
         };
-        let stats = Arc::default();
-        Self::new(
-            &Handle::current(),
+        let (runtime, stats) = (Handle::current(), Arc::default());
+        Ok(Self::new(
+            &runtime,
             destination,
             options,
             None,
             stats,
             handler,
-        )
+        ))
     }
 
     /// Returns a recorder for an entry, which writes nothing before the detached writer `after` is done.
