@@ -410,6 +410,19 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_is_not_accepted_is_set_by_its_option() {
+        let error = Error {
+            is_of_server: true,
+            ..Error::new(Cause::Status(401), "Invalid token")
+        };
+        assert_eq!(
+            explain("http://h", error),
+            "ReductStore at http://h/ does not accept the API token: Invalid token. Set it by \
+             ServerOptions::token"
+        );
+    }
+
+    #[test]
     fn what_is_being_removed_is_not_there_for_readers() {
         let error = Error::new(Cause::Status(409), "Bucket 'b' is being deleted");
         assert!(error.is_missing());
@@ -458,7 +471,10 @@ mod tests {
             assert!(!explain("https://h", error).contains("http://"));
         }
         let plain = explain("https://h", Error::new(Cause::Tls, NO_TLS));
-        assert!(plain.contains("the URL begins with http://"), "{plain}");
+        assert!(
+            plain.contains("ServerOptions::url begins with http://"),
+            "{plain}"
+        );
         let refused = Error::new(Cause::Status(400), "bad timestamp");
         assert!(!explain("http://h", refused).contains("https://"));
     }

@@ -20,7 +20,7 @@ pub struct SettingNames {
     pub max_record_bytes: &'static str,
     /// Folder of the spool.
     pub spool: &'static str,
-    /// Setting that makes records smaller.
+    /// Setting that makes records smaller, for "or set …".
     pub small_records: &'static str,
     /// Setting that skips records that the entry has.
     pub skip_existing: &'static str,
@@ -31,15 +31,15 @@ pub struct SettingNames {
 impl SettingNames {
     /// Names that are those of the fields of [`ServerOptions`](crate::ServerOptions) and others.
     pub const DEFAULT: Self = Self {
-        url: "the URL",
-        server: "the URL",
-        token: "the API token",
-        ca_cert: "the CA certificate",
-        timeout: "the time-out",
-        max_record_bytes: "the limit of a record",
-        spool: "the spool",
-        small_records: "smaller records",
-        skip_existing: "a policy that skips existing records",
+        url: "ServerOptions::url",
+        server: "ServerOptions::url",
+        token: "ServerOptions::token",
+        ca_cert: "ServerOptions::ca_cert",
+        timeout: "ServerOptions::timeout",
+        max_record_bytes: "Limits::max_record_bytes",
+        spool: "Destination::spool_folder",
+        small_records: "records to have fewer frames",
+        skip_existing: "Existing::Skip",
         time_range: "the time that 64-bit nanoseconds can count",
     };
 }
