@@ -6,17 +6,24 @@
 //! `dump URL BUCKET ENTRY FILE.h264 FILE.csv [START [STOP]]`, times as RFC 3339 or in µs since the Unix epoch. The
 //! environment variable `REDUCT_API_TOKEN` has the API token, if the server wants one.
 
+mod common;
+
 use std::env;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Bound;
+use std::process::ExitCode;
 
 use client::{Server, ServerOptions, Token};
 use media::time::{CaptureTime, InvalidCaptureTime};
 use recording::{Frame, Item, Recording, SCHEMA};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [url, bucket, entry, video, times, bounds @ ..] = arguments.as_slice() else {
         return Err("usage: dump URL BUCKET ENTRY FILE.h264 FILE.csv [START [STOP]]".into());

@@ -6,11 +6,14 @@
 //! `episodes URL BUCKET ENTRY FOLDER SECONDS [at-most]`. An episode ends at the first keyframe that is so many seconds
 //! after its begin, or, with `at-most`, at the last one before. These are the cuts of the element `reductepisodesplit`.
 
+mod common;
+
 use std::env;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use client::{Server, ServerOptions, Token};
 use media::access_unit::Chunk;
@@ -62,7 +65,11 @@ impl EpisodeWriter for Files {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [url, bucket, entry, folder, seconds, mode @ ..] = arguments.as_slice() else {
         return Err("usage: episodes URL BUCKET ENTRY FOLDER SECONDS [at-most]".into());

@@ -8,10 +8,14 @@
 //!
 //! It has no asynchronous code: the frames are an iterator, and another thread ends its waits.
 
+mod common;
+
 use std::env;
 use std::error::Error;
 use std::io::{Read, stdin};
 use std::ops::Bound;
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -22,7 +26,11 @@ use recording::{Item, Recording, SCHEMA};
 /// Interval of requests for new frames.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [url, bucket, entry, start @ ..] = arguments.as_slice() else {
         return Err("usage: follow URL BUCKET ENTRY [START]".into());
@@ -41,24 +49,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     let recording = runtime.block_on(Recording::open(&server, bucket, entry))?;
     let request = recording.read((start, Bound::Unbounded));
     let mut frames = request.follow(POLL_INTERVAL).frames();
-    let canceller = Canceller::default();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let _ = stdin().read_to_end(&mut Vec::new());
-            canceller.cancel();
-        });
-        for item in frames.blocking(&canceller) {
-            match item {
-                Ok(Item::Frame(frame)) => {
-                    println!("{} {} bytes", frame.capture_time, frame.length());
-                }
-                Ok(Item::Gap(loss)) => eprintln!("{loss}"),
-                Ok(Item::Warning(text) | Item::Retry(text)) => eprintln!("{text}"),
-                Ok(_) => {}
-                Err(recording::Error::Cancelled) => return Ok(()),
-                Err(error) => return Err(error.into()),
+    let canceller = Arc::new(Canceller::default());
+    let waiting = canceller.clone();
+    // An error does not wait for the end of the input.
+    thread::spawn(move || {
+        let _ = stdin().read_to_end(&mut Vec::new());
+        waiting.cancel();
+    });
+    for item in frames.blocking(&canceller) {
+        match item {
+            Ok(Item::Frame(frame)) => {
+                println!("{} {} bytes", frame.capture_time, frame.length());
             }
+            Ok(Item::Gap(loss)) => eprintln!("{loss}"),
+            Ok(Item::Warning(text) | Item::Retry(text)) => eprintln!("{text}"),
+            Ok(_) => {}
+            Err(recording::Error::Cancelled) => break,
+            Err(error) => return Err(error.into()),
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }

@@ -6,20 +6,27 @@
 //! `record URL BUCKET ENTRY FILE.h264 START FPS`, the start as RFC 3339 or in µs since the Unix epoch, frames per second
 //! as `30` or `30000/1001`. The environment variable `REDUCT_API_TOKEN` has the API token, if the server wants one.
 
+mod common;
+
 use std::collections::VecDeque;
 use std::env;
 use std::error::Error;
 use std::fs;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client::{Canceller, Overflow, Server, ServerOptions, Token};
+use client::{Canceller, Overflow, Server, ServerOptions, Token, WriterEvent};
 use media::codec::h264::AccessUnitSplitter;
 use media::frame_rate::FrameRate;
 use media::time::CaptureTime;
 use recording::{Recorder, RecorderOptions, SCHEMA};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [url, bucket, entry, file, start, fps] = arguments.as_slice() else {
         return Err("usage: record URL BUCKET ENTRY FILE.h264 START FPS".into());
@@ -41,7 +48,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         frame_rate: Some(frame_rate),
         ..RecorderOptions::default()
     };
-    let handler = Arc::new(|event| eprintln!("{event:?}"));
+    let handler = Arc::new(|event| match event {
+        WriterEvent::Failed(_) => {} // The recorder returns this error.
+        event => eprintln!("{event}"),
+    });
     let mut recorder = Recorder::open(&server, bucket, entry, options, handler)?;
     let canceller = Canceller::default();
     for unit in units {

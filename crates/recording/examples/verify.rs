@@ -7,6 +7,8 @@
 //! `verify URL BUCKET ENTRY [START [STOP]]`, times as RFC 3339 or in µs since the Unix epoch. The environment variable
 //! `REDUCT_API_TOKEN` has the API token, if the server wants one. The exit status is 1 if anything is found.
 
+mod common;
+
 use std::env;
 use std::error::Error;
 use std::ops::Bound;
@@ -16,7 +18,11 @@ use client::{Server, ServerOptions, Token};
 use media::time::{CaptureTime, InvalidCaptureTime};
 use recording::{Recording, SCHEMA, Verification};
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
+fn main() -> ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [url, bucket, entry, bounds @ ..] = arguments.as_slice() else {
         return Err("usage: verify URL BUCKET ENTRY [START [STOP]]".into());

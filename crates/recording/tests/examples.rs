@@ -196,6 +196,53 @@ fn a_recording_is_verified() {
 }
 
 #[test]
+fn errors_are_sentences_with_their_causes() {
+    let server = Server::start();
+    server.create_bucket("b");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let source = path("in.h264");
+    fs::write(&source, stream(3).concat()).expect("a file");
+    let (url, start) = (server.url(), START.to_string());
+    let (video, times) = (path("out.h264"), path("out.csv"));
+    let missing = "caused by: status 404";
+    // The recorder would have to write before this record.
+    server.write(
+        "b",
+        "cam",
+        START + 1,
+        "video/h264",
+        &[],
+        stream(1)[0].clone(),
+    );
+    for (name, arguments, cause) in [
+        ("dump", &[&*url, "b", "none", &video, &times][..], missing),
+        ("verify", &[&url, "b", "none"], missing),
+        ("follow", &[&url, "b", "none"], missing),
+        ("episodes", &[&url, "b", "none", &path(""), "1"], missing),
+        (
+            "record",
+            &[&url, "b", "cam", &source, &start, "25"],
+            "caused by: Could not write 'b/cam'",
+        ),
+    ] {
+        let mut example = command(name, arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the example starts");
+        let input = example.stdin.take(); // It does not end.
+        let output = example.wait_with_output().expect("the example ends");
+        drop(input);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        let text = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(text.contains(cause), "{name}: {text}");
+        assert!(!text.contains("Failure {"), "{name}: {text}");
+    }
+}
+
+#[test]
 fn a_recording_is_followed_until_the_input_ends() {
     let server = Server::start();
     server.create_bucket("b");

@@ -3,6 +3,7 @@
 
 //! State that a writer and its delivery share, and the events that they emit.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -36,6 +37,19 @@ pub enum WriterEvent {
     Failed(Failure),
     /// A final error of a detached writer, with the losses in the text.
     Abandoned(String),
+}
+
+impl fmt::Display for WriterEvent {
+    /// Writes the text of the event.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retrying(text)
+            | Self::Warning(text)
+            | Self::Damaged(text)
+            | Self::Abandoned(text) => f.write_str(text),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
 }
 
 /// A handler of the events of a writer. It may block.

@@ -105,7 +105,7 @@ impl Recorder {
     /// # use recording::{Recorder, RecorderOptions};
     /// #
     /// # async fn example(server: client::Server, units: Vec<(bytes::Bytes, CaptureTime)>) -> Result<(), Box<dyn std::error::Error>> {
-    /// let handler = Arc::new(|event| eprintln!("{event:?}"));
+    /// let handler = Arc::new(|event| eprintln!("{event}"));
     /// let mut recorder = Recorder::open(&server, "robot", "camera", RecorderOptions::default(), handler)?;
     /// let canceller = Canceller::default();
     /// for (unit, capture_time) in units {
