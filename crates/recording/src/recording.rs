@@ -145,10 +145,12 @@ impl Recording {
         }
     }
 
-    /// Returns the capture times of the keyframes in `range`.
+    /// Returns the capture times of the keyframes in `range`, as [`read`](Self::read) has them in
+    /// [`Frame::capture_time`](crate::Frame::capture_time).
     ///
     /// The content of a record decides. Where labels `keyframe` were right so far, records whose label is `false` are
-    /// not read.
+    /// not read, as long as each keyframe is an IDR picture at the begin of its record. The capture time of any other
+    /// keyframe depends on the frames beside it: with one of them in the range, all of its records are read.
     ///
     /// # Errors
     ///
@@ -157,10 +159,15 @@ impl Recording {
         &self,
         range: impl RangeBounds<CaptureTime>,
     ) -> Result<Vec<CaptureTime>, Error> {
-        let mut frames = self.read(range).keyframes_only().frames();
+        let request = self.read(range);
+        let mut frames = request.clone().keyframes_only().frames();
         let mut times = Vec::new();
         while let Some(item) = frames.next().await? {
             if let Item::Frame(frame) = item {
+                // Without the other frames its place in output order, or in its record, is not known.
+                if !frame.unit.idr || frame.capture_time != frame.record_time {
+                    return request.keyframe_times().await;
+                }
                 times.push(frame.capture_time);
             }
         }
@@ -249,6 +256,21 @@ impl ReadRequest<'_> {
     pub fn keyframes_only(mut self) -> Self {
         self.keyframes_only = true;
         self
+    }
+
+    /// Returns the capture times of the keyframes among all frames.
+    async fn keyframe_times(self) -> Result<Vec<CaptureTime>, Error> {
+        let mut frames = self.frames();
+        let mut times = Vec::new();
+        while let Some(item) = frames.next().await? {
+            if let Item::Frame(frame) = item
+                && frame.is_keyframe
+                && !frame.is_hidden
+            {
+                times.push(frame.capture_time);
+            }
+        }
+        Ok(times)
     }
 
     /// Collects findings about the records that are read.

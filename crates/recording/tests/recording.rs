@@ -21,9 +21,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use client::{Canceller, Destination, Existing, Overflow, SpoolSync};
 use futures_util::TryStreamExt;
+use media::codec::h264::testing::{
+    AUD, IDR, P, SPS, SliceSpec, SpsSpec, pps, record, recovery_point, slice, sps,
+};
 use media::content::ContentKind;
 use media::range::Begin;
-use media::time::Nanos;
+use media::time::{CaptureTime, Nanos};
 use recording::{Error, Frame, Item, Notice, Recorder, RecorderOptions, Recording};
 use tokio::runtime::Runtime;
 
@@ -187,6 +190,86 @@ fn keyframes_are_listed() {
     });
     assert_eq!(keyframes.0, [0, 10, 20, 30, 40].map(time));
     assert_eq!(keyframes.1, [20, 30, 40].map(time));
+    drop(server);
+}
+
+/// Returns access units in decoding order, whose every second one is shown before the one before it. Of the pictures
+/// that others refer to, every fifth one is a recovery point.
+fn reordered(count: usize) -> Vec<Bytes> {
+    let stream = SpsSpec {
+        max_num_reorder_frames: Some(1),
+        ..SPS
+    };
+    let sets = (sps(stream), pps(0));
+    let unit = |index: usize| {
+        if index == 0 {
+            return record(&[AUD, &sets.0, &sets.1, &slice(IDR)]);
+        }
+        let (pair, is_reference) = ((index - 1) / 2, index % 2 == 1);
+        let (number, place) = match is_reference {
+            true => (pair + 1, 2 * pair + 2),
+            false => (pair + 2, 2 * pair + 1),
+        };
+        let slice = slice(SliceSpec {
+            nal: if is_reference { 0x41 } else { 0x01 },
+            frame_num: (number % 16) as u8,
+            order: (2 * place % 16) as u8, // `pic_order_cnt_lsb` has 4 bits
+            ..P
+        });
+        match is_reference && pair % 5 == 4 {
+            true => record(&[AUD, &sets.0, &sets.1, &recovery_point(0), &slice]),
+            false => record(&[AUD, &slice]),
+        }
+    };
+    (0..count).map(unit).collect()
+}
+
+/// Returns the capture times and the record times of the keyframes of a recording.
+async fn keyframe_times(recording: &Recording) -> Vec<(CaptureTime, CaptureTime)> {
+    let frames = recording.read(..).frames().into_stream();
+    let keyframes = frames.try_filter_map(async |item| Ok(frame(item).filter(|it| it.is_keyframe)));
+    let times = keyframes.map_ok(|frame| (frame.capture_time, frame.record_time));
+    times.try_collect().await.expect("frames")
+}
+
+#[test]
+fn keyframes_are_listed_with_their_capture_times() {
+    let (server, connection, runtime) = set_up();
+    let units = reordered(61);
+    let write = |entry: &str, time_us: u64, content: Bytes| {
+        server.write("b", entry, time_us, "video/h264", &[], content);
+    };
+    for (index, unit) in units.iter().enumerate() {
+        write("open", time(index).useconds(), unit.clone());
+    }
+    // Records end anywhere, and have the time of the frame that they end in.
+    let ends: Vec<usize> = (units.iter())
+        .scan(0, |end, unit| {
+            *end += unit.len();
+            Some(*end)
+        })
+        .collect();
+    let stream = Bytes::from(units.concat());
+    for begin in (0..stream.len()).step_by(101) {
+        let end = stream.len().min(begin + 101);
+        let last = ends.iter().position(|frame_end| end <= *frame_end);
+        let time = time(last.expect("a frame"));
+        write("cut", time.useconds(), stream.slice(begin..end));
+    }
+    let [open, cut] = ["open", "cut"].map(|entry| {
+        runtime.block_on(async {
+            let recording = Recording::open(&connection, "b", entry).await;
+            let recording = recording.expect("an entry");
+            let keyframes = recording.keyframes(..).await.expect("keyframes");
+            let expected = keyframe_times(&recording).await;
+            let capture_times: Vec<_> = expected.iter().map(|(capture, _)| *capture).collect();
+            assert_eq!(keyframes, capture_times, "{entry}");
+            assert!(expected.iter().any(|(capture, record)| capture != record));
+            keyframes
+        })
+    });
+    assert_eq!(open, [0, 10, 20, 30, 40, 50, 60].map(time));
+    assert_eq!(cut.len(), open.len(), "{cut:?}");
     drop(server);
 }
 
