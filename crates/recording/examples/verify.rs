@@ -72,13 +72,14 @@ fn print(verification: &Verification) {
     }
     let counts = &verification.counts;
     println!(
-        "{} records, {} frames, {} episodes: {} gaps, {} losses, {} damaged records, {} wrong labels, {} jumps of the times",
+        "{} records, {} frames, {} episodes: {} gaps, {} losses, {} damaged records, {} beginnings without a keyframe, {} wrong labels, {} jumps of the times",
         verification.records,
         verification.frames,
         verification.episodes,
         counts.gaps,
         counts.losses,
         counts.damaged,
+        counts.undecodable,
         counts.keyframe_labels + counts.frame_rates,
         counts.clock_jumps,
     );

@@ -18,7 +18,7 @@ use crate::recording::{Frames, Recording};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Verification {
-    /// Number of records.
+    /// Number of records, with those that are damaged or left out.
     pub records: u64,
     /// Bytes of the records.
     pub bytes: u64,
@@ -57,9 +57,9 @@ pub struct VerifyProgress {
 
 impl Recording {
     /// Reads the records of `range`, without decoding them, and returns their faults: gaps, lost pictures,
-    /// damaged records, wrong labels, and times that jump.
+    /// damaged records, wrong labels, times that jump, and frames before the first keyframe of the entry.
     ///
-    /// The first frame that counts is the first keyframe: nothing decodes those before it. Gaps are judged by the options
+    /// The first frame that counts is the first keyframe of the range: nothing in it decodes those before it. Gaps are judged by the options
     /// of a reader, so that what it would report is found.
     ///
     /// `progress` is called with each keyframe and each episode. Dropping the future ends the verification.
@@ -121,7 +121,14 @@ impl Recording {
             }
         };
         let findings = frames.findings().map(|findings| findings.clone());
-        let findings = findings.unwrap_or_else(|| Findings::new(times));
+        let mut findings = findings.unwrap_or_else(|| Findings::new(times.clone()));
+        // Those at the beginning of a later range depend on a keyframe before it.
+        if let Some((time, _)) = self.bounds().filter(|(oldest, _)| times.start <= *oldest)
+            && findings.undecodable > 0
+        {
+            let frames = findings.undecodable;
+            findings.add(Finding::Undecodable { time, frames });
+        }
         let stats = frames.stats();
         let [put_out, episodes] = [&stats.access_units, &stats.episodes].map(count);
         Ok(Verification {

@@ -12,16 +12,19 @@ mod server;
 #[path = "../../../tests/common/wait.rs"]
 mod wait;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::ops::RangeBounds;
 
 use bytes::Bytes;
 use media::codec::Damage;
+use media::codec::h264::testing::{pps, record, sps};
 use media::time::{CaptureTime, Nanos};
 use media::timeline::Cause;
 use recording::{Error, Fault, Finding, Recording, Verification};
 use tokio::runtime::Runtime;
 
-use common::{access_unit, set_up, time};
+use common::{STREAM, access_unit, set_up, time};
 use server::Server;
 
 /// Verifies a range of an entry. Returns the result, and the times that the progress has named.
@@ -167,6 +170,86 @@ fn damaged_and_foreign_records_are_found() {
     assert!(text.contains("is 'image/jpeg', not 'video/h264'"), "{text}");
     // An IDR picture is missing.
     assert!(!verification.is_intact() && verification.unusable.is_none());
+    drop(server);
+}
+
+/// Returns the parameter sets of the stream.
+fn sets() -> Bytes {
+    record(&[&sps(STREAM), &pps(0)])
+}
+
+#[test]
+fn frames_before_the_first_keyframe_are_found() {
+    let (server, connection, runtime) = set_up();
+    // Without the parameter sets of its first group, and with them.
+    for (entry, sets) in [("bare", Bytes::new()), ("sets", sets())] {
+        for index in 3..25 {
+            let content = match index {
+                3 => [sets.clone(), access_unit(index)].concat().into(),
+                _ => access_unit(index),
+            };
+            write(&server, entry, time(index), &[], content);
+        }
+        let expected = Finding::Undecodable {
+            time: time(3),
+            frames: 7,
+        };
+        let (verification, _) = verify(&runtime, &connection, entry, ..);
+        assert_eq!(verification.findings, [expected], "{entry}");
+        assert_eq!(verification.counts.undecodable, 1);
+        assert_eq!((verification.records, verification.frames), (22, 15));
+        // A range without a keyframe.
+        let (verification, _) = verify(&runtime, &connection, entry, ..time(8));
+        assert_eq!((verification.records, verification.frames), (5, 0));
+        let all = Finding::Undecodable {
+            time: time(3),
+            frames: 5,
+        };
+        assert_eq!(verification.findings, [all], "{entry}");
+        // Those of a later range depend on a keyframe before it.
+        let (verification, _) = verify(&runtime, &connection, entry, time(13)..);
+        assert!(verification.is_intact(), "{entry}: {verification:?}");
+    }
+    drop(server);
+}
+
+/// Writes a record without content, which the client library cannot: it needs `Content-Length: 0`.
+fn write_empty(server: &Server, entry: &str, time: CaptureTime) {
+    let url = server.url();
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let ts = time.useconds();
+    write!(
+        stream,
+        "POST /api/v1/b/b/{entry}?ts={ts} HTTP/1.1\r\nHost: {address}\r\nContent-Type: video/h264\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+    .expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn empty_and_foreign_records_count() {
+    let (server, connection, runtime) = set_up();
+    for index in 0..20 {
+        write(&server, "empty", time(index), &[], access_unit(index));
+    }
+    let empty = time(4) + Nanos::MSECOND;
+    write_empty(&server, "empty", empty);
+    let (verification, _) = verify(&runtime, &connection, "empty", ..);
+    assert_eq!(verification.findings, [Finding::Empty { time: empty }]);
+    assert_eq!((verification.records, verification.frames), (21, 20));
+
+    for index in 0..5 {
+        let time_us = time(index).useconds();
+        let picture = Bytes::from_static(b"a picture");
+        server.write("b", "foreign", time_us, "image/jpeg", &[], picture);
+    }
+    let (verification, _) = verify(&runtime, &connection, "foreign", ..);
+    assert_eq!((verification.records, verification.counts.damaged), (5, 5));
+    assert_eq!(verification.bytes, 5 * 9);
     drop(server);
 }
 

@@ -32,6 +32,18 @@ pub enum Finding {
         /// Its fault.
         fault: Fault,
     },
+    /// A record has no content.
+    Empty {
+        /// Time of the record.
+        time: CaptureTime,
+    },
+    /// Frames at the beginning of the entry cannot be decoded, as the keyframe that they depend on is missing.
+    Undecodable {
+        /// Time of the first record.
+        time: CaptureTime,
+        /// Number of frames.
+        frames: u64,
+    },
     /// The label `keyframe` of a record is wrong.
     KeyframeLabel {
         /// Time of the record.
@@ -57,6 +69,8 @@ impl Finding {
             Self::Gap(loss) | Self::Loss(loss) => loss.hole.from,
             Self::ClockJump(hole) => hole.from,
             Self::Damaged { time, .. }
+            | Self::Empty { time }
+            | Self::Undecodable { time, .. }
             | Self::KeyframeLabel { time, .. }
             | Self::FrameRateLabel { time, .. } => *time,
             Self::FrameRate(contradiction) => contradiction.time,
@@ -83,6 +97,17 @@ impl fmt::Display for Finding {
             Self::Damaged { time, fault } => {
                 let names = OptionNames::default();
                 f.write_str(&faults::describe(time.useconds(), fault, &names))
+            }
+            Self::Empty { time } => write!(f, "The record at {time} is empty"),
+            Self::Undecodable { time, frames } => {
+                match frames {
+                    1 => f.write_str("1 frame")?,
+                    frames => write!(f, "{frames} frames")?,
+                }
+                write!(
+                    f,
+                    " at the beginning, from {time} on, cannot be decoded: no keyframe precedes them"
+                )
             }
             Self::KeyframeLabel { time, label } => {
                 let fact = if *label { "has none" } else { "has one" };
@@ -111,8 +136,10 @@ pub struct FindingCounts {
     pub losses: u64,
     /// Jumps of the times without a loss.
     pub clock_jumps: u64,
-    /// Records that are damaged or left out.
+    /// Records that are damaged, empty or left out.
     pub damaged: u64,
+    /// Frames at the beginning that cannot be decoded, one for all of them.
+    pub undecodable: u64,
     /// Wrong labels `keyframe`.
     pub keyframe_labels: u64,
     /// Labels `fps` that are no frame rates, and declared frame rates that record times contradict.
@@ -123,7 +150,8 @@ impl FindingCounts {
     /// Returns the number of all findings.
     pub fn total(&self) -> u64 {
         let labels = self.keyframe_labels + self.frame_rates;
-        self.gaps + self.losses + self.clock_jumps + self.damaged + labels
+        let records = self.damaged + self.undecodable;
+        self.gaps + self.losses + self.clock_jumps + records + labels
     }
 
     fn add(&mut self, finding: &Finding) {
@@ -131,7 +159,8 @@ impl FindingCounts {
             Finding::Gap(_) => &mut self.gaps,
             Finding::Loss(_) => &mut self.losses,
             Finding::ClockJump(_) => &mut self.clock_jumps,
-            Finding::Damaged { .. } => &mut self.damaged,
+            Finding::Damaged { .. } | Finding::Empty { .. } => &mut self.damaged,
+            Finding::Undecodable { .. } => &mut self.undecodable,
             Finding::KeyframeLabel { .. } => &mut self.keyframe_labels,
             Finding::FrameRateLabel { .. } | Finding::FrameRate(_) => &mut self.frame_rates,
         } += 1;
@@ -146,6 +175,8 @@ pub struct Findings {
     /// Number of records in the range, and their bytes.
     pub records: u64,
     pub bytes: u64,
+    /// Number of frames that no keyframe precedes.
+    pub undecodable: u64,
     pub counts: FindingCounts,
     pub list: Vec<Finding>,
 }
@@ -157,6 +188,7 @@ impl Findings {
             range,
             records: 0,
             bytes: 0,
+            undecodable: 0,
             counts: FindingCounts::default(),
             list: Vec::new(),
         }

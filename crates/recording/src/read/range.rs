@@ -392,8 +392,9 @@ impl RangeReader {
         if kind.is_none() || kind != expected {
             let time = record.time;
             self.leave_out(record)?;
-            // Contents of other types are not read to find the first record that is of use.
-            if expected.is_none() && !self.shared.access.depends_on_order() {
+            // Contents of other types are not read to find the first record that is of use, unless they are counted.
+            let is_counted = self.shared.findings().is_some();
+            if expected.is_none() && !is_counted && !self.shared.access.depends_on_order() {
                 self.pass_over(time);
             }
             return Ok(());
@@ -401,7 +402,11 @@ impl RangeReader {
         if kind == Some(ContentKind::Episode) {
             return self.add_episode(record);
         }
-        (self.shared.stats.extent).note_record(CaptureTime::from_useconds(record.time));
+        let time = CaptureTime::from_useconds(record.time);
+        if record.length() == 0 {
+            self.shared.find(|| Finding::Empty { time });
+        }
+        self.shared.stats.extent.note_record(time);
         let chunks = mem::take(&mut record.chunks);
         self.units.push_record(chunks, Arc::new(record));
         Ok(())

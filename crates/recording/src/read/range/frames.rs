@@ -132,6 +132,9 @@ impl RangeFrames {
         }
         let Some(order) = unit.order else {
             self.shared.stats.dropped.fetch_add(1, Ordering::Relaxed);
+            if !self.start.is_open() {
+                self.find_undecodable(1);
+            }
             self.start.leave_out(&slot);
             return Flow::Continue;
         };
@@ -244,6 +247,16 @@ impl RangeFrames {
         let skipped = self.start.skipped();
         let new = skipped - mem::replace(&mut self.skipped, skipped);
         self.shared.stats.dropped.fetch_add(new, Ordering::Relaxed);
+        self.find_undecodable(new);
+    }
+
+    /// Counts access units before the first keyframe, if findings are collected.
+    fn find_undecodable(&self, units: u64) {
+        if units > 0
+            && let Some(mut findings) = self.shared.findings()
+        {
+            findings.undecodable += units;
+        }
     }
 
     /// Sets the format of the items that follow, and puts it out if it is new.
