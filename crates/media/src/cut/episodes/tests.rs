@@ -541,7 +541,7 @@ fn a_stream_without_keyframes_has_no_episode() {
 #[test]
 fn a_segment_may_begin_before_the_end_of_the_one_before() {
     let input = steps(|camera| {
-        camera.group(Start::Idr, 1, FRAME, false);
+        camera.group(Start::Idr, 1, FRAME, Reorder::None);
         if let Some(Step::Unit(unit)) = camera.steps.last_mut() {
             unit.pts = Some(3 * FRAME);
         }
