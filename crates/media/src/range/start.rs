@@ -15,7 +15,8 @@ use crate::timeline::{SegmentStart, Slot};
 /// Start of a range for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
-    /// With the first keyframe that is not before it.
+    /// With the first keyframe that is not before it. A range that is read from there on has none that begins in
+    /// an earlier record.
     KeyframeAfter,
     /// With the last keyframe that is not after it.
     KeyframeBefore,

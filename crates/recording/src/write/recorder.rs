@@ -165,9 +165,9 @@ impl Recorder {
         options: RecorderOptions,
         after: Option<DetachedWriter>,
         stats: Arc<WriterStats>,
-        tell: EventHandler,
+        handler: EventHandler,
     ) -> Self {
-        let writer = RecordWriter::new(runtime, destination, after, stats, tell);
+        let writer = RecordWriter::new(runtime, destination, after, stats, handler);
         Self {
             intake: FrameAssembler::default(),
             times: RecordTimes::default(),
