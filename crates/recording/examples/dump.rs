@@ -6,6 +6,8 @@
 //! `dump URL BUCKET ENTRY FILE.h264 FILE.csv [START [STOP]]`, times as RFC 3339 or in µs since the Unix epoch. The
 //! environment variable `REDUCT_API_TOKEN` has the API token, if the server wants one.
 
+#[path = "common/bound.rs"]
+mod bound;
 mod common;
 
 use std::env;
@@ -15,9 +17,10 @@ use std::io::{BufWriter, Write};
 use std::ops::Bound;
 use std::process::ExitCode;
 
-use client::{Server, ServerOptions, Token};
-use media::time::{CaptureTime, InvalidCaptureTime};
-use recording::{Frame, Item, Recording, SCHEMA};
+use client::Server;
+use media::time::CaptureTime;
+use recording::{Frame, Item, Recording};
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     common::exit_code(run())
@@ -28,18 +31,12 @@ fn run() -> Result<(), Box<dyn Error>> {
     let [url, bucket, entry, video, times, bounds @ ..] = arguments.as_slice() else {
         return Err("usage: dump URL BUCKET ENTRY FILE.h264 FILE.csv [START [STOP]]".into());
     };
-    let server = Server::new(ServerOptions {
-        url: url.clone(),
-        token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
-        ..ServerOptions::new(SCHEMA)
-    })?;
-    let start = bound(bounds.first(), Bound::Included)?;
-    let stop = bound(bounds.get(1), Bound::Excluded)?;
+    let server = common::server(url)?;
+    let start = bound::parse(bounds.first(), Bound::Included)?;
+    let stop = bound::parse(bounds.get(1), Bound::Excluded)?;
     let video = BufWriter::new(File::create(video)?);
     let times = BufWriter::new(File::create(times)?);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = Runtime::new()?;
     runtime.block_on(dump(&server, bucket, entry, (start, stop), video, times))
 }
 
@@ -97,12 +94,4 @@ fn write_times(times: &mut impl Write, frame: &Frame) -> std::io::Result<()> {
         u8::from(frame.is_keyframe),
         u8::from(frame.is_corrupted),
     )
-}
-
-/// Parses a bound of the range, which has none without a text.
-fn bound(
-    text: Option<&String>,
-    kind: fn(CaptureTime) -> Bound<CaptureTime>,
-) -> Result<Bound<CaptureTime>, InvalidCaptureTime> {
-    text.map_or(Ok(Bound::Unbounded), |text| Ok(kind(text.parse()?)))
 }

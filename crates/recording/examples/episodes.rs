@@ -15,7 +15,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use client::{Server, ServerOptions, Token};
+use client::Server;
 use media::access_unit::Chunk;
 use media::codec::h264::ParameterSets;
 use media::cut::policy::{Config, Episode};
@@ -24,7 +24,8 @@ use media::cut::{
 };
 use media::mp4::Description;
 use media::time::Nanos;
-use recording::{Export, Item, Recording, SCHEMA};
+use recording::{Export, Item, Recording};
+use tokio::runtime::Runtime;
 
 /// Writes each episode as a file.
 struct Files {
@@ -74,11 +75,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let [url, bucket, entry, folder, seconds, mode @ ..] = arguments.as_slice() else {
         return Err("usage: episodes URL BUCKET ENTRY FOLDER SECONDS [at-most]".into());
     };
-    let server = Server::new(ServerOptions {
-        url: url.clone(),
-        token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
-        ..ServerOptions::new(SCHEMA)
-    })?;
+    let server = common::server(url)?;
     let config = Config {
         mode: match mode {
             [] => SplitMode::NextKeyframe,
@@ -89,9 +86,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         gap_detection: true,
         ..Config::default()
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = Runtime::new()?;
     runtime.block_on(cut(&server, bucket, entry, Path::new(folder), config))
 }
 

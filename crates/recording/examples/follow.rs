@@ -19,9 +19,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use client::{Canceller, Server, ServerOptions, Token};
+use client::Canceller;
 use media::time::CaptureTime;
-use recording::{Item, Recording, SCHEMA};
+use recording::{Item, Recording};
+use tokio::runtime::Runtime;
 
 /// Interval of requests for new frames.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -35,17 +36,11 @@ fn run() -> Result<(), Box<dyn Error>> {
     let [url, bucket, entry, start @ ..] = arguments.as_slice() else {
         return Err("usage: follow URL BUCKET ENTRY [START]".into());
     };
-    let server = Server::new(ServerOptions {
-        url: url.clone(),
-        token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
-        ..ServerOptions::new(SCHEMA)
-    })?;
+    let server = common::server(url)?;
     let start: Option<CaptureTime> = start.first().map(|text| text.parse()).transpose()?;
     let start = start.map_or(Bound::Unbounded, Bound::Included);
     // Requests run on threads of this runtime.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = Runtime::new()?;
     let recording = runtime.block_on(Recording::open(&server, bucket, entry))?;
     let request = recording.read((start, Bound::Unbounded));
     let mut frames = request.follow(POLL_INTERVAL).frames();

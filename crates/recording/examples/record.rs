@@ -16,11 +16,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client::{Canceller, Overflow, Server, ServerOptions, Token, WriterEvent};
+use client::{Canceller, Overflow, WriterEvent};
 use media::codec::h264::AccessUnitSplitter;
 use media::frame_rate::FrameRate;
 use media::time::CaptureTime;
-use recording::{Recorder, RecorderOptions, SCHEMA};
+use recording::{Recorder, RecorderOptions};
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     common::exit_code(run())
@@ -31,18 +32,12 @@ fn run() -> Result<(), Box<dyn Error>> {
     let [url, bucket, entry, file, start, fps] = arguments.as_slice() else {
         return Err("usage: record URL BUCKET ENTRY FILE.h264 START FPS".into());
     };
-    let server = Server::new(ServerOptions {
-        url: url.clone(),
-        token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
-        ..ServerOptions::new(SCHEMA)
-    })?;
+    let server = common::server(url)?;
     let start: CaptureTime = start.parse()?;
     let frame_rate = FrameRate::parse(fps).ok_or("FPS is no frame rate")?;
     let units = access_units(fs::read(file)?.into());
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = Runtime::new()?;
     let _entered = runtime.enter();
     let options = RecorderOptions {
         frame_rate: Some(frame_rate),

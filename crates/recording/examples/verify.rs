@@ -7,6 +7,8 @@
 //! `verify URL BUCKET ENTRY [START [STOP]]`, times as RFC 3339 or in µs since the Unix epoch. The environment variable
 //! `REDUCT_API_TOKEN` has the API token, if the server wants one. The exit status is 1 if anything is found.
 
+#[path = "common/bound.rs"]
+mod bound;
 mod common;
 
 use std::env;
@@ -14,9 +16,10 @@ use std::error::Error;
 use std::ops::Bound;
 use std::process::ExitCode;
 
-use client::{Server, ServerOptions, Token};
-use media::time::{CaptureTime, InvalidCaptureTime};
-use recording::{Recording, SCHEMA, Verification};
+use client::Server;
+use media::time::CaptureTime;
+use recording::{Recording, Verification};
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     common::exit_code(run())
@@ -27,16 +30,10 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
     let [url, bucket, entry, bounds @ ..] = arguments.as_slice() else {
         return Err("usage: verify URL BUCKET ENTRY [START [STOP]]".into());
     };
-    let server = Server::new(ServerOptions {
-        url: url.clone(),
-        token: Token::new(env::var("REDUCT_API_TOKEN").ok()),
-        ..ServerOptions::new(SCHEMA)
-    })?;
-    let start = bound(bounds.first(), Bound::Included)?;
-    let stop = bound(bounds.get(1), Bound::Excluded)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let server = common::server(url)?;
+    let start = bound::parse(bounds.first(), Bound::Included)?;
+    let stop = bound::parse(bounds.get(1), Bound::Excluded)?;
+    let runtime = Runtime::new()?;
     let verification = runtime.block_on(verify(&server, bucket, entry, (start, stop)))?;
     print(&verification);
     Ok(match verification.is_intact() {
@@ -83,12 +80,4 @@ fn print(verification: &Verification) {
         counts.keyframe_labels + counts.frame_rates,
         counts.clock_jumps,
     );
-}
-
-/// Parses a bound of the range, which has none without a text.
-fn bound(
-    text: Option<&String>,
-    kind: fn(CaptureTime) -> Bound<CaptureTime>,
-) -> Result<Bound<CaptureTime>, InvalidCaptureTime> {
-    text.map_or(Ok(Bound::Unbounded), |text| Ok(kind(text.parse()?)))
 }
