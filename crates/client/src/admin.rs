@@ -251,8 +251,8 @@ impl Entry {
         })
     }
 
-    /// Returns the error for an entry that is not in the list of its bucket: the one that the server has for a query,
-    /// which may be asked at the same time.
+    /// Returns the error for an entry that is not in the list of its bucket. Its text is that of the server for a query,
+    /// because either of two concurrent requests may fail first.
     fn missing(&self) -> Error {
         let text = match self.first_oldest.get() {
             Some(_) => "the entry was removed".to_owned(),

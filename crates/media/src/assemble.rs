@@ -66,7 +66,7 @@ pub type Begun<T> = (T, usize);
 ///
 /// Records, which end anywhere in a byte stream, are taken by [`push_record`](Self::push_record), and come out of
 /// [`next_aligned`](Self::next_aligned) as soon as they end with a NAL unit, to be looked at and [split](Self::split).
-/// Whether they hold whole access units is observed. Their tags are cloned, and should be cheap to clone.
+/// The assembler detects records of whole access units. It clones the tags, which should be cheap to clone.
 ///
 /// Access units share memory with the input. Only NAL units that are cut are copied, and length-prefixed buffers.
 #[derive(Debug)]

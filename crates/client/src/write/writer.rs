@@ -56,8 +56,8 @@ pub enum PushError {
 /// A writer to an entry, which works in the background.
 ///
 /// Dropping it ends its work without blocking: records that are not acknowledged are given up, but for those in a spool,
-/// where the next writer finds them. With [`SpoolSync::Interval`] the newest of these may not be synced to the disk.
-/// [`detach`](Self::detach) lets the background task write them instead.
+/// where the next writer finds them. With [`SpoolSync::Interval`] the newest records of the spool may not be synced to
+/// the disk. [`detach`](Self::detach) lets the background task write them instead.
 pub struct RecordWriter {
     runtime: Handle,
     shared: Arc<Shared>,
