@@ -25,7 +25,7 @@ use crate::error::{Cause, Error, Purpose};
 use crate::http::answer::{accepted, body, header, json};
 use crate::http::batch::TIME_HEADER;
 use crate::http::progress::within;
-use crate::http::refusals::{PeriodicRefusals, ask};
+use crate::http::refusals::{MAX_BEFORE, PeriodicRefusals, ask, probe};
 use crate::http::send::send;
 use crate::names::SettingNames;
 use crate::schema::Schema;
@@ -43,8 +43,11 @@ const MAX_VIDEO: usize = 64 << 10;
 const MAX_LIST: usize = 32 << 20;
 /// Largest answer of another kind, in bytes.
 const MAX_INFO: usize = 1 << 20;
-/// Attempts to read the description of a video.
-const VIDEO_ATTEMPTS: u32 = 3;
+/// Attempts to read the description of a video. The number of requests in front of the one that must not be sent again
+/// varies, or a load balancer that refuses periodically may always refuse that one.
+const VIDEO_ATTEMPTS: u32 = 6;
+/// Attempts in which the query for the description may be refused. Each of them sends it several times.
+const VIDEO_REFUSALS: u32 = 3;
 /// Lifetime of a query for an attachment on the server, in seconds.
 const TTL_SECONDS: u64 = 10;
 
@@ -130,21 +133,16 @@ impl Entry {
     }
 
     async fn read_video_record(&self) -> Result<Option<Vec<u8>>, Error> {
-        let mut attempts = 1;
+        let (mut attempts, mut refusals) = (1, 0);
         loop {
-            let mut may_repeat = true;
+            let before = (attempts - 1) % (MAX_BEFORE + 1);
             let attempt = async {
-                match self.query_video().await {
-                    Ok(url) => self.fetch_video(url).await,
-                    Err(error) => {
-                        // A refused query was repeated already.
-                        may_repeat = !error.is_passing();
-                        Err(error)
-                    }
-                }
+                let url = self.query_video().await;
+                let url = url.inspect_err(|_| refusals += 1)?;
+                self.fetch_video(url, before).await
             };
             let read = self.within_timeout(attempt).await;
-            may_repeat &= attempts < VIDEO_ATTEMPTS;
+            let may_repeat = attempts < VIDEO_ATTEMPTS && refusals < VIDEO_REFUSALS;
             match read {
                 Err(error) if may_repeat && error.is_answer() && error.is_transient() => {
                     attempts += 1;
@@ -176,9 +174,13 @@ impl Entry {
         Ok(url)
     }
 
-    /// Reads the first records of a query, up to the description of the video.
-    async fn fetch_video(&self, url: Url) -> Result<Option<Vec<u8>>, Error> {
+    /// Reads the first records of a query, up to the description of the video, after this number of requests `before`
+    /// it that meet periodic refusals.
+    async fn fetch_video(&self, url: Url, before: u32) -> Result<Option<Vec<u8>>, Error> {
         let client = self.client().await?;
+        for _ in 0..before {
+            probe(client, &self.server, self.server.timeout()).await?;
+        }
         // At most one record matches, unless the server does not know the condition.
         for _ in 0..MAX_OTHERS {
             // Not repeated: the query may have advanced.

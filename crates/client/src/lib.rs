@@ -4,7 +4,7 @@
 //! A client of ReductStore: records are read ahead, followed, written in batches and uploaded from files, with retries.
 //!
 //! - [`RecordReader`] reads a range of an [`EntrySource`], by [`recv`](RecordReader::recv) or blocking.
-//! - [`RecordWriter`] queues records for a [`Destination`] and writes them in the background.
+//! - [`RecordWriter`] queues records for a [`Destination`] and writes them in the background, by [`WriterOptions`].
 //! - [`Uploader`] writes files as records.
 //!
 //! Blocking calls end with a [`Canceller`] from any thread, and dropping a value stops its work without blocking. All
@@ -45,13 +45,17 @@ pub use read::source::EntrySource;
 pub use record::Record;
 pub use schema::Schema;
 pub use server::{Server, ServerError, ServerOptions, Token, without_secrets};
-pub use time::{record_time, utc};
+pub use time::utc;
 pub use uri::{EntryUri, SCHEMES, UriError};
-pub use write::destination::{Destination, Existing};
+pub use write::destination::Destination;
+pub use write::options::{
+    DEFAULT_MAX_LATENCY, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Existing, SpoolOptions,
+    WriterOptions,
+};
 pub use write::record::{Content, Dropped, NewRecord, is_label_name, is_label_value};
 pub use write::shared::{EventHandler, WriterEvent, WriterStats};
 pub use write::spool::SpoolSync;
-pub use write::upload::{Upload, UploadError, Uploaded, Uploader};
+pub use write::upload::{OngoingUpload, Upload, UploadStep, Uploaded, Uploader};
 pub use write::writer::{DetachedWriter, Overflow, PushError, RecordWriter};
 
 #[cfg(test)]

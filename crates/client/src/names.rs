@@ -37,7 +37,7 @@ impl SettingNames {
         ca_cert: "ServerOptions::ca_cert",
         timeout: "ServerOptions::timeout",
         max_record_bytes: "Limits::max_record_bytes",
-        spool: "Destination::spool_folder",
+        spool: "WriterOptions::spool",
         small_records: "records to have fewer frames",
         skip_existing: "Existing::Skip",
         time_range: "the time that 64-bit nanoseconds can count",

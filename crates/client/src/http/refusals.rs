@@ -31,7 +31,7 @@ const RETRY_PAUSES: [Duration; 5] = [
 ];
 /// Requests in front of one for records, at most. Their number varies with the refusals, as every second one or
 /// every third one may be refused.
-const MAX_BEFORE: u32 = 2;
+pub const MAX_BEFORE: u32 = 2;
 /// Number of short answers that have to pass before refusals no longer count as periodic.
 const FORGET_AFTER: u32 = 16;
 

@@ -15,8 +15,12 @@ use crate::http::batch::WINDOW_RECORDS;
 /// Limits of a probe: small, because nothing is read beside it.
 const PROBE_RECORDS: u64 = 32;
 const PROBE_BYTES: u64 = 1 << 20;
+/// Records of a probe whose first ones are waited for: two seconds of many cameras.
+const URGENT_PROBE_RECORDS: u64 = 64;
 /// Largest growth from one window to the next.
 const GROWTH: u64 = 4;
+/// Part of a whole window that the one after an urgent probe has.
+const URGENT_PART: u64 = GROWTH * GROWTH;
 
 /// Length of the first window of a conditional query, in µs.
 const CONDITION_SPAN: u64 = 3_600_000_000;
@@ -49,6 +53,10 @@ pub struct Yield {
 pub struct Plan {
     prefetch_bytes: u64,
     connections: u64,
+    /// Largest number of records of a probe.
+    probe_records: u64,
+    /// The next window is this part of a whole one.
+    part: u64,
     /// Time of the newest record, as last reported.
     newest: Option<u64>,
     /// Records of the probes, until the distance of records is known.
@@ -70,9 +78,23 @@ impl Plan {
         Self {
             prefetch_bytes: prefetch_bytes.max(1),
             connections: connections.max(1).into(),
+            probe_records: PROBE_RECORDS,
+            part: 1,
             newest: None,
             probed: Yield::default(),
             density: None,
+        }
+    }
+
+    /// Lets windows grow slowly, for a caller that waits for the first records, as after a seek.
+    ///
+    /// The records that it waits for may be more than those of the probe. The server makes the answers of all windows
+    /// at the same time, so that the first one of many whole windows would come late.
+    pub fn urgent(self) -> Self {
+        Self {
+            probe_records: URGENT_PROBE_RECORDS,
+            part: URGENT_PART,
+            ..self
         }
     }
 
@@ -116,7 +138,7 @@ impl Plan {
     }
 
     /// Splits the next window off a range, or takes all of it.
-    pub fn cut(&self, range: &mut Range<u64>) -> Window {
+    pub fn cut(&mut self, range: &mut Range<u64>) -> Window {
         let bytes = self.window_bytes();
         let newest = self.newest.filter(|newest| range.start <= *newest);
         let (Some(density), Some(newest)) = (self.density, newest) else {
@@ -124,16 +146,18 @@ impl Plan {
             range.start = range.end;
             return Window {
                 range: window,
-                records: PROBE_RECORDS.min(bytes / self.record_bytes()).max(1),
+                records: self.probe_records.min(bytes / self.record_bytes()).max(1),
                 bytes: PROBE_BYTES.min(bytes),
                 record: self.density.map_or(0, |density| density.record),
             };
         };
         // After the newest record only records follow that are written meanwhile.
         let end = range.end.min(newest.saturating_add(1));
-        let wanted = range.start.saturating_add(density.span);
+        let span = (density.span / self.part).max(1);
+        self.part = (self.part / GROWTH).max(1);
+        let wanted = range.start.saturating_add(span);
         // A very short rest belongs to this window.
-        let cut = if wanted.saturating_add(density.span / 4) >= end {
+        let cut = if wanted.saturating_add(span / 4) >= end {
             end
         } else {
             wanted
@@ -282,12 +306,28 @@ mod tests {
 
     #[test]
     fn a_probe_comes_first_and_alone() {
-        let plan = plan();
+        let mut plan = plan();
         let mut range = 5..DAY;
         assert_eq!(plan.queries(true), 1);
         let window = plan.cut(&mut range);
         assert_eq!((window.range, window.records), (5..DAY, PROBE_RECORDS));
         assert!(range.is_empty());
+    }
+
+    #[test]
+    fn windows_grow_slowly_where_the_first_records_are_waited_for() {
+        let mut plan = plan().urgent();
+        let probe = plan.cut(&mut (0..DAY));
+        assert_eq!(probe.records, URGENT_PROBE_RECORDS);
+        plan.update(0..2 * SECOND, records(64, 20 << 10), QUICK);
+        plan.set_newest(DAY);
+        let whole = 13_003_161;
+        let mut range = 2 * SECOND..DAY;
+        let spans = [(); 4].map(|()| {
+            let window = plan.cut(&mut range).range;
+            window.end - window.start
+        });
+        assert_eq!(spans, [whole / 16, whole / 4, whole, whole]);
     }
 
     #[test]

@@ -419,13 +419,14 @@ impl Session {
             true => Some(of_keyframes(when.as_ref(), self.access.server.schema())),
             false => when.clone(),
         };
+        // Once: a range that is followed would otherwise open a connection for each record.
+        let is_urgent = self.query.is_urgent && !self.is_open;
         let source = Arc::new(WindowSource {
             pool: self.access.pool(view)?,
             entry: self.access.entry.clone(),
             when: when.clone(),
             view,
-            // Once: a range that is followed would otherwise open a connection for each record.
-            is_urgent: AtomicBool::new(self.query.is_urgent && !self.is_open),
+            is_urgent: AtomicBool::new(is_urgent),
             batch_size: self.access.batch_size.clone(),
             max_record_bytes: limits.max_record_bytes,
             stats: self.stats.clone(),
@@ -443,6 +444,10 @@ impl Session {
         let plan = match when {
             Some(_) => Plan::of_condition(limits.connections, prefetch_bytes),
             None => Plan::new(limits.connections, prefetch_bytes),
+        };
+        let plan = match is_urgent {
+            true => plan.urgent(),
+            false => plan,
         };
         let windows = Windows::new(source, plan, range);
         Ok(Prefetch::Windows(windows.expecting_much()))

@@ -29,7 +29,8 @@ use crate::retry::Attempts;
 use crate::server::Server;
 use crate::task::without_blocking;
 use crate::time::utc;
-use crate::write::destination::{Destination, Existing};
+use crate::write::destination::Destination;
+use crate::write::options::{Existing, SpoolOptions, WriterOptions};
 use crate::write::pending::{Pending, check_answer};
 use crate::write::queue::{BatchLimits, Due};
 use crate::write::record::NewRecord;
@@ -61,6 +62,7 @@ const MAX_FAILED_LOOKS: u32 = 2;
 /// Delivers the records of a queue.
 pub struct Delivery {
     to: Destination,
+    options: WriterOptions,
     shared: Arc<Shared>,
     attempts: Attempts,
     /// These attempts are for the end of the stream.
@@ -140,11 +142,12 @@ enum Confirmation {
 
 impl Delivery {
     /// Creates a delivery. No I/O.
-    pub fn new(to: Destination, shared: Arc<Shared>) -> Self {
+    pub fn new(to: Destination, options: WriterOptions, shared: Arc<Shared>) -> Self {
         Self {
-            attempts: Attempts::new(to.retries),
+            attempts: Attempts::new(options.retries),
             are_last: false,
             to,
+            options,
             shared,
             open: None,
             was_reached: false,
@@ -201,7 +204,7 @@ impl Delivery {
             (state.is_detached, waiting, in_memory)
         };
         let spool = self.spool_name();
-        let lost = match (&self.to.spool_folder, waiting - in_memory, in_memory) {
+        let lost = match (&self.options.spool, waiting - in_memory, in_memory) {
             (None, ..) => format!("{waiting} records are lost"),
             (_, kept, 0) => format!("{kept} records are not written, and stay in {spool}"),
             (_, kept, lost) => format!(
@@ -222,7 +225,7 @@ impl Delivery {
     /// Opens the spool, if there is one, and queues recovered records.
     async fn recover(&self) -> Result<(), Error> {
         let spool = self.spool_name();
-        let Some(folder) = self.to.spool_folder.clone() else {
+        let Some(SpoolOptions { folder, sync }) = self.options.spool.clone() else {
             return Ok(());
         };
         let begin = Instant::now();
@@ -230,7 +233,6 @@ impl Delivery {
             let shared = self.shared.clone();
             let (folder, shown) = (folder.clone(), folder.display().to_string());
             let (bucket, entry) = (self.to.bucket.clone(), self.to.entry.clone());
-            let sync = self.to.spool_sync;
             let opened = without_blocking(move || {
                 let opened = Spool::open(&folder, &bucket, &entry, sync);
                 let opened = opened.map(|(files, mut recovery)| {
@@ -295,7 +297,7 @@ impl Delivery {
     fn take_due(&self) -> Next {
         let mut state = self.shared.lock();
         let at_once = state.is_draining || state.is_detached;
-        match state.queue.due(LIMITS, self.to.max_latency) {
+        match state.queue.due(LIMITS, self.options.max_latency) {
             Due::In(limit) if !at_once => Next::Wait(Some(limit)),
             Due::Now | Due::In(_) => Next::Batch(state.queue.take_batch(LIMITS)),
             Due::Never if state.is_detached => Next::End,
@@ -450,7 +452,7 @@ impl Delivery {
         // A proxy may answer for a server that is away, and a bucket may be created again.
         let was_there = match error.cause {
             Cause::NotReductStore => true,
-            Cause::Status(404) => self.to.create_bucket,
+            Cause::Status(404) => self.options.create_bucket,
             _ => false,
         };
         let may_pass = error.is_transient_for_writing() || self.was_reached && was_there;
@@ -650,7 +652,7 @@ impl Delivery {
         };
         let (first, is_recovered) = (first.time, first.is_recovered);
         let was_found = std::mem::replace(&mut self.has_place, true);
-        let (Some(newest), Existing::Refuse) = (self.newest, self.to.existing) else {
+        let (Some(newest), Existing::Refuse) = (self.newest, self.options.existing) else {
             return Ok(());
         };
         if was_found || newest < first {

@@ -6,6 +6,7 @@
 pub mod delivery;
 pub mod destination;
 pub mod keeping;
+pub mod options;
 pub mod pending;
 pub mod queue;
 pub mod record;

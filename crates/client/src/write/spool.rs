@@ -36,11 +36,12 @@ const MAX_NUMBER: u64 = 1_000_000_000_000;
 const MAX_COPIED_BYTES: u64 = 64 << 10;
 
 /// Policy of syncing records to the disk, so that they survive a loss of power.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum SpoolSync {
     /// Left to the operating system.
     None,
     /// Once a second.
+    #[default]
     Interval,
     /// Each record before `push` returns.
     Record,

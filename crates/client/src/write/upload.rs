@@ -18,13 +18,11 @@ use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Client, Method, RequestBuilder, Response};
-use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
 use tracing::debug;
 use url::Url;
 
-use crate::canceller::{Cancelled, Canceller};
 use crate::error::{Cause, Error, Failure, Purpose, Target};
 use crate::http::answer::{Unavailable, accepted, header, unavailable};
 use crate::http::first_contact::is_wrong_address;
@@ -73,30 +71,56 @@ pub enum Uploaded {
     WasThere,
 }
 
-/// Reason why an upload failed.
-#[derive(Debug)]
-pub enum UploadError {
-    /// The wait was cancelled.
-    Cancelled,
-    /// The final error.
-    Failed(Failure),
-}
-
-impl From<Cancelled> for UploadError {
-    fn from(Cancelled: Cancelled) -> Self {
-        Self::Cancelled
-    }
-}
-
-/// An uploader of files to an entry. Its calls block.
+/// An uploader of files to an entry.
+///
+/// Its calls run on the present tokio runtime. A blocking caller waits for them by a [`Canceller`](crate::Canceller).
+///
+/// ```no_run
+/// # use client::{OngoingUpload, Upload, UploadStep, Uploader};
+/// #
+/// # async fn example(server: client::Server, upload: Upload) -> Result<(), client::Failure> {
+/// let uploader = Uploader::new(server, "robot".into(), "episodes".into(), 10);
+/// uploader.check().await?;
+/// let mut ongoing = uploader.begin(upload);
+/// while let UploadStep::Retry(text) = uploader.step(&mut ongoing).await? {
+///     eprintln!("{text}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Uploader {
-    runtime: Handle,
     server: Server,
     bucket: String,
     entry: String,
     retries: u32,
     client: OnceCell<Client>,
+}
+
+/// An upload in progress, with its attempts up to now.
+#[derive(Debug)]
+pub struct OngoingUpload {
+    upload: Upload,
+    attempts: Attempts,
+    /// Back-off before the next attempt.
+    delay: Duration,
+    history: UploadHistory,
+}
+
+impl OngoingUpload {
+    /// Returns the upload that is in progress.
+    pub fn upload(&self) -> &Upload {
+        &self.upload
+    }
+}
+
+/// Result of an attempt to upload a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadStep {
+    /// The entry has the record.
+    Done(Uploaded),
+    /// The attempt failed, as the text says, and the next step repeats it after a back-off.
+    Retry(String),
 }
 
 /// State of a record on the server.
@@ -131,16 +155,9 @@ struct UploadHistory {
 }
 
 impl Uploader {
-    /// Creates an uploader. No I/O.
-    pub fn new(
-        runtime: &Handle,
-        server: Server,
-        bucket: String,
-        entry: String,
-        retries: u32,
-    ) -> Self {
+    /// Creates an uploader, which repeats a failed attempt up to `retries` times in a row. No I/O.
+    pub fn new(server: Server, bucket: String, entry: String, retries: u32) -> Self {
         Self {
-            runtime: runtime.clone(),
             server,
             bucket,
             entry,
@@ -150,47 +167,64 @@ impl Uploader {
     }
 
     /// Checks that the bucket exists and may be written to. Transient errors are left to the first upload.
-    pub fn look(&self, canceller: &Canceller) -> Result<(), UploadError> {
-        let runtime = &self.runtime;
-        match canceller.wait(runtime, self.look_at_bucket())? {
+    ///
+    /// # Errors
+    ///
+    /// The reason for which no upload can succeed.
+    pub async fn check(&self) -> Result<(), Failure> {
+        match self.look_at_bucket().await {
             Err(error) if !error.is_transient_for_writing() || is_wrong_address(&error) => {
-                Err(self.failed(&error))
+                Err(error.failure(self.target()))
             }
             _ => Ok(()),
         }
     }
 
-    /// Writes a file as a record. Transient errors are retried and reported to `emit`.
-    pub fn upload(
-        &self,
-        upload: &Upload,
-        canceller: &Canceller,
-        mut emit: impl FnMut(String),
-    ) -> Result<Uploaded, UploadError> {
-        let runtime = &self.runtime;
-        let mut attempts = Attempts::new(self.retries);
-        let mut history = UploadHistory::default();
-        loop {
-            let error = match canceller.wait(runtime, self.attempt(upload, &mut history))? {
-                Ok(uploaded) => return Ok(uploaded),
-                Err(error) => error,
-            };
-            // A proxy may answer for a server that is away.
-            let is_of_proxy = history.has_answer && error.cause == Cause::NotReductStore;
-            let may_pass = error.is_transient_for_writing() || is_of_proxy;
-            let delay = attempts.next_delay();
-            let Some(delay) = delay.filter(|_| may_pass) else {
-                return Err(self.failed(&error));
-            };
-            debug!("attempt {} in {delay:?} after {error}", attempts.made());
-            let fault = error.explain(self.target());
-            emit(attempts.notice(&fault, delay, Some(self.retries)));
-            canceller.wait(runtime, async { sleep(delay).await })?;
+    /// Begins an upload. No I/O: its attempts are [steps](Self::step).
+    pub fn begin(&self, upload: Upload) -> OngoingUpload {
+        OngoingUpload {
+            upload,
+            attempts: Attempts::new(self.retries),
+            delay: Duration::ZERO,
+            history: UploadHistory::default(),
         }
     }
 
-    fn failed(&self, error: &Error) -> UploadError {
-        UploadError::Failed(error.failure(self.target()))
+    /// Makes the next attempt to write a file as a record, after the back-off of the one before.
+    ///
+    /// A dropped call is an attempt with an unknown result. A later one finds out, but may return
+    /// [`Uploaded::WasThere`] for a record that was written.
+    ///
+    /// # Errors
+    ///
+    /// An error that is not transient, or occurs after the last attempt.
+    pub async fn step(&self, ongoing: &mut OngoingUpload) -> Result<UploadStep, Failure> {
+        let OngoingUpload {
+            upload,
+            attempts,
+            delay,
+            history,
+        } = ongoing;
+        if !delay.is_zero() {
+            sleep(*delay).await;
+            *delay = Duration::ZERO;
+        }
+        let error = match self.attempt(upload, history).await {
+            Ok(uploaded) => return Ok(UploadStep::Done(uploaded)),
+            Err(error) => error,
+        };
+        // A proxy may answer for a server that is away.
+        let is_of_proxy = history.has_answer && error.cause == Cause::NotReductStore;
+        let may_pass = error.is_transient_for_writing() || is_of_proxy;
+        let next = attempts.next_delay().filter(|_| may_pass);
+        let Some(next) = next else {
+            return Err(error.failure(self.target()));
+        };
+        debug!("attempt {} in {next:?} after {error}", attempts.made());
+        *delay = next;
+        let fault = error.explain(self.target());
+        let notice = attempts.notice(&fault, next, Some(self.retries));
+        Ok(UploadStep::Retry(notice))
     }
 
     fn target(&self) -> Target<'_> {

@@ -20,6 +20,7 @@ use crate::task::{Task, catch_panic};
 use crate::write::delivery::Delivery;
 use crate::write::destination::Destination;
 use crate::write::keeping::{MAX_MEMORY, SpoolState};
+use crate::write::options::WriterOptions;
 use crate::write::queue::WriteQueue;
 use crate::write::record::{Dropped, NewRecord};
 use crate::write::shared::{EventHandler, Shared, WriterEvent, WriterStats, fail};
@@ -62,6 +63,8 @@ pub struct RecordWriter {
     runtime: Handle,
     shared: Arc<Shared>,
     task: Option<JoinHandle<()>>,
+    /// Limit of queued records, in bytes.
+    queue_bytes: u64,
     /// Limit of contents in memory, in bytes.
     max_memory: u64,
 }
@@ -82,28 +85,29 @@ impl RecordWriter {
     pub fn new(
         runtime: &Handle,
         destination: Destination,
+        options: WriterOptions,
         after: Option<DetachedWriter>,
-        stats: Arc<WriterStats>,
         emit: EventHandler,
     ) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             work: Notify::new(),
             progress: Notify::new(),
-            spool: Mutex::new(match destination.spool_folder {
+            spool: Mutex::new(match options.spool {
                 Some(_) => SpoolState::Opening,
                 None => SpoolState::Memory,
             }),
-            stats,
+            stats: Arc::default(),
             emit,
         });
         let target = destination.clone();
-        let max_memory = match destination.spool_folder {
+        let max_memory = match options.spool {
             Some(_) => MAX_MEMORY,
             None => u64::MAX,
         };
-        let syncs = destination.spool_sync == SpoolSync::Interval;
-        let delivery = Delivery::new(destination, shared.clone());
+        let queue_bytes = options.queue_bytes;
+        let syncs = (options.spool.as_ref()).is_some_and(|spool| spool.sync == SpoolSync::Interval);
+        let delivery = Delivery::new(destination, options, shared.clone());
         let guard = shared.clone();
         let task = runtime.spawn(async move {
             if let Some(DetachedWriter(Some(before))) = after {
@@ -128,8 +132,14 @@ impl RecordWriter {
             runtime: runtime.clone(),
             shared,
             task: Some(task),
+            queue_bytes,
             max_memory,
         }
+    }
+
+    /// Returns the statistics.
+    pub fn stats(&self) -> &Arc<WriterStats> {
+        &self.shared.stats
     }
 
     /// Sets the attachment `$video`, which is written with the next batch.
@@ -141,7 +151,6 @@ impl RecordWriter {
     pub fn push(
         &self,
         record: &mut NewRecord,
-        queue_bytes: u64,
         overflow: Overflow,
         canceller: &Canceller,
     ) -> Result<Dropped, PushError> {
@@ -156,7 +165,7 @@ impl RecordWriter {
                     continue; // The files were opened meanwhile.
                 }
                 state.is_draining = false;
-                self.make_room(&mut state.queue, record, queue_bytes, overflow)
+                self.make_room(&mut state.queue, record, overflow)
             };
             match dropped {
                 Some(dropped) => {
@@ -210,7 +219,6 @@ impl RecordWriter {
         &self,
         queue: &mut WriteQueue,
         record: &NewRecord,
-        queue_bytes: u64,
         overflow: Overflow,
     ) -> Option<Dropped> {
         let mut dropped = Dropped::default();
@@ -219,7 +227,7 @@ impl RecordWriter {
             false => 0,
         };
         loop {
-            let has_room = queue.has_room_for(record, queue_bytes);
+            let has_room = queue.has_room_for(record, self.queue_bytes);
             let memory = queue.memory_bytes().saturating_add(memory);
             let has_memory = queue.is_empty() || memory <= self.max_memory;
             if has_room && has_memory {
@@ -346,6 +354,7 @@ mod tests {
             runtime: crate::testing::runtime().clone(),
             shared: Arc::new(shared),
             task: None,
+            queue_bytes: u64::MAX,
             max_memory,
         }
     }
@@ -362,7 +371,7 @@ mod tests {
     ) -> Result<u64, PushError> {
         let mut record = record;
         let canceller = Canceller::default();
-        let dropped = writer.push(&mut record, u64::MAX, overflow, &canceller)?;
+        let dropped = writer.push(&mut record, overflow, &canceller)?;
         Ok(dropped.records)
     }
 

@@ -18,6 +18,7 @@ use crate::error::{Cause, Error, Purpose};
 use crate::http::pool::{ClientPool, Newest, PooledClient};
 use crate::time::utc;
 use crate::write::destination::Destination;
+use crate::write::options::WriterOptions;
 use crate::write::pending::Pending;
 use crate::write::record::{Dropped, NewRecord};
 use crate::write::shared::{WriterEvent, emit};
@@ -52,10 +53,12 @@ impl Delivery {
             server,
             bucket,
             entry,
+        } = self.to.clone();
+        let WriterOptions {
             create_bucket,
             quota_size,
             ..
-        } = self.to.clone();
+        } = self.options;
         let purpose = Purpose::Write;
         let pool = ClientPool::new(
             server.clone(),
