@@ -113,6 +113,12 @@ impl<T: Clone> Assembler<T> {
         }
     }
 
+    /// Presumes that records hold whole access units, until one does not. Without that the first ones wait for the next
+    /// one.
+    pub fn presume_whole_records(&mut self) {
+        self.whole = WholeRecords::presumed();
+    }
+
     /// Returns an assembler of another part of the stream, with the parameter sets of this one.
     pub fn with_same_sets(&self) -> Self {
         Self {

@@ -18,8 +18,13 @@ pub mod mp4;
 pub mod order;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod random_streams;
 pub mod range;
 pub mod record_times;
+#[cfg(test)]
+mod sequences;
 pub mod stamp;
+pub mod stream;
 pub mod time;
 pub mod timeline;

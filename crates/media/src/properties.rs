@@ -16,9 +16,10 @@ use proptest::sample::Index;
 use crate::access_unit::AccessUnit;
 use crate::codec::between_nal_units;
 use crate::codec::h264::AccessUnitSplitter;
-use crate::codec::h264::testing::{AUD, IDR, Order, P, SPS, SliceSpec, SpsSpec, pps, slice, sps};
 use crate::frame_rate::FrameRate;
 use crate::order::MAX_REORDERING;
+use crate::random_streams::{Picture, Stream, stream};
+use crate::sequences::depth;
 use crate::stamp::{Stamp, Stamper};
 use crate::time::{CaptureTime, Nanos};
 use crate::timeline::{
@@ -30,196 +31,6 @@ use crate::timeline::{
 const T: u64 = 1_749_804_653_273_752;
 /// Records that may wait for their slots, the last one included.
 const MAX_WAITING_RECORDS: usize = 4;
-
-/// Declaration of the reorder depth by the SPS.
-#[derive(Debug, Clone, Copy)]
-enum Depth {
-    Right,
-    TooMany(usize),
-    TooFew(usize),
-    Absent,
-}
-
-/// Pictures of a stream.
-#[derive(Debug, Clone)]
-struct Stream {
-    order: Order,
-    /// Coded video sequences: places in output order of the pictures in decoding order.
-    sequences: Vec<Vec<i64>>,
-    depth: Depth,
-    /// The pictures that precede their anchor in output order are reference pictures, as far as the
-    /// order of the stream allows it.
-    has_references: bool,
-    has_delimiters: bool,
-}
-
-/// A picture with its place in output order.
-#[derive(Debug)]
-struct Picture {
-    place: (usize, i64),
-    is_idr: bool,
-    bytes: Vec<u8>,
-}
-
-/// Returns the decoding order of a pyramid, as places in output order from `first` on.
-fn pyramid(first: i64, levels: u32) -> Vec<i64> {
-    let Some(below) = levels.checked_sub(1) else {
-        return Vec::new();
-    };
-    let middle = first + (1 << below) - 1;
-    let halves = [pyramid(first, below), pyramid(middle + 1, below)];
-    [vec![middle], halves.concat()].concat()
-}
-
-/// Pictures that follow an anchor in decoding order and precede it in output order.
-fn group() -> impl Strategy<Value = Vec<i64>> {
-    prop_oneof![
-        2 => Just(Vec::new()),
-        2 => (1u32..=4).prop_map(|levels| pyramid(0, levels)),
-        1 => (1..=MAX_REORDERING as i64).prop_flat_map(|pictures| {
-            Just((0..pictures).collect::<Vec<_>>()).prop_shuffle()
-        }),
-    ]
-}
-
-fn sequence() -> impl Strategy<Value = Vec<i64>> {
-    vec(group(), 0..6).prop_map(|groups| {
-        let mut places = vec![0];
-        for group in groups {
-            let first = places.len() as i64;
-            places.push(first + group.len() as i64);
-            places.extend(group.iter().map(|place| first + place));
-        }
-        places
-    })
-}
-
-fn stream() -> impl Strategy<Value = Stream> {
-    let order = prop_oneof![
-        3 => Just(Order::LongLsb),
-        1 => Just(Order::Cycle),
-        1 => Just(Order::Decoding),
-    ];
-    let depth = prop_oneof![
-        3 => Just(Depth::Right),
-        1 => (1usize..4).prop_map(Depth::TooMany),
-        1 => (1usize..8).prop_map(Depth::TooFew),
-        2 => Just(Depth::Absent),
-    ];
-    let flags = (any::<bool>(), any::<bool>());
-    (order, vec(sequence(), 1..6), depth, flags).prop_map(
-        |(order, mut sequences, depth, (has_references, has_delimiters))| {
-            if matches!(order, Order::Decoding) {
-                sequences
-                    .iter_mut()
-                    .for_each(|places| places.sort_unstable());
-            }
-            Stream {
-                order,
-                sequences,
-                depth,
-                has_references,
-                has_delimiters,
-            }
-        },
-    )
-}
-
-impl Stream {
-    /// Returns the most frames that precede a picture and are output after it (E.2.1).
-    fn depth(&self) -> usize {
-        let depths = self.sequences.iter().flat_map(|places| {
-            let later = |(at, place)| places[..at].iter().filter(|it| *it > place).count();
-            places.iter().enumerate().map(later)
-        });
-        depths.max().unwrap_or(0)
-    }
-
-    /// Returns the most frames that follow a picture and are output before it.
-    fn lead(&self) -> usize {
-        let leads = self.sequences.iter().flat_map(|places| {
-            let earlier = |(at, place)| places[at..].iter().filter(|it| *it < place).count();
-            places.iter().enumerate().map(earlier)
-        });
-        leads.max().unwrap_or(0)
-    }
-
-    /// Returns the depth that the SPS declares.
-    fn declared_depth(&self) -> Option<usize> {
-        match self.depth {
-            // The type of the picture order count says so.
-            _ if matches!(self.order, Order::Decoding) => Some(0),
-            Depth::Right => Some(self.depth()),
-            Depth::TooMany(more) => Some((self.depth() + more).min(MAX_REORDERING)),
-            Depth::TooFew(less) => Some(self.depth().saturating_sub(less)),
-            Depth::Absent => None,
-        }
-    }
-
-    /// Writes the pictures in decoding order. Each has a number at its end.
-    fn encode(&self) -> Vec<Picture> {
-        let spec = SpsSpec {
-            order: self.order,
-            max_num_reorder_frames: self.declared_depth().map(|frames| frames as u32),
-            ..SPS
-        };
-        let mut pictures = Vec::new();
-        for (sequence, places) in self.sequences.iter().enumerate() {
-            // Reference pictures since the IDR picture, and whether the last picture is one.
-            let (mut references, mut follows_reference) = (0, true);
-            let mut latest = -1;
-            for &place in places {
-                let is_idr = place == 0;
-                let is_anchor = place > latest;
-                latest = latest.max(place);
-                let is_reference = match self.order {
-                    Order::Decoding => is_idr || self.has_references || !follows_reference,
-                    Order::Cycle => is_anchor,
-                    Order::Lsb | Order::LongLsb => is_anchor || self.has_references,
-                };
-                let count = 2 * place;
-                let order = match self.order {
-                    Order::Lsb | Order::LongLsb => count & 0xff,
-                    // The difference from the expected count (8.2.1.2).
-                    Order::Cycle if is_reference => count - 2 * references,
-                    Order::Cycle => count - (2 * (references - 1) - 1),
-                    Order::Decoding => 0,
-                };
-                let header = SliceSpec {
-                    sps: spec,
-                    nal: match (is_idr, is_reference) {
-                        (true, _) => IDR.nal,
-                        (_, true) => P.nal,
-                        (_, false) => 0x01,
-                    },
-                    frame_num: (references % 16) as u8,
-                    order: order as u8,
-                    idr_pic_id: sequence as u32 % 2,
-                    ..P
-                };
-                let mut nals = Vec::new();
-                if self.has_delimiters {
-                    nals.push(AUD.to_vec());
-                }
-                if is_idr {
-                    nals.extend([sps(spec), pps(0)]);
-                }
-                let number = pictures.len();
-                let number = [1 + number / 250, 1 + number % 250].map(|digit| digit as u8);
-                nals.push([slice(header), number.to_vec()].concat());
-                let nals = nals.iter().map(|nal| [&[0, 0, 0, 1], &nal[..]].concat());
-                pictures.push(Picture {
-                    place: (sequence, place),
-                    is_idr,
-                    bytes: nals.collect::<Vec<_>>().concat(),
-                });
-                references += i64::from(is_reference);
-                follows_reference = is_reference;
-            }
-        }
-        pictures
-    }
-}
 
 /// Returns the number of the picture that an access unit holds, if it is all of it.
 fn number_of(unit: &AccessUnit, pictures: &[Picture]) -> Option<usize> {
@@ -522,7 +333,7 @@ impl Recording {
     fn new(stream: &Stream, layout: &Layout) -> Self {
         let pictures = stream.encode();
         Self {
-            depth: stream.depth(),
+            depth: depth(&stream.sequences),
             lead: stream.lead(),
             declared_depth: stream.declared_depth(),
             records: layout.record(&pictures),

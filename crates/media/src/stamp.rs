@@ -333,6 +333,7 @@ mod tests {
     use super::super::timeline::Spacing;
     use super::*;
     use crate::order::Reordering;
+    use crate::sequences::{DeclaredDepth, depth, sequence, shuffled_group};
 
     const FRAME: u64 = 100;
     /// Capture time of the first frame.
@@ -604,63 +605,21 @@ mod tests {
             }
         }
     }
-    /// A coded video sequence, as places in output order: groups of pictures that follow an anchor
-    /// in decoding order and precede it in output order, in any order.
-    fn sequence() -> impl Strategy<Value = Vec<i64>> {
-        let group = (0usize..7).prop_flat_map(|pictures| {
-            Just((0..pictures as i64).collect::<Vec<_>>()).prop_shuffle()
-        });
-        vec(group, 0..12).prop_map(|groups| {
-            let mut places = vec![0];
-            for group in groups {
-                let first = places.len() as i64;
-                places.push(first + group.len() as i64);
-                places.extend(group.iter().map(|place| first + place));
-            }
-            places
-        })
-    }
-
-    /// The most frames that precede a picture and are output after it (E.2.1).
-    fn depth_of(places: &[i64]) -> usize {
-        let later = |(at, place)| places[..at].iter().filter(|it| *it > place).count();
-        places.iter().enumerate().map(later).max().unwrap_or(0)
-    }
-
-    /// Declared depth of the stream.
-    #[derive(Debug, Clone, Copy)]
-    enum Says {
-        Truth,
-        More(usize),
-        Less(usize),
-        Nothing,
-    }
-
-    fn says() -> impl Strategy<Value = Says> {
-        prop_oneof![
-            Just(Says::Truth),
-            (1usize..4).prop_map(Says::More),
-            (1usize..8).prop_map(Says::Less),
-            Just(Says::Nothing),
-        ]
-    }
 
     proptest! {
         /// Each frame comes once, in decoding order, and has one of the slots; a later one the later
         /// it is in output order, if the stream does not lie.
         #[test]
         fn each_frame_has_one_slot(
-            sequences in vec(sequence(), 1..8),
-            says in says(),
+            sequences in vec(sequence(shuffled_group(0..=6), 0..12), 1..8),
+            declaration in DeclaredDepth::any(),
             jitter in vec(0u64..FRAME / 2, 1..9),
             losses in vec(prop::bool::weighted(0.05), 1..40),
         ) {
-            let depth = sequences.iter().map(|places| depth_of(places)).max().unwrap_or(0);
-            let (frames, declared) = match says {
-                Says::Truth => (depth, true),
-                Says::More(more) => (depth + more, true),
-                Says::Less(less) => (depth.saturating_sub(less), true),
-                Says::Nothing => (MAX_REORDERING, false),
+            let depth = depth(&sequences);
+            let (frames, declared) = match declaration.frames(depth) {
+                Some(frames) => (frames, true),
+                None => (MAX_REORDERING, false),
             };
             let lies = declared && frames < depth;
             let mut reorder = Stamper::default();

@@ -17,6 +17,14 @@ pub struct WholeRecords {
 }
 
 impl WholeRecords {
+    /// Returns records that are presumed to hold whole access units, until one does not.
+    pub fn presumed() -> Self {
+        Self {
+            begun: EVIDENCE - 1,
+            is_disproved: false,
+        }
+    }
+
     /// Notes the access units of a record. Returns whether the last one is complete.
     pub fn note(&mut self, pushed: Pushed) -> bool {
         // A field is a record of its own as well.
@@ -69,6 +77,23 @@ mod tests {
         let expected = [false, false, true, true];
         assert_eq!(run(&[(1, false); 4]), expected);
         assert_eq!(run(&[(10, false); 4]), expected);
+    }
+
+    #[test]
+    fn presumed_whole_access_units() {
+        let whole = Pushed {
+            begun: 10,
+            ..Default::default()
+        };
+        let part = Pushed {
+            continues: true,
+            ..whole
+        };
+        let mut records = WholeRecords::presumed();
+        assert!(records.may_end_here());
+        let noted = [whole, whole, part, whole].map(|pushed| records.note(pushed));
+        assert_eq!(noted, [true, true, false, false]);
+        assert!(!records.may_end_here());
     }
 
     #[test]

@@ -248,6 +248,11 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
         }
     }
 
+    /// Removes the limits of duration and size from here on.
+    pub fn lift_limits(&mut self) {
+        self.policy.lift_limits();
+    }
+
     /// Returns the keyframe mode in which a stream without keyframes would have some.
     pub fn helpful_mode(&self) -> Option<KeyframeMode> {
         self.policy.helpful_mode()
@@ -564,6 +569,11 @@ impl<P: Clone, D: DeclaredFormat + Default, I> Cutter<P, D, I> {
     /// Returns whether there was a keyframe, so that there is an episode.
     pub fn has_episodes(&self) -> bool {
         self.began
+    }
+
+    /// Returns whether [`finish`](Self::finish) was called: nothing may follow.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Returns whether there is an output that a flush would break: a sample, or the end.

@@ -10,7 +10,7 @@ use super::cutter::Cutter;
 use super::file_times::FileSettings;
 use super::index::{FrameIndex, FrameRow};
 use super::input::{InputSegment, InputUnit};
-use super::modes::KeyframeMode;
+use super::modes::{KeyframeMode, SplitMode};
 use super::picture_format::DeclaredFormat;
 use super::policy::{Config, Episode};
 use super::writer::{CutOutputs, Dropped, EpisodeBegin, EpisodeSample, EpisodeWriter, SampleRole};
@@ -18,7 +18,8 @@ use crate::codec::h264::ParameterSets;
 use crate::mp4::Description;
 use crate::time::Nanos;
 
-/// Cuts a stream into episodes, which `W` writes one after the other, and makes a row of each frame.
+/// Cuts a stream into episodes, which `W` writes one after the other, and makes a row of each frame
+/// [on request](Self::with_rows).
 ///
 /// In [`SplitMode::AtMost`](super::SplitMode::AtMost) the last group of pictures is kept in memory.
 ///
@@ -89,7 +90,9 @@ use crate::time::Nanos;
 pub struct Episodes<W: EpisodeWriter> {
     cutter: Cutter<W::Payload, W::Format, Infallible>,
     outputs: CutOutputs<W::Payload, W::Format, Infallible>,
-    index: FrameIndex,
+    mode: SplitMode,
+    /// `None` if no rows are made.
+    index: Option<FrameIndex>,
     rows: Vec<FrameRow>,
     writer: OrderedWriter<W>,
 }
@@ -104,13 +107,22 @@ where
         Self {
             cutter: Cutter::new(config, settings),
             outputs: Vec::new(),
-            index: FrameIndex::new(mode),
+            mode,
+            index: None,
             rows: Vec::new(),
             writer: OrderedWriter {
                 writer,
                 assigner: EpisodeAssigner::new(mode),
+                held_bytes: 0,
             },
         }
+    }
+
+    /// Makes a row of each frame, which the caller [takes](Self::take_rows) from time to time: rows are kept until
+    /// then.
+    pub fn with_rows(mut self) -> Self {
+        self.index = Some(FrameIndex::new(self.mode));
+        self
     }
 
     /// Takes over the declared format of the access units that follow, see [`Cutter::declare`].
@@ -175,9 +187,21 @@ where
         Ok(dropped)
     }
 
-    /// Returns the rows of frames whose episode is known, each once.
+    /// Removes the limits of duration and size: access units that are held back, and those that follow, belong
+    /// to the running episode, unless a gap or another format ends it.
+    pub fn lift_limits(&mut self) {
+        self.cutter.lift_limits();
+    }
+
+    /// Returns the rows of frames whose episode is known, each once; none without [`with_rows`](Self::with_rows).
     pub fn take_rows(&mut self) -> impl Iterator<Item = FrameRow> + '_ {
         self.rows.drain(..)
+    }
+
+    /// Returns the memory, in bytes, of samples that are kept until their episode is known: those of the last group of
+    /// pictures in [`SplitMode::AtMost`](super::SplitMode::AtMost). The caller decides how much is too much.
+    pub fn held_bytes(&self) -> usize {
+        self.writer.held_bytes
     }
 
     /// Returns the number of access units so far that no episode has.
@@ -200,6 +224,11 @@ where
         &self.writer.writer
     }
 
+    /// Returns the writer, to be changed. Calls of an [`EpisodeWriter`] are not for the caller.
+    pub fn writer_mut(&mut self) -> &mut W {
+        &mut self.writer.writer
+    }
+
     /// Takes the writer, after [`finish`](Self::finish).
     pub fn into_writer(self) -> W {
         self.writer.writer
@@ -207,7 +236,9 @@ where
 
     fn carry_out(&mut self) -> Result<(), W::Error> {
         for output in self.outputs.drain(..) {
-            self.index.follow(&output, &mut self.rows);
+            if let Some(index) = &mut self.index {
+                index.follow(&output, &mut self.rows);
+            }
             // Notices need no action: samples have their times, and `helpful_mode` is asked for.
             output.carry_out(&mut self.writer)?;
         }
@@ -215,11 +246,21 @@ where
     }
 }
 
+/// Memory of a sample besides its bytes: its times, and the places of its NAL units.
+const SAMPLE_MEMORY: usize = 512;
+
+/// Returns the memory of a sample in bytes.
+fn memory<P>(sample: &EpisodeSample<P>) -> usize {
+    sample.bytes + SAMPLE_MEMORY
+}
+
 /// A writer that gets each sample after the begin of its episode, whatever the mode.
 #[derive(Debug)]
 struct OrderedWriter<W: EpisodeWriter> {
     writer: W,
     assigner: EpisodeAssigner<EpisodeSample<W::Payload>>,
+    /// Memory of the samples that the assigner holds back, in bytes.
+    held_bytes: usize,
 }
 
 impl<W: EpisodeWriter> EpisodeWriter for OrderedWriter<W> {
@@ -237,13 +278,20 @@ impl<W: EpisodeWriter> EpisodeWriter for OrderedWriter<W> {
 
     fn sample(&mut self, sample: EpisodeSample<W::Payload>) -> Result<(), W::Error> {
         let starts_group = sample.role == SampleRole::Keyframe;
+        self.held_bytes += memory(&sample);
         let mut known = self.assigner.add(sample, starts_group);
-        known.try_for_each(|assigned| self.writer.sample(assigned.item))
+        known.try_for_each(|assigned| {
+            self.held_bytes -= memory(&assigned.item);
+            self.writer.sample(assigned.item)
+        })
     }
 
     fn end(&mut self, episode: Episode, description: Description) -> Result<(), W::Error> {
         let mut rest = self.assigner.end(episode.samples());
-        rest.try_for_each(|assigned| self.writer.sample(assigned.item))?;
+        rest.try_for_each(|assigned| {
+            self.held_bytes -= memory(&assigned.item);
+            self.writer.sample(assigned.item)
+        })?;
         drop(rest);
         self.writer.end(episode, description)
     }

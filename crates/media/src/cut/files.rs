@@ -147,7 +147,7 @@ impl Files {
         let declared = self.frame_rates.pop_front().flatten();
         Some(Finished {
             name,
-            frame_rate: declared.filter(|rate| agrees(*rate, &episode)),
+            frame_rate: declared.filter(|rate| episode.agrees_with(*rate)),
             episode,
             description,
         })
@@ -169,12 +169,6 @@ impl Files {
     pub fn take_failure(&mut self) -> Option<LocationError> {
         self.failure.take()
     }
-}
-
-/// Returns whether the frames of an episode come at `rate`, on average within a fifth.
-fn agrees(rate: FrameRate, episode: &Episode) -> bool {
-    let frames = episode.duration.nseconds() as f64 / 1e9 * rate.per_second();
-    (frames - episode.frames as f64).abs() <= 0.2 * episode.frames as f64
 }
 
 #[cfg(test)]

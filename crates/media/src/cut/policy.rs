@@ -432,6 +432,13 @@ impl Policy {
         }
     }
 
+    /// Removes the limits of duration and size: what follows belongs to the running episode, unless a gap or another
+    /// format ends it.
+    pub fn lift_limits(&mut self) {
+        self.config.duration = None;
+        self.config.size = None;
+    }
+
     /// Sets the longest time that the file of the running episode can count.
     pub fn set_max_span(&mut self, span: Nanos) {
         self.max_span = Some(span);

@@ -87,6 +87,17 @@ pub fn put_box(
     Some(())
 }
 
+/// Returns the header of a box with contents of this length (4.2).
+pub fn header(kind: &[u8; 4], contents: u64) -> Vec<u8> {
+    match u32::try_from(contents.saturating_add(HEADER as u64)) {
+        Ok(size) => [&size.to_be_bytes(), &kind[..]].concat(),
+        Err(_) => {
+            let size = contents.saturating_add(LARGE_HEADER as u64);
+            [&1u32.to_be_bytes(), &kind[..], &size.to_be_bytes()].concat()
+        }
+    }
+}
+
 /// Returns a big-endian number of at most eight bytes, or `None` if `data` is shorter.
 pub fn number(data: &[u8], at: Range<usize>) -> Option<u64> {
     let bytes = data.get(at)?.iter();
@@ -113,6 +124,20 @@ mod tests {
         assert_eq!(size(1, 1 << 33, 1 << 34), Some((16, 1 << 33)));
         assert_eq!(size(1, 15, 1 << 34), None);
         assert_eq!(BoxHeader::parse(&[0, 0, 0, 8, b'm'], 8), None);
+        for (contents, length) in [
+            (0, 8),
+            (u64::from(u32::MAX) - 8, 8),
+            (u64::from(u32::MAX) - 7, 16),
+            (1 << 40, 16),
+        ] {
+            let parsed = BoxHeader::parse(&header(b"mdat", contents), u64::MAX);
+            let expected = BoxHeader {
+                kind: *b"mdat",
+                length,
+                size: length + contents,
+            };
+            assert_eq!(parsed, Some(expected));
+        }
     }
 
     #[test]

@@ -4,15 +4,42 @@
 //! MP4 (ISO/IEC 14496-12).
 
 mod boxes;
+mod disk_file;
+mod file_header;
+mod file_samples;
+mod fragments;
 mod moov;
+mod pieced_file;
+mod plain_file;
 #[cfg(test)]
 mod properties;
 mod read;
+mod read_fragments;
+mod read_table;
+mod read_track;
+mod sample_index;
+mod sample_payload;
 mod sample_times;
+mod time_boxes;
+mod time_fields;
 mod timescale;
+mod track_times;
+mod write_error;
+#[cfg(test)]
+mod write_properties;
 
 pub use boxes::{BoxHeader, LARGE_HEADER};
+pub use disk_file::*;
+pub use file_header::VideoTrack;
+pub use file_samples::{FileReadError, FileSample, MAX_SAMPLES};
+pub use fragments::*;
 pub use moov::*;
+pub use plain_file::{FileParts, MoovPlace, PlainWriter, RESERVED};
 pub use read::*;
+pub use read_track::*;
+pub use sample_index::SampleFacts;
+pub use sample_payload::*;
 pub use sample_times::*;
+pub use time_fields::{FileDuration, FileEdit};
 pub use timescale::*;
+pub use write_error::*;

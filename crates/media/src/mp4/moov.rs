@@ -7,11 +7,12 @@
 
 use std::ops::Range;
 
-use super::boxes::{HEADER, Mp4Box, boxes, child, number, put_box};
-use super::timescale::scale;
+use mp4_atom::Encode;
 
-/// Playback at normal speed, as a 16.16 number.
-const NORMAL_RATE: u32 = 0x0001_0000;
+use super::boxes::{HEADER, Mp4Box, boxes, child, number, put_box};
+use super::time_boxes::{TickEdit, durations, edit_list, offsets};
+use super::time_fields::FileDuration;
+use super::timescale::scale;
 
 /// Facts that the header of a file states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,7 +123,8 @@ fn described(moov: &[u8], description: &Description) -> Option<Vec<u8>> {
     let trak = child(contents, b"trak")?;
     let mdia = child(trak, b"mdia")?;
     let mdhd = child(mdia, b"mdhd")?;
-    let (mut movie, mut media) = (timescale(mvhd)?, timescale(mdhd)?);
+    let units = |header| Some(u64::from(FileDuration::read(header)?.units));
+    let (mut movie, mut media) = (units(mvhd)?, units(mdhd)?);
     let is_fragmented = child(contents, b"mvex").is_some();
     let stts = child(mdia, b"minf").and_then(|minf| child(child(minf, b"stbl")?, b"stts"))?;
     let samples = description.samples.as_ref();
@@ -149,7 +151,7 @@ fn described(moov: &[u8], description: &Description) -> Option<Vec<u8>> {
         .iter()
         .map(|shown| {
             let (start, end) = (in_media(shown.start), in_media(shown.end));
-            Edit {
+            TickEdit {
                 duration: in_movie(end.saturating_sub(start)),
                 media_time: start,
             }
@@ -196,7 +198,7 @@ struct Rewriting<'a> {
     samples: Option<&'a SampleTable>,
     durations: Option<Durations>,
     /// New edit list; empty to keep the one of the file.
-    edits: Vec<Edit>,
+    edits: Vec<TickEdit>,
     /// New duration of the last sample in ticks, if it changes.
     last_duration: Option<u32>,
     configuration: Option<&'a [u8]>,
@@ -231,7 +233,7 @@ impl Rewriting<'_> {
                     let duration = durations.map(|all| all.presentation);
                     put_header(new, whole, duration, Between::TrackNumber)?;
                     if !self.edits.is_empty() {
-                        put_box(new, b"edts", |new| put_edits(new, &self.edits))?;
+                        edit_list(&self.edits).encode(new).ok()?;
                     }
                 }
                 b"edts" if !self.edits.is_empty() => {}
@@ -268,11 +270,8 @@ impl Rewriting<'_> {
                 }
             });
         };
-        put_runs(new, b"stts", &samples.durations)?;
-        match samples.offsets.iter().any(|(_, offset)| *offset > 0) {
-            true => put_runs(new, b"ctts", &samples.offsets),
-            false => Some(()),
-        }
+        durations(&samples.durations).encode(new).ok()?;
+        offsets(&samples.offsets).encode(new).ok()
     }
 
     fn put_sample_entry(&self, new: &mut Vec<u8>, whole: &[u8]) -> Option<()> {
@@ -319,19 +318,6 @@ fn last_duration(stts: &[u8], total: u64, wanted: Option<u64>) -> Option<u32> {
     u32::try_from(ticks).ok()
 }
 
-/// Puts a box with times of samples (8.6.1).
-fn put_runs(new: &mut Vec<u8>, name: &[u8; 4], runs: &[(u32, u32)]) -> Option<()> {
-    put_box(new, name, |new| {
-        new.extend([0; 4]);
-        new.extend(u32::try_from(runs.len()).ok()?.to_be_bytes());
-        for (count, ticks) in runs {
-            new.extend(count.to_be_bytes());
-            new.extend(ticks.to_be_bytes());
-        }
-        Some(())
-    })
-}
-
 /// Puts the durations of samples (8.6.1.2) with another one of the last sample.
 fn put_last_duration(new: &mut Vec<u8>, stts: &[u8], ticks: u32) -> Option<()> {
     let (before, last) = stts.split_at_checked(stts.len().checked_sub(8)?)?;
@@ -348,39 +334,6 @@ fn put_last_duration(new: &mut Vec<u8>, stts: &[u8], ticks: u32) -> Option<()> {
     new.extend(1u32.to_be_bytes());
     new.extend(ticks.to_be_bytes());
     Some(())
-}
-
-fn put_edits(new: &mut Vec<u8>, edits: &[Edit]) -> Option<()> {
-    put_box(new, b"elst", |new| {
-        let fits = |edit: &Edit| {
-            u32::try_from(edit.duration).is_ok() && i32::try_from(edit.media_time).is_ok()
-        };
-        let is_long = !edits.iter().all(fits);
-        new.extend([u8::from(is_long), 0, 0, 0]);
-        new.extend(u32::try_from(edits.len()).ok()?.to_be_bytes());
-        for edit in edits {
-            for value in [edit.duration, edit.media_time] {
-                let bytes = value.to_be_bytes();
-                new.extend(&bytes[if is_long { 0 } else { 4 }..]);
-            }
-            new.extend(NORMAL_RATE.to_be_bytes());
-        }
-        Some(())
-    })
-}
-
-/// A part of the media that is shown. Its duration is in units of the movie, the time in those of
-/// the media.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Edit {
-    duration: u64,
-    media_time: u64,
-}
-
-/// Returns the units per second of a movie or its media.
-fn timescale(header: &[u8]) -> Option<u64> {
-    let at = if *header.first()? == 1 { 20 } else { 12 };
-    number(header, at..at + 4).filter(|units| *units > 0)
 }
 
 /// Fields of a header between its two times and its duration.
@@ -436,6 +389,9 @@ fn put_header(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Playback at normal speed, as a 16.16 number.
+    const NORMAL_RATE: u32 = 0x0001_0000;
 
     fn boxed(name: &[u8; 4], contents: &[u8]) -> Vec<u8> {
         let mut new = Vec::new();

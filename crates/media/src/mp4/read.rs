@@ -5,12 +5,12 @@
 //!
 //! The file is untrusted: it is read in place, each box once, and a file that exceeds a limit is refused.
 
-use std::cell::Cell;
 use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::boxes::{BoxHeader, LARGE_HEADER};
+use super::pieced_file::PiecedFile;
+use super::time_fields::{FileDuration, FileEdit, TIME_HEADER};
 
 /// Largest number of boxes that are read before a file is refused.
 const MAX_BOXES: u32 = 100_000;
@@ -33,7 +33,7 @@ pub struct Movie {
 /// Reads the box `moov` of a file that comes in pieces. Returns `None` if there is none, or if a demuxer
 /// would refuse it.
 pub fn movie(pieces: &[Bytes]) -> Option<Movie> {
-    let file = File::new(pieces);
+    let file = PiecedFile::new(pieces, MAX_BOXES);
     let moov = file.child(0..file.length, b"moov")?;
     let mut header_of_movie = None;
     let mut shown = None;
@@ -54,7 +54,7 @@ pub fn movie(pieces: &[Bytes]) -> Option<Movie> {
         }
     }
     let movie = header_of_movie?;
-    let length = movie.time(movie.duration)?;
+    let length = movie.time(movie.ticks)?;
     let whole = Movie {
         start: 0,
         length: Some(length).filter(|length| *length > 0),
@@ -66,18 +66,10 @@ pub fn movie(pieces: &[Bytes]) -> Option<Movie> {
     }
 }
 
-/// Units per second of a box `mvhd` or `mdhd`, and a duration in them.
-#[derive(Debug, Clone, Copy)]
-struct TimeHeader {
-    scale: u64,
-    /// 0 if it is unknown.
-    duration: u64,
-}
-
-impl TimeHeader {
+impl FileDuration {
     /// Converts ticks to ns, rounded down as qtdemux does it: a picture may not be before its segment.
     fn time(self, ticks: u64) -> Option<u64> {
-        let ns = u128::from(ticks) * 1_000_000_000 / u128::from(self.scale);
+        let ns = u128::from(ticks) * 1_000_000_000 / u128::from(self.units);
         u64::try_from(ns).ok().filter(|ns| *ns <= MAX_TIME)
     }
 }
@@ -92,7 +84,7 @@ struct Track {
 /// Part of the media that an edit list shows, from its first edit to the end of its last one.
 #[derive(Debug)]
 struct ShownEdits {
-    media: TimeHeader,
+    media: FileDuration,
     /// Media time of the first edit, in units of the media.
     first: u64,
     last: u64,
@@ -101,7 +93,7 @@ struct ShownEdits {
 }
 
 impl ShownEdits {
-    fn in_movie(&self, movie: TimeHeader) -> Option<Movie> {
+    fn in_movie(&self, movie: FileDuration) -> Option<Movie> {
         let start = self.media.time(self.first)?;
         let last_start = self.media.time(self.last)?;
         let last_length = movie.time(self.last_duration)?;
@@ -114,109 +106,11 @@ impl ShownEdits {
     }
 }
 
-/// A box in a file: its kind and the place of its contents.
-#[derive(Debug)]
-struct PlacedBox {
-    kind: [u8; 4],
-    contents: Range<u64>,
-}
-
-/// A file in pieces.
-#[derive(Debug)]
-struct File<'a> {
-    pieces: &'a [Bytes],
-    /// Ends of the pieces, in bytes of the file.
-    ends: Vec<u64>,
-    length: u64,
-    boxes_left: Cell<u32>,
-}
-
-impl<'a> File<'a> {
-    fn new(pieces: &'a [Bytes]) -> Self {
-        let mut length = 0;
-        let ends = pieces.iter().map(|piece| {
-            length += piece.len() as u64;
-            length
-        });
-        Self {
-            pieces,
-            ends: ends.collect(),
-            length,
-            boxes_left: Cell::new(MAX_BOXES),
-        }
-    }
-
-    /// Copies the bytes from `place` on to all of `bytes`.
-    fn read(&self, place: u64, bytes: &mut [u8]) -> Option<()> {
-        let mut piece = self.ends.partition_point(|end| *end <= place);
-        let mut filled = 0;
-        while filled < bytes.len() {
-            let (data, end) = (self.pieces.get(piece)?, self.ends[piece]);
-            let left = end - (place + filled as u64);
-            let data = &data[data.len() - usize::try_from(left).ok()?..];
-            let part = &data[..data.len().min(bytes.len() - filled)];
-            bytes[filled..filled + part.len()].copy_from_slice(part);
-            filled += part.len();
-            piece += 1;
-        }
-        Some(())
-    }
-
-    /// Reads a big-endian number of `size` bytes.
-    fn number(&self, place: u64, size: usize) -> Option<u64> {
-        let mut bytes = [0; 8];
-        self.read(place, bytes.get_mut(8usize.checked_sub(size)?..)?)?;
-        Some(u64::from_be_bytes(bytes))
-    }
-
-    /// Reads the box that begins at `range`, which has to hold all of it.
-    fn read_box(&self, range: &Range<u64>) -> Option<PlacedBox> {
-        self.boxes_left.set(self.boxes_left.get().checked_sub(1)?);
-        let rest = range.end.checked_sub(range.start)?;
-        let mut bytes = [0; LARGE_HEADER];
-        let there = bytes
-            .len()
-            .min(usize::try_from(rest).unwrap_or(LARGE_HEADER));
-        self.read(range.start, &mut bytes[..there])?;
-        let BoxHeader { kind, length, size } = BoxHeader::parse(&bytes[..there], rest)?;
-        Some(PlacedBox {
-            kind,
-            contents: range.start + length..range.start + size,
-        })
-    }
-
-    /// Returns the boxes in a row, up to the first that is broken.
-    fn children(&self, mut range: Range<u64>) -> impl Iterator<Item = PlacedBox> {
-        std::iter::from_fn(move || {
-            let found = self.read_box(&range)?;
-            range.start = found.contents.end;
-            Some(found)
-        })
-    }
-
-    /// Returns the place of the contents of the first box of a kind.
-    fn child(&self, range: Range<u64>, kind: &[u8; 4]) -> Option<Range<u64>> {
-        let mut children = self.children(range);
-        let found = children.find(|child| child.kind == *kind);
-        found.map(|child| child.contents)
-    }
-
-    /// Reads a box `mvhd` or `mdhd` (8.2.2, 8.4.2). Returns `None` if its time scale is 0.
-    fn header(&self, contents: Range<u64>) -> Option<TimeHeader> {
-        let version = self.number(contents.start, 1)?;
-        let (scale_at, size) = if version == 1 { (20, 8) } else { (12, 4) };
-        let duration_at = contents.start.checked_add(scale_at + 4)?;
-        if duration_at.checked_add(size as u64)? > contents.end {
-            return None;
-        }
-        let scale = self.number(contents.start + scale_at, 4)?;
-        let duration = self.number(duration_at, size)?;
-        // All ones are an unknown duration.
-        let is_known = duration != u64::MAX >> (64 - 8 * size);
-        (scale > 0).then_some(TimeHeader {
-            scale,
-            duration: if is_known { duration } else { 0 },
-        })
+impl PiecedFile<'_> {
+    /// Reads a box `mvhd` or `mdhd`. Returns `None` if its time scale is 0.
+    fn header(&self, contents: Range<u64>) -> Option<FileDuration> {
+        let end = contents.end.min(contents.start.checked_add(TIME_HEADER)?);
+        FileDuration::read(&self.bytes(contents.start..end)?)
     }
 
     /// Reads a box `trak`. Returns `None` if one of its times cannot be read.
@@ -256,24 +150,15 @@ impl<'a> File<'a> {
     }
 
     /// Reads a box `elst` (8.6.6). Returns `Some(None)` if it shows nothing of the media.
-    fn shown(&self, contents: Range<u64>, media: TimeHeader) -> Option<Option<ShownEdits>> {
-        let length = contents.end - contents.start;
-        if length > MAX_EDIT_LIST {
+    fn shown(&self, contents: Range<u64>, media: FileDuration) -> Option<Option<ShownEdits>> {
+        if contents.end - contents.start > MAX_EDIT_LIST {
             return None;
         }
-        let mut list = vec![0; usize::try_from(length).ok()?];
-        self.read(contents.start, &mut list)?;
-        let size = if list.first() == Some(&1) { 8 } else { 4 };
-        let entries = list.get(8..)?.chunks_exact(2 * size + 4);
-        let entries = entries.map(|entry| {
-            let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
-            (number(&entry[..size]), number(&entry[size..2 * size]))
-        });
-        // The media time has a sign, and is -1 where nothing is shown.
-        let nothing = u64::MAX >> (64 - 8 * size);
-        let mut shown = entries.filter(|(_, media_time)| *media_time != nothing);
+        let list = self.bytes(contents)?;
+        let edits = FileEdit::read_all(&list)?;
+        let mut shown = edits.filter_map(|edit| Some((edit.duration, edit.media_time?)));
         Some(shown.next().map(|first| {
-            let last = shown.next_back().unwrap_or(first);
+            let last = shown.last().unwrap_or(first);
             ShownEdits {
                 media,
                 first: first.1,

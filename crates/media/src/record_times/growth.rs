@@ -24,7 +24,7 @@ impl Growth {
     /// Behind a clock that was set back, times continue at the cadence. How far ahead they are is known
     /// from the present capture time alone: with each further step it is computed anew.
     pub fn next(&mut self, placed: &Placed) -> u64 {
-        let capture = placed.time;
+        let capture = placed.time.useconds();
         let Some(last) = self.last else {
             self.last = Some(capture);
             return capture;
@@ -32,7 +32,7 @@ impl Growth {
         if placed.is_after_step || capture > last {
             self.shift = 0;
         }
-        let distance = placed.distance.unwrap_or(DEFAULT_DISTANCE);
+        let distance = placed.distance_us.unwrap_or(DEFAULT_DISTANCE);
         let shifted = capture.saturating_add(self.shift);
         let time = match last.checked_sub(shifted) {
             None => shifted,
@@ -51,17 +51,18 @@ impl Growth {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stamps::Source;
+    use super::super::stamps::TimeSource;
     use super::*;
+    use crate::time::CaptureTime;
 
     /// Record times of capture times 1000 µs apart, of which some are after a step.
     fn grow(captures: &[(u64, bool)]) -> Vec<u64> {
         let mut growth = Growth::default();
         let placed = captures.iter().map(|&(time, is_after_step)| Placed {
-            time,
-            source: Source::Meta,
+            time: CaptureTime::from_useconds(time),
+            source: TimeSource::Meta,
             is_after_step,
-            distance: Some(1000),
+            distance_us: Some(1000),
         });
         placed.map(|placed| growth.next(&placed)).collect()
     }

@@ -14,5 +14,5 @@ pub use declared_rate::{RateCheck, Rated};
 pub use outliers::Event;
 #[cfg(any(test, feature = "testing"))]
 pub use stamps::testing;
-pub use stamps::{Capture, Source};
+pub use stamps::{Capture, SourcedTime, TimeSource};
 pub use times::{RecordTimes, Timed};

@@ -10,7 +10,8 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use super::cadence::CaptureCadence;
-use super::stamps::{CaptureStamp, Source};
+use super::stamps::{CaptureStamp, TimeSource};
+use crate::frame_rate::FrameRate;
 use crate::time::CaptureTime;
 
 /// Largest deviation from a prediction that is no outlier, and how long a step has to last until it is
@@ -31,14 +32,14 @@ const MAX_IRREGULAR: usize = 8;
 /// A picture's place in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placed {
-    /// Capture time since the Unix epoch.
-    pub time: u64,
+    /// Capture time.
+    pub time: CaptureTime,
     /// Source of the time, or of the times of the pictures beside it.
-    pub source: Source,
+    pub source: TimeSource,
     /// A clock was set between the picture before and this one.
     pub is_after_step: bool,
-    /// Present distance of frames, if it is known.
-    pub distance: Option<u64>,
+    /// Present distance of frames in µs, if it is known.
+    pub distance_us: Option<u64>,
 }
 
 /// Irregularity of the capture times that users have to know of.
@@ -77,16 +78,55 @@ pub enum Event {
 #[derive(Debug, Clone, Copy)]
 struct Anchor {
     stamp: CaptureStamp,
-    time: i64,
-    source: Source,
+    steady_us: i64,
+    source: TimeSource,
 }
 
 /// The last picture that was placed.
 #[derive(Debug, Clone, Copy)]
 struct Last {
-    time: i64,
+    steady_us: i64,
     index: u64,
-    clock_steps: i64,
+    clock_steps_us: i64,
+}
+
+/// A picture from which those without a time are counted.
+#[derive(Debug, Clone, Copy)]
+struct CountingStart {
+    steady_us: i64,
+    index: u64,
+}
+
+/// Capture times of frames in a row that are wrong.
+#[derive(Debug, Clone, Copy)]
+struct WrongTimes {
+    /// Capture time of the first of them.
+    first: CaptureTime,
+    /// Time that it gets instead.
+    placed: CaptureTime,
+    /// That time in µs, without the steps of the system clock.
+    placed_us: i64,
+    /// Number of frames.
+    frames: u64,
+}
+
+impl WrongTimes {
+    /// Returns these wrong times and those of the frames before, if there are some.
+    fn after(self, before: Option<Self>) -> Self {
+        Self {
+            frames: self.frames + before.map_or(0, |before| before.frames),
+            ..before.unwrap_or(self)
+        }
+    }
+
+    /// Returns the event about these frames.
+    fn outliers(self) -> Event {
+        Event::Outliers {
+            wrong: self.first,
+            placed: self.placed,
+            frames: self.frames,
+        }
+    }
 }
 
 /// Places pictures in time, in output order.
@@ -100,23 +140,22 @@ pub struct OutlierFilter {
     placed: VecDeque<Placed>,
     events: VecDeque<Event>,
     cadence: CaptureCadence,
-    /// The frame rate that counts where there are no timestamps, as numerator and denominator.
-    rate: Option<(u64, u64)>,
-    /// Pictures without a time are placed at once, by the frame rate. What they are counted from: a time and
-    /// an index.
-    counting_from: Option<(i64, u64)>,
+    /// The frame rate that counts where there are no timestamps.
+    rate: Option<FrameRate>,
+    /// Begin of the pictures without a time that are placed at once, by the frame rate.
+    counting_from: Option<CountingStart>,
     has_failed: bool,
 }
 
 impl OutlierFilter {
-    /// Takes over the declared frame rate of the pictures that follow, as numerator and denominator.
-    pub fn set_rate(&mut self, rate: Option<(u64, u64)>) {
+    /// Takes over the declared frame rate of the pictures that follow.
+    pub fn set_rate(&mut self, rate: Option<FrameRate>) {
         if self.rate == rate {
             return;
         }
         self.rate = rate;
         if let (Some(_), Some(last)) = (self.counting_from, self.last) {
-            self.counting_from = Some((last.time, last.index));
+            self.counting_from = Some(last.counting_start());
         }
     }
 
@@ -137,14 +176,17 @@ impl OutlierFilter {
         if self.anchor.is_none() && !self.held.is_empty() {
             self.begin_at_end();
         }
-        let is_timed = self.held.iter().any(|stamp| stamp.time.is_some());
+        let is_timed = self.held.iter().any(|stamp| stamp.steady_us.is_some());
         // Frames of less than a second are counted, too: whole distances in µs would drift.
         if self.rate.is_some() && !self.cadence.is_known() && !is_timed {
-            self.counting_from = self.last.map(|last| (last.time, last.index));
+            self.counting_from = self.last.map(|last| last.counting_start());
             self.follow_held();
         }
         while !self.held.is_empty() && !self.has_failed {
-            let newest = self.held.iter().rposition(|stamp| stamp.time.is_some());
+            let newest = self
+                .held
+                .iter()
+                .rposition(|stamp| stamp.steady_us.is_some());
             let first = newest.and_then(|newest| {
                 let agreeing = self.agreeing_with(newest);
                 let first = agreeing.first().copied()?;
@@ -174,7 +216,7 @@ impl OutlierFilter {
         let newest = self.held.len() - 1;
         let agreeing = self.agreeing_with(newest);
         let first = agreeing.first().copied().unwrap_or(newest);
-        let timed = self.held.iter().filter(|it| it.time.is_some()).count();
+        let timed = self.held.iter().filter(|it| it.steady_us.is_some()).count();
         let all_agree = agreeing.len() == timed;
         if agreeing.len() > 1 && (all_agree || self.lasts(first, newest)) {
             self.adopt_rhythm(&agreeing);
@@ -183,7 +225,7 @@ impl OutlierFilter {
             self.adopt_rhythm(&run);
             self.begin_with(run[0]);
         } else if self.is_second_without_time() {
-            match self.held.iter().position(|stamp| stamp.time.is_some()) {
+            match self.held.iter().position(|stamp| stamp.steady_us.is_some()) {
                 Some(first) => self.begin_with(first),
                 None => self.begin_counting(),
             }
@@ -195,7 +237,7 @@ impl OutlierFilter {
     /// Begins with the stamps that are held.
     fn begin_at_end(&mut self) {
         let timed: Vec<_> = (0..self.held.len())
-            .filter(|at| self.held[*at].time.is_some())
+            .filter(|at| self.held[*at].steady_us.is_some())
             .collect();
         let frames: u64 = self.held.iter().map(|stamp| stamp.frames).sum();
         // Two times show how far apart frames are.
@@ -212,11 +254,11 @@ impl OutlierFilter {
         }
     }
 
-    /// Returns whether held times that do not agree are those of a slow or an irregular camera: the last three are
-    /// evenly apart, or many of them grow. Returns which.
+    /// Returns held times that do not agree but are those of a slow or an irregular camera: the last three are evenly
+    /// apart, or many of them grow.
     fn irregular_run(&self) -> Option<Vec<usize>> {
         let timed: Vec<_> = (0..self.held.len())
-            .filter_map(|at| Some((at, self.held[at].time?)))
+            .filter_map(|at| Some((at, self.held[at].steady_us?)))
             .collect();
         let last = |count: usize| {
             let run = timed.get(timed.len().checked_sub(count)?..)?;
@@ -245,12 +287,12 @@ impl OutlierFilter {
         let Some(anchor) = self.held.get(first).copied() else {
             return;
         };
-        let (Some(time), Some(source)) = (anchor.time, anchor.source()) else {
+        let (Some(time), Some(source)) = (anchor.steady_us, anchor.source()) else {
             return;
         };
         let next = self.held.iter().skip(first + 1).find_map(|stamp| {
             let frames = stamp.index.saturating_sub(anchor.index).max(1);
-            Some((stamp.time? - time) / frames as i64)
+            Some((stamp.steady_us? - time) / frames as i64)
         });
         let distance = self.distance().map(to_i64).or(next.filter(|it| *it > 0));
         let mut wrong = None;
@@ -260,20 +302,18 @@ impl OutlierFilter {
             let by_count = distance.map_or(frames, |distance| frames.saturating_mul(distance));
             let ago = passed(&stamp, &anchor).filter(|ago| *ago > 0);
             let place = time.saturating_sub(ago.unwrap_or(by_count));
-            if let Some((captured, _)) = stamp.capture.time.filter(|_| stamp.time.is_some()) {
-                let placed = stamp.absolute(place, source);
-                let (_, _, frames) = wrong.unwrap_or((captured, placed, 0));
-                wrong = Some((captured, placed, frames + stamp.frames));
+            if let Some(captured) = stamp.capture.time.filter(|_| stamp.steady_us.is_some()) {
+                let next = WrongTimes {
+                    first: captured.time,
+                    placed: stamp.absolute(place, source),
+                    placed_us: place,
+                    frames: stamp.frames,
+                };
+                wrong = Some(next.after(wrong));
             }
             self.place(place, source, &stamp, false);
         }
-        if let Some((wrong, placed, frames)) = wrong {
-            self.events.push_back(Event::Outliers {
-                wrong,
-                placed,
-                frames,
-            });
-        }
+        self.events.extend(wrong.map(WrongTimes::outliers));
         self.held.pop_front();
         self.rely_on(&anchor, time, source, false);
         self.follow_held();
@@ -284,9 +324,12 @@ impl OutlierFilter {
         let Some(first) = self.held.pop_front() else {
             return;
         };
-        let (_, source) = first.capture.begin;
-        self.rely_on(&first, first.begin(), source, false);
-        self.counting_from = Some((first.begin(), first.index));
+        let source = first.capture.begin.source;
+        self.rely_on(&first, first.begin_us(), source, false);
+        self.counting_from = Some(CountingStart {
+            steady_us: first.begin_us(),
+            index: first.index,
+        });
         self.follow_held();
     }
 
@@ -296,11 +339,11 @@ impl OutlierFilter {
             && let Some((time, source)) = self.place_without_time(&stamp)
         {
             self.place(time, source, &stamp, false);
-        } else if let (Some(time), Some(source)) = (stamp.time, stamp.source())
+        } else if let (Some(time), Some(source)) = (stamp.steady_us, stamp.source())
             && self.is_predicted(&stamp)
         {
             self.settle(Some(&stamp));
-            self.tell_of_step_back(&stamp, time, source);
+            self.report_step_back(&stamp, time, source);
             self.rely_on(&stamp, time, source, false);
         } else {
             self.held.push_back(stamp);
@@ -308,15 +351,15 @@ impl OutlierFilter {
         }
     }
 
-    /// Returns whether a time is earlier than the one before by more than jitter explains.
-    fn tell_of_step_back(&mut self, stamp: &CaptureStamp, time: i64, source: Source) {
+    /// Reports a time that is earlier than the one before by more than jitter explains.
+    fn report_step_back(&mut self, stamp: &CaptureStamp, time: i64, source: TimeSource) {
         let Some(last) = &self.last else {
             return;
         };
         let jitter = self.distance().map_or(0, to_i64).max(JITTER);
-        if last.time - time > jitter {
+        if last.steady_us - time > jitter {
             self.events.push_back(Event::Step {
-                from: stamp.absolute(last.time, source),
+                from: stamp.absolute(last.steady_us, source),
                 to: stamp.absolute(time, source),
             });
         }
@@ -326,7 +369,7 @@ impl OutlierFilter {
     fn consider_held(&mut self) {
         let newest = self.held.len() - 1;
         let is_full = self.held.len() >= MAX_HELD;
-        if self.held[newest].time.is_some() {
+        if self.held[newest].steady_us.is_some() {
             let agreeing = self.agreeing_with(newest);
             let first = agreeing.first().copied().unwrap_or(newest);
             if agreeing.len() > 1 && self.lasts(first, newest) || is_full {
@@ -337,9 +380,8 @@ impl OutlierFilter {
                 self.believe(run[0], !self.is_later(run[0]));
             }
         } else if self.is_second_without_time() {
-            let last = self.last.map(|last| (last.time, last.index));
-            self.counting_from = last;
-            if self.held.iter().any(|stamp| stamp.time.is_some()) {
+            self.counting_from = self.last.map(|last| last.counting_start());
+            if self.held.iter().any(|stamp| stamp.steady_us.is_some()) {
                 self.settle(None);
             } else {
                 self.follow_held();
@@ -350,19 +392,19 @@ impl OutlierFilter {
     }
 
     /// Returns the place of a stamp without a time, where that need not wait for the next one.
-    fn place_without_time(&self, stamp: &CaptureStamp) -> Option<(i64, Source)> {
+    fn place_without_time(&self, stamp: &CaptureStamp) -> Option<(i64, TimeSource)> {
         let (anchor, last) = (self.anchor.as_ref()?, self.last.as_ref()?);
         if stamp.frames == 0 {
-            return Some((last.time, anchor.source));
+            return Some((last.steady_us, anchor.source));
         }
-        if stamp.time.is_some() {
+        if stamp.steady_us.is_some() {
             return None;
         }
         let by_pts = || {
             let passed = passed(&anchor.stamp, stamp)?;
             let expected = last.expected(stamp.index, to_i64(self.distance()?));
-            let time = anchor.time.saturating_add(passed);
-            (time > last.time && time.abs_diff(expected) <= SECOND as u64).then_some(time)
+            let time = anchor.steady_us.saturating_add(passed);
+            (time > last.steady_us && time.abs_diff(expected) <= SECOND as u64).then_some(time)
         };
         let time = by_pts().or_else(|| self.counted(stamp.index));
         Some((time?, anchor.source))
@@ -370,16 +412,17 @@ impl OutlierFilter {
 
     /// Returns the time that a frame has by the frame rate, while frames are counted.
     fn counted(&self, index: u64) -> Option<i64> {
-        let (begin, first) = self.counting_from?;
-        let frames = index.saturating_sub(first);
+        let start = self.counting_from?;
+        let frames = index.saturating_sub(start.index);
         let passed = match self.rate {
-            Some((numerator, denominator)) => {
+            Some(rate) => {
+                let (numerator, denominator) = terms(rate);
                 let us = u128::from(frames) * 1_000_000 * u128::from(denominator);
-                i64::try_from(us / u128::from(numerator.max(1))).unwrap_or(i64::MAX)
+                i64::try_from(us / u128::from(numerator)).unwrap_or(i64::MAX)
             }
             None => to_i64(frames).saturating_mul(to_i64(self.distance()?)),
         };
-        Some(begin.saturating_add(passed))
+        Some(start.steady_us.saturating_add(passed))
     }
 
     /// Returns whether a stamp is where the anchor and the last picture predict it.
@@ -387,14 +430,17 @@ impl OutlierFilter {
         let (Some(anchor), Some(last)) = (&self.anchor, &self.last) else {
             return false;
         };
-        let Some(time) = stamp.time.filter(|_| stamp.source() == Some(anchor.source)) else {
+        let Some(time) = stamp
+            .steady_us
+            .filter(|_| stamp.source() == Some(anchor.source))
+        else {
             return false;
         };
-        let is_confirmed =
-            bases(&anchor.stamp, stamp).any(|passed| (time - anchor.time - passed).abs() <= SECOND);
+        let is_confirmed = bases(&anchor.stamp, stamp)
+            .any(|passed| (time - anchor.steady_us - passed).abs() <= SECOND);
         let frames = stamp.index.saturating_sub(last.index);
         let has_base = passed(&anchor.stamp, stamp).is_some();
-        is_confirmed || self.is_regular(time - last.time, frames, has_base)
+        is_confirmed || self.is_regular(time - last.steady_us, frames, has_base)
     }
 
     /// Returns which held stamps agree with one of them, and that one.
@@ -403,15 +449,15 @@ impl OutlierFilter {
             return Vec::new();
         };
         let agrees = |at: usize, other: &CaptureStamp| {
-            let (time, source) = other.time.zip(other.source())?;
-            let distance = stamp.time? - time;
+            let (time, source) = other.steady_us.zip(other.source())?;
+            let distance = stamp.steady_us? - time;
             let is_confirmed =
                 bases(other, stamp).any(|passed| (distance - passed).abs() <= SECOND);
             let mut frames = stamp.index.saturating_sub(other.index);
             if self.distance().is_none() {
                 // Only frames without a time may take any time.
                 let between = self.held.range(at + 1..newest);
-                let timed = between.filter(|it| it.time.is_some()).count() as u64;
+                let timed = between.filter(|it| it.steady_us.is_some()).count() as u64;
                 frames = frames.saturating_sub(timed);
             }
             let has_base = passed(other, stamp).is_some();
@@ -420,7 +466,7 @@ impl OutlierFilter {
         };
         let held = self.held.iter().take(newest + 1).enumerate();
         held.filter(|(at, other)| match at.cmp(&newest) {
-            Ordering::Equal => other.time.is_some(),
+            Ordering::Equal => other.steady_us.is_some(),
             _ => agrees(*at, other).is_some(),
         })
         .map(|(at, _)| at)
@@ -447,21 +493,21 @@ impl OutlierFilter {
         let Some(stamp) = self.held.pop_front() else {
             return;
         };
-        let (Some(time), Some(source)) = (stamp.time, stamp.source()) else {
+        let (Some(time), Some(source)) = (stamp.steady_us, stamp.source()) else {
             return;
         };
         let rest = std::mem::replace(&mut self.held, before);
-        let is_later = self.last.is_some_and(|last| time > last.time);
+        let is_later = self.last.is_some_and(|last| time > last.steady_us);
         self.settle(Some(&stamp).filter(|_| is_later));
         self.held = rest;
         if let (Some(last), Some(anchor)) = (self.last, self.anchor) {
             let expected = match passed(&anchor.stamp, &stamp) {
-                Some(passed) => anchor.time.saturating_add(passed),
+                Some(passed) => anchor.steady_us.saturating_add(passed),
                 None => last.expected(stamp.index, self.distance().map_or(0, to_i64)),
             };
             if is_step && time.abs_diff(expected) > SECOND as u64 {
                 self.events.push_back(Event::Step {
-                    from: stamp.absolute(last.time, source),
+                    from: stamp.absolute(last.steady_us, source),
                     to: stamp.absolute(time, source),
                 });
             }
@@ -473,15 +519,15 @@ impl OutlierFilter {
 
     /// Returns whether two held stamps are a second apart.
     fn lasts(&self, first: usize, newest: usize) -> bool {
-        let time = |at: usize| self.held.get(at).and_then(|stamp| stamp.time);
+        let time = |at: usize| self.held.get(at).and_then(|stamp| stamp.steady_us);
         let times = time(first).zip(time(newest));
         times.is_some_and(|(first, newest)| newest - first >= SECOND)
     }
 
     /// Returns whether a held stamp is later than the last picture.
     fn is_later(&self, at: usize) -> bool {
-        let time = self.held.get(at).and_then(|stamp| stamp.time);
-        time > self.last.map(|last| last.time)
+        let time = self.held.get(at).and_then(|stamp| stamp.steady_us);
+        time > self.last.map(|last| last.steady_us)
     }
 
     /// Returns whether a held stamp may be that of an irregular camera, as no other time base says otherwise.
@@ -500,7 +546,9 @@ impl OutlierFilter {
     fn adopt_rhythm(&mut self, run: &[usize]) {
         self.cadence.reset();
         let stamps = run.iter().filter_map(|at| self.held.get(*at));
-        let times: Vec<_> = stamps.filter_map(|it| Some((it.index, it.time?))).collect();
+        let times: Vec<_> = stamps
+            .filter_map(|it| Some((it.index, it.steady_us?)))
+            .collect();
         for pair in times.windows(2) {
             let frames = pair[1].0.saturating_sub(pair[0].0).max(1);
             if let Ok(distance) = u64::try_from(pair[1].1 - pair[0].1) {
@@ -519,17 +567,17 @@ impl OutlierFilter {
             return;
         };
         let cadence = self.distance().map(to_i64);
-        let until = next.and_then(|next| next.time);
+        let until = next.and_then(|next| next.steady_us);
         let room = next.zip(until).map(|(next, until)| {
             let frames = to_i64(next.index.saturating_sub(last.index)).max(1);
-            (until - last.time) / frames
+            (until - last.steady_us) / frames
         });
         let room = room.filter(|room| *room > 0);
         let Some(distance) = cadence.into_iter().chain(room).min() else {
             // A single one may follow without a known distance.
             if held
                 .iter()
-                .any(|stamp| stamp.time.is_none() && stamp.frames > 0)
+                .any(|stamp| stamp.steady_us.is_none() && stamp.frames > 0)
                 && next.is_none()
             {
                 self.held = held;
@@ -537,18 +585,20 @@ impl OutlierFilter {
                 return;
             }
             for stamp in &held {
-                self.place(last.time, anchor.source, stamp, false);
+                self.place(last.steady_us, anchor.source, stamp, false);
             }
             return;
         };
-        let mut wrong: Option<(CaptureTime, CaptureTime, i64, u64)> = None;
+        let mut wrong = None;
         for stamp in &held {
             let is_between = |time: &i64| {
-                let before = self.last.map_or(last.time, |last| last.time);
+                let before = self.last.map_or(last.steady_us, |last| last.steady_us);
                 *time > before && until.is_none_or(|until| *time < until)
             };
             let by_stream = passed(&anchor.stamp, stamp);
-            let own = stamp.time.filter(|_| stamp.source() == Some(anchor.source));
+            let own = stamp
+                .steady_us
+                .filter(|_| stamp.source() == Some(anchor.source));
             // A pause, as nothing says otherwise.
             if let Some(time) = own.filter(is_between)
                 && by_stream.is_none()
@@ -557,31 +607,30 @@ impl OutlierFilter {
                 self.place(time, anchor.source, stamp, false);
                 continue;
             }
-            let by_stream = by_stream.map(|passed| anchor.time.saturating_add(passed));
+            let by_stream = by_stream.map(|passed| anchor.steady_us.saturating_add(passed));
             let time = by_stream.filter(is_between);
             let time = time.unwrap_or_else(|| last.expected(stamp.index, distance));
-            if let (Some((captured, _)), Some(_)) = (stamp.capture.time, own) {
-                let placed = stamp.absolute(time, anchor.source);
-                let (captured, placed, begin, frames) =
-                    wrong.unwrap_or((captured, placed, time, 0));
-                wrong = Some((captured, placed, begin, frames + stamp.frames));
+            if let (Some(captured), Some(_)) = (stamp.capture.time, own) {
+                let next = WrongTimes {
+                    first: captured.time,
+                    placed: stamp.absolute(time, anchor.source),
+                    placed_us: time,
+                    frames: stamp.frames,
+                };
+                wrong = Some(next.after(wrong));
             }
             self.place(time, anchor.source, stamp, false);
         }
-        if let Some((captured, placed, begin, frames)) = wrong {
-            let lasted = until.is_some_and(|until| until - begin >= SECOND);
-            self.events.push_back(if lasted && frames > 1 {
+        if let Some(wrong) = wrong {
+            let lasted = until.is_some_and(|until| until - wrong.placed_us >= SECOND);
+            self.events.push_back(if lasted && wrong.frames > 1 {
                 Event::Excursion {
-                    from: first.absolute(last.time, anchor.source),
-                    to: captured,
-                    frames,
+                    from: first.absolute(last.steady_us, anchor.source),
+                    to: wrong.first,
+                    frames: wrong.frames,
                 }
             } else {
-                Event::Outliers {
-                    wrong: captured,
-                    placed,
-                    frames,
-                }
+                wrong.outliers()
             });
         }
     }
@@ -598,7 +647,11 @@ impl OutlierFilter {
         let Some(distance) = self.distance() else {
             return false;
         };
-        let without = self.held.iter().rev().take_while(|it| it.time.is_none());
+        let without = self
+            .held
+            .iter()
+            .rev()
+            .take_while(|it| it.steady_us.is_none());
         let frames: u64 = without.map(|stamp| stamp.frames).sum();
         frames > 1 && frames.saturating_mul(distance) >= SECOND as u64
     }
@@ -608,7 +661,8 @@ impl OutlierFilter {
         let measured = self.cadence.median();
         let declared = self
             .rate
-            .map(|(numerator, denominator)| (1_000_000 * denominator / numerator.max(1)).max(1));
+            .map(terms)
+            .map(|(numerator, denominator)| (1_000_000 * denominator / numerator).max(1));
         match self.cadence.is_known() {
             true => measured,
             false => declared.or(measured),
@@ -616,42 +670,53 @@ impl OutlierFilter {
     }
 
     /// Places a picture whose time is relied on.
-    fn rely_on(&mut self, stamp: &CaptureStamp, time: i64, source: Source, is_after_step: bool) {
-        self.counting_from = self.counting_from.map(|_| (time, stamp.index));
+    fn rely_on(
+        &mut self,
+        stamp: &CaptureStamp,
+        time: i64,
+        source: TimeSource,
+        is_after_step: bool,
+    ) {
+        self.counting_from = self.counting_from.map(|_| CountingStart {
+            steady_us: time,
+            index: stamp.index,
+        });
         self.anchor = Some(Anchor {
             stamp: *stamp,
-            time,
+            steady_us: time,
             source,
         });
         self.place(time, source, stamp, is_after_step);
     }
 
-    fn place(&mut self, time: i64, source: Source, stamp: &CaptureStamp, is_after_step: bool) {
-        let clock_steps = match source {
-            Source::Clock => stamp.capture.clock_steps,
-            Source::Meta | Source::Start => 0,
+    fn place(&mut self, time: i64, source: TimeSource, stamp: &CaptureStamp, is_after_step: bool) {
+        let clock_steps_us = match source {
+            TimeSource::Clock => stamp.capture.clock_steps_us,
+            TimeSource::Meta | TimeSource::Start => 0,
         };
-        let clock_was_set = self.last.is_some_and(|it| it.clock_steps != clock_steps);
+        let clock_was_set = self
+            .last
+            .is_some_and(|it| it.clock_steps_us != clock_steps_us);
         if let Some(last) = &self.last
             && !is_after_step
             && stamp.frames > 0
-            && time > last.time
+            && time > last.steady_us
         {
             let frames = stamp.index.saturating_sub(last.index).max(1);
             self.cadence
-                .learn((time - last.time).unsigned_abs() / frames);
+                .learn((time - last.steady_us).unsigned_abs() / frames);
         }
         self.placed.push_back(Placed {
-            time: stamp.absolute(time, source).useconds(),
+            time: stamp.absolute(time, source),
             source,
             is_after_step: is_after_step || clock_was_set,
-            distance: self.distance(),
+            distance_us: self.distance(),
         });
         if stamp.frames > 0 || self.last.is_none() {
             self.last = Some(Last {
-                time,
+                steady_us: time,
                 index: stamp.index,
-                clock_steps,
+                clock_steps_us,
             });
         }
     }
@@ -665,10 +730,19 @@ impl OutlierFilter {
 }
 
 impl Last {
+    /// Returns this picture as the one from which others are counted.
+    fn counting_start(&self) -> CountingStart {
+        CountingStart {
+            steady_us: self.steady_us,
+            index: self.index,
+        }
+    }
+
     /// Returns the time of a later frame, if all are so far apart.
     fn expected(&self, index: u64, distance: i64) -> i64 {
         let frames = to_i64(index.saturating_sub(self.index));
-        self.time.saturating_add(frames.saturating_mul(distance))
+        self.steady_us
+            .saturating_add(frames.saturating_mul(distance))
     }
 }
 
@@ -681,23 +755,31 @@ fn passed(from: &CaptureStamp, to: &CaptureStamp) -> Option<i64> {
 /// Returns how much later a stamp is than one with a capture time by each other time base. Frames of a file all
 /// arrive at once, so that the arrival only shows a pause.
 fn bases(from: &CaptureStamp, to: &CaptureStamp) -> impl Iterator<Item = i64> {
-    let arrival = to.capture.arrival.saturating_sub(from.capture.arrival);
-    let pause = Some(arrival).filter(|pause| *pause > SECOND);
+    let arrived = to.capture.arrival - from.capture.arrival;
+    let pause = Some(to_i64(arrived.useconds())).filter(|pause| *pause > SECOND);
     by_stream(from, to).into_iter().flatten().chain(pause)
 }
 
 /// Returns the same by PTS, which keeps holes of the stream, and by running time, which grows where streams are
 /// joined.
 fn by_stream(from: &CaptureStamp, to: &CaptureStamp) -> [Option<i64>; 2] {
-    let is_other = [from, to]
-        .into_iter()
-        .all(|stamp| stamp.source().is_none_or(|source| source == Source::Meta));
+    let is_other = [from, to].into_iter().all(|stamp| {
+        stamp
+            .source()
+            .is_none_or(|source| source == TimeSource::Meta)
+    });
     let passed = |from: Option<i64>, to: Option<i64>| Some(to?.saturating_sub(from?));
     [
-        passed(from.capture.pts, to.capture.pts),
-        passed(from.capture.running_time, to.capture.running_time),
+        passed(from.capture.pts_us, to.capture.pts_us),
+        passed(from.capture.running_time_us, to.capture.running_time_us),
     ]
     .map(|passed| passed.filter(|_| is_other))
+}
+
+/// Returns numerator and denominator of a frame rate.
+fn terms(rate: FrameRate) -> (u64, u64) {
+    let [numerator, denominator] = [rate.numer(), rate.denom()].map(i32::unsigned_abs);
+    (numerator.into(), denominator.into())
 }
 
 fn to_i64(value: u64) -> i64 {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::growth::Growth;
 use super::outliers::{Event, OutlierFilter};
-use super::stamps::{Capture, CaptureStamp, Source};
+use super::stamps::{Capture, CaptureStamp, TimeSource};
 use crate::frame_rate::FrameRate;
 use crate::order::{OutputOrder, PictureOrder, TooDeep};
 use crate::time::CaptureTime;
@@ -59,8 +59,6 @@ impl<T> Default for RecordTimes<T> {
 impl<T> RecordTimes<T> {
     /// Sets the declared frame rate of the following frames.
     pub fn set_rate(&mut self, rate: Option<FrameRate>) {
-        let numbers = |rate: FrameRate| [rate.numer(), rate.denom()].map(i32::unsigned_abs);
-        let rate = rate.map(|rate| numbers(rate).map(u64::from).into());
         self.filter.set_rate(rate);
     }
 
@@ -129,7 +127,7 @@ impl<T> RecordTimes<T> {
                 self.timed.push_back(Timed {
                     item,
                     time: CaptureTime::from_useconds(time),
-                    is_fixed: placed.source != Source::Clock,
+                    is_fixed: placed.source != TimeSource::Clock,
                 });
             }
         }

@@ -103,14 +103,18 @@ impl Sub for CaptureTime {
 /// RFC 3339 in UTC with microseconds, such as `2025-06-13T08:50:53.273752Z`.
 impl fmt::Display for CaptureTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let microseconds = self.useconds();
-        let date = i64::try_from(microseconds)
-            .ok()
-            .and_then(DateTime::from_timestamp_micros);
-        match date {
-            Some(date) => f.write_str(&date.to_rfc3339_opts(SecondsFormat::Micros, true)),
-            None => write!(f, "{microseconds} µs"),
-        }
+        f.write_str(&utc(self.useconds()))
+    }
+}
+
+/// Returns a time in µs since the Unix epoch as text (RFC 3339), be it later than any [`CaptureTime`].
+pub(crate) fn utc(microseconds: u64) -> String {
+    let date = i64::try_from(microseconds)
+        .ok()
+        .and_then(DateTime::from_timestamp_micros);
+    match date {
+        Some(date) => date.to_rfc3339_opts(SecondsFormat::Micros, true),
+        None => format!("{microseconds} µs"),
     }
 }
 

@@ -6,5 +6,6 @@
 mod capture_time;
 mod nanos;
 
+pub(crate) use capture_time::utc;
 pub use capture_time::{CaptureTime, InvalidCaptureTime};
 pub use nanos::Nanos;

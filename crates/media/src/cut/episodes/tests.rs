@@ -78,7 +78,7 @@ fn payloads(episode: &WrittenEpisode) -> Vec<u64> {
 
 /// Cuts an input, and returns the episodes, the rows and the number of dropped access units.
 fn cut(config: &Config, settings: FileSettings, steps: &[Step]) -> (Memory, Vec<FrameRow>, u64) {
-    let mut episodes = Episodes::new(config.clone(), settings, Memory::default());
+    let mut episodes = Episodes::new(config.clone(), settings, Memory::default()).with_rows();
     for step in steps.iter().cloned() {
         let done = match step {
             Step::Segment(segment) => episodes.begin_segment(segment).map(drop),
@@ -154,7 +154,8 @@ fn both_modes_write_one_episode_after_the_other() {
 fn rows_come_when_the_episode_of_a_frame_is_known() {
     for (mode, expected) in [(SplitMode::NextKeyframe, 15), (SplitMode::AtMost, 10)] {
         let config = limit(mode, 30);
-        let mut episodes = Episodes::new(config, FileSettings::default(), Memory::default());
+        let writer = Memory::default();
+        let mut episodes = Episodes::new(config, FileSettings::default(), writer).with_rows();
         let input = steps(|camera| {
             camera.group(Start::Idr, 10, FRAME, Reorder::None);
             camera.group(Start::Idr, 5, FRAME, Reorder::None);
@@ -370,7 +371,8 @@ fn a_refresh_without_an_episode_before_it_shows_all_frames_from_its_end_on() {
 fn a_stream_without_keyframes_has_no_episode() {
     let input = steps(|camera| camera.group(Start::Refresh(4), 10, FRAME, Reorder::None));
     let settings = FileSettings::default();
-    let mut episodes = Episodes::new(Config::default(), settings, Memory::default());
+    let writer = Memory::default();
+    let mut episodes = Episodes::new(Config::default(), settings, writer).with_rows();
     for step in input {
         if let Step::Unit(unit) = step {
             episodes.push(unit).unwrap();

@@ -708,3 +708,28 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn lifted_limits_do_not_end_an_episode() {
+    for (mode, frames) in [
+        (SplitMode::NextKeyframe, [20, 30]),
+        // The group that is not complete would exceed the limit.
+        (SplitMode::AtMost, [10, 40]),
+    ] {
+        let mut policy = Policy::new(Config {
+            mode,
+            duration: Some(1500 * MS),
+            ..Default::default()
+        });
+        let mut changes = Vec::new();
+        for (index, unit) in groups(5).iter().enumerate() {
+            if index == 21 {
+                policy.lift_limits();
+            }
+            policy.push(unit, &mut changes);
+        }
+        policy.finish(&mut changes);
+        let found: Vec<_> = summarise(&changes).iter().map(|it| it.2).collect();
+        assert_eq!(found, frames, "{mode:?}");
+    }
+}

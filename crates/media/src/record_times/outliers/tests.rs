@@ -1,8 +1,9 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-use super::super::stamps::{Capture, testing};
+use super::super::stamps::{Capture, SourcedTime, testing};
 use super::*;
+use crate::time::Nanos;
 
 const BEGIN: u64 = 1_749_804_653_000_000;
 const FRAME: u64 = 40_000;
@@ -10,6 +11,17 @@ const RATE: Option<(u64, u64)> = Some((25, 1));
 
 fn at(useconds: u64) -> CaptureTime {
     CaptureTime::from_useconds(useconds)
+}
+
+fn frame_rate((numerator, denominator): (u64, u64)) -> Option<FrameRate> {
+    FrameRate::new(numerator as i32, denominator as i32)
+}
+
+fn sourced(useconds: u64, source: TimeSource) -> SourcedTime {
+    SourcedTime {
+        time: at(useconds),
+        source,
+    }
 }
 
 /// The time of a frame of a steady camera.
@@ -31,7 +43,7 @@ impl Camera {
             frames,
             rate: None,
             capture: Box::new(move |frame| Capture {
-                pts: Some((frame * FRAME) as i64),
+                pts_us: Some((frame * FRAME) as i64),
                 ..testing::capture(time(frame))
             }),
         }
@@ -46,10 +58,10 @@ impl Camera {
                 let time = time(frame);
                 let pts = time.map(|time| time as i64 - BEGIN as i64);
                 Capture {
-                    time: time.map(|time| (at(time), Source::Start)),
-                    begin: (at(BEGIN), Source::Start),
-                    pts,
-                    running_time: pts,
+                    time: time.map(|time| sourced(time, TimeSource::Start)),
+                    begin: sourced(BEGIN, TimeSource::Start),
+                    pts_us: pts,
+                    running_time_us: pts,
                     ..testing::capture(0)
                 }
             }),
@@ -63,18 +75,18 @@ impl Camera {
     /// The places of all frames, how many frames were held at most, and the events.
     fn run(&self) -> (Vec<u64>, u64, Vec<Event>) {
         let mut filter = OutlierFilter::default();
-        filter.set_rate(self.rate);
+        filter.set_rate(self.rate.and_then(frame_rate));
         let (mut places, mut held) = (Vec::new(), 0);
         let mut before = None;
         for frame in 0..self.frames {
             let stamp = CaptureStamp::new((self.capture)(frame), frame, 1, before.as_ref());
             before = Some(stamp);
             filter.push(stamp);
-            places.extend(std::iter::from_fn(|| filter.pop()).map(|placed| placed.time));
+            places.extend(std::iter::from_fn(|| filter.pop()).map(|placed| placed.time.useconds()));
             held = held.max(frame + 1 - places.len() as u64);
         }
         filter.end();
-        places.extend(std::iter::from_fn(|| filter.pop()).map(|placed| placed.time));
+        places.extend(std::iter::from_fn(|| filter.pop()).map(|placed| placed.time.useconds()));
         (
             places,
             held,
@@ -153,6 +165,24 @@ fn several_wrong_times_within_a_second_are_no_step() {
             }
         }
     }
+}
+
+#[test]
+fn wrong_times_at_the_begin_are_reported_by_the_first_of_them() {
+    // No two of them agree, which would be a step.
+    let time = |frame| match frame {
+        0 => steady(frame) + 10_000_000,
+        1 => steady(frame) - 3_600_000_000,
+        2 => steady(frame) + 70_000_000,
+        _ => steady(frame),
+    };
+    let camera = Camera::with_meta(60, time);
+    let outliers = Event::Outliers {
+        wrong: at(time(0)),
+        placed: at(steady(0)),
+        frames: 3,
+    };
+    assert_eq!(expect(&camera, steady), [outliers]);
 }
 
 #[test]
@@ -278,7 +308,7 @@ fn a_pause_that_pts_has_as_well_is_no_step() {
     let paused = |frame: u64| if frame >= 50 { 60_000_000 } else { 0 };
     let camera = Camera {
         capture: Box::new(move |frame| Capture {
-            pts: Some((frame * FRAME + paused(frame)) as i64),
+            pts_us: Some((frame * FRAME + paused(frame)) as i64),
             ..testing::capture(steady(frame) + paused(frame))
         }),
         ..Camera::with_meta(100, steady)
@@ -294,11 +324,11 @@ fn a_pause_that_only_running_time_or_arrival_has_is_no_step() {
     for base in 0..2 {
         let camera = Camera {
             capture: Box::new(move |frame| {
-                let time = (frame * FRAME + paused(frame)) as i64;
+                let time = frame * FRAME + paused(frame);
                 Capture {
-                    pts: Some((frame * FRAME) as i64),
-                    running_time: (base == 0).then_some(time),
-                    arrival: if base == 1 { time } else { 0 },
+                    pts_us: Some((frame * FRAME) as i64),
+                    running_time_us: (base == 0).then_some(time as i64),
+                    arrival: Nanos::from_useconds(if base == 1 { time } else { 0 }),
                     ..testing::capture(steady(frame) + paused(frame))
                 }
             }),
@@ -316,7 +346,7 @@ fn slow_cameras() {
         let right = move |frame| BEGIN + frame * distance;
         let camera = |time: fn(u64) -> i64| Camera {
             capture: Box::new(move |frame| Capture {
-                pts: Some((frame * distance) as i64),
+                pts_us: Some((frame * distance) as i64),
                 ..testing::capture(moved(right(frame), time(frame)))
             }),
             ..Camera::with_meta(20, steady)
@@ -391,14 +421,16 @@ fn frames_without_a_meta_are_placed_by_pts() {
         let camera = Camera {
             capture: Box::new(move |frame| {
                 let capture = Capture {
-                    pts: Some((frame * FRAME) as i64),
+                    pts_us: Some((frame * FRAME) as i64),
                     ..testing::capture(steady(frame))
                 };
                 match frame % 5 {
                     // The pipeline's clock is two years behind.
                     4 => Capture {
-                        time: is_clock
-                            .then_some((at(steady(frame) - 60_000_000_000_000), Source::Clock)),
+                        time: is_clock.then_some(sourced(
+                            steady(frame) - 60_000_000_000_000,
+                            TimeSource::Clock,
+                        )),
                         ..capture
                     },
                     _ => capture,
@@ -471,9 +503,12 @@ fn a_system_clock_that_is_set_is_followed_at_once() {
         let steps = move |frame| if frame >= 50 { by } else { 0 };
         let camera = Camera {
             capture: Box::new(move |frame| Capture {
-                time: Some((at(moved(steady(frame), steps(frame))), Source::Clock)),
-                clock_steps: steps(frame),
-                arrival: (frame * FRAME) as i64,
+                time: Some(sourced(
+                    moved(steady(frame), steps(frame)),
+                    TimeSource::Clock,
+                )),
+                clock_steps_us: steps(frame),
+                arrival: Nanos::from_useconds(frame * FRAME),
                 ..testing::capture(0)
             }),
             ..Camera::with_meta(100, steady)
@@ -494,13 +529,13 @@ fn another_source_of_capture_times_is_believed_after_a_second() {
         let camera = Camera {
             capture: Box::new(move |frame| {
                 let meta = Capture {
-                    pts: Some((frame * FRAME) as i64),
-                    arrival: (frame * FRAME) as i64,
+                    pts_us: Some((frame * FRAME) as i64),
+                    arrival: Nanos::from_useconds(frame * FRAME),
                     ..testing::capture(moved(steady(frame), by))
                 };
                 match frame {
                     ..50 => Capture {
-                        time: Some((at(steady(frame)), Source::Clock)),
+                        time: Some(sourced(steady(frame), TimeSource::Clock)),
                         ..meta
                     },
                     _ => meta,
@@ -538,7 +573,7 @@ fn any_mixture_is_placed() {
     };
     for run in 0..300 {
         let mut filter = OutlierFilter::default();
-        filter.set_rate(if run % 3 == 0 { None } else { RATE });
+        filter.set_rate(RATE.filter(|_| run % 3 != 0).and_then(frame_rate));
         let (wrong, lacking, others) = (1 + random(10), 1 + random(10), 1 + random(20));
         let (mut placed, mut before, mut index) = (0, None, 0);
         let count = 400;
@@ -549,8 +584,8 @@ fn any_mixture_is_placed() {
             };
             let time = moved(steady(frame), by);
             let source = match random(others) {
-                0 => Source::Clock,
-                _ => Source::Meta,
+                0 => TimeSource::Clock,
+                _ => TimeSource::Meta,
             };
             let frames = match random(30) {
                 0 => 0,
@@ -558,13 +593,13 @@ fn any_mixture_is_placed() {
                 _ => 1,
             };
             let capture = Capture {
-                time: (random(lacking) > 0 || lacking < 3).then_some((at(time), source)),
-                begin: (at(time), Source::Clock),
-                pts: (run % 2 == 0).then_some((frame * FRAME) as i64),
+                time: (random(lacking) > 0 || lacking < 3).then_some(sourced(time, source)),
+                begin: sourced(time, TimeSource::Clock),
+                pts_us: (run % 2 == 0).then_some((frame * FRAME) as i64),
                 arrival: if run % 5 == 0 {
-                    (frame * FRAME) as i64
+                    Nanos::from_useconds(frame * FRAME)
                 } else {
-                    0
+                    Nanos::ZERO
                 },
                 ..testing::capture(0)
             };

@@ -1,0 +1,37 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Names of options in the messages of a stream, as the users of a program know them.
+
+use crate::timeline::TimelineNames;
+
+/// Names of options in messages, as the users of a program know them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionNames {
+    /// Reach of the search for parameter sets before a range.
+    pub lookback: &'static str,
+    /// Frame rate of records without a label, and the options about gaps.
+    pub timeline: TimelineNames,
+    /// The condition that picks records.
+    pub condition: &'static str,
+    /// [`OnFault::Skip`](super::OnFault::Skip).
+    pub skip_faults: &'static str,
+    /// [`Begin::KeyframeBefore`](crate::range::Begin::KeyframeBefore).
+    pub keyframe_before: &'static str,
+    /// [`EntryPoints::IntraPictures`](crate::codec::h264::EntryPoints::IntraPictures).
+    pub intra_pictures: &'static str,
+}
+
+impl Default for OptionNames {
+    /// Returns the names that the options have in Rust.
+    fn default() -> Self {
+        Self {
+            lookback: "option lookback",
+            timeline: TimelineNames::DEFAULT,
+            condition: "option when",
+            skip_faults: "OnFault::Skip",
+            keyframe_before: "Begin::KeyframeBefore",
+            intra_pictures: "EntryPoints::IntraPictures",
+        }
+    }
+}
