@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Cuts an entry into episodes: a file of each as Annex B byte stream, and a row of each frame as CSV.
+//! Cuts an entry into episodes: an MP4 file of each, and a row of each frame as CSV.
 //!
 //! `episodes URL BUCKET ENTRY FOLDER SECONDS [at-most]`. An episode ends at the first keyframe that is so many seconds
 //! after its begin, or, with `at-most`, at the last one before. These are the cuts of the element `reductepisodesplit`.
@@ -16,53 +16,33 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use client::Server;
-use media::access_unit::Chunk;
-use media::codec::h264::ParameterSets;
 use media::cut::policy::{Config, Episode};
 use media::cut::{
-    EpisodeBegin, EpisodeSample, EpisodeWriter, FileSettings, FrameRow, PictureFormat, SplitMode,
+    EpisodeBegin, EpisodeFile, EpisodeOutputs, FileLayout, FileSettings, FrameRow, Mp4Episodes,
+    PictureFormat, SplitMode,
 };
-use media::mp4::Description;
+use media::mp4::DiskFile;
 use media::time::Nanos;
 use recording::{Export, Item, Recording};
 use tokio::runtime::Runtime;
 
-/// Writes each episode as a file.
-struct Files {
-    folder: PathBuf,
-    open: Option<BufWriter<File>>,
-}
+/// Files of episodes in a folder.
+struct Files(PathBuf);
 
-impl EpisodeWriter for Files {
-    type Payload = Vec<Chunk>;
-    type Format = PictureFormat;
-    type Error = io::Error;
+impl EpisodeOutputs for Files {
+    type Output = DiskFile<BufWriter<File>>;
 
-    fn begin(&mut self, begin: EpisodeBegin<PictureFormat>) -> io::Result<()> {
-        let name = format!("episode_{:05}.h264", begin.index);
-        let mut file = BufWriter::new(File::create(self.folder.join(name))?);
-        // The stream may have its parameter sets before its first keyframe only.
-        if let Some(config) = begin.format.config {
-            let sets = ParameterSets::from_configuration(&config.record);
-            file.write_all(&sets.to_byte_stream())?;
-        }
-        self.open = Some(file);
-        Ok(())
+    fn open(&mut self, begin: &EpisodeBegin<PictureFormat>) -> io::Result<Self::Output> {
+        let name = format!("episode_{:05}.mp4", begin.index);
+        DiskFile::new(BufWriter::new(File::create(self.0.join(name))?))
     }
 
-    fn sample(&mut self, sample: EpisodeSample<Vec<Chunk>>) -> io::Result<()> {
-        let mut chunks = sample.payload.iter();
-        let file = self.open.as_mut();
-        file.map_or(Ok(()), |file| {
-            chunks.try_for_each(|chunk| file.write_all(chunk))
-        })
-    }
-
-    fn end(&mut self, episode: Episode, _: Description) -> io::Result<()> {
-        let Episode { index, frames, .. } = episode;
-        let (duration, reason) = (episode.duration, episode.reason.name());
+    fn close(&mut self, file: EpisodeFile<Self::Output>) -> io::Result<()> {
+        file.output.complete(&file.parts)?;
+        let Episode { index, frames, .. } = file.episode;
+        let (duration, reason) = (file.episode.duration, file.episode.reason.name());
         println!("episode {index}: {frames} frames, {duration:.3}, {reason}");
-        self.open.take().map_or(Ok(()), |mut file| file.flush())
+        Ok(())
     }
 }
 
@@ -102,11 +82,8 @@ async fn cut(
         rows,
         "episode,number,capture_us,pts_ns,duration_ns,bytes,keyframe,hidden,corrupted"
     )?;
-    let files = Files {
-        folder: folder.into(),
-        open: None,
-    };
-    let mut export = Export::new(config, FileSettings::default(), files);
+    let writer = Mp4Episodes::new(FileLayout::default(), Files(folder.into()));
+    let mut export = Export::new(config, FileSettings::default(), writer).with_rows();
     let recording = Recording::open(server, bucket, entry).await?;
     let mut frames = recording.read(..).frames();
     while let Some(item) = frames.next().await? {

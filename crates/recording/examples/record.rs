@@ -13,7 +13,6 @@ use std::env;
 use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use client::{Canceller, Overflow, WriterEvent};
@@ -39,15 +38,16 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     let runtime = Runtime::new()?;
     let _entered = runtime.enter();
-    let options = RecorderOptions {
-        frame_rate: Some(frame_rate),
-        ..RecorderOptions::default()
-    };
-    let handler = Arc::new(|event| match event {
-        WriterEvent::Failed(_) => {} // The recorder returns this error.
-        event => eprintln!("{event}"),
-    });
-    let mut recorder = Recorder::open(&server, bucket, entry, options, handler)?;
+    let mut recorder = Recorder::builder(&server, bucket, entry)
+        .options(RecorderOptions {
+            frame_rate: Some(frame_rate),
+            ..Default::default()
+        })
+        .on_event(|event| match event {
+            WriterEvent::Failed(_) => {} // The recorder returns this error.
+            event => eprintln!("{event}"),
+        })
+        .open()?;
     let canceller = Canceller::default();
     for unit in units {
         recorder.push_untimed(unit, start);

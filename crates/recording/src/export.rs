@@ -5,18 +5,16 @@
 
 use media::access_unit::Chunk;
 use media::cut::policy::Config;
-use media::cut::{
-    Dropped, EpisodeWriter, Episodes, FileSettings, FrameRow, InputSegment, InputUnit,
-    KeyframeMode, PictureFacts, PictureFormat, SegmentBegin,
-};
-use media::time::Nanos;
+use media::cut::{Dropped, EpisodeWriter, FileSettings, FrameRow, KeyframeMode, PictureFormat};
+use media::stream::{EpisodeExport, StreamItem};
 
-use crate::read::{Format, Frame, Item, RangeStart, Segment, ShownFrom};
+use crate::read::{Format, Item};
 
 /// Cuts what [`Frames`](crate::Frames) yields into episodes, which `W` writes one after the other.
 ///
 /// Episodes begin and end at the same frames as those of the element `reductepisodesplit`. The payload of a sample is
 /// the access unit as Annex B byte stream; it shares memory with the frame.
+/// [`Mp4Episodes`](media::cut::Mp4Episodes) is a writer of MP4 files.
 ///
 /// ```no_run
 /// # use media::access_unit::Chunk;
@@ -46,32 +44,7 @@ pub struct Export<W>
 where
     W: EpisodeWriter<Payload = Vec<Chunk>, Format = PictureFormat>,
 {
-    episodes: Episodes<W>,
-    /// The picture that the present range shows first, and the first time that it does not show.
-    range: Option<RangeStart>,
-    /// A segment until its first frame, which its running times depend on.
-    next_segment: Option<Segment>,
-    /// The next segment follows a pause within an episode.
-    resumes: bool,
-    clock: RunningTime,
-}
-
-/// Running times of the present segment.
-#[derive(Debug, Default)]
-struct RunningTime {
-    /// Running time at which the present range begins.
-    range_base: Nanos,
-    /// PTS or DTS of the first frame of the segment, and its running time.
-    begin: Nanos,
-    base: Nanos,
-    /// The latest end of a frame.
-    end: Nanos,
-}
-
-impl RunningTime {
-    fn at(&self, time: Nanos) -> Nanos {
-        self.base + (time - self.begin)
-    }
+    export: EpisodeExport<W>,
 }
 
 impl<W> Export<W>
@@ -81,12 +54,15 @@ where
     /// Creates an export that has no frames yet.
     pub fn new(config: Config, settings: FileSettings, writer: W) -> Self {
         Self {
-            episodes: Episodes::new(config, settings, writer),
-            range: None,
-            next_segment: None,
-            resumes: false,
-            clock: RunningTime::default(),
+            export: EpisodeExport::new(config, settings, writer),
         }
+    }
+
+    /// Makes a row of each frame, which the caller [takes](Self::take_rows) from time to time: rows are kept until
+    /// then.
+    pub fn with_rows(mut self) -> Self {
+        self.export = self.export.with_rows();
+        self
     }
 
     /// Takes the next item. Returns it if it is not for an export: a gap, a warning, a retry, or a stored episode.
@@ -95,30 +71,21 @@ where
     ///
     /// Those of the writer.
     pub fn push(&mut self, item: Item) -> Result<Option<Item>, W::Error> {
-        match item {
+        let item = match item {
             Item::Range(range) => {
-                self.range = Some(range);
-                self.clock.range_base = self.clock.end;
+                self.export.begin_range(range);
+                return Ok(None);
             }
-            Item::Format(Format::H264 { frame_rate }) => {
-                let declared = PictureFormat {
-                    frame_rate,
-                    ..PictureFormat::default()
-                };
-                self.episodes.declare(declared, None)?;
-            }
-            Item::Format(Format::Episodes) => {}
-            Item::Segment(segment) => self.next_segment = Some(segment),
-            Item::Pause(_) => {
-                self.episodes.note_pause()?;
-                self.resumes = true;
-            }
-            Item::Frame(frame) => self.push_frame(frame)?,
+            Item::Format(Format::H264 { frame_rate }) => StreamItem::FrameRate(frame_rate),
+            Item::Format(Format::Episodes) => return Ok(None),
+            Item::Segment(segment) => StreamItem::Segment(segment),
+            Item::Pause(hole) => StreamItem::Pause(hole),
+            Item::Frame(frame) => StreamItem::Frame(frame),
             Item::Gap(_) | Item::Warning(_) | Item::Retry(_) | Item::Episode(_) => {
                 return Ok(Some(item));
             }
-        }
-        Ok(None)
+        };
+        Ok(self.export.push(item)?.map(Item::from))
     }
 
     /// Ends the last episode. Returns the access units that were dropped since the last keyframe.
@@ -127,77 +94,36 @@ where
     ///
     /// Those of the writer.
     pub fn finish(&mut self) -> Result<Dropped, W::Error> {
-        self.episodes.finish()
+        self.export.finish()
     }
 
-    /// Returns the rows of frames whose episode is known, each once.
+    /// Returns the rows of frames whose episode is known, each once; none without [`with_rows`](Self::with_rows).
     pub fn take_rows(&mut self) -> impl Iterator<Item = FrameRow> + '_ {
-        self.episodes.take_rows()
+        self.export.take_rows()
     }
 
     /// Returns the number of access units so far that no episode has.
     pub fn dropped(&self) -> u64 {
-        self.episodes.dropped()
+        self.export.dropped()
     }
 
     /// Returns the keyframe mode in which a stream without keyframes, or without one at its limit, would have some.
     pub fn helpful_mode(&self) -> Option<KeyframeMode> {
-        self.episodes.helpful_mode()
+        self.export.helpful_mode()
     }
 
     /// Returns the writer.
     pub fn writer(&self) -> &W {
-        self.episodes.writer()
+        self.export.writer()
+    }
+
+    /// Returns the writer, to be changed. Calls of an [`EpisodeWriter`] are not for the caller.
+    pub fn writer_mut(&mut self) -> &mut W {
+        self.export.writer_mut()
     }
 
     /// Takes the writer, after [`finish`](Self::finish).
     pub fn into_writer(self) -> W {
-        self.episodes.into_writer()
-    }
-
-    fn push_frame(&mut self, frame: Frame) -> Result<(), W::Error> {
-        if let Some(segment) = self.next_segment.take() {
-            self.begin_segment(&segment, &frame)?;
-        }
-        let picture = PictureFacts::read(&frame.unit, |_| ());
-        let pts = self.clock.at(frame.pts);
-        self.clock.end = (self.clock.end).max(pts + frame.duration.unwrap_or_default());
-        self.episodes.push(InputUnit {
-            bytes: frame.length(),
-            pts: Some(pts),
-            dts: Some(self.clock.at(frame.dts)),
-            duration: frame.duration,
-            capture: Some(frame.capture_time),
-            is_discont: frame.is_discont,
-            is_corrupted: frame.is_corrupted,
-            picture,
-            payload: frame.unit.parts,
-        })
-    }
-
-    /// Begins a segment with its first frame.
-    fn begin_segment(&mut self, segment: &Segment, first: &Frame) -> Result<(), W::Error> {
-        let start = segment.start.start;
-        let resumes = std::mem::take(&mut self.resumes) && self.episodes.has_episodes();
-        let times = Some((first.pts, first.dts));
-        let SegmentBegin { begin, back } = SegmentBegin::new(start, times, resumes);
-        let base = self.clock.range_base + segment.start.base;
-        self.clock.begin = begin;
-        self.clock.base = base - back;
-        let shown_from = match self.range.map(|range| range.from) {
-            Some(ShownFrom::Time(time)) => segment.shown_from.unwrap_or(time).max(time),
-            Some(ShownFrom::First) => segment.first,
-            Some(ShownFrom::Beginning) | None => start,
-        };
-        let until = segment
-            .shown_until
-            .or(self.range.and_then(|range| range.until));
-        self.episodes.begin_segment(InputSegment {
-            late: back - base,
-            lead: self.clock.at(start) - base,
-            shown_from: self.clock.at(shown_from),
-            shown_until: until.map(|until| self.clock.at(until)),
-        })?;
-        Ok(())
+        self.export.into_writer()
     }
 }

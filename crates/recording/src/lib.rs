@@ -4,7 +4,7 @@
 //! Entries of ReductStore as video: frames with times out of them and into them.
 //!
 //! [`Recording`] opens an entry, and reads and verifies ranges of it, [`Export`] cuts what is read into episodes, and
-//! [`Recorder`] writes to an entry. [`Reader`] is the reader below, which seeks in several ranges. This crate does not
+//! [`Recorder`] writes to an entry. [`EpisodeUploader`] uploads finished episodes. [`Reader`] is the reader below, which seeks in several ranges. This crate does not
 //! depend on GStreamer.
 
 #![deny(missing_docs)]
@@ -21,11 +21,14 @@ pub use export::Export;
 pub use read::{
     Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, Episode, Error, Extent, Fault,
     Finding, FindingCounts, Format, Frame, Item, MAX_FINDINGS, OnFault, OptionNames, Position,
-    RangeStart, Rates, ReadOptions, Reader, Seek, Segment, ShownFrom, Stats, TimeRange,
+    RangeStart, Rates, ReadOptions, Reader, RecordHeader, Seek, Segment, ShownFrom, Stats,
+    TimeRange,
 };
 pub use recording::{Frames, ReadRequest, Recording};
 pub use schema::SCHEMA;
 pub use verify::{Verification, VerifyProgress};
 pub use write::{
-    Notice, RecordUnit, Recorder, RecorderOptions, StreamFormat, Undecodable, episode_record,
+    EpisodeFile, EpisodeQueue, EpisodeUploader, NoCaptureTime, Notice, RecordUnit, Recorder,
+    RecorderBuilder, RecorderOptions, StreamFormat, Undecodable, UploadCounts, UploadEvent,
+    UploadWaitError,
 };

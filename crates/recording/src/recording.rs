@@ -18,7 +18,8 @@ use serde_json::Value as JsonValue;
 use tokio::runtime::Handle;
 
 use crate::read::{
-    Asked, Bound, End, Error, Findings, Item, Position, ReadOptions, Reader, Seek, Stats, TimeRange,
+    Asked, Bound, End, Error, Findings, Item, Position, ReadOptions, Reader, RecordHeader, Seek,
+    Stats, TimeRange,
 };
 
 /// An entry of ReductStore that holds video.
@@ -83,19 +84,12 @@ impl Recording {
             }
         }
         // That query alone finds an entry that is missing.
-        let oldest = recording.bounds.map(|(oldest, _)| oldest.useconds());
-        let query = Query {
-            start: oldest,
-            stop: oldest.and_then(|oldest| oldest.checked_add(1)),
-            view: View::Headers,
-            ..Query::default()
-        };
-        let mut reader = RecordReader::new(&access, query);
-        while let Some(event) = reader.recv().await? {
-            if let Event::Record(record) = event {
-                recording.content = ContentKind::of(&record.content_type);
-            }
-        }
+        let oldest = recording.bounds.map(|(oldest, _)| oldest);
+        let after = oldest.and_then(|oldest| oldest.checked_add(Nanos::USECOND));
+        read_headers(&access, oldest, after, |header| {
+            recording.content = header.content;
+        })
+        .await?;
         Ok(recording)
     }
 
@@ -120,16 +114,7 @@ impl Recording {
     /// # }
     /// ```
     pub fn read(&self, range: impl RangeBounds<CaptureTime>) -> ReadRequest<'_> {
-        let start = match range.start_bound() {
-            ops::Bound::Included(start) => Some(start.in_whole_useconds()),
-            ops::Bound::Excluded(start) => Some(start.in_whole_useconds() + Nanos::USECOND),
-            ops::Bound::Unbounded => None,
-        };
-        let stop = match range.end_bound() {
-            ops::Bound::Included(stop) => Some(stop.in_whole_useconds() + Nanos::USECOND),
-            ops::Bound::Excluded(stop) => Some(stop.in_whole_useconds()),
-            ops::Bound::Unbounded => None,
-        };
+        let (start, stop) = half_open(&range);
         ReadRequest {
             recording: self,
             start,
@@ -143,6 +128,25 @@ impl Recording {
             keyframes_only: false,
             findings: None,
         }
+    }
+
+    /// Reads the headers of the records whose time is in `range`, in rising order, and no media. `add` is called for
+    /// each.
+    ///
+    /// # Errors
+    ///
+    /// Errors that end reading.
+    pub async fn headers(
+        &self,
+        range: impl RangeBounds<CaptureTime>,
+        add: impl FnMut(&RecordHeader),
+    ) -> Result<(), Error> {
+        let (start, stop) = half_open(&range);
+        if stop.is_some_and(|stop| stop <= start.unwrap_or_default()) {
+            return Ok(());
+        }
+        let access = self.access(Limits::default(), None, None, &Stats::default());
+        read_headers(&Arc::new(access), start, stop, add).await
     }
 
     /// Returns the capture times of the keyframes in `range`, as [`read`](Self::read) has them in
@@ -195,6 +199,43 @@ impl Recording {
             stats.reader.clone(),
         )
     }
+}
+
+/// Reads the headers of the records from `start` on and before `stop`, and calls `add` for each.
+async fn read_headers(
+    access: &Arc<EntrySource>,
+    start: Option<CaptureTime>,
+    stop: Option<CaptureTime>,
+    mut add: impl FnMut(&RecordHeader),
+) -> Result<(), Error> {
+    let query = Query {
+        start: start.map(CaptureTime::useconds),
+        stop: stop.map(CaptureTime::useconds),
+        view: View::Headers,
+        ..Query::default()
+    };
+    let mut reader = RecordReader::new(access, query);
+    while let Some(event) = reader.recv().await? {
+        if let Event::Record(record) = event {
+            add(&RecordHeader::from(&record));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the first time of a range and the one after its last time, in whole µs.
+fn half_open(range: &impl RangeBounds<CaptureTime>) -> (Option<CaptureTime>, Option<CaptureTime>) {
+    let start = match range.start_bound() {
+        ops::Bound::Included(start) => Some(start.in_whole_useconds()),
+        ops::Bound::Excluded(start) => Some(start.in_whole_useconds() + Nanos::USECOND),
+        ops::Bound::Unbounded => None,
+    };
+    let stop = match range.end_bound() {
+        ops::Bound::Included(stop) => Some(stop.in_whole_useconds() + Nanos::USECOND),
+        ops::Bound::Excluded(stop) => Some(stop.in_whole_useconds()),
+        ops::Bound::Unbounded => None,
+    };
+    (start, stop)
 }
 
 /// A request for a range of a recording.

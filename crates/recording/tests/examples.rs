@@ -15,9 +15,12 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use bytes::Bytes;
 use media::codec::annexb::nal_units;
 use media::codec::h264::ParameterSets;
 use media::codec::h264::testing::{AUD, IDR, P, SPS, SliceSpec, SpsSpec, pps, record, slice, sps};
+use media::codec::length_prefixed::to_byte_stream;
+use media::mp4::read_video_track;
 
 use server::Server;
 
@@ -129,7 +132,6 @@ fn an_entry_is_cut_into_episodes() {
     );
     let mut sets = ParameterSets::default();
     nal_units(&frames[0]).for_each(|nal| sets.put(&frames[0][nal.bytes]));
-    let sets = sets.to_byte_stream();
 
     // Groups of 0.4 s: 1 s is reached at the third keyframe, and exceeded with the third group.
     for (mode, ends) in [
@@ -143,9 +145,17 @@ fn an_entry_is_cut_into_episodes() {
         let arguments: Vec<&str> = arguments.into_iter().chain(mode).collect();
         example("episodes", &arguments);
         for (index, ends) in ends.windows(2).enumerate() {
-            let video = fs::read(folder.join(format!("episode_{index:05}.h264")));
-            let expected = [&sets[..], &frames[ends[0]..ends[1]].concat()].concat();
-            assert_eq!(video.expect("an episode"), expected, "{index}");
+            let file = fs::read(folder.join(format!("episode_{index:05}.mp4")));
+            let file = Bytes::from(file.expect("an episode"));
+            let track = read_video_track(std::slice::from_ref(&file)).expect("a video track");
+            let configuration = track.configuration.expect("parameter sets");
+            assert_eq!(ParameterSets::from_configuration(&configuration), sets);
+            let samples = track.samples.iter().map(|sample| {
+                let begin = sample.offset as usize;
+                to_byte_stream(4, &file[begin..begin + sample.size as usize])
+            });
+            let expected = frames[ends[0]..ends[1]].concat();
+            assert_eq!(samples.collect::<Vec<_>>().concat(), expected, "{index}");
         }
         let rows = fs::read_to_string(folder.join("frames.csv")).expect("rows");
         let rows: Vec<&str> = rows.lines().skip(1).collect();

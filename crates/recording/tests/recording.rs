@@ -12,22 +12,29 @@ mod server;
 #[path = "../../../tests/common/wait.rs"]
 mod wait;
 
-use std::path::PathBuf;
+use std::ops::{self, RangeBounds};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::{Canceller, Destination, Existing, Overflow, SpoolSync};
+use client::{Canceller, Overflow, SpoolOptions, SpoolSync, WriterEvent, WriterOptions};
 use futures_util::TryStreamExt;
 use media::codec::h264::testing::{
     AUD, IDR, P, SPS, SliceSpec, SpsSpec, pps, record, recovery_point, slice, sps,
 };
 use media::content::ContentKind;
+use media::frame_rate::FrameRate;
 use media::range::Begin;
+use media::stream::{
+    RecordTag, RecordedStream, StreamConfig, StreamItem, StreamMemory, StreamRange,
+};
 use media::time::{CaptureTime, Nanos};
-use recording::{Error, Frame, Item, Notice, Recorder, RecorderOptions, Recording};
+use recording::{
+    Error, Format, Frame, Item, Notice, RecordHeader, Recorder, RecorderOptions, Recording,
+};
 use tokio::runtime::Runtime;
 
 use common::{GROUP, START, access_unit, set_up, time, write};
@@ -39,6 +46,70 @@ fn frame(item: Item) -> Option<Frame> {
         Item::Frame(frame) => Some(frame),
         _ => None,
     }
+}
+
+#[test]
+fn headers_have_times_and_labels_without_media() {
+    let (server, connection, runtime) = set_up();
+    let labels = [("keyframe", "false"), ("fps", "25/2")];
+    server.write(
+        "b",
+        "cam",
+        time(50).useconds(),
+        "video/mp4",
+        &labels,
+        Bytes::from_static(b"x"),
+    );
+    server.write(
+        "b",
+        "cam",
+        time(51).useconds(),
+        "text/plain",
+        &[("fps", "x")],
+        Bytes::from_static(b"x"),
+    );
+    runtime.block_on(async {
+        let recording = Recording::open(&connection, "b", "cam")
+            .await
+            .expect("an entry");
+        let read = async |range: (ops::Bound<CaptureTime>, ops::Bound<CaptureTime>)| {
+            let mut headers = Vec::new();
+            let read = recording.headers(range, |header| headers.push(*header));
+            read.await.expect("headers");
+            headers
+        };
+        let all = read((ops::Bound::Unbounded, ops::Bound::Unbounded)).await;
+        assert!(all.iter().map(|header| header.time).eq((0..52).map(time)));
+        assert_eq!(
+            all[49],
+            RecordHeader {
+                time: time(49),
+                content: Some(ContentKind::H264),
+                keyframe: None,
+                frame_rate: None,
+            }
+        );
+        let frame_rate = FrameRate::new(25, 2);
+        assert_eq!(
+            (all[50].content, all[50].keyframe, all[50].frame_rate),
+            (Some(ContentKind::Episode), Some(false), frame_rate)
+        );
+        assert_eq!(
+            (all[51].content, all[51].keyframe, all[51].frame_rate),
+            (None, None, None)
+        );
+        let part = read((ops::Bound::Included(time(7)), ops::Bound::Excluded(time(9)))).await;
+        assert_eq!(part, all[7..9]);
+        let after = read((ops::Bound::Excluded(time(7)), ops::Bound::Included(time(9)))).await;
+        assert_eq!(after, all[8..10]);
+        for empty in [
+            (ops::Bound::Included(time(7)), ops::Bound::Excluded(time(7))),
+            (ops::Bound::Included(time(9)), ops::Bound::Excluded(time(7))),
+            (ops::Bound::Included(time(60)), ops::Bound::Unbounded),
+        ] {
+            assert_eq!(read(empty).await, []);
+        }
+    });
 }
 
 #[test]
@@ -74,8 +145,7 @@ fn names_are_checked_before_any_request() {
         let error = opened.expect_err("a bad name");
         assert!(matches!(error, Error::Address(_)), "{error:?}");
         assert!(error.to_string().contains(part), "{error}");
-        let options = RecorderOptions::default();
-        let recorder = Recorder::open(&connection, bucket, entry, options, Arc::new(|_| {}));
+        let recorder = Recorder::builder(&connection, bucket, entry).open();
         let error = recorder.expect_err("a bad name");
         assert!(error.to_string().contains(part), "{error}");
     }
@@ -273,6 +343,126 @@ fn keyframes_are_listed_with_their_capture_times() {
     drop(server);
 }
 
+/// Records of one entry: their times in µs, labels `fps`, and contents.
+type Records = Vec<(u64, Option<&'static str>, Bytes)>;
+
+/// Returns records of several layouts.
+fn layouts() -> Vec<(&'static str, Records)> {
+    let at = |index: usize| time(index).useconds();
+    let single = |units: Vec<Bytes>| -> Records {
+        let records = units.into_iter().enumerate();
+        records
+            .map(|(index, unit)| (at(index), None, unit))
+            .collect()
+    };
+    let groups = |groups: &[usize]| -> Records {
+        let group = |first: usize| (first..first + GROUP).map(access_unit).collect::<Vec<_>>();
+        let record = |first: &usize| (at(*first), Some("25"), group(*first).concat().into());
+        groups.iter().map(record).collect()
+    };
+    let without = |mut records: Records, left_out: std::ops::Range<usize>| {
+        records.drain(left_out);
+        records
+    };
+    let mut faulty = single((0..40).map(access_unit).collect());
+    faulty[13].2 = Bytes::from_static(&[0, 0, 0, 1, 0xff, 1, 2, 3]);
+    faulty[20].1 = Some("fast");
+    let stream = Bytes::from(reordered(61).concat());
+    let parts = stream.chunks(101).enumerate();
+    let parts = parts.map(|(index, part)| (at(3 * index), Some("25"), stream.slice_ref(part)));
+    vec![
+        ("groups", groups(&[0, 10, 20, 30])),
+        ("groups with a hole", groups(&[0, 10, 20, 130, 140])),
+        ("frames", single((0..40).map(access_unit).collect())),
+        (
+            "frames with a gap",
+            without(single((0..60).map(access_unit).collect()), 23..37),
+        ),
+        (
+            "frames without the begin",
+            single((4..40).map(access_unit).collect()),
+        ),
+        ("faulty", faulty),
+        ("reordered", single(reordered(61))),
+        ("cut", parts.collect()),
+    ]
+}
+
+/// Returns the items of the records of a range that are pushed into a stream, without a server.
+fn pushed(
+    records: &Records,
+    range: (ops::Bound<CaptureTime>, ops::Bound<CaptureTime>),
+) -> Vec<StreamItem> {
+    let bound = |bound| match bound {
+        ops::Bound::Included(time) | ops::Bound::Excluded(time) => Some(time),
+        ops::Bound::Unbounded => None,
+    };
+    let records = records
+        .iter()
+        .filter(|(time, ..)| range.contains(&CaptureTime::from_useconds(*time)));
+    let range = StreamRange::new(bound(range.0), bound(range.1));
+    let mut stream = RecordedStream::new(StreamConfig::default(), range, StreamMemory::default());
+    let mut items = Vec::new();
+    for (time, frame_rate, content) in records {
+        let tag = RecordTag {
+            time: *time,
+            frame_rate: frame_rate.map(String::from),
+            keyframe: None,
+        };
+        stream.push(tag, vec![content.clone()]);
+        items.extend(std::iter::from_fn(|| stream.pop().expect("no error")));
+    }
+    stream.finish();
+    items.extend(std::iter::from_fn(|| stream.pop().expect("no error")));
+    assert_eq!(stream.verdict(true), Ok(None));
+    items
+}
+
+#[test]
+fn records_make_the_same_frames_without_a_server() {
+    let (server, connection, runtime) = set_up();
+    for (number, (layout, records)) in layouts().iter().enumerate() {
+        let entry = format!("layout-{number}");
+        for (time, frame_rate, content) in records {
+            let labels = frame_rate.map(|rate| ("fps", rate));
+            let labels = labels.as_slice();
+            server.write("b", &entry, *time, "video/h264", labels, content.clone());
+        }
+        let recording = runtime.block_on(Recording::open(&connection, "b", &entry));
+        let recording = recording.expect("an entry");
+        let mut ranges = vec![(ops::Bound::Unbounded, ops::Bound::Unbounded)];
+        // Elsewhere records beside a range have parameter sets or parts of its frames.
+        if !["frames without the begin", "reordered", "cut"].contains(layout) {
+            ranges.push((
+                ops::Bound::Included(time(10)),
+                ops::Bound::Excluded(time(33)),
+            ));
+        }
+        for range in ranges {
+            let frames = recording.read(range).frames().into_stream();
+            let items: Vec<Item> = runtime.block_on(frames.try_collect()).expect("items");
+            let read = items.into_iter().filter_map(|item| match item {
+                Item::Range(_) => None,
+                Item::Format(Format::H264 { frame_rate }) => {
+                    Some(StreamItem::FrameRate(frame_rate))
+                }
+                Item::Segment(segment) => Some(StreamItem::Segment(segment)),
+                Item::Pause(hole) => Some(StreamItem::Pause(hole)),
+                Item::Gap(loss) => Some(StreamItem::Gap(loss)),
+                Item::Warning(text) => Some(StreamItem::Warning(text)),
+                Item::Frame(frame) => Some(StreamItem::Frame(frame)),
+                Item::Format(Format::Episodes) | Item::Retry(_) | Item::Episode(_) => {
+                    panic!("{layout}: {item:?}")
+                }
+            });
+            let pushed = pushed(records, range);
+            assert!(pushed.len() > 4, "{layout}: {pushed:?}");
+            assert_eq!(read.collect::<Vec<_>>(), pushed, "{layout}");
+        }
+    }
+    drop(server);
+}
+
 #[test]
 fn frames_continue_where_a_seek_asks_for() {
     let (server, connection, runtime) = set_up();
@@ -355,10 +545,9 @@ fn what_is_recorded_is_read_with_its_times() {
     let capture_time =
         |index: usize| time(index) + Nanos::from_useconds(index as u64 * 7919 % 5000);
     let frames: Vec<Frame> = runtime.block_on(async {
-        let handler = Arc::new(|event| panic!("{event:?}"));
-        let options = RecorderOptions::default();
-        let recorder = Recorder::open(&connection, "new", "cam", options, handler);
-        let mut recorder = recorder.expect("names");
+        let recorder = Recorder::builder(&connection, "new", "cam");
+        let recorder = recorder.on_event(|event| panic!("{event:?}"));
+        let mut recorder = recorder.open().expect("names");
         for index in 0..30 {
             recorder.push_at(access_unit(index), capture_time(index));
             assert_eq!(recorder.hand_over_at_once(), 0);
@@ -377,31 +566,33 @@ fn what_is_recorded_is_read_with_its_times() {
     drop(server);
 }
 
-/// Destination of a recorder that retries for a long time.
-fn destination(connection: &client::Server, spool_folder: Option<PathBuf>) -> Destination {
-    Destination {
-        server: connection.clone(),
-        bucket: "new".into(),
-        entry: "cam".into(),
-        create_bucket: true,
-        quota_size: None,
+/// Returns the options of a writer that retries for a long time.
+fn patient() -> WriterOptions {
+    WriterOptions {
         max_latency: Duration::from_millis(10),
         retries: 1000,
-        existing: Existing::Refuse,
-        spool_folder,
-        spool_sync: SpoolSync::None,
+        ..WriterOptions::default()
     }
+}
+
+/// Opens a recorder of the entry `new/cam` on a runtime.
+fn open(connection: &client::Server, runtime: &Runtime, writer: WriterOptions) -> Recorder {
+    let _entered = runtime.enter();
+    let recorder = Recorder::builder(connection, "new", "cam").options(RecorderOptions {
+        writer,
+        ..RecorderOptions::default()
+    });
+    recorder.open().expect("names")
 }
 
 /// Returns a recorder with ten frames that are written, and ten more that cannot be, as the server is away.
 fn recorder_without_server(
     server: &Server,
+    connection: &client::Server,
     runtime: &Runtime,
-    destination: Destination,
+    writer: WriterOptions,
 ) -> Recorder {
-    let options = RecorderOptions::default();
-    let (stats, handler) = (Arc::default(), Arc::new(|_| {}));
-    let mut recorder = Recorder::new(runtime.handle(), destination, options, None, stats, handler);
+    let mut recorder = open(connection, runtime, writer);
     let record = |recorder: &mut Recorder, frames: std::ops::Range<usize>| {
         for index in frames {
             recorder.push_at(access_unit(index), time(index));
@@ -419,13 +610,11 @@ fn recorder_without_server(
 #[test]
 fn the_end_of_a_recording_reports_frames_that_were_dropped() {
     let (server, connection, runtime) = set_up();
-    let destination = destination(&connection, None);
-    let options = RecorderOptions {
+    let writer = WriterOptions {
         queue_bytes: 1,
-        ..RecorderOptions::default()
+        ..patient()
     };
-    let (stats, handler) = (Arc::default(), Arc::new(|_| {}));
-    let mut recorder = Recorder::new(runtime.handle(), destination, options, None, stats, handler);
+    let mut recorder = open(&connection, &runtime, writer);
     recorder.push_at(access_unit(0), time(0));
     assert_eq!(runtime.block_on(recorder.finish()), Ok(Vec::new()));
     server.kill();
@@ -457,20 +646,20 @@ fn the_end_of_a_recording_reports_frames_that_were_dropped() {
 #[test]
 fn the_error_of_a_recording_says_why() {
     let (server, connection, runtime) = set_up();
-    let destination = Destination {
-        entry: "no name".into(),
-        ..destination(&connection, None)
+    let writer = WriterOptions {
+        create_bucket: false,
+        ..patient()
     };
-    let options = RecorderOptions::default();
-    let (stats, handler) = (Arc::default(), Arc::new(|_| {}));
-    let mut recorder = Recorder::new(runtime.handle(), destination, options, None, stats, handler);
+    let mut recorder = open(&connection, &runtime, writer);
     recorder.push_at(access_unit(0), time(0));
     let error: Box<dyn std::error::Error> = runtime
         .block_on(recorder.finish())
-        .expect_err("a bad name")
+        .expect_err("no bucket")
         .into();
     let source = error.source().expect("a cause").to_string();
-    assert!(source.contains("'new/no name'"), "{source}");
+    for part in ["has no 'new/cam'", "Bucket 'new' is not found", "1 records"] {
+        assert!(source.contains(part), "{source}");
+    }
     drop(server);
 }
 
@@ -487,8 +676,7 @@ fn record_times(server: &Server) -> Vec<u64> {
 #[test]
 fn a_recorder_that_is_dropped_ends_its_work() {
     let (server, connection, runtime) = set_up();
-    let destination = destination(&connection, None);
-    let recorder = recorder_without_server(&server, &runtime, destination);
+    let recorder = recorder_without_server(&server, &connection, &runtime, patient());
     assert!(runtime.metrics().num_alive_tasks() > 0);
     drop(recorder);
     await_idle(&runtime);
@@ -500,8 +688,7 @@ fn a_recorder_that_is_dropped_ends_its_work() {
 #[test]
 fn a_recorder_that_is_detached_writes_the_rest() {
     let (server, connection, runtime) = set_up();
-    let destination = destination(&connection, None);
-    let recorder = recorder_without_server(&server, &runtime, destination);
+    let recorder = recorder_without_server(&server, &connection, &runtime, patient());
     drop(recorder.detach());
     server.restart();
     await_idle(&runtime);
@@ -510,17 +697,45 @@ fn a_recorder_that_is_detached_writes_the_rest() {
 }
 
 #[test]
+fn a_recorder_continues_after_a_detached_one() {
+    let (server, connection, runtime) = set_up();
+    let recorder = recorder_without_server(&server, &connection, &runtime, patient());
+    let detached = recorder.detach();
+    let mut next = {
+        let _entered = runtime.enter();
+        let recorder = Recorder::builder(&connection, "new", "cam").after(detached);
+        // Both together would be two writers, which is an error.
+        let recorder = recorder.on_event(|event| match event {
+            WriterEvent::Failed(failure) => panic!("{failure}"),
+            event => eprintln!("{event}"),
+        });
+        recorder.open().expect("names")
+    };
+    next.push_at(access_unit(20), time(20));
+    assert_eq!(next.hand_over_at_once(), 0);
+    server.restart();
+    assert_eq!(runtime.block_on(next.finish()), Ok(Vec::new()));
+    let expected: Vec<u64> = (0..=20).map(|index| time(index).useconds()).collect();
+    assert_eq!(record_times(&server), expected);
+    assert_eq!(next.stats().frames.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn a_spool_keeps_the_frames_of_a_recorder_that_is_dropped() {
     let (server, connection, runtime) = set_up();
     let folder = tempfile::tempdir().expect("a folder");
-    let destination = destination(&connection, Some(folder.path().into()));
-    let recorder = recorder_without_server(&server, &runtime, destination.clone());
+    let writer = WriterOptions {
+        spool: Some(SpoolOptions {
+            folder: folder.path().into(),
+            sync: SpoolSync::None,
+        }),
+        ..patient()
+    };
+    let recorder = recorder_without_server(&server, &connection, &runtime, writer.clone());
     drop(recorder);
     await_idle(&runtime);
     server.restart();
-    let options = RecorderOptions::default();
-    let (stats, handler) = (Arc::default(), Arc::new(|_| {}));
-    let mut next = Recorder::new(runtime.handle(), destination, options, None, stats, handler);
+    let mut next = open(&connection, &runtime, writer);
     next.push_at(access_unit(20), time(20));
     assert_eq!(runtime.block_on(next.finish()), Ok(Vec::new()));
     let expected: Vec<u64> = (0..=20).map(|index| time(index).useconds()).collect();

@@ -4,6 +4,7 @@
 //! Errors that end reading.
 
 use client::{AddressError, Failure};
+use media::stream::StreamError;
 
 /// An error that ends reading. Its text names the fault, its value and a remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -29,4 +30,14 @@ pub enum Error {
     /// A wait that another thread has cancelled. Reading may be continued.
     #[error("the wait was cancelled")]
     Cancelled,
+}
+
+impl From<StreamError> for Error {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::WrongType(text) => Self::WrongType(text),
+            StreamError::Undecodable(text) => Self::Undecodable(text),
+            StreamError::NoFrameRate(text) => Self::NoFrameRate(text),
+        }
+    }
 }

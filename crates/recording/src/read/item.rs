@@ -1,13 +1,11 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Items that a reader puts out, and the frames among them.
+//! Items that a reader puts out.
 
-use media::access_unit::{AccessUnit, Integrity};
 use media::frame_rate::FrameRate;
-use media::stamp::Stamp;
-use media::time::{CaptureTime, Nanos};
-use media::timeline::{Hole, Loss, SegmentStart};
+use media::stream::{Frame, RangeStart, Segment, StreamItem};
+use media::timeline::{Hole, Loss};
 
 use super::episode::Episode;
 
@@ -46,92 +44,15 @@ pub enum Format {
     Episodes,
 }
 
-/// Begin of a range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RangeStart {
-    /// First time that is shown.
-    pub from: ShownFrom,
-    /// First time in the timeline that is not shown.
-    pub until: Option<Nanos>,
-    /// Time in the timeline that is stream time 0.
-    pub zero: Nanos,
-}
-
-/// First picture of a range that is shown. A decoder may need others before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShownFrom {
-    /// All pictures are shown.
-    Beginning,
-    /// The first picture in decoding order, which may not be the first one in output order.
-    First,
-    /// The first picture at or after a time in the timeline.
-    Time(Nanos),
-}
-
-/// A segment of the timeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segment {
-    /// Time and running time of its first slot.
-    pub start: SegmentStart,
-    /// PTS of its first picture in decoding order.
-    pub first: Nanos,
-    /// PTS of the first picture that is shown of an exact range.
-    pub shown_from: Option<Nanos>,
-    /// First time that is not shown, where pictures after it are read for others only.
-    pub shown_until: Option<Nanos>,
-}
-
-/// A frame with its times.
-///
-/// `pts` and `dts` count from the origin of the timeline: the capture time of the first frame, or the start of the
-/// first range. DTS grows strictly and is never after PTS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
-    /// The access unit, with both fields if there are two: its bytes as Annex B byte stream, which share memory with
-    /// the answer of the server, and its facts.
-    pub unit: AccessUnit,
-    /// Capture time.
-    pub capture_time: CaptureTime,
-    /// Time of the record that the frame begins in.
-    pub record_time: CaptureTime,
-    /// Presentation timestamp.
-    pub pts: Nanos,
-    /// Decoding timestamp.
-    pub dts: Nanos,
-    /// Duration, if it is known.
-    pub duration: Option<Nanos>,
-    /// A picture with which decoding can begin, by the entry points of the reader.
-    pub is_keyframe: bool,
-    /// Frames before this one are missing.
-    pub is_discont: bool,
-    /// Slices of the frame, or pictures that it refers to, are missing.
-    pub is_corrupted: bool,
-    /// The frame is outside of the range and only needed by a decoder.
-    pub is_hidden: bool,
-    /// The first frame of its range.
-    pub begins_range: bool,
-}
-
-impl Frame {
-    /// Returns an access unit with its times, without a copy of its bytes.
-    pub fn new(unit: AccessUnit, stamp: &Stamp) -> Self {
-        Self {
-            capture_time: stamp.capture,
-            record_time: stamp.record,
-            pts: stamp.pts,
-            dts: stamp.dts,
-            duration: stamp.duration,
-            is_keyframe: unit.idr,
-            is_discont: stamp.discont || unit.after_loss,
-            is_corrupted: unit.integrity == Integrity::Corrupted,
-            is_hidden: false,
-            begins_range: false,
-            unit,
+impl From<StreamItem> for Item {
+    fn from(item: StreamItem) -> Self {
+        match item {
+            StreamItem::FrameRate(frame_rate) => Self::Format(Format::H264 { frame_rate }),
+            StreamItem::Segment(segment) => Self::Segment(segment),
+            StreamItem::Pause(hole) => Self::Pause(hole),
+            StreamItem::Gap(loss) => Self::Gap(loss),
+            StreamItem::Warning(text) => Self::Warning(text),
+            StreamItem::Frame(frame) => Self::Frame(frame),
         }
-    }
-
-    /// Returns the number of bytes.
-    pub fn length(&self) -> usize {
-        self.unit.parts.iter().map(|part| part.len()).sum()
     }
 }

@@ -310,23 +310,12 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read::testing::record;
     use media::content::MP4_TYPE;
 
     const SECOND: u64 = 1_000_000;
     const IDR: &[u8] = &[0, 0, 1, 0x65, 0x88];
     const OTHER: &[u8] = &[0, 0, 1, 0x41, 0x9a];
-
-    fn record(time: u64, label: Option<bool>, content: &'static [u8]) -> Record {
-        Record {
-            time,
-            content_type: "video/h264".into(),
-            frame_rate: None,
-            keyframe: label,
-            duration: None,
-            after_eviction: false,
-            chunks: vec![content.into()],
-        }
-    }
 
     #[test]
     fn what_is_known_joins() {

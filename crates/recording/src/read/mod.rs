@@ -8,7 +8,6 @@ mod bounds;
 mod episode;
 mod error;
 mod extent;
-mod faults;
 mod findings;
 mod item;
 mod keyframe_records;
@@ -19,17 +18,25 @@ mod preceding;
 mod range;
 mod ranges;
 mod reader;
+mod record_header;
 mod shared;
 mod stats;
+#[cfg(test)]
+mod testing;
 
 pub use bounds::{Asked, Bound};
 pub use episode::Episode;
 pub use error::Error;
 pub use extent::Extent;
-pub use faults::Fault;
-pub use findings::{Finding, FindingCounts, Findings, MAX_FINDINGS};
-pub use item::{Format, Frame, Item, RangeStart, Segment, ShownFrom};
-pub use options::{DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, OnFault, OptionNames, ReadOptions};
-pub use ranges::{End, TimeRange};
+pub use findings::{Findings, MAX_FINDINGS};
+pub use item::{Format, Item};
+pub use media::range::End;
+pub use media::stream::{
+    DEFAULT_PAUSE_LIMIT, Fault, Finding, FindingCounts, Frame, OnFault, OptionNames, RangeStart,
+    Segment, ShownFrom,
+};
+pub use options::{DEFAULT_LOOKBACK, ReadOptions};
+pub use ranges::TimeRange;
 pub use reader::{Position, Reader, Seek};
+pub use record_header::RecordHeader;
 pub use stats::{Rates, Stats};

@@ -5,17 +5,14 @@
 
 use media::codec::h264::EntryPoints;
 use media::frame_rate::FrameRate;
-use media::range::Begin;
-use media::time::{CaptureTime, Nanos};
-use media::timeline::{OnLoss, TimelineNames};
+use media::stream::{DEFAULT_PAUSE_LIMIT, OnFault, OptionNames, StreamRange};
+use media::time::Nanos;
+use media::timeline::OnLoss;
 
 use super::bounds::Asked;
-use super::ranges::End;
 
 /// Default of [`ReadOptions::lookback`].
 pub const DEFAULT_LOOKBACK: Nanos = Nanos::from_seconds(60);
-/// Default of [`ReadOptions::pause_limit`].
-pub const DEFAULT_PAUSE_LIMIT: Nanos = Nanos::from_seconds(5);
 
 /// Options of a reader.
 #[derive(Debug, Clone)]
@@ -43,37 +40,6 @@ pub struct ReadOptions {
     pub names: OptionNames,
 }
 
-/// Names of options in messages, as the users of a program know them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OptionNames {
-    /// [`ReadOptions::lookback`].
-    pub lookback: &'static str,
-    /// [`ReadOptions::frame_rate`] and the options about gaps.
-    pub timeline: TimelineNames,
-    /// The condition that picks records.
-    pub condition: &'static str,
-    /// [`OnFault::Skip`].
-    pub skip_faults: &'static str,
-    /// [`Begin::KeyframeBefore`].
-    pub keyframe_before: &'static str,
-    /// [`EntryPoints::IntraPictures`].
-    pub intra_pictures: &'static str,
-}
-
-impl Default for OptionNames {
-    /// Returns the names of this crate.
-    fn default() -> Self {
-        Self {
-            lookback: "option lookback",
-            timeline: TimelineNames::DEFAULT,
-            condition: "option when",
-            skip_faults: "OnFault::Skip",
-            keyframe_before: "Begin::KeyframeBefore",
-            intra_pictures: "EntryPoints::IntraPictures",
-        }
-    }
-}
-
 impl Default for ReadOptions {
     fn default() -> Self {
         Self {
@@ -91,41 +57,11 @@ impl Default for ReadOptions {
     }
 }
 
-/// Treatment of records that cannot be read.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub enum OnFault {
-    /// They are left out, counted and warned of.
-    #[default]
-    Skip,
-    /// They end reading with an error.
-    Stop,
-}
-
 /// Options of one range.
 #[derive(Debug, Clone)]
 pub struct RangeOptions {
-    /// Time of the first record to read.
-    pub from: Option<CaptureTime>,
-    /// Nothing that may be shown is before `from`.
-    pub is_earliest: bool,
-    /// Frame with which the range begins.
-    pub begin: Begin,
-    /// Capture time to begin with.
-    pub at: CaptureTime,
-    /// Time of the first record that does not belong to the range.
-    pub stop: Option<CaptureTime>,
-    /// Frame with which the range ends.
-    pub end: End,
-    /// Capture time that is 0 in the timeline; that of the first record if `None`.
-    pub origin: Option<CaptureTime>,
-    /// First time in the timeline that is not shown.
-    pub until: Option<Nanos>,
-    /// The range begins at the time of a seek.
-    pub is_sought: bool,
-    /// Only keyframes are put out.
-    pub keyframes_only: bool,
-    /// A label alone says that the range begins with a keyframe.
-    pub is_hint: bool,
+    /// The part of the recording that is read.
+    pub range: StreamRange,
     /// Index of the range among those that the user gave, if it is a whole one.
     pub asked: Option<usize>,
     /// No range comes after it.

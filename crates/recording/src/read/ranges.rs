@@ -5,21 +5,8 @@
 
 use std::collections::VecDeque;
 
-use media::range::Begin;
+use media::range::{Begin, End};
 use media::time::CaptureTime;
-
-/// Frame with which a range ends that has a stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// The last frame that was captured before the stop.
-    Exact,
-    /// The last frame of the group of pictures that began before the stop.
-    Keyframe,
-    /// The last picture that is shown before the stop.
-    Shown,
-    /// The last frame of the records before the stop.
-    Records,
-}
 
 /// A range of capture times to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

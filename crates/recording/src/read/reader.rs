@@ -10,18 +10,19 @@ use std::sync::{Arc, MutexGuard};
 use client::{Cancelled, Canceller, EntrySource, Event, Query, RecordReader, View};
 use futures_util::FutureExt;
 use media::content::ContentKind;
-use media::range::Begin;
+use media::range::{Begin, End};
+use media::stream::{Frame, RangeStart, ShownFrom, StreamRange};
 use media::time::{CaptureTime, Nanos};
 use tokio::runtime::Handle;
 
 use super::backward::{WindowEvent, WindowReader};
 use super::error::Error;
 use super::findings::Findings;
-use super::item::{Frame, Item, RangeStart, ShownFrom};
+use super::item::Item;
 use super::keyframes::{KeyframeSearch, Keyframes, Known};
 use super::options::{RangeOptions, ReadOptions};
 use super::range::RangeReader;
-use super::ranges::{self, End, TimeRange};
+use super::ranges::{self, TimeRange};
 use super::shared::Shared;
 use super::stats::Stats;
 
@@ -613,17 +614,21 @@ impl Reader {
             zero: self.zero(),
         };
         let options = RangeOptions {
-            from: entry.time,
-            is_earliest: entry.is_earliest,
-            begin: range.begin,
-            at,
-            stop: range.stop,
-            end: range.end,
-            origin: zeros.map(|zeros| zeros.timeline),
-            until: start.until,
-            is_sought,
-            keyframes_only: seek.is_some_and(|seek| seek.keyframes_only),
-            is_hint: entry.is_hint,
+            range: StreamRange {
+                from: entry.time,
+                is_earliest: entry.is_earliest,
+                begin: range.begin,
+                at,
+                stop: range.stop,
+                end: range.end,
+                origin: zeros.map(|zeros| zeros.timeline),
+                until: start.until,
+                is_sought,
+                keyframes_only: seek.is_some_and(|seek| seek.keyframes_only),
+                is_hint: entry.is_hint,
+                searches_sets: true,
+                searches_groups: entry.time.is_some() && !self.shared.access.depends_on_order(),
+            },
             asked: (self.program.iter())
                 .position(|other| *other == range)
                 .filter(|_| !is_sought),
@@ -698,11 +703,11 @@ impl Reader {
             self.keyframes.learn(time, keyframes);
         }
         let is_too_late = reader.is_too_late();
-        let is_hint = reader.options().is_hint;
+        let is_hint = reader.range().is_hint;
         if is_too_late && is_hint {
             self.keyframes.ignore_labels();
         }
-        let before = reader.options().from.filter(|_| is_too_late && !is_hint);
+        let before = reader.range().from.filter(|_| is_too_late && !is_hint);
         Some((range, is_too_late, before))
     }
 }

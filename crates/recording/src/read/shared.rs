@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use client::{EntrySource, EntryTimes};
 use media::content::ContentKind;
-use media::order::ReorderDepth;
+use media::stream::{StreamConfig, StreamMemory};
 
 use super::bounds;
-use super::findings::{Finding, Findings};
+use super::findings::Findings;
 use super::item::Item;
 use super::options::ReadOptions;
 use super::stats::Stats;
@@ -25,15 +25,8 @@ pub struct Shared {
     pub stats: Arc<Stats>,
     /// Content of the first record, which all others have to have, too.
     pub kind: OnceLock<ContentKind>,
-    /// Records are picked by a condition.
-    pub is_filtered: bool,
-    /// Bytes of access units that may be held until it is known whether they are shown.
-    pub max_held: usize,
-    /// Reordering of the stream, as far as it is known.
-    depth: Mutex<ReorderDepth>,
-    /// Time of the first record that was left out because its parameter sets never came, in µs since the Unix
-    /// epoch.
-    pub first_without_sets: OnceLock<u64>,
+    /// Facts of the recording, from the ranges that were read.
+    memory: Mutex<StreamMemory>,
     /// Ranges that do not fit the entry were reported.
     is_misfit_reported: AtomicBool,
     /// A range without a frame was reported.
@@ -46,14 +39,11 @@ impl Shared {
     /// Returns the state of a reader that has asked nothing of the server.
     pub fn new(access: Arc<EntrySource>, options: ReadOptions, stats: Arc<Stats>) -> Self {
         Self {
-            is_filtered: access.is_filtered(),
-            max_held: usize::try_from(access.limits().prefetch_bytes).unwrap_or(usize::MAX),
             access,
             options,
             stats,
             kind: OnceLock::new(),
-            depth: Mutex::default(),
-            first_without_sets: OnceLock::new(),
+            memory: Mutex::default(),
             is_misfit_reported: AtomicBool::new(false),
             is_empty_reported: AtomicBool::new(false),
             findings: OnceLock::new(),
@@ -70,21 +60,35 @@ impl Shared {
         self.findings.get().map(lock)
     }
 
-    /// Adds a finding, if they are collected.
-    pub fn find(&self, finding: impl FnOnce() -> Finding) {
-        if let Some(mut findings) = self.findings() {
-            findings.add(finding());
+    /// Returns facts of the recording, from the ranges that were read.
+    pub fn memory(&self) -> StreamMemory {
+        lock(&self.memory).clone()
+    }
+
+    /// Keeps facts of the recording for the next range.
+    pub fn set_memory(&self, memory: StreamMemory) {
+        *lock(&self.memory) = memory;
+    }
+
+    /// Returns the options of the stream of any range.
+    pub fn stream_config(&self) -> StreamConfig {
+        let options = &self.options;
+        let max_held = self.access.limits().prefetch_bytes;
+        StreamConfig {
+            entry_points: options.entry_points,
+            on_fault: options.on_fault,
+            on_loss: options.on_loss,
+            frame_rate: options.frame_rate,
+            gap_detection: options.gap_detection,
+            gap_tolerance: options.gap_tolerance,
+            pause_limit: options.pause_limit,
+            is_prompt: self.access.follows(),
+            presumes_whole_records: false,
+            is_filtered: self.access.is_filtered(),
+            max_held: usize::try_from(max_held).unwrap_or(usize::MAX),
+            collects_findings: self.findings().is_some(),
+            names: options.names,
         }
-    }
-
-    /// Returns the reordering of the stream, as far as it is known.
-    pub fn depth(&self) -> ReorderDepth {
-        *lock(&self.depth)
-    }
-
-    /// Keeps the reordering of the stream for the next range.
-    pub fn set_depth(&self, depth: ReorderDepth) {
-        *lock(&self.depth) = depth;
     }
 
     /// Sets the times of the entry's records. Returns a warning if ranges do not fit them, once.

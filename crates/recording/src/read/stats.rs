@@ -3,7 +3,7 @@
 
 //! Counters of reading.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use client::ReaderStats;
@@ -40,13 +40,11 @@ pub struct Stats {
     pub rates: Rates,
 }
 
-/// The declared and the observed frame rate, and the reports about them.
+/// The declared and the observed frame rate.
 #[derive(Debug, Default)]
 pub struct Rates {
     /// The declared rate, and the observed distance of two frames.
     present: Mutex<(Option<FrameRate>, Option<Nanos>)>,
-    has_unreadable: AtomicBool,
-    has_contradiction: AtomicBool,
 }
 
 impl Rates {
@@ -58,23 +56,5 @@ impl Rates {
     /// Returns the declared rate, and the observed distance of two frames.
     pub fn get(&self) -> (Option<FrameRate>, Option<Nanos>) {
         *lock(&self.present)
-    }
-
-    /// Notes a declared rate that is none. Returns whether it is the first one.
-    pub fn is_first_unreadable(&self) -> bool {
-        !self.has_unreadable.swap(true, Ordering::Relaxed)
-    }
-
-    /// Notes a declared rate that record times contradict. Returns whether it is the first one.
-    pub fn is_first_contradiction(&self) -> bool {
-        !self.has_contradiction.swap(true, Ordering::Relaxed)
-    }
-}
-
-impl Stats {
-    /// Returns whether anything was put out.
-    pub fn has_delivered(&self) -> bool {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        count(&self.access_units) + count(&self.episodes) > 0
     }
 }

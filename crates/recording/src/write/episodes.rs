@@ -1,37 +1,41 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Describes finished files of episodes as records.
+//! Finished files of episodes, and the records that they become.
 
 use std::path::PathBuf;
 
 use client::Upload;
-use media::content::{DURATION_LABEL, FPS_LABEL, FRAMES_LABEL, MP4_TYPE, REASON_LABEL};
+use media::content::MP4_TYPE;
 use media::cut::policy::Episode;
 use media::frame_rate::FrameRate;
 
-/// Returns the record that the finished file of an episode becomes, for [`client::Uploader`], or `None` if the capture
-/// time of its first frame is unknown.
-///
-/// The time of the record is that capture time. Its labels are the duration in ns, the number of frames, the reason for
-/// which the episode ended, and the frame rate, if there is one that its times agree with.
-pub fn episode_record(
-    file: PathBuf,
-    episode: &Episode,
-    frame_rate: Option<FrameRate>,
-) -> Option<Upload> {
-    let mut labels = vec![
-        (DURATION_LABEL, episode.duration.nseconds().to_string()),
-        (FRAMES_LABEL, episode.frames.to_string()),
-        (REASON_LABEL, episode.reason.name().to_owned()),
-    ];
-    labels.extend(frame_rate.map(|rate| (FPS_LABEL, rate.label())));
-    Some(Upload {
-        file,
-        time: episode.capture?.useconds(),
-        content_type: MP4_TYPE,
-        labels,
-    })
+/// The finished file of an episode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpisodeFile {
+    /// Path of the file.
+    pub path: PathBuf,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// The episode in the file.
+    pub episode: Episode,
+    /// The declared rate, if the times of its frames agree.
+    pub frame_rate: Option<FrameRate>,
+}
+
+impl EpisodeFile {
+    /// Returns the record that the file becomes, for [`client::Uploader`], or `None` if the capture time of its first
+    /// frame is unknown.
+    ///
+    /// The time of the record is that capture time, and its labels are [those of the episode](Episode::labels).
+    pub fn record(&self) -> Option<Upload> {
+        Some(Upload {
+            file: self.path.clone(),
+            time: self.episode.capture?.useconds(),
+            content_type: MP4_TYPE,
+            labels: self.episode.labels(self.frame_rate),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -56,8 +60,13 @@ mod tests {
             reason: Reason::Duration,
         };
         let record = |episode: &Episode| {
-            let rate = FrameRate::new(30_000, 1001);
-            episode_record("file".into(), episode, rate)
+            let file = EpisodeFile {
+                path: "file".into(),
+                bytes: 1000,
+                episode: episode.clone(),
+                frame_rate: FrameRate::new(30_000, 1001),
+            };
+            file.record()
         };
         let Upload {
             file, time, labels, ..

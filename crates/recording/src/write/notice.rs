@@ -22,8 +22,8 @@ pub enum Notice {
     Timestamps(Event),
     /// The system clock, by which frames get their times, was set.
     SystemClock {
-        /// Step in µs.
-        by: i64,
+        /// Step in µs, negative if it was set back.
+        by_us: i64,
     },
     /// More pictures are out of output order than expected.
     Reordering(TooDeep),
@@ -88,14 +88,14 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Timestamps(event) => f.write_str(&of_timestamps(event)),
-            Self::SystemClock { by } => {
-                let direction = if by < 0 { "back" } else { "forward" };
-                let fate = if by < 0 {
+            Self::SystemClock { by_us } => {
+                let direction = if by_us < 0 { "back" } else { "forward" };
+                let fate = if by_us < 0 {
                     "record times continue at the cadence until it has caught up"
                 } else {
                     "frames without capture times of their own have the new time"
                 };
-                let by = Nanos::from_useconds(by.unsigned_abs());
+                let by = Nanos::from_useconds(by_us.unsigned_abs());
                 write!(
                     f,
                     "The system clock was set {direction} by {by} while recording; {fate}"
@@ -309,7 +309,7 @@ mod tests {
                 &["jumped ahead by 1:00:00", "2025-06-13T13:00:00.000000Z"],
             ),
             (
-                Notice::SystemClock { by: -3_000_000 }.to_string(),
+                Notice::SystemClock { by_us: -3_000_000 }.to_string(),
                 &["set back by 0:00:03"],
             ),
         ] {

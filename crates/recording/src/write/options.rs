@@ -5,39 +5,39 @@
 
 use std::sync::Arc;
 
+use client::WriterOptions;
 use media::frame_rate::FrameRate;
 
 use super::records::RecordUnit;
 
 /// Options of a recorder.
-#[derive(Debug, Clone)]
+///
+/// ```
+/// # use client::{SpoolOptions, WriterOptions};
+/// # use recording::{RecordUnit, RecorderOptions};
+/// let options = RecorderOptions {
+///     record_unit: RecordUnit::Gop,
+///     writer: WriterOptions {
+///         quota_size: Some(100 << 30),
+///         spool: Some(SpoolOptions::new("/var/spool/robot")),
+///         ..Default::default()
+///     },
+///     ..Default::default()
+/// };
+/// # assert!(options.writer.create_bucket);
+/// ```
+#[derive(Debug, Default, Clone)]
 pub struct RecorderOptions {
-    /// Content of a record.
+    /// Content of a record. An access unit by default.
     pub record_unit: RecordUnit,
-    /// Labels of each record besides `fps` and `keyframe`, as pairs of name and value.
+    /// Labels of each record besides `fps` and `keyframe`, as pairs of name and value. None by default.
     pub labels: Arc<[(String, String)]>,
-    /// Frame rate of a stream whose format has none, or only that of its VUI.
+    /// Frame rate of a stream whose format has none, or only that of its VUI. None by default.
     pub frame_rate: Option<FrameRate>,
-    /// Treatment of pictures that cannot be decoded.
+    /// Treatment of pictures that cannot be decoded. They are recorded by default.
     pub undecodable: Undecodable,
-    /// Bytes that records may take while they wait for the server, in memory or in the spool: contents, labels
-    /// and bookkeeping. A larger record waits alone.
-    pub queue_bytes: u64,
-}
-
-/// Default of [`RecorderOptions::queue_bytes`].
-pub const DEFAULT_QUEUE_BYTES: u64 = 256 << 20;
-
-impl Default for RecorderOptions {
-    fn default() -> Self {
-        Self {
-            record_unit: RecordUnit::default(),
-            labels: Arc::default(),
-            frame_rate: None,
-            undecodable: Undecodable::default(),
-            queue_bytes: DEFAULT_QUEUE_BYTES,
-        }
-    }
+    /// Bucket, batches, retries, queue and spool.
+    pub writer: WriterOptions,
 }
 
 /// Treatment of pictures whose parameter sets never came, and of bytes that are no byte stream.

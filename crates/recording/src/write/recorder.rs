@@ -9,25 +9,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use client::{
-    AddressError, Canceller, Destination, DetachedWriter, Dropped, EntryAddress, EventHandler,
-    Existing, NewRecord, Overflow, PushError, RecordWriter, Server, SpoolSync, WriterStats,
+    Canceller, DetachedWriter, Dropped, NewRecord, Overflow, PushError, RecordWriter, WriterStats,
 };
 use media::codec::Damage;
 use media::frame_rate::FrameRate;
 use media::frames::{FrameAssembler, InputFrame};
-use media::record_times::{Capture, Event, RateCheck, RecordTimes, Source};
+use media::record_times::{Capture, Event, RateCheck, RecordTimes};
 use media::time::{CaptureTime, Nanos};
 use serde_json::Value as JsonValue;
-use tokio::runtime::Handle;
 
 use super::notice::{Notice, OutlierReport};
 use super::options::{RecorderOptions, StreamFormat, Undecodable};
 use super::records::RecordBuilder;
 
-/// Time that a record may wait for others to be written with it, by default.
-const DEFAULT_MAX_LATENCY: Duration = Duration::from_millis(200);
-/// Attempts in a row before an error, by default.
-const DEFAULT_RETRIES: u32 = 10;
 /// Interval of reports of dropped records.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -44,7 +38,6 @@ pub struct Recorder {
     records: RecordBuilder,
     complete: VecDeque<NewRecord>,
     writer: RecordWriter,
-    queue_bytes: u64,
     /// Format by the container or the pipeline.
     format: StreamFormat,
     /// Frame rate that the user has set.
@@ -92,82 +85,8 @@ impl Losses {
 }
 
 impl Recorder {
-    /// Returns a recorder for an entry, whose bucket is made if it is missing, and which keeps records in memory until
-    /// they are written. It runs on the present tokio runtime. The server is not asked yet.
-    ///
-    /// `handler` takes retries, warnings and errors, on threads of the runtime.
-    ///
-    /// ```no_run
-    /// # use std::sync::Arc;
-    /// #
-    /// # use client::{Canceller, Overflow};
-    /// # use media::time::CaptureTime;
-    /// # use recording::{Recorder, RecorderOptions};
-    /// #
-    /// # async fn example(server: client::Server, units: Vec<(bytes::Bytes, CaptureTime)>) -> Result<(), Box<dyn std::error::Error>> {
-    /// let handler = Arc::new(|event| eprintln!("{event}"));
-    /// let mut recorder = Recorder::open(&server, "robot", "camera", RecorderOptions::default(), handler)?;
-    /// let canceller = Canceller::default();
-    /// for (unit, capture_time) in units {
-    ///     recorder.push_at(unit, capture_time);
-    ///     // Drops the oldest groups of pictures if the queue is full. With `Overflow::Block` it would wait.
-    ///     recorder.hand_over(Overflow::DropGroups, &canceller)?;
-    /// }
-    /// for notice in recorder.finish().await? {
-    ///     eprintln!("{notice}");
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Names that a bucket or an entry cannot have.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime, as [`Handle::current`].
-    pub fn open(
-        server: &Server,
-        bucket: &str,
-        entry: &str,
-        options: RecorderOptions,
-        handler: EventHandler,
-    ) -> Result<Self, AddressError> {
-        let EntryAddress { bucket, entry } = EntryAddress::new(Some(bucket), Some(entry))?;
-        let destination = Destination {
-            server: server.clone(),
-            bucket,
-            entry,
-            create_bucket: true,
-            quota_size: None,
-            max_latency: DEFAULT_MAX_LATENCY,
-            retries: DEFAULT_RETRIES,
-            existing: Existing::Refuse,
-            spool_folder: None,
-            spool_sync: SpoolSync::Interval,
-        };
-        let (runtime, stats) = (Handle::current(), Arc::default());
-        Ok(Self::new(
-            &runtime,
-            destination,
-            options,
-            None,
-            stats,
-            handler,
-        ))
-    }
-
-    /// Returns a recorder for an entry, which writes nothing before the detached writer `after` is done.
-    pub fn new(
-        runtime: &Handle,
-        destination: Destination,
-        options: RecorderOptions,
-        after: Option<DetachedWriter>,
-        stats: Arc<WriterStats>,
-        handler: EventHandler,
-    ) -> Self {
-        let writer = RecordWriter::new(runtime, destination, after, stats, handler);
+    /// Returns a recorder that passes its records to a writer.
+    pub(super) fn new(writer: RecordWriter, options: RecorderOptions) -> Self {
         Self {
             intake: FrameAssembler::default(),
             times: RecordTimes::default(),
@@ -175,7 +94,6 @@ impl Recorder {
             records: RecordBuilder::new(options.record_unit, options.labels),
             complete: VecDeque::new(),
             writer,
-            queue_bytes: options.queue_bytes,
             format: StreamFormat::default(),
             user_rate: options.frame_rate,
             undecodable: options.undecodable,
@@ -201,36 +119,13 @@ impl Recorder {
         self.format = format;
     }
 
-    /// Takes an access unit, or a part of one, with its times.
-    pub fn push(&mut self, content: Bytes, capture: Capture) {
-        if self.has_failed {
-            return;
-        }
-        self.last_capture = Some(capture);
-        self.intake.push(content, capture);
-        self.make_records();
-    }
-
     /// Takes an access unit as Annex B byte stream, or a field of one, with its capture time, of which whole µs count.
     /// Never waits for the network.
     ///
     /// The access units are in decoding order, and so are the times of the records: the k-th one has the k-th capture
     /// time in output order.
     pub fn push_at(&mut self, content: Bytes, capture_time: CaptureTime) {
-        let time = (capture_time.in_whole_useconds(), Source::Meta);
-        let us = i64::try_from(capture_time.useconds()).unwrap_or(i64::MAX);
-        self.push(
-            content,
-            Capture {
-                time: Some(time),
-                begin: time,
-                clock_steps: 0,
-                pts: Some(us),
-                running_time: Some(us),
-                arrival: us,
-                record: None,
-            },
-        );
+        self.push_stamped(content, Capture::at(capture_time));
     }
 
     /// Takes an access unit as Annex B byte stream, or a field of one, of a stream without timestamps that begins at
@@ -239,18 +134,22 @@ impl Recorder {
     /// The n-th frame in output order is recorded n frames after `start`, by [`RecorderOptions::frame_rate`] or the
     /// VUI of the stream. Without a frame rate nothing is recorded, after a notice.
     pub fn push_untimed(&mut self, content: Bytes, start: CaptureTime) {
-        self.push(
-            content,
-            Capture {
-                time: None,
-                begin: (start.in_whole_useconds(), Source::Start),
-                clock_steps: 0,
-                pts: None,
-                running_time: None,
-                arrival: 0,
-                record: None,
-            },
-        );
+        self.push_stamped(content, Capture::untimed(start));
+    }
+
+    /// Takes an access unit as Annex B byte stream, or a part of one, with its timestamps in several time bases. Never
+    /// waits for the network.
+    ///
+    /// This is for `reductsink` and other front ends of a media framework, whose clocks and timestamps correct each
+    /// other. A program that knows when its frames were captured, or only how many there are per second, uses
+    /// [`push_at`](Self::push_at) or [`push_untimed`](Self::push_untimed).
+    pub fn push_stamped(&mut self, content: Bytes, capture: Capture) {
+        if self.has_failed {
+            return;
+        }
+        self.last_capture = Some(capture);
+        self.intake.push(content, capture);
+        self.make_records();
     }
 
     /// Ends the stream, queues its last records whether there is room or not, and waits until all are written. Returns
@@ -394,7 +293,7 @@ impl Recorder {
             return;
         }
         self.reported_damage.push(damage);
-        let time = frame.capture.time.map(|(time, _)| time);
+        let time = frame.capture.time.map(|sourced| sourced.time);
         self.notices.push_back(match self.undecodable {
             Undecodable::Record => Notice::Undecodable { time, damage },
             Undecodable::Refuse => {
@@ -461,9 +360,7 @@ impl Recorder {
         canceller: &Canceller,
     ) -> Result<(), PushError> {
         while let Some(record) = self.complete.front_mut() {
-            let pushed = self
-                .writer
-                .push(record, self.queue_bytes, overflow, canceller)?;
+            let pushed = self.writer.push(record, overflow, canceller)?;
             self.losses.note(pushed);
             self.complete.pop_front();
         }
@@ -484,6 +381,11 @@ impl Recorder {
     /// Returns the report of dropped records that is due now; at the end, everything unreported.
     pub fn take_dropped(&mut self, at_end: bool) -> Option<Dropped> {
         self.losses.take(Instant::now(), at_end)
+    }
+
+    /// Returns the counters of the writer, which any thread may read.
+    pub fn stats(&self) -> &Arc<WriterStats> {
+        self.writer.stats()
     }
 
     /// Waits until all queued records are written.

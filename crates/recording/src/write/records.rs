@@ -24,10 +24,8 @@ pub enum RecordUnit {
     /// A group of pictures, from a keyframe (IDR picture or recovery point) to the next one. Only its first
     /// picture's time is kept, so that a record also ends where another one would be half a frame off.
     Gop,
-    /// The content of the record that the access units were read from ([`Capture::record`]), at that record's
-    /// time; one access unit if they come from elsewhere.
-    ///
-    /// [`Capture::record`]: media::record_times::Capture::record
+    /// The content of the record that the access units were read from, at that record's time, as
+    /// [`Recorder::push_stamped`](crate::Recorder::push_stamped) has it; one access unit if they come from elsewhere.
     Record,
 }
 

@@ -7,39 +7,30 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use client::{EntrySource, Record, View};
-use media::assemble::Assembler;
-use media::codec::h264::VuiFrameRate;
+use client::{EntrySource, View};
 use media::content::ContentKind;
-use media::time::CaptureTime;
+use media::stream::{PrecedingRecords, RecordedStream};
 use media::timeline::Group;
 
 use super::super::backward::{WindowEvent, WindowReader};
 use super::super::error::Error;
 use super::super::item::Item;
 use super::super::preceding::{self, PrecedingGroups};
-use super::rates::DeclaredRates;
-use super::records::RangeRecords;
+use super::records::{RangeRecords, tag};
 
 /// A search for the groups before a range.
 #[derive(Debug)]
 pub struct History {
     search: PrecedingGroups,
     window: WindowReader,
-    units: Assembler<Arc<Record>>,
-    vui: Option<VuiFrameRate>,
+    preceding: PrecedingRecords,
     /// Records to continue with.
     records: RangeRecords,
 }
 
 impl History {
     /// Returns a search for the groups before `first`, after which `records` continue the range.
-    pub fn new(
-        first: &Group,
-        units: Assembler<Arc<Record>>,
-        vui: Option<VuiFrameRate>,
-        records: RangeRecords,
-    ) -> Self {
+    pub fn new(first: &Group, preceding: PrecedingRecords, records: RangeRecords) -> Self {
         let length = preceding::length(first.units, first.declared.map(|it| it.rate));
         tracing::debug!(
             time = first.time.useconds(),
@@ -48,8 +39,7 @@ impl History {
         Self {
             search: PrecedingGroups::new(first.time.useconds(), length),
             window: WindowReader::default(),
-            units,
-            vui,
+            preceding,
             records,
         }
     }
@@ -63,7 +53,7 @@ impl History {
         &mut self,
         access: &Arc<EntrySource>,
         oldest: u64,
-        rates: &DeclaredRates,
+        stream: &mut RecordedStream,
         items: &mut VecDeque<Item>,
     ) -> Result<bool, Error> {
         match self.window.next().await? {
@@ -71,13 +61,13 @@ impl History {
                 if ContentKind::of(&record.content_type) == Some(ContentKind::H264) =>
             {
                 let chunks = mem::take(&mut record.chunks);
-                self.units.push_record(chunks, Arc::new(record));
+                self.preceding.push(tag(record), chunks);
             }
             WindowEvent::Record(_) => {}
             WindowEvent::Retry(text) => items.push_back(Item::Retry(text)),
             WindowEvent::Closed => {
-                self.units.end_records();
-                self.add(rates, items);
+                self.preceding.end_records();
+                self.add(stream);
                 let Some(window) = self.search.next_window(oldest) else {
                     return Ok(true);
                 };
@@ -85,7 +75,7 @@ impl History {
                 return Ok(false);
             }
         }
-        self.add(rates, items);
+        self.add(stream);
         Ok(false)
     }
 
@@ -95,18 +85,9 @@ impl History {
     }
 
     /// Adds the groups of the records that are complete.
-    fn add(&mut self, rates: &DeclaredRates, items: &mut VecDeque<Item>) {
-        while let Some(aligned) = self.units.next_aligned() {
-            let declared = rates.declared(&aligned.record, self.vui, items);
-            let split = self.units.split(aligned, false);
-            self.units.clear(); // Only their number matters.
-            if split.begun() > 0 {
-                self.search.add(Group {
-                    time: CaptureTime::from_useconds(split.tag.time),
-                    units: split.begun(),
-                    declared,
-                });
-            }
+    fn add(&mut self, stream: &mut RecordedStream) {
+        while let Some(group) = stream.next_group(&mut self.preceding) {
+            self.search.add(group);
         }
     }
 }

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use client::{EntrySource, Record, View};
-use media::codec::h264::{Aligned, ParameterSets};
+use client::{EntrySource, View};
+use media::codec::h264::ParameterSets;
 use media::content::ContentKind;
 
 use super::super::backward::{WindowEvent, WindowReader};
@@ -21,21 +21,17 @@ use super::records::RangeRecords;
 pub struct MissingSets {
     search: ParameterSetSearch,
     window: WindowReader,
-    /// Record to split afterwards.
-    first: Aligned<Arc<Record>>,
     /// Records to continue with.
     records: RangeRecords,
 }
 
 impl MissingSets {
-    /// Returns a search before `first`, back to `reach` µs before it.
-    pub fn new(first: Aligned<Arc<Record>>, reach: u64, records: RangeRecords) -> Self {
-        let time = first.record.time;
+    /// Returns a search before `time`, in µs since the Unix epoch, back to `reach` µs before it.
+    pub fn new(time: u64, reach: u64, records: RangeRecords) -> Self {
         tracing::info!(time, "looking for parameter sets before a record");
         Self {
             search: ParameterSetSearch::new(time, reach),
             window: WindowReader::default(),
-            first,
             records,
         }
     }
@@ -66,8 +62,8 @@ impl MissingSets {
         Ok(false)
     }
 
-    /// Returns the parameter sets, if they were found, the record to split and the records to continue with.
-    pub fn finish(self) -> (Option<ParameterSets>, Aligned<Arc<Record>>, RangeRecords) {
-        (self.search.into_sets(), self.first, self.records)
+    /// Returns the parameter sets, if they were found, and the records to continue with.
+    pub fn finish(self) -> (Option<ParameterSets>, RangeRecords) {
+        (self.search.into_sets(), self.records)
     }
 }

@@ -1,9 +1,10 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Records of a range: all of them, or those with keyframes.
+//! Records of a range: all of them, or those with keyframes, and their tags.
 
-use client::{Event, RecordReader};
+use client::{Event, Record, RecordReader};
+use media::stream::RecordTag;
 
 use super::super::error::Error;
 use super::super::keyframe_records::KeyframeRecords;
@@ -30,5 +31,14 @@ impl RangeRecords {
             Self::All(reader) => Ok(reader.recv().await?),
             Self::Keyframes(records) => records.next().await,
         }
+    }
+}
+
+/// Returns the time and the labels of a record.
+pub fn tag(record: Record) -> RecordTag {
+    RecordTag {
+        time: record.time,
+        frame_rate: record.frame_rate,
+        keyframe: record.keyframe,
     }
 }
