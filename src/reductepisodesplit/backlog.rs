@@ -19,9 +19,7 @@ pub struct Backlog<T> {
 #[derive(Debug)]
 struct State<T> {
     waiting: VecDeque<T>,
-    /// Set by [`Backlog::stop`]: `take` returns `None`.
-    is_stopped: bool,
-    /// Set by [`Backlog::finish`]: `take` returns `None` when the queue is empty.
+    /// Set by [`Backlog::finish`]: `take_all` returns `None` when the queue is empty.
     is_finished: bool,
     /// Set by [`Backlog::give_up`]: `wait_for_room` returns `false`.
     is_given_up: bool,
@@ -34,7 +32,6 @@ impl<T> Backlog<T> {
             room,
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
-                is_stopped: false,
                 is_finished: false,
                 is_given_up: false,
             }),
@@ -60,33 +57,11 @@ impl<T> Backlog<T> {
         self.changed.notify_all();
     }
 
-    /// Puts the item that was taken last back to the front.
-    pub fn give_back(&self, item: T) {
-        self.state().waiting.push_front(item);
-    }
-
-    /// Waits for the next item. Returns `None` if the queue is stopped, or finished and empty.
-    pub fn take(&self) -> Option<T> {
-        self.take_from(VecDeque::pop_front)
-    }
-
-    /// Waits for the next item, and returns all that wait then, in order. Returns `None` if the queue is stopped, or
-    /// finished and empty.
+    /// Waits for the next item, and returns all that wait then, in order. Returns `None` if the queue is finished and
+    /// empty.
     pub fn take_all(&self) -> Option<Vec<T>> {
-        self.take_from(|waiting| (!waiting.is_empty()).then(|| waiting.drain(..).collect()))
-    }
-
-    /// Waits until `take` returns something.
-    fn take_from<R>(&self, take: impl Fn(&mut VecDeque<T>) -> Option<R>) -> Option<R> {
         let mut state = self.state();
-        loop {
-            if state.is_stopped {
-                return None;
-            }
-            if let Some(taken) = take(&mut state.waiting) {
-                self.changed.notify_all();
-                return Some(taken);
-            }
+        while state.waiting.is_empty() {
             if state.is_finished {
                 return None;
             }
@@ -95,6 +70,9 @@ impl<T> Backlog<T> {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        let taken = state.waiting.drain(..).collect();
+        self.changed.notify_all();
+        Some(taken)
     }
 
     /// Ends waits for room.
@@ -109,22 +87,6 @@ impl<T> Backlog<T> {
         self.give_up();
     }
 
-    /// Ends all waits. The items stay.
-    pub fn stop(&self) {
-        self.state().is_stopped = true;
-        self.give_up();
-    }
-
-    /// Removes and returns all items.
-    pub fn drain(&self) -> Vec<T> {
-        self.state().waiting.drain(..).collect()
-    }
-
-    /// Returns the number of items.
-    pub fn len(&self) -> usize {
-        self.state().waiting.len()
-    }
-
     fn state(&self) -> MutexGuard<'_, State<T>> {
         lock(&self.state)
     }
@@ -136,18 +98,6 @@ mod tests {
     use std::thread;
 
     use super::*;
-
-    #[test]
-    fn the_first_one_comes_first() {
-        let backlog = Backlog::new(2);
-        backlog.push(1);
-        backlog.push(2);
-        assert_eq!(backlog.take(), Some(1));
-        backlog.give_back(1);
-        backlog.push(3);
-        assert_eq!(backlog.len(), 3);
-        assert_eq!(backlog.drain(), [1, 2, 3]);
-    }
 
     #[test]
     fn who_brings_more_waits() {
@@ -164,7 +114,7 @@ mod tests {
             }
         });
         assert!(done.try_recv().is_err());
-        assert_eq!(backlog.take(), Some(1));
+        assert_eq!(backlog.take_all(), Some(vec![1]));
         done.recv().unwrap();
         assert!(waiter.join().unwrap());
     }
@@ -183,34 +133,18 @@ mod tests {
     }
 
     #[test]
-    fn waits_end() {
-        let backlog = Arc::new(Backlog::new(1));
-        let taker = thread::spawn({
-            let backlog = backlog.clone();
-            move || backlog.take()
-        });
-        backlog.stop();
-        assert_eq!(taker.join().unwrap(), None);
-        backlog.push(1);
-        assert!(!backlog.wait_for_room());
-        assert_eq!(backlog.take(), None);
-        assert_eq!(backlog.drain(), [1]);
-    }
-
-    #[test]
     fn a_finished_queue_is_emptied() {
         let backlog = Arc::new(Backlog::new(1));
         backlog.push(1);
         backlog.push(2);
         backlog.finish();
         assert!(!backlog.wait_for_room());
-        assert_eq!(backlog.take(), Some(1));
-        assert_eq!(backlog.take(), Some(2));
-        assert_eq!(backlog.take(), None);
+        assert_eq!(backlog.take_all(), Some(vec![1, 2]));
+        assert_eq!(backlog.take_all(), None);
         let empty = Arc::new(Backlog::<u32>::new(1));
         let taker = thread::spawn({
             let empty = empty.clone();
-            move || empty.take()
+            move || empty.take_all()
         });
         empty.finish();
         assert_eq!(taker.join().unwrap(), None);
@@ -222,6 +156,6 @@ mod tests {
         backlog.push(1);
         backlog.give_up();
         assert!(!backlog.wait_for_room());
-        assert_eq!(backlog.take(), Some(1));
+        assert_eq!(backlog.take_all(), Some(vec![1]));
     }
 }

@@ -11,7 +11,7 @@ use super::part::PartFile;
 use super::publish_queue::Publishing;
 use super::run::Run;
 use super::settings::Settings;
-use super::upload_queue::Running;
+use super::upload_state::Running;
 
 /// The bin. No two of the mutexes are ever held at once.
 pub struct ReductEpisodeSplit {

@@ -32,7 +32,7 @@ mod settings;
 mod splitmux;
 mod splitmux_state;
 mod stats;
-mod upload_queue;
+mod upload_state;
 mod uploads;
 mod worker;
 mod writing;

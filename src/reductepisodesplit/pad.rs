@@ -21,6 +21,9 @@ impl ReductEpisodeSplit {
         buffer: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         drop(self.wait_at_gate().map_err(|_| gst::FlowError::Flushing)?);
+        if self.has_ended() {
+            return Err(gst::FlowError::Eos);
+        }
         self.wait_for_room()?;
         // No file would have buffers after an error.
         if self.has_failed() {
@@ -55,6 +58,14 @@ impl ReductEpisodeSplit {
             }
             _ if event.is_serialized() && self.wait_at_gate().is_err() => {
                 return Err(gst::FlowError::Flushing);
+            }
+            // An application may send EOS before the stream begins. splitmuxsink takes no stream after EOS: the
+            // pipeline would never end (1.22).
+            view if event.is_serialized() && self.has_ended() => {
+                return match view {
+                    gst::EventView::Eos(_) => Ok(gst::FlowSuccess::Ok),
+                    _ => Err(gst::FlowError::Eos),
+                };
             }
             gst::EventView::Eos(_) => {
                 let finished = self.finish(pad);
@@ -96,6 +107,11 @@ impl ReductEpisodeSplit {
             Err(gst::FlowError::Error) if self.has_failed() => Err(gst::FlowError::Flushing),
             flow => flow,
         }
+    }
+
+    /// Returns whether the stream has ended.
+    fn has_ended(&self) -> bool {
+        (self.run().as_ref()).is_some_and(|run| run.cutter().has_ended())
     }
 
     /// Answers a query of the sink pad. splitmuxsink would answer with the format behind the cutter.

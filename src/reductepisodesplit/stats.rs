@@ -3,13 +3,16 @@
 
 //! Counters of the bin: the property `stats`.
 
+use recording::UploadCounts;
+
 use super::element::ReductEpisodeSplit;
 
 impl ReductEpisodeSplit {
     /// Returns the value of the property `stats`.
     pub(super) fn stats(&self) -> gst::Structure {
         let uploads = self.uploads();
-        let (waiting, retries) = uploads.map_or((0, 0), |uploads| uploads.counts());
+        let counts = uploads.map(|uploads| uploads.queue.counts());
+        let UploadCounts { waiting, retries } = counts.unwrap_or_default();
         let run = self.run();
         let run = run.as_ref();
         let totals = run.map(|run| run.files.totals()).unwrap_or_default();

@@ -1,26 +1,25 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Uploads of episodes that become records, by a thread, one after another. EOS follows the last one.
+//! Uploads of episodes that become records: their thread, and the messages about them. EOS follows the last one.
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use client::{Failure, UploadError, Uploaded};
+use client::{Failure, Uploaded};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use media::cut::Finished;
 use media::cut::names::{self, Pattern};
-use recording::episode_record;
+use recording::{EpisodeFile, EpisodeUploader, UploadEvent};
 use tempfile::TempDir;
 
 use super::CAT;
 use super::address::Address;
 use super::element::ReductEpisodeSplit;
 use super::messages::reduct_episode;
-use super::upload_queue::{Complete, Job, Running, Uploads, not_uploaded};
+use super::upload_state::{Running, Uploads, not_uploaded};
 use crate::errors::{details, resource_error};
 use crate::lock::lock;
 use crate::runtime::block_broken_pipe;
@@ -42,7 +41,8 @@ impl ReductEpisodeSplit {
         };
         let token = lock(&self.settings).api_token.clone();
         let address = Address::new(location, &token).map_err(|text| settings(&text))?;
-        let uploads = Arc::new(Uploads::new(address)?);
+        let (uploads, uploader) = Uploads::new(address)?;
+        let uploads = Arc::new(uploads);
         let pattern = uploads.pattern().ok_or_else(|| {
             gst::error_msg!(
                 gst::ResourceError::Settings,
@@ -51,7 +51,7 @@ impl ReductEpisodeSplit {
         })?;
         let thread = self.start_worker("reduct-upload", "uploads", {
             let (uploads, weak) = (uploads.clone(), self.downgrade());
-            move || upload_all(&uploads, &weak)
+            move || upload_all(&uploads, uploader, &weak)
         })?;
         *lock(&self.uploads) = Some(Running {
             uploads,
@@ -62,14 +62,14 @@ impl ReductEpisodeSplit {
 
     /// Cancels uploads, also one in progress. The files of the others stay for now.
     pub(super) fn stop_uploads(&self) {
-        let thread = {
+        let (uploads, thread) = {
             let mut running = lock(&self.uploads);
             let Some(running) = running.as_mut() else {
                 return;
             };
-            running.uploads.stop();
-            running.thread.take()
+            (running.uploads.clone(), running.thread.take())
         };
+        uploads.stop();
         if let Some(thread) = thread {
             self.join_worker(thread);
         }
@@ -94,28 +94,50 @@ impl ReductEpisodeSplit {
 
     /// Queues the upload of a complete file.
     pub(super) fn queue_upload(&self, uploads: &Uploads, finished: Finished, bytes: u64) {
-        let file = names::part(&finished.name).into();
-        let Some(upload) = episode_record(file, &finished.episode, finished.frame_rate) else {
-            return; // Without a time the file had no name.
-        };
-        uploads.backlog.push(Job::Upload(Box::new(Complete {
-            finished,
-            upload,
+        let queued = uploads.queue.push(EpisodeFile {
+            path: names::part(&finished.name).into(),
             bytes,
-        })));
+            episode: finished.episode,
+            frame_rate: finished.frame_rate,
+        });
+        if let Err(err) = queued {
+            gst::error!(CAT, imp = self, "{err}"); // Without a time the file had no name.
+        }
+    }
+
+    fn handle_upload_event(&self, uploads: &Uploads, event: UploadEvent) {
+        match event {
+            UploadEvent::Uploaded {
+                file,
+                time,
+                uploaded,
+            } => {
+                let address = uploads.address.of_record(time.useconds());
+                self.complete_record(&address, &file, uploaded);
+            }
+            UploadEvent::Retrying(text) => {
+                gst::element_imp_warning!(self, gst::ResourceError::Write, ("{text}"));
+            }
+            UploadEvent::Mark => {
+                if let Some(eos) = uploads.take_eos() {
+                    self.pass_eos(eos);
+                }
+            }
+            UploadEvent::Failed(failure) => self.fail_uploads(uploads, &failure),
+        }
     }
 
     /// Posts the message about a record that the server has acknowledged, and removes its file.
-    fn complete_record(&self, uploads: &Uploads, complete: &Complete, uploaded: Uploaded) {
-        let Complete {
-            finished,
-            upload,
+    fn complete_record(&self, address: &str, file: &EpisodeFile, uploaded: Uploaded) {
+        let EpisodeFile {
+            path,
             bytes,
-        } = complete;
-        if let Err(err) = fs::remove_file(&upload.file) {
-            gst::warning!(CAT, imp = self, "{} stays: {err}", upload.file.display());
+            episode,
+            ..
+        } = file;
+        if let Err(err) = fs::remove_file(path) {
+            gst::warning!(CAT, imp = self, "{} stays: {err}", path.display());
         }
-        let address = uploads.address.of_record(upload.time);
         let remark = match uploaded {
             Uploaded::Written => None,
             Uploaded::WasThere => {
@@ -129,21 +151,11 @@ impl ReductEpisodeSplit {
         if let Some(remark) = remark {
             gst::element_imp_warning!(self, gst::ResourceError::Write, ("{address} {remark}"));
         }
-        gst::info!(
-            CAT,
-            imp = self,
-            "{address} is written: {:?}",
-            finished.episode
-        );
-        self.count_complete(&finished.episode);
+        gst::info!(CAT, imp = self, "{address} is written: {episode:?}");
+        self.count_complete(episode);
         let obj = self.obj();
-        let structure = reduct_episode(&address, &finished.episode, *bytes);
+        let structure = reduct_episode(address, episode, *bytes);
         self.post(structure, Some(obj.upcast_ref()));
-    }
-
-    fn warn_of_retry(&self, uploads: &Uploads, text: &str) {
-        uploads.retries.fetch_add(1, Ordering::Relaxed);
-        gst::element_imp_warning!(self, gst::ResourceError::Write, ("{text}"));
     }
 
     /// Posts the error that ends the uploads, with the files that are left.
@@ -160,48 +172,16 @@ impl ReductEpisodeSplit {
 }
 
 /// Uploads queued episodes until the queue is stopped, or an error. It keeps a reference to the bin only while it
-/// posts.
-fn upload_all(uploads: &Uploads, weak: &glib::subclass::ObjectImplWeakRef<ReductEpisodeSplit>) {
+/// posts, which is not done by the runtime: a handler of the application may block, or stop the pipeline.
+fn upload_all(
+    uploads: &Uploads,
+    mut uploader: EpisodeUploader,
+    weak: &glib::subclass::ObjectImplWeakRef<ReductEpisodeSplit>,
+) {
     block_broken_pipe(); // This thread makes TLS handshakes.
-    match uploads.uploader.look(&uploads.flushing) {
-        Ok(()) => {}
-        Err(UploadError::Cancelled) => return,
-        Err(UploadError::Failed(failure)) => {
-            if let Some(imp) = weak.upgrade() {
-                imp.fail_uploads(uploads, &failure);
-            }
-            return;
-        }
-    }
-    while let Some(job) = uploads.backlog.take() {
-        let complete = match job {
-            Job::Upload(complete) => complete,
-            Job::End(message) => {
-                if let Some(imp) = weak.upgrade() {
-                    imp.pass_eos(message);
-                }
-                continue;
-            }
-        };
-        let tell = |text: String| {
-            if let Some(imp) = weak.upgrade() {
-                imp.warn_of_retry(uploads, &text);
-            }
-        };
-        let uploaded = (uploads.uploader).upload(&complete.upload, &uploads.flushing, tell);
-        match uploaded {
-            Ok(uploaded) => {
-                if let Some(imp) = weak.upgrade() {
-                    imp.complete_record(uploads, &complete, uploaded);
-                }
-            }
-            Err(error) => {
-                uploads.backlog.give_back(Job::Upload(complete));
-                if let (UploadError::Failed(failure), Some(imp)) = (error, weak.upgrade()) {
-                    imp.fail_uploads(uploads, &failure);
-                }
-                return;
-            }
+    while let Some(event) = uploads.runtime.block_on(uploader.next()) {
+        if let Some(imp) = weak.upgrade() {
+            imp.handle_upload_event(uploads, event);
         }
     }
 }

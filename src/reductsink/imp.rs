@@ -87,20 +87,21 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use client::{self, Canceller, DetachedWriter, EventHandler, PushError, WriterEvent};
+use client::{self, Canceller, DetachedWriter, PushError, WriterEvent};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
-use media::record_times::{Capture, Source};
-use media::time::CaptureTime;
+use media::record_times::{Capture, SourcedTime, TimeSource};
+use media::time::{CaptureTime, Nanos};
 use recording::{Notice, Recorder, StreamFormat};
 
 use super::clock::WallClock;
-use super::settings::{DEFAULT_MAX_LATENCY_MS, DEFAULT_QUEUE_BYTES, DEFAULT_RETRIES, Settings};
+use super::settings::{DEFAULT_MAX_LATENCY_MS, Settings};
 use super::stats::Stats;
 use super::{CAT, Existing, OnError, Overflow, RecordUnit, SpoolSync, notices, preroll};
+use crate::connection::Place;
 use crate::errors::error_message;
 use crate::lock::lock;
 use crate::runtime::runtime;
@@ -120,8 +121,8 @@ pub struct ReductSink {
     left: Mutex<Option<DetachedWriter>>,
     /// The time since the Unix epoch by the pipeline's clock in this run.
     wall_clock: Mutex<Option<WallClock>>,
-    /// Sum of the steps of the system clock in this run, µs.
-    clock_steps: AtomicI64,
+    /// Sum of the steps of the system clock in this run.
+    clock_steps_us: AtomicI64,
     /// Capture time of running time 0 in this run, if it is not the clock's.
     start: Mutex<Option<gst::ClockTime>>,
     /// Treatment of a full queue in this run.
@@ -135,9 +136,19 @@ impl ReductSink {
         let checked = settings
             .check()
             .map_err(|text| gst::error_msg!(gst::ResourceError::Settings, ("{text}")))?;
-        gst::info!(CAT, imp = self, "Will write to {:?}", checked.destination);
+        let Place {
+            connection,
+            bucket,
+            entry,
+        } = &checked.place;
+        let options = checked.recorder;
+        gst::info!(
+            CAT,
+            imp = self,
+            "Will write to '{bucket}/{entry}' of {connection:?} with {options:?}"
+        );
         *lock(&self.wall_clock) = None;
-        self.clock_steps.store(0, Ordering::Relaxed);
+        self.clock_steps_us.store(0, Ordering::Relaxed);
         *lock(&self.start) = checked.start;
         *lock(&self.overflow) = match checked.overflow {
             Overflow::Auto => None,
@@ -145,32 +156,30 @@ impl ReductSink {
             Overflow::DropGop => Some(client::Overflow::DropGroups),
             Overflow::Error => Some(client::Overflow::Refuse),
         };
-        let stats = Arc::new(Stats::default());
-        *lock(&self.stats) = stats.clone();
+        let _entered = runtime()?.enter();
         let left = lock(&self.left).take();
-        let recording = Recorder::new(
-            runtime()?,
-            checked.destination,
-            checked.recorder,
-            left,
-            stats.writer.clone(),
-            self.tell(),
-        );
+        let recording = Recorder::builder(connection, bucket, entry)
+            .options(options)
+            .after(left)
+            .on_event(self.event_handler())
+            .open()
+            .map_err(|error| gst::error_msg!(gst::ResourceError::Settings, ("{error}")))?;
+        *lock(&self.stats) = Arc::new(Stats::new(recording.stats().clone()));
         *lock(&self.recording) = Some(recording);
         Ok(())
     }
 
     /// Returns a handler that posts the events of the writer, which come from threads of its own.
-    fn tell(&self) -> EventHandler {
+    fn event_handler(&self) -> impl Fn(WriterEvent) + Send + Sync + 'static {
         let sink = self.downgrade();
-        Arc::new(move |told| {
-            if let WriterEvent::Abandoned(text) = &told {
+        move |event| {
+            if let WriterEvent::Abandoned(text) = &event {
                 gst::error!(CAT, "{text}");
             }
             let Some(sink) = sink.upgrade() else {
                 return;
             };
-            match told {
+            match event {
                 WriterEvent::Retrying(text)
                 | WriterEvent::Warning(text)
                 | WriterEvent::Abandoned(text) => {
@@ -185,7 +194,7 @@ impl ReductSink {
                     sink.post_error_message(message);
                 }
             }
-        })
+        }
     }
 
     /// Runs a function on the recorder while nothing is locked.
@@ -375,26 +384,30 @@ impl ReductSink {
             let segment = segment.filter(|it| it.rate() > 0.0 || it.stop().is_some())?;
             segment.to_running_time_full(pts)
         });
-        let meta = capture_time::of(buffer).map(|time| (time, Source::Meta));
+        let us = |time: gst::ClockTime| CaptureTime::from_useconds(time.useconds());
+        let sourced = |time, source| SourcedTime {
+            time: us(time),
+            source,
+        };
+        let meta = capture_time::of(buffer).map(|time| sourced(time, TimeSource::Meta));
         let time = meta.or_else(|| {
             let running_time = running_time?;
             match start {
-                Some(start) => Some((later(start, running_time)?, Source::Start)),
-                None => Some((self.clock_time(running_time)?, Source::Clock)),
+                Some(start) => Some(sourced(later(start, running_time)?, TimeSource::Start)),
+                None => Some(sourced(self.clock_time(running_time)?, TimeSource::Clock)),
             }
         });
         let begin = time.unwrap_or_else(|| match start {
-            Some(start) => (start, Source::Start),
-            None => (self.now(), Source::Clock),
+            Some(start) => sourced(start, TimeSource::Start),
+            None => sourced(self.now(), TimeSource::Clock),
         });
-        let us = |time: gst::ClockTime| CaptureTime::from_useconds(time.useconds());
         Capture {
-            time: time.map(|(time, source)| (us(time), source)),
-            begin: (us(begin.0), begin.1),
-            clock_steps: self.clock_steps.load(Ordering::Relaxed),
-            pts: buffer.pts().map(|pts| signed_us(pts.into())),
-            running_time: running_time.map(signed_us),
-            arrival: signed_us(gst::get_timestamp().into()),
+            time,
+            begin,
+            clock_steps_us: self.clock_steps_us.load(Ordering::Relaxed),
+            pts_us: buffer.pts().map(|pts| signed_us(pts.into())),
+            running_time_us: running_time.map(signed_us),
+            arrival: Nanos::from_useconds(gst::get_timestamp().useconds()),
             record: capture_time::of_record(buffer).map(us),
         }
     }
@@ -410,10 +423,10 @@ impl ReductSink {
             let step = wall_clock.follow(&clock);
             (wall_clock.unix_time(time), step)
         };
-        if let Some(by) = step.map(|ns| ns / 1000) {
-            self.clock_steps.fetch_add(by, Ordering::Relaxed);
+        if let Some(by_us) = step.map(|ns| ns / 1000) {
+            self.clock_steps_us.fetch_add(by_us, Ordering::Relaxed);
             // It is a warning.
-            let _ = self.post(&Notice::SystemClock { by });
+            let _ = self.post(&Notice::SystemClock { by_us });
         }
         Some(time)
     }
@@ -541,7 +554,7 @@ impl ObjectImpl for ReductSink {
                          larger record waits alone",
                     )
                     .minimum(1)
-                    .default_value(DEFAULT_QUEUE_BYTES)
+                    .default_value(client::DEFAULT_QUEUE_BYTES)
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecEnum::builder_with_default("overflow", Overflow::default())
@@ -561,7 +574,7 @@ impl ObjectImpl for ReductSink {
                          an error: to reach the server at all, and to write the rest at the end of \
                          the stream or after a stop. In between there is no end to them",
                     )
-                    .default_value(DEFAULT_RETRIES)
+                    .default_value(client::DEFAULT_RETRIES)
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecString::builder("spool-dir")
@@ -764,7 +777,7 @@ impl BaseSinkImpl for ReductSink {
             Bytes::copy_from_slice(&map)
         };
         self.with_recording(|recording| {
-            recording.push(content, capture);
+            recording.push_stamped(content, capture);
             self.post_notices(recording)?;
             self.hand_over(recording)
         })?;

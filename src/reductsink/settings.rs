@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use client::{self, Destination, Token, is_label_name, is_label_value};
+use client::{self, SpoolOptions, Token, WriterOptions, is_label_name, is_label_value};
 use gst::glib;
 use gst::prelude::*;
 use media::content::{FPS_LABEL, KEYFRAME_LABEL};
@@ -13,13 +13,11 @@ use media::time::CaptureTime;
 use recording::{RecorderOptions, Undecodable};
 
 use super::{Existing, OnError, Overflow, RecordUnit, SpoolSync};
-use crate::connection::{ConnectionSettings, get};
+use crate::connection::{ConnectionSettings, Place, get};
 use crate::convert::ToClockTime as _;
 use crate::property_values;
 
-pub const DEFAULT_MAX_LATENCY_MS: u32 = 200;
-pub const DEFAULT_QUEUE_BYTES: u64 = 256 << 20;
-pub const DEFAULT_RETRIES: u32 = 10;
+pub const DEFAULT_MAX_LATENCY_MS: u32 = client::DEFAULT_MAX_LATENCY.as_millis() as u32;
 
 /// Values of the properties, as they are set.
 #[derive(Debug, Clone)]
@@ -58,10 +56,10 @@ impl Default for Settings {
             fps: gst::Fraction::new(0, 1),
             on_error: OnError::default(),
             max_latency_ms: DEFAULT_MAX_LATENCY_MS,
-            queue_bytes: DEFAULT_QUEUE_BYTES,
+            queue_bytes: client::DEFAULT_QUEUE_BYTES,
             overflow: Overflow::default(),
             existing: Existing::default(),
-            retries: DEFAULT_RETRIES,
+            retries: client::DEFAULT_RETRIES,
             spool_dir: None,
             spool_sync: SpoolSync::default(),
         }
@@ -71,7 +69,7 @@ impl Default for Settings {
 /// Checked settings.
 #[derive(Debug)]
 pub struct Checked {
-    pub destination: Destination,
+    pub place: Place,
     pub recorder: RecorderOptions,
     /// Capture time of running time 0.
     pub start: Option<gst::ClockTime>,
@@ -149,25 +147,7 @@ impl Settings {
             .map(|text| property_values::capture_time("start", text));
         let fps = property_values::fps(self.fps)?;
         Ok(Checked {
-            destination: Destination {
-                server: place.connection,
-                bucket: place.bucket,
-                entry: place.entry,
-                create_bucket: self.create_bucket,
-                quota_size: (self.quota_size > 0).then_some(self.quota_size),
-                max_latency: Duration::from_millis(self.max_latency_ms.into()),
-                retries: self.retries,
-                existing: match self.existing {
-                    Existing::Error => client::Existing::Refuse,
-                    Existing::Skip => client::Existing::Skip,
-                },
-                spool_folder: self.spool_dir.as_ref().map(Into::into),
-                spool_sync: match self.spool_sync {
-                    SpoolSync::None => client::SpoolSync::None,
-                    SpoolSync::Interval => client::SpoolSync::Interval,
-                    SpoolSync::Record => client::SpoolSync::Record,
-                },
-            },
+            place,
             recorder: RecorderOptions {
                 record_unit: match self.record_unit {
                     RecordUnit::AccessUnit => recording::RecordUnit::AccessUnit,
@@ -180,11 +160,36 @@ impl Settings {
                     OnError::Record => Undecodable::Record,
                     OnError::Stop => Undecodable::Refuse,
                 },
-                queue_bytes: self.queue_bytes,
+                writer: self.writer(),
             },
             start: start.transpose()?.map(CaptureTime::clock_time),
             overflow: self.overflow,
         })
+    }
+
+    /// Returns the options of the writer.
+    fn writer(&self) -> WriterOptions {
+        let sync = match self.spool_sync {
+            SpoolSync::None => client::SpoolSync::None,
+            SpoolSync::Interval => client::SpoolSync::Interval,
+            SpoolSync::Record => client::SpoolSync::Record,
+        };
+        let spool = |folder: &String| SpoolOptions {
+            folder: folder.into(),
+            sync,
+        };
+        WriterOptions {
+            create_bucket: self.create_bucket,
+            quota_size: (self.quota_size > 0).then_some(self.quota_size),
+            max_latency: Duration::from_millis(self.max_latency_ms.into()),
+            queue_bytes: self.queue_bytes,
+            retries: self.retries,
+            existing: match self.existing {
+                Existing::Error => client::Existing::Refuse,
+                Existing::Skip => client::Existing::Skip,
+            },
+            spool: self.spool_dir.as_ref().map(spool),
+        }
     }
 }
 
@@ -221,6 +226,11 @@ fn labels(structure: &gst::StructureRef) -> Result<Vec<(String, String)>, String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn defaults_are_those_of_a_writer() {
+        assert_eq!(Settings::default().writer(), WriterOptions::default());
+    }
 
     fn with_labels(labels: &str) -> Result<Vec<(String, String)>, String> {
         gst::init().unwrap();

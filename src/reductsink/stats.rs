@@ -20,6 +20,14 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Returns counters of a run with those of its writer.
+    pub fn new(writer: Arc<WriterStats>) -> Self {
+        Self {
+            writer,
+            ..Self::default()
+        }
+    }
+
     /// Counts the steps and frames of a notice.
     pub fn count(&self, notice: &Notice) {
         self.clock_jumps

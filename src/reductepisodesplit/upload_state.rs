@@ -1,55 +1,39 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Queue of complete episodes that become records, with the folder that has their files until then.
+//! State of the uploads of a run: the queue, and the folder with the files until they are records.
 
+use std::collections::VecDeque;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use client::{Canceller, Upload, Uploader};
-use media::cut::Finished;
+use client::{Canceller, Uploader};
 use media::cut::names::Pattern;
+use recording::{EpisodeFile, EpisodeQueue, EpisodeUploader};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 use super::CAT;
 use super::address::Address;
-use super::backlog::Backlog;
 use crate::lock::lock;
 use crate::runtime::runtime;
 
-/// Maximum number of queued episodes, besides the one that is uploaded, before the stream waits.
-const ROOM: usize = 4;
 /// Pattern of names in the temporary folder. The index distinguishes episodes of the same time.
 const NAMES: &str = "episode_%05d_{start-us}.mp4";
-
-/// Next step of the thread.
-#[derive(Debug)]
-pub enum Job {
-    Upload(Box<Complete>),
-    /// EOS of splitmuxsink.
-    End(gst::Message),
-}
-
-/// An episode that is complete and not acknowledged.
-#[derive(Debug)]
-pub struct Complete {
-    pub finished: Finished,
-    pub upload: Upload,
-    pub bytes: u64,
-}
 
 /// Uploads of a run.
 #[derive(Debug)]
 pub struct Uploads {
     pub address: Address,
-    pub uploader: Uploader,
-    pub backlog: Backlog<Job>,
-    pub flushing: Canceller,
-    pub retries: AtomicU64,
+    pub runtime: &'static Handle,
+    pub queue: EpisodeQueue,
+    /// Ends waits for room.
+    room_waits: Canceller,
+    /// EOS of splitmuxsink, each with a mark in the queue.
+    eos: Mutex<VecDeque<gst::Message>>,
     /// Until the end of the run.
     pub folder: Mutex<Option<TempDir>>,
 }
@@ -68,8 +52,8 @@ impl Drop for Running {
 }
 
 impl Uploads {
-    /// Returns uploads to an address, of files in a new temporary folder.
-    pub fn new(address: Address) -> Result<Self, gst::ErrorMessage> {
+    /// Returns uploads to an address, of files in a new temporary folder, and the uploader for their thread.
+    pub fn new(address: Address) -> Result<(Self, EpisodeUploader), gst::ErrorMessage> {
         let folder = tempfile::Builder::new()
             .prefix("reductepisodesplit-")
             .permissions(Permissions::from_mode(0o700))
@@ -82,20 +66,21 @@ impl Uploads {
                 )
             })?;
         let place = address.place.clone();
-        Ok(Self {
-            uploader: Uploader::new(
-                runtime()?,
-                place.connection,
-                place.bucket,
-                place.entry,
-                address.retries,
-            ),
+        let (queue, uploader) = EpisodeUploader::new(Uploader::new(
+            place.connection,
+            place.bucket,
+            place.entry,
+            address.retries,
+        ));
+        let uploads = Self {
             address,
-            backlog: Backlog::new(ROOM),
-            flushing: Canceller::default(),
-            retries: AtomicU64::new(0),
+            runtime: runtime()?,
+            queue,
+            room_waits: Canceller::default(),
+            eos: Mutex::default(),
             folder: Mutex::new(Some(folder)),
-        })
+        };
+        Ok((uploads, uploader))
     }
 
     /// Returns the pattern of names of files in the folder.
@@ -104,41 +89,38 @@ impl Uploads {
         Pattern::within(folder.as_ref()?.path().to_str()?, NAMES).ok()
     }
 
+    /// Cancels the uploads, also one in progress, and ends waits for room.
     pub fn stop(&self) {
-        self.flushing.cancel();
-        self.backlog.stop();
-    }
-
-    /// Returns the number of queued episodes, and of failed attempts.
-    pub fn counts(&self) -> (u64, u64) {
-        let waiting = self.backlog.len() as u64;
-        (waiting, self.retries.load(Ordering::Relaxed))
+        self.queue.stop();
+        self.give_up();
     }
 
     /// Waits until there is room for another episode. Returns `false` if there will be none.
     pub fn wait_for_room(&self) -> bool {
-        self.backlog.wait_for_room()
+        let has_room = self.queue.wait_for_room(self.runtime, &self.room_waits);
+        has_room.is_ok()
     }
 
     /// Queues EOS of splitmuxsink behind pending uploads.
     pub fn end(&self, eos: gst::Message) {
-        self.backlog.push(Job::End(eos));
+        lock(&self.eos).push_back(eos);
+        self.queue.push_mark();
+    }
+
+    /// Returns the EOS whose turn it is.
+    pub fn take_eos(&self) -> Option<gst::Message> {
+        lock(&self.eos).pop_front()
     }
 
     /// Ends waits for room.
     pub fn give_up(&self) {
-        self.backlog.give_up();
+        self.room_waits.cancel();
     }
 
     /// Renames the files of pending uploads, which are cancelled, to their final names. Returns their paths.
     pub fn keep_what_waits(&self) -> Vec<PathBuf> {
-        let mut kept = Vec::new();
-        for job in self.backlog.drain() {
-            match job {
-                Job::Upload(complete) => kept.push(complete.keep()),
-                Job::End(_) => {}
-            }
-        }
+        let rest = self.queue.take_rest();
+        let kept: Vec<_> = rest.into_iter().map(keep).collect();
         if !kept.is_empty()
             && let Some(folder) = lock(&self.folder).take()
         {
@@ -148,16 +130,15 @@ impl Uploads {
     }
 }
 
-impl Complete {
-    fn keep(self) -> PathBuf {
-        let part = self.upload.file;
-        let name = PathBuf::from(self.finished.name);
-        match fs::rename(&part, &name) {
-            Ok(()) => name,
-            Err(err) => {
-                gst::warning!(CAT, "{} keeps its name: {err}", part.display());
-                part
-            }
+/// Renames a file to its final name. Returns its path.
+fn keep(file: EpisodeFile) -> PathBuf {
+    let part = file.path;
+    let name = part.with_extension(""); // It has that of `names::part`.
+    match fs::rename(&part, &name) {
+        Ok(()) => name,
+        Err(err) => {
+            gst::warning!(CAT, "{} keeps its name: {err}", part.display());
+            part
         }
     }
 }
