@@ -3,7 +3,10 @@
 
 //! Helpers of the fuzz targets.
 
+mod input_record;
+
 use bytes::Bytes;
+pub use input_record::InputRecord;
 use media::codec::annexb::nal_units;
 pub use media::codec::h264::splitting::{Split, split, split_cut};
 pub use media::{access_unit, codec, mp4, order};
