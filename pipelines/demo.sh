@@ -65,14 +65,10 @@ check_episodes() {
 
 # Prints the next lines to try: a server unless there is one, a recording, and its export.
 suggest() {
-  local scripts server
+  local scripts
   printf -v scripts %q "$here"
   printf '\nTry next:\n\n'
-  if [[ -z $given_url ]]; then
-    printf -v server %q "$(reductstore_binary)"
-    # shellcheck disable=SC2016 # HOME is for the reader's shell
-    printf '  RS_DISABLE_AUTH=true RS_DATA_PATH="$HOME/reductstore" %s &\n' "$server"
-  fi
+  [[ -n $given_url ]] || printf '  %s/server.sh &             # a server, its data in ~/reductstore\n' "$scripts"
   printf '  %s/record.sh b cam         # a test camera, until Ctrl-C\n' "$scripts"
   printf '  %s/episodes.sh -d 2 b cam  # its episodes, in this folder\n' "$scripts"
   [[ -z $given_url ]] || printf '  %s/play.sh b cam           # the same in a window\n' "$scripts"

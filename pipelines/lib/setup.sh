@@ -10,6 +10,8 @@ export LC_ALL=C.UTF-8 # numbers and dates are read by scripts
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gst-plugin-reduct
 reductstore_version=1.21.5
+reduct_py_version=1.21.0
+reduct_js_version=1.20.0
 
 packages=(
   build-essential pkg-config ca-certificates curl ffmpeg meson ninja-build
@@ -77,38 +79,69 @@ is_rust() {
   [[ -n $version ]] && printf '%s\n' "$1" "$version" | sort --version-sort --check=quiet
 }
 
-# Prints the path of the server, after building it if there is none.
+# Prints the path of the server, after building it if there is none of this source.
 reductstore_binary() {
-  local root=$cache/reductstore-$reductstore_version
-  local binary=${REDUCTSTORE_BIN:-$root/bin/reductstore}
-  [[ -n ${REDUCTSTORE_BIN:-} || -x $binary ]] || build_reductstore "$root" >&2
+  local root=$cache/episode-server
+  local binary=${REDUCTSTORE_BIN:-$root/bin/episode-server}
+  [[ -n ${REDUCTSTORE_BIN:-} ]] || build_server "$root" >&2
   [[ -x $binary ]] || fail "$binary is not a program"
   printf '%s\n' "$binary"
 }
 
-# One run builds, others wait for it. The result is moved into place when it is complete; an interrupted build continues
-# from where it stopped.
-build_reductstore() {
-  local root=$1 part=$1.part
-  find_cargo
-  mkdir -p "$part"
+# ROOT: one run builds, others wait for it. The target folder stays: after a change of this source, ReductStore itself
+# is not compiled again.
+build_server() {
+  local root=$1 source
+  source=$(server_source)
+  mkdir -p "$root/bin"
   (
     flock 9
-    [[ ! -x $root/bin/reductstore ]] || exit 0
-    say "Building the ReductStore server $reductstore_version, once; this takes about six minutes on two cores"
-    # The locked versions are tried first, but a registry may lack one of them.
-    install_reductstore "$part" --locked || install_reductstore "$part"
-    mkdir -p "$root/bin"
-    mv -T "$part/bin/reductstore" "$root/bin/reductstore"
-    rm -rf "$part"
+    [[ ! -x $root/bin/episode-server || $(cat "$root/source" 2>/dev/null) != "$source" ]] || exit 0
+    find_cargo
+    say "Building the server, ReductStore $reductstore_version with the extension 'video'; the first time takes about" \
+      "six minutes on two cores"
+    cargo build --locked --release --manifest-path "$top/server/Cargo.toml" --target-dir "$root/target"
+    # A server that runs keeps its file.
+    cp "$root/target/release/episode-server" "$root/bin/episode-server.part"
+    mv -T "$root/bin/episode-server.part" "$root/bin/episode-server"
+    printf '%s\n' "$source" >"$root/source"
   ) 9>"$root.lock"
 }
 
-install_reductstore() {
-  local part=$1
-  shift
-  cargo install reductstore --version "$reductstore_version" --no-default-features --features fs-backend \
-    --root "$part" --target-dir "$part/target" --no-track --force "$@"
+# Prints a checksum of all that the server is built of.
+server_source() {
+  (
+    cd "$top"
+    find Cargo.toml crates/media/{Cargo.toml,src} \
+      server/{Cargo.toml,Cargo.lock,build.rs,NOTICE,LICENSES.txt,src,video} -type f -print0 |
+      LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
+  )
+}
+
+# Prints the folder of the SDKs that programs in Python and JavaScript use, after installing them if they are missing: a
+# virtual environment with `node_modules` beside it.
+sdk_folder() {
+  local folder=${REDUCT_SDK:-$cache/sdk}
+  [[ -n ${REDUCT_SDK:-} ]] || install_sdks "$folder" >&2
+  printf '%s\n' "$folder"
+}
+
+# FOLDER: one run installs, others wait for it.
+install_sdks() {
+  local folder=$1 versions="reduct-py $reduct_py_version, reduct-js $reduct_js_version"
+  mkdir -p "$cache"
+  (
+    flock 9
+    [[ $(cat "$folder/versions" 2>/dev/null) != "$versions" ]] || exit 0
+    say "Installing $versions"
+    install_packages python3-venv
+    command -v npm >/dev/null || install_packages nodejs npm # Node.js may be there without a package
+    rm -rf "$folder"
+    python3 -m venv "$folder"
+    "$folder/bin/pip" --quiet --disable-pip-version-check install "reduct-py==$reduct_py_version"
+    npm install --loglevel=error --no-audit --no-fund --save-exact --prefix "$folder" "reduct-js@$reduct_js_version"
+    printf '%s\n' "$versions" >"$folder/versions"
+  ) 9>"$folder.lock"
 }
 
 build_plugin() {
