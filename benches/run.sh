@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # Measures the elements beside what they are compared with, and how long seeks and live frames take, and prints tables. benches/README.md says how.
-# Usage: run.sh [CASE...] - the cases below; without any, all of them. BENCH_RUNS is how often each side runs (5).
+# Usage: run.sh [CASE...] - the cases below; without any, all but the last. BENCH_RUNS is how often each side runs (5).
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
@@ -12,6 +12,7 @@ source "$here/../pipelines/lib/server.sh"
 runs=${BENCH_RUNS:-5}
 bucket=bench
 batches=(--batch-size 10MB --batch-records 2000) # as reductsrc asks for them
+small_query=(--records 10 --queries 300)
 splitter="reductepisodesplit duration=2000000000"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target}
 tools=$CARGO_TARGET_DIR/release/reduct-bench
@@ -25,11 +26,13 @@ declare -A entries=(
 )
 declare -A filled proxies
 cases=(reduct-rs http small gop 20ms 50ms python parts memory seek seek-50ms follow idle neighbour write write-50ms render
-  render-50ms)
+  render-50ms extension)
+more_cases=(extension-memory)
 
 # NAME: runs the case and prints its rows.
 run_case() {
   local source='reductsrc ! fakesink' line='reductsrc ! reductepisodesplit, 2 s episodes'
+  local export="episodes of 2 s by episode-server and reduct-py"
   local http="bare HTTP reader, connections: $connections"
   case $1 in
     reduct-rs)
@@ -63,10 +66,10 @@ run_case() {
         -- 'source_alone 25k-long' 'source_alone 25k'
       ;;
     seek)
-      seeks 0 30
+      seeks 0 30 60
       ;;
     seek-50ms)
-      seeks 50 300
+      seeks 50 300 450
       ;;
     follow)
       in_turn follow
@@ -99,18 +102,39 @@ run_case() {
       in_turn 'far 50 render 4'
       percentiles 'time in render, 4 live cameras of 8 Mbit/s, 50 ms' --percentile 99 --at-most 5 'far 50 render 4'
       ;;
+    extension)
+      row "$export to files" 'reduct-py and PyAV' records/s --at-least 2.5 -- 'exported_files 25k' 'python_script 25k'
+      row "$export" 'reduct-py, records' s --at-most 1.3 -- 'exported 2s 25k' 'python_reader 25k'
+      in_turn 'beside '{nothing,2s,whole}' 25k'
+      percentiles '10 records for another client' 'beside nothing 25k'
+      percentiles 'the same beside exports of 2 s episodes' --at-most 20 'beside 2s 25k'
+      percentiles 'the same beside exports of one episode' --at-most 20 'beside whole 25k'
+      ;;
+    extension-memory)
+      in_turn server_{at_rest,exporting}' 25k-long'
+      print_row 'RSS of the server, 3 GB as episodes of 1 GB' 'before' MiB --at-most-above 64 \
+        -- 'server_exporting 25k-long' 'server_at_rest 25k-long'
+      ;;
   esac
 }
 
 # CASE WITH UNIT [OPTION...] -- SIDE...: runs the sides in turn and prints the row.
 row() {
+  local words=("$@")
+  while [[ $1 != -- ]]; do shift; done
+  shift
+  in_turn "$@"
+  print_row "${words[@]}"
+}
+
+# The arguments of row: prints the row of sides that have run.
+print_row() {
   local case=$1 with=$2 unit=$3 options=()
   shift 3
   while [[ $1 != -- ]]; do
     options+=("$1") && shift
   done
   shift
-  in_turn "$@"
   head_once 'case | compared with | target | reached | median | median of the other'
   "$tools" row --case "$case" --with "$with" --unit "$unit" "${options[@]}" "${@/#/$scratch/}"
   rm -rf "$scratch"/episodes.*
@@ -124,7 +148,8 @@ percentiles() {
   "$tools" percentiles --case "$1" "${@:2:$#-2}" "$scratch/${*: -1}"
 }
 
-# MS MOST: runs seeks with the server that far away and prints their rows; MOST is the largest median to reach, ms.
+# MS MEDIAN P95: runs seeks with the server that far away and prints their rows; the others are the largest percentiles to
+# reach, ms.
 seeks() {
   local far='' to rest
   (($1 == 0)) || far="far $1 "
@@ -132,7 +157,7 @@ seeks() {
   for rest in 0 300; do
     for to in keyframe frame; do
       percentiles "seek to a $to, $rest ms after the one before${far:+, $1 ms}" --median-at-most "$2" \
-        "${far}seek $to $rest 2k"
+        --at-most "$3" "${far}seek $to $rest 2k"
     done
   done
 }
@@ -186,6 +211,66 @@ splitter_alone() {
 python_script() {
   new_folder
   "$python/bin/python" "$here/export.py" "$bucket" "$1" "$episodes"
+}
+
+python_reader() {
+  reduct_py "$1"
+}
+
+# DURATION ENTRY: has the server make episodes.
+exported() {
+  reduct_py --export "$(export_parameters "$1")" "$2"
+}
+
+exported_files() {
+  new_folder
+  reduct_py --export "$(export_parameters 2s)" --folder "$episodes" "$1"
+}
+
+# DURATION: of each episode, or all as one episode.
+export_parameters() {
+  [[ $1 == whole ]] || printf '{"duration": "%s"}' "$1"
+  [[ $1 != whole ]] || printf '{"gap_detection": false}'
+}
+
+# [OPTION...] ENTRY
+reduct_py() {
+  "$python/bin/python" "$here/reduct_py.py" "${@:1:$#-1}" "$bucket" "${*: -1}"
+}
+
+# nothing|DURATION ENTRY: asks for a few records while another process has episodes made, again and again.
+beside() {
+  if [[ $1 == nothing ]]; then
+    "$tools" neighbour --bucket "$bucket" --beside nobody --entry "$2" "${small_query[@]}"
+    return
+  fi
+  "$python/bin/python" "$here/reduct_py.py" --forever --export "$(export_parameters "$1")" "$bucket" "$2" \
+    >"$scratch/exports" &
+  exporter_pid=$!
+  until [[ -s $scratch/exports ]]; do
+    kill -0 "$exporter_pid" || fail "no episode comes"
+    sleep 0.1
+  done
+  "$tools" neighbour --bucket "$bucket" --beside nobody --entry "$2" "${small_query[@]}"
+  kill "$exporter_pid" || fail "the exports have ended"
+  wait "$exporter_pid" || true
+  exporter_pid=
+}
+
+# Begins the peak anew, with what the server has.
+server_at_rest() {
+  echo 5 >"/proc/$server_pid/clear_refs"
+  server_memory
+}
+
+server_exporting() {
+  reduct_py --export '{"size": "1GB"}' "$1" >&2
+  server_memory
+}
+
+# Prints the peak as a measurement.
+server_memory() {
+  awk '/^VmHWM:/ { printf "{\"seconds\": 0, \"peak_rss\": %d}\n", $2 * 1024 }' "/proc/$server_pid/status"
 }
 
 # Each writes a new entry, which is gone after it.
@@ -287,15 +372,16 @@ package() {
 
 clean_up() {
   ((${#proxy_pids[@]} == 0)) || kill "${proxy_pids[@]}"
+  [[ -z $exporter_pid ]] || kill "$exporter_pid"
   stop_reductstore
   [[ -z ${scratch:-} ]] || rm -rf "$scratch"
 }
 
 (($#)) || set -- "${cases[@]}"
 for name in "$@"; do
-  [[ " ${cases[*]} " == *" $name "* ]] || fail "no case $name; there are: ${cases[*]}"
+  [[ " ${cases[*]} ${more_cases[*]} " == *" $name "* ]] || fail "no case $name; there are: ${cases[*]} ${more_cases[*]}"
 done
-proxy_pids=() head=
+proxy_pids=() exporter_pid='' head=
 trap clean_up EXIT
 install_packages python3-venv
 find_cargo

@@ -16,8 +16,8 @@ pub struct Measurement {
     pub seconds: f64,
     /// Records, or the buffers that were made of them.
     pub records: Option<u64>,
-    /// Their bytes.
-    pub bytes: u64,
+    /// Their bytes; `None` where they are not those of the records, as in MP4 files.
+    pub bytes: Option<u64>,
     /// The most memory that the process had so far, bytes.
     pub peak_rss: Option<u64>,
 }
@@ -30,7 +30,7 @@ impl Measurement {
         Ok(Self {
             seconds,
             records,
-            bytes,
+            bytes: Some(bytes),
             peak_rss: Some(u64::try_from(kib)? * 1024),
         })
     }

@@ -15,9 +15,6 @@ use super::cameras::{Cameras, Setting};
 use super::samples::Samples;
 use super::sources::Sources;
 
-/// Records of a query.
-const RECORDS: u64 = 100;
-
 #[derive(Args)]
 pub struct Neighbour {
     #[command(flatten)]
@@ -28,6 +25,9 @@ pub struct Neighbour {
     /// Clients that are connected besides
     #[arg(long)]
     beside: Beside,
+    /// Records of a query
+    #[arg(long, default_value_t = 100)]
+    records: u64,
     /// Number of queries
     #[arg(long, default_value_t = 100)]
     queries: usize,
@@ -95,14 +95,14 @@ impl Neighbour {
     async fn query(&self, bucket: &Bucket, start: u64) -> Result<Duration> {
         let begin = Instant::now();
         let query = bucket.query(self.entry.as_str()).start_us(start);
-        let query = query.when(json!({ "$limit": RECORDS }));
+        let query = query.when(json!({ "$limit": self.records }));
         let mut stream = pin!(query.send().await?);
         let mut records = 0;
         while let Some(record) = stream.next().await {
             record?.bytes().await?;
             records += 1;
         }
-        ensure!(records == RECORDS, "{records} records came");
+        ensure!(records == self.records, "{records} records came");
         Ok(begin.elapsed())
     }
 }

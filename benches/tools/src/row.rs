@@ -32,6 +32,9 @@ pub struct Row {
     /// The largest value that each side may have
     #[arg(long)]
     limit: Option<f64>,
+    /// The largest difference to reach, first side less the other one
+    #[arg(long)]
+    at_most_above: Option<f64>,
     /// Runs of the first side and of others, a file a side; of several others, the slowest counts
     #[arg(num_args = 2..)]
     sides: Vec<PathBuf>,
@@ -53,7 +56,7 @@ impl Unit {
     fn of(self, run: &Measurement) -> Result<f64> {
         let Measurement { seconds, bytes, .. } = run;
         Ok(match self {
-            Self::Bytes => *bytes as f64 / 1e6 / seconds,
+            Self::Bytes => bytes.context("no bytes")? as f64 / 1e6 / seconds,
             Self::Records => run.records.context("no records")? as f64 / seconds,
             Self::Seconds => *seconds,
             Self::Memory => run.peak_rss.context("no memory")? as f64 / f64::from(1 << 20),
@@ -95,9 +98,13 @@ impl Row {
     /// Prints it in Markdown.
     pub fn print(&self) -> Result<()> {
         let runs = self.sides.iter().map(|path| read(path));
-        let runs = runs.collect::<Result<Vec<_>>>()?;
+        println!("{}", self.row(&runs.collect::<Result<Vec<_>>>()?)?);
+        Ok(())
+    }
+
+    fn row(&self, runs: &[Vec<Measurement>]) -> Result<String> {
         if self.unit != Unit::Memory {
-            self.check(&runs)?;
+            self.check(runs)?;
         }
         let sides = runs.iter().map(|runs| side(self.unit, runs));
         let mut sides = sides.collect::<Result<Vec<_>>>()?.into_iter();
@@ -110,19 +117,29 @@ impl Row {
         let other = other.context("no other side")?;
 
         let ratio = first.median() / other.median();
+        let above = first.median() - other.median();
         let reached = self.at_least.is_none_or(|least| ratio >= least)
             && self.at_most.is_none_or(|most| ratio <= most)
+            && self.at_most_above.is_none_or(|most| above <= most)
             && (self.limit).is_none_or(|limit| first.median().max(other.median()) <= limit);
-        println!(
-            "| {} | {} | {} | {ratio:.2} ×{} | {} | {} |",
+        let reaches = match self.at_most_above {
+            Some(_) => self.shown_above(above),
+            None => format!("{ratio:.2} ×"),
+        };
+        Ok(format!(
+            "| {} | {} | {} | {reaches}{} | {} | {} |",
             self.case,
             self.with,
             self.target(),
             if reached { "" } else { ", missed" },
             show(&first, self.unit),
             show(&other, self.unit),
-        );
-        Ok(())
+        ))
+    }
+
+    /// Shows a difference to the other side.
+    fn shown_above(&self, above: f64) -> String {
+        format!("{above:+.*} {}", self.unit.digits(), self.unit.name())
     }
 
     fn target(&self) -> String {
@@ -130,14 +147,16 @@ impl Row {
         let most = self.at_most.map(|most| format!("≤ {most} ×"));
         let limit = self.limit;
         let limit = limit.map(|limit| format!("≤ {limit} {}", self.unit.name()));
-        let all: Vec<_> = [least, most, limit].into_iter().flatten().collect();
+        let above = self.at_most_above;
+        let above = above.map(|above| format!("≤ {}", self.shown_above(above)));
+        let all: Vec<_> = [least, most, above, limit].into_iter().flatten().collect();
         all.join(", ")
     }
 
     /// All runs have to have read the same.
     fn check(&self, sides: &[Vec<Measurement>]) -> Result<()> {
         let runs = || sides.iter().flatten();
-        let bytes = runs().map(|run| run.bytes);
+        let bytes = runs().filter_map(|run| run.bytes);
         ensure!(all_equal(bytes), "{}: different bytes", self.case);
         let records = runs().filter_map(|run| run.records);
         ensure!(all_equal(records), "{}: different records", self.case);
@@ -154,4 +173,83 @@ fn read(path: &Path) -> Result<Vec<Measurement>> {
 fn all_equal(mut values: impl Iterator<Item = u64>) -> bool {
     let first = values.next();
     values.all(|value| Some(value) == first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(unit: Unit) -> Row {
+        Row {
+            case: "c".into(),
+            with: "w".into(),
+            unit,
+            at_least: None,
+            at_most: None,
+            at_most_above: None,
+            limit: None,
+            sides: Vec::new(),
+        }
+    }
+
+    fn run(seconds: f64, bytes: Option<u64>, peak_mib: u64) -> Vec<Measurement> {
+        vec![Measurement {
+            seconds,
+            records: Some(100),
+            bytes,
+            peak_rss: Some(peak_mib << 20),
+        }]
+    }
+
+    #[test]
+    fn a_ratio_is_compared_with_its_target() {
+        let runs = [run(2.0, None, 0), run(5.0, Some(7), 0)];
+        for (least, expected) in [
+            (
+                2.5,
+                "| c | w | ≥ 2.5 × | 2.50 × | 50 records/s | 20 records/s |",
+            ),
+            (
+                2.6,
+                "| c | w | ≥ 2.6 × | 2.50 ×, missed | 50 records/s | 20 records/s |",
+            ),
+        ] {
+            let row = Row {
+                at_least: Some(least),
+                ..row(Unit::Records)
+            };
+            assert_eq!(row.row(&runs).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_difference_is_compared_with_its_target() {
+        let runs = [run(1.0, None, 60), run(1.0, None, 40)];
+        for (most, expected) in [
+            (
+                20.0,
+                "| c | w | ≤ +20.0 MiB | +20.0 MiB | 60.0 MiB | 40.0 MiB |",
+            ),
+            (
+                19.0,
+                "| c | w | ≤ +19.0 MiB | +20.0 MiB, missed | 60.0 MiB | 40.0 MiB |",
+            ),
+        ] {
+            let row = Row {
+                at_most_above: Some(most),
+                ..row(Unit::Memory)
+            };
+            assert_eq!(row.row(&runs).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn all_runs_read_the_same() {
+        let sides = |other| [run(1.0, Some(5), 0), run(1.0, other, 0)];
+        let seconds = row(Unit::Seconds);
+        assert!(seconds.row(&sides(Some(5))).is_ok());
+        assert!(seconds.row(&sides(None)).is_ok());
+        assert!(seconds.row(&sides(Some(6))).is_err());
+        assert!(row(Unit::Bytes).row(&sides(None)).is_err());
+    }
 }
