@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Command line: writes the frames of an entry to a folder of pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from .directory import to_dir
+from .errors import ReductFramesError
+from .picture_files import DEFAULT_QUALITY, EXTENSIONS
+from .recording import open as open_recording
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .times import Time
+
+SOME_MISSING = 3
+"""Exit status if frames are missing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit status: 0, 1 after an error, 3 if frames cannot be decoded."""
+    options = _parser().parse_args(arguments)
+    try:
+        recording = open_recording(options.uri, start=options.start, stop=options.stop)
+        written = to_dir(
+            recording,
+            options.folder,
+            every=options.every,
+            ext=options.ext,
+            quality=options.quality,
+            names=options.names,
+            colorspace="G" if options.gray else "RGB",
+            resize=options.resize,
+            workers=options.workers,
+            progress=sys.stderr.isatty() and not options.quiet,
+            checksums=options.checksums,
+            resume=options.resume,
+        )
+    except (ReductFramesError, OSError, ValueError) as error:
+        print(f"reduct-frames: {error}", file=sys.stderr)
+        return 1
+    for frame in written.missing:
+        print(f"Frame {frame.index} at {frame.capture_us} µs is missing: {frame.reason}", file=sys.stderr)
+    if not options.quiet:
+        print(f"{len(written)} frames, {len(written.missing)} missing, {written.manifest}")
+    return SOME_MISSING if written.missing else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="reduct-frames",
+        description="Writes the frames of an entry of ReductStore to a folder of pictures, with a manifest. "
+        "The environment variable REDUCT_API_TOKEN has the API token, if the server wants one.",
+    )
+    parser.add_argument("uri", help="entry: reduct://host:8383/bucket/entry, or reducts:// with TLS")
+    parser.add_argument("folder", help="folder for the pictures")
+    parser.add_argument("--start", type=_time, metavar="TIME", help="first capture time, by RFC 3339 or in µs")
+    parser.add_argument("--stop", type=_time, metavar="TIME", help="first capture time that is left out")
+    parser.add_argument(
+        "--every", type=_every, metavar="N", help="each N-th frame, or with an s behind it frames N seconds apart"
+    )
+    parser.add_argument("--ext", choices=EXTENSIONS, default="png", help="type of the pictures (png)")
+    parser.add_argument("--quality", type=int, default=DEFAULT_QUALITY, help="quality of JPEG, 1 to 100 (90)")
+    parser.add_argument("--names", choices=("index", "time"), default="index", help="what files are named by (index)")
+    parser.add_argument("--gray", action="store_true", help="only the luma")
+    parser.add_argument("--resize", type=_size, metavar="WIDTHxHEIGHT", help="size in pixels")
+    parser.add_argument("--workers", type=int, metavar="N", help="threads that decode, and as many that write")
+    parser.add_argument("--checksums", action="store_true", help="SHA-256 of each file in the manifest")
+    parser.add_argument("--resume", action="store_true", help="keep files of an earlier run with the same options")
+    parser.add_argument("--quiet", action="store_true", help="print only errors and missing frames")
+    return parser
+
+
+def _time(text: str) -> Time:
+    return int(text) if text.isdigit() else text
+
+
+def _every(text: str) -> int | float:
+    return float(text[:-1]) if text.endswith("s") else int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = text.lower().split("x")
+    return int(height), int(width)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

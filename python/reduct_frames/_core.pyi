@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Native part: entries of ReductStore as access units with times. Times are in µs since the Unix epoch or in ns."""
+
+from collections.abc import Iterator
+from os import PathLike
+from typing import Literal
+
+class ReductFramesError(Exception):
+    """Base of all errors of this package that are not errors of the caller."""
+
+class ServerError(ReductFramesError):
+    """The server cannot be reached, or its answers are not those of ReductStore."""
+
+class AccessError(ReductFramesError):
+    """The server refuses the API token."""
+
+class NotFoundError(ReductFramesError):
+    """There is no such bucket or entry."""
+
+class StreamError(ReductFramesError):
+    """The records are not video that can be read."""
+
+class CancelledError(ReductFramesError):
+    """Another thread has ended the wait."""
+
+Unit = tuple[bytes, int, int, int, int | None, bool, bool, bool]
+"""Bytes, capture time, PTS, DTS, duration, and the facts is_keyframe, is_hidden and is_corrupted."""
+
+def parse_time(text: str) -> int: ...
+def parse_uri(uri: str) -> tuple[str, str, str, list[tuple[str, str]]]: ...
+
+class Canceller:
+    """A switch that ends the waits of readers from another thread."""
+
+    def __new__(cls) -> Canceller: ...
+    @property
+    def is_cancelled(self) -> bool: ...
+    def cancel(self) -> None: ...
+
+class Units(Iterator[Unit]):
+    """Reader of a range, in decoding order."""
+
+    @property
+    def fps(self) -> float | None: ...
+    @property
+    def gaps(self) -> list[tuple[int, int]]: ...
+    def __iter__(self) -> Units: ...
+    def __next__(self) -> Unit: ...
+    def next_episode(self) -> tuple[bytes, int] | None: ...
+    def take_warnings(self) -> list[str]: ...
+
+class Entry:
+    """An entry of a server."""
+
+    def __new__(
+        cls,
+        url: str,
+        bucket: str,
+        entry: str,
+        *,
+        token: str | None = None,
+        ca_cert: str | PathLike[str] | None = None,
+        verify_ssl: bool = True,
+        timeout: float | None = 30.0,
+    ) -> Entry: ...
+    @property
+    def content(self) -> Literal["h264", "mp4"] | None: ...
+    def headers(self, start: int | None = None, stop: int | None = None) -> tuple[dict[str, bytes], float | None]: ...
+    def scan(self, start: int | None = None, stop: int | None = None) -> tuple[dict[str, bytes], Units]: ...
+    def units(
+        self,
+        start: int | None = None,
+        stop: int | None = None,
+        canceller: Canceller | None = None,
+    ) -> Units: ...
+
+class Recorder:
+    """A stream of access units that is written to an entry."""
+
+    def __new__(
+        cls,
+        url: str,
+        bucket: str,
+        entry: str,
+        *,
+        token: str | None = None,
+        ca_cert: str | PathLike[str] | None = None,
+        verify_ssl: bool = True,
+        timeout: float | None = 30.0,
+        record_unit: Literal["access-unit", "gop"] = "access-unit",
+        labels: list[tuple[str, str]] = ...,
+        fps: str | None = None,
+        quota_size: int | None = None,
+        max_latency: float = 0.2,
+        queue_bytes: int | None = None,
+        retries: int | None = None,
+        overflow: Literal["block", "drop-groups", "raise"] = "block",
+        skip_existing: bool = False,
+        create_bucket: bool = True,
+        spool: str | PathLike[str] | None = None,
+    ) -> Recorder: ...
+    @property
+    def stats(self) -> dict[str, int]: ...
+    def log(self, sample: bytes, time: int) -> None: ...
+    def finish(self, timeout: float | None = None) -> None: ...
+    def take_messages(self) -> list[str]: ...

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Decodes access units to pictures, each with its capture time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+import numpy as np
+
+from .arguments import check_choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import av
+    import numpy.typing as npt
+
+    from ._core import Units
+
+__all__ = ["ColorSpace", "Layout", "Picture", "PictureFormat", "decode", "import_av"]
+
+ColorSpace = Literal["RGB", "G"]
+Layout = Literal["NHWC", "NCHW"]
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """Form of pictures as arrays of ``uint8``.
+
+    Attributes
+    ----------
+    colorspace : {"RGB", "G"}
+        Three channels, or one with the luma.
+    layout : {"NHWC", "NCHW"}
+        Order of the axes, of which pictures of their own lack the first one.
+    resize : (int, int) or None
+        Height and width in pixels; those of the video if None.
+    """
+
+    colorspace: ColorSpace = "RGB"
+    layout: Layout = "NHWC"
+    resize: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_choice("colorspace", self.colorspace, "RGB", "G")
+        check_choice("layout", self.layout, "NHWC", "NCHW")
+        if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):  # noqa: PLR2004
+            raise ValueError(f"resize is {self.resize!r}, not a height and a width of at least 1")
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return 3 if self.colorspace == "RGB" else 1
+
+    def shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Return the shape of a picture of the video's height and width."""
+        if self.resize is not None:
+            height, width = self.resize
+        return (height, width, self.channels) if self.layout == "NHWC" else (self.channels, height, width)
+
+    def array(self, picture: av.VideoFrame) -> npt.NDArray[np.uint8]:
+        """Return a decoded picture as array."""
+        height, width = self.resize or (picture.height, picture.width)
+        pixels = picture.reformat(width=width, height=height, format="rgb24" if self.colorspace == "RGB" else "gray")
+        array = cast("npt.NDArray[np.uint8]", pixels.to_ndarray())
+        if self.colorspace == "G":
+            array = array[:, :, np.newaxis]
+        return array if self.layout == "NHWC" else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+class Picture(NamedTuple):
+    """A decoded frame.
+
+    Attributes
+    ----------
+    capture_us : int
+        Capture time, in microseconds since the Unix epoch.
+    frame : av.VideoFrame
+        The picture.
+    """
+
+    capture_us: int
+    frame: av.VideoFrame
+
+
+def decode(units: Units, faults: dict[int, str]) -> Iterator[Picture]:
+    """Decode a range, and yield its frames in presentation order, without those that only the decoder needs.
+
+    The decoder has one thread, so that it works after a fork.
+
+    Parameters
+    ----------
+    units : Units
+        Reader of the range.
+    faults : dict of int to str
+        Receives the reasons for which frames have no right picture, by their capture times.
+
+    Yields
+    ------
+    Picture
+        Each frame with a right picture.
+    """
+    av = import_av()
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.thread_count = 1
+    decoder.thread_type = "NONE"
+    pending: dict[int, tuple[int, bool, bool]] = {}
+    for number, (data, capture_us, _, _, _, _, is_hidden, is_corrupted) in enumerate(units):
+        pending[number] = capture_us, is_hidden, is_corrupted
+        packet = av.Packet(data)
+        packet.pts = number
+        try:
+            frames = decoder.decode(packet)
+        except av.error.InvalidDataError as error:
+            faults[capture_us] = f"the decoder refuses it: {error}"
+            continue
+        yield from _shown(pending, frames, faults)
+    yield from _shown(pending, decoder.decode(None), faults)
+
+
+def _shown(
+    pending: dict[int, tuple[int, bool, bool]], frames: list[av.VideoFrame], faults: dict[int, str]
+) -> Iterator[Picture]:
+    """Yield the pictures that are right and not hidden."""
+    for frame in frames:
+        unit = pending.pop(frame.pts, None) if frame.pts is not None else None
+        if unit is None:
+            continue
+        capture_us, is_hidden, is_corrupted = unit
+        if is_corrupted:
+            faults[capture_us] = "slices of it, or pictures that it refers to, are missing"
+        elif frame.is_corrupt:
+            faults[capture_us] = "the decoder marks the picture as corrupt"
+        elif not is_hidden:
+            yield Picture(capture_us, frame)
+
+
+def import_av() -> Any:
+    """Return PyAV, which recordings are read without.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed, with the command that installs it.
+    """
+    try:
+        import av  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError("Decoding needs PyAV: pip install av") from error
+    return av

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Writes the frames of a recording to a folder of pictures, in parallel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ._core import Canceller
+from .arguments import check_choice, frame_indices
+from .concurrency import in_thread
+from .manifest import JSON_NAME, Row, sha256, write_manifest
+from .picture_files import DEFAULT_QUALITY, PictureEncoder, absolute, write_whole
+from .progress import Bars, Progress
+from .times import SECOND_US
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
+
+    import av
+    import numpy.typing as npt
+
+    from .decoding import ColorSpace
+    from .errors import MissingFrame
+    from .recording import OnError, Recording
+    from .times import Time
+
+__all__ = ["WrittenFrames", "to_dir"]
+
+_SETTINGS_NAME = "settings.json"
+_SIGNAL_SECONDS = 0.1
+"""Interval in which the main thread looks for signals while it waits. Without a time-out it would not see them."""
+
+
+class WrittenFrames(list[str]):
+    """Absolute paths of the pictures, in the order of their frames.
+
+    Attributes
+    ----------
+    missing : list of MissingFrame
+        Frames that cannot be decoded, and have no file.
+    manifest : str
+        Absolute path of the manifest as JSON lines. That as Parquet is beside it.
+    """
+
+    def __init__(self, paths: Iterable[str], missing: list[MissingFrame], manifest: str) -> None:
+        super().__init__(paths)
+        self.missing = missing
+        self.manifest = manifest
+
+
+def to_dir(
+    recording: Recording,
+    folder: str | os.PathLike[str],
+    *,
+    frames: Iterable[int] | None = None,
+    start: Time | None = None,
+    stop: Time | None = None,
+    every: int | float | None = None,
+    ext: Literal["png", "jpg", "jpeg"] = "png",
+    quality: int = DEFAULT_QUALITY,
+    names: Literal["index", "time"] = "index",
+    colorspace: ColorSpace = "RGB",
+    resize: tuple[int, int] | None = None,
+    workers: int | None = None,
+    queue: int = 32,
+    progress: Progress = None,
+    checksums: bool = False,
+    resume: bool = False,
+    on_error: OnError = "report",
+) -> WrittenFrames:
+    """Write frames to a folder as pictures, with a manifest.
+
+    Groups of pictures are decoded in parallel, each once. A file appears when it is complete.
+
+    Parameters
+    ----------
+    recording : Recording
+        The recording.
+    folder : path
+        The folder, which is created if it is missing.
+    frames : iterable of int, optional
+        Indices of the frames, in any order; all by default.
+    start, stop : Time, optional
+        First capture time, and the first one that is left out.
+    every : int or float, optional
+        Of these frames, every n-th one for an ``int``, or those that are this many seconds apart for a ``float``.
+    ext : {"png", "jpg", "jpeg"}, default "png"
+        Type of the pictures.
+    quality : int, default 90
+        Quality of JPEG, from 1 to 100.
+    names : {"index", "time"}, default "index"
+        Names of the files: ``frame_{index:06d}``, or ``frame_{capture_us}``.
+    colorspace : {"RGB", "G"}, default "RGB"
+        Colour, or gray.
+    resize : (int, int), optional
+        Height and width in pixels.
+    workers : int, optional
+        Threads that decode, and as many that encode and write; the number of processors by default.
+    queue : int, default 32
+        Largest number of decoded frames in memory that are not written yet.
+    progress : bool, "separate" or callable, optional
+        True shows a bar, and ``"separate"`` one each for decoding and for writing, if tqdm is installed. A
+        callable is called with the path of each file when it is complete, by any thread, but by one at a time.
+    checksums : bool, default False
+        Have the manifest name the SHA-256 of each file.
+    resume : bool, default False
+        Continue what an earlier call with the same arguments began: files that are there are kept.
+    on_error : {"report", "raise"}, default "report"
+        List frames that cannot be decoded in the manifest and in the result, or raise :class:`DecodeError`.
+
+    Returns
+    -------
+    WrittenFrames
+        Absolute paths of the files, in the order of their frames.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder has pictures of an earlier call, and `resume` is false.
+    ValueError
+        If an argument is wrong, or the earlier call had other arguments.
+    OSError
+        If a file cannot be written. Those that are complete stay.
+    """
+    check_choice("names", names, "index", "time")
+    check_choice("on_error", on_error, "raise", "report")
+    check_choice("colorspace", colorspace, "RGB", "G")
+    count = workers if workers is not None else os.cpu_count() or 1
+    if count < 1 or queue < 1:
+        raise ValueError("workers and queue are at least 1")
+    encoder = PictureEncoder(ext, quality, resize, gray=colorspace == "G")
+    indices = _select(recording, frames, start, stop, every)
+    times = recording.timestamps_us
+    target = absolute(folder)
+    files = {
+        int(index): target / f"frame_{index:06d}.{ext}" if names == "index" else target / f"frame_{times[index]}.{ext}"
+        for index in indices
+    }
+    target.mkdir(parents=True, exist_ok=True)
+    _check_settings(target, recording, encoder, names, resume)
+    there = {index for index, path in files.items() if resume and path.exists()}
+    wanted = np.array([index for index in indices if index not in there], np.int64)
+    with Bars(progress, len(wanted)) as bars:
+        missing = _Writer(recording, files, encoder, bars, count, queue, on_error).run(wanted)
+    reasons = {frame.index: frame.reason for frame in missing}
+    keyframes = set(recording.keyframes.tolist())
+    rows = [
+        Row(
+            index,
+            int(times[index]),
+            None if index in reasons else path.name,
+            index in keyframes,
+            sha256(path) if checksums and index not in reasons else None,
+            reasons.get(index),
+        )
+        for index, path in files.items()
+    ]
+    write_manifest(target, rows)
+    paths = [str(path) for index, path in files.items() if index not in reasons]
+    return WrittenFrames(paths, missing, str(target / JSON_NAME))
+
+
+def _select(
+    recording: Recording,
+    frames: Iterable[int] | None,
+    start: Time | None,
+    stop: Time | None,
+    every: int | float | None,
+) -> npt.NDArray[np.int64]:
+    """Return the rising indices of the frames that are asked."""
+    first, last = recording.indices_between(start, stop)
+    if frames is None:
+        indices = np.arange(first, last)
+    else:
+        indices = np.unique(frame_indices(frames, len(recording)))
+        indices = indices[(indices >= first) & (indices < last)]
+    if every is None or not len(indices):
+        return indices
+    if not every > 0:
+        raise ValueError(f"every is {every}, which is not positive")
+    if isinstance(every, (int, np.integer)):
+        return indices[:: int(every)]
+    times = recording.timestamps_us[indices]
+    steps = (times - times[0]) // max(1, round(every * SECOND_US))
+    _, first_of_step = np.unique(steps, return_index=True)
+    return indices[first_of_step]
+
+
+def _check_settings(target: Path, recording: Recording, encoder: PictureEncoder, names: str, resume: bool) -> None:
+    """Write what the pictures depend on into the folder, or compare it with that of an earlier call."""
+    times = recording.timestamps_us
+    settings = {
+        "source": recording.address,
+        "first_us": int(times[0]) if len(times) else None,
+        "ext": encoder.ext,
+        "quality": encoder.quality,
+        "names": names,
+        "resize": list(encoder.resize) if encoder.resize else None,
+        "gray": encoder.gray,
+    }
+    path = target / _SETTINGS_NAME
+    if not path.exists():
+        write_whole(path, (json.dumps(settings, indent=2) + "\n").encode())
+        return
+    if not resume:
+        raise FileExistsError(f"{target} has pictures of an earlier call: resume=True continues it")
+    earlier = json.loads(path.read_bytes())
+    for name, value in settings.items():
+        if earlier.get(name) != value:
+            raise ValueError(f"The pictures in {target} were made with {name} {earlier.get(name)!r}, not {value!r}")
+
+
+@dataclass
+class _Writer:
+    """Decodes and writes frames by two pools of threads."""
+
+    recording: Recording
+    files: dict[int, Path]
+    encoder: PictureEncoder
+    bars: Bars
+    workers: int
+    queue: int
+    on_error: OnError
+    stop: Canceller = field(default_factory=Canceller)
+    missing: list[MissingFrame] = field(default_factory=list)
+    failure: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        """Make room for the decoded frames."""
+        self.room = threading.Semaphore(self.queue)
+        self.source = self.recording.cancellable(self.stop)
+
+    def run(self, indices: npt.NDArray[np.int64]) -> list[MissingFrame]:
+        """Write frames, and return those that cannot be decoded, in order."""
+        with ThreadPoolExecutor(self.workers) as decoders, ThreadPoolExecutor(self.workers) as encoders:
+            try:
+                groups = self.recording.groups(indices)
+                decoded = [decoders.submit(self._decode, group, encoders) for group in groups]
+                self._wait_for(decoded)
+                # All is written when there is room for as many as there can be.
+                for _ in range(self.queue):
+                    self._take_room()
+            finally:
+                self.stop.cancel()
+                decoders.shutdown(wait=False, cancel_futures=True)
+                encoders.shutdown(wait=False, cancel_futures=True)
+        return sorted(self.missing, key=lambda frame: frame.index)
+
+    def _decode(self, group: npt.NDArray[np.int64], encoders: ThreadPoolExecutor) -> None:
+        """Decode a group of pictures, and have its frames written."""
+        for index, picture in self.source.decode(group, on_error=self.on_error, missing=self.missing):
+            self.bars.decoded()
+            self._take_room()
+            write = encoders.submit(self._write, index, picture)
+            write.add_done_callback(self._note)
+
+    def _take_room(self) -> None:
+        """Wait for room for a decoded frame."""
+        while not self.room.acquire(timeout=_SIGNAL_SECONDS):
+            self._check()
+        self._check()
+
+    def _check(self) -> None:
+        """Raise the first error of a thread."""
+        if self.failure is not None:
+            raise self.failure
+
+    def _write(self, index: int, picture: av.VideoFrame) -> None:
+        write_whole(self.files[index], self.encoder.encode(picture))
+        self.bars.written(str(self.files[index]))
+
+    def _note(self, write: Future[None]) -> None:
+        """Note that a frame is written, or its error, which ends the others."""
+        error = None if write.cancelled() else write.exception()
+        if error is not None and self.failure is None:
+            self.failure = error
+            self.stop.cancel()
+        self.room.release()
+
+    def _wait_for(self, futures: list[Future[None]]) -> None:
+        """Wait until all are done, or raise the first error."""
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, timeout=_SIGNAL_SECONDS, return_when=FIRST_COMPLETED)
+            self._check()
+            for future in done:
+                future.result()
+
+
+async def to_dir_async(recording: Recording, folder: str | os.PathLike[str], **options: Any) -> WrittenFrames:
+    """Write frames to a folder as :func:`to_dir`, in threads."""
+    return await in_thread(recording, lambda part: to_dir(part, folder, **options))
+
+
+async def iter_dir_async(recording: Recording, folder: str | os.PathLike[str], **options: Any) -> AsyncIterator[str]:
+    """Write frames to a folder as :func:`to_dir`, in threads, and yield the path of each file when it is complete.
+
+    The files come in the order in which they are complete. Frames that cannot be decoded are in the manifest.
+    """
+    loop = asyncio.get_running_loop()
+    complete: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def note(path: str) -> None:
+        loop.call_soon_threadsafe(complete.put_nowait, path)
+
+    task = asyncio.ensure_future(in_thread(recording, lambda part: to_dir(part, folder, progress=note, **options)))
+    task.add_done_callback(lambda _: complete.put_nowait(None))
+    try:
+        while (path := await complete.get()) is not None:
+            yield path
+        await task
+    finally:
+        task.cancel()

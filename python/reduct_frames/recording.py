@@ -1,0 +1,579 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Recordings: the video of an entry, by time and by index."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+import numpy as np
+
+from ._core import parse_uri
+from .arguments import check_choice, frame_indices
+from .concurrency import in_thread, iterate
+from .decoding import ColorSpace, Layout, PictureFormat
+from .errors import DecodeError, MissingFrame
+from .frame_index import PAUSE_CADENCES
+from .frame_reader import FrameReader
+from .source import EntrySource, IndexFrom
+from .times import SECOND_US, Time, to_us
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    import av
+    import numpy.typing as npt
+
+    from ._core import Canceller
+
+__all__ = ["AccessUnit", "Clip", "OnError", "Recording", "open", "open_async"]
+
+_Slice = slice  # the method of the same name hides it in annotations
+OnError = Literal["raise", "report"]
+
+
+class AccessUnit(NamedTuple):
+    """An access unit, in decoding order.
+
+    Attributes
+    ----------
+    data : bytes
+        The frame as Annex B byte stream.
+    capture_us : int
+        Capture time, in microseconds since the Unix epoch.
+    pts, dts : int
+        Presentation and decoding timestamps in nanoseconds, from the first frame on.
+    is_keyframe : bool
+        Decoding can begin here.
+    """
+
+    data: bytes
+    capture_us: int
+    pts: int
+    dts: int
+    is_keyframe: bool
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Decoded frames with their times.
+
+    Attributes
+    ----------
+    frames : ndarray of uint8, shape (n, height, width, channels) or (n, channels, height, width)
+        The frames in presentation order.
+    capture_us : ndarray of int64, shape (n,)
+        Capture times in microseconds since the Unix epoch.
+    timestamps : ndarray of float64, shape (n,)
+        Seconds since the origin.
+    missing : tuple of MissingFrame
+        Frames that cannot be decoded, and are not among the others.
+    """
+
+    frames: npt.NDArray[np.uint8]
+    capture_us: npt.NDArray[np.int64]
+    timestamps: npt.NDArray[np.float64]
+    missing: tuple[MissingFrame, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.capture_us)
+
+
+def open(  # noqa: A001 - as in wave, tarfile and av
+    url: str,
+    bucket: str | None = None,
+    entry: str | None = None,
+    start: Time | None = None,
+    stop: Time | None = None,
+    *,
+    token: str | None = None,
+    ca_cert: str | os.PathLike[str] | None = None,
+    verify_ssl: bool = True,
+    timeout: float | None = 30.0,
+    index: IndexFrom = "auto",
+) -> Recording:
+    """Open the video of an entry. Reads no media.
+
+    Parameters
+    ----------
+    url : str
+        URL of the server with `bucket` and `entry`, or a URI ``reduct://host:8383/bucket/entry``.
+    bucket, entry : str, optional
+        Names of the bucket and the entry, which a URI has itself.
+    start, stop : Time, optional
+        First capture time, and the first one that is left out. Without them all frames are in the recording.
+    token : str, optional
+        API token; that of the environment variable ``REDUCT_API_TOKEN`` by default. A pickle of the recording holds one
+        that is given here.
+    ca_cert : path, optional
+        PEM file with certificates to trust besides those of the system.
+    verify_ssl : bool, default True
+        Refuse a server whose certificate is not valid.
+    timeout : float or None, default 30
+        Longest time without progress of a request, in seconds; None is for ever.
+    index : {"auto", "labels", "contents"}, default "auto"
+        Source of the index of frames. By the labels ``keyframe`` no media is read. They show whether each record is one
+        frame; if they do not, the contents of all records are read once, when the index is needed first.
+
+    Returns
+    -------
+    Recording
+        The recording.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such bucket or entry.
+    AccessError
+        If the server refuses the token.
+    ServerError
+        If the server cannot be reached.
+    ValueError
+        If an argument is wrong.
+    """
+    if bucket is None and entry is None and "://" in url and url.split("://", 1)[0] in ("reduct", "reducts"):
+        url, bucket, entry, parameters = parse_uri(url)
+        given = dict(parameters)
+        start = given.pop("start", None) if start is None else start
+        stop = given.pop("stop", None) if stop is None else stop
+        if given:
+            raise ValueError(f"The URI has the unknown parameter '{next(iter(given))}'")
+    if bucket is None or entry is None:
+        raise ValueError("A bucket and an entry belong to the URL of a server")
+    check_choice("index", index, "auto", "labels", "contents")
+    source = EntrySource(
+        url,
+        bucket,
+        entry,
+        None if start is None else to_us(start),
+        None if stop is None else to_us(stop),
+        token=token,
+        ca_cert=None if ca_cert is None else os.fspath(ca_cert),
+        verify_ssl=verify_ssl,
+        timeout=timeout,
+        index_from=index,
+    )
+    source.native  # noqa: B018 - errors of the address come now
+    return Recording(FrameReader(source))
+
+
+class Recording:
+    """Video of an entry, or a part of it. Made by :func:`open`.
+
+    Frames are in presentation order, each with its capture time. A recording can be pickled, and used in a forked
+    process. It holds no picture.
+    """
+
+    def __init__(
+        self,
+        reader: FrameReader,
+        window: tuple[int, int] | None = None,
+        origin_us: int | None = None,
+        canceller: Canceller | None = None,
+    ) -> None:
+        self._reader = reader
+        self._window = window
+        self._origin_us = origin_us
+        self._canceller = canceller
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_canceller": None}
+
+    def __len__(self) -> int:
+        first, last = self._range
+        return last - first
+
+    def __repr__(self) -> str:
+        return f"<Recording of {self.address}>"
+
+    @property
+    def address(self) -> str:
+        """The URL of the server, the bucket and the entry, without a token."""
+        source = self._reader.source
+        return f"'{source.bucket}/{source.entry}' on {source.url}"
+
+    @property
+    def _range(self) -> tuple[int, int]:
+        """Indices of the first frame and the one after the last, in the shared index."""
+        return (0, len(self._reader.index)) if self._window is None else self._window
+
+    @property
+    def timestamps_us(self) -> npt.NDArray[np.int64]:
+        """Capture times in microseconds since the Unix epoch: int64, shape (n,), rising."""
+        first, last = self._range
+        view = self._reader.index.capture_us[first:last]
+        view.flags.writeable = False
+        return view
+
+    @property
+    def timestamps(self) -> npt.NDArray[np.float64]:
+        """Capture times in seconds since the origin: float64, shape (n,), rising."""
+        return (self.timestamps_us - self.origin_us) / SECOND_US
+
+    @property
+    def origin_us(self) -> int:
+        """Capture time that is 0 in seconds, in microseconds since the Unix epoch.
+
+        That of the first frame of the opened recording, unless a slice has set it. 0 for an empty recording.
+        """
+        if self._origin_us is not None:
+            return self._origin_us
+        times = self._reader.index.capture_us
+        return int(times[0]) if len(times) else 0
+
+    @property
+    def keyframes(self) -> npt.NDArray[np.int64]:
+        """Indices of the keyframes: int64, rising."""
+        first, last = self._range
+        return np.flatnonzero(self._reader.index.keyframe[first:last])
+
+    @property
+    def gaps(self) -> list[tuple[int, int]]:
+        """Capture times in microseconds of the last frame before missing ones and of the first one after them.
+
+        By labels alone, pauses of more than 2.5 frame distances.
+        """
+        times = self.timestamps_us
+        if not len(times):
+            return []
+        return [gap for gap in self._reader.index.gaps if times[0] <= gap[0] and gap[1] <= times[-1]]
+
+    @property
+    def fps(self) -> float | None:
+        """Frames per second: the declared rate if the capture times agree within 20 %, else the rate by their median.
+
+        None for fewer than two frames without a declared rate.
+        """
+        index = self._reader.index
+        cadence = index.cadence_us
+        measured = SECOND_US / cadence if cadence else None
+        declared = index.declared_fps
+        if declared is not None and (measured is None or abs(measured / declared - 1) <= 0.2):  # noqa: PLR2004
+            return declared
+        return measured
+
+    @property
+    def codec(self) -> str | None:
+        """Codec of the first record: ``"h264"``; None for an empty entry."""
+        return self._reader.source.native.content
+
+    @property
+    def height(self) -> int:
+        """Height of the first frame in pixels, which is decoded once to find it."""
+        return self._reader.size[0]
+
+    @property
+    def width(self) -> int:
+        """Width of the first frame in pixels, which is decoded once to find it."""
+        return self._reader.size[1]
+
+    def lazy_slice(self, start: Time | None = None, stop: Time | None = None) -> Recording:
+        """Return the frames from `start` on and before `stop` as a recording, without decoding.
+
+        The index is shared, and the origin is kept.
+        """
+        first, _ = self._range
+        begin, end = self.indices_between(start, stop)
+        return Recording(self._reader, (first + begin, first + end), self._origin_us, self._canceller)
+
+    def cancellable(self, canceller: Canceller) -> Recording:
+        """Return the recording with a switch that ends its waits from another thread, with :class:`CancelledError`."""
+        return Recording(self._reader, self._window, self._origin_us, canceller)
+
+    def indices_between(self, start: Time | None = None, stop: Time | None = None) -> tuple[int, int]:
+        """Return the index of the first frame from `start` on, and the one after the last frame before `stop`."""
+        times, origin = self.timestamps_us, self.origin_us
+        begin = 0 if start is None else int(np.searchsorted(times, to_us(start, origin)))
+        end = len(times) if stop is None else int(np.searchsorted(times, to_us(stop, origin)))
+        return begin, max(begin, end)
+
+    def slice(
+        self,
+        start: Time | None = None,
+        stop: Time | None = None,
+        *,
+        reset_origin: bool = True,
+        colorspace: ColorSpace = "RGB",
+        layout: Layout = "NHWC",
+        resize: tuple[int, int] | None = None,
+        on_error: OnError = "raise",
+    ) -> Clip:
+        """Decode the frames from `start` on and before `stop`.
+
+        Parameters
+        ----------
+        start, stop : Time, optional
+            First capture time, and the first one that is left out.
+        reset_origin : bool, default True
+            Count the times of the clip in seconds from `start`, or from its first frame without one. Otherwise they
+            count as those of the recording.
+        colorspace, layout, resize
+            Form of the frames, as of :meth:`iter_frames`.
+        on_error : {"raise", "report"}, default "raise"
+            Raise :class:`DecodeError` for frames that cannot be decoded, or list them in the clip.
+
+        Returns
+        -------
+        Clip
+            The frames, of which there may be none.
+        """
+        part = self.lazy_slice(start, stop)
+        origin = self.origin_us
+        if reset_origin:
+            times = part.timestamps_us
+            origin = to_us(start, origin) if start is not None else int(times[0]) if len(times) else origin
+        form = PictureFormat(colorspace, layout, resize)
+        missing: list[MissingFrame] = []
+        indices, frames = part._decode_all(np.arange(len(part)), form, on_error, missing)
+        capture_us = part.timestamps_us[indices]
+        return Clip(frames, capture_us, (capture_us - origin) / SECOND_US, tuple(missing))
+
+    def __getitem__(self, key: int | _Slice | Sequence[int]) -> npt.NDArray[np.uint8]:
+        """Decode frames by their indices: RGB, of shape (height, width, 3), or (n, height, width, 3) for several."""
+        if isinstance(key, _Slice):
+            return self.frames(range(*key.indices(len(self))))
+        if isinstance(key, (Sequence, np.ndarray)):
+            return self.frames(key)
+        [frame] = self.frames([key])
+        return cast("npt.NDArray[np.uint8]", frame)
+
+    def iter_frames(
+        self,
+        *,
+        colorspace: ColorSpace = "RGB",
+        layout: Layout = "NHWC",
+        resize: tuple[int, int] | None = None,
+        on_error: OnError = "raise",
+        missing: list[MissingFrame] | None = None,
+    ) -> Iterator[npt.NDArray[np.uint8]]:
+        """Decode all frames in presentation order.
+
+        Parameters
+        ----------
+        colorspace : {"RGB", "G"}, default "RGB"
+            Three channels, or one with the luma.
+        layout : {"NHWC", "NCHW"}, default "NHWC"
+            Frames of shape (height, width, channels), or (channels, height, width).
+        resize : (int, int), optional
+            Height and width in pixels.
+        on_error : {"raise", "report"}, default "raise"
+            Raise :class:`DecodeError` for a frame that cannot be decoded, or leave it out and add it to `missing`.
+        missing : list, optional
+            Receives a :class:`MissingFrame` for each frame that is left out.
+
+        Yields
+        ------
+        ndarray of uint8
+            The frames.
+        """
+        form = PictureFormat(colorspace, layout, resize)
+        for _, frame in self.decode(np.arange(len(self)), on_error=on_error, missing=missing):
+            yield form.array(frame)
+
+    def frames(
+        self,
+        indices: Iterable[int],
+        *,
+        colorspace: ColorSpace = "RGB",
+        layout: Layout = "NHWC",
+        resize: tuple[int, int] | None = None,
+    ) -> npt.NDArray[np.uint8]:
+        """Decode frames by their indices, each group of pictures once.
+
+        Parameters
+        ----------
+        indices : iterable of int
+            Indices of frames in any order, from -n to n - 1. A frame may be asked several times.
+        colorspace, layout, resize
+            Form of the frames, as of :meth:`iter_frames`.
+
+        Returns
+        -------
+        ndarray of uint8, shape (m, height, width, channels) or (m, channels, height, width)
+            The frames in the order of `indices`.
+
+        Raises
+        ------
+        IndexError
+            If there is no such frame.
+        DecodeError
+            If a frame cannot be decoded.
+        """
+        each, places = np.unique(frame_indices(indices, len(self)), return_inverse=True)
+        _, frames = self._decode_all(each, PictureFormat(colorspace, layout, resize), "raise", [])
+        return frames[places]
+
+    def frames_at(
+        self,
+        times: Iterable[Time],
+        *,
+        tolerance: float | None = None,
+        colorspace: ColorSpace = "RGB",
+        layout: Layout = "NHWC",
+        resize: tuple[int, int] | None = None,
+    ) -> npt.NDArray[np.uint8]:
+        """Decode the frames that are shown at times: of each the last one that was not captured later.
+
+        Parameters
+        ----------
+        times : iterable of Time
+            The times, in any order.
+        tolerance : float, optional
+            Longest time in seconds that a frame is shown. 2.5 frame distances by default, so that a time in a gap is an
+            error.
+        colorspace, layout, resize
+            Form of the frames, as of :meth:`iter_frames`.
+
+        Returns
+        -------
+        ndarray of uint8, shape (m, height, width, channels) or (m, channels, height, width)
+            The frames in the order of `times`.
+
+        Raises
+        ------
+        LookupError
+            If no frame is shown at one of the times.
+        DecodeError
+            If a frame cannot be decoded.
+        """
+        return self.frames(
+            self.indices_at(times, tolerance=tolerance), colorspace=colorspace, layout=layout, resize=resize
+        )
+
+    def indices_at(self, times: Iterable[Time], *, tolerance: float | None = None) -> npt.NDArray[np.int64]:
+        """Return the indices of the frames that are shown at times, as :meth:`frames_at` finds them."""
+        origin = self.origin_us
+        asked = np.array([to_us(time, origin) for time in times], np.int64)
+        captured = self.timestamps_us
+        indices = np.searchsorted(captured, asked, side="right") - 1
+        longest = self._longest_us(tolerance)
+        for time, index in zip(asked, indices):
+            if index < 0:
+                raise LookupError(f"No frame is shown at {time} µs: the first one was captured later")
+            if longest is not None and time - captured[index] > longest:
+                raise LookupError(
+                    f"No frame is shown at {time} µs: the last one before it was captured at {captured[index]} µs"
+                )
+        return indices
+
+    def _longest_us(self, tolerance: float | None) -> float | None:
+        if tolerance is not None:
+            return tolerance * SECOND_US
+        cadence = self._reader.index.cadence_us
+        return None if cadence is None else PAUSE_CADENCES * cadence
+
+    def access_units(self) -> Iterator[AccessUnit]:
+        """Read the access units of all frames in decoding order, without decoding.
+
+        Yields
+        ------
+        AccessUnit
+            The access units. Those before the first frame that only a decoder needs are left out.
+        """
+        source = self._reader.source
+        if self._window is None:
+            units = source.native.units(source.start_us, source.stop_us, canceller=self._canceller)
+        else:
+            times = self.timestamps_us
+            if not len(times):
+                return
+            units = source.units(int(times[0]), int(times[-1]), self._canceller)
+        for data, capture_us, pts, dts, _, is_keyframe, is_hidden, _ in units:
+            if not is_hidden:
+                yield AccessUnit(data, capture_us, pts, dts, is_keyframe)
+
+    def groups(self, indices: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+        """Split rising indices of frames into those of each group of pictures, which can be decoded in parallel."""
+        first, _ = self._range
+        return [group - first for group in self._reader.index.groups(indices + first)]
+
+    def _decode_all(
+        self,
+        indices: npt.NDArray[np.int64],
+        form: PictureFormat,
+        on_error: OnError,
+        missing: list[MissingFrame],
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+        """Decode frames by rising indices. Return the indices of those that are decoded, and these as one array."""
+        found: list[int] = []
+        frames: list[npt.NDArray[np.uint8]] = []
+        for index, frame in self.decode(indices, on_error=on_error, missing=missing):
+            found.append(index)
+            frames.append(form.array(frame))
+        if not frames:
+            height, width = form.resize or self._reader.size
+            return np.empty(0, np.int64), np.empty((0, *form.shape(height, width)), np.uint8)
+        return np.array(found, np.int64), np.stack(frames)
+
+    def decode(
+        self,
+        indices: npt.NDArray[np.int64],
+        *,
+        on_error: OnError = "raise",
+        missing: list[MissingFrame] | None = None,
+    ) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Decode frames to pictures of PyAV, in the pixel format of the video.
+
+        Parameters
+        ----------
+        indices : ndarray of int64
+            Indices of the frames, rising.
+        on_error : {"raise", "report"}, default "raise"
+            Raise :class:`DecodeError` for a frame that cannot be decoded, or leave it out and add it to `missing`.
+        missing : list, optional
+            Receives a :class:`MissingFrame` for each frame that is left out.
+
+        Yields
+        ------
+        (int, av.VideoFrame)
+            The index and the picture of each frame.
+        """
+        check_choice("on_error", on_error, "raise", "report")
+        first, _ = self._range
+        for frame in self._reader.decode(indices + first, self._canceller):
+            index = frame.index - first
+            if frame.picture is not None:
+                yield index, frame.picture
+                continue
+            lost = MissingFrame(index, int(self.timestamps_us[index]), frame.reason)
+            if on_error == "raise":
+                raise DecodeError([lost])
+            if missing is not None:
+                missing.append(lost)
+
+    def iter_frames_async(
+        self,
+        *,
+        colorspace: ColorSpace = "RGB",
+        layout: Layout = "NHWC",
+        resize: tuple[int, int] | None = None,
+        on_error: OnError = "raise",
+        missing: list[MissingFrame] | None = None,
+    ) -> AsyncIterator[npt.NDArray[np.uint8]]:
+        """Decode all frames as :meth:`iter_frames`, in a thread of its own."""
+        form = {"colorspace": colorspace, "layout": layout, "resize": resize}
+        return iterate(self, lambda part: part.iter_frames(on_error=on_error, missing=missing, **form))  # type: ignore[arg-type]
+
+    def access_units_async(self) -> AsyncIterator[AccessUnit]:
+        """Read the access units as :meth:`access_units`, in a thread of its own."""
+        return iterate(self, Recording.access_units)
+
+    async def slice_async(self, start: Time | None = None, stop: Time | None = None, **options: Any) -> Clip:
+        """Decode the frames of a range as :meth:`slice`, in a thread."""
+        return await in_thread(self, lambda part: part.slice(start, stop, **options))
+
+    async def frames_async(self, indices: Iterable[int], **options: Any) -> npt.NDArray[np.uint8]:
+        """Decode frames by their indices as :meth:`frames`, in a thread."""
+        return await in_thread(self, lambda part: part.frames(indices, **options))
+
+    async def frames_at_async(self, times: Iterable[Time], **options: Any) -> npt.NDArray[np.uint8]:
+        """Decode the frames that are shown at times as :meth:`frames_at`, in a thread."""
+        return await in_thread(self, lambda part: part.frames_at(times, **options))
+
+
+async def open_async(*arguments: Any, **options: Any) -> Recording:
+    """Open the video of an entry as :func:`open`, in a thread."""
+    return await asyncio.to_thread(open, *arguments, **options)

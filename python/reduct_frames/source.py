@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MPL-2.0
+"""An entry of a server as a source of access units, which can be pickled and used after a fork."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ._core import Entry
+from .frame_index import FrameIndex
+
+if TYPE_CHECKING:
+    from ._core import Canceller, Units
+
+__all__ = ["EntrySource", "IndexFrom"]
+
+IndexFrom = Literal["auto", "labels", "contents"]
+
+
+@dataclass
+class EntrySource:
+    """An entry of a server.
+
+    A pickle holds the settings, with the API token if it was an argument, and no connection. So does a copy in a forked
+    process, which opens the entry again.
+    """
+
+    url: str
+    bucket: str
+    entry: str
+    start_us: int | None = None
+    stop_us: int | None = None
+    token: str | None = field(default=None, repr=False)
+    ca_cert: str | None = None
+    verify_ssl: bool = True
+    timeout: float | None = 30.0
+    index_from: IndexFrom = "auto"
+    _opened: tuple[int, Entry] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_opened": None}
+
+    @property
+    def native(self) -> Entry:
+        """The entry, opened in this process."""
+        process = os.getpid()
+        if self._opened is None or self._opened[0] != process:
+            entry = Entry(
+                self.url,
+                self.bucket,
+                self.entry,
+                token=self.token,
+                ca_cert=self.ca_cert,
+                verify_ssl=self.verify_ssl,
+                timeout=self.timeout,
+            )
+            self._opened = process, entry
+        return self._opened[1]
+
+    def load_index(self) -> FrameIndex:
+        """Return the index of the frames, from the headers of the records if they have it, else from their contents."""
+        if self.index_from != "contents":
+            columns, fps = self.native.headers(self.start_us, self.stop_us)
+            index = FrameIndex.from_headers(columns, fps)
+            if index is not None:
+                return index
+            if self.index_from == "labels":
+                raise ValueError(
+                    f"The labels of '{self.bucket}/{self.entry}' do not show that each record has one frame: "
+                    'index="contents" reads the records'
+                )
+        columns, units = self.native.scan(self.start_us, self.stop_us)
+        return FrameIndex.from_contents(columns, units.gaps, units.fps)
+
+    def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> Units:
+        """Return a reader of the frames from one capture time to another, both included."""
+        return self.native.units(first_us, last_us + 1, canceller=canceller)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Times as arguments, converted to microseconds since the Unix epoch."""
+
+from __future__ import annotations
+
+import numbers
+from datetime import datetime, timezone
+from typing import Union
+
+import numpy as np
+
+from ._core import parse_time
+
+__all__ = ["SECOND_US", "Time", "to_us"]
+
+SECOND_US = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+Time = Union[int, float, str, datetime, np.datetime64]
+"""A point in time.
+
+An ``int`` counts microseconds since the Unix epoch, as ReductStore does. A ``float`` counts seconds since the origin of
+a recording. A ``str`` is a time by RFC 3339, a ``datetime`` has a time zone, and a ``datetime64`` is in UTC.
+"""
+
+
+def to_us(time: Time, origin_us: int | None = None) -> int:
+    """Return a time in microseconds since the Unix epoch.
+
+    Parameters
+    ----------
+    time : Time
+        The time.
+    origin_us : int, optional
+        Origin from which a ``float`` counts. Without one, a ``float`` is an error.
+
+    Returns
+    -------
+    int
+        Microseconds since the Unix epoch. Fractions are rounded to the nearest one.
+
+    Raises
+    ------
+    TypeError
+        If it is a ``float`` and there is no origin, or no time at all.
+    ValueError
+        If it is no time by RFC 3339, not finite, or a ``datetime`` without a time zone.
+    """
+    if isinstance(time, (bool, np.bool_)):
+        raise TypeError(f"{time!r} is no time")
+    if isinstance(time, numbers.Integral):
+        return int(time)
+    if isinstance(time, str):
+        return parse_time(time)
+    if isinstance(time, np.datetime64):
+        if np.isnat(time):
+            raise ValueError("NaT is no time")
+        return int(time.astype("datetime64[us]").astype(np.int64))
+    if isinstance(time, datetime):
+        if time.tzinfo is None:
+            raise ValueError(f"{time} has no time zone")
+        since = time - _EPOCH
+        return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds
+    if isinstance(time, numbers.Real):
+        if origin_us is None:
+            raise TypeError(f"{time!r} counts seconds since the origin of a recording, which is not known here")
+        if not np.isfinite(float(time)):
+            raise ValueError(f"{time!r} is no time")
+        return origin_us + round(float(time) * SECOND_US)
+    raise TypeError(f"{time!r} is no time")

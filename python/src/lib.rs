@@ -1,0 +1,41 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Native part of the Python package `reduct_frames`: entries of ReductStore as access units with times.
+//!
+//! Pictures are decoded in Python. The stub `reduct_frames/_core.pyi` documents the types and functions.
+
+mod columns;
+mod entry;
+mod errors;
+mod lock;
+mod recorder;
+mod runtime;
+mod time;
+mod units;
+
+use pyo3::prelude::*;
+
+/// The module `reduct_frames._core`.
+#[pymodule]
+mod _core {
+    use super::*;
+
+    #[pymodule_export]
+    use super::entry::Entry;
+    #[pymodule_export]
+    use super::errors::{
+        AccessError, CancelledError, NotFoundError, ReductFramesError, ServerError, StreamError,
+    };
+    #[pymodule_export]
+    use super::recorder::Recorder;
+    #[pymodule_export]
+    use super::time::{parse_time, parse_uri};
+    #[pymodule_export]
+    use super::units::{Canceller, Units};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::runtime::register(module)
+    }
+}

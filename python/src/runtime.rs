@@ -1,0 +1,113 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! The tokio runtime of the process, and waits for its futures that signals can interrupt.
+
+use std::future::Future;
+use std::mem;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use client::{Cancelled, Canceller, PushError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::errors::CancelledError;
+use crate::lock::lock;
+
+/// Interval in which a wait lets Python handle signals, such as that of Ctrl-C. The interpreter has no event for them.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+/// Threads for connections. The calling threads do the rest.
+const THREADS: usize = 2;
+
+/// It is locked only by threads that hold the GIL, and for a moment. Python forks with the GIL, so that it is free in
+/// the child.
+static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
+
+/// Has forked children start without the runtime of their parent.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let os = py.import("os")?;
+    if !os.hasattr("register_at_fork")? {
+        return Ok(()); // a system without fork
+    }
+    let after = wrap_pyfunction!(forget_runtime, module)?;
+    let arguments = PyDict::new(py);
+    arguments.set_item("after_in_child", after)?;
+    os.call_method("register_at_fork", (), Some(&arguments))?;
+    Ok(())
+}
+
+/// Drops the runtime of the parent in a forked child, which has none of its threads.
+#[pyfunction]
+fn forget_runtime() {
+    let mut runtime = lock(&RUNTIME);
+    // Its destructor would wait for the threads.
+    mem::forget(runtime.take());
+}
+
+/// Returns the runtime, which the first call starts. `_py` shows that the caller holds the GIL.
+pub fn handle(_py: Python<'_>) -> PyResult<Handle> {
+    let mut runtime = lock(&RUNTIME);
+    if let Some(runtime) = &*runtime {
+        return Ok(runtime.handle().clone());
+    }
+    let started = Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("reduct-frames")
+        .enable_all()
+        .build()?;
+    Ok(runtime.insert(started).handle().clone())
+}
+
+/// Waits for a future without the GIL.
+///
+/// # Errors
+///
+/// The exception of a signal handler, `KeyboardInterrupt` after Ctrl-C, or `CancelledError`. The future is dropped then.
+pub fn wait<F>(py: Python<'_>, canceller: &Canceller, future: F) -> PyResult<F::Output>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    let handle = handle(py)?;
+    let mut future = pin!(future);
+    loop {
+        let step = async { tokio::time::timeout(SIGNAL_INTERVAL, future.as_mut()).await };
+        match py.detach(|| canceller.wait(&handle, step)) {
+            Ok(Ok(output)) => return Ok(output),
+            Ok(Err(_)) => py.check_signals()?,
+            Err(Cancelled) => return Err(CancelledError::new_err("the wait was cancelled")),
+        }
+    }
+}
+
+/// Runs an operation that waits for a canceller, without the GIL, until it is done.
+///
+/// # Errors
+///
+/// The exception of a signal handler.
+pub fn wait_blocking<T: Send>(
+    py: Python<'_>,
+    mut operation: impl FnMut(&Canceller) -> Result<T, PushError> + Send,
+) -> PyResult<Result<T, PushError>> {
+    let handle = handle(py)?;
+    loop {
+        let canceller = Arc::new(Canceller::default());
+        let timer = handle.spawn({
+            let canceller = canceller.clone();
+            async move {
+                tokio::time::sleep(SIGNAL_INTERVAL).await;
+                canceller.cancel();
+            }
+        });
+        let result = py.detach(|| operation(&canceller));
+        timer.abort();
+        match result {
+            Err(PushError::Cancelled) => py.check_signals()?,
+            result => return Ok(result),
+        }
+    }
+}

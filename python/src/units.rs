@@ -1,0 +1,240 @@
+// Copyright (C) 2026 the gst-plugin-reduct authors
+// SPDX-License-Identifier: MPL-2.0
+
+//! Access units of a range, one after the other.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use media::frame_rate::FrameRate;
+use media::timeline::Hole;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+use recording::{Episode, Error, Format, Frame, Frames, Item};
+
+use crate::time::{nseconds, useconds};
+use crate::{errors, runtime};
+
+/// Items that one wait takes at most, so that the GIL is not released for each.
+const MAX_ITEMS: usize = 256;
+/// Bytes of frames after which a wait takes no more.
+const MAX_BYTES: usize = 4 << 20;
+
+/// An access unit: its bytes, capture time in µs, PTS, DTS and duration in ns, and the facts `is_keyframe`, `is_hidden`
+/// and `is_corrupted`.
+type Unit<'py> = (
+    Bound<'py, PyBytes>,
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    bool,
+    bool,
+    bool,
+);
+
+/// A switch that ends the waits of readers from another thread.
+#[pyclass(frozen, module = "reduct_frames._core")]
+#[derive(Debug, Default, Clone)]
+pub struct Canceller(Arc<client::Canceller>);
+
+#[pymethods]
+impl Canceller {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends the waits of its readers, now and later, with `CancelledError`.
+    fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    /// True after `cancel`.
+    #[getter]
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+/// Reader of a range, in decoding order.
+#[pyclass(module = "reduct_frames._core")]
+#[derive(Debug)]
+pub struct Units {
+    frames: Frames,
+    canceller: Canceller,
+    queue: VecDeque<Frame>,
+    /// Error behind the queue.
+    failure: Option<Error>,
+    at_end: bool,
+    /// Messages that were not taken yet.
+    warnings: Vec<String>,
+    /// Capture times around missing frames, in µs.
+    gaps: Vec<(i64, i64)>,
+    frame_rate: Option<FrameRate>,
+    /// Episodes of an entry of MP4 files.
+    episodes: VecDeque<Box<Episode>>,
+}
+
+impl Units {
+    /// Returns a reader of frames.
+    pub fn new(frames: Frames, canceller: Option<Canceller>) -> Self {
+        Self {
+            frames,
+            canceller: canceller.unwrap_or_default(),
+            queue: VecDeque::new(),
+            failure: None,
+            at_end: false,
+            warnings: Vec::new(),
+            gaps: Vec::new(),
+            frame_rate: None,
+            episodes: VecDeque::new(),
+        }
+    }
+
+    /// Returns the next frame without its Python form, or `None` at the end and before an episode.
+    pub fn next_frame(&mut self, py: Python<'_>) -> PyResult<Option<Frame>> {
+        loop {
+            if let Some(frame) = self.queue.pop_front() {
+                return Ok(Some(frame));
+            }
+            if let Some(error) = self.failure.take() {
+                self.at_end = true;
+                return Err(errors::reading(&error));
+            }
+            if self.at_end || !self.episodes.is_empty() {
+                return Ok(None);
+            }
+            let canceller = self.canceller.clone();
+            runtime::wait(py, &canceller.0, self.fill())?;
+        }
+    }
+
+    /// Waits for an item, and takes those that are there.
+    async fn fill(&mut self) {
+        let mut bytes = 0;
+        let mut next = Some(self.frames.next().await);
+        while let Some(item) = next.take() {
+            match item {
+                Ok(Some(item)) => bytes += self.take(item),
+                Ok(None) => self.at_end = true,
+                Err(error) => self.failure = Some(error),
+            }
+            let is_over = self.at_end || self.failure.is_some() || !self.episodes.is_empty();
+            if !is_over && self.queue.len() < MAX_ITEMS && bytes < MAX_BYTES {
+                next = ready(self.frames.next());
+            }
+        }
+    }
+
+    /// Takes an item, and returns its length.
+    fn take(&mut self, item: Item) -> usize {
+        match item {
+            Item::Frame(frame) => {
+                let length = frame.length();
+                self.queue.push_back(frame);
+                return length;
+            }
+            Item::Gap(loss) => {
+                let Hole { from, to } = loss.hole;
+                self.gaps.push((useconds(from), useconds(to)));
+                self.warnings.push(loss.to_string());
+            }
+            Item::Warning(text) | Item::Retry(text) => self.warnings.push(text),
+            Item::Episode(episode) => self.episodes.push_back(episode),
+            Item::Format(Format::H264 { frame_rate }) => {
+                self.frame_rate = self.frame_rate.or(frame_rate);
+            }
+            Item::Range(_) | Item::Format(_) | Item::Segment(_) | Item::Pause(_) => {}
+        }
+        0
+    }
+}
+
+#[pymethods]
+impl Units {
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Unit<'py>>> {
+        let Some(frame) = self.next_frame(py)? else {
+            return Ok(None);
+        };
+        Ok(Some((
+            bytes(py, &frame)?,
+            useconds(frame.capture_time),
+            nseconds(frame.pts),
+            nseconds(frame.dts),
+            frame.duration.map(nseconds),
+            frame.is_keyframe,
+            frame.is_hidden,
+            frame.is_corrupted,
+        )))
+    }
+
+    /// Returns the next MP4 file with the capture time of its record in µs, or `None` at the end of the range.
+    fn next_episode<'py>(
+        &mut self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, i64)>> {
+        while self.episodes.is_empty() {
+            if self.next_frame(py)?.is_none() && self.at_end {
+                return Ok(None);
+            }
+        }
+        let Some(episode) = self.episodes.pop_front() else {
+            return Ok(None);
+        };
+        let length = episode.file.iter().map(|piece| piece.len()).sum();
+        let file = PyBytes::new_with(py, length, |bytes| {
+            copy(bytes, episode.file.iter().map(|piece| &piece[..]));
+            Ok(())
+        })?;
+        Ok(Some((file, useconds(episode.capture_time))))
+    }
+
+    /// Takes the warnings about the records that were read so far.
+    fn take_warnings<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, self.warnings.drain(..))
+    }
+
+    /// First declared frame rate that the times of the frames did not contradict so far, in frames per second.
+    #[getter]
+    fn fps(&self) -> Option<f64> {
+        self.frame_rate.map(FrameRate::per_second)
+    }
+
+    /// Capture times of the last frame before each gap and of the first one after it, in µs.
+    #[getter]
+    fn gaps(&self) -> Vec<(i64, i64)> {
+        self.gaps.clone()
+    }
+}
+
+/// Returns the output of a future if it is ready.
+fn ready<F: Future>(future: F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+fn bytes<'py>(py: Python<'py>, frame: &Frame) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, frame.length(), |bytes| {
+        copy(bytes, frame.unit.parts.iter().map(|part| &part[..]));
+        Ok(())
+    })
+}
+
+/// Copies pieces one after the other.
+fn copy<'a>(mut to: &mut [u8], pieces: impl Iterator<Item = &'a [u8]>) {
+    for piece in pieces {
+        let (here, rest) = to.split_at_mut(piece.len());
+        here.copy_from_slice(piece);
+        to = rest;
+    }
+}
