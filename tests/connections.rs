@@ -945,8 +945,8 @@ fn a_status_whose_reason_is_not_ascii_is_tried_again() {
 fn a_description_that_is_refused_is_requested_a_few_times() {
     let server = filled();
     attach(&server, "$video", "application/json", br#"{"fps": 10}"#);
-    // The query is repeated by itself. Only its records need another one.
-    for (kind, queries, batches) in [("attachment query", 6, 0), ("attachment", 3, 3)] {
+    // Each attempt repeats the query by itself. Its records need another one.
+    for (kind, queries, batches) in [("attachment query", 3 * 6, 0), ("attachment", 6, 6)] {
         let liar = Liar::start(Some(&server), move |request| {
             (request.is(kind)).then(|| answer("503 X", "x-reduct-api: 1.21\r\n", ""))?
         });

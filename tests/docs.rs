@@ -19,6 +19,7 @@ use common::await_that;
 use common::mp4;
 use common::pipeline::Pipeline;
 use common::recording::Recording;
+use common::sdk;
 use common::server::Server;
 use common::stream::Stream;
 use tempfile::TempDir;
@@ -26,17 +27,22 @@ use tempfile::TempDir;
 const TOP: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The pages with lines for a shell.
-const PAGES_WITH_LINES: [&str; 3] = ["README.md", "docs/embedding.md", "docs/recipes.md"];
+const PAGES_WITH_LINES: [&str; 4] = [
+    "README.md",
+    "docs/embedding.md",
+    "docs/recipes.md",
+    "docs/server.md",
+];
 
 /// Beginnings of the lines that are not run here, and the reason.
-const RUN_ELSEWHERE: [(&str, &str); 11] = [
+const RUN_ELSEWHERE: [(&str, &str); 14] = [
     ("curl ", "installs a toolchain"),
     ("git clone ", "needs the network"),
     ("cd gst-plugin-reduct", "is of the line before"),
     ("pipelines/demo.sh", "run by tests/smoke.sh"),
     ("tests/run.sh", "runs this test"),
     (
-        "RS_DISABLE_AUTH=true ",
+        "pipelines/server.sh &",
         "the line that demo.sh suggests, run by tests/smoke.sh",
     ),
     (
@@ -53,6 +59,12 @@ const RUN_ELSEWHERE: [(&str, &str); 11] = [
     ),
     ("cargo build --release", "run by demo.sh"),
     ("sudo apt install ", "installs packages"),
+    ("python3 -m venv ", "installs packages"),
+    ("npm install ", "installs packages"),
+    (
+        "export NODE_PATH=",
+        "the environment of each line is set below",
+    ),
 ];
 
 /// Reads a page, given its path below the top folder.
@@ -200,7 +212,11 @@ impl Reader {
             .replace("http://other:8383", &self.other.url())
             .replace(
                 "cargo run --example export --",
-                &example().to_string_lossy(),
+                &example("export").to_string_lossy(),
+            )
+            .replace(
+                "cargo run --example export_video --",
+                &example("export_video").to_string_lossy(),
             )
             // The one that Debian's bindings are for.
             .replace("examples/export.py", "/usr/bin/python3 examples/export.py");
@@ -219,6 +235,7 @@ impl Reader {
             .current_dir(folder)
             .env("GST_PLUGIN_PATH", self.plugins.path())
             .env("GST_REGISTRY", self.plugins.path().join("registry"))
+            .env("NODE_PATH", folder.join("sdk/node_modules"))
             .env("CARGO_TARGET_DIR", folder) // where the scripts find no other build of the plugin
             .env("REDUCT_URL", self.server.url())
             .env_remove("REDUCT_API_TOKEN")
@@ -248,6 +265,12 @@ impl Reader {
                 assert!(text.contains("parameter-set-lookback"), "{text}");
             }
             "cc" => assert!(output.stderr.is_empty(), "{output:?}"),
+            "pipelines/link.sh" => {
+                let url = str::from_utf8(&output.stdout).expect("UTF-8");
+                let file = folder.join("linked.mp4");
+                download(url.trim(), &file);
+                assert_eq!(mp4::probe(&file).frames, 60, "{line}");
+            }
             script => self.check_script(script, &words, frames, folder),
         }
     }
@@ -307,7 +330,9 @@ impl Reader {
             }
             ("pipelines/copy.sh", _) => assert_eq!(records("copy"), records("h264")),
             ("pipelines/play.sh", _) => assert_eq!(frames, 0),
-            ("cargo" | "examples/export.py" | "./export", _) => assert_eq!(frames, 60, "{words:?}"),
+            ("cargo" | "examples/export.py" | "./export" | "sdk/bin/python" | "node", _) => {
+                assert_eq!(frames, 60, "{words:?}");
+            }
             _ => panic!("nothing checks {words:?}"),
         }
     }
@@ -328,10 +353,20 @@ fn frames_below(folder: &Path) -> u64 {
 }
 
 /// Cargo builds it with all tests, but not with a single one.
-fn example() -> PathBuf {
-    let example = common::plugin_file().with_file_name("../examples/export");
-    assert!(example.exists(), "run 'cargo build --example export' first");
+fn example(name: &str) -> PathBuf {
+    let example = common::plugin_file().with_file_name(format!("../examples/{name}"));
+    assert!(example.exists(), "run 'cargo build --example {name}' first");
     example
+}
+
+/// Downloads a file without a token.
+fn download(url: &str, file: &Path) {
+    let status = Command::new("curl")
+        .args(["-sS", "--fail", "--noproxy", "*", "-o"])
+        .arg(file)
+        .arg(url)
+        .status();
+    assert!(status.expect("curl (Debian: curl)").success(), "{url}");
 }
 
 /// Runs the lines of a page in order. Those of a block share a folder.
@@ -344,6 +379,7 @@ fn run_page(path: &str) {
         for name in ["examples", "pipelines"] {
             symlink(Path::new(TOP).join(name), folder.path().join(name)).expect("a link");
         }
+        symlink(sdk::folder(), folder.path().join("sdk")).expect("a link");
         for line in block {
             reader.run(line, folder.path());
         }
@@ -363,6 +399,36 @@ fn the_lines_about_embedding_run() {
 #[test]
 fn the_recipes_run() {
     run_page(PAGES_WITH_LINES[2]);
+}
+
+#[test]
+fn the_lines_about_the_server_run() {
+    run_page(PAGES_WITH_LINES[3]);
+}
+
+#[test]
+fn the_queries_about_the_server_are_those_of_the_examples() {
+    let page = page("docs/server.md");
+    for (language, extension) in [("python", "py"), ("rust", "rs"), ("javascript", "js")] {
+        let example = fs::read_to_string(
+            Path::new(TOP)
+                .join("examples/export_video")
+                .with_extension(extension),
+        );
+        let example = without_indentation(&example.expect("the example"));
+        let begin = format!("```{language}\n");
+        let mut blocks = page.split(&begin).skip(1);
+        let block = blocks.next().and_then(|block| block.split("```").next());
+        let block = without_indentation(block.expect("a block"));
+        assert!(example.contains(&block), "{language}: {block}");
+        assert!(blocks.next().is_none(), "{language}");
+    }
+}
+
+fn without_indentation(text: &str) -> String {
+    text.lines()
+        .map(|line| line.trim_start().to_owned() + "\n")
+        .collect()
 }
 
 /// The README and all pages of `docs/`, by their paths below the top folder.

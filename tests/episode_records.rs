@@ -9,6 +9,7 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::child;
@@ -865,6 +866,37 @@ fn uploads_continue_in_a_pause_and_eos_follows_it() {
     let messages = pipeline.wait_for_end();
     pipeline.finish(messages).clean();
     assert_eq!(server.read(&bucket, "episodes").len(), 3);
+}
+
+#[test]
+fn a_handler_of_the_message_about_a_record_may_stop_the_pipeline() {
+    let bucket = example();
+    let location = address(&SERVER.url(), &bucket, "");
+    let pipeline = exporter(&bucket, &location, TWO_SECONDS);
+    let (sender, stopped) = mpsc::channel();
+    let to_stop = pipeline.downgrade();
+    let bus = pipeline.bus().unwrap();
+    bus.set_sync_handler(move |_, message| {
+        let name = message.structure().map(|it| it.name().as_str());
+        if name == Some("reduct-episode")
+            && let Some(pipeline) = to_stop.upgrade()
+        {
+            sender.send(pipeline.set_state(gst::State::Null)).unwrap();
+        }
+        gst::BusSyncReply::Drop
+    });
+    pipeline.play();
+    let changed = stopped.recv_timeout(Duration::from_secs(30));
+    assert_eq!(
+        changed.expect("a stop"),
+        Ok(gst::StateChangeSuccess::Success)
+    );
+    // Later ones are not begun.
+    assert_eq!(episodes(&bucket).len(), 1);
+    assert!(stopped.try_recv().is_err());
+    bus.unset_sync_handler();
+    pipeline.run().clean();
+    assert_eq!(episodes(&bucket).len(), 3);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! The applications in `examples/`. They are the same in each language, to the letter.
+//! The applications in `examples/`: those with the elements, and those with an SDK. They are the same in each language,
+//! to the letter.
 
 mod common;
 
@@ -17,6 +18,7 @@ use common::line::record;
 use common::mp4;
 use common::proxy::{Fate, Kind, Proxy};
 use common::recording::{Layout, Recording};
+use common::sdk;
 use common::server::Server;
 use common::stream::{Stream, StreamSpec};
 use tempfile::TempDir;
@@ -26,14 +28,25 @@ const TOKEN: &str = "secret-4711";
 /// Folder of the episodes. Its name looks like a pattern for file names, and is none.
 const EPISODES: &str = "100% of %d";
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Language {
     Rust,
     Python,
     C,
+    RustSdk,
+    PythonSdk,
+    JavaScriptSdk,
 }
 
+/// Languages of the application with the elements.
 const LANGUAGES: [Language; 3] = [Language::Rust, Language::Python, Language::C];
+
+/// Languages of the application with an SDK, for which the server makes the episodes.
+const SDKS: [Language; 3] = [
+    Language::RustSdk,
+    Language::PythonSdk,
+    Language::JavaScriptSdk,
+];
 
 /// An application before its start, in a folder of its own.
 struct App {
@@ -49,13 +62,27 @@ impl App {
         command.args(["--foreground", "100"]); // It would pass signals on twice.
         match language {
             // The plugin is in it.
-            Language::Rust => command.arg(rust_example()).env_remove("GST_PLUGIN_PATH"),
+            Language::Rust => command
+                .arg(rust_example("export"))
+                .env_remove("GST_PLUGIN_PATH"),
             Language::Python => command
                 .arg("/usr/bin/python3") // The one that Debian's bindings are for.
                 .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/export.py")),
             Language::C => command.arg(c_example(folder.path())),
+            Language::RustSdk => command.arg(rust_example("export_video")),
+            Language::PythonSdk => command.arg(sdk::folder().join("bin/python")).arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/examples/export_video.py"
+            )),
+            Language::JavaScriptSdk => command
+                .env("NODE_PATH", sdk::folder().join("node_modules"))
+                .arg("node")
+                .arg(concat!(
+                    env!("CARGO_MANIFEST_DIR"),
+                    "/examples/export_video.js"
+                )),
         };
-        if !matches!(language, Language::Rust) {
+        if matches!(language, Language::Python | Language::C) {
             let plugins = folder.path().join("plugins");
             fs::create_dir(&plugins).expect("a folder");
             symlink(common::plugin_file(), plugins.join("libgstreduct.so")).expect("a link");
@@ -153,13 +180,13 @@ impl Outcome {
 struct Episode(&'static str, u64, &'static str, u64);
 
 /// Cargo builds it with all tests, but not with a single one.
-fn rust_example() -> PathBuf {
+fn rust_example(name: &str) -> PathBuf {
     let test = env::current_exe().expect("this test");
     let profile = test.parent().and_then(Path::parent);
-    let example = profile.expect("target/PROFILE").join("examples/export");
+    let example = profile.expect("target/PROFILE").join("examples").join(name);
     assert!(
         example.exists(),
-        "run 'cargo build --example export' first: there is no {}",
+        "run 'cargo build --example {name}' first: there is no {}",
         example.display()
     );
     example
@@ -324,5 +351,155 @@ fn a_missing_plugin_is_named() {
             app.complaint(),
             "export: GStreamer has no reductsrc: set GST_PLUGIN_PATH to the folder of libgstreduct.so\n"
         );
+    }
+}
+
+/// Six groups of pictures a second apart, as in the documentation of ReductStore.
+fn documented_recording() -> String {
+    record(&Recording::default(), &stream(60))
+}
+
+#[test]
+fn one_episode_of_a_server() {
+    let bucket = documented_recording();
+    let mut files = Vec::new();
+    for language in SDKS {
+        let proxy = Proxy::start(&SERVER, |_, _| Fate::Pass);
+        let mut app = App::new(language, &proxy.url(), &bucket, "e", &[]);
+        let outcome = app.run();
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        app.assert_episodes(&outcome.stdout, &[Episode("08:30:53", 60, "eos", 0)]);
+        assert_eq!(outcome.stderr, "");
+        let file = app.file("episode_00000.mp4");
+        assert_eq!(mp4::probe(&file).duration_us, 6_000_000, "{language:?}");
+        files.push(fs::read(&file).expect("the file"));
+        // The protocol of one entry (v1), and that of several (v2), whose requests are of another kind.
+        let is_v1 = language == Language::RustSdk;
+        assert_eq!(proxy.count(Kind::Batch) > 0, is_v1, "{language:?}");
+    }
+    assert!(files.iter().all(|file| *file == files[0]));
+}
+
+#[test]
+fn episodes_of_a_server() {
+    let bucket = documented_recording();
+    let mut files = Vec::new();
+    for language in SDKS {
+        let options = ["--duration", "2s"];
+        let mut app = App::new(language, &SERVER.url(), &bucket, "e", &options);
+        let outcome = app.run();
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        let episodes = [
+            Episode("08:30:53", 20, "duration", 0),
+            Episode("08:30:55", 20, "duration", 0),
+            Episode("08:30:57", 20, "eos", 0),
+        ];
+        app.assert_episodes(&outcome.stdout, &episodes);
+        assert_eq!(outcome.stderr, "");
+        for file in mp4::episodes(&app.file("")) {
+            assert_eq!(mp4::probe(&file).duration_us, 2_000_000, "{language:?}");
+            files.push(fs::read(&file).expect("the file"));
+        }
+    }
+    assert!(files.chunks(3).all(|episodes| *episodes == files[..3]));
+}
+
+#[test]
+fn episodes_of_a_range_of_a_server() {
+    let bucket = documented_recording();
+    let range = [
+        "--start=2025-06-13T10:30:54.000001+02:00",
+        "--stop=1749803457000000",
+        "--duration=2s",
+    ];
+    for language in SDKS {
+        let mut app = App::new(language, &SERVER.url(), &bucket, "e", &range);
+        let outcome = app.run();
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        let episodes = [
+            Episode("08:30:54", 20, "duration", 0),
+            Episode("08:30:56", 8, "eos", 0),
+        ];
+        app.assert_episodes(&outcome.stdout, &episodes);
+    }
+}
+
+/// With protocol v2 the server answers without a record while it makes an episode: here for each frame.
+#[test]
+fn answers_without_an_episode_are_no_end() {
+    let server = Server::builder().env("RS_IO_BATCH_TIMEOUT", "0").start();
+    let bucket = server.new_bucket();
+    let recording = Recording {
+        layout: Layout::AccessUnit,
+        ..Default::default()
+    };
+    recording.write(&server, &bucket, "e", &stream(60));
+    for language in SDKS {
+        let proxy = Proxy::start(&server, |_, _| Fate::Pass);
+        let mut app = App::new(language, &proxy.url(), &bucket, "e", &[]);
+        let outcome = app.run();
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        app.assert_episodes(&outcome.stdout, &[Episode("08:30:53", 60, "eos", 0)]);
+        let is_v1 = language == Language::RustSdk;
+        assert_eq!(proxy.count(Kind::Other) < 60, is_v1, "{language:?}");
+    }
+}
+
+#[test]
+fn errors_of_a_server_are_one_line() {
+    let bucket = documented_recording();
+    let url = SERVER.url();
+    for language in SDKS {
+        let complaint =
+            |entry, options: &[&str]| App::new(language, &url, &bucket, entry, options).complaint();
+        assert_eq!(
+            complaint("e", &["--duration", "2 x"]),
+            "export_video: Extension 'video': parameter 'duration' is \"2 x\", expected a duration with units \
+             (ms, s, m, h, d), such as \"30s\", \"1m\" or \"1h 30m\"\n"
+        );
+        assert_eq!(
+            complaint(
+                "e",
+                &[
+                    "--start=2025-06-13T08:30:53.3Z",
+                    "--stop=2025-06-13T08:30:53.4Z"
+                ]
+            ),
+            format!("export_video: '{bucket}/e' has no records in the range\n")
+        );
+        // A query of several entries, which v2 has, misses none.
+        let missing = match language {
+            Language::RustSdk => {
+                format!("Entry 'nothing' not found in bucket '{bucket}'")
+            }
+            _ => format!("'{bucket}/nothing' has no records in the range"),
+        };
+        assert_eq!(
+            complaint("nothing", &[]),
+            format!("export_video: {missing}\n")
+        );
+    }
+    let server = Server::builder().token("another").start();
+    for language in SDKS {
+        let complaint = App::new(language, &server.url(), "b", "e", &[]).complaint();
+        assert_eq!(complaint, "export_video: Invalid token\n");
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_short_is_incomplete() {
+    let bucket = documented_recording();
+    for language in SDKS {
+        // The first request of an SDK is that of the bucket.
+        let proxy = Proxy::start(&SERVER, |kind, index| match (kind, index) {
+            (Kind::Batch, _) | (Kind::Other, 1..) => Fate::Cut(15_000),
+            _ => Fate::Pass,
+        });
+        let mut app = App::new(language, &proxy.url(), &bucket, "e", &[]);
+        let complaint = app.complaint();
+        assert!(complaint.starts_with("export_video: "), "{complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        assert!(app.file("episode_00000.mp4.part").exists(), "{language:?}");
+        assert!(mp4::episodes(&app.file("")).is_empty(), "{language:?}");
     }
 }

@@ -23,6 +23,7 @@ use common::recording::{Layout, Recording};
 use common::server::free_port;
 use common::stream::{Stream, StreamSpec};
 use common::{SERVER, init};
+use serde_json::json;
 
 const FRAMES: usize = 400;
 const FPS: u64 = 10;
@@ -37,7 +38,10 @@ static STREAM: LazyLock<Stream> = LazyLock::new(|| {
 });
 
 /// A bucket with a record for each picture, in which nothing is written.
-static BUCKET: LazyLock<String> = LazyLock::new(|| {
+static BUCKET: LazyLock<String> = LazyLock::new(write_bucket);
+
+/// Writes a bucket with a record for each picture. Returns its name.
+fn write_bucket() -> String {
     let bucket = SERVER.new_bucket();
     let recording = Recording {
         layout: Layout::AccessUnit,
@@ -52,7 +56,7 @@ static BUCKET: LazyLock<String> = LazyLock::new(|| {
     }
     SERVER.write_all(&bucket, "e", laid.iter().map(|laid| &laid.record));
     bucket
-});
+}
 
 /// What a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -570,6 +574,36 @@ fn a_balancer_that_refuses_by_turns_loses_nothing() {
             let told = assert_all(read);
             assert!(told <= 5, "{interval} {phase} {status} {way}: {told}");
         }
+    }
+}
+
+#[test]
+fn a_balancer_that_refuses_by_turns_does_not_hide_the_attachment() {
+    let bucket = write_bucket();
+    SERVER.attach(&bucket, "e", "$video", json!({ "fps": 10 }));
+    for (interval, phase) in
+        (2..=4).flat_map(|interval| (0..interval).map(move |at| (interval, at)))
+    {
+        let count = Mutex::new(0);
+        let middle = Middle::start(move |request, ask| {
+            // Other requests would change whose turn it is.
+            if !["meta", "/alive"]
+                .iter()
+                .any(|part| request.head.contains(part))
+            {
+                return Fate::Send(ask());
+            }
+            let mut count = count.lock().expect("no panic while locked");
+            *count += 1;
+            match *count % interval == phase {
+                true => Fate::Send(Answer::of_proxy(503)),
+                false => Fate::Send(ask()),
+            }
+        });
+        let reading = Reading::new(&middle.url(), &bucket, "retries=0");
+        let read = reading.run().clean();
+        assert!(read.units() == STREAM.units, "{interval} {phase}");
+        assert_eq!(read.warnings(), [""; 0], "{interval} {phase}");
     }
 }
 

@@ -9,7 +9,7 @@ mod common;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream as StdTcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -664,12 +664,22 @@ fn what_waits_at_a_stop_is_written_when_the_server_is_back() {
 #[test]
 fn what_is_lost_after_a_stop_is_told() {
     let server = empty_server();
-    let gate = Gate::start(&server, |head| match head.writes() {
-        true => Verdict::Refuse(503),
-        false => Verdict::Pass,
+    // Retries run out soon, and all records are to wait by then.
+    let are_queued = Arc::new(OnceLock::new());
+    let gate = Gate::start(&server, {
+        let are_queued = are_queued.clone();
+        move |head| match head.writes() {
+            true => {
+                are_queued.wait();
+                Verdict::Refuse(503)
+            }
+            false => Verdict::Pass,
+        }
     });
     let recorder = recorder(&gate.url(), &units([0; 50]), "retries=2 max-latency=1");
     let sink = recorder.sink();
+    await_that("not all wait", || stat(&sink, "queue-records") == 50);
+    are_queued.set(()).expect("they are counted once");
     await_that("nothing is tried", || stat(&sink, "retries") >= 1);
     // The bus passes messages on in READY.
     recorder

@@ -1263,6 +1263,42 @@ fn eos_outlasts_a_pause_while_another_branch_plays() {
     assert_eq!(pipeline.finish(messages).clean().episodes().len(), 1);
 }
 
+/// An application may end the bin before its source begins. splitmuxsink would take a stream that comes later, and never
+/// end.
+#[test]
+fn a_stream_after_the_end_is_refused() {
+    for is_paused in [false, true] {
+        let splitter = Splitter::new("identity name=in", "");
+        let pipeline = &splitter.pipeline;
+        let bin = pipeline.element("split");
+        let input = pipeline.element("in").static_pad("sink").unwrap();
+        if is_paused {
+            pipeline.set_state(gst::State::Paused).unwrap();
+            assert!(bin.send_event(gst::event::Eos::new()));
+        }
+        pipeline.play();
+        if !is_paused {
+            assert!(bin.send_event(gst::event::Eos::new()));
+        }
+        let messages = pipeline.wait_for_end();
+        let caps: gst::Caps = AU.parse().unwrap();
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        input.send_event(gst::event::StreamStart::new("late"));
+        input.send_event(gst::event::Caps::new(&caps));
+        input.send_event(gst::event::Segment::new(&segment));
+        for frame in frames(&six_groups()).into_iter().take(3) {
+            assert_eq!(input.chain(frame), Err(gst::FlowError::Eos));
+        }
+        input.send_event(gst::event::Eos::new());
+        let outcome = pipeline.finish(messages).clean();
+        assert_eq!(
+            outcome.warning_texts(),
+            ["No file is written: no access unit came"]
+        );
+        assert!(mp4::episodes(splitter.folder.path()).is_empty());
+    }
+}
+
 /// Flushes when there is an element message `when`, and gives the frames of each complete file.
 fn frames_after_a_flush_at(when: &str, eos: bool) -> Vec<u64> {
     let mut frames = frames(&six_groups());

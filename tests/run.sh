@@ -97,6 +97,18 @@ same_version() {
   [[ -n $cargo && $cargo == "$meson" ]]
 }
 
+# Every workspace has one of its own, and a new dependency of a crate belongs into all that build the crate.
+lock_files() {
+  local lock stale=0
+  for lock in Cargo.lock */Cargo.lock */*/Cargo.lock; do
+    cargo metadata --locked --format-version 1 --manifest-path "$(dirname "$lock")/Cargo.toml" >/dev/null || {
+      printf '%s does not fit its Cargo.toml\n' "$lock"
+      stale=1
+    }
+  done
+  return "$stale"
+}
+
 # TARGET: begins with the stored seeds. An input that fails stays in fuzz/artifacts; all others go.
 fuzz_target() {
   mkdir -p "$scratch/corpus/$1"
@@ -138,6 +150,56 @@ benchmark_tools() {
   cargo test --locked --manifest-path "$manifest"
 }
 
+# The server is a workspace of its own, whose dependencies stay out of the plugin's. All of it is compiled into the target
+# folder of the program that the other tests use, with its profile. The program that can panic
+# is copied out of there, before the one for users takes its place.
+server_tests() {
+  local manifest=server/Cargo.toml
+  export PANICKING_SERVER_BIN=$scratch/panicking-server
+  export CARGO_TARGET_DIR=$cache/episode-server/target
+  tests/checks/dependencies.py server
+  server/licenses.py --check
+  find_tool cargo-deny "$cargo_deny_version"
+  cargo deny --locked --manifest-path "$manifest" check bans licenses sources
+  cargo fmt --manifest-path "$manifest" --all --check
+  cargo clippy --locked --release --manifest-path "$manifest" --workspace --all-targets -- -D warnings
+  cargo clippy --locked --release --manifest-path "$manifest" --package video-extension --all-features -- -D warnings
+  cargo test --locked --release --manifest-path "$manifest" --package video-extension
+  cargo test --locked --release --manifest-path "$manifest" --package episode-server
+  cargo build --locked --release --manifest-path "$manifest" --package episode-server --features panic-injection
+  cp "$CARGO_TARGET_DIR/release/episode-server" "$PANICKING_SERVER_BIN"
+  cargo build --locked --release --manifest-path "$manifest" --package episode-server
+  cargo test --locked --release --manifest-path "$manifest" --package server-tests
+}
+
+# The native part of the Python package is a workspace of its own, too. Tests import the package as users have it, from a
+# wheel.
+python_package() {
+  local manifest=python/Cargo.toml environment=$cache/python-tests
+  local python=$environment/bin/python wheels=$scratch/wheels
+  tests/checks/dependencies.py python
+  find_tool cargo-deny "$cargo_deny_version"
+  cargo deny --config deny.toml --locked --manifest-path "$manifest" check bans licenses sources
+  cargo fmt --manifest-path "$manifest" --check
+  cargo clippy --locked --release --manifest-path "$manifest" --all-targets -- -D warnings
+  [[ -x $python ]] || python3 -m venv "$environment"
+  "$python" -m pip --quiet --disable-pip-version-check install --requirement python/tests/requirements.txt
+  "$environment/bin/maturin" build --locked --release --manifest-path "$manifest" --out "$wheels"
+  "$python" -m pip --quiet --disable-pip-version-check install --force-reinstall --no-deps "$wheels"/*.whl
+  "$python" -m pip --quiet --disable-pip-version-check install "$wheels"/*.whl
+  # As a user installs it.
+  python3 -m venv "$scratch/empty"
+  "$scratch/empty/bin/pip" --quiet --disable-pip-version-check install "$wheels"/*.whl
+  "$scratch/empty/bin/python" -m reduct_frames --help
+  "$environment/bin/ruff" check python
+  "$environment/bin/ruff" format --check python
+  "$environment/bin/mypy" --config-file python/pyproject.toml python/reduct_frames
+  (
+    cd python/tests # where no folder of sources hides the installed package
+    "$python" -m pytest -q
+  )
+}
+
 # Of the checks themselves: each fails when it should.
 own_tests() {
   tests/results_selftest.sh
@@ -153,15 +215,17 @@ summary() {
 
 cd "$top"
 find_cargo
-install_packages openssl python3 xvfb gstreamer1.0-plugins-base-apps ges1.0-tools python3-gi gir1.2-gstreamer-1.0
+install_packages openssl python3 python3-venv xvfb gstreamer1.0-plugins-base-apps ges1.0-tools python3-gi gir1.2-gstreamer-1.0
 REDUCTSTORE_BIN=$(reductstore_binary)
-export REDUCTSTORE_BIN
+REDUCT_SDK=$(sdk_folder)
+export REDUCTSTORE_BIN REDUCT_SDK
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 touch "$scratch/core.log" "$scratch/plugin.log"
 core=(crates/*)
 core=("${core[@]#crates/}")
 
+check 'lock files' lock_files
 check formatting cargo fmt --all --check
 check dependencies dependency_rules
 check 'import circles' tests/checks/import_cycles.py
@@ -173,6 +237,8 @@ check elements plugin_tests "$@"
 check 'fuzz targets, 20 s each' fuzz_targets
 check "pipelines' smoke test" tests/smoke.sh
 check 'benchmark tools' benchmark_tools
+check server server_tests
+check 'Python package' python_package
 check 'meson build and install' meson_install
 check 'equal version numbers' same_version
 check "the checks' own tests" own_tests

@@ -91,7 +91,8 @@ fn export(
             }
         };
         let mut frames = request.frames();
-        let mut export = Export::new(config, FileSettings::default(), Collected::default());
+        let writer = Collected::default();
+        let mut export = Export::new(config, FileSettings::default(), writer).with_rows();
         let mut rows = Vec::new();
         while let Some(item) = frames.next().await.expect("an item") {
             let Ok(_) = export.push(item);

@@ -18,6 +18,7 @@ frame_bytes=$((320 * 240 * 3 / 2))
 clean_up() {
   [[ -z ${follower:-} ]] || kill -KILL -- "-$follower" 2>/dev/null || true
   [[ -z ${suggested_server:-} ]] || kill -KILL "$suggested_server" 2>/dev/null || true
+  [[ -z ${linked_server:-} ]] || kill -KILL "$linked_server" 2>/dev/null || true
   stop_reductstore
   [[ -z ${scratch:-} ]] || rm -rf "$scratch"
 }
@@ -57,13 +58,14 @@ suggested() {
   local lines folder=$scratch/suggested rows
   mapfile -t lines < <(sed -n '/^Try next:$/,$ s/^  //p' "$scratch/output")
   same 'demo.sh suggests three lines' 3 "${#lines[@]}"
+  same 'the README starts the same server' 'pipelines/server.sh &' "$(grep '^pipelines/server.sh' "$pipelines/../README.md")"
   mkdir "$folder"
   rows=$(
     cd "$folder"
     RS_PORT=$(free_port)
-    export HOME=$scratch RS_HOST=127.0.0.1 RS_PORT
+    export RS_DATA_PATH=$scratch/reductstore RS_PORT
     export REDUCT_URL=http://127.0.0.1:$RS_PORT
-    eval "${lines[0]%&} >/dev/null 2>&1 </dev/null &"
+    eval "${lines[0]%%&*} >/dev/null 2>&1 </dev/null &"
     echo $! >"$scratch/server.pid"
     curl -fs --retry 50 --retry-delay 1 --retry-connrefused "$REDUCT_URL/api/v1/alive" >&2
     eval "${lines[1]/record.sh/record.sh -n 75}" >&2
@@ -109,7 +111,7 @@ $(size 1023)"
 
 wrong_usage() {
   local line status
-  for line in 'clip.sh b e f' 'copy.sh a' 'demo.sh -x' 'episodes.sh -p b e' 'follow.sh -p -d 1 b e' 'play.sh b' \
+  for line in 'clip.sh b e f' 'copy.sh a' 'demo.sh -x' 'episodes.sh -p b e' 'follow.sh -p -d 1 b e' 'link.sh b e' 'play.sh b' \
     'record.sh -x 1 b e' 'record.sh b' 'thumbnail.sh b e 0 f g'; do
     status=0
     # shellcheck disable=SC2086 # a line of words
@@ -244,6 +246,60 @@ copy() {
   same 'copy.sh copies nothing twice' '60 frames in 6 records written, 3 records were there, 0 frames dropped' "$report"
 }
 
+# On a server of server.sh with a token, which a link does not need.
+link() {
+  local times=(2025-06-13T08:30:56Z 2025-06-13T08:31:00Z) port url range expired
+  port=$(free_port)
+  local -x RS_HOST=127.0.0.1 RS_PORT=$port RS_API_TOKEN=secret-4711
+  local -x REDUCT_URL=http://127.0.0.1:$port REDUCT_API_TOKEN=secret-4711
+  "$pipelines/server.sh" "$scratch/linked" >"$scratch/linked.log" 2>&1 </dev/null &
+  linked_server=$!
+  curl -fs --retry 50 --retry-delay 1 --retry-connrefused "$REDUCT_URL/api/v1/alive" >&2
+  api POST b/b
+  write_recording b h264
+  timeout --foreground -k 10 120 gst-launch-1.0 -q reductsrc bucket=b entry=h264 \
+    ! reductepisodesplit duration=2000000000 "location=reduct://127.0.0.1:$port/b/episodes" >&2
+
+  same 'link.sh has an episode of H.264 made, with the time in its middle' '2025-06-13T08:30:55.273752Z 20 2.000000' \
+    "$(linked -d 2 b h264 "${times[0]}")"
+  same 'link.sh takes the episode after a hole' '2025-06-13T08:31:09.273752Z 20 2.000000' \
+    "$(linked -d 2 b h264 "${times[1]}")"
+  same 'link.sh finds stored episodes' '2025-06-13T08:30:55.273752Z 20 2.000000' "$(linked b episodes "${times[0]}")"
+  same 'link.sh takes the stored episode after a hole' '2025-06-13T08:31:09.273752Z 20 2.000000' \
+    "$(linked b episodes "${times[1]}")"
+
+  url=$("$pipelines/link.sh" -d 2 b h264 "${times[0]}")
+  [[ $url != *"$REDUCT_API_TOKEN"* ]] || fail "the token is in the link"
+  curl -sS -o "$scratch/whole.mp4" "$url"
+  range=$(curl -sS -r 4-99 -o "$scratch/part" -w '%{http_code}' "$url")
+  same 'a link sends ranges' '206 96' "$range $(stat -c %s "$scratch/part")"
+  cmp "$scratch/part" <(tail -c +5 "$scratch/whole.mp4" | head -c 96) || fail "the range is another one"
+
+  url=$("$pipelines/link.sh" -e 1 b h264 "${times[0]}")
+  for _ in {1..100}; do
+    expired=$(curl -sS -o /dev/null -w '%{http_code} %header{x-reduct-error}' "$url")
+    [[ $expired == '200 ' ]] || break
+    sleep 0.1
+  done
+  same 'a link expires' '422 Query link has expired' "$expired"
+
+  if "$pipelines/link.sh" b h264 2026-01-01T00:00:00Z 2>"$scratch/complaint"; then
+    fail "link.sh finds an episode where there is none"
+  fi
+  same 'link.sh reports that there is no episode' 'link.sh: there is no episode at 2026-01-01T00:00:00Z or after it' \
+    "$(<"$scratch/complaint")"
+  kill "$linked_server"
+}
+
+# Arguments of link.sh: the capture time, the frames and the duration of the file behind the link.
+linked() {
+  local url captured
+  url=$("$pipelines/link.sh" "$@")
+  captured=$(curl -sS --fail-with-body -o "$scratch/linked.mp4" -w '%header{x-reduct-time}' "$url")
+  printf '%s %s %s' "$(capture_time "$captured")" "$(packets "$scratch/linked.mp4")" \
+    "$(ffprobe -v error -show_entries format=duration -of csv=p=0 "$scratch/linked.mp4")"
+}
+
 trap clean_up EXIT
 scratch=$(mktemp -d)
 old_rust
@@ -263,3 +319,4 @@ clip
 thumbnail
 record
 copy
+link

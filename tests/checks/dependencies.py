@@ -6,7 +6,7 @@
 The edges between the crates of the repository are compared with the table below, those for tests and builds included.
 What a crate is built with, in whatever way it gets there, is searched for the packages that it must do without.
 
-Arguments: the folder of another workspace, for the test of this check.
+Arguments: the folder of another workspace, as that of the server or of the Python package.
 """
 
 import fnmatch
@@ -20,6 +20,12 @@ OWN = {
     "client": set(),
     "recording": {"media", "client"},
     "gst-plugin-reduct": {"media", "client", "recording"},
+    # Of the workspace server/, whose packages alone are seen from there.
+    "episode-server": {"video-extension"},
+    "video-extension": set(),
+    "server-tests": set(),
+    # Of python/, as well.
+    "reduct-frames": set(),
 }
 GSTREAMER = ["gstreamer*", "glib*", "gio*", "gobject*"]
 INPUT_AND_OUTPUT = ["tokio", "mio", "socket2", "hyper*", "reqwest", "http", "reduct-*", "tempfile", "iana-time-zone"]
@@ -29,6 +35,10 @@ WITHOUT = {
     "client": GSTREAMER + ["h264-reader", "mp4*"],
     "recording": GSTREAMER,
     "gst-plugin-reduct": [],
+    "episode-server": GSTREAMER + ["client", "recording"],
+    "video-extension": GSTREAMER + ["client", "recording", "reductstore"],
+    "server-tests": GSTREAMER,
+    "reduct-frames": GSTREAMER,
 }
 
 

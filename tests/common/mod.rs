@@ -10,6 +10,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod child;
+pub mod extension;
 pub mod line;
 pub mod long;
 pub mod mp4;
@@ -18,9 +19,11 @@ pub mod pipeline;
 pub mod proxy;
 pub mod recorder;
 pub mod recording;
+pub mod sdk;
 pub mod server;
 pub mod stream;
 mod tool;
+pub mod track;
 mod wait;
 
 use std::path::PathBuf;

@@ -103,6 +103,15 @@ pub fn probe(path: &Path) -> Mp4 {
     }
 }
 
+/// Start time of a file in µs, also of one in fragments, which does not state its number of frames.
+pub fn start_us(path: &Path) -> i64 {
+    let name = path.to_str().expect("a name in UTF-8");
+    let args = ["-v", "error", "-of", "json", "-show_format", name];
+    let json = String::from_utf8(tool::run_clean("ffprobe", &args, &[])).expect("UTF-8");
+    let json: JsonValue = json.parse().expect("JSON");
+    microseconds(&json["format"]["start_time"])
+}
+
 fn has_key_flag(packet: &JsonValue) -> bool {
     let flags = packet["flags"].as_str();
     flags.is_some_and(|flags| flags.starts_with('K'))

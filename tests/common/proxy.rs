@@ -160,7 +160,11 @@ async fn answer(
     match fate {
         Fate::Close => return Err("closed".into()),
         Fate::Stall => pending().await,
-        Fate::Status(status) => return refusal(status),
+        Fate::Status(status) => {
+            // With bytes that were not read, the end of the connection could discard the answer.
+            request.into_body().collect().await?;
+            return refusal(status);
+        }
         _ => {}
     }
     if let Fate::Late(time) = fate {

@@ -19,7 +19,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use reduct_rs::{BucketSettings, ErrorCode, JsonValue, Permissions, ReductClient, condition};
+use reduct_rs::{
+    BucketSettings, ErrorCode, JsonValue, Permissions, ReductClient, ReductError, condition,
+};
 use tokio::runtime::Runtime;
 
 use super::wait::await_that;
@@ -67,6 +69,7 @@ pub struct Record {
 pub struct Builder {
     token: Option<String>,
     env: Vec<(String, String)>,
+    command: Vec<String>,
     tls: bool,
 }
 
@@ -87,6 +90,12 @@ impl Builder {
     /// Sets one of the server's `RS_` variables.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the server by a command, which must become it (`exec`), instead of [`binary`].
+    pub fn command(mut self, words: &[&str]) -> Self {
+        self.command = words.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -440,24 +449,41 @@ impl Server {
 
     /// The records of an entry that a conditional query finds.
     pub fn query(&self, bucket: &str, entry: &str, when: JsonValue) -> Vec<Record> {
-        block_on(async {
-            let bucket = self.client().get_bucket(bucket).await.expect("the bucket");
-            let query = bucket.query(entry).when(when).send().await;
-            let mut query = pin!(query.expect("the query"));
+        let records = self.query_range(bucket, entry, None, when);
+        records.expect("the query")
+    }
+
+    /// The records of an entry, or of a range from a time and before another one, that a conditional query finds, or
+    /// the text of its error.
+    pub fn query_range(
+        &self,
+        bucket: &str,
+        entry: &str,
+        range: Option<[u64; 2]>,
+        when: JsonValue,
+    ) -> Result<Vec<Record>, String> {
+        let records = async || -> Result<Vec<Record>, ReductError> {
+            let bucket = self.client().get_bucket(bucket).await?;
+            let mut query = bucket.query(entry).when(when);
+            if let Some([start, stop]) = range {
+                query = query.start_us(start).stop_us(stop);
+            }
+            let mut query = pin!(query.send().await?);
             let mut records = Vec::new();
             while let Some(record) = query.next().await {
-                let record = record.expect("a record");
+                let record = record?;
                 let mut labels: Vec<_> = record.labels().clone().into_iter().collect();
                 labels.sort();
                 records.push(Record {
                     time_us: record.timestamp_us(),
                     content_type: record.content_type().into(),
                     labels,
-                    bytes: record.bytes().await.expect("the record's content"),
+                    bytes: record.bytes().await?,
                 });
             }
-            records
-        })
+            Ok(records)
+        };
+        block_on(records()).map_err(|error| error.to_string())
     }
 
     /// Starts the process and waits until it answers; false if it exits instead.
@@ -467,7 +493,15 @@ impl Server {
             Some(token) => ("RS_API_TOKEN", token.as_str()),
             None => ("RS_DISABLE_AUTH", "true"),
         };
-        let process = Command::new(binary())
+        let mut command = match self.options.command.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments);
+                command
+            }
+            None => Command::new(binary()),
+        };
+        let process = command
             .env("RS_HOST", "127.0.0.1")
             .env("RS_PORT", self.port.to_string())
             .env("RS_DATA_PATH", self.folder.join("data"))
@@ -548,14 +582,10 @@ fn block_on<T>(call: impl Future<Output = T>) -> T {
 }
 
 /// The server's program.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let path = match env::var_os("REDUCTSTORE_BIN") {
         Some(path) => path.into(),
-        None => env::var_os("XDG_CACHE_HOME")
-            .filter(|folder| !folder.is_empty())
-            .map(PathBuf::from)
-            .unwrap_or_else(|| PathBuf::from(env::var_os("HOME").expect("HOME")).join(".cache"))
-            .join("gst-plugin-reduct/reductstore-1.21.5/bin/reductstore"),
+        None => cache_folder().join("episode-server/bin/episode-server"),
     };
     assert!(
         path.is_file(),
@@ -563,4 +593,13 @@ fn binary() -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Folder of what `tests/run.sh` builds and installs for the tests.
+pub fn cache_folder() -> PathBuf {
+    env::var_os("XDG_CACHE_HOME")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+        .unwrap_or_else(|| PathBuf::from(env::var_os("HOME").expect("HOME")).join(".cache"))
+        .join("gst-plugin-reduct")
 }

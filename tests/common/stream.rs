@@ -465,3 +465,28 @@ pub fn escape(bytes: impl Iterator<Item = u8>) -> Vec<u8> {
     }
     nal
 }
+
+/// Streams of the folder `jvt` in that of `REDUCT_TEST_MEDIA`, with their names. None without the variable.
+pub fn stored_streams() -> Vec<(&'static str, Stream)> {
+    let Some(folder) = env::var_os("REDUCT_TEST_MEDIA") else {
+        println!("skipped: REDUCT_TEST_MEDIA names no folder");
+        return Vec::new();
+    };
+    let folder = Path::new(&folder).join("jvt");
+    let names = [
+        "BA_MW_D.264",
+        "CVFC1_Sony_C.jsv",
+        "Cisco_Men_whisper_640x320_CABAC_Bframe_9.264",
+        "Error_I_P.264",
+        "MIDR_MW_D.264",
+        "MPS_MW_A.264",
+        "MR1_BT_A.h264",
+        "NRF_MW_E.264",
+        "SVA_BA1_B.264",
+    ];
+    let read = |name| {
+        let bytes = fs::read(folder.join(name)).expect("the stream");
+        (name, Stream::from_damaged_bytes(&bytes, (25, 1)))
+    };
+    names.map(read).into()
+}
