@@ -39,6 +39,9 @@ const MAX_ARRIVALS_US: u64 = 10_000_000;
 const MAX_MISSED: u32 = 6;
 /// Pause after the first of these attempts; it doubles.
 const MISSED_DELAY: Duration = Duration::from_millis(20);
+/// Time after which an entry without records is reported: ReductStore 1.21 may find nothing in a new entry right after
+/// its first records were written, the longer the busier it is.
+const EMPTY_REPORTED_AFTER: Duration = Duration::from_millis(500);
 /// Time without failures, and without records to read, after which a server has recovered.
 const RECOVERED_AFTER: Duration = Duration::from_secs(30);
 
@@ -276,7 +279,8 @@ impl Session {
     async fn await_arrivals(&mut self) -> Result<Option<Option<u64>>, Stop> {
         let pool = self.access.pool(View::Range)?;
         let timeout = self.access.server.timeout();
-        let (mut missing, mut unfinished) = (0, 0);
+        let mut unfinished = 0;
+        let mut is_reported = false;
         while let Some(pace) = &mut self.pace
             && self.next < self.end
         {
@@ -287,8 +291,7 @@ impl Session {
             };
             match newest {
                 Newest::Time(time) if time >= self.next => return Ok(Some(Some(time))),
-                Newest::Time(_) => {}
-                Newest::Nothing => missing += 1,
+                Newest::Time(_) | Newest::Nothing => {}
                 Newest::Unfinished => unfinished += 1,
             }
             // Only a record is progress, but an entry may get none for days.
@@ -303,8 +306,8 @@ impl Session {
             if is_past(self.end) && timeout.is_some_and(|timeout| pace.silence() > timeout) {
                 break;
             }
-            // Not at once: for a moment ReductStore 1.21 finds nothing in a new entry.
-            if missing == 2 && newest == Newest::Nothing {
+            if newest == Newest::Nothing && !is_reported && pace.silence() >= EMPTY_REPORTED_AFTER {
+                is_reported = true;
                 let Records { bucket, entry, .. } = &self.access.records;
                 let url = self.access.server.url();
                 let text = format!(
