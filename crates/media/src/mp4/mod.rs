@@ -3,14 +3,16 @@
 
 //! MP4 (ISO/IEC 14496-12).
 
+mod box_file;
 mod boxes;
 mod disk_file;
+mod file_bytes;
 mod file_header;
 mod file_samples;
 mod fragments;
 mod moov;
-mod pieced_file;
 mod plain_file;
+mod presentation;
 #[cfg(test)]
 mod properties;
 mod read;
@@ -30,11 +32,13 @@ mod write_properties;
 
 pub use boxes::{BoxHeader, LARGE_HEADER};
 pub use disk_file::*;
+pub use file_bytes::FileBytes;
 pub use file_header::VideoTrack;
 pub use file_samples::{FileReadError, FileSample, MAX_SAMPLES};
 pub use fragments::*;
 pub use moov::*;
 pub use plain_file::{FileParts, MoovPlace, PlainWriter, RESERVED};
+pub use presentation::*;
 pub use read::*;
 pub use read_track::*;
 pub use sample_index::SampleFacts;

@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::pieced_file::PiecedFile;
+use super::box_file::BoxFile;
+use super::file_bytes::Pieces;
 use super::time_fields::{FileDuration, FileEdit, TIME_HEADER};
 
 /// Largest number of boxes that are read before a file is refused.
@@ -33,7 +34,8 @@ pub struct Movie {
 /// Reads the box `moov` of a file that comes in pieces. Returns `None` if there is none, or if a demuxer
 /// would refuse it.
 pub fn movie(pieces: &[Bytes]) -> Option<Movie> {
-    let file = PiecedFile::new(pieces, MAX_BOXES);
+    let pieces = Pieces::new(pieces);
+    let file = BoxFile::new(&pieces, MAX_BOXES);
     let moov = file.child(0..file.length, b"moov")?;
     let mut header_of_movie = None;
     let mut shown = None;
@@ -106,7 +108,7 @@ impl ShownEdits {
     }
 }
 
-impl PiecedFile<'_> {
+impl BoxFile<'_> {
     /// Reads a box `mvhd` or `mdhd`. Returns `None` if its time scale is 0.
     fn header(&self, contents: Range<u64>) -> Option<FileDuration> {
         let end = contents.end.min(contents.start.checked_add(TIME_HEADER)?);

@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
+use super::box_file::BoxFile;
 use super::boxes::{boxes, child, number};
 use super::file_samples::{FileReadError, FileSample, SampleList};
-use super::pieced_file::PiecedFile;
 
 /// Longest box `moof` that is read, in bytes.
 const MAX_FRAGMENT: u64 = 1 << 27;
@@ -54,7 +54,7 @@ impl FragmentReader {
     /// A box is broken or too long, or a sample is not one of the file.
     pub fn read(
         &self,
-        file: &PiecedFile<'_>,
+        file: &BoxFile<'_>,
         start: u64,
         contents: Range<u64>,
         list: &mut SampleList,

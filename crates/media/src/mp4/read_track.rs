@@ -9,9 +9,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::box_file::BoxFile;
 use super::boxes::{boxes, child, number};
+use super::file_bytes::{FileBytes, Pieces};
 use super::file_samples::{FileReadError, FileSample, MAX_SAMPLES, SampleList};
-use super::pieced_file::PiecedFile;
 use super::read_fragments::{FragmentReader, SampleDefaults};
 use super::read_table::TableBoxes;
 use super::time_fields::{FileDuration, FileEdit, field_size, known};
@@ -60,7 +61,16 @@ pub struct VideoTrackFile {
 ///
 /// The file has no such track, is broken, or exceeds a limit.
 pub fn read_video_track(pieces: &[Bytes]) -> Result<VideoTrackFile, FileReadError> {
-    let file = PiecedFile::new(pieces, MAX_BOXES);
+    read_video_track_of(&Pieces::new(pieces))
+}
+
+/// Reads the first video track of a file, of which it reads no samples.
+///
+/// # Errors
+///
+/// Those of [`read_video_track`]. A file that cannot be read is taken for a broken one.
+pub fn read_video_track_of(bytes: &dyn FileBytes) -> Result<VideoTrackFile, FileReadError> {
+    let file = BoxFile::new(bytes, MAX_BOXES);
     let found = read_file(&file);
     match file.exceeds_boxes() {
         true => Err(FileReadError::TooManyBoxes),
@@ -68,7 +78,7 @@ pub fn read_video_track(pieces: &[Bytes]) -> Result<VideoTrackFile, FileReadErro
     }
 }
 
-fn read_file(file: &PiecedFile<'_>) -> Result<VideoTrackFile, FileReadError> {
+fn read_file(file: &BoxFile<'_>) -> Result<VideoTrackFile, FileReadError> {
     let mut movie: Option<(VideoTrackFile, Option<FragmentReader>)> = None;
     let mut list = SampleList::new(file.length);
     for found in file.children(0..file.length) {
@@ -91,7 +101,7 @@ fn read_file(file: &PiecedFile<'_>) -> Result<VideoTrackFile, FileReadError> {
 type Found = Vec<([u8; 4], Range<u64>)>;
 
 /// Appends the boxes within `range` that are not those of the first of `levels`, and those within these, each kind once.
-fn collect(file: &PiecedFile<'_>, range: Range<u64>, levels: &[&[[u8; 4]]], found: &mut Found) {
+fn collect(file: &BoxFile<'_>, range: Range<u64>, levels: &[&[[u8; 4]]], found: &mut Found) {
     let (containers, deeper): (&[_], _) = match levels.split_first() {
         Some((containers, deeper)) => (containers, deeper),
         None => (&[], levels),
@@ -111,7 +121,7 @@ fn collect(file: &PiecedFile<'_>, range: Range<u64>, levels: &[&[[u8; 4]]], foun
 
 /// Returns the contents of a box that was found.
 fn contents(
-    file: &PiecedFile<'_>,
+    file: &BoxFile<'_>,
     found: &Found,
     kind: &[u8; 4],
 ) -> Result<Option<Bytes>, FileReadError> {
@@ -127,7 +137,7 @@ fn contents(
 
 /// Reads the box `moov`: its first video track, and the reader of its fragments, if it can have some.
 fn read_movie(
-    file: &PiecedFile<'_>,
+    file: &BoxFile<'_>,
     moov: Range<u64>,
     list: &mut SampleList,
 ) -> Result<(VideoTrackFile, Option<FragmentReader>), FileReadError> {
@@ -166,7 +176,7 @@ fn read_movie(
 
 /// Returns the reader of the fragments of a track, with its defaults in the box `mvex`.
 fn fragment_reader(
-    file: &PiecedFile<'_>,
+    file: &BoxFile<'_>,
     extends: Range<u64>,
     track: u32,
 ) -> Result<FragmentReader, FileReadError> {
@@ -186,7 +196,7 @@ fn fragment_reader(
 
 /// Reads a track. Returns its number, too.
 fn read_track(
-    file: &PiecedFile<'_>,
+    file: &BoxFile<'_>,
     found: &Found,
     movie: FileDuration,
     list: &mut SampleList,

@@ -1,7 +1,7 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Boxes of an untrusted file that comes in pieces, read in place.
+//! Boxes of an untrusted file, read in place.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -9,6 +9,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::boxes::{BoxHeader, LARGE_HEADER};
+use super::file_bytes::FileBytes;
 
 /// A box in a file: its kind and the place of its contents.
 #[derive(Debug)]
@@ -21,30 +22,22 @@ pub struct PlacedBox {
     pub contents: Range<u64>,
 }
 
-/// A file in pieces.
+/// The boxes of a file.
 #[derive(Debug)]
-pub struct PiecedFile<'a> {
-    pieces: &'a [Bytes],
-    /// Ends of the pieces, in bytes of the file.
-    ends: Vec<u64>,
+pub struct BoxFile<'a> {
+    bytes: &'a dyn FileBytes,
     /// Bytes of the file.
     pub length: u64,
     boxes_left: Cell<u32>,
     exceeds_boxes: Cell<bool>,
 }
 
-impl<'a> PiecedFile<'a> {
-    /// Creates a file of `pieces`, of which at most `max_boxes` boxes can be read.
-    pub fn new(pieces: &'a [Bytes], max_boxes: u32) -> Self {
-        let mut length = 0;
-        let ends = pieces.iter().map(|piece| {
-            length += piece.len() as u64;
-            length
-        });
+impl<'a> BoxFile<'a> {
+    /// Creates a file of which at most `max_boxes` boxes can be read.
+    pub fn new(bytes: &'a dyn FileBytes, max_boxes: u32) -> Self {
         Self {
-            pieces,
-            ends: ends.collect(),
-            length,
+            bytes,
+            length: bytes.length(),
             boxes_left: Cell::new(max_boxes),
             exceeds_boxes: Cell::new(false),
         }
@@ -52,36 +45,12 @@ impl<'a> PiecedFile<'a> {
 
     /// Copies the bytes from `place` on to all of `bytes`.
     pub fn read(&self, place: u64, bytes: &mut [u8]) -> Option<()> {
-        let mut piece = self.ends.partition_point(|end| *end <= place);
-        let mut filled = 0;
-        while filled < bytes.len() {
-            let (data, end) = (self.pieces.get(piece)?, self.ends[piece]);
-            let left = end - (place + filled as u64);
-            let data = &data[data.len() - usize::try_from(left).ok()?..];
-            let part = &data[..data.len().min(bytes.len() - filled)];
-            bytes[filled..filled + part.len()].copy_from_slice(part);
-            filled += part.len();
-            piece += 1;
-        }
-        Some(())
+        self.bytes.read(place, bytes)
     }
 
-    /// Returns the bytes of a range, copied only if they are in several pieces.
+    /// Returns the bytes of a range.
     pub fn bytes(&self, range: Range<u64>) -> Option<Bytes> {
-        let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
-        if range.end > self.length {
-            return None;
-        }
-        let piece = self.ends.partition_point(|end| *end <= range.start);
-        if let (Some(data), Some(end)) = (self.pieces.get(piece), self.ends.get(piece))
-            && range.end <= *end
-        {
-            let begin = data.len() - usize::try_from(end - range.start).ok()?;
-            return Some(data.slice(begin..begin + length));
-        }
-        let mut bytes = vec![0; length];
-        self.read(range.start, &mut bytes)?;
-        Some(bytes.into())
+        self.bytes.bytes(range)
     }
 
     /// Returns whether there were more boxes than can be read.
