@@ -52,6 +52,20 @@ pub enum KeyframeMode {
     Intra,
 }
 
+/// Index of the frames beside each file: the property `index`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstReductEpisodeSplitIndex")]
+pub enum IndexFormat {
+    /// No index.
+    #[default]
+    #[enum_value(name = "No index", nick = "none")]
+    None,
+    /// A Parquet file with the name of the episode and `.parquet`.
+    #[enum_value(name = "A Parquet file beside each episode", nick = "parquet")]
+    Parquet,
+}
+
 impl From<SplitMode> for media::cut::SplitMode {
     fn from(mode: SplitMode) -> Self {
         match mode {

@@ -48,6 +48,15 @@
  * uploaded stay in the folder, and the error, or a warning when the element stops, names them. The API token is best given by the environment variable
  * `REDUCT_API_TOKEN`.
  *
+ * With `index=parquet` each file `NAME` has an index of its frames beside it, `NAME.parquet`: a row of each
+ * frame that is shown, in order of presentation, with the columns `segment_idx` (0), `local_frame_idx`
+ * (from 0), `pts` (in the time base of the track, after the edit list), `timestamp` (in seconds since the
+ * first frame), `capture_us` (since the Unix epoch; null where buffers have no
+ * #GstReferenceTimestampMeta), `keyframe`, `offset` and `size` of the sample in the file, and `duration`
+ * until the next frame. Its metadata has `time_base`, `codec`, `width`, `height` and `source`. It is
+ * written after its episode; where that fails, the episode stays, and a warning says so. Records have no
+ * index.
+ *
  * A file is called `NAME.part` until it is complete: a thread syncs and renames files beside the stream, in
  * order, and EOS comes after the last one. Pipelines that are stopped before the end of
  * the stream leave such a file; with `gst-launch-1.0 -e` an interrupted stream ends properly.
@@ -67,6 +76,7 @@
  *   (buffers with the flag CORRUPTED)
  * * `dropped` (guint64): access units that were dropped before the first frame, in output order
  * * `bytes` (guint64): size of the file
+ * * `frame-index` (string): name of the file of its index; only if there is one
  * * `reason` (string): why it ended: `duration`, `size`, `gap`, `format`, `length` (the
  *   longest time that 32 bits count) or `eos`
  *
@@ -99,7 +109,7 @@ use super::children::NO_FILE;
 use super::element::ReductEpisodeSplit;
 use super::gate::Gate;
 use super::settings::DEFAULT_LOCATION;
-use super::{CAT, KeyframeMode, SplitMode};
+use super::{CAT, IndexFormat, KeyframeMode, SplitMode};
 use crate::lock::lock;
 
 #[glib::object_subclass]
@@ -204,6 +214,14 @@ impl ObjectImpl for ReductEpisodeSplit {
                     .default_value(DEFAULT_LOCATION)
                     .mutable_ready()
                     .build(),
+                glib::ParamSpecEnum::builder_with_default("index", IndexFormat::default())
+                    .nick("Index")
+                    .blurb(
+                        "Index of the frames beside each file: parquet writes NAME.parquet, with a row of \
+                         each frame, its times, and the place of its sample",
+                    )
+                    .mutable_ready()
+                    .build(),
                 glib::ParamSpecString::builder("api-token")
                     .nick("API token")
                     .blurb(
@@ -278,6 +296,7 @@ impl ObjectImpl for ReductEpisodeSplit {
                 settings.location =
                     location.map_or_else(|| DEFAULT_LOCATION.into(), |text| address::shown(&text));
             }
+            "index" => settings.index = value.get().expect("type checked upstream"),
             "api-token" => {
                 settings.api_token = Token::new(value.get().expect("type checked upstream"));
             }
@@ -305,6 +324,7 @@ impl ObjectImpl for ReductEpisodeSplit {
             "keyframe-mode" => settings.keyframe_mode.to_value(),
             "gap-detection" => settings.gap_detection.to_value(),
             "location" => settings.location.to_value(),
+            "index" => settings.index.to_value(),
             "muxer-properties" => settings.muxer_properties.to_value(),
             "send-keyframe-requests" => settings.send_keyframe_requests.to_value(),
             _ => unimplemented!(),

@@ -16,7 +16,7 @@ use media::mp4::Timescale;
 use super::children::Children;
 use super::element::ReductEpisodeSplit;
 use super::run::Run;
-use super::{CAT, SplitMode, address, messages};
+use super::{CAT, IndexFormat, SplitMode, address, messages};
 use crate::convert::ToNanos;
 use crate::lock::lock;
 
@@ -105,6 +105,16 @@ impl ReductEpisodeSplit {
                 )
             ));
         }
+        if settings.index != IndexFormat::None && address::is_address(&settings.location) {
+            return Err(gst::error_msg!(
+                gst::ResourceError::Settings,
+                (
+                    "index=parquet does not go with location={}: an index is a file beside the file of an \
+                     episode, and these episodes become records",
+                    settings.location
+                )
+            ));
+        }
         if let (Some(children), Some(properties)) =
             (self.children(), settings.muxer_properties.as_ref())
         {
@@ -140,7 +150,7 @@ impl ReductEpisodeSplit {
                 .children()
                 .map_or_else(Default::default, |it| it.header()),
         };
-        *self.run() = Some(Run::new(config, pattern, files));
+        *self.run() = Some(Run::new(config, pattern, files, settings.index));
         Ok(())
     }
 

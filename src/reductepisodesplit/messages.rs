@@ -9,7 +9,14 @@ use media::cut::{Dropped, KeyframeMode};
 use crate::convert::ToClockTime;
 
 /// Returns the structure `reduct-episode` of an episode that is complete, under its final name or address.
-pub fn reduct_episode(name: &str, episode: &Episode, bytes: u64) -> gst::Structure {
+///
+/// `index` is the name of the file of its index.
+pub fn reduct_episode(
+    name: &str,
+    episode: &Episode,
+    bytes: u64,
+    index: Option<&str>,
+) -> gst::Structure {
     gst::Structure::builder("reduct-episode")
         .field("index", episode.index)
         .field("location", name)
@@ -20,6 +27,7 @@ pub fn reduct_episode(name: &str, episode: &Episode, bytes: u64) -> gst::Structu
         .field("corrupted", episode.corrupted)
         .field("dropped", episode.dropped)
         .field("bytes", bytes)
+        .field_if_some("frame-index", index)
         .field("reason", episode.reason.name())
         .build()
 }

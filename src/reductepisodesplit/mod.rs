@@ -17,6 +17,7 @@ mod enums;
 mod errors;
 mod gate;
 mod imp;
+mod index_file;
 mod intake;
 mod lifecycle;
 mod marks;
@@ -26,6 +27,7 @@ mod part;
 mod publish_queue;
 mod publishing;
 mod run;
+mod sample_captures;
 mod seeking;
 mod segments;
 mod settings;
@@ -38,7 +40,7 @@ mod worker;
 mod writing;
 
 use category::CAT;
-pub use enums::{KeyframeMode, SplitMode};
+pub use enums::{IndexFormat, KeyframeMode, SplitMode};
 
 glib::wrapper! {
     /// The element `reductepisodesplit`.
@@ -50,7 +52,11 @@ glib::wrapper! {
 /// Registers the element.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     #[cfg(feature = "doc")]
-    for enumeration in [SplitMode::static_type(), KeyframeMode::static_type()] {
+    for enumeration in [
+        SplitMode::static_type(),
+        KeyframeMode::static_type(),
+        IndexFormat::static_type(),
+    ] {
         enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }
 

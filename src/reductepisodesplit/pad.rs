@@ -148,6 +148,7 @@ impl ReductEpisodeSplit {
             let mut run = (self.wait_at_gate()).map_err(|_| gst::FlowError::Flushing)?;
             let run = run.as_mut().ok_or(gst::FlowError::Flushing)?;
             pass(run, &mut outputs);
+            run.note_captures(&outputs);
         }
         self.flow_of(SplitMux::new(self, pad).carry_out(outputs))
     }

@@ -78,6 +78,11 @@ impl PartFile {
         }
     }
 
+    /// Returns the name of the complete file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the open file, to complete it.
     pub fn file(&mut self) -> &mut File {
         &mut self.file
@@ -118,7 +123,7 @@ impl PartFile {
 /// # Errors
 ///
 /// Those of the file system, and `AlreadyExists` if another process has replaced a file.
-pub fn publish(files: Vec<PartFile>) -> Vec<io::Result<()>> {
+pub fn publish(files: &[PartFile]) -> Vec<io::Result<()>> {
     let synced: Vec<_> = files.iter().map(|part| part.file.sync_all()).collect();
     let published: Vec<_> = (files.iter().zip(synced))
         .map(|(part, synced)| synced.and_then(|()| part.rename()))
@@ -182,7 +187,7 @@ mod tests {
     }
 
     fn publish_one(file: PartFile) -> io::Result<()> {
-        let [result] = <[_; 1]>::try_from(publish(vec![file])).unwrap();
+        let [result] = <[_; 1]>::try_from(publish(&[file])).unwrap();
         result
     }
 
@@ -193,7 +198,7 @@ mod tests {
         let names_of = ["a.mp4", "b.mp4", "c.mp4"];
         let files = names_of.map(|name| PartFile::create(&path(name), Access::Usual).unwrap());
         fs::remove_file(path("b.mp4.part")).unwrap();
-        let published = publish(files.into());
+        let published = publish(&files);
         let is_published: Vec<_> = published.iter().map(Result::is_ok).collect();
         assert_eq!(is_published, [true, false, true]);
         assert_eq!(names(folder.path()), ["a.mp4", "c.mp4"]);

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use media::cut::Finished;
 use media::cut::names::LocationError;
+use media::time::CaptureTime;
 
 use super::backlog::Backlog;
 use super::part::PartFile;
@@ -21,6 +22,8 @@ pub const ROOM: usize = 32;
 pub struct Closed {
     pub part: PartFile,
     pub finished: Finished,
+    /// Capture times of its samples, if it gets an index.
+    pub captures: Option<Vec<Option<CaptureTime>>>,
     /// The message of splitmuxsink about it.
     pub message: gst::Message,
 }

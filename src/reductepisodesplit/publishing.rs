@@ -12,13 +12,16 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use media::cut::Finished;
 use media::cut::names::LocationError;
+use media::time::CaptureTime;
 
 use super::CAT;
 use super::backlog::Backlog;
 use super::element::ReductEpisodeSplit;
+use super::index_file;
 use super::messages::reduct_episode;
-use super::part::publish;
+use super::part::{PartFile, publish};
 use super::publish_queue::{Closed, Job, Publishing, ROOM};
+use super::writing::code;
 use crate::lock::lock;
 
 impl ReductEpisodeSplit {
@@ -87,25 +90,31 @@ impl ReductEpisodeSplit {
             .map(|publishing| publishing.backlog.clone())
     }
 
-    /// Completes files, gives them their names, and posts the messages about them.
+    /// Completes files, gives them their names, writes their indexes, and posts the messages about them.
     fn publish_now(&self, closed: Vec<Closed>) {
         let mut parts = Vec::new();
         let mut complete = Vec::new();
         for Closed {
             mut part,
             finished,
+            captures,
             message,
         } in closed
         {
+            if captures.is_some() {
+                index_file::remove_old(&finished.name);
+            }
             match self.complete(&mut part, &finished) {
                 Ok(bytes) => {
                     parts.push(part);
-                    complete.push((finished, bytes, message));
+                    complete.push((finished, bytes, captures, message));
                 }
                 Err(err) => self.fail_to_finish(&finished.name, &err),
             }
         }
-        for ((finished, bytes, message), published) in complete.into_iter().zip(publish(parts)) {
+        let published = publish(&parts);
+        for ((mut part, complete), published) in parts.into_iter().zip(complete).zip(published) {
+            let (finished, bytes, captures, message) = complete;
             let Finished { name, episode, .. } = &finished;
             if let Err(err) = published {
                 self.fail_to_finish(name, &err);
@@ -114,9 +123,27 @@ impl ReductEpisodeSplit {
             gst::info!(CAT, imp = self, "{name} is complete: {episode:?}");
             self.tell_of_closed(&message, name);
             self.count_complete(episode);
+            let index = captures.and_then(|captures| self.write_index(&mut part, &captures));
+            let structure = reduct_episode(name, episode, bytes, index.as_deref());
             let obj = self.obj();
-            self.post(reduct_episode(name, episode, bytes), Some(obj.upcast_ref()));
+            self.post(structure, Some(obj.upcast_ref()));
         }
+    }
+
+    /// Writes the index of a complete file. Returns its name, or posts a warning: the episode stays.
+    fn write_index(&self, part: &mut PartFile, captures: &[Option<CaptureTime>]) -> Option<String> {
+        let written = index_file::write(part, captures);
+        written
+            .inspect_err(|err| {
+                let (name, code) = (part.name(), code(err, gst::ResourceError::Write));
+                let index = frame_index::file_name(name);
+                gst::element_imp_warning!(
+                    self,
+                    code,
+                    ("{name} is complete and has no index. Could not write {index}: {err}")
+                );
+            })
+            .ok()
     }
 }
 

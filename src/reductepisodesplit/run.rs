@@ -8,9 +8,11 @@ use media::cut::policy::Config;
 use media::cut::{CutOutputs, Cutter, Dropped, FileSettings, Files, InputUnit};
 use media::time::CaptureTime;
 
+use super::IndexFormat;
 use super::caps::{self, StreamCaps};
 use super::gate;
 use super::intake::{Intake, ParsedBuffer};
+use super::sample_captures::EpisodeCaptures;
 use super::segments::Segments;
 use super::splitmux_state::SplitMuxState;
 use crate::convert::ToNanos;
@@ -29,12 +31,21 @@ pub struct Run {
     intake: Intake,
     segments: Segments,
     cutter: Cutter<gst::Buffer, StreamCaps, gst::Event>,
+    /// `None` if files get no index.
+    captures: Option<EpisodeCaptures>,
 }
 
 impl Run {
     /// Creates the state of a run that begins.
-    pub fn new(config: Config, pattern: Pattern, settings: FileSettings) -> Self {
+    pub fn new(
+        config: Config,
+        pattern: Pattern,
+        settings: FileSettings,
+        index: IndexFormat,
+    ) -> Self {
+        let mode = config.mode;
         Self {
+            captures: (index != IndexFormat::None).then(|| EpisodeCaptures::new(mode)),
             files: Files::new(pattern),
             entry: gate::Entry::default(),
             splitmux: SplitMuxState::default(),
@@ -87,6 +98,20 @@ impl Run {
     pub fn buffer(&mut self, buffer: gst::Buffer, outputs: &mut Outputs) {
         self.intake.push(buffer);
         self.access_units(outputs);
+    }
+
+    /// Notes the capture times of samples that the cutter has put out, if files get an index.
+    pub fn note_captures(&mut self, outputs: &Outputs) {
+        if let Some(captures) = &mut self.captures {
+            captures.note(outputs);
+        }
+    }
+
+    /// Takes the capture times of the samples of an episode, if its file gets an index.
+    pub fn take_captures(&mut self, episode: u32) -> Option<Vec<Option<CaptureTime>>> {
+        self.captures
+            .as_mut()
+            .map(|captures| captures.take(episode))
     }
 
     /// Drops everything that came in and is not passed on.

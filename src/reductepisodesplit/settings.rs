@@ -5,7 +5,7 @@
 
 use client::Token;
 
-use super::{KeyframeMode, SplitMode};
+use super::{IndexFormat, KeyframeMode, SplitMode};
 use crate::connection::ConnectionSettings;
 
 /// Default of the property `location`.
@@ -20,6 +20,7 @@ pub struct Settings {
     pub keyframe_mode: KeyframeMode,
     pub gap_detection: bool,
     pub location: String,
+    pub index: IndexFormat,
     pub api_token: Token,
     pub muxer_properties: Option<gst::Structure>,
     pub send_keyframe_requests: bool,
@@ -34,6 +35,7 @@ impl Default for Settings {
             keyframe_mode: KeyframeMode::default(),
             gap_detection: true,
             location: DEFAULT_LOCATION.into(),
+            index: IndexFormat::default(),
             api_token: ConnectionSettings::default().api_token,
             muxer_properties: None,
             send_keyframe_requests: false,

@@ -154,7 +154,7 @@ impl ReductEpisodeSplit {
         gst::info!(CAT, imp = self, "{address} is written: {episode:?}");
         self.count_complete(episode);
         let obj = self.obj();
-        let structure = reduct_episode(address, episode, *bytes);
+        let structure = reduct_episode(address, episode, *bytes, None);
         self.post(structure, Some(obj.upcast_ref()));
     }
 

@@ -124,11 +124,16 @@ impl ReductEpisodeSplit {
                 }
                 Err(err) => self.fail_to_finish(&finished.name, &err),
             },
-            None => self.publish(Closed {
-                part,
-                finished,
-                message: closed.clone(),
-            }),
+            None => {
+                let captures =
+                    (self.run().as_mut()).and_then(|run| run.take_captures(finished.episode.index));
+                self.publish(Closed {
+                    part,
+                    finished,
+                    captures,
+                    message: closed.clone(),
+                });
+            }
         }
         if let Some(error) = self.files(Files::take_failure) {
             match self.uploads() {
@@ -237,7 +242,7 @@ impl ReductEpisodeSplit {
 }
 
 /// Returns the code of an error of the file system, `other` if it has none of its own.
-fn code(error: &io::Error, other: gst::ResourceError) -> gst::ResourceError {
+pub(super) fn code(error: &io::Error, other: gst::ResourceError) -> gst::ResourceError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             gst::ResourceError::NoSpaceLeft
