@@ -11,6 +11,7 @@
 
 pub mod child;
 pub mod extension;
+pub mod frame_index;
 pub mod line;
 pub mod long;
 pub mod mp4;

@@ -46,7 +46,7 @@ pub struct Mp4 {
     pub start_us: i64,
     /// Duration of the file, µs.
     pub duration_us: i64,
-    /// Number of samples by the file's header.
+    /// Number of samples by the file's header; 0 if they are in fragments.
     pub frames: u64,
     /// The packets in decode order.
     pub packets: Vec<Packet>,
@@ -81,7 +81,10 @@ pub fn probe(path: &Path) -> Mp4 {
         height: stream["height"].as_u64().expect("a height"),
         start_us: microseconds(&json["format"]["start_time"]),
         duration_us: microseconds(&json["format"]["duration"]),
-        frames: number(&stream["nb_frames"]),
+        frames: match &stream["nb_frames"] {
+            JsonValue::Null => 0,
+            frames => number(frames),
+        },
         packets: (json["packets"].as_array().expect("packets").iter())
             .zip(1..)
             .map(|(packet, index)| Packet {
@@ -110,6 +113,12 @@ pub fn start_us(path: &Path) -> i64 {
     let json = String::from_utf8(tool::run_clean("ffprobe", &args, &[])).expect("UTF-8");
     let json: JsonValue = json.parse().expect("JSON");
     microseconds(&json["format"]["start_time"])
+}
+
+/// Whether the samples of a file are in fragments.
+pub fn is_fragmented(path: &Path) -> bool {
+    let file = fs::read(path).expect("the file");
+    child(&file, b"moof").is_some()
 }
 
 fn has_key_flag(packet: &JsonValue) -> bool {

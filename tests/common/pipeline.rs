@@ -212,6 +212,8 @@ pub struct Episode {
     pub reason: String,
     /// Number of access units that were dropped before its IDR.
     pub dropped: u64,
+    /// The file of its index, if there is one.
+    pub frame_index: Option<PathBuf>,
 }
 
 impl Episode {
@@ -228,6 +230,9 @@ impl Episode {
                 bytes: structure.get("bytes")?,
                 reason: structure.get("reason")?,
                 dropped: structure.get("dropped")?,
+                frame_index: structure
+                    .get_optional::<String>("frame-index")?
+                    .map(Into::into),
             })
         };
         episode().unwrap_or_else(|e| panic!("{structure}: {e}"))
