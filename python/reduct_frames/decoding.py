@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     import av
     import numpy.typing as npt
 
-    from ._core import Units
+    from .frame_source import UnitReader
 
-__all__ = ["ColorSpace", "Layout", "Picture", "PictureFormat", "decode", "import_av"]
+__all__ = ["ColorSpace", "Layout", "Picture", "PictureFormat", "convert", "decode", "import_av"]
 
 ColorSpace = Literal["RGB", "G"]
 Layout = Literal["NHWC", "NCHW"]
@@ -63,7 +64,7 @@ class PictureFormat:
     def array(self, picture: av.VideoFrame) -> npt.NDArray[np.uint8]:
         """Return a decoded picture as array."""
         height, width = self.resize or (picture.height, picture.width)
-        pixels = picture.reformat(width=width, height=height, format="rgb24" if self.colorspace == "RGB" else "gray")
+        pixels = convert(picture, height, width, "rgb24" if self.colorspace == "RGB" else "gray")
         array = cast("npt.NDArray[np.uint8]", pixels.to_ndarray())
         if self.colorspace == "G":
             array = array[:, :, np.newaxis]
@@ -85,14 +86,14 @@ class Picture(NamedTuple):
     frame: av.VideoFrame
 
 
-def decode(units: Units, faults: dict[int, str]) -> Iterator[Picture]:
+def decode(units: UnitReader, faults: dict[int, str]) -> Iterator[Picture]:
     """Decode a range, and yield its frames in presentation order, without those that only the decoder needs.
 
     The decoder has one thread, so that it works after a fork.
 
     Parameters
     ----------
-    units : Units
+    units : UnitReader
         Reader of the range.
     faults : dict of int to str
         Receives the reasons for which frames have no right picture, by their capture times.
@@ -135,6 +136,22 @@ def _shown(
             faults[capture_us] = "the decoder marks the picture as corrupt"
         elif not is_hidden:
             yield Picture(capture_us, frame)
+
+
+def convert(picture: av.VideoFrame, height: int, width: int, pixel_format: str) -> av.VideoFrame:
+    """Return a picture in another size and pixel format.
+
+    It is converted by the calling thread: a converter with threads of its own, which PyAV 17 and later keep for each
+    picture, would hang in a forked child.
+    """
+    threads = {"threads": 1} if _has_conversion_threads() else {}
+    return picture.reformat(width=width, height=height, format=pixel_format, **threads)
+
+
+@cache
+def _has_conversion_threads() -> bool:
+    """Return whether PyAV converts pictures with several threads."""
+    return "threads" in (import_av().VideoFrame.reformat.__doc__ or "")
 
 
 def import_av() -> Any:

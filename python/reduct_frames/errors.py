@@ -18,6 +18,7 @@ __all__ = [
     "IndexMismatchError",
     "MissingFrame",
     "NotFoundError",
+    "RecordingWarning",
     "ReductFramesError",
     "ServerError",
     "StreamError",
@@ -63,7 +64,11 @@ class DecodeError(StreamError):
 
 
 class IndexMismatchError(StreamError):
-    """The records have other frames than their labels say.
+    """The records have other frames than their labels say, or a file has others than its index.
 
-    Open the entry with ``index="contents"``, which reads all records once.
+    Open the entry with ``index="contents"``, which reads all records once, or write the index of the file again.
     """
+
+
+class RecordingWarning(UserWarning):
+    """Records are left out, as they cannot be read."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,60 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["FrameIndex"]
+__all__ = ["DEFAULT_TIME_SCALE", "FrameIndex", "Segment", "TrackColumns", "pauses"]
 
+DEFAULT_TIME_SCALE = 90_000
+"""Ticks per second where no frame rate is known, as in files of `reductepisodesplit`."""
 PAUSE_CADENCES = 2.5
 """A pause is more than so many frame distances."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """An MP4 file with frames of a recording.
+
+    Attributes
+    ----------
+    source : str
+        Path of the file, or address of the record.
+    record_us : int
+        Time of its record, or capture time of its first frame, in microseconds since the Unix epoch.
+    time_scale : int
+        Ticks per second.
+    height, width : int or None
+        Size of its pictures in pixels, if it is known.
+    """
+
+    source: str
+    record_us: int
+    time_scale: int
+    height: int | None = None
+    width: int | None = None
+
+
+@dataclass(frozen=True)
+class TrackColumns:
+    """Places and times of frames in their files.
+
+    Attributes
+    ----------
+    segments : tuple of Segment
+        The files.
+    segment, local : ndarray of int64, shape (n,)
+        Index of the file, and index of the frame in it in presentation order.
+    pts, duration : ndarray of int64, shape (n,)
+        Presentation timestamps and durations in ticks of the file.
+    offset, size : ndarray of int64, shape (n,)
+        Place of the sample in the file, and its size, in bytes.
+    """
+
+    segments: tuple[Segment, ...]
+    segment: npt.NDArray[np.int64]
+    local: npt.NDArray[np.int64]
+    pts: npt.NDArray[np.int64]
+    duration: npt.NDArray[np.int64]
+    offset: npt.NDArray[np.int64]
+    size: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -33,6 +84,12 @@ class FrameIndex:
         The index was made of labels, and the contents were not read.
     gaps : list of (int, int)
         Capture times of the last frame before missing ones and of the first one after them, in microseconds.
+    time_scale : int
+        Ticks per second of a file with these frames.
+    size : ndarray of int64, shape (n,), or None
+        Sizes of the access units in bytes, if the contents were read.
+    track : TrackColumns or None
+        Places and times in MP4 files, if the frames are in some.
     """
 
     capture_us: npt.NDArray[np.int64]
@@ -40,9 +97,14 @@ class FrameIndex:
     declared_fps: float | None = None
     by_labels: bool = False
     gaps: list[tuple[int, int]] = field(default_factory=list)
+    time_scale: int = DEFAULT_TIME_SCALE
+    size: npt.NDArray[np.int64] | None = None
+    track: TrackColumns | None = None
 
     @classmethod
-    def from_headers(cls, columns: dict[str, bytes], declared_fps: float | None) -> FrameIndex | None:
+    def from_headers(
+        cls, columns: dict[str, bytes], declared_fps: float | None, time_scale: int
+    ) -> FrameIndex | None:
         """Return the index by the headers of records, or None if these do not show that each record has one frame.
 
         A writer of one access unit per record marks each with a label ``keyframe``, of which some are false. In records
@@ -52,22 +114,25 @@ class FrameIndex:
         if len(keyframe) and (np.any(keyframe < 0) or np.all(keyframe == 1)):
             return None
         times = np.frombuffer(columns["capture_us"], np.int64)
-        return cls(times, keyframe == 1, declared_fps, by_labels=True, gaps=pauses(times))
+        return cls(times, keyframe == 1, declared_fps, by_labels=True, gaps=pauses(times), time_scale=time_scale)
 
     @classmethod
     def from_contents(
-        cls, columns: dict[str, bytes], gaps: list[tuple[int, int]], declared_fps: float | None
+        cls, columns: dict[str, bytes], gaps: list[tuple[int, int]], declared_fps: float | None, time_scale: int
     ) -> FrameIndex:
         """Return the index of frames that were read, in decoding order."""
         times = np.frombuffer(columns["capture_us"], np.int64)
         order = np.argsort(times, kind="stable")
         keyframe = np.frombuffer(columns["keyframe"], np.int8) == 1
-        return cls(times[order], keyframe[order], declared_fps, gaps=gaps)
+        size = np.frombuffer(columns["size"], np.int64)
+        return cls(
+            times[order], keyframe[order], declared_fps, gaps=gaps, time_scale=time_scale, size=size[order]
+        )
 
     def __len__(self) -> int:
         return len(self.capture_us)
 
-    @property
+    @cached_property
     def cadence_us(self) -> float | None:
         """Median distance of two frames in microseconds, or None for fewer than two."""
         return cadence_us(self.capture_us)
@@ -80,12 +145,23 @@ class FrameIndex:
         """Split rising indices of frames into runs that one reader decodes each.
 
         Frames of one group of pictures are in one run, and so are those of the groups after it if no frame between them
-        is left out.
+        is left out. Each MP4 file has runs of its own.
         """
-        return _split(indices, (np.diff(self._group_of(indices)) != 0) & (np.diff(indices) != 1))
+        is_split_after = (np.diff(self._group_of(indices)) != 0) & (np.diff(indices) != 1)
+        if self.track is not None:
+            is_split_after |= np.diff(self.track.segment[indices]) != 0
+        return _split(indices, is_split_after)
 
     def _group_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return np.cumsum(self.keyframe, dtype=np.int64)[indices]
+        return self._groups[indices]
+
+    @cached_property
+    def _groups(self) -> npt.NDArray[np.int64]:
+        """Number of the group of pictures of each frame."""
+        begins = self.keyframe.copy()
+        if self.track is not None:
+            begins[1:] |= np.diff(self.track.segment) != 0
+        return np.cumsum(begins, dtype=np.int64)
 
 
 def _split(indices: npt.NDArray[np.int64], is_split_after: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:

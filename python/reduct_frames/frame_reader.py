@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import av
     import numpy.typing as npt
 
-    from ._core import Canceller, Units
+    from ._core import Canceller
     from .frame_index import FrameIndex
-    from .source import EntrySource
+    from .frame_source import FrameSource, UnitReader
 
 __all__ = ["DecodedFrame", "FrameReader"]
 
@@ -50,7 +50,7 @@ class FrameReader:
     A recording and its slices share one.
     """
 
-    def __init__(self, source: EntrySource) -> None:
+    def __init__(self, source: FrameSource) -> None:
         self.source = source
         self._index: FrameIndex | None = None
         self._size: tuple[int, int] | None = None
@@ -64,16 +64,29 @@ class FrameReader:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the first frame that can be decoded, which is done once; zeros without frames."""
-        times = self.index.capture_us
+        """Height and width of the frames by the index, or else of the first one that can be decoded, which is done once.
+
+        Zeros without frames.
+        """
         if self._size is None:
-            if not len(times):
-                return 0, 0
-            picture = next(decode(self.source.units(int(times[0]), int(times[-1])), {}), None)
-            if picture is None:
-                raise DecodeError([MissingFrame(0, int(times[0]), "no frame of the recording can be decoded")])
-            self._size = picture.frame.height, picture.frame.width
+            self._size = self._find_size()
         return self._size
+
+    def _find_size(self) -> tuple[int, int]:
+        index = self.index
+        if not len(index):
+            return 0, 0
+        if index.track is not None:
+            segment = index.track.segments[int(index.track.segment[0])]
+            if segment.height and segment.width:
+                return segment.height, segment.width
+        times = index.capture_us
+        for group in index.groups(np.arange(len(times))):
+            units = self.source.units(int(times[group[0]]), int(times[group[-1]]))
+            picture = next(decode(units, {}), None)
+            if picture is not None:
+                return picture.frame.height, picture.frame.width
+        raise DecodeError([MissingFrame(0, int(times[0]), "no frame of the recording can be decoded")])
 
     def decode(self, indices: npt.NDArray[np.int64], canceller: Canceller | None = None) -> Iterator[DecodedFrame]:
         """Decode frames by rising indices, each group of pictures once, and yield them in order."""
@@ -101,7 +114,7 @@ class FrameReader:
             yield DecodedFrame(lost, None, _reason(units, faults, int(times[lost])))
 
 
-def _reason(units: Units, faults: dict[int, str], capture_us: int) -> str:
+def _reason(units: UnitReader, faults: dict[int, str], capture_us: int) -> str:
     """Return why a frame has no picture: a fault of the decoder, frames that are missing before it, or warnings."""
     if capture_us in faults:
         return faults[capture_us]

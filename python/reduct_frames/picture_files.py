@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .decoding import import_av
+from .decoding import convert, import_av
 
 if TYPE_CHECKING:
     import av
@@ -89,7 +89,7 @@ class PictureEncoder:
     def encode(self, picture: av.VideoFrame) -> bytes:
         """Return the content of a file with a picture."""
         height, width = self.resize or (picture.height, picture.width)
-        pixels = picture.reformat(width=width, height=height, format=self.pixel_format)
+        pixels = convert(picture, height, width, self.pixel_format)
         # Every picture is a file of its own, so that it has no time.
         pixels.pts = None
         packets = self._encoder(height, width).encode(pixels)

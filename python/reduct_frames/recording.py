@@ -18,6 +18,7 @@ from .decoding import ColorSpace, Layout, PictureFormat
 from .errors import DecodeError, MissingFrame
 from .frame_index import PAUSE_CADENCES
 from .frame_reader import FrameReader
+from .episode_source import EpisodeSource
 from .source import EntrySource, IndexFrom
 from .times import SECOND_US, Time, to_us
 
@@ -116,7 +117,8 @@ def open(  # noqa: A001 - as in wave, tarfile and av
         Longest time without progress of a request, in seconds; None is for ever.
     index : {"auto", "labels", "contents"}, default "auto"
         Source of the index of frames. By the labels ``keyframe`` no media is read. They show whether each record is one
-        frame; if they do not, the contents of all records are read once, when the index is needed first.
+        frame; if they do not, the contents of all records are read once, when the index is needed first. So are records
+        that are MP4 files.
 
     Returns
     -------
@@ -156,8 +158,8 @@ def open(  # noqa: A001 - as in wave, tarfile and av
         timeout=timeout,
         index_from=index,
     )
-    source.native  # noqa: B018 - errors of the address come now
-    return Recording(FrameReader(source))
+    is_mp4 = source.native.content == "mp4"  # errors of the address come now
+    return Recording(FrameReader(EpisodeSource(source) if is_mp4 else source))
 
 
 class Recording:
@@ -191,9 +193,8 @@ class Recording:
 
     @property
     def address(self) -> str:
-        """The URL of the server, the bucket and the entry, without a token."""
-        source = self._reader.source
-        return f"'{source.bucket}/{source.entry}' on {source.url}"
+        """The URL of the server, the bucket and the entry, without a token, or the path of an MP4 file."""
+        return self._reader.source.address
 
     @property
     def _range(self) -> tuple[int, int]:
@@ -258,7 +259,7 @@ class Recording:
     @property
     def codec(self) -> str | None:
         """Codec of the first record: ``"h264"``; None for an empty entry."""
-        return self._reader.source.native.content
+        return self._reader.source.codec
 
     @property
     def height(self) -> int:
@@ -475,7 +476,7 @@ class Recording:
         """
         source = self._reader.source
         if self._window is None:
-            units = source.native.units(source.start_us, source.stop_us, canceller=self._canceller)
+            units = source.all_units(self._canceller)
         else:
             times = self.timestamps_us
             if not len(times):

@@ -61,8 +61,8 @@ class EntrySource:
     def load_index(self) -> FrameIndex:
         """Return the index of the frames, from the headers of the records if they have it, else from their contents."""
         if self.index_from != "contents":
-            columns, fps = self.native.headers(self.start_us, self.stop_us)
-            index = FrameIndex.from_headers(columns, fps)
+            columns, fps, time_scale = self.native.headers(self.start_us, self.stop_us)
+            index = FrameIndex.from_headers(columns, fps, time_scale)
             if index is not None:
                 return index
             if self.index_from == "labels":
@@ -71,7 +71,21 @@ class EntrySource:
                     'index="contents" reads the records'
                 )
         columns, units = self.native.scan(self.start_us, self.stop_us)
-        return FrameIndex.from_contents(columns, units.gaps, units.fps)
+        return FrameIndex.from_contents(columns, units.gaps, units.fps, units.time_scale)
+
+    @property
+    def address(self) -> str:
+        """The URL of the server, the bucket and the entry, without a token."""
+        return f"'{self.bucket}/{self.entry}' on {self.url}"
+
+    @property
+    def codec(self) -> str | None:
+        """Codec of the first record: ``"h264"``; None for an empty entry."""
+        return self.native.content
+
+    def all_units(self, canceller: Canceller | None = None) -> Units:
+        """Return a reader of all frames."""
+        return self.native.units(self.start_us, self.stop_us, canceller=canceller)
 
     def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> Units:
         """Return a reader of the frames from one capture time to another, both included."""

@@ -65,7 +65,8 @@ impl Columns {
     }
 }
 
-fn integers<'py>(py: Python<'py>, column: &[i64]) -> PyResult<Bound<'py, PyBytes>> {
+/// Returns a column as native integers of 8 bytes.
+pub fn integers<'py>(py: Python<'py>, column: &[i64]) -> PyResult<Bound<'py, PyBytes>> {
     PyBytes::new_with(py, size_of_val(column), |bytes| {
         for (bytes, value) in bytes.chunks_exact_mut(size_of::<i64>()).zip(column) {
             bytes.copy_from_slice(&value.to_ne_bytes());

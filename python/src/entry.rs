@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use client::{Canceller, Server, ServerOptions, SettingNames, Token};
 use media::content::ContentKind;
+use media::frame_rate::FrameRate;
+use media::mp4::Timescale;
 use media::range::Begin;
 use media::time::CaptureTime;
 use pyo3::prelude::*;
@@ -72,14 +74,15 @@ impl Entry {
     }
 
     /// Reads the headers of the records of a range: the columns `capture_us` and `keyframe` (by their labels: 1, 0, or
-    /// -1 without one), and the first label `fps` with its rate. Reads no media.
+    /// -1 without one), and the first label `fps` as frames per second and as the time scale of a file of that rate.
+    /// Reads no media.
     #[pyo3(signature = (start=None, stop=None))]
     fn headers<'py>(
         &self,
         py: Python<'py>,
         start: Option<i64>,
         stop: Option<i64>,
-    ) -> PyResult<(Bound<'py, PyDict>, Option<f64>)> {
+    ) -> PyResult<(Bound<'py, PyDict>, Option<f64>, u32)> {
         let range = bounds(start, stop)?;
         let mut columns = Columns::default();
         let mut frame_rate = None;
@@ -90,8 +93,9 @@ impl Entry {
         let reading = self.recording.headers(range, add);
         let read = runtime::wait(py, &Canceller::default(), reading)?;
         read.map_err(|error| errors::reading(&error))?;
-        let frame_rate = frame_rate.map(media::frame_rate::FrameRate::per_second);
-        Ok((columns.to_dict(py)?, frame_rate))
+        let scale = frame_rate.map_or_else(Timescale::default, Timescale::for_rate);
+        let frame_rate = frame_rate.map(FrameRate::per_second);
+        Ok((columns.to_dict(py)?, frame_rate, scale.units()))
     }
 
     /// Reads a range, and returns the columns of its frames in decoding order, the gaps and the messages.

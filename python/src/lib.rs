@@ -1,7 +1,8 @@
 // Copyright (C) 2026 the gst-plugin-reduct authors
 // SPDX-License-Identifier: MPL-2.0
 
-//! Native part of the Python package `reduct_frames`: entries of ReductStore as access units with times.
+//! Native part of the Python package `reduct_frames`: entries of ReductStore as access units with times, and the video
+//! tracks of MP4 files.
 //!
 //! Pictures are decoded in Python. The stub `reduct_frames/_core.pyi` documents the types and functions.
 
@@ -9,6 +10,8 @@ mod columns;
 mod entry;
 mod errors;
 mod lock;
+mod mp4_headers;
+mod mp4_track;
 mod recorder;
 mod runtime;
 mod time;
@@ -27,6 +30,8 @@ mod _core {
     use super::errors::{
         AccessError, CancelledError, NotFoundError, ReductFramesError, ServerError, StreamError,
     };
+    #[pymodule_export]
+    use super::mp4_track::Mp4Track;
     #[pymodule_export]
     use super::recorder::Recorder;
     #[pymodule_export]

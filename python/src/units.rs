@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use media::frame_rate::FrameRate;
+use media::mp4::Timescale;
 use media::timeline::Hole;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -206,6 +207,15 @@ impl Units {
     #[getter]
     fn fps(&self) -> Option<f64> {
         self.frame_rate.map(FrameRate::per_second)
+    }
+
+    /// Time scale of a file of that frame rate, in ticks per second.
+    #[getter]
+    fn time_scale(&self) -> u32 {
+        let scale = self
+            .frame_rate
+            .map_or_else(Timescale::default, Timescale::for_rate);
+        scale.units()
     }
 
     /// Capture times of the last frame before each gap and of the first one after it, in µs.

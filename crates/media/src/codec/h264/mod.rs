@@ -31,5 +31,6 @@ pub use frame_numbering::{FrameNumber, FrameNumbering, Succession};
 pub use keyframe::{EntryPoints, Pictures, continues_picture, ends_with_lead, pictures};
 pub use nal::{nal_type, nal_unit_type};
 pub use parameter_sets::{ParameterSets, SetsDifference, referred_pps};
+pub use sei::recovery_frame_count;
 pub use splitter::{AccessUnitSplitter, Next, Pushed, insert_parameter_sets};
 pub use sps::{Colour, Sps, VuiFrameRate};

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MPL-2.0
+"""An entry of MP4 files as a source of access units."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._core import Mp4Track, StreamError
+from .errors import CancelledError, RecordingWarning
+from .frame_index import FrameIndex
+from .mp4_frames import concatenate, file_index, part_of
+from .mp4_units import Mp4File, Mp4Units, TrackSamples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._core import Canceller
+    from .frame_index import Segment
+    from .source import EntrySource
+
+__all__ = ["EpisodeSource"]
+
+_CANCEL_SECONDS = 0.1
+"""Interval in which a thread that waits for a record of another thread looks whether it is cancelled."""
+
+
+@dataclass
+class EpisodeSource:
+    """An entry whose records are MP4 files.
+
+    All records are read once for the index. Frames are decoded from their record, the last one of which is kept in
+    memory. A pickle holds the index and no record.
+    """
+
+    entry: EntrySource
+    _index: FrameIndex | None = field(default=None, init=False, repr=False, compare=False)
+    _fetched: _Fetched | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_fetched": None}
+
+    @property
+    def address(self) -> str:
+        """The URL of the server, the bucket and the entry, without a token."""
+        return self.entry.address
+
+    @property
+    def codec(self) -> str | None:
+        """Codec: ``"h264"``."""
+        return "h264"
+
+    def load_index(self) -> FrameIndex:
+        """Return the index of the frames, for which the records are read.
+
+        Raises
+        ------
+        StreamError
+            If a record is no MP4 file with H.264, or begins before the end of the one before it.
+        """
+        if self._index is not None:
+            return self._index
+        if self.entry.index_from == "labels":
+            raise ValueError(f"{self.address} has MP4 files, whose labels do not show their frames")
+        start, stop = self.entry.start_us, self.entry.stop_us
+        units = self.entry.native.units(start, stop)
+        parts = []
+        while (episode := units.next_episode()) is not None:
+            file, time_us = episode
+            source = self._source(time_us)
+            try:
+                index = file_index(Mp4Track.parse(file), source, time_us)
+            except StreamError as error:
+                raise StreamError(f"The record {source}: {error}") from None
+            parts.append(part_of(index, start, stop))
+        for text in units.take_warnings():
+            warnings.warn(text, RecordingWarning, stacklevel=2)
+        self._index = concatenate(parts)
+        return self._index
+
+    def _source(self, time_us: int) -> str:
+        return f"{self.entry.bucket}/{self.entry.entry} at {time_us} µs"
+
+    def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> Mp4Units:
+        """Return a reader of the frames from one capture time to another, both included."""
+
+        @contextmanager
+        def open_file(segment: Segment) -> Iterator[Mp4File]:
+            yield self._file(segment, canceller)
+
+        return Mp4Units(self.load_index(), first_us, last_us, open_file, canceller)
+
+    def all_units(self, canceller: Canceller | None = None) -> Mp4Units:
+        """Return a reader of all frames."""
+        times = self.load_index().capture_us
+        return self.units(int(times[0]), int(times[-1]), canceller) if len(times) else self.units(1, 0, canceller)
+
+    def _file(self, segment: Segment, canceller: Canceller | None) -> Mp4File:
+        """Return the file of a record, which one thread reads for all."""
+        fetched = self._fetched
+        if fetched is None or fetched.process != os.getpid():
+            fetched = self._fetched = _Fetched(os.getpid())
+        while not fetched.lock.acquire(timeout=_CANCEL_SECONDS):
+            if canceller is not None and canceller.is_cancelled:
+                raise CancelledError("the wait was cancelled")
+        try:
+            if fetched.file is None or fetched.file.source != segment.source:
+                fetched.file = None
+                fetched.file = self._read(segment, canceller)
+            return fetched.file
+        finally:
+            fetched.lock.release()
+
+    def _read(self, segment: Segment, canceller: Canceller | None) -> Mp4File:
+        """Read the record of a file."""
+        time_us = segment.record_us
+        units = self.entry.native.units(time_us, time_us + 1, canceller=canceller)
+        while (episode := units.next_episode()) is not None:
+            content, found_us = episode
+            if found_us == time_us:
+                samples = TrackSamples(Mp4Track.parse(content))
+                return Mp4File(segment.source, samples, lambda place, size: content[place : place + size])
+        raise StreamError(f"The record {segment.source} is not there any more")
+
+
+@dataclass
+class _Fetched:
+    """The record that was read last in a process."""
+
+    process: int
+    file: Mp4File | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)

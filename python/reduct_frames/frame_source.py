@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What recordings are read from: entries of access units, entries of MP4 files, and MP4 files on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._core import Canceller, Unit
+    from .frame_index import FrameIndex
+
+__all__ = ["FrameSource", "UnitReader"]
+
+
+class UnitReader(Protocol):
+    """Access units of a range, in decoding order."""
+
+    @property
+    def gaps(self) -> list[tuple[int, int]]:
+        """Capture times of the last frame before each gap and of the first one after it, in microseconds."""
+        ...
+
+    def take_warnings(self) -> list[str]:
+        """Take the warnings about what was read so far."""
+        ...
+
+    def __iter__(self) -> Iterator[Unit]: ...
+
+
+class FrameSource(Protocol):
+    """A source of access units with an index, which can be pickled and used after a fork."""
+
+    @property
+    def address(self) -> str:
+        """Where the source is, for messages."""
+        ...
+
+    @property
+    def codec(self) -> str | None:
+        """Codec, ``"h264"``; None for an empty entry."""
+        ...
+
+    def load_index(self) -> FrameIndex:
+        """Return the index of the frames."""
+        ...
+
+    def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> UnitReader:
+        """Return a reader of the frames from one capture time to another, both included."""
+        ...
+
+    def all_units(self, canceller: Canceller | None = None) -> UnitReader:
+        """Return a reader of all frames."""
+        ...

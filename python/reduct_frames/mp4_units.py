@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Reads samples of MP4 files as access units."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Callable
+
+import numpy as np
+
+from .errors import CancelledError, IndexMismatchError, StreamError
+from .mp4_frames import Samples, from_ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    import numpy.typing as npt
+
+    from ._core import Canceller, Mp4Track, Unit
+    from .frame_index import FrameIndex, Segment
+
+__all__ = ["Mp4File", "Mp4Units", "OpenFile", "TrackSamples"]
+
+_SECOND_NS = 1_000_000_000
+
+
+class TrackSamples:
+    """The video track of a file with its samples, without the file."""
+
+    def __init__(self, track: Mp4Track) -> None:
+        self.track = track
+        self.samples = Samples.of(track)
+
+    @cached_property
+    def _by_offset(self) -> npt.NDArray[np.int64]:
+        return np.argsort(self.samples.offset).astype(np.int64)
+
+    def find(self, offset: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """Return the numbers of samples by their places and sizes, or None if the file has other ones."""
+        samples, order = self.samples, self._by_offset
+        if not len(order):
+            return None
+        places = np.searchsorted(samples.offset, offset, sorter=order)
+        numbers = order[np.minimum(places, len(order) - 1)]
+        is_found = (samples.offset[numbers] == offset) & (samples.size[numbers] == size)
+        return numbers if np.all(is_found) else None
+
+
+class Mp4File:
+    """An MP4 file that can be read.
+
+    Parameters
+    ----------
+    source : str
+        Path of the file, or address of its record.
+    content : TrackSamples
+        Its track.
+    read : callable
+        Returns bytes of the file from a place on, as many as a number says, or fewer at the end of the file.
+    """
+
+    def __init__(self, source: str, content: TrackSamples, read: Callable[[int, int], bytes]) -> None:
+        self.source = source
+        self.track = content.track
+        self.samples = content.samples
+        self.content = content
+        self._read = read
+
+    def access_unit(self, number: int, with_sets: bool = False) -> tuple[bytes, bool, bool]:
+        """Return a sample as Annex B byte stream, and the facts that decoding can begin with it and that it is whole.
+
+        Raises
+        ------
+        StreamError
+            If the file ends within the sample.
+        """
+        size = int(self.samples.size[number])
+        sample = self._read(int(self.samples.offset[number]), size)
+        if len(sample) != size:
+            raise StreamError(f"{self.source} ends within a sample")
+        return self.track.access_unit(sample, with_sets)
+
+    def entry(self, numbers: npt.NDArray[np.int64]) -> int:
+        """Return the number of the sample with which decoding begins for other ones.
+
+        Pictures that are shown before a keyframe and decoded after it may need what precedes it, and so may a keyframe
+        that only begins a refresh.
+        """
+        samples = self.samples
+        first, earliest = int(numbers.min()), int(samples.pts[numbers].min())
+        for keyframe in np.flatnonzero(samples.keyframe[: first + 1])[::-1].tolist():
+            if samples.pts[keyframe] <= earliest and self.access_unit(keyframe)[1]:
+                return int(keyframe)
+        return 0
+
+
+OpenFile = Callable[["Segment"], "AbstractContextManager[Mp4File]"]
+
+
+class Mp4Units:
+    """Reader of frames of files, in decoding order, with those that only a decoder needs as hidden ones.
+
+    Parameters
+    ----------
+    index : FrameIndex
+        Index of the frames.
+    first_us, last_us : int
+        Capture times of the first frame and the last one, in microseconds since the Unix epoch.
+    open_file : callable
+        Opens a file as a context, which closes it.
+    canceller : Canceller, optional
+        Ends reading.
+    """
+
+    def __init__(
+        self, index: FrameIndex, first_us: int, last_us: int, open_file: OpenFile, canceller: Canceller | None
+    ) -> None:
+        first = int(np.searchsorted(index.capture_us, first_us))
+        last = int(np.searchsorted(index.capture_us, last_us, side="right"))
+        self._index = index
+        self._frames = np.arange(first, last)
+        self._open_file = open_file
+        self._canceller = canceller
+
+    @property
+    def gaps(self) -> list[tuple[int, int]]:
+        """An empty list: frames that a file lacks are not known."""
+        return []
+
+    def take_warnings(self) -> list[str]:
+        """Return an empty list: whatever is wrong with a file is an error."""
+        return []
+
+    def __iter__(self) -> Iterator[Unit]:
+        track = self._index.track
+        if track is None or not len(self._frames):
+            return
+        numbers = track.segment[self._frames]
+        for frames in np.split(self._frames, np.flatnonzero(np.diff(numbers)) + 1):
+            segment = track.segments[int(track.segment[frames[0]])]
+            with self._open_file(segment) as file:
+                numbers_in_file = file.content.find(track.offset[frames], track.size[frames])
+                if numbers_in_file is None:
+                    raise IndexMismatchError(f"The index of {segment.source} is that of another file")
+                yield from self._read(file, numbers_in_file, self._index.capture_us[frames])
+
+    def _read(
+        self, file: Mp4File, numbers: npt.NDArray[np.int64], capture_us: npt.NDArray[np.int64]
+    ) -> Iterator[Unit]:
+        """Read the samples of frames, and those before them and between them that are not shown."""
+        samples, scale = file.samples, file.track.time_scale
+        shown = dict(zip(numbers.tolist(), capture_us.tolist()))
+        hidden_us = capture_us[0] + from_ticks(samples.pts - samples.pts[numbers[0]], scale)
+        first = file.entry(numbers)
+        for number in range(first, int(numbers.max()) + 1):
+            if self._canceller is not None and self._canceller.is_cancelled:
+                raise CancelledError("the read was cancelled")
+            is_keyframe = bool(samples.keyframe[number])
+            data, _, is_whole = file.access_unit(number, with_sets=number == first or is_keyframe)
+            yield (
+                data,
+                shown.get(number, int(hidden_us[number])),
+                _to_ns(int(samples.pts[number]), scale),
+                _to_ns(int(samples.dts[number]), scale),
+                _to_ns(int(samples.duration[number]), scale),
+                is_keyframe,
+                number not in shown,
+                not is_whole,
+            )
+
+
+def _to_ns(ticks: int, scale: int) -> int:
+    """Return ticks in nanoseconds, to the nearest."""
+    return (ticks * _SECOND_NS + scale // 2) // scale
