@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Frames of video in ReductStore, by time and by index.
 
-:func:`open` opens an entry, whose :class:`Recording` gives frames as arrays. :class:`Recorder` writes access units.
+:func:`open` opens an entry, whose :class:`Recording` gives frames as arrays, as does :class:`LazyVideo` for MP4 files.
+:func:`index` is a table of the frames. :class:`Recorder` writes access units.
 """
 
 from ._core import Canceller
@@ -18,6 +19,10 @@ from .errors import (
     ServerError,
     StreamError,
 )
+from .index_files import read_index
+from .index_table import frame_mappings, index
+from .index_writing import write_index
+from .lazy_video import LazyVideo
 from .recorder import Recorder, RecorderWarning
 from .recording import AccessUnit, Clip, Recording, open, open_async  # noqa: A004 - as in wave, tarfile and av
 from .times import Time
@@ -30,6 +35,7 @@ __all__ = [
     "Clip",
     "DecodeError",
     "IndexMismatchError",
+    "LazyVideo",
     "MissingFrame",
     "NotFoundError",
     "Recorder",
@@ -41,9 +47,13 @@ __all__ = [
     "StreamError",
     "Time",
     "WrittenFrames",
+    "frame_mappings",
+    "index",
     "iter_dir_async",
     "open",
     "open_async",
+    "read_index",
     "to_dir",
     "to_dir_async",
+    "write_index",
 ]

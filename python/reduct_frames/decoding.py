@@ -50,6 +50,16 @@ class PictureFormat:
         if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):  # noqa: PLR2004
             raise ValueError(f"resize is {self.resize!r}, not a height and a width of at least 1")
 
+    def other(
+        self, colorspace: ColorSpace | None, layout: Layout | None, resize: tuple[int, int] | None
+    ) -> PictureFormat:
+        """Return the form with the values that are given."""
+        return PictureFormat(
+            self.colorspace if colorspace is None else colorspace,
+            self.layout if layout is None else layout,
+            self.resize if resize is None else resize,
+        )
+
     @property
     def channels(self) -> int:
         """Number of channels."""

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ._core import Mp4Track, StreamError
 from .errors import CancelledError, RecordingWarning
 from .frame_index import FrameIndex
@@ -124,9 +122,14 @@ class EpisodeSource:
         while (episode := units.next_episode()) is not None:
             content, found_us = episode
             if found_us == time_us:
-                samples = TrackSamples(Mp4Track.parse(content))
-                return Mp4File(segment.source, samples, lambda place, size: content[place : place + size])
+                return _file_of(segment.source, content)
         raise StreamError(f"The record {segment.source} is not there any more")
+
+
+def _file_of(source: str, content: bytes) -> Mp4File:
+    """Return a file in memory."""
+    samples = TrackSamples(Mp4Track.parse(content))
+    return Mp4File(source, samples, lambda place, size: content[place : place + size])
 
 
 @dataclass

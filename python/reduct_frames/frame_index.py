@@ -102,9 +102,7 @@ class FrameIndex:
     track: TrackColumns | None = None
 
     @classmethod
-    def from_headers(
-        cls, columns: dict[str, bytes], declared_fps: float | None, time_scale: int
-    ) -> FrameIndex | None:
+    def from_headers(cls, columns: dict[str, bytes], declared_fps: float | None, time_scale: int) -> FrameIndex | None:
         """Return the index by the headers of records, or None if these do not show that each record has one frame.
 
         A writer of one access unit per record marks each with a label ``keyframe``, of which some are false. In records
@@ -125,9 +123,7 @@ class FrameIndex:
         order = np.argsort(times, kind="stable")
         keyframe = np.frombuffer(columns["keyframe"], np.int8) == 1
         size = np.frombuffer(columns["size"], np.int64)
-        return cls(
-            times[order], keyframe[order], declared_fps, gaps=gaps, time_scale=time_scale, size=size[order]
-        )
+        return cls(times[order], keyframe[order], declared_fps, gaps=gaps, time_scale=time_scale, size=size[order])
 
     def __len__(self) -> int:
         return len(self.capture_us)

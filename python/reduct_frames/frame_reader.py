@@ -64,7 +64,7 @@ class FrameReader:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the frames by the index, or else of the first one that can be decoded, which is done once.
+        """Height and width of the frames: by the index, or else of the first one that can be decoded, once.
 
         Zeros without frames.
         """

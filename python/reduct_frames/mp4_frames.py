@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import StreamError
-from .frame_index import FrameIndex, Segment, TrackColumns, pauses
+from .frame_index import DEFAULT_TIME_SCALE, FrameIndex, Segment, TrackColumns, pauses
 from .times import SECOND_US
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def _shown(samples: Samples, track: Mp4Track) -> tuple[npt.NDArray[np.int64], np
     delay = 0
     begin = 0
     earliest = np.iinfo(np.int64).min
-    numbers, stamps = [], []
+    numbers: list[npt.NDArray[np.int64]] = []
+    stamps: list[npt.NDArray[np.int64]] = []
     for length, media_time in track.edits:
         duration = (length * track.time_scale + track.movie_time_scale // 2) // track.movie_time_scale
         if media_time is None:
@@ -122,8 +123,8 @@ def _shown(samples: Samples, track: Mp4Track) -> tuple[npt.NDArray[np.int64], np
 
 def from_ticks(ticks: npt.NDArray[np.int64], scale: int) -> npt.NDArray[np.int64]:
     """Return ticks in microseconds, to the nearest."""
-    seconds, rest = np.divmod(ticks, scale)
-    return seconds * SECOND_US + (rest * SECOND_US + scale // 2) // scale
+    seconds = ticks // scale
+    return seconds * SECOND_US + ((ticks - seconds * scale) * SECOND_US + scale // 2) // scale
 
 
 def part_of(index: FrameIndex, start_us: int | None, stop_us: int | None) -> FrameIndex:
@@ -181,11 +182,5 @@ def concatenate(parts: Sequence[FrameIndex]) -> FrameIndex:
     rates = {part.declared_fps for part in parts if len(part) > 1}
     fps = rates.pop() if len(rates) == 1 else None
     scales = {segment.time_scale for segment in columns.segments}
-    return FrameIndex(
-        capture_us,
-        keyframe,
-        fps,
-        gaps=pauses(capture_us),
-        track=columns,
-        **({"time_scale": scales.pop()} if len(scales) == 1 else {}),
-    )
+    scale = scales.pop() if len(scales) == 1 else DEFAULT_TIME_SCALE
+    return FrameIndex(capture_us, keyframe, fps, gaps=pauses(capture_us), time_scale=scale, track=columns)

@@ -145,9 +145,7 @@ class Mp4Units:
                     raise IndexMismatchError(f"The index of {segment.source} is that of another file")
                 yield from self._read(file, numbers_in_file, self._index.capture_us[frames])
 
-    def _read(
-        self, file: Mp4File, numbers: npt.NDArray[np.int64], capture_us: npt.NDArray[np.int64]
-    ) -> Iterator[Unit]:
+    def _read(self, file: Mp4File, numbers: npt.NDArray[np.int64], capture_us: npt.NDArray[np.int64]) -> Iterator[Unit]:
         """Read the samples of frames, and those before them and between them that are not shown."""
         samples, scale = file.samples, file.track.time_scale
         shown = dict(zip(numbers.tolist(), capture_us.tolist()))

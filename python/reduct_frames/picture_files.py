@@ -16,14 +16,15 @@ from .decoding import convert, import_av
 if TYPE_CHECKING:
     import av
 
-__all__ = ["DEFAULT_QUALITY", "EXTENSIONS", "PictureEncoder", "write_whole"]
+__all__ = ["DEFAULT_QUALITY", "EXTENSIONS", "PART", "PictureEncoder", "write_whole"]
 
 EXTENSIONS = ("png", "jpg", "jpeg")
 """Types of pictures by the extensions of their files."""
 DEFAULT_QUALITY = 90
 """Quality of JPEG."""
 MAX_QUALITY = 100
-_PART = ".part"
+PART = ".part"
+"""Ending of the names of files that are not complete."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -34,7 +35,7 @@ def write_whole(path: Path, content: bytes) -> None:
     OSError
         If it cannot be written. Nothing is left then.
     """
-    part = path.with_name(path.name + _PART)
+    part = path.with_name(path.name + PART)
     try:
         part.write_bytes(content)
         part.replace(path)

@@ -15,10 +15,10 @@ from ._core import parse_uri
 from .arguments import check_choice, frame_indices
 from .concurrency import in_thread, iterate
 from .decoding import ColorSpace, Layout, PictureFormat
+from .episode_source import EpisodeSource
 from .errors import DecodeError, MissingFrame
 from .frame_index import PAUSE_CADENCES
 from .frame_reader import FrameReader
-from .episode_source import EpisodeSource
 from .source import EntrySource, IndexFrom
 from .times import SECOND_US, Time, to_us
 
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
     import av
     import numpy.typing as npt
+    from typing_extensions import Self
 
     from ._core import Canceller
+    from .frame_index import FrameIndex
 
 __all__ = ["AccessUnit", "Clip", "OnError", "Recording", "open", "open_async"]
 
@@ -180,6 +182,7 @@ class Recording:
         self._window = window
         self._origin_us = origin_us
         self._canceller = canceller
+        self._form = PictureFormat()
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_canceller": None}
@@ -271,18 +274,28 @@ class Recording:
         """Width of the first frame in pixels, which is decoded once to find it."""
         return self._reader.size[1]
 
-    def lazy_slice(self, start: Time | None = None, stop: Time | None = None) -> Recording:
+    def lazy_slice(self, start: Time | None = None, stop: Time | None = None) -> Self:
         """Return the frames from `start` on and before `stop` as a recording, without decoding.
 
         The index is shared, and the origin is kept.
         """
         first, _ = self._range
         begin, end = self.indices_between(start, stop)
-        return Recording(self._reader, (first + begin, first + end), self._origin_us, self._canceller)
+        return self._with(_window=(first + begin, first + end))
 
-    def cancellable(self, canceller: Canceller) -> Recording:
+    def _with(self, **changes: object) -> Self:
+        """Return the recording with other attributes."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__, **changes)
+        return other
+
+    def frame_index(self) -> tuple[FrameIndex, _Slice]:
+        """Return the index of the whole recording, which its parts share, and the frames of this one in it."""
+        return self._reader.index, slice(*self._range)
+
+    def cancellable(self, canceller: Canceller) -> Self:
         """Return the recording with a switch that ends its waits from another thread, with :class:`CancelledError`."""
-        return Recording(self._reader, self._window, self._origin_us, canceller)
+        return self._with(_canceller=canceller)
 
     def indices_between(self, start: Time | None = None, stop: Time | None = None) -> tuple[int, int]:
         """Return the index of the first frame from `start` on, and the one after the last frame before `stop`."""
@@ -297,8 +310,8 @@ class Recording:
         stop: Time | None = None,
         *,
         reset_origin: bool = True,
-        colorspace: ColorSpace = "RGB",
-        layout: Layout = "NHWC",
+        colorspace: ColorSpace | None = None,
+        layout: Layout | None = None,
         resize: tuple[int, int] | None = None,
         on_error: OnError = "raise",
     ) -> Clip:
@@ -326,14 +339,17 @@ class Recording:
         if reset_origin:
             times = part.timestamps_us
             origin = to_us(start, origin) if start is not None else int(times[0]) if len(times) else origin
-        form = PictureFormat(colorspace, layout, resize)
+        form = self._form.other(colorspace, layout, resize)
         missing: list[MissingFrame] = []
         indices, frames = part._decode_all(np.arange(len(part)), form, on_error, missing)
         capture_us = part.timestamps_us[indices]
         return Clip(frames, capture_us, (capture_us - origin) / SECOND_US, tuple(missing))
 
     def __getitem__(self, key: int | _Slice | Sequence[int]) -> npt.NDArray[np.uint8]:
-        """Decode frames by their indices: RGB, of shape (height, width, 3), or (n, height, width, 3) for several."""
+        """Decode frames by their indices: of shape (height, width, 3), or (n, height, width, 3) for several.
+
+        Those of a :class:`LazyVideo` have the form that it was opened with.
+        """
         if isinstance(key, _Slice):
             return self.frames(range(*key.indices(len(self))))
         if isinstance(key, (Sequence, np.ndarray)):
@@ -344,8 +360,8 @@ class Recording:
     def iter_frames(
         self,
         *,
-        colorspace: ColorSpace = "RGB",
-        layout: Layout = "NHWC",
+        colorspace: ColorSpace | None = None,
+        layout: Layout | None = None,
         resize: tuple[int, int] | None = None,
         on_error: OnError = "raise",
         missing: list[MissingFrame] | None = None,
@@ -354,10 +370,11 @@ class Recording:
 
         Parameters
         ----------
-        colorspace : {"RGB", "G"}, default "RGB"
-            Three channels, or one with the luma.
-        layout : {"NHWC", "NCHW"}, default "NHWC"
-            Frames of shape (height, width, channels), or (channels, height, width).
+        colorspace : {"RGB", "G"}, optional
+            Three channels, or one with the luma. RGB by default.
+        layout : {"NHWC", "NCHW"}, optional
+            Frames of shape (height, width, channels), or (channels, height, width). NHWC by default, and for a
+            :class:`LazyVideo` what it was opened with, as the others.
         resize : (int, int), optional
             Height and width in pixels.
         on_error : {"raise", "report"}, default "raise"
@@ -370,7 +387,7 @@ class Recording:
         ndarray of uint8
             The frames.
         """
-        form = PictureFormat(colorspace, layout, resize)
+        form = self._form.other(colorspace, layout, resize)
         for _, frame in self.decode(np.arange(len(self)), on_error=on_error, missing=missing):
             yield form.array(frame)
 
@@ -378,8 +395,8 @@ class Recording:
         self,
         indices: Iterable[int],
         *,
-        colorspace: ColorSpace = "RGB",
-        layout: Layout = "NHWC",
+        colorspace: ColorSpace | None = None,
+        layout: Layout | None = None,
         resize: tuple[int, int] | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Decode frames by their indices, each group of pictures once.
@@ -404,7 +421,7 @@ class Recording:
             If a frame cannot be decoded.
         """
         each, places = np.unique(frame_indices(indices, len(self)), return_inverse=True)
-        _, frames = self._decode_all(each, PictureFormat(colorspace, layout, resize), "raise", [])
+        _, frames = self._decode_all(each, self._form.other(colorspace, layout, resize), "raise", [])
         return frames[places]
 
     def frames_at(
@@ -412,8 +429,8 @@ class Recording:
         times: Iterable[Time],
         *,
         tolerance: float | None = None,
-        colorspace: ColorSpace = "RGB",
-        layout: Layout = "NHWC",
+        colorspace: ColorSpace | None = None,
+        layout: Layout | None = None,
         resize: tuple[int, int] | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Decode the frames that are shown at times: of each the last one that was not captured later.
@@ -548,8 +565,8 @@ class Recording:
     def iter_frames_async(
         self,
         *,
-        colorspace: ColorSpace = "RGB",
-        layout: Layout = "NHWC",
+        colorspace: ColorSpace | None = None,
+        layout: Layout | None = None,
         resize: tuple[int, int] | None = None,
         on_error: OnError = "raise",
         missing: list[MissingFrame] | None = None,

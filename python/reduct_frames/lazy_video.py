@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MPL-2.0
+"""MP4 files by their index: opened without reading them, and decoded where frames are wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+
+import numpy as np
+
+from .decoding import ColorSpace, Layout, PictureFormat
+from .frame_reader import FrameReader
+from .index_files import find_index, read_index
+from .index_table import index_of_table
+from .mp4_frames import concatenate
+from .mp4_source import Mp4Source, read_headers
+from .recording import Recording
+from .times import to_us
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .frame_index import FrameIndex
+    from .times import Time
+
+__all__ = ["LazyVideo", "mp4_paths"]
+
+Uri = Union[str, "os.PathLike[str]"]
+Index = Union[Uri, "pa.Table"]
+
+
+class LazyVideo(Recording):
+    """Video of MP4 files, or a part of it. Made by :meth:`from_uri`.
+
+    It is a :class:`Recording` whose frames have the form that it was opened with: RGB and NCHW by default. Each method
+    takes another form as argument. Windows share the index by reference. Decoding seeks once in each file, to the
+    keyframe before the first frame that is wanted, and runs in the calling thread. A pickle holds the index and the
+    paths of the files.
+    """
+
+    @classmethod
+    def from_uri(
+        cls,
+        uri: Uri | Sequence[Uri],
+        index: Index | Sequence[Index] | None = None,
+        *,
+        start: Time | None = None,
+        resize: tuple[int, int] | None = None,
+        colorspace: ColorSpace = "RGB",
+        layout: Layout = "NCHW",
+    ) -> LazyVideo:
+        """Open MP4 files by their index, without reading them.
+
+        Parameters
+        ----------
+        uri : path or sequence of paths
+            The files, in the order of their capture times. Each is a segment.
+        index : path, pyarrow.Table or sequence of these, optional
+            The index: one for each file, or one with all of them as segments. By default that beside each file,
+            ``<mp4>.parquet`` or ``<mp4>.lance``; of a file without one, the headers are read.
+        start : Time, optional
+            Capture time of the first frame of the first file, in the place of the one in the index.
+        resize : (int, int), optional
+            Height and width of frames in pixels.
+        colorspace : {"RGB", "G"}, default "RGB"
+            Three channels, or one with the luma.
+        layout : {"NCHW", "NHWC"}, default "NCHW"
+            Order of the axes.
+
+        Returns
+        -------
+        LazyVideo
+            The video.
+
+        Notes
+        -----
+        An MP4 file holds the time between frames, and not when they were captured. The index that is written beside an
+        episode holds that. Capture times of files that are opened by their headers count from 0, and files that all
+        begin at 0 follow each other without a gap.
+
+        Raises
+        ------
+        ValueError
+            If an index lacks columns, or has other segments.
+        StreamError
+            If a file has no video that can be read, or files overlap in time.
+        OSError
+            If a file that is needed now cannot be read.
+        """
+        form = PictureFormat(colorspace, layout, resize)
+        paths = [os.fspath(uri)] if isinstance(uri, (str, os.PathLike)) else [os.fspath(one) for one in uri]
+        indexes = _each(index)
+        if indexes is not None and len(indexes) == 1 != len(paths):
+            whole = index_of_table(_table(indexes[0]), paths)
+        else:
+            if indexes is not None and len(indexes) != len(paths):
+                raise ValueError(f"There are {len(indexes)} indexes for {len(paths)} files")
+            whole = _joined([_file(path, indexes and indexes[number]) for number, path in enumerate(paths)])
+        if start is not None and len(whole):
+            whole = _moved(whole, to_us(start) - int(whole.capture_us[0]))
+        video = cls(FrameReader(Mp4Source(whole)))
+        video._form = form
+        return video
+
+    @classmethod
+    def from_headers(cls, uri: Uri, *, start: Time | None = None) -> LazyVideo:
+        """Open an MP4 file by its headers, without an index beside it.
+
+        Parameters
+        ----------
+        uri : path
+            The file.
+        start : Time, optional
+            Capture time of its first frame. Without it capture times count from 0.
+        """
+        video = cls(FrameReader(Mp4Source(read_headers(Path(uri), 0 if start is None else to_us(start)))))
+        video._form = PictureFormat(layout="NCHW")
+        return video
+
+
+def mp4_paths(recording: Recording) -> list[str]:
+    """Return the paths of the MP4 files of a recording, of which other ones have none."""
+    index, _ = recording.frame_index()
+    if not isinstance(recording, LazyVideo) or index.track is None:
+        return []
+    return [segment.source for segment in index.track.segments]
+
+
+def _each(index: Index | Sequence[Index] | None) -> list[Index] | None:
+    """Return the indexes of an argument."""
+    if index is None:
+        return None
+    return list(index) if isinstance(index, (list, tuple)) else [index]
+
+
+def _table(index: Index) -> pa.Table:
+    return read_index(index) if isinstance(index, (str, os.PathLike)) else index
+
+
+def _file(path: str, index: Index | None) -> FrameIndex:
+    """Return the index of a file."""
+    found = find_index(Path(path)) if index is None else index
+    return read_headers(Path(path), 0) if found is None else index_of_table(_table(found), [path])
+
+
+def _joined(parts: list[FrameIndex]) -> FrameIndex:
+    """Return the index of all files. Those without capture times follow each other."""
+    if all(len(part) == 0 or part.capture_us[0] == 0 for part in parts):
+        end = 0
+        for number, part in enumerate(parts):
+            if len(part):
+                parts[number] = _moved(part, end)
+                end += int(part.capture_us[-1]) + max(1, round(part.cadence_us or 0))
+    return concatenate(parts)
+
+
+def _moved(index: FrameIndex, by_us: int) -> FrameIndex:
+    """Return an index with later capture times."""
+    if not by_us:
+        return index
+    track = index.track
+    if track is not None:
+        segments = tuple(replace(segment, record_us=segment.record_us + by_us) for segment in track.segments)
+        track = replace(track, segments=segments)
+    gaps = [(before + by_us, after + by_us) for before, after in index.gaps]
+    return replace(index, capture_us=index.capture_us + np.int64(by_us), gaps=gaps, track=track)
