@@ -54,6 +54,11 @@ class EpisodeSource:
         """Codec: ``"h264"``."""
         return "h264"
 
+    @property
+    def is_empty_range(self) -> bool:
+        """No time is in the range."""
+        return self.entry.is_empty_range
+
     def load_index(self) -> FrameIndex:
         """Return the index of the frames, for which the records are read.
 
@@ -66,6 +71,8 @@ class EpisodeSource:
             return self._index
         if self.entry.index_from == "labels":
             raise ValueError(f"{self.address} has MP4 files, whose labels do not show their frames")
+        if self.is_empty_range:
+            return concatenate([])
         start, stop = self.entry.start_us, self.entry.stop_us
         units = self.entry.native.units(start, stop)
         parts = []

@@ -42,6 +42,11 @@ class FrameSource(Protocol):
         """Codec, ``"h264"``; None for an empty entry."""
         ...
 
+    @property
+    def is_empty_range(self) -> bool:
+        """There are no frames, as no time is in the range."""
+        ...
+
     def load_index(self) -> FrameIndex:
         """Return the index of the frames."""
         ...
@@ -51,5 +56,5 @@ class FrameSource(Protocol):
         ...
 
     def all_units(self, canceller: Canceller | None = None) -> UnitReader:
-        """Return a reader of all frames."""
+        """Return a reader of all frames, unless the range is empty."""
         ...

@@ -50,6 +50,11 @@ class Mp4Source:
         """Codec: ``"h264"``."""
         return "h264"
 
+    @property
+    def is_empty_range(self) -> bool:
+        """There is no frame."""
+        return not len(self.index)
+
     def load_index(self) -> FrameIndex:
         """Return the index of the frames."""
         return self.index
@@ -59,9 +64,9 @@ class Mp4Source:
         return Mp4Units(self.index, first_us, last_us, _open, canceller)
 
     def all_units(self, canceller: Canceller | None = None) -> Mp4Units:
-        """Return a reader of all frames."""
+        """Return a reader of all frames, of which there have to be some."""
         times = self.index.capture_us
-        return self.units(int(times[0]), int(times[-1]), canceller) if len(times) else self.units(1, 0, canceller)
+        return self.units(int(times[0]), int(times[-1]), canceller)
 
 
 def read_headers(path: Path, start_us: int) -> FrameIndex:

@@ -492,7 +492,7 @@ class Recording:
             The access units. Those before the first frame that only a decoder needs are left out.
         """
         source = self._reader.source
-        if self._window is None:
+        if self._window is None and not source.is_empty_range:
             units = source.all_units(self._canceller)
         else:
             times = self.timestamps_us

@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from ._core import Entry
 from .frame_index import FrameIndex
 
@@ -60,6 +62,8 @@ class EntrySource:
 
     def load_index(self) -> FrameIndex:
         """Return the index of the frames, from the headers of the records if they have it, else from their contents."""
+        if self.is_empty_range:
+            return FrameIndex(np.empty(0, np.int64), np.empty(0, np.bool_))
         if self.index_from != "contents":
             columns, fps, time_scale = self.native.headers(self.start_us, self.stop_us)
             index = FrameIndex.from_headers(columns, fps, time_scale)
@@ -74,6 +78,11 @@ class EntrySource:
         return FrameIndex.from_contents(columns, units.gaps, units.fps, units.time_scale)
 
     @property
+    def is_empty_range(self) -> bool:
+        """No time is in the range."""
+        return self.start_us is not None and self.stop_us is not None and self.start_us >= self.stop_us
+
+    @property
     def address(self) -> str:
         """The URL of the server, the bucket and the entry, without a token."""
         return f"'{self.bucket}/{self.entry}' on {self.url}"
@@ -84,7 +93,7 @@ class EntrySource:
         return self.native.content
 
     def all_units(self, canceller: Canceller | None = None) -> Units:
-        """Return a reader of all frames."""
+        """Return a reader of all frames, of which there have to be some."""
         return self.native.units(self.start_us, self.stop_us, canceller=canceller)
 
     def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> Units:

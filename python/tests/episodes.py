@@ -97,7 +97,9 @@ def _delay(stream: Stream) -> int:
 
 def _sets(unit: bytes) -> bytes:
     """Return the parameter sets of an access unit."""
-    return b"".join(b"\0\0\0\1" + nal for nal in unit.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if nal[:1] in b"gh")
+    return b"".join(
+        b"\0\0\0\1" + nal for nal in unit.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if nal[:1] in b"gh"
+    )
 
 
 def set_edits(content: bytes, edits: list[tuple[int, int]]) -> bytes:

@@ -40,7 +40,7 @@ class Stream:
         return [START_US + pts * self.step_us for pts in self.pts]
 
 
-def encode(frames: int, fps: int, gop: int, b_frames: int) -> Stream:
+def encode(frames: int, fps: int, gop: int, b_frames: int, *, open_gop: bool = False) -> Stream:
     """Encode pictures that all differ."""
     height, width = SIZE
     encoder = av.CodecContext.create("libx264", "w")
@@ -49,7 +49,7 @@ def encode(frames: int, fps: int, gop: int, b_frames: int) -> Stream:
     encoder.gop_size, encoder.max_b_frames = gop, b_frames
     encoder.options = {
         "preset": "veryfast",
-        "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:b-pyramid=normal",
+        "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:b-pyramid=normal:open-gop={int(open_gop)}",
     }
     packets = []
     for number in range(frames):

@@ -170,6 +170,9 @@ def test_opened_range(recording: Recording, stream: Stream) -> None:
     np.testing.assert_array_equal(part.timestamps_us, times[15:55])
     np.testing.assert_array_equal(part[:], stream.pictures[15:55])
     assert part.origin_us == times[15]
+    for index in ("auto", "contents"):
+        empty = reduct_frames.open(source.url, "b", source.entry, int(times[15]), int(times[15]), index=index)  # type: ignore[arg-type]
+        assert (len(empty), empty[:].shape, list(empty.access_units())) == (0, (0, 0, 0, 3), [])
     uri = f"reduct://127.0.0.1:{source.url.rsplit(':', 1)[1]}/b/{source.entry}?start={times[15]}&stop={times[55]}"
     np.testing.assert_array_equal(reduct_frames.open(uri).timestamps_us, times[15:55])
 

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: MPL-2.0
+"""MP4 files and entries of them against what PyAV decodes from the files."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Server
+from episodes import Episode, export, mux, reference, set_edits, upload
+from streams import SIZE, START_US, Stream, encode
+
+import reduct_frames
+from reduct_frames import IndexMismatchError, LazyVideo, Recording, RecordingWarning, StreamError, index
+
+HEIGHT, WIDTH = SIZE
+TICKS = 15_360
+STEP = TICKS // 20
+"""Ticks of a frame of the files of FFmpeg's muxer."""
+
+
+@pytest.fixture(scope="module", params=["plain", "reordered"])
+def stream(request: pytest.FixtureRequest) -> Stream:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module", params=["plain", "faststart", "fragmented"])
+def episodes(request: pytest.FixtureRequest, server: Server, stream: Stream) -> list[Episode]:
+    entry = f"source-{max(stream.pts) == stream.pts[-1]}"
+    if request.param == "plain":
+        server.record(entry, stream)
+    layout = {} if request.param == "plain" else {request.param: True}
+    episodes = export(server, entry, duration="2s", **layout)
+    assert [episode.labels["frames"] for episode in episodes] == ["40", "40", "20"]
+    return episodes
+
+
+@pytest.fixture
+def files(episodes: list[Episode], tmp_path: Path) -> list[Path]:
+    files = [tmp_path / f"{episode.time_us}.mp4" for episode in episodes]
+    for file, episode in zip(files, episodes):
+        file.write_bytes(episode.content)
+    return files
+
+
+@pytest.fixture
+def video(files: list[Path], episodes: list[Episode]) -> LazyVideo:
+    for file, episode in zip(files, episodes):
+        reduct_frames.write_index(file, start=episode.time_us)
+    return LazyVideo.from_uri(files)
+
+
+@pytest.fixture(scope="module")
+def recording(server: Server, episodes: list[Episode], request: pytest.FixtureRequest) -> Recording:
+    entry = "episodes-" + "-".join(char for char in request.node.name if char.isalnum()) + str(len(episodes[0].content))
+    for episode in episodes:
+        upload(server, entry, episode.content, episode.time_us)
+    return reduct_frames.open(server.url, "b", entry)
+
+
+def test_rows_are_those_of_pyav(files: list[Path], episodes: list[Episode]) -> None:
+    for file, episode in zip(files, episodes):
+        expected = reference(file)
+        video = LazyVideo.from_headers(file, start=episode.time_us)
+        table = index(video)
+        assert table["pts"].to_pylist() == expected.pts
+        assert table.schema.metadata[b"time_base"].decode() == str(expected.time_base)
+        for row in table.to_pylist():
+            place = row["offset"], row["size"], row["keyframe"], row["duration"]
+            assert place == expected.packets[row["pts"]]
+            assert row["capture_us"] == episode.time_us + row["pts"] * 1_000_000 // expected.time_base.denominator
+        np.testing.assert_array_equal(video[:].transpose(0, 2, 3, 1), expected.pictures)
+
+
+def test_all_frames_of_an_entry(recording: Recording, stream: Stream) -> None:
+    np.testing.assert_array_equal(recording.timestamps_us, stream.times_us)
+    np.testing.assert_array_equal(recording[:], stream.pictures)
+    assert (recording.fps, recording.codec, recording.gaps) == (20, "h264", [])
+    assert (recording.height, recording.width) == (HEIGHT, WIDTH)
+    keyframes = sorted(pts for pts, keyframe in zip(stream.pts, stream.keyframes) if keyframe)
+    assert recording.keyframes.tolist() == keyframes
+    np.testing.assert_array_equal(np.stack(list(recording.iter_frames())), stream.pictures)
+
+
+def test_random_access_to_an_entry(recording: Recording, stream: Stream) -> None:
+    random = np.random.default_rng(2)
+    for indices in np.split(random.integers(0, 100, 100), 10):
+        np.testing.assert_array_equal(recording.frames(indices), stream.pictures[indices])
+        times = stream.times_us[indices] + random.integers(0, stream.step_us, len(indices))
+        np.testing.assert_array_equal(recording.frames_at(times), stream.pictures[indices])
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 13), (13, 47), (39, 41), (40, 80), (45, 100), (50, 50)])
+def test_half_open_ranges_of_an_entry(recording: Recording, stream: Stream, first: int, last: int) -> None:
+    source = recording._reader.source.entry  # type: ignore[attr-defined]
+    times = [*stream.times_us.tolist(), int(stream.times_us[-1]) + stream.step_us]
+    for before in (0, 1):
+        begin, end = times[first] - before, times[last] - before
+        opened = reduct_frames.open(source.url, "b", source.entry, begin, end)
+        wanted = stream.pictures[first:last]
+        assert len(opened) == last - first
+        np.testing.assert_array_equal(opened[:] if last > first else wanted, wanted)
+        np.testing.assert_array_equal(recording.slice(begin, end).frames, wanted)
+    later = reduct_frames.open(source.url, "b", source.entry, times[first] + 1, times[last])
+    np.testing.assert_array_equal(later[:], stream.pictures[first + 1 : last])
+
+
+def test_access_units(recording: Recording, video: LazyVideo, stream: Stream) -> None:
+    for source in (recording, video):
+        units = list(source.access_units())
+        assert [unit.capture_us for unit in units] == stream.log_times()
+        assert [unit.is_keyframe for unit in units] == stream.keyframes
+        for unit, expected in zip(units, stream.units):
+            assert _slices(unit.data) == _slices(expected)
+        part = list(source.lazy_slice(0.5, 2.5).access_units())
+        assert sorted(unit.capture_us for unit in part) == stream.times_us[10:50].tolist()
+
+
+def _slices(unit: bytes) -> list[bytes]:
+    nals = unit.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")
+    return [nal for nal in nals if nal and nal[0] & 31 in (1, 5)]
+
+
+def test_pickled_entry(recording: Recording, stream: Stream) -> None:
+    recording[0]
+    copy = pickle.loads(pickle.dumps(recording.lazy_slice(1.0, 2.5)))
+    assert b"ftyp" not in pickle.dumps(recording)
+    np.testing.assert_array_equal(copy[:], stream.pictures[20:50])
+
+
+def test_export(recording: Recording, video: LazyVideo, stream: Stream, tmp_path: Path) -> None:
+    for name, source in (("entry", recording), ("files", video)):
+        written = reduct_frames.to_dir(source, tmp_path / name, every=7, workers=4)
+        assert len(written) == 15
+        assert written.missing == []
+
+
+def test_open_reads_no_file(video: LazyVideo, files: list[Path], stream: Stream) -> None:
+    contents = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    opened = LazyVideo.from_uri(files)
+    np.testing.assert_array_equal(opened.timestamps_us, stream.times_us)
+    part = opened.lazy_slice(1.0, 3.0)
+    assert len(part) == 40
+    assert (opened.height, opened.width, opened.fps, opened.codec) == (HEIGHT, WIDTH, 20, "h264")
+    assert part.lazy_slice(9.0).frames([]).shape == (0, 3, HEIGHT, WIDTH)
+    with pytest.raises(FileNotFoundError):
+        part[0]
+    for file, content in zip(files, contents):
+        file.write_bytes(content)
+    np.testing.assert_array_equal(part[:].transpose(0, 2, 3, 1), stream.pictures[20:60])
+
+
+def test_windows(video: LazyVideo, stream: Stream) -> None:
+    window = video.lazy_slice(1.0, 3.5)
+    assert isinstance(window, LazyVideo)
+    assert window.frame_index()[0] is video.frame_index()[0]
+    assert window.timestamps[0] == 1.0
+    inner = window.lazy_slice(1.95, 2.05)
+    np.testing.assert_allclose(inner.timestamps, [1.95, 2.0])
+    np.testing.assert_array_equal(inner[:].transpose(0, 2, 3, 1), stream.pictures[39:41])
+    clip = window.slice(1.5, 2.5)
+    assert clip.timestamps[0] == 0
+    assert clip.frames.shape == (20, 3, HEIGHT, WIDTH)
+    assert window.slice(1.5, 2.5, reset_origin=False).timestamps[0] == 1.5
+    for begin, end in [(9.0, 10.0), (2.0, 2.0), (3.0, 1.0)]:
+        empty = video.lazy_slice(begin, end)
+        assert len(empty) == 0
+        assert empty[:].shape == (0, 3, HEIGHT, WIDTH)
+        assert len(empty.slice()) == 0
+        assert index(empty).num_rows == 0
+
+
+def test_forms(files: list[Path], video: LazyVideo, stream: Stream) -> None:
+    small = LazyVideo.from_uri(files[0], resize=(10, 20), colorspace="G")
+    assert small[0].shape == (1, 10, 20)
+    assert small.lazy_slice(0.0, 0.5).slice().frames.shape == (10, 1, 10, 20)
+    assert small.frames([0], colorspace="RGB", layout="NHWC").shape == (1, 10, 20, 3)
+    assert next(video.iter_frames()).shape == (3, HEIGHT, WIDTH)
+    with pytest.raises(ValueError, match="colorspace"):
+        LazyVideo.from_uri(files[0], colorspace="BGR")  # type: ignore[arg-type]
+
+
+def test_pickled_video(video: LazyVideo, stream: Stream) -> None:
+    video[0]
+    copy = pickle.loads(pickle.dumps(video.lazy_slice(1.0, 2.5)))
+    np.testing.assert_array_equal(copy[:].transpose(0, 2, 3, 1), stream.pictures[20:50])
+
+
+def _sum(part: Recording, frame: int, results: multiprocessing.Queue[int]) -> None:
+    results.put(int(part[frame].sum(dtype=np.int64)))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_other_processes(recording: Recording, video: LazyVideo, stream: Stream, method: str) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("needs fork")
+    context = multiprocessing.get_context(method)
+    for part in (recording, video):
+        held = part.decode(np.arange(2))
+        _, picture = next(held)  # decoded and converted, and kept over the fork
+        part._form.array(picture)
+        results = context.Queue()
+        process = context.Process(target=_sum, args=(part, 57, results))
+        process.start()
+        try:
+            assert results.get(timeout=60) == int(stream.pictures[57].sum(dtype=np.int64))
+            process.join(60)
+            assert process.exitcode == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"movflags": "faststart"},
+        {"movflags": "negative_cts_offsets"},
+        {"movflags": "frag_keyframe+empty_moov+default_base_moof"},
+    ],
+    ids=["plain", "faststart", "negative", "fragmented"],
+)
+def test_files_of_another_muxer(stream: Stream, tmp_path: Path, options: dict[str, str]) -> None:
+    _compare(mux(tmp_path / "file.mp4", stream, options=options), stream, range(100))
+
+
+MS = 50
+"""Ticks of the movie, of a millisecond, in a frame."""
+
+
+@pytest.mark.parametrize(
+    ("edits", "shown"),
+    [
+        ([(50 * MS, 12 * STEP)], range(10, 60)),
+        ([(50 * MS, 12 * STEP + 100)], range(11, 61)),
+        ([(7 * MS, -1), (30 * MS, 25 * STEP)], range(23, 53)),
+        ([(20 * MS, 2 * STEP), (30 * MS, 45 * STEP)], [*range(20), *range(43, 73)]),
+        ([(333, 33 * STEP + 5)], range(32, 38)),
+        ([(50 * MS, 90 * STEP)], range(88, 100)),
+    ],
+    ids=["window", "between frames", "delay", "two parts", "odd length", "end"],
+)
+def test_edit_lists(reordered: Stream, tmp_path: Path, edits: list[tuple[int, int]], shown: range | list[int]) -> None:
+    path = mux(tmp_path / "file.mp4", reordered)
+    path.write_bytes(set_edits(path.read_bytes(), edits))
+    _compare(path, reordered, shown)
+
+
+def _compare(path: Path, stream: Stream, shown: range | list[int]) -> None:
+    """Compare a file with PyAV's frames, and those with the frames that an edit list shows."""
+    expected = reference(path)
+    video = LazyVideo.from_uri(path)
+    table = index(video)
+    assert table["pts"].to_pylist() == expected.pts
+    assert {row["pts"]: (row["offset"], row["size"], row["keyframe"]) for row in table.to_pylist()} == {
+        pts: packet[:3] for pts, packet in expected.packets.items()
+    }
+    pictures = stream.pictures[list(shown)]
+    np.testing.assert_array_equal(expected.pictures, pictures)
+    np.testing.assert_array_equal(video[:].transpose(0, 2, 3, 1), pictures)
+    times = (np.array(shown) - shown[0]) * stream.step_us
+    np.testing.assert_array_equal(video.timestamps_us, times)
+    middle = len(video) // 2
+    np.testing.assert_array_equal(video[middle].transpose(1, 2, 0), pictures[middle])
+
+
+def test_open_groups(tmp_path: Path) -> None:
+    stream = encode(frames=100, fps=20, gop=20, b_frames=3, open_gop=True)
+    path = mux(tmp_path / "file.mp4", stream)
+    video = LazyVideo.from_uri(path)
+    assert len(video.keyframes) == 5
+    for frame in range(100):
+        np.testing.assert_array_equal(video[frame].transpose(1, 2, 0), stream.pictures[frame])
+
+
+def test_capture_times_of_files(stream: Stream, tmp_path: Path) -> None:
+    path = mux(tmp_path / "file.mp4", stream)
+    assert LazyVideo.from_uri(path).timestamps_us[0] == 0
+    video = LazyVideo.from_uri(path, start=START_US)
+    np.testing.assert_array_equal(video.timestamps_us, stream.times_us)
+    np.testing.assert_array_equal(video.frames_at([START_US + 500_000])[0], video[10])
+    two = LazyVideo.from_uri([path, path], start=START_US)
+    assert len(two) == 200
+    np.testing.assert_array_equal(two.timestamps_us, START_US + np.arange(200) * stream.step_us)
+    np.testing.assert_array_equal(two[150], video[50])
+    reduct_frames.write_index(path, start=START_US)
+    with pytest.raises(StreamError, match="before the end"):
+        LazyVideo.from_uri([path, path])
+
+
+def test_another_file_than_that_of_the_index(stream: Stream, reordered: Stream, tmp_path: Path) -> None:
+    path = mux(tmp_path / "file.mp4", stream)
+    reduct_frames.write_index(path)
+    video = LazyVideo.from_uri(path)
+    mux(path, encode(frames=100, fps=20, gop=7, b_frames=1))
+    with pytest.raises(IndexMismatchError, match="another file"):
+        video[3]
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(StreamError):
+        video[3]
+
+
+def test_wrong_files(tmp_path: Path) -> None:
+    path = tmp_path / "file.mp4"
+    with pytest.raises(FileNotFoundError):
+        LazyVideo.from_uri(path)
+    path.write_bytes(b"no MP4 at all")
+    with pytest.raises(StreamError, match=str(path)):
+        LazyVideo.from_uri(path)
+
+
+def test_wrong_records(server: Server, stream: Stream, episodes: list[Episode]) -> None:
+    entry = f"wrong-{len(episodes[0].content)}"
+    for number, content in enumerate([episodes[0].content, b"no MP4 at all", episodes[1].content]):
+        upload(server, entry, content, START_US + number * 2_000_000)
+    recording = reduct_frames.open(server.url, "b", entry)
+    with pytest.warns(RecordingWarning, match=str(START_US + 2_000_000)):
+        assert len(recording) == 80
+    np.testing.assert_array_equal(recording[:], stream.pictures[:80])
+    overlapping = f"overlapping-{len(episodes[0].content)}"
+    for number in range(2):
+        upload(server, overlapping, episodes[0].content, START_US + number * 1_000_000)
+    with pytest.raises(StreamError, match="before the end"):
+        len(reduct_frames.open(server.url, "b", overlapping))
+    with pytest.raises(ValueError, match="labels"):
+        len(reduct_frames.open(server.url, "b", overlapping, index="labels"))
