@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Command line: writes the frames of an entry to a folder of pictures."""
+"""Command line: writes the frames of an entry or of an MP4 file to a folder of pictures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from .directory import to_dir
 from .errors import ReductFramesError
+from .lazy_video import LazyVideo
 from .picture_files import DEFAULT_QUALITY, EXTENSIONS
 from .recording import open as open_recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .recording import Recording
     from .times import Time
 
 SOME_MISSING = 3
@@ -25,9 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status: 0, 1 after an error, 3 if frames cannot be decoded."""
     options = _parser().parse_args(arguments)
     try:
-        recording = open_recording(options.uri, start=options.start, stop=options.stop)
         written = to_dir(
-            recording,
+            _open(options.uri, options.start, options.stop),
             options.folder,
             every=options.every,
             ext=options.ext,
@@ -50,13 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return SOME_MISSING if written.missing else 0
 
 
+def _open(uri: str, start: Time | None, stop: Time | None) -> Recording:
+    """Return the recording at a URI, or the MP4 file at a path."""
+    if "://" in uri:
+        return open_recording(uri, start=start, stop=stop)
+    return LazyVideo.from_uri(uri).lazy_slice(start, stop)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="reduct-frames",
-        description="Writes the frames of an entry of ReductStore to a folder of pictures, with a manifest. "
+        description="Writes the frames of an entry of ReductStore, or of an MP4 file, to a folder of pictures, with a "
+        "manifest. "
         "The environment variable REDUCT_API_TOKEN has the API token, if the server wants one.",
     )
-    parser.add_argument("uri", help="entry: reduct://host:8383/bucket/entry, or reducts:// with TLS")
+    parser.add_argument("uri", help="entry: reduct://host:8383/bucket/entry, or reducts:// with TLS; or an MP4 file")
     parser.add_argument("folder", help="folder for the pictures")
     parser.add_argument("--start", type=_time, metavar="TIME", help="first capture time, by RFC 3339 or in µs")
     parser.add_argument("--stop", type=_time, metavar="TIME", help="first capture time that is left out")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EpisodeSource"]
 
+_MAX_FILES = 2
+"""Records that are kept in memory."""
 _CANCEL_SECONDS = 0.1
 """Interval in which a thread that waits for a record of another thread looks whether it is cancelled."""
 
@@ -33,7 +35,7 @@ _CANCEL_SECONDS = 0.1
 class EpisodeSource:
     """An entry whose records are MP4 files.
 
-    All records are read once for the index. Frames are decoded from their record, the last one of which is kept in
+    All records are read once for the index. Frames are decoded from their record, the last two of which are kept in
     memory. A pickle holds the index and no record.
     """
 
@@ -115,10 +117,14 @@ class EpisodeSource:
             if canceller is not None and canceller.is_cancelled:
                 raise CancelledError("the wait was cancelled")
         try:
-            if fetched.file is None or fetched.file.source != segment.source:
-                fetched.file = None
-                fetched.file = self._read(segment, canceller)
-            return fetched.file
+            file = fetched.files.pop(segment.source, None)
+            if file is None:
+                # Threads that decode groups of pictures in order meet at the end of a record and at the next one.
+                while len(fetched.files) >= _MAX_FILES:
+                    fetched.files.pop(next(iter(fetched.files)))
+                file = self._read(segment, canceller)
+            fetched.files[segment.source] = file
+            return file
         finally:
             fetched.lock.release()
 
@@ -141,8 +147,8 @@ def _file_of(source: str, content: bytes) -> Mp4File:
 
 @dataclass
 class _Fetched:
-    """The record that was read last in a process."""
+    """The records that were read last in a process, the newest one at the end."""
 
     process: int
-    file: Mp4File | None = None
+    files: dict[str, Mp4File] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)

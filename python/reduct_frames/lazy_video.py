@@ -15,7 +15,7 @@ from .decoding import ColorSpace, Layout, PictureFormat
 from .frame_reader import FrameReader
 from .index_files import find_index, read_index
 from .index_table import index_of_table
-from .mp4_frames import concatenate
+from .mp4_frames import concatenate, from_ticks
 from .mp4_source import Mp4Source, read_headers
 from .recording import Recording
 from .times import to_us
@@ -151,9 +151,10 @@ def _joined(parts: list[FrameIndex]) -> FrameIndex:
     if all(len(part) == 0 or part.capture_us[0] == 0 for part in parts):
         end = 0
         for number, part in enumerate(parts):
-            if len(part):
+            if len(part) and part.track is not None:
                 parts[number] = _moved(part, end)
-                end += int(part.capture_us[-1]) + max(1, round(part.cadence_us or 0))
+                last_us = int(from_ticks(part.track.duration[-1:], part.time_scale)[0])
+                end += int(part.capture_us[-1]) + max(1, last_us)
     return concatenate(parts)
 
 

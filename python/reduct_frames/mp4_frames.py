@@ -45,8 +45,8 @@ def file_index(track: Mp4Track, source: str, start_us: int) -> FrameIndex:
     """Return the index of the frames that a file shows, in presentation order.
 
     A frame is shown if its time is in an edit, as FFmpeg has it. Timestamps are those that FFmpeg gives packets: from
-    the begin of the presentation on. Capture times follow the samples, so that what an edit list leaves out between
-    two edits passes, too.
+    the begin of the presentation on, except behind an empty edit between others, which FFmpeg does not know. Capture
+    times follow the samples, so that what an edit list leaves out between two edits passes, too.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Callable
 
@@ -151,11 +152,17 @@ class Mp4Units:
         shown = dict(zip(numbers.tolist(), capture_us.tolist()))
         hidden_us = capture_us[0] + from_ticks(samples.pts - samples.pts[numbers[0]], scale)
         first = file.entry(numbers)
+        # Timestamp from which frames do not depend on a sample that is broken.
+        right_from: float = -math.inf
         for number in range(first, int(numbers.max()) + 1):
             if self._canceller is not None and self._canceller.is_cancelled:
                 raise CancelledError("the read was cancelled")
             is_keyframe = bool(samples.keyframe[number])
-            data, _, is_whole = file.access_unit(number, with_sets=number == first or is_keyframe)
+            data, is_entry, is_whole = file.access_unit(number, with_sets=number == first or is_keyframe)
+            if not is_whole:
+                right_from = math.inf
+            elif is_keyframe and is_entry and right_from == math.inf:
+                right_from = float(samples.pts[number])
             yield (
                 data,
                 shown.get(number, int(hidden_us[number])),
@@ -164,7 +171,7 @@ class Mp4Units:
                 _to_ns(int(samples.duration[number]), scale),
                 is_keyframe,
                 number not in shown,
-                not is_whole,
+                bool(samples.pts[number] < right_from),
             )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from episodes import Episode, export, mux, reference, set_edits, upload
 from streams import SIZE, START_US, Stream, encode
 
 import reduct_frames
-from reduct_frames import IndexMismatchError, LazyVideo, Recording, RecordingWarning, StreamError, index
+from reduct_frames import DecodeError, IndexMismatchError, LazyVideo, Recording, RecordingWarning, StreamError, index
 
 HEIGHT, WIDTH = SIZE
 TICKS = 15_360
@@ -97,15 +99,15 @@ def test_random_access_to_an_entry(recording: Recording, stream: Stream) -> None
 def test_half_open_ranges_of_an_entry(recording: Recording, stream: Stream, first: int, last: int) -> None:
     source = recording._reader.source.entry  # type: ignore[attr-defined]
     times = [*stream.times_us.tolist(), int(stream.times_us[-1]) + stream.step_us]
-    for before in (0, 1):
-        begin, end = times[first] - before, times[last] - before
+    for begin, end, frames in [
+        (times[first], times[last], range(first, last)),
+        (times[first] - 1, times[last] - 1, range(first, last)),
+        (times[first] + 1, times[last], range(first + 1, last)),
+    ]:
         opened = reduct_frames.open(source.url, "b", source.entry, begin, end)
-        wanted = stream.pictures[first:last]
-        assert len(opened) == last - first
-        np.testing.assert_array_equal(opened[:] if last > first else wanted, wanted)
-        np.testing.assert_array_equal(recording.slice(begin, end).frames, wanted)
-    later = reduct_frames.open(source.url, "b", source.entry, times[first] + 1, times[last])
-    np.testing.assert_array_equal(later[:], stream.pictures[first + 1 : last])
+        np.testing.assert_array_equal(opened.timestamps_us, stream.times_us[list(frames)])
+        np.testing.assert_array_equal(list(opened.iter_frames()), list(stream.pictures[list(frames)]))
+        np.testing.assert_array_equal(recording.slice(begin, end).frames, stream.pictures[list(frames)])
 
 
 def test_access_units(recording: Recording, video: LazyVideo, stream: Stream) -> None:
@@ -134,11 +136,13 @@ def test_pickled_entry(recording: Recording, stream: Stream) -> None:
 def test_export(recording: Recording, video: LazyVideo, stream: Stream, tmp_path: Path) -> None:
     for name, source in (("entry", recording), ("files", video)):
         written = reduct_frames.to_dir(source, tmp_path / name, every=7, workers=4)
-        assert len(written) == 15
         assert written.missing == []
+        pictures = np.stack([reference(Path(path)).pictures[0] for path in written])
+        np.testing.assert_array_equal(pictures, stream.pictures[::7])
 
 
-def test_open_reads_no_file(video: LazyVideo, files: list[Path], stream: Stream) -> None:
+@pytest.mark.usefixtures("video")
+def test_open_reads_no_file(files: list[Path], stream: Stream) -> None:
     contents = [file.read_bytes() for file in files]
     for file in files:
         file.unlink()
@@ -175,7 +179,7 @@ def test_windows(video: LazyVideo, stream: Stream) -> None:
         assert index(empty).num_rows == 0
 
 
-def test_forms(files: list[Path], video: LazyVideo, stream: Stream) -> None:
+def test_forms(files: list[Path], video: LazyVideo) -> None:
     small = LazyVideo.from_uri(files[0], resize=(10, 20), colorspace="G")
     assert small[0].shape == (1, 10, 20)
     assert small.lazy_slice(0.0, 0.5).slice().frames.shape == (10, 1, 10, 20)
@@ -269,6 +273,16 @@ def _compare(path: Path, stream: Stream, shown: range | list[int]) -> None:
     np.testing.assert_array_equal(video[middle].transpose(1, 2, 0), pictures[middle])
 
 
+def test_command_line(reordered: Stream, tmp_path: Path) -> None:
+    path = mux(tmp_path / "file.mp4", reordered)
+    command = [sys.executable, "-m", "reduct_frames", str(path), str(tmp_path / "pictures"), "--every", "0.5s"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.startswith("10 frames, 0 missing")
+    failed = subprocess.run([*command[:3], "absent.mp4", "f"], capture_output=True, text=True, timeout=60, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("reduct-frames: ")
+
+
 def test_open_groups(tmp_path: Path) -> None:
     stream = encode(frames=100, fps=20, gop=20, b_frames=3, open_gop=True)
     path = mux(tmp_path / "file.mp4", stream)
@@ -293,7 +307,7 @@ def test_capture_times_of_files(stream: Stream, tmp_path: Path) -> None:
         LazyVideo.from_uri([path, path])
 
 
-def test_another_file_than_that_of_the_index(stream: Stream, reordered: Stream, tmp_path: Path) -> None:
+def test_another_file_than_that_of_the_index(stream: Stream, tmp_path: Path) -> None:
     path = mux(tmp_path / "file.mp4", stream)
     reduct_frames.write_index(path)
     video = LazyVideo.from_uri(path)
@@ -303,6 +317,24 @@ def test_another_file_than_that_of_the_index(stream: Stream, reordered: Stream, 
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(StreamError):
         video[3]
+
+
+def test_a_broken_sample_is_reported(reordered: Stream, tmp_path: Path) -> None:
+    path = mux(tmp_path / "file.mp4", reordered)
+    table = index(LazyVideo.from_uri(path)).to_pylist()
+    decoding = sorted(range(100), key=lambda frame: table[frame]["offset"])
+    broken = decoding[25]
+    content = bytearray(path.read_bytes())
+    content[table[broken]["offset"]] = 0xFF  # the length of its first NAL unit
+    path.write_bytes(content)
+    video = LazyVideo.from_uri(path, layout="NHWC")
+    clip = video.slice(on_error="report")
+    assert {frame.index for frame in clip.missing} == set(decoding[25:40])
+    assert all("missing" in frame.reason for frame in clip.missing)
+    right = [frame for frame in range(100) if frame not in decoding[25:40]]
+    np.testing.assert_array_equal(clip.frames, reordered.pictures[right])
+    with pytest.raises(DecodeError):
+        video[broken]
 
 
 def test_wrong_files(tmp_path: Path) -> None:
