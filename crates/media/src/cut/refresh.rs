@@ -34,10 +34,7 @@ impl<T> Refresh<T> {
 
     /// Returns whether pictures are right from `picture` on.
     pub fn is_complete_at(&self, picture: FrameNumber) -> bool {
-        let modulus = u64::from(picture.modulus.max(1));
-        let distance =
-            u64::from(picture.frame_num) + modulus - u64::from(self.start.frame_num) % modulus;
-        picture.reference && distance % modulus >= u64::from(self.frames)
+        picture.ends_recovery(&self.start, self.frames)
     }
 
     /// Adds an access unit of so many bytes. Returns whether there is room for it.

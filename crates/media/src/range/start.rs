@@ -9,6 +9,7 @@
 
 use std::mem;
 
+use crate::codec::h264::FrameNumber;
 use crate::time::Nanos;
 use crate::timeline::{SegmentStart, Slot};
 
@@ -41,6 +42,8 @@ pub struct Candidate<T> {
     /// For a keyframe that is not clean: number of frames until pictures are correct
     /// (`recovery_frame_cnt`, D.2.8).
     pub recovery: u32,
+    /// Its `frame_num`, in which `recovery` is counted.
+    pub number: Option<FrameNumber>,
     /// Its picture order count.
     pub count: i64,
     /// Decoding order and output order of the stream may differ.
@@ -59,39 +62,96 @@ pub struct StartMissed;
 struct HeldKeyframe {
     /// Its place among the held access units.
     index: usize,
-    recovery: usize,
-    count: i64,
-    /// Pictures after it in decoding order that are shown before it: they need access units before it.
-    leading: usize,
-    /// A picture has followed that is shown after it: no others lead it.
-    has_all_leading: bool,
+    recovery: Recovery,
 }
 
-impl HeldKeyframe {
-    fn new<T>(arrival: &Candidate<T>, index: usize) -> Self {
-        Self {
+/// Progress of a decoder that begins with a keyframe towards correct pictures.
+#[derive(Debug)]
+enum Recovery {
+    /// Pictures are correct in output order from the reference picture on that is `frames` frames after `start`.
+    Pending { start: FrameNumber, frames: u32 },
+    /// Pictures are correct in output order from a picture on.
+    Reached {
+        /// Place of the picture among the held access units.
+        index: usize,
+        count: i64,
+        /// Pictures after it in decoding order that are shown before it: they need access units before the keyframe.
+        leading: usize,
+        /// A picture has followed that is shown after it: no others lead it.
+        has_all_leading: bool,
+    },
+    /// Unknown, as `frame_num` was reset or is missing.
+    Unknown,
+}
+
+impl Recovery {
+    fn reached<T>(arrival: &Candidate<T>, index: usize) -> Self {
+        Self::Reached {
             index,
-            recovery: if arrival.is_clean {
-                0
-            } else {
-                arrival.recovery as usize
-            },
             count: arrival.count,
             leading: 0,
             has_all_leading: arrival.is_clean || !arrival.may_reorder,
         }
     }
+}
 
-    /// Takes an access unit after it.
-    fn note<T>(&mut self, arrival: &Candidate<T>) {
-        let leads = arrival.count < self.count && !self.has_all_leading;
-        self.leading += usize::from(leads);
-        self.has_all_leading |= !leads;
+impl HeldKeyframe {
+    fn new<T>(arrival: &Candidate<T>, index: usize) -> Self {
+        let recovery = match arrival.number {
+            _ if arrival.is_clean || arrival.recovery == 0 => Recovery::reached(arrival, index),
+            Some(start) => Recovery::Pending {
+                start,
+                frames: arrival.recovery,
+            },
+            None => Recovery::Unknown,
+        };
+        Self { index, recovery }
+    }
+
+    /// Takes an access unit after it, whose place among the held ones is `index`.
+    fn note<T>(&mut self, arrival: &Candidate<T>, index: usize) {
+        match &mut self.recovery {
+            Recovery::Pending { start, frames } => match &arrival.number {
+                Some(number) if number.idr || number.resets => self.recovery = Recovery::Unknown,
+                Some(number) if number.ends_recovery(start, *frames) => {
+                    self.recovery = Recovery::reached(arrival, index);
+                }
+                _ => {}
+            },
+            Recovery::Reached {
+                count,
+                leading,
+                has_all_leading,
+                ..
+            } => {
+                let leads = arrival.count < *count && !*has_all_leading;
+                *leading += usize::from(leads);
+                *has_all_leading |= !leads;
+            }
+            Recovery::Unknown => {}
+        }
     }
 
     /// Returns whether the pictures from slot `end` on are correct.
     fn is_right_from(&self, end: usize) -> bool {
-        self.has_all_leading && end - self.index >= self.recovery.max(self.leading)
+        match self.recovery {
+            // Earlier pictures that are shown after it may move its slot to the front, never to the back.
+            Recovery::Reached {
+                index,
+                leading,
+                has_all_leading,
+                ..
+            } => has_all_leading && end >= index + leading,
+            Recovery::Pending { .. } | Recovery::Unknown => false,
+        }
+    }
+
+    /// Takes the first `count` access units from those that are held.
+    fn shift(&mut self, count: usize) {
+        self.index -= count;
+        if let Recovery::Reached { index, .. } = &mut self.recovery {
+            *index -= count;
+        }
     }
 }
 
@@ -277,10 +337,10 @@ impl<T> StartFilter<T> {
             self.is_earliest = true;
             return Ok(());
         }
-        for candidate in candidates.iter_mut() {
-            candidate.note(next);
-        }
         let end = held.len();
+        for candidate in candidates.iter_mut() {
+            candidate.note(next, end);
+        }
         let right = candidates
             .iter()
             .rposition(|candidate| candidate.is_right_from(end));
@@ -289,7 +349,7 @@ impl<T> StartFilter<T> {
             candidates.drain(..right);
             let first = candidates.first().map_or(0, |candidate| candidate.index);
             for candidate in candidates.iter_mut() {
-                candidate.index -= first;
+                candidate.shift(first);
             }
             first
         });
@@ -434,6 +494,7 @@ mod tests {
                 is_keyframe: frame.is_uppercase(),
                 is_clean: true,
                 recovery: 0,
+                number: None,
                 count: second as i64,
                 may_reorder: false,
                 bytes: 10,
@@ -522,12 +583,26 @@ mod tests {
         assert_eq!(after, Ok("Cde".into()));
     }
 
-    /// Frames a second apart for an exact begin, as `(keyframe, recovery, count)`: the places of those
-    /// that are passed on, and the first second that is shown.
+    /// Frames a second apart for an exact begin, as `(keyframe, recovery, count)`, which are all reference pictures:
+    /// the places of those that are passed on, and the first second that is shown.
     fn exact(
         at: u64,
         is_earliest: bool,
         frames: &[(bool, u32, i64)],
+    ) -> Result<(Vec<usize>, Option<u64>), StartMissed> {
+        let numbers: Vec<_> = (0..)
+            .map(|frame_num| number(frame_num, true))
+            .take(frames.len())
+            .collect();
+        exact_with(at, is_earliest, frames, &numbers)
+    }
+
+    /// The same with the numbers of the frames.
+    fn exact_with(
+        at: u64,
+        is_earliest: bool,
+        frames: &[(bool, u32, i64)],
+        numbers: &[FrameNumber],
     ) -> Result<(Vec<usize>, Option<u64>), StartMissed> {
         let at = Nanos::from_seconds(at);
         let mut entrance = StartFilter::new(Begin::Exact, at, is_earliest, MOST);
@@ -543,6 +618,7 @@ mod tests {
                     is_keyframe,
                     is_clean: is_keyframe && count == 0,
                     recovery,
+                    number: Some(numbers[second]),
                     count,
                     may_reorder: frames.windows(2).any(|pair| pair[1].2 < pair[0].2),
                     bytes: 10,
@@ -554,6 +630,53 @@ mod tests {
         entrance.finish(&mut entered);
         let entered = entered.into_iter().map(|(frame, _)| frame).collect();
         Ok((entered, first_shown.map(Nanos::seconds)))
+    }
+
+    /// Returns the number of a picture, modulo 16.
+    fn number(frame_num: u32, reference: bool) -> FrameNumber {
+        FrameNumber {
+            frame_num: frame_num % 16,
+            modulus: 16,
+            idr: false,
+            reference,
+            resets: false,
+            gaps_allowed: false,
+        }
+    }
+
+    #[test]
+    fn a_refresh_counts_reference_pictures() {
+        // P with two B-frames each that are no references: P2 B0 B1, P5 B3 B4, … Recovery points are the first
+        // and the fifth P, right two reference pictures later, and the pictures that lead these are not.
+        let count = |place: i64| place / 3 * 3 + [2, 0, 1][place as usize % 3];
+        let frames: Vec<_> = (0..24)
+            .map(|place| (place == 0 || place == 12, 2, count(place)))
+            .collect();
+        let numbers: Vec<_> = (0..24)
+            .map(|place| number(14 + place / 3 + u32::from(place % 3 > 0), place % 3 == 0))
+            .collect();
+        for at in 0..24 {
+            let started = exact_with(at, false, &frames, &numbers);
+            match at {
+                // The slot of P8 is known as soon as P11 follows.
+                0..=8 => assert_eq!(started, Err(StartMissed), "{at}"),
+                _ => {
+                    let first = if at <= 20 { 0 } else { 12 };
+                    let expected = ((first..24).collect(), Some(at));
+                    assert_eq!(started, Ok(expected), "{at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_refresh_that_frame_num_does_not_follow_is_never_complete() {
+        let frames: Vec<_> = (0..12).map(|place| (place == 0, 3, place + 1)).collect();
+        let numbers: Vec<_> = (0..12).map(|frame_num| number(frame_num, true)).collect();
+        let mut reset = numbers.clone();
+        reset[2].resets = true;
+        assert!(exact_with(6, false, &frames, &numbers).is_ok());
+        assert_eq!(exact_with(6, false, &frames, &reset), Err(StartMissed));
     }
 
     #[test]

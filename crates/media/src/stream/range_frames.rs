@@ -138,7 +138,7 @@ impl RangeFrames {
             self.start.leave_out(&slot);
             return Flow::Continue;
         };
-        let (is_idr, recovery) = (unit.idr, unit.recovery_point);
+        let (is_idr, recovery, number) = (unit.idr, unit.recovery_point, unit.frame_number);
         let capture = slot.capture;
         if !self.start.is_open() {
             self.has_intra |= unit.intra && !is_keyframe;
@@ -156,6 +156,7 @@ impl RangeFrames {
             is_keyframe,
             is_clean: is_idr,
             recovery: recovery.unwrap_or_default(),
+            number,
             count: order.count,
             may_reorder: order.reordering.frames > 0 || !order.reordering.declared,
             bytes,

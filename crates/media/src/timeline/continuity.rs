@@ -209,7 +209,7 @@ enum ReferenceState {
     Corrupted,
     /// Until `frame_num` has advanced by `frames` since a recovery point.
     Recovering {
-        from: u32,
+        from: FrameNumber,
         frames: u32,
     },
 }
@@ -414,8 +414,7 @@ impl<T> Continuity<T> {
         if let (ReferenceState::Recovering { from, frames }, Some(number)) =
             (self.state, &facts.number)
         {
-            let advance = number.frame_num.wrapping_sub(from) & number.modulus.wrapping_sub(1);
-            if advance >= frames {
+            if number.ends_recovery(&from, frames) {
                 self.state = ReferenceState::Intact;
             }
         }
@@ -428,7 +427,7 @@ impl<T> Continuity<T> {
         }
         self.state = match &facts.number {
             Some(number) if facts.recovery_frames > 0 => ReferenceState::Recovering {
-                from: number.frame_num,
+                from: *number,
                 frames: facts.recovery_frames,
             },
             _ => ReferenceState::Intact,
