@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import numpy as np
 
 from .arguments import check_choice
+from .picture_decoder import FedUnit, PictureDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,11 @@ class PictureFormat:
             height, width = self.resize
         return (height, width, self.channels) if self.layout == "NHWC" else (self.channels, height, width)
 
+    def size(self, array: npt.NDArray[np.uint8]) -> tuple[int, int]:
+        """Return the height and width of a picture as array."""
+        height, width = array.shape[:2] if self.layout == "NHWC" else array.shape[1:]
+        return height, width
+
     def array(self, picture: av.VideoFrame) -> npt.NDArray[np.uint8]:
         """Return a decoded picture as array."""
         height, width = self.resize or (picture.height, picture.width)
@@ -99,8 +105,6 @@ class Picture(NamedTuple):
 def decode(units: UnitReader, faults: dict[int, str]) -> Iterator[Picture]:
     """Decode a range, and yield its frames in presentation order, without those that only the decoder needs.
 
-    The decoder has one thread, so that it works after a fork.
-
     Parameters
     ----------
     units : UnitReader
@@ -113,39 +117,13 @@ def decode(units: UnitReader, faults: dict[int, str]) -> Iterator[Picture]:
     Picture
         Each frame with a right picture.
     """
-    av = import_av()
-    decoder = av.CodecContext.create("h264", "r")
-    decoder.thread_count = 1
-    decoder.thread_type = "NONE"
-    pending: dict[int, tuple[int, bool, bool]] = {}
-    for number, (data, capture_us, _, _, _, _, is_hidden, is_corrupted) in enumerate(units):
-        pending[number] = capture_us, is_hidden, is_corrupted
-        packet = av.Packet(data)
-        packet.pts = number
-        try:
-            frames = decoder.decode(packet)
-        except av.error.InvalidDataError as error:
-            faults[capture_us] = f"the decoder refuses it: {error}"
-            continue
-        yield from _shown(pending, frames, faults)
-    yield from _shown(pending, decoder.decode(None), faults)
-
-
-def _shown(
-    pending: dict[int, tuple[int, bool, bool]], frames: list[av.VideoFrame], faults: dict[int, str]
-) -> Iterator[Picture]:
-    """Yield the pictures that are right and not hidden."""
-    for frame in frames:
-        unit = pending.pop(frame.pts, None) if frame.pts is not None else None
-        if unit is None:
-            continue
-        capture_us, is_hidden, is_corrupted = unit
-        if is_corrupted:
-            faults[capture_us] = "slices of it, or pictures that it refers to, are missing"
-        elif frame.is_corrupt:
-            faults[capture_us] = "the decoder marks the picture as corrupt"
-        elif not is_hidden:
-            yield Picture(capture_us, frame)
+    decoder = PictureDecoder(import_av(), faults)
+    for number, (data, capture_us, _, _, _, is_keyframe, is_hidden, is_corrupted) in enumerate(units):
+        unit = FedUnit(number, data, capture_us, is_keyframe, is_hidden, is_corrupted)
+        for shown, frame in decoder.feed(unit):
+            yield Picture(shown.capture_us, frame)
+    for shown, frame in decoder.finish():
+        yield Picture(shown.capture_us, frame)
 
 
 def convert(picture: av.VideoFrame, height: int, width: int, pixel_format: str) -> av.VideoFrame:

@@ -333,6 +333,13 @@ class Recording:
         -------
         Clip
             The frames, of which there may be none.
+
+        Raises
+        ------
+        DecodeError
+            If a frame cannot be decoded.
+        ValueError
+            If an argument is wrong, or frames differ in size and `resize` is None.
         """
         part = self.lazy_slice(start, stop)
         origin = self.origin_us
@@ -419,6 +426,8 @@ class Recording:
             If there is no such frame.
         DecodeError
             If a frame cannot be decoded.
+        ValueError
+            If an argument is wrong, or frames differ in size and `resize` is None.
         """
         each, places = np.unique(frame_indices(indices, len(self)), return_inverse=True)
         _, frames = self._decode_all(each, self._form.other(colorspace, layout, resize), "raise", [])
@@ -456,6 +465,8 @@ class Recording:
             If no frame is shown at one of the times.
         DecodeError
             If a frame cannot be decoded.
+        ValueError
+            If an argument is wrong, or frames differ in size and `resize` is None.
         """
         return self.frames(
             self.indices_at(times, tolerance=tolerance), colorspace=colorspace, layout=layout, resize=resize
@@ -518,9 +529,17 @@ class Recording:
         """Decode frames by rising indices. Return the indices of those that are decoded, and these as one array."""
         found: list[int] = []
         frames: list[npt.NDArray[np.uint8]] = []
-        for index, frame in self.decode(indices, on_error=on_error, missing=missing):
+        for index, picture in self.decode(indices, on_error=on_error, missing=missing):
+            frame = form.array(picture)
+            if frames and frame.shape != frames[0].shape:
+                earlier, later = (form.size(each) for each in (frames[0], frame))
+                raise ValueError(
+                    f"Frame {found[0]} has {earlier[1]}x{earlier[0]} pixels and frame {index} {later[1]}x{later[0]}, "
+                    "which one array cannot hold: resize=(height, width) gives them one size, and iter_frames gives "
+                    "each as it is"
+                )
             found.append(index)
-            frames.append(form.array(frame))
+            frames.append(frame)
         if not frames:
             height, width = form.resize or self._reader.size
             return np.empty(0, np.int64), np.empty((0, *form.shape(height, width)), np.uint8)
