@@ -9,7 +9,8 @@
 
 use std::mem;
 
-use crate::codec::h264::FrameNumber;
+use crate::codec::h264::{FrameNumber, Recovery};
+use crate::order::PictureOrder;
 use crate::time::Nanos;
 use crate::timeline::{SegmentStart, Slot};
 
@@ -39,13 +40,12 @@ pub struct Candidate<T> {
     pub is_keyframe: bool,
     /// Nothing after it in decoding order depends on access units before it, or is shown before it.
     pub is_clean: bool,
-    /// For a keyframe that is not clean: number of frames until pictures are correct
-    /// (`recovery_frame_cnt`, D.2.8).
+    /// For a keyframe that is not clean: `recovery_frame_cnt` (D.2.8).
     pub recovery: u32,
-    /// Its `frame_num`, in which `recovery` is counted.
-    pub number: Option<FrameNumber>,
-    /// Its picture order count.
-    pub count: i64,
+    /// Its number in decoding order.
+    pub number: FrameNumber,
+    /// Its place in output order.
+    pub order: PictureOrder,
     /// Decoding order and output order of the stream may differ.
     pub may_reorder: bool,
     /// Size in bytes.
@@ -57,101 +57,67 @@ pub struct Candidate<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct StartMissed;
 
+/// Place in output order: number of the coded video sequence, and picture order count in it.
+type OutputPlace = (u64, i64);
+
+/// An access unit that is held.
+#[derive(Debug)]
+struct Held<T> {
+    item: T,
+    slot: Slot,
+    place: OutputPlace,
+}
+
 /// A keyframe that is held, from which decoding may start.
 #[derive(Debug)]
 struct HeldKeyframe {
     /// Its place among the held access units.
     index: usize,
     recovery: Recovery,
-}
-
-/// Progress of a decoder that begins with a keyframe towards correct pictures.
-#[derive(Debug)]
-enum Recovery {
-    /// Pictures are correct in output order from the reference picture on that is `frames` frames after `start`.
-    Pending { start: FrameNumber, frames: u32 },
-    /// Pictures are correct in output order from a picture on.
-    Reached {
-        /// Place of the picture among the held access units.
-        index: usize,
-        count: i64,
-        /// Pictures after it in decoding order that are shown before it: they need access units before the keyframe.
-        leading: usize,
-        /// A picture has followed that is shown after it: no others lead it.
-        has_all_leading: bool,
-    },
-    /// Unknown, as `frame_num` was reset or is missing.
-    Unknown,
-}
-
-impl Recovery {
-    fn reached<T>(arrival: &Candidate<T>, index: usize) -> Self {
-        Self::Reached {
-            index,
-            count: arrival.count,
-            leading: 0,
-            has_all_leading: arrival.is_clean || !arrival.may_reorder,
-        }
-    }
+    /// Place of the picture from which on output is right, once it has followed.
+    right_from: Option<OutputPlace>,
+    /// Number of pictures from the keyframe on that are output before that one, and may be wrong.
+    wrong: usize,
+    /// A picture has followed that is output after that one: no others precede it.
+    has_all_wrong: bool,
 }
 
 impl HeldKeyframe {
-    fn new<T>(arrival: &Candidate<T>, index: usize) -> Self {
-        let recovery = match arrival.number {
-            _ if arrival.is_clean || arrival.recovery == 0 => Recovery::reached(arrival, index),
-            Some(start) => Recovery::Pending {
-                start,
-                frames: arrival.recovery,
-            },
-            None => Recovery::Unknown,
+    fn new<T>(arrival: &Candidate<T>, index: usize, place: OutputPlace) -> Self {
+        let frames = if arrival.is_clean {
+            0
+        } else {
+            arrival.recovery
         };
-        Self { index, recovery }
+        let recovery = Recovery::new(&arrival.number, frames);
+        Self {
+            index,
+            recovery,
+            right_from: recovery.is_immediate().then_some(place),
+            wrong: 0,
+            has_all_wrong: recovery.is_immediate() && arrival.is_in_output_order(),
+        }
     }
 
-    /// Takes an access unit after it, whose place among the held ones is `index`.
-    fn note<T>(&mut self, arrival: &Candidate<T>, index: usize) {
-        match &mut self.recovery {
-            Recovery::Pending { start, frames } => match &arrival.number {
-                Some(number) if number.idr || number.resets => self.recovery = Recovery::Unknown,
-                Some(number) if number.ends_recovery(start, *frames) => {
-                    self.recovery = Recovery::reached(arrival, index);
-                }
-                _ => {}
-            },
-            Recovery::Reached {
-                count,
-                leading,
-                has_all_leading,
-                ..
-            } => {
-                let leads = arrival.count < *count && !*has_all_leading;
-                *leading += usize::from(leads);
-                *has_all_leading |= !leads;
+    /// Takes an access unit after those that are held.
+    fn note<T>(&mut self, arrival: &Candidate<T>, place: OutputPlace, held: &[Held<T>]) {
+        match self.right_from {
+            _ if self.has_all_wrong => {}
+            Some(right_from) if place < right_from => self.wrong += 1,
+            Some(_) => self.has_all_wrong = true,
+            None if self.recovery.is_reached_by(&arrival.number) => {
+                let earlier = held.iter().skip(self.index);
+                self.wrong = earlier.filter(|unit| unit.place < place).count();
+                self.right_from = Some(place);
+                self.has_all_wrong = arrival.is_in_output_order();
             }
-            Recovery::Unknown => {}
+            None => self.recovery.pass(&arrival.number),
         }
     }
 
     /// Returns whether the pictures from slot `end` on are correct.
     fn is_right_from(&self, end: usize) -> bool {
-        match self.recovery {
-            // Earlier pictures that are shown after it may move its slot to the front, never to the back.
-            Recovery::Reached {
-                index,
-                leading,
-                has_all_leading,
-                ..
-            } => has_all_leading && end >= index + leading,
-            Recovery::Pending { .. } | Recovery::Unknown => false,
-        }
-    }
-
-    /// Takes the first `count` access units from those that are held.
-    fn shift(&mut self, count: usize) {
-        self.index -= count;
-        if let Recovery::Reached { index, .. } = &mut self.recovery {
-            *index -= count;
-        }
+        self.has_all_wrong && end - self.index >= self.wrong
     }
 }
 
@@ -160,6 +126,11 @@ impl<T> Candidate<T> {
     /// from its time on.
     fn is_right_at_once(&self) -> bool {
         self.is_clean || self.recovery == 0 && !self.may_reorder
+    }
+
+    /// Returns whether all pictures after it in decoding order are output after it.
+    fn is_in_output_order(&self) -> bool {
+        self.is_clean || !self.may_reorder
     }
 }
 
@@ -173,6 +144,8 @@ pub struct StartFilter<T> {
     /// Largest number of bytes that are held. No hole is detected at the end of a larger group.
     most_bytes: usize,
     state: StartState<T>,
+    /// Number of coded video sequences that have begun.
+    sequences: u64,
     /// The first time that is shown of an exact range, once it is known.
     first_shown: Option<Nanos>,
     skipped: u64,
@@ -189,7 +162,7 @@ enum StartState<T> {
     Holding {
         keyframe: Nanos,
         bytes: usize,
-        held: Vec<(T, Slot)>,
+        held: Vec<Held<T>>,
         /// For an exact begin.
         candidates: Vec<HeldKeyframe>,
     },
@@ -206,6 +179,7 @@ impl<T> StartFilter<T> {
             is_earliest: is_earliest || begin == Begin::KeyframeAfter,
             most_bytes,
             state: StartState::Waiting,
+            sequences: 0,
             first_shown: None,
             skipped: 0,
             carried: None,
@@ -244,9 +218,11 @@ impl<T> StartFilter<T> {
         arrival: Candidate<T>,
         entered: &mut Vec<(T, Slot)>,
     ) -> Result<(), StartMissed> {
+        self.sequences += u64::from(arrival.order.begins_sequence);
+        let place = (self.sequences, arrival.order.count);
         if matches!(self.state, StartState::Holding { .. }) {
             match self.begin {
-                Begin::Exact => self.judge_exact(&arrival, entered)?,
+                Begin::Exact => self.judge_exact(&arrival, place, entered)?,
                 _ => self.judge(&arrival, entered),
             }
         }
@@ -259,16 +235,20 @@ impl<T> StartFilter<T> {
                 ..
             } => {
                 if arrival.is_keyframe {
-                    candidates.push(HeldKeyframe::new(&arrival, held.len()));
+                    candidates.push(HeldKeyframe::new(&arrival, held.len(), place));
                 }
                 *bytes += arrival.bytes;
-                held.push((arrival.item, arrival.slot));
+                held.push(Held {
+                    item: arrival.item,
+                    slot: arrival.slot,
+                    place,
+                });
             }
             StartState::Waiting if arrival.slot.time > self.at && !self.is_earliest => {
                 return Err(StartMissed);
             }
             StartState::Waiting if !arrival.is_keyframe => self.skip(&arrival.slot),
-            StartState::Waiting => self.begin_with(arrival, entered)?,
+            StartState::Waiting => self.begin_with(arrival, place, entered)?,
         }
         Ok(())
     }
@@ -277,6 +257,7 @@ impl<T> StartFilter<T> {
     fn begin_with(
         &mut self,
         arrival: Candidate<T>,
+        place: OutputPlace,
         entered: &mut Vec<(T, Slot)>,
     ) -> Result<(), StartMissed> {
         let time = arrival.slot.time;
@@ -287,8 +268,12 @@ impl<T> StartFilter<T> {
                 self.state = StartState::Holding {
                     keyframe: time,
                     bytes: arrival.bytes,
-                    candidates: vec![HeldKeyframe::new(&arrival, 0)],
-                    held: vec![(arrival.item, arrival.slot)],
+                    candidates: vec![HeldKeyframe::new(&arrival, 0, place)],
+                    held: vec![Held {
+                        item: arrival.item,
+                        slot: arrival.slot,
+                        place,
+                    }],
                 };
             }
             _ => {
@@ -320,6 +305,7 @@ impl<T> StartFilter<T> {
     fn judge_exact(
         &mut self,
         next: &Candidate<T>,
+        place: OutputPlace,
         entered: &mut Vec<(T, Slot)>,
     ) -> Result<(), StartMissed> {
         let is_shown = next.slot.time >= self.at;
@@ -337,10 +323,10 @@ impl<T> StartFilter<T> {
             self.is_earliest = true;
             return Ok(());
         }
-        let end = held.len();
         for candidate in candidates.iter_mut() {
-            candidate.note(next, end);
+            candidate.note(next, place, held);
         }
+        let end = held.len();
         let right = candidates
             .iter()
             .rposition(|candidate| candidate.is_right_from(end));
@@ -349,11 +335,11 @@ impl<T> StartFilter<T> {
             candidates.drain(..right);
             let first = candidates.first().map_or(0, |candidate| candidate.index);
             for candidate in candidates.iter_mut() {
-                candidate.shift(first);
+                candidate.index -= first;
             }
             first
         });
-        let needless: Vec<_> = held.drain(..needless).map(|(_, slot)| slot).collect();
+        let needless: Vec<_> = held.drain(..needless).map(|unit| unit.slot).collect();
         for slot in &needless {
             self.skip(slot);
         }
@@ -380,9 +366,9 @@ impl<T> StartFilter<T> {
         else {
             return;
         };
-        let ends_before = |(_, last): &(T, Slot)| {
-            let duration = last.duration.unwrap_or(Nanos::NSECOND);
-            last.time.saturating_add(duration) <= self.at
+        let ends_before = |Held { slot, .. }: &Held<T>| {
+            let duration = slot.duration.unwrap_or(Nanos::NSECOND);
+            slot.time.saturating_add(duration) <= self.at
         };
         let is_past = next.slot.time > self.at;
         let before = self.at.saturating_sub(*keyframe);
@@ -427,7 +413,7 @@ impl<T> StartFilter<T> {
             return;
         }
         if let StartState::Holding { held, .. } = mem::replace(&mut self.state, StartState::Open) {
-            for (item, slot) in held {
+            for Held { item, slot, .. } in held {
                 self.enter(item, slot, entered);
             }
         }
@@ -436,7 +422,7 @@ impl<T> StartFilter<T> {
     fn drop_held(&mut self) {
         if let StartState::Holding { held, .. } = mem::replace(&mut self.state, StartState::Waiting)
         {
-            for (_, slot) in &held {
+            for Held { slot, .. } in &held {
                 self.skip(slot);
             }
         }
@@ -446,6 +432,7 @@ impl<T> StartFilter<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::Reordering;
     use crate::time::CaptureTime;
     use crate::timeline::Spacing;
 
@@ -463,6 +450,28 @@ mod tests {
             hole: None,
             discont: false,
             frame_rate: None,
+        }
+    }
+
+    fn number(frame_num: u32, reference: bool, idr: bool) -> FrameNumber {
+        FrameNumber {
+            frame_num: frame_num % 16,
+            modulus: 16,
+            idr,
+            reference,
+            resets: false,
+            gaps_allowed: false,
+        }
+    }
+
+    fn order(count: i64, begins_sequence: bool) -> PictureOrder {
+        PictureOrder {
+            count,
+            begins_sequence,
+            reordering: Reordering {
+                frames: 2,
+                declared: true,
+            },
         }
     }
 
@@ -494,8 +503,8 @@ mod tests {
                 is_keyframe: frame.is_uppercase(),
                 is_clean: true,
                 recovery: 0,
-                number: None,
-                count: second as i64,
+                number: number(second as u32, true, frame.is_uppercase()),
+                order: order(second as i64, frame.is_uppercase()),
                 may_reorder: false,
                 bytes: 10,
             };
@@ -583,48 +592,81 @@ mod tests {
         assert_eq!(after, Ok("Cde".into()));
     }
 
-    /// Frames a second apart for an exact begin, as `(keyframe, recovery, count)`, which are all reference pictures:
-    /// the places of those that are passed on, and the first second that is shown.
+    /// A picture for an exact begin.
+    #[derive(Debug, Clone, Copy)]
+    struct Picture {
+        /// `recovery_frame_cnt` of a keyframe.
+        recovery: Option<u32>,
+        is_reference: bool,
+        is_idr: bool,
+        count: i64,
+    }
+
+    fn idr() -> Picture {
+        Picture {
+            recovery: Some(0),
+            is_idr: true,
+            ..reference(0)
+        }
+    }
+
+    fn recovery_point(recovery: u32, count: i64) -> Picture {
+        Picture {
+            recovery: Some(recovery),
+            ..reference(count)
+        }
+    }
+
+    fn reference(count: i64) -> Picture {
+        Picture {
+            recovery: None,
+            is_reference: true,
+            is_idr: false,
+            count,
+        }
+    }
+
+    fn disposable(count: i64) -> Picture {
+        Picture {
+            is_reference: false,
+            ..reference(count)
+        }
+    }
+
+    /// Takes pictures a second apart in decoding order. Returns the places of those that are passed on, and
+    /// the first second that is shown.
     fn exact(
         at: u64,
         is_earliest: bool,
-        frames: &[(bool, u32, i64)],
-    ) -> Result<(Vec<usize>, Option<u64>), StartMissed> {
-        let numbers: Vec<_> = (0..)
-            .map(|frame_num| number(frame_num, true))
-            .take(frames.len())
-            .collect();
-        exact_with(at, is_earliest, frames, &numbers)
-    }
-
-    /// The same with the numbers of the frames.
-    fn exact_with(
-        at: u64,
-        is_earliest: bool,
-        frames: &[(bool, u32, i64)],
-        numbers: &[FrameNumber],
+        pictures: &[Picture],
     ) -> Result<(Vec<usize>, Option<u64>), StartMissed> {
         let at = Nanos::from_seconds(at);
         let mut entrance = StartFilter::new(Begin::Exact, at, is_earliest, MOST);
         let mut entered = Vec::new();
         let mut first_shown = None;
-        for (second, &(is_keyframe, recovery, count)) in frames.iter().enumerate() {
+        let mut frame_num = 0;
+        for (second, picture) in pictures.iter().enumerate() {
             let time = Nanos::from_seconds(second as u64);
             let slot = slot(time);
+            if picture.is_idr {
+                frame_num = 0;
+            }
             entrance.take(
                 Candidate {
                     item: second,
                     slot,
-                    is_keyframe,
-                    is_clean: is_keyframe && count == 0,
-                    recovery,
-                    number: Some(numbers[second]),
-                    count,
-                    may_reorder: frames.windows(2).any(|pair| pair[1].2 < pair[0].2),
+                    is_keyframe: picture.recovery.is_some(),
+                    is_clean: picture.is_idr,
+                    recovery: picture.recovery.unwrap_or_default(),
+                    number: number(frame_num, picture.is_reference, picture.is_idr),
+                    order: order(picture.count, picture.is_idr),
+                    may_reorder: (pictures.windows(2))
+                        .any(|pair| pair[1].count < pair[0].count && !pair[1].is_idr),
                     bytes: 10,
                 },
                 &mut entered,
             )?;
+            frame_num += u32::from(picture.is_reference);
             first_shown = first_shown.or(entrance.take_first_shown());
         }
         entrance.finish(&mut entered);
@@ -632,56 +674,10 @@ mod tests {
         Ok((entered, first_shown.map(Nanos::seconds)))
     }
 
-    /// Returns the number of a picture, modulo 16.
-    fn number(frame_num: u32, reference: bool) -> FrameNumber {
-        FrameNumber {
-            frame_num: frame_num % 16,
-            modulus: 16,
-            idr: false,
-            reference,
-            resets: false,
-            gaps_allowed: false,
-        }
-    }
-
-    #[test]
-    fn a_refresh_counts_reference_pictures() {
-        // P with two B-frames each that are no references: P2 B0 B1, P5 B3 B4, … Recovery points are the first
-        // and the fifth P, right two reference pictures later, and the pictures that lead these are not.
-        let count = |place: i64| place / 3 * 3 + [2, 0, 1][place as usize % 3];
-        let frames: Vec<_> = (0..24)
-            .map(|place| (place == 0 || place == 12, 2, count(place)))
-            .collect();
-        let numbers: Vec<_> = (0..24)
-            .map(|place| number(14 + place / 3 + u32::from(place % 3 > 0), place % 3 == 0))
-            .collect();
-        for at in 0..24 {
-            let started = exact_with(at, false, &frames, &numbers);
-            match at {
-                // The slot of P8 is known as soon as P11 follows.
-                0..=8 => assert_eq!(started, Err(StartMissed), "{at}"),
-                _ => {
-                    let first = if at <= 20 { 0 } else { 12 };
-                    let expected = ((first..24).collect(), Some(at));
-                    assert_eq!(started, Ok(expected), "{at}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_refresh_that_frame_num_does_not_follow_is_never_complete() {
-        let frames: Vec<_> = (0..12).map(|place| (place == 0, 3, place + 1)).collect();
-        let numbers: Vec<_> = (0..12).map(|frame_num| number(frame_num, true)).collect();
-        let mut reset = numbers.clone();
-        reset[2].resets = true;
-        assert!(exact_with(6, false, &frames, &numbers).is_ok());
-        assert_eq!(exact_with(6, false, &frames, &reset), Err(StartMissed));
-    }
-
     #[test]
     fn an_exact_begin_is_shown_from_the_first_frame_that_is_not_before_it() {
-        let frames: Vec<_> = (0..6).map(|count| (count % 3 == 0, 0, count)).collect();
+        let group = [idr(), reference(1), reference(2)];
+        let frames = [group, group].concat();
         for (at, shown) in [(0, 0), (1, 1), (3, 3), (5, 5)] {
             let (entered, first_shown) = exact(at, false, &frames).unwrap();
             assert_eq!(entered, (at as usize / 3 * 3..6).collect::<Vec<_>>());
@@ -694,7 +690,10 @@ mod tests {
     fn a_refresh_is_complete_where_it_is_shown() {
         // Recovery points every four frames, right three frames later.
         let frames: Vec<_> = (0..12)
-            .map(|count| (count % 4 == 0, 3, count + 1))
+            .map(|count| match count % 4 {
+                0 => recovery_point(3, count),
+                _ => reference(count),
+            })
             .collect();
         for (at, first) in [(3, 0), (4, 0), (6, 0), (7, 4), (10, 4), (11, 8)] {
             let (entered, first_shown) = exact(at, false, &frames).unwrap();
@@ -709,10 +708,16 @@ mod tests {
     #[test]
     fn pictures_that_lead_a_keyframe_are_right_too() {
         // I0 P3 B1 B2, then an open group: I6 B4 B5 P7.
-        let counts = [0, 3, 1, 2, 6, 4, 5, 7];
-        let frames: Vec<_> = (counts.iter())
-            .map(|&count| (matches!(count, 0 | 6), 0, count))
-            .collect();
+        let frames = [
+            idr(),
+            reference(3),
+            disposable(1),
+            disposable(2),
+            recovery_point(0, 6),
+            disposable(4),
+            disposable(5),
+            reference(7),
+        ];
         // At 6 it is not known yet that no other picture leads the keyframe.
         for (at, first) in [(2, 0), (4, 0), (5, 0), (6, 0), (7, 4)] {
             let (entered, first_shown) = exact(at, true, &frames).unwrap();
@@ -723,6 +728,67 @@ mod tests {
             assert_eq!(exact(at, false, &frames[4..]), Err(StartMissed), "{at}");
         }
         assert!(exact(3, false, &frames[4..]).is_ok());
+    }
+
+    #[test]
+    fn a_refresh_counts_reference_pictures_and_ends_in_output_order() {
+        // Right from the second reference picture after the recovery point on, in output order: from P6.
+        let group = |first: i64| {
+            [3, 6, 9, 12].map(|last| {
+                [
+                    reference(first + last),
+                    disposable(first + last - 2),
+                    disposable(first + last - 1),
+                ]
+            })
+        };
+        let frames = [vec![recovery_point(2, 0)], group(0).concat()].concat();
+        let all: Vec<_> = (0..frames.len()).collect();
+        // At 6 it is not known yet that no other picture precedes P6.
+        for at in 0..=6 {
+            assert_eq!(exact(at, false, &frames), Err(StartMissed), "{at}");
+        }
+        for at in 7..=12 {
+            let expected = (all.clone(), Some(at));
+            assert_eq!(exact(at, false, &frames), Ok(expected), "{at}");
+        }
+        // After the next recovery point, the first one is of use until the refresh is complete again.
+        let again = [vec![recovery_point(2, 13)], group(13).concat()].concat();
+        let frames = [frames, again].concat();
+        for (at, first) in [(14, 0), (19, 0), (20, 13), (25, 13)] {
+            let (entered, first_shown) = exact(at, false, &frames).unwrap();
+            assert_eq!(entered, (first..26).collect::<Vec<_>>(), "{at}");
+            assert_eq!(first_shown, Some(at));
+        }
+    }
+
+    #[test]
+    fn a_refresh_without_reordering_counts_reference_pictures() {
+        // Every other picture is no reference.
+        let mut frames = vec![recovery_point(2, 0)];
+        for count in 0..4 {
+            frames.extend([disposable(2 * count + 1), reference(2 * count + 2)]);
+        }
+        assert_eq!(exact(3, false, &frames), Err(StartMissed));
+        let all: Vec<_> = (0..frames.len()).collect();
+        assert_eq!(exact(4, false, &frames), Ok((all, Some(4))));
+    }
+
+    #[test]
+    fn an_idr_picture_completes_a_refresh() {
+        let frames = [
+            recovery_point(9, 4),
+            reference(8),
+            disposable(6),
+            idr(),
+            reference(4),
+            disposable(2),
+        ];
+        assert_eq!(exact(2, false, &frames), Err(StartMissed));
+        for at in [3, 4, 5] {
+            let expected = ((3..6).collect(), Some(at));
+            assert_eq!(exact(at, false, &frames), Ok(expected), "{at}");
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl RangeFrames {
             self.start.leave_out(&slot);
             return Flow::Continue;
         }
-        let Some(order) = unit.order else {
+        let Some((order, number)) = unit.order.zip(unit.frame_number) else {
             results.counts.dropped += 1;
             if !self.start.is_open() {
                 results.counts.undecodable += 1;
@@ -138,7 +138,7 @@ impl RangeFrames {
             self.start.leave_out(&slot);
             return Flow::Continue;
         };
-        let (is_idr, recovery, number) = (unit.idr, unit.recovery_point, unit.frame_number);
+        let (is_idr, recovery) = (unit.idr, unit.recovery_point);
         let capture = slot.capture;
         if !self.start.is_open() {
             self.has_intra |= unit.intra && !is_keyframe;
@@ -157,7 +157,7 @@ impl RangeFrames {
             is_clean: is_idr,
             recovery: recovery.unwrap_or_default(),
             number,
-            count: order.count,
+            order,
             may_reorder: order.reordering.frames > 0 || !order.reordering.declared,
             bytes,
         };

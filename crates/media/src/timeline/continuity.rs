@@ -13,7 +13,7 @@ use super::names::TimelineNames;
 use super::on_loss::OnLoss;
 use super::pauses::{PauseEvidence, Pauses};
 use super::slots::{Hole, SegmentStart, Slot, Spacing};
-use crate::codec::h264::{FrameNumber, FrameNumbering, Succession};
+use crate::codec::h264::{FrameNumber, FrameNumbering, Recovery, Succession};
 use crate::order::PictureOrder;
 use crate::time::{CaptureTime, Nanos};
 
@@ -207,11 +207,33 @@ enum ReferenceState {
     },
     /// Until the next keyframe.
     Corrupted,
-    /// Until `frame_num` has advanced by `frames` since a recovery point.
-    Recovering {
-        from: FrameNumber,
-        frames: u32,
+    /// Decoding has begun again, and the picture from which on output is right has not followed yet.
+    Recovering(Recovery),
+    /// It has this picture order count. Those that are output before it may still follow.
+    Recovered {
+        count: i64,
     },
+}
+
+impl ReferenceState {
+    /// Returns the state after a picture from which on output is right.
+    fn after_right_picture(facts: &ContinuityFacts) -> Self {
+        match facts.order {
+            Some(PictureOrder { count, .. }) if !facts.number.is_some_and(|number| number.idr) => {
+                Self::Recovered { count }
+            }
+            _ => Self::Intact,
+        }
+    }
+
+    /// Returns whether a picture may refer to lost ones.
+    fn is_wrong(self, order: Option<&PictureOrder>) -> bool {
+        match self {
+            Self::Intact => false,
+            Self::Recovered { count } => order.is_some_and(|order| order.count < count),
+            Self::Dropping { .. } | Self::Corrupted | Self::Recovering(_) => true,
+        }
+    }
 }
 
 /// Interruption of the sequence of access units.
@@ -280,7 +302,7 @@ impl<T> Continuity<T> {
         let held = Held {
             item,
             slot,
-            is_corrupted: self.state != ReferenceState::Intact,
+            is_corrupted: self.state.is_wrong(facts.order.as_ref()),
         };
         self.release();
         if held.slot.before_pause.is_some() {
@@ -377,7 +399,9 @@ impl<T> Continuity<T> {
                         self.state = ReferenceState::Dropping { base };
                     }
                 }
-                if consequence == Consequence::Corrupted {
+                // Leading pictures of a keyframe refer to what is before it, and so does a gradual refresh.
+                let is_open = facts.is_keyframe && !facts.number.is_some_and(|number| number.idr);
+                if consequence == Consequence::Corrupted || is_open && !cause.is_of_times() {
                     self.state = ReferenceState::Corrupted;
                 }
                 if cause != Cause::Reported {
@@ -411,14 +435,26 @@ impl<T> Continuity<T> {
 
     /// Resets the state after a loss, at a keyframe or at the end of its recovery.
     fn recover(&mut self, facts: &ContinuityFacts, slot: &mut Slot) {
-        if let (ReferenceState::Recovering { from, frames }, Some(number)) =
-            (self.state, &facts.number)
-        {
-            if number.ends_recovery(&from, frames) {
+        match (&mut self.state, &facts.number, &facts.order) {
+            (ReferenceState::Recovering(recovery), Some(number), _) => {
+                if recovery.is_reached_by(number) {
+                    self.state = ReferenceState::after_right_picture(facts);
+                } else {
+                    recovery.pass(number);
+                }
+            }
+            (ReferenceState::Recovered { count }, _, Some(order))
+                if order.begins_sequence || order.count >= *count =>
+            {
                 self.state = ReferenceState::Intact;
             }
+            _ => {}
         }
-        if !facts.is_keyframe || self.state == ReferenceState::Intact {
+        let begins_again = matches!(
+            self.state,
+            ReferenceState::Dropping { .. } | ReferenceState::Corrupted
+        );
+        if !facts.is_keyframe || !begins_again {
             return;
         }
         if let ReferenceState::Dropping { base } = self.state {
@@ -426,11 +462,10 @@ impl<T> Continuity<T> {
             slot.discont = self.config.gap_detection;
         }
         self.state = match &facts.number {
-            Some(number) if facts.recovery_frames > 0 => ReferenceState::Recovering {
-                from: *number,
-                frames: facts.recovery_frames,
-            },
-            _ => ReferenceState::Intact,
+            Some(number) if facts.recovery_frames > 0 => {
+                ReferenceState::Recovering(Recovery::new(number, facts.recovery_frames))
+            }
+            _ => ReferenceState::after_right_picture(facts),
         };
     }
 
@@ -479,6 +514,7 @@ impl<T> Continuity<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::Reordering;
 
     const MS: Nanos = Nanos::MSECOND;
     const MODULUS: u32 = 16;
@@ -732,6 +768,91 @@ mod tests {
         assert_eq!(run("IpxpRppp"), "Ip!p*R*p*pp");
         assert_eq!(run("Ipx!pRppp"), "Ip!-|R*p*pp");
         assert_eq!(run("IpxpRIp"), "Ip!p*R*Ip");
+    }
+
+    /// Takes pictures a frame apart, as `(frame_num, reference, count)`, of which the first one is an IDR picture and
+    /// that at `keyframe` a recovery point. Returns the counts of those that are corrupted, rising.
+    fn corrupted(pictures: &[(u32, bool, i64)], keyframe: usize, recovery_frames: u32) -> Vec<i64> {
+        let mut continuity = Continuity::new(CONFIG);
+        for (place, &(frame_num, reference, count)) in pictures.iter().enumerate() {
+            let idr = place == 0;
+            let facts = ContinuityFacts {
+                number: Some(FrameNumber {
+                    frame_num,
+                    modulus: MODULUS,
+                    idr,
+                    reference,
+                    resets: false,
+                    gaps_allowed: false,
+                }),
+                order: Some(PictureOrder {
+                    count,
+                    begins_sequence: idr,
+                    reordering: Reordering {
+                        frames: 2,
+                        declared: true,
+                    },
+                }),
+                is_keyframe: idr || place == keyframe,
+                recovery_frames,
+                after_loss: false,
+            };
+            let time = 100 * place as u64 * MS;
+            continuity.push(count, &facts, slot(time, Spacing::Regular));
+        }
+        continuity.finish();
+        let outputs = std::iter::from_fn(|| continuity.pop());
+        let counts = outputs.filter_map(|output| match output {
+            ContinuityOutput::Unit {
+                item, is_corrupted, ..
+            } => is_corrupted.then_some(item),
+            _ => None,
+        });
+        let mut counts: Vec<_> = counts.collect();
+        counts.sort_unstable();
+        counts
+    }
+
+    #[test]
+    fn a_recovery_ends_in_output_order() {
+        // P with two B-frames each that are no references. P6 is lost.
+        let group = |number: u32| {
+            let count = i64::from(number) * 3;
+            [
+                (number, true, count),
+                (number + 1, false, count - 2),
+                (number + 1, false, count - 1),
+            ]
+        };
+        let pictures = [
+            vec![(0, true, 0)],
+            group(1).to_vec(),
+            group(2)[1..].to_vec(),
+            [3, 4, 5, 6].map(group).concat(),
+        ]
+        .concat();
+        // P9 begins a refresh of two reference pictures, which is complete with P15.
+        assert_eq!(
+            corrupted(&pictures, 6, 2),
+            [4, 5, 7, 8, 9, 10, 11, 12, 13, 14]
+        );
+    }
+
+    #[test]
+    fn leading_pictures_of_a_keyframe_after_a_loss_are_corrupted() {
+        // I0 P3 B1 B2, and I9 with the leading B7 B8 after the loss of P6.
+        let pictures = [
+            (0, true, 0),
+            (1, true, 3),
+            (2, false, 1),
+            (2, false, 2),
+            (3, true, 9),
+            (4, false, 7),
+            (4, false, 8),
+            (4, true, 12),
+            (5, false, 10),
+        ];
+        assert_eq!(corrupted(&pictures, 4, 0), [7, 8]);
     }
 
     #[test]

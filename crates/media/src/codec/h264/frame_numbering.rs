@@ -39,14 +39,6 @@ impl FrameNumber {
             gaps_allowed: sps.frame_num_gaps_allowed,
         }
     }
-
-    /// Returns whether this is the reference picture that is `frames` frames (`recovery_frame_cnt`) after the
-    /// recovery point `start`, or a reference picture after it. From it on in output order, pictures are correct
-    /// (D.2.8).
-    pub fn ends_recovery(&self, start: &Self, frames: u32) -> bool {
-        let advance = self.frame_num.wrapping_sub(start.frame_num) & (self.modulus.max(1) - 1);
-        self.reference && advance >= frames
-    }
 }
 
 /// Relation of an access unit to the one before it in decoding order.

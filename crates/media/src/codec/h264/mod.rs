@@ -17,6 +17,7 @@ mod picture_order;
 mod pps;
 #[cfg(test)]
 mod properties;
+mod recovery;
 mod sei;
 mod slice;
 mod splitter;
@@ -31,6 +32,7 @@ pub use frame_numbering::{FrameNumber, FrameNumbering, Succession};
 pub use keyframe::{EntryPoints, Pictures, continues_picture, ends_with_lead, pictures};
 pub use nal::{nal_type, nal_unit_type};
 pub use parameter_sets::{ParameterSets, SetsDifference, referred_pps};
+pub use recovery::Recovery;
 pub use sei::recovery_frame_count;
 pub use splitter::{AccessUnitSplitter, Next, Pushed, insert_parameter_sets};
 pub use sps::{Colour, Sps, VuiFrameRate};

@@ -8,8 +8,8 @@ use h264_reader::rbsp::{BitRead, BitReader};
 
 use crate::codec::rbsp::Rbsp;
 
-/// Returns `recovery_frame_cnt` of the recovery point message in the SEI NAL unit `nal`: after so many
-/// frames, in decoding order, pictures are correct if decoding begins here (D.2.8).
+/// Returns `recovery_frame_cnt` of the recovery point message in the SEI NAL unit `nal`: the distance in
+/// `frame_num` to the picture from which on output is right if decoding begins here (D.2.8).
 pub fn recovery_frame_count(nal: &[u8]) -> Option<u32> {
     let mut scratch = Vec::new();
     let mut messages = SeiReader::from_rbsp_bytes(Rbsp::new(nal), &mut scratch);
