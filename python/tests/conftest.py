@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 START_SECONDS = 20
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--heavy", action="store_true", help="run the long variants, too")
+
+
 class Server:
     """A server on this machine with a folder of its own."""
 

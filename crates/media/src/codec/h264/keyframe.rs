@@ -53,6 +53,12 @@ pub fn pictures(pieces: &[Bytes], entry_points: EntryPoints) -> Pictures {
         for nal in annexb::nal_units(data) {
             let nal = &data[nal.bytes];
             match nal_unit_type(nal[0]) {
+                // Further slices of a picture that begins in an earlier record are nothing to begin with.
+                nal_type::SLICE_IDR
+                    if slice(nal).is_some_and(|(begins_picture, _)| !begins_picture) =>
+                {
+                    found = Pictures::Some;
+                }
                 nal_type::SLICE_IDR => return Pictures::Keyframe,
                 nal_type::SEI
                     if entry_points >= EntryPoints::RecoveryPoints
@@ -148,6 +154,8 @@ mod tests {
                 &[0, 0, 1, 6, 5, 1, 1, 0x80, 0, 0, 1, 0x41, 0x9a],
                 Pictures::Some,
             ),
+            // A slice from macroblock 1 on: the picture begins in another record.
+            (&[0, 0, 1, 0x65, 0b0100_1100, 0x80], Pictures::Some),
             (&[0, 0, 1, 0x67, 0, 0, 1], Pictures::None),
             (&[], Pictures::None),
         ] {
