@@ -8,7 +8,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,10 +21,21 @@ import numpy as np
 import numpy.typing as npt
 from streams import START_US
 
-__all__ = ["ENCODED", "LAYOUTS", "Sample", "encode_sample", "lay_out", "stored_samples", "write_records"]
+__all__ = [
+    "ENCODED",
+    "LAYOUTS",
+    "STEP_US",
+    "Sample",
+    "access_units",
+    "decode_sample",
+    "encode_sample",
+    "lay_out",
+    "stored_streams",
+    "write_records",
+]
 
 FPS = 20
-_STEP_US = 1_000_000 // FPS
+STEP_US = 1_000_000 // FPS
 _START_CODE = re.compile(rb"\x00?\x00\x00\x01")
 
 
@@ -38,7 +49,7 @@ class Sample:
     @property
     def times_us(self) -> npt.NDArray[np.int64]:
         """Capture times of the pictures."""
-        return START_US + np.arange(len(self.pictures), dtype=np.int64) * _STEP_US
+        return START_US + np.arange(len(self.pictures), dtype=np.int64) * STEP_US
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ def encode_sample(recipe: Recipe) -> Sample:
     units: list[bytes] = []
     for number, size in enumerate(recipe.sizes):
         units += _encode(recipe, size, number * recipe.frames)
-    return _sample([_without_vui(unit) for unit in units] if recipe.without_vui else units)
+    return decode_sample([_without_vui(unit) for unit in units] if recipe.without_vui else units)
 
 
 def _encode(recipe: Recipe, size: tuple[int, int], first: int) -> list[bytes]:
@@ -165,11 +176,7 @@ def _picture(number: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     return np.stack([(channel + noise) % 256 for channel in channels], axis=-1).astype(np.uint8)
 
 
-def _sample(units: list[bytes]) -> Sample:
-    return Sample(units, decode_sample(units))
-
-
-def decode_sample(units: list[bytes]) -> list[npt.NDArray[np.uint8]]:
+def decode_sample(units: list[bytes]) -> Sample:
     """Decode a whole stream with PyAV alone.
 
     By default FFmpeg guesses the depth of reordering where the stream does not declare it, and drops pictures that are
@@ -178,19 +185,18 @@ def decode_sample(units: list[bytes]) -> list[npt.NDArray[np.uint8]]:
     decoder = av.CodecContext.create("h264", "r")
     decoder.options = {"strict": "strict"}
     frames = [frame for unit in units for frame in decoder.decode(av.Packet(unit))] + decoder.decode(None)
-    return [frame.to_ndarray(format="rgb24") for frame in frames]
+    return Sample(units, [frame.to_ndarray(format="rgb24") for frame in frames])
 
 
-def stored_samples() -> Iterator[tuple[str, Callable[[], Sample]]]:
-    """Yield the streams of other encoders with their names: those of a Rust package, and those of a folder.
+def stored_streams() -> dict[str, Path]:
+    """Return the files with streams of other encoders by their names: those of a Rust package, and those of a folder.
 
     The package is the one that ``tests/media/Cargo.toml`` names, if cargo has it. The folder is ``jvt`` in that of the
     environment variable ``REDUCT_TEST_MEDIA``.
     """
     folders = [folder for folder in (_package_folder(), _media_folder()) if folder is not None]
-    for path in sorted(path for folder in folders for path in folder.iterdir()):
-        if path.suffix in (".264", ".h264", ".jsv"):
-            yield path.name, lambda path=path: _sample(_access_units(path.read_bytes()))  # type: ignore[misc]
+    paths = sorted(path for folder in folders for path in folder.iterdir())
+    return {path.name: path for path in paths if path.suffix in (".264", ".h264", ".jsv")}
 
 
 def _media_folder() -> Path | None:
@@ -209,9 +215,10 @@ def _package_folder() -> Path | None:
     return Path(package["manifest_path"]).parent / "src" / "codec" / "h264" / "test_data"
 
 
-def _access_units(stream: bytes) -> list[bytes]:
+def access_units(path: Path) -> list[bytes]:
+    """Return the access units of a file."""
     parser = av.CodecContext.create("h264", "r")
-    return [bytes(packet) for packet in parser.parse(stream) + parser.parse(b"")]
+    return [bytes(packet) for packet in parser.parse(path.read_bytes()) + parser.parse(b"")]
 
 
 Record = tuple[int, bytes]
@@ -219,7 +226,7 @@ Record = tuple[int, bytes]
 
 
 def _one_unit(sample: Sample) -> list[Record]:
-    return list(zip(sample.times_us.tolist(), sample.units))
+    return [(START_US + number * STEP_US, unit) for number, unit in enumerate(sample.units)]
 
 
 def _several_units(sample: Sample) -> list[Record]:
@@ -246,17 +253,28 @@ def _pieces(sample: Sample) -> list[Record]:
     return records
 
 
+def _halves(sample: Sample) -> list[Record]:
+    """Cut each access unit within its first slice. The rest of it is 25 ms later."""
+    records = []
+    for time_us, unit in _one_unit(sample):
+        first_slice = next(nal for nal in _nal_units(unit) if nal[0] & 31 in (1, 5))
+        cut = unit.index(first_slice) + len(first_slice) // 2
+        records += [(time_us, unit[:cut]), (time_us + STEP_US // 2, unit[cut:])]
+    return records
+
+
 LAYOUTS: dict[str, Callable[[Sample], list[Record]]] = {
     "access-unit": _one_unit,
     "gop": _groups,
     "three-access-units": _several_units,
     "nal-unit": _pieces,
+    "half-access-unit": _halves,
 }
 """Functions that lay a stream out as records, each with the capture time of its first frame."""
 
 
 def lay_out(sample: Sample, layout: str) -> list[Record]:
-    """Return the records of a stream."""
+    """Return the records of a stream. Its access units have rising times in decoding order, as cameras write them."""
     return LAYOUTS[layout](sample)
 
 
