@@ -23,10 +23,18 @@ declare -A entries=(
   [25k-long]='--records 120000 --bytes 25000'
   [2k]='--records 150000 --bytes 2000'
   [gop]='--records 400 --bytes 770000 --gop'
+  [100k]='--records 100000 --bytes 2000 --labels'
 )
+# Entries of test pictures, a record a frame with the labels of a recorder. The hour is an MP4 file in an entry, too.
+declare -A videos=(
+  [1080p]='testsrc2=size=1920x1080:rate=30 -frames:v 300 -bf 2 -b:v 8M'
+  [hour]='testsrc2=size=640x360:rate=30 -frames:v 108000 -bf 0 -b:v 1M'
+)
+hour_frames=108000
+package_cases=(to-dir random-frames random-frames-1gbit random-frames-100mbit open access-units)
 declare -A filled proxies
 cases=(reduct-rs http small gop 20ms 50ms python parts memory seek seek-50ms follow idle neighbour write write-50ms render
-  render-50ms extension)
+  render-50ms extension "${package_cases[@]}")
 more_cases=(extension-memory)
 
 # NAME: runs the case and prints its rows.
@@ -115,6 +123,28 @@ run_case() {
       print_row 'RSS of the server, 3 GB as episodes of 1 GB' 'before' MiB --at-most-above 64 \
         -- 'server_exporting 25k-long' 'server_at_rest 25k-long'
       ;;
+    to-dir)
+      row 'to_dir, 300 frames 1080p, JPEG' 'reduct-py, PyAV and Pillow in a loop' records/s --at-least 1.8 \
+        -- 'pictures 1080p' 'pictures_by_hand 1080p'
+      ;;
+    random-frames)
+      random_row '' ''
+      ;;
+    random-frames-1gbit)
+      random_row ', 1 Gbit/s, 1 ms' 'far 1:1000 '
+      ;;
+    random-frames-100mbit)
+      random_row ', 100 Mbit/s, 1 ms' 'far 1:100 '
+      ;;
+    open)
+      in_turn 'opened '{entry,labels,contents}' 100k'
+      opened_rows entry 'open an entry of 100 000 frames'
+      opened_rows labels 'open and index by labels, 100 000 frames'
+      ;;
+    access-units)
+      row 'access_units(), 25 KB units' reduct-py MB/s --at-least 5 -- 'units 25k' 'units_by_hand 25k'
+      row 'access_units(), 25 KB units' "$http" MB/s -- 'units 25k' 'http_reader 25k'
+      ;;
   esac
 }
 
@@ -160,6 +190,18 @@ seeks() {
         --at-most "$3" "${far}seek $to $rest 2k"
     done
   done
+}
+
+# TEXT FAR: random frames with the server that far away.
+random_row() {
+  row "100 random frames of an hour, GOP 30$1" 'download of the MP4, seeks by PyAV' records/s --at-least 10 \
+    -- "${2}random_frames hour" "${2}random_frames_by_hand hour"
+}
+
+# WHAT CASE: the time, and the memory that is taken, beside those of reading all.
+opened_rows() {
+  print_row "$2" 'index by contents' s --first-limit 0.3 -- "opened $1 100k" 'opened contents 100k'
+  print_row "$2, memory" 'index by contents' MiB --first-limit 40 -- "opened $1 100k" 'opened contents 100k'
 }
 
 # SIDE...: runs the sides in turn. A side is a function below with its arguments, of which the last is the entry that it
@@ -285,6 +327,48 @@ reduct_rs_writer() {
   forget_written
 }
 
+# CASE ENTRY [ARGUMENT...]: runs a case of the Python package.
+package() {
+  "$python/bin/python" "$here/frames.py" "$bucket" "$2" "$1" "${@:3}"
+}
+
+# CASE ENTRY [ARGUMENT...]: the same without the package.
+by_hand() {
+  "$python/bin/python" "$here/frames_by_hand.py" "$bucket" "$2" "$1" "${@:3}"
+}
+
+pictures() {
+  new_folder
+  package pictures "$1" "$episodes"
+}
+
+pictures_by_hand() {
+  new_folder
+  by_hand pictures "$1" "$episodes"
+}
+
+random_frames() {
+  package random-frames "$1" "$hour_frames"
+}
+
+random_frames_by_hand() {
+  new_folder
+  by_hand random-frames "$1" "$hour_frames" "$episodes"
+}
+
+# entry|labels|contents ENTRY
+opened() {
+  package index "$2" "$1"
+}
+
+units() {
+  package access-units "$1"
+}
+
+units_by_hand() {
+  by_hand access-units "$1"
+}
+
 forget_written() {
   api DELETE "b/$bucket/written"
   until [[ $(curl -sS -o /dev/null -w '%{http_code}' "$REDUCT_URL/api/v1/b/$bucket/written") == 404 ]]; do
@@ -313,7 +397,7 @@ neighbour() {
   "$tools" neighbour --bucket "$bucket" --beside "$1" --entry "$2"
 }
 
-# MS SIDE: with the server that far away.
+# MS[:MBITS] SIDE: with the server that far away, by a way that transfers as much.
 far() {
   [[ -v proxies[$1] ]] || start_proxy "$1"
   REDUCT_URL=http://${proxies[$1]} "${@:2}"
@@ -321,7 +405,9 @@ far() {
 
 start_proxy() {
   local address=$scratch/proxy-$1
-  "$tools" delay --to "${REDUCT_URL#http://}" --rtt "$1" >"$address" &
+  local limit=()
+  [[ $1 != *:* ]] || limit=(--mbits "${1#*:}")
+  "$tools" delay --to "${REDUCT_URL#http://}" --rtt "${1%:*}" "${limit[@]}" >"$address" &
   proxy_pids+=($!)
   until [[ -s $address ]]; do
     kill -0 $! || fail "the proxy does not start"
@@ -332,10 +418,28 @@ start_proxy() {
 
 # Cameras fill their entries themselves.
 fill() {
+  [[ ! -v videos[$1] ]] || fill_video "$1"
   [[ -v entries[$1] && ! -v filled[$1] ]] || return 0
   say "Writing the entry $1: ${entries[$1]}"
   # shellcheck disable=SC2086 # options
   "$tools" fill --bucket "$bucket" --entry "$1" ${entries[$1]}
+  filled[$1]=yes
+}
+
+# Encodes the test pictures once for all runs.
+fill_video() {
+  local file=$cache/bench-video/$1.mp4 options
+  [[ ! -v filled[$1] ]] || return 0
+  read -ra options <<<"${videos[$1]}"
+  if [[ ! -e $file ]]; then
+    say "Encoding the video $1, once"
+    mkdir -p "${file%/*}"
+    ffmpeg -v error -y -f lavfi -i "${options[@]}" -c:v libx264 -preset ultrafast -pix_fmt yuv420p \
+      -g 30 -keyint_min 30 -sc_threshold 0 -f mp4 "$file.part"
+    mv "$file.part" "$file"
+  fi
+  say "Writing the entry $1"
+  "$python/bin/python" "$here/frames_fill.py" --file "$bucket" "$1" "$file"
   filled[$1]=yes
 }
 
@@ -349,6 +453,23 @@ set_up_python() {
   "$python/bin/pip" --quiet --disable-pip-version-check install -r "$here/requirements.txt"
 }
 
+# The Python package as a wheel, as users have it.
+set_up_package() {
+  local wheels=$scratch/wheels
+  say "Building the Python package"
+  "$python/bin/maturin" --quiet build --locked --release --manifest-path "$top/python/Cargo.toml" --out "$wheels"
+  "$python/bin/pip" --quiet --disable-pip-version-check install --force-reinstall --no-deps "$wheels"/*.whl
+}
+
+# CASE...: succeeds if one of them needs the package.
+need_package() {
+  local name
+  for name in "$@"; do
+    [[ " ${package_cases[*]} " != *" $name "* ]] || return 0
+  done
+  return 1
+}
+
 set_up_tools() {
   say "Building the tools"
   cargo build --locked --release --manifest-path "$here/tools/Cargo.toml"
@@ -360,11 +481,11 @@ machine() {
     "$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
   printf '%s, ' "$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release)" "Linux $(uname -r)" \
     "$(gst-launch-1.0 --version | sed -n 2p)" "$(rustc --version | cut -d' ' -f1-2)" \
-    "ReductStore $reductstore_version" "$(package reduct-rs)" "$(package reqwest)"
+    "ReductStore $reductstore_version" "$(crate_version reduct-rs)" "$(crate_version reqwest)"
   paste -sd ' ' "$here/requirements.txt"
 }
 
-package() {
+crate_version() {
   local id
   id=$(cargo pkgid --locked --manifest-path "$here/tools/Cargo.toml" "$1")
   printf '%s' "${id##*#}"
@@ -389,6 +510,9 @@ set_up_python
 build_plugin release
 set_up_tools
 scratch=$(mktemp -d)
+if need_package "$@"; then
+  set_up_package
+fi
 start_reductstore
 machine
 for name in "$@"; do

@@ -20,6 +20,9 @@ pub struct Measurement {
     pub bytes: Option<u64>,
     /// The most memory that the process had so far, bytes.
     pub peak_rss: Option<u64>,
+    /// Checksum of what came out, where all sides give the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 impl Measurement {
@@ -32,6 +35,7 @@ impl Measurement {
             records,
             bytes: Some(bytes),
             peak_rss: Some(u64::try_from(kib)? * 1024),
+            digest: None,
         })
     }
 

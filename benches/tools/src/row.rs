@@ -32,6 +32,9 @@ pub struct Row {
     /// The largest value that each side may have
     #[arg(long)]
     limit: Option<f64>,
+    /// The largest value that the first side may have
+    #[arg(long)]
+    first_limit: Option<f64>,
     /// The largest difference to reach, first side less the other one
     #[arg(long)]
     at_most_above: Option<f64>,
@@ -121,7 +124,8 @@ impl Row {
         let reached = self.at_least.is_none_or(|least| ratio >= least)
             && self.at_most.is_none_or(|most| ratio <= most)
             && self.at_most_above.is_none_or(|most| above <= most)
-            && (self.limit).is_none_or(|limit| first.median().max(other.median()) <= limit);
+            && (self.limit).is_none_or(|limit| first.median().max(other.median()) <= limit)
+            && (self.first_limit).is_none_or(|limit| first.median() <= limit);
         let reaches = match self.at_most_above {
             Some(_) => self.shown_above(above),
             None => format!("{ratio:.2} ×"),
@@ -145,7 +149,7 @@ impl Row {
     fn target(&self) -> String {
         let least = self.at_least.map(|least| format!("≥ {least} ×"));
         let most = self.at_most.map(|most| format!("≤ {most} ×"));
-        let limit = self.limit;
+        let limit = self.limit.or(self.first_limit);
         let limit = limit.map(|limit| format!("≤ {limit} {}", self.unit.name()));
         let above = self.at_most_above;
         let above = above.map(|above| format!("≤ {}", self.shown_above(above)));
@@ -158,6 +162,8 @@ impl Row {
         let runs = || sides.iter().flatten();
         let bytes = runs().filter_map(|run| run.bytes);
         ensure!(all_equal(bytes), "{}: different bytes", self.case);
+        let digests = runs().filter_map(|run| run.digest.as_deref());
+        ensure!(all_equal(digests), "{}: different content", self.case);
         let records = runs().filter_map(|run| run.records);
         ensure!(all_equal(records), "{}: different records", self.case);
         Ok(())
@@ -170,7 +176,7 @@ fn read(path: &Path) -> Result<Vec<Measurement>> {
     Ok(runs.collect::<Result<_, _>>()?)
 }
 
-fn all_equal(mut values: impl Iterator<Item = u64>) -> bool {
+fn all_equal<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
     let first = values.next();
     values.all(|value| Some(value) == first)
 }
@@ -188,6 +194,7 @@ mod tests {
             at_most: None,
             at_most_above: None,
             limit: None,
+            first_limit: None,
             sides: Vec::new(),
         }
     }
@@ -198,6 +205,7 @@ mod tests {
             records: Some(100),
             bytes,
             peak_rss: Some(peak_mib << 20),
+            digest: None,
         }]
     }
 
@@ -240,6 +248,29 @@ mod tests {
                 ..row(Unit::Memory)
             };
             assert_eq!(row.row(&runs).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn the_first_side_alone_has_a_limit() {
+        let runs = [run(2.0, None, 0), run(5.0, None, 0)];
+        for (limit, reached) in [(2.0, "0.40 ×"), (1.9, "0.40 ×, missed")] {
+            let row = Row {
+                first_limit: Some(limit),
+                ..row(Unit::Seconds)
+            };
+            let expected = format!("| c | w | ≤ {limit} s | {reached} | 2.00 s | 5.00 s |");
+            assert_eq!(row.row(&runs).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn all_runs_give_the_same_content() {
+        let mut sides = [run(1.0, None, 0), run(1.0, None, 0)];
+        for (digest, is_same) in [("a", true), ("b", false)] {
+            sides[0][0].digest = Some("a".into());
+            sides[1][0].digest = Some(digest.into());
+            assert_eq!(row(Unit::Seconds).row(&sides).is_ok(), is_same);
         }
     }
 
