@@ -207,6 +207,20 @@ impl<T> StartFilter<T> {
         matches!(self.state, StartState::Waiting)
     }
 
+    /// Returns whether a reading that ends now, without a keyframe to begin with, should have begun earlier: the frames
+    /// from that keyframe on belong to the range.
+    pub fn is_missed(&self) -> bool {
+        let shows_earlier = matches!(self.begin, Begin::KeyframeBefore | Begin::KeyframeNearest);
+        self.is_waiting() && !self.is_earliest && shows_earlier
+    }
+
+    /// Returns whether an access unit shows, before there was a keyframe, that the reading should have begun earlier.
+    /// One at the time itself does, too: the range may end before the next one.
+    fn is_missed_by(&self, arrival: &Candidate<T>) -> bool {
+        let time = arrival.slot.time;
+        !self.is_earliest && (time > self.at || time == self.at && !arrival.is_keyframe)
+    }
+
     /// Takes the time of the first picture that is shown of an exact range, as soon as it is known.
     pub fn take_first_shown(&mut self) -> Option<Nanos> {
         self.first_shown.take()
@@ -226,6 +240,7 @@ impl<T> StartFilter<T> {
                 _ => self.judge(&arrival, entered),
             }
         }
+        let is_missed = self.is_missed_by(&arrival);
         match &mut self.state {
             StartState::Open => self.enter(arrival.item, arrival.slot, entered),
             StartState::Holding {
@@ -244,9 +259,7 @@ impl<T> StartFilter<T> {
                     place,
                 });
             }
-            StartState::Waiting if arrival.slot.time > self.at && !self.is_earliest => {
-                return Err(StartMissed);
-            }
+            StartState::Waiting if is_missed => return Err(StartMissed),
             StartState::Waiting if !arrival.is_keyframe => self.skip(&arrival.slot),
             StartState::Waiting => self.begin_with(arrival, place, entered)?,
         }

@@ -116,7 +116,10 @@ impl RangeFrames {
             }
             // No keyframe was before the stop.
             (End::Exact, Some(stop)) if slot.capture >= stop && self.start.is_waiting() => {
-                return self.end(origin, results);
+                return match self.start.is_missed() {
+                    true => Flow::StartMissed,
+                    false => self.end(origin, results),
+                };
             }
             (End::Exact, Some(stop)) if slot.capture >= stop && self.stop.is_none() => {
                 return Flow::Continue;
