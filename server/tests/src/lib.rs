@@ -5,6 +5,7 @@
 //!
 //! The server is the program at `REDUCTSTORE_BIN`, as for all tests of this repository.
 
+pub mod encoder;
 pub mod link;
 pub mod query;
 pub mod recording;

@@ -7,27 +7,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use bytes::Bytes;
 use serde_json::json;
+use server_tests::encoder::{self, run};
 use server_tests::query::{PROTOCOLS, Protocol, Query};
-use server_tests::recording::{ENTRY, group_record};
-use server_tests::server::{Record, Server};
+use server_tests::server::Server;
 
 /// Runs ffmpeg. Returns its output.
 fn ffmpeg(arguments: &[&str]) -> String {
     let mut command = Command::new("ffmpeg");
-    run(command.args(["-v", "error", "-y"]).args(arguments))
-}
-
-/// Runs a program. Returns its output.
-fn run(command: &mut Command) -> String {
-    let output = command.output().expect("it starts");
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).expect("text")
+    let output = run(command.args(["-v", "error", "-y"]).args(arguments));
+    String::from_utf8(output).expect("text")
 }
 
 /// Returns the bytes of all pictures in output order, as ffmpeg decodes them.
@@ -65,53 +54,15 @@ fn pictures(file: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Splits a stream before each SPS.
-fn groups(stream: &[u8]) -> Vec<Bytes> {
-    let is_begin = |at: &usize| stream[*at..].starts_with(&[0, 0, 0, 1, 0x67]);
-    let begins: Vec<_> = (0..stream.len()).filter(is_begin).collect();
-    let ends = begins.iter().skip(1).copied().chain([stream.len()]);
-    begins
-        .iter()
-        .zip(ends)
-        .map(|(begin, end)| Bytes::copy_from_slice(&stream[*begin..end]))
-        .collect()
-}
-
 #[test]
 fn pictures_are_those_of_the_stream() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     let stream = path("stream.h264");
-    // With B-frames: the order of output is not that of decoding.
-    ffmpeg(&[
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=320x240:rate=10:duration=6",
-        "-c:v",
-        "libx264",
-        "-g",
-        "10",
-        "-bf",
-        "2",
-        "-x264-params",
-        "scenecut=0:open-gop=0",
-        "-f",
-        "h264",
-        &name(&stream),
-    ]);
-    let groups = groups(&fs::read(&stream).expect("a stream"));
-    assert_eq!(groups.len(), 6);
+    let bytes = encoder::stream();
+    fs::write(&stream, &bytes).expect("a stream");
     let server = Server::start();
-    let bucket = server.new_bucket();
-    let records: Vec<_> = (0..)
-        .zip(groups)
-        .map(|(index, bytes)| Record {
-            bytes,
-            ..group_record(index)
-        })
-        .collect();
-    server.write_all(&bucket, ENTRY, &records);
+    let bucket = encoder::bucket_with(&server, &bytes);
     let expected = pictures(&stream);
     let expected_samples = samples(&stream);
     assert_eq!(expected.len(), 60);

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::io;
 
+use frame_index::IndexError;
 use media::mp4::FileWriteError;
 use media::stream::StreamError;
 use reduct_base::error::{ErrorCode, ReductError};
@@ -31,6 +32,9 @@ pub enum ExportError {
     /// Episodes cannot be written.
     #[error("Extension 'video': an episode cannot be written")]
     Write(#[from] FileWriteError),
+    /// The index of an episode cannot be written.
+    #[error("Extension 'video': the index of an episode cannot be written")]
+    Index(#[from] IndexError),
     /// The client was away for longer than the lifetime of its query.
     #[error("Extension 'video': the query has expired. Give it a longer ttl")]
     Expired,
@@ -47,6 +51,10 @@ impl ExportError {
             }
             Self::Record(error) => error.status,
             Self::Write(error) => write_status(error),
+            Self::Index(error) if error.io_error().is_some_and(is_full) => {
+                ErrorCode::InsufficientStorage
+            }
+            Self::Index(_) => ErrorCode::InternalServerError,
             Self::Panic(_) => ErrorCode::InternalServerError,
             // As the server has it for its own queries.
             Self::Expired => ErrorCode::NotFound,
@@ -54,16 +62,17 @@ impl ExportError {
     }
 }
 
+fn is_full(error: &io::Error) -> bool {
+    let kind = error.kind();
+    matches!(
+        kind,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 fn write_status(error: &FileWriteError) -> ErrorCode {
     match error {
-        FileWriteError::Output(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            ) =>
-        {
-            ErrorCode::InsufficientStorage
-        }
+        FileWriteError::Output(error) if is_full(error) => ErrorCode::InsufficientStorage,
         // Records that no file can hold, such as those with a damaged SPS.
         FileWriteError::NoConfiguration
         | FileWriteError::Configuration(_)

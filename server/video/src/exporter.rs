@@ -21,6 +21,7 @@ use media::timeline::{EXPECTED, TimelineNames};
 
 use crate::at_end::AtEnd;
 use crate::episode_files::EpisodeFiles;
+use crate::episode_index::EpisodeIndexes;
 use crate::error::ExportError;
 use crate::finished_episode::{FinishedEpisode, LeftOut};
 use crate::parameters::{Layout, Parameters, shown};
@@ -53,6 +54,8 @@ pub struct Exporter {
     stream: RecordedStream,
     export: EpisodeExport<Mp4Episodes<EpisodeFiles>>,
     at_end: AtEnd,
+    /// `None` if episodes have no index.
+    indexes: Option<EpisodeIndexes>,
     /// A label, the attachment or the parameter has a frame rate.
     has_rate: bool,
     /// The first label or attachment that should have one, and has not.
@@ -66,8 +69,10 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// Creates an export whose episodes are in `spool`. `attached` is the frame rate of the attachment of the entry.
+    /// Creates an export of an entry, whose episodes are in `spool`. `attached` is the frame rate of the attachment of the
+    /// entry.
     pub fn new(
+        entry: &str,
         parameters: &Parameters,
         range: QueryRange,
         at_end: AtEnd,
@@ -99,11 +104,19 @@ impl Exporter {
             header: layout.header(),
             ..FileSettings::default()
         };
+        let indexes = parameters
+            .index
+            .then(|| EpisodeIndexes::new(entry, spool.clone()));
         let writer = Mp4Episodes::new(layout, EpisodeFiles::new(spool));
+        let mut export = EpisodeExport::new(policy, settings, writer);
+        if indexes.is_some() {
+            export = export.with_rows();
+        }
         let mut exporter = Self {
             stream,
-            export: EpisodeExport::new(policy, settings, writer),
+            export,
             at_end,
+            indexes,
             has_rate: parameters.frame_rate.is_some(),
             wrong_rate: None,
             records: 0,
@@ -191,6 +204,9 @@ impl Exporter {
 
     /// Takes the episodes that are complete.
     fn complete(&mut self, finished: &mut VecDeque<FinishedEpisode>) -> Result<(), ExportError> {
+        if let Some(indexes) = &mut self.indexes {
+            indexes.add(self.export.take_rows());
+        }
         let files = self.export.writer_mut().outputs_mut().take_complete();
         if files.is_empty() {
             return Ok(());
@@ -211,10 +227,13 @@ impl Exporter {
                 continue;
             }
             self.episodes += 1;
+            let index = (self.indexes.as_mut())
+                .map(|indexes| indexes.make(file.episode.index, &file.content));
             finished.push_back(FinishedEpisode {
                 episode: file.episode,
                 frame_rate: file.frame_rate,
                 content: file.content,
+                index: index.transpose()?,
                 left_out: mem::take(&mut self.left_out),
             });
         }

@@ -19,7 +19,7 @@ use crate::parameters::{NAME, Parameters};
 use crate::pipeline_step::{VideoCommiter, VideoProcessor};
 use crate::query_check;
 use crate::registry::Registry;
-use crate::remaining::{self, RemainingCommiter, RemainingProcessor};
+use crate::remaining::{self, REMAINING, RemainingCommiter, RemainingProcessor};
 use crate::session::{Session, SessionConfig};
 use crate::spool::SpoolSettings;
 
@@ -55,8 +55,19 @@ impl VideoExtension {
     fn session(&self, query: &QueryEntry) -> Result<Session, ExportError> {
         query_check::check(query)?;
         let ext = query.ext.clone().unwrap_or_default();
+        let parameters = Parameters::read(&ext)?;
+        let at_end = match remaining::follows_export(query) {
+            true => AtEnd::All,
+            false => AtEnd::One,
+        };
+        if parameters.index && at_end == AtEnd::One {
+            return Err(ExportError::Refused(format!(
+                "parameter 'index' is true, expected with the step '{REMAINING}' behind the export: the server takes \
+                 one record from it at the end of a query, and the index is the one after the last episode"
+            )));
+        }
         Ok(Session::new(SessionConfig {
-            parameters: Parameters::read(&ext)?,
+            parameters,
             range: QueryRange {
                 start: query.start,
                 stop: query.stop,
@@ -65,10 +76,7 @@ impl VideoExtension {
             ext,
             spool: self.spool.clone(),
             ttl: query.ttl.map_or(DEFAULT_TTL, Duration::from_secs),
-            at_end: match remaining::follows_export(query) {
-                true => AtEnd::All,
-                false => AtEnd::One,
-            },
+            at_end,
             ends_without_output: query.entries.is_some(),
         }))
     }

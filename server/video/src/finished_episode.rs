@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use frame_index::PARQUET_TYPE;
 use media::content::MP4_TYPE;
 use media::cut::policy::Episode;
 use media::frame_rate::FrameRate;
@@ -20,6 +21,9 @@ const DAMAGED_LABEL: &str = "damaged";
 /// Label with the number of access units since the episode before that no episode has.
 const DROPPED_LABEL: &str = "dropped";
 
+/// Label of an index with the time of the record of its episode, in µs since the Unix epoch.
+const EPISODE_LABEL: &str = "episode";
+
 /// A complete episode.
 #[derive(Debug)]
 pub struct FinishedEpisode {
@@ -29,8 +33,18 @@ pub struct FinishedEpisode {
     pub frame_rate: Option<FrameRate>,
     /// The file.
     pub content: OutputContent,
+    /// The index of its frames, if there is one.
+    pub index: Option<OutputContent>,
     /// Records and access units that were left out since the episode before.
     pub left_out: LeftOut,
+}
+
+/// The index of an episode that was returned.
+#[derive(Debug)]
+pub struct FinishedIndex {
+    /// Labels of the episode, and the time of its record.
+    labels: HashMap<String, String>,
+    content: OutputContent,
 }
 
 /// Numbers of records and access units that were left out.
@@ -60,6 +74,19 @@ impl FinishedEpisode {
             .collect()
     }
 
+    /// Returns the number of records: one, and another one for an index.
+    pub fn records(&self) -> usize {
+        1 + usize::from(self.index.is_some())
+    }
+
+    /// Takes the index of the episode whose record is at `time`, in µs since the Unix epoch.
+    pub fn take_index(&mut self, time: u64) -> Option<FinishedIndex> {
+        let content = self.index.take()?;
+        let mut labels = self.labels();
+        labels.insert(EPISODE_LABEL.to_owned(), time.to_string());
+        Some(FinishedIndex { labels, content })
+    }
+
     /// Returns the record of the entry `entry` at `time`, in µs since the Unix epoch.
     pub fn into_record(self, entry: &str, time: u64, ticket: UnsentTicket) -> OutputRecord {
         let meta = RecordMeta::builder()
@@ -67,6 +94,19 @@ impl FinishedEpisode {
             .timestamp(time)
             .labels(self.labels())
             .content_type(MP4_TYPE.to_owned())
+            .content_length(self.content.length());
+        OutputRecord::new(meta.build(), self.content, ticket)
+    }
+}
+
+impl FinishedIndex {
+    /// Returns the record of the entry `entry` at `time`, in µs since the Unix epoch.
+    pub fn into_record(self, entry: &str, time: u64, ticket: UnsentTicket) -> OutputRecord {
+        let meta = RecordMeta::builder()
+            .entry_name(entry)
+            .timestamp(time)
+            .labels(self.labels)
+            .content_type(PARQUET_TYPE.to_owned())
             .content_length(self.content.length());
         OutputRecord::new(meta.build(), self.content, ticket)
     }
@@ -103,6 +143,7 @@ mod tests {
                 body: Body::Memory(Bytes::new()),
                 back: Bytes::from_static(b"back"),
             },
+            index: None,
             left_out,
         }
     }
@@ -122,6 +163,28 @@ mod tests {
             .collect();
         labels.sort();
         labels
+    }
+
+    #[test]
+    fn the_index_of_an_episode_is_a_record_of_its_own() {
+        let mut without = episode(0, LeftOut::default());
+        assert_eq!(without.records(), 1);
+        assert!(without.take_index(5).is_none());
+        let index = || OutputContent::whole(Body::Memory(Bytes::from_static(b"PAR1")));
+        let mut with = FinishedEpisode {
+            index: Some(index()),
+            ..episode(3, LeftOut::default())
+        };
+        assert_eq!(with.records(), 2);
+        let index = with.take_index(5).expect("an index");
+        assert_eq!(with.records(), 1);
+        let record = index.into_record("cam", 6, Unsent::default().add());
+        let meta = record.meta();
+        assert_eq!((meta.timestamp(), meta.content_length()), (6, 4));
+        assert_eq!(meta.content_type(), "application/vnd.apache.parquet");
+        let mut expected = with.labels();
+        expected.insert("episode".into(), "5".into());
+        assert_eq!(*meta.labels(), expected);
     }
 
     #[test]

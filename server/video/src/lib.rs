@@ -14,6 +14,7 @@ mod attachments;
 mod drain_token;
 mod duration;
 mod episode_files;
+mod episode_index;
 mod error;
 mod exporter;
 mod extension;

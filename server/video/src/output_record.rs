@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
+use media::mp4::FileBytes;
 use reduct_base::error::ReductError;
 use reduct_base::io::{ReadChunk, ReadRecord, RecordMeta};
 
@@ -62,7 +63,38 @@ impl Body {
     }
 }
 
+impl FileBytes for OutputContent {
+    fn length(&self) -> u64 {
+        self.length()
+    }
+
+    fn read(&self, place: u64, bytes: &mut [u8]) -> Option<()> {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.read_at(place + filled as u64, &mut bytes[filled..]) {
+                Ok(0) => return None,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    log::error!("An episode cannot be read: {error}");
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
 impl OutputContent {
+    /// Returns a content that is in one piece.
+    pub fn whole(body: Body) -> Self {
+        Self {
+            front: Bytes::new(),
+            body,
+            back: Bytes::new(),
+        }
+    }
+
     /// Returns the number of all bytes.
     pub fn length(&self) -> u64 {
         self.front.len() as u64 + self.body.length() + self.back.len() as u64

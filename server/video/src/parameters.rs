@@ -43,6 +43,8 @@ pub struct Parameters {
     pub on_loss: OnLoss,
     /// Layout of the files.
     pub layout: Layout,
+    /// Each episode is followed by an index of its frames.
+    pub index: bool,
 }
 
 impl Default for Parameters {
@@ -57,6 +59,7 @@ impl Default for Parameters {
             keyframe_mode: KeyframeMode::default(),
             on_loss: OnLoss::default(),
             layout: Layout::default(),
+            index: false,
         }
     }
 }
@@ -127,6 +130,7 @@ impl Parameters {
             "on_loss" => self.on_loss = parameter.one_of(ON_LOSS)?,
             "faststart" => layout.is_fast_start = parameter.switch()?,
             "fragmented" => layout.is_fragmented = parameter.switch()?,
+            "index" => self.index = parameter.switch()?,
             _ => {
                 let known = PARAMETERS.join(", ");
                 return Err(fault(format_args!(
@@ -150,6 +154,7 @@ const PARAMETERS: &[&str] = &[
     "on_loss",
     "faststart",
     "fragmented",
+    "index",
 ];
 // The names are those of the elements' properties.
 const SPLIT_MODES: &[(&str, SplitMode)] = &[
@@ -306,6 +311,7 @@ mod tests {
             "on_loss": "keep",
             "fragmented": true,
             "faststart": false,
+            "index": true,
         }));
         let expected = Parameters {
             gap_tolerance: Some(Nanos::from_mseconds(200)),
@@ -313,6 +319,7 @@ mod tests {
             keyframe_mode: KeyframeMode::RecoveryPoint,
             on_loss: OnLoss::Keep,
             layout: Layout::Fragmented,
+            index: true,
             ..Parameters::default()
         };
         assert_eq!(read, Ok(expected));
@@ -398,6 +405,10 @@ mod tests {
                 "parameter 'fragmented' is [], expected true or false",
             ),
             (
+                json!({ "index": "parquet" }),
+                "parameter 'index' is \"parquet\", expected true or false",
+            ),
+            (
                 json!({ "split_mode": "never" }),
                 "parameter 'split_mode' is \"never\", expected one of \"next-keyframe\", \"at-most\"",
             ),
@@ -422,7 +433,7 @@ mod tests {
             (
                 json!({ "length": "2s" }),
                 "unknown parameter 'length', expected one of fps, duration, size, gap_detection, gap_tolerance, \
-                 split_mode, keyframe_mode, on_loss, faststart, fragmented",
+                 split_mode, keyframe_mode, on_loss, faststart, fragmented, index",
             ),
             (
                 json!("2s"),

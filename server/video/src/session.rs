@@ -20,7 +20,7 @@ use crate::attachments;
 use crate::drain_token::is_token;
 use crate::error::ExportError;
 use crate::exporter::{Exporter, QueryRange};
-use crate::finished_episode::FinishedEpisode;
+use crate::finished_episode::{FinishedEpisode, FinishedIndex};
 use crate::parameters::{NAME, Parameters};
 use crate::registry::Expire;
 use crate::remaining::REMAINING;
@@ -65,6 +65,8 @@ pub struct Session {
     has_records_ended: bool,
     /// Episodes that wait for a call.
     finished: VecDeque<FinishedEpisode>,
+    /// Index of the latest episode, which waits for a call, too.
+    index: Option<FinishedIndex>,
     /// Error that ended the export. Each later call returns it, too.
     failure: Option<ReductError>,
     unsent: Unsent,
@@ -95,6 +97,7 @@ impl Session {
             stage: Stage::Waiting,
             has_records_ended: false,
             finished: VecDeque::new(),
+            index: None,
             failure: None,
             unsent: Unsent::default(),
             latest: None,
@@ -102,7 +105,7 @@ impl Session {
         }
     }
 
-    /// Takes a record or a token. Returns the next episode, if there is one.
+    /// Takes a record or a token. Returns the next episode or index, if there is one.
     pub fn commit(&mut self, record: BoxedReadRecord) -> Output {
         self.last_call = Instant::now();
         let is_open = self.failure.is_none() && !matches!(self.stage, Stage::Ended(_));
@@ -110,8 +113,8 @@ impl Session {
             let taken = self.take(record);
             self.fail_if(taken);
         }
-        if let Some(episode) = self.finished.pop_front() {
-            return Some(Ok(self.put_out(episode)));
+        if let Some(record) = self.put_out() {
+            return Some(Ok(record));
         }
         // An error replaces an answer with all its episodes (1.21.5), so that it waits for the next one.
         let must_wait = self.config.ends_without_output && self.unsent.count() > 0;
@@ -131,10 +134,10 @@ impl Session {
             self.fail_if(ended);
         }
         if let Some(failure) = self.failure.clone() {
-            self.finished.clear();
+            self.drop_finished();
             return Some(Err(failure));
         }
-        let episode = self.finished.pop_front()?;
+        let last = self.put_out()?;
         if let (AtEnd::One, Some(second)) = (self.config.at_end, self.finished.front()) {
             let second = second.episode.capture.unwrap_or_default().useconds();
             self.abort(ExportError::Refused(format!(
@@ -144,10 +147,10 @@ impl Session {
             )));
             return self.failure.clone().map(Err);
         }
-        Some(Ok(self.put_out(episode)))
+        Some(Ok(last))
     }
 
-    /// Returns the next one of the episodes that are left at the end of the query.
+    /// Returns the next one of the episodes that are left at the end of the query, or the index of the one before.
     pub fn next_remaining(&mut self) -> Output {
         self.last_call = Instant::now();
         if !self.has_records_ended {
@@ -162,8 +165,7 @@ impl Session {
             )));
             return self.failure.clone().map(Err);
         }
-        let episode = self.finished.pop_front()?;
-        Some(Ok(self.put_out(episode)))
+        self.put_out().map(Ok)
     }
 
     /// Ends the export because of `error`. What it holds is freed; complete episodes are still returned.
@@ -174,19 +176,27 @@ impl Session {
 
     /// Ends the query because of `error`, which its caller returns. All that it holds is freed.
     pub fn abort(&mut self, error: impl Into<ReductError>) {
-        self.finished.clear();
+        self.drop_finished();
         self.fail(error);
     }
 
-    /// Returns the number of episodes that wait for a call.
-    pub fn waiting(&self) -> usize {
-        self.finished.len()
+    fn drop_finished(&mut self) {
+        self.finished.clear();
+        self.index = None;
     }
 
-    /// Returns whether the present answer can have another episode. It always can with [`AtEnd::One`], as episodes that
+    /// Returns the number of records, episodes and their indexes, that wait for a call.
+    pub fn waiting(&self) -> usize {
+        let finished: usize = self.finished.iter().map(FinishedEpisode::records).sum();
+        usize::from(self.index.is_some()) + finished
+    }
+
+    /// Returns whether the present answer can have another episode, and its index. It always can with [`AtEnd::One`], as episodes that
     /// wait could be the last ones of the query.
     pub fn has_room(&self) -> bool {
-        self.config.at_end == AtEnd::One || self.unsent.count() < MAX_IN_ANSWER
+        let next = self.finished.front().filter(|_| self.index.is_none());
+        let next = next.map_or(1, FinishedEpisode::records);
+        self.config.at_end == AtEnd::One || self.unsent.count() + next <= MAX_IN_ANSWER
     }
 
     fn fail_if(&mut self, result: Result<(), ExportError>) {
@@ -212,6 +222,7 @@ impl Session {
             let config = &self.config;
             let attached = attachments::frame_rate(&config.ext, NAME, &entry);
             let exporter = Exporter::new(
+                &entry,
                 &config.parameters,
                 config.range,
                 config.at_end,
@@ -234,13 +245,22 @@ impl Session {
         exporter.push(tag, chunks, &mut self.finished)
     }
 
-    fn put_out(&mut self, episode: FinishedEpisode) -> BoxedReadRecord {
+    /// Returns the next record that waits: an episode, or the index of the one before.
+    fn put_out(&mut self) -> Option<BoxedReadRecord> {
         // Two records at one time would be one header for two bodies (1.21.5).
         let earliest = self.latest.map_or(0, |latest| latest.saturating_add(1));
+        if let Some(index) = self.index.take() {
+            self.latest = Some(earliest);
+            let record = index.into_record(self.entry(), earliest, self.unsent.add());
+            return Some(Box::new(record));
+        }
+        let mut episode = self.finished.pop_front()?;
         let time = episode.episode.capture.map_or(0, |time| time.useconds());
         let time = time.max(earliest);
         self.latest = Some(time);
-        Box::new(episode.into_record(self.entry(), time, self.unsent.add()))
+        self.index = episode.take_index(time);
+        let record = episode.into_record(self.entry(), time, self.unsent.add());
+        Some(Box::new(record))
     }
 }
 

@@ -33,6 +33,7 @@ pub struct SpoolSettings {
 pub struct Spool {
     settings: SpoolSettings,
     place: Place,
+    length: u64,
 }
 
 #[derive(Debug)]
@@ -56,7 +57,13 @@ impl Spool {
         Self {
             settings,
             place: Place::Memory(Vec::new()),
+            length: 0,
         }
+    }
+
+    /// Returns the number of bytes.
+    pub fn length(&self) -> u64 {
+        self.length
     }
 
     /// Returns the complete samples.
@@ -72,18 +79,8 @@ impl Spool {
         })
     }
 
-    /// Moves the samples into a file.
-    fn leave_memory(&mut self, samples: &[u8]) -> io::Result<BufWriter<File>> {
-        let file = tempfile::tempfile_in(&*self.settings.folder)?;
-        let mut file = BufWriter::with_capacity(BUFFER, file);
-        file.write_all(samples)?;
-        Ok(file)
-    }
-}
-
-impl Write for Spool {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        panic_injection::place("writing");
+    /// Puts bytes behind the others. Returns how many.
+    fn put(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.place {
             Place::File(file) => file.write(bytes),
             Place::Memory(samples) => {
@@ -98,6 +95,23 @@ impl Write for Spool {
                 written
             }
         }
+    }
+
+    /// Moves the samples into a file.
+    fn leave_memory(&mut self, samples: &[u8]) -> io::Result<BufWriter<File>> {
+        let file = tempfile::tempfile_in(&*self.settings.folder)?;
+        let mut file = BufWriter::with_capacity(BUFFER, file);
+        file.write_all(samples)?;
+        Ok(file)
+    }
+}
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        panic_injection::place("writing");
+        let written = self.put(bytes)?;
+        self.length += written as u64;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -138,6 +152,7 @@ mod tests {
             for piece in [&b"sam"[..], b"", b"ples"] {
                 spool.write_all(piece).expect("space");
             }
+            assert_eq!(spool.length(), 7);
             let mut content = String::new();
             match spool.finish().expect("space") {
                 Spooled::Memory(bytes) => {
