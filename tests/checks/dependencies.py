@@ -18,8 +18,9 @@ import sys
 OWN = {
     "media": set(),
     "client": set(),
+    "frame-index": {"media"},
     "recording": {"media", "client"},
-    "gst-plugin-reduct": {"media", "client", "recording"},
+    "gst-plugin-reduct": {"media", "frame-index", "client", "recording"},
     # Of the workspace server/, whose packages alone are seen from there.
     "episode-server": {"video-extension"},
     "video-extension": set(),
@@ -32,6 +33,8 @@ INPUT_AND_OUTPUT = ["tokio", "mio", "socket2", "hyper*", "reqwest", "http", "red
 # Crate -> patterns of the packages that no build of it contains. iana-time-zone is how chrono gets a clock.
 WITHOUT = {
     "media": GSTREAMER + INPUT_AND_OUTPUT,
+    # parquet has chrono with a clock, of which it uses the formats only.
+    "frame-index": GSTREAMER + [name for name in INPUT_AND_OUTPUT if name != "iana-time-zone"],
     "client": GSTREAMER + ["h264-reader", "mp4*"],
     "recording": GSTREAMER,
     "gst-plugin-reduct": [],
