@@ -58,7 +58,7 @@ pub fn write(episode: &mut PartFile, captures: &[Option<CaptureTime>]) -> io::Re
         published.into_iter().collect()
     });
     if published.is_err() {
-        // What is left of it has no use.
+        // An incomplete index has no use.
         let _ = fs::remove_file(names::part(&name));
     }
     published.map(|()| name)

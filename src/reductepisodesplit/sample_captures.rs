@@ -4,10 +4,8 @@
 //! Capture times of the samples that the cutter puts out, for the index of each file.
 
 use frame_index::SampleCaptures;
-use media::cut::{FrameIndex, FrameRow, SplitMode};
+use media::cut::{CutOutput, FrameIndex, FrameRow, SplitMode};
 use media::time::CaptureTime;
-
-use super::run::Outputs;
 
 /// Capture times of samples, by episode, until the file of the episode is closed.
 #[derive(Debug)]
@@ -29,7 +27,7 @@ impl EpisodeCaptures {
     }
 
     /// Takes the next outputs.
-    pub fn note(&mut self, outputs: &Outputs) {
+    pub fn note<P, D, I>(&mut self, outputs: &[CutOutput<P, D, I>]) {
         for output in outputs {
             self.index.follow(output, &mut self.rows);
         }

@@ -109,7 +109,7 @@ impl Row {
     }
 }
 
-/// Returns the index of an episode, after a comparison with what ffprobe finds in its file.
+/// Returns the index of an episode, after a comparison with the packets of its file.
 #[track_caller]
 pub fn checked(episode: &Episode) -> FrameIndex {
     let path = episode.frame_index.as_ref().expect("an index");
@@ -121,7 +121,7 @@ pub fn checked(episode: &Episode) -> FrameIndex {
     assert_eq!(index.value("source"), name);
     check(&index, &episode.location);
     let frames = match mp4::is_fragmented(&episode.location) {
-        // They show what is hidden, too.
+        // Hidden pictures are shown, too.
         true => episode.frames + episode.hidden,
         false => episode.frames,
     };

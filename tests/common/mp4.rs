@@ -115,7 +115,7 @@ pub fn start_us(path: &Path) -> i64 {
     microseconds(&json["format"]["start_time"])
 }
 
-/// Whether the samples of a file are in fragments.
+/// Returns whether the samples of a file are in fragments.
 pub fn is_fragmented(path: &Path) -> bool {
     let file = fs::read(path).expect("the file");
     child(&file, b"moof").is_some()

@@ -11,16 +11,10 @@
 mod captures;
 mod error;
 mod frames;
+mod names;
 mod table;
 
 pub use captures::SampleCaptures;
 pub use error::IndexError;
 pub use frames::{FrameTable, IndexedFrame};
-
-/// Content type of a record with an index.
-pub const PARQUET_TYPE: &str = "application/vnd.apache.parquet";
-
-/// Returns the name of the file of an index: that of its episode, and `.parquet`.
-pub fn file_name(episode: &str) -> String {
-    format!("{episode}.parquet")
-}
+pub use names::{PARQUET_TYPE, file_name};
