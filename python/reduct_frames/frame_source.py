@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What recordings are read from: entries of access units, entries of MP4 files, and MP4 files on disk."""
+"""Interface of sources: entries of access units, entries of MP4 files, and MP4 files on disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FrameSource(Protocol):
 
     @property
     def address(self) -> str:
-        """Where the source is, for messages."""
+        """Address or path, for messages."""
         ...
 
     @property

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
 __all__ = ["frame_mappings", "index", "index_of_table"]
 
-_REQUIRED = ("segment_idx", "local_frame_idx", "pts", "capture_us", "keyframe", "offset", "size", "duration")
+_REQUIRED = (
+    "segment_idx",
+    "local_frame_idx",
+    "pts",
+    "timestamp",
+    "capture_us",
+    "keyframe",
+    "offset",
+    "size",
+    "duration",
+)
 
 
 def index(recording: Recording) -> pa.Table:
@@ -131,6 +141,11 @@ def index_of_table(table: pa.Table, sources: list[str]) -> FrameIndex:
     columns = {}
     for name in _REQUIRED:
         column = table.column(name)
+        if name == "capture_us" and column.null_count:
+            # The writer did not know them.
+            seconds = np.asarray(table.column("timestamp").to_numpy())
+            columns[name] = np.round(seconds * SECOND_US).astype(np.int64)
+            continue
         if column.null_count:
             raise ValueError(f"The column '{name}' of the index has nulls: it is not that of MP4 files")
         columns[name] = np.asarray(column.combine_chunks().to_numpy(zero_copy_only=False))

@@ -78,8 +78,8 @@ class LazyVideo(Recording):
         Notes
         -----
         An MP4 file holds the time between frames, and not when they were captured. The index that is written beside an
-        episode holds that. Capture times of files that are opened by their headers count from 0, and files that all
-        begin at 0 follow each other without a gap.
+        episode holds that. Capture times of files that are opened by their headers, or whose index has none, count from
+        0, and files that all begin at 0 follow each other without a gap.
 
         Raises
         ------

@@ -44,9 +44,8 @@ class Samples:
 def file_index(track: Mp4Track, source: str, start_us: int) -> FrameIndex:
     """Return the index of the frames that a file shows, in presentation order.
 
-    A frame is shown if its time is in an edit, as FFmpeg has it. Timestamps are those that FFmpeg gives packets: from
-    the begin of the presentation on, except behind an empty edit between others, which FFmpeg does not know. Capture
-    times follow the samples, so that what an edit list leaves out between two edits passes, too.
+    A frame is shown if its time is in an edit, and timestamps are those that FFmpeg gives packets: from the begin of
+    the presentation on. Capture times follow the samples, so that time passes where an edit list leaves samples out.
 
     Parameters
     ----------
@@ -63,8 +62,11 @@ def file_index(track: Mp4Track, source: str, start_us: int) -> FrameIndex:
         If the edit list shows parts of the file again, or in another order.
     """
     samples = Samples.of(track)
-    number, pts = _shown(samples, track)
+    shown = {name: np.frombuffer(column, np.int64) for name, column in track.presentation().items()}
+    number, pts = shown["sample"], shown["pts"]
     times = samples.pts[number]
+    if np.any(np.diff(times) < 0) or len(np.unique(number)) != len(number):
+        raise StreamError("the edit list shows parts of the file again, or in another order")
     scale = track.time_scale
     capture_us = start_us + from_ticks(times - times[:1], scale)
     # Frames that share a tick stay apart by a microsecond.
@@ -76,7 +78,7 @@ def file_index(track: Mp4Track, source: str, start_us: int) -> FrameIndex:
         np.zeros(len(number), np.int64),
         steps,
         pts,
-        samples.duration[number],
+        shown["duration"],
         samples.offset[number],
         samples.size[number],
     )
@@ -85,40 +87,6 @@ def file_index(track: Mp4Track, source: str, start_us: int) -> FrameIndex:
     return FrameIndex(
         capture_us, samples.keyframe[number], fps, gaps=pauses(capture_us), time_scale=scale, track=columns
     )
-
-
-def _shown(samples: Samples, track: Mp4Track) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the numbers of the samples that are shown, in presentation order, and their timestamps."""
-    order = np.argsort(samples.pts, kind="stable").astype(np.int64)
-    times = samples.pts[order]
-    if not track.edits:
-        return order, times
-    delay = 0
-    begin = 0
-    earliest = np.iinfo(np.int64).min
-    numbers: list[npt.NDArray[np.int64]] = []
-    stamps: list[npt.NDArray[np.int64]] = []
-    for length, media_time in track.edits:
-        duration = (length * track.time_scale + track.movie_time_scale // 2) // track.movie_time_scale
-        if media_time is None:
-            if not numbers:
-                delay += duration
-            begin += duration
-            continue
-        if media_time < earliest:
-            raise StreamError("the edit list shows parts of the file again, or in another order")
-        # A duration of 0 is until the end, in files that were written in fragments.
-        earliest = media_time + duration if duration else np.iinfo(np.int64).max
-        first, last = np.searchsorted(times, [media_time, earliest])
-        numbers.append(order[first:last])
-        stamps.append(times[first:last] - media_time + begin)
-        begin += duration
-    number = np.concatenate(numbers) if numbers else np.empty(0, np.int64)
-    pts = np.concatenate(stamps) if stamps else np.empty(0, np.int64)
-    if len(pts):
-        # A first edit that begins within a frame begins with the next one.
-        pts -= max(0, int(pts[0]) - delay)
-    return number, pts
 
 
 def from_ticks(ticks: npt.NDArray[np.int64], scale: int) -> npt.NDArray[np.int64]:

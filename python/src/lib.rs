@@ -10,7 +10,7 @@ mod columns;
 mod entry;
 mod errors;
 mod lock;
-mod mp4_headers;
+mod mp4_bytes;
 mod mp4_track;
 mod recorder;
 mod runtime;

@@ -3,8 +3,6 @@
 
 //! The video track of an MP4 file: the times and places of its samples, and their contents as Annex B byte stream.
 
-use std::fs::File;
-use std::io::{Cursor, Read, Seek};
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -12,13 +10,13 @@ use media::codec::h264::{
     ParameterSets, insert_parameter_sets, nal_type, nal_unit_type, recovery_frame_count,
 };
 use media::codec::length_prefixed;
-use media::mp4::{FileSample, VideoTrackFile, read_video_track};
+use media::mp4::{FileBytes, FileSample, PresentedFrame, VideoTrackFile, read_video_track_of};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::columns::integers;
 use crate::errors::StreamError;
-use crate::mp4_headers::headers;
+use crate::mp4_bytes::{InMemory, OnDisk};
 
 /// The first video track of an MP4 file, whose codec is H.264.
 #[pyclass(frozen, module = "reduct_frames._core")]
@@ -35,13 +33,17 @@ impl Mp4Track {
     /// Reads the headers of a file on disk.
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        py.detach(|| Self::read(&mut File::open(path)?))
+        py.detach(|| {
+            let file = OnDisk::open(&path)?;
+            let track = Self::read(&file);
+            file.take_error().map_or(track, |error| Err(error.into()))
+        })
     }
 
     /// Reads the headers of a file in memory.
     #[staticmethod]
     fn parse(py: Python<'_>, file: &[u8]) -> PyResult<Self> {
-        py.detach(|| Self::read(&mut Cursor::new(file)))
+        py.detach(|| Self::read(&InMemory(file)))
     }
 
     /// Returns the samples in decoding order: the columns `offset`, `size`, `dts`, `pts` and `duration` as native
@@ -62,25 +64,25 @@ impl Mp4Track {
         Ok(dict)
     }
 
-    /// Edit list: durations in ticks of the movie, and begins in ticks of the media or `None` where nothing is shown.
-    #[getter]
-    fn edits(&self) -> Vec<(i64, Option<i64>)> {
-        let edits = self.track.edits.iter();
-        edits
-            .map(|edit| (as_signed(edit.duration), edit.media_time.map(as_signed)))
-            .collect()
+    /// Returns the samples that are shown, in the order in which they are shown: the columns `sample`, a number in
+    /// decoding order, `pts` and `duration` as native integers of 8 bytes.
+    fn presentation<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let frames = self.track.presentation();
+        let frames = frames.map_err(|error| StreamError::new_err(error.to_string()))?;
+        let column = |value: fn(&PresentedFrame) -> i64| {
+            integers(py, &frames.iter().map(value).collect::<Vec<_>>())
+        };
+        let dict = PyDict::new(py);
+        dict.set_item("sample", column(|it| as_signed(it.sample as u64))?)?;
+        dict.set_item("pts", column(|it| it.pts)?)?;
+        dict.set_item("duration", column(|it| it.duration)?)?;
+        Ok(dict)
     }
 
     /// Ticks per second of the samples.
     #[getter]
     fn time_scale(&self) -> u32 {
         self.track.media.units
-    }
-
-    /// Ticks per second of the durations in the edit list.
-    #[getter]
-    fn movie_time_scale(&self) -> u32 {
-        self.track.movie.units
     }
 
     /// Height and width in pixels.
@@ -125,10 +127,9 @@ impl Mp4Track {
 }
 
 impl Mp4Track {
-    fn read(file: &mut (impl Read + Seek)) -> PyResult<Self> {
-        let pieces = headers(file)?;
-        let track =
-            read_video_track(&pieces).map_err(|error| StreamError::new_err(error.to_string()))?;
+    fn read(file: &dyn FileBytes) -> PyResult<Self> {
+        let track = read_video_track_of(file);
+        let track = track.map_err(|error| StreamError::new_err(error.to_string()))?;
         if !matches!(&track.sample_entry, b"avc1" | b"avc3") {
             let codec = track.sample_entry.escape_ascii();
             let text = format!("the codec of the video is {codec}, not H.264");

@@ -185,10 +185,17 @@ def test_wrong_indexes(server: Server, file: Path, stream: Stream) -> None:
         write_index(recording)
     with pytest.raises(ValueError, match="has nulls"):
         LazyVideo.from_uri(file, index(recording))
-    # As another program writes it: without the list of segments.
+
+
+def test_an_index_of_another_writer(file: Path) -> None:
+    """The writer in Rust has no list of segments, and nulls where it knows no capture time."""
+    table = index(LazyVideo.from_uri(file))
     metadata = {"time_base": "1/15360", "codec": "h264", "width": "96", "height": "64", "source": "file"}
     video = LazyVideo.from_uri(file, table.replace_schema_metadata(metadata))
     assert index(video).equals(table, check_metadata=True)
+    place = table.column_names.index("capture_us")
+    unknown = table.set_column(place, "capture_us", pa.nulls(len(table), pa.int64()))
+    assert index(LazyVideo.from_uri(file, unknown)).equals(table, check_metadata=True)
 
 
 def test_pyarrow_and_pyav_are_imported_when_they_are_needed(file: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The example of the README, with a recording in the place of the one that it names."""
+"""The examples of the README, with a recording and files in the place of those that it names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from episodes import mux
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -32,3 +33,15 @@ def test_the_ten_lines_run(
         (10, height, width, 3),
         (2, height, width, 3),
     ]
+
+
+def test_the_lines_for_mp4_files_run(reordered: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [code] = re.findall(r"## MP4 files\n.*?```python\n(.*?)```", README.read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):
+        mux(tmp_path / f"episode_{number:05}.mp4", reordered)
+    code = code.replace("10.0, 20.0", "4.5, 5.5")
+    places: dict[str, object] = {}
+    exec("import reduct_frames\n" + code, places)
+    assert getattr(places["array"], "shape", None) == (20, 3, 224, 224)
+    assert len(list((tmp_path / "pictures").glob("frame_*.png"))) == 20

@@ -32,7 +32,8 @@ impl VideoTrackFile {
     /// Returns the frames that are shown, in the order in which they are shown. A sample that several edits show is
     /// several frames.
     ///
-    /// Without an edit list all samples are shown, at the times of the media.
+    /// Without an edit list all samples are shown, at the times of the media. A first edit that begins within a frame
+    /// begins with the next one, as in FFmpeg.
     ///
     /// # Errors
     ///
@@ -41,6 +42,10 @@ impl VideoTrackFile {
         let mut edits = self.shown_edits();
         let last = edits.last().filter(|last| last.media.end < i64::MAX);
         let end = last.map(|last| last.media.end.saturating_add(last.shift));
+        // The begin of the presentation, before which nothing is shown.
+        let delay = edits.first().map_or(i64::MAX, |first| {
+            first.media.start.saturating_add(first.shift)
+        });
         if self.edits.is_empty() {
             edits.push(ShownEdit {
                 media: i64::MIN..i64::MAX,
@@ -72,6 +77,13 @@ impl VideoTrackFile {
         }
         if let (Some(last), Some(end)) = (frames.last_mut(), end) {
             last.duration = end.saturating_sub(last.pts);
+        }
+        let late = match frames.first() {
+            Some(first) => first.pts.saturating_sub(delay).max(0),
+            None => 0,
+        };
+        for frame in &mut frames {
+            frame.pts -= late;
         }
         Ok(frames)
     }
@@ -156,6 +168,14 @@ mod tests {
     fn an_edit_hides_what_is_before_and_behind_it() {
         let part = shown(&track(&[20, 50, 30, 40, 60], &[(25, Some(30))]));
         assert_eq!(part, [(2, 0, 10), (3, 10, 10), (1, 20, 5)]);
+    }
+
+    #[test]
+    fn an_edit_begins_with_a_whole_frame() {
+        let part = shown(&track(&[0, 10, 20, 30], &[(20, Some(7))]));
+        assert_eq!(part, [(1, 0, 10), (2, 10, 7)]);
+        let delayed = shown(&track(&[0, 10, 20], &[(5, None), (20, Some(7))]));
+        assert_eq!(delayed, [(1, 5, 10), (2, 15, 7)]);
     }
 
     #[test]
