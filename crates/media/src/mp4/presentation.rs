@@ -40,8 +40,11 @@ impl VideoTrackFile {
     /// Edits show samples so often that there are more frames than a file may have samples.
     pub fn presentation(&self) -> Result<Vec<PresentedFrame>, FileReadError> {
         let mut edits = self.shown_edits();
-        let last = edits.last().filter(|last| last.media.end < i64::MAX);
-        let end = last.map(|last| last.media.end.saturating_add(last.shift));
+        let last = edits.last().map(|last| last.media.end);
+        let end = last.filter(|end| *end < i64::MAX);
+        let shift = edits.last().map_or(0, |last| last.shift);
+        let end = end.or_else(|| self.media_end());
+        let end = end.map(|end| end.saturating_add(shift));
         // The begin of the presentation, before which nothing is shown.
         let delay = edits.first().map_or(i64::MAX, |first| {
             first.media.start.saturating_add(first.shift)
@@ -76,7 +79,8 @@ impl VideoTrackFile {
             frames[next - 1].duration = frames[next].pts.saturating_sub(frames[next - 1].pts);
         }
         if let (Some(last), Some(end)) = (frames.last_mut(), end) {
-            last.duration = end.saturating_sub(last.pts);
+            let rest = end.saturating_sub(last.pts);
+            last.duration = if rest > 0 { rest } else { last.duration };
         }
         let late = match frames.first() {
             Some(first) => first.pts.saturating_sub(delay).max(0),
@@ -86,6 +90,17 @@ impl VideoTrackFile {
             frame.pts -= late;
         }
         Ok(frames)
+    }
+
+    /// Returns the time at which the last sample ends, if all together are shown as long as they are decoded.
+    fn media_end(&self) -> Option<i64> {
+        let (first, last) = (self.samples.first()?, self.samples.last()?);
+        let shown = self.samples.iter().map(|sample| sample.pts).min()?;
+        let length = last
+            .dts
+            .checked_sub(first.dts)?
+            .checked_add(last.duration.into())?;
+        shown.checked_add(i64::try_from(length).ok()?)
     }
 
     /// Returns the edits that show a part of the media.
@@ -190,6 +205,17 @@ mod tests {
         let rest = shown(&track(&[0, 10, 20], &[(0, Some(10))]));
         assert_eq!(rest, [(1, 0, 10), (2, 10, 10)]);
         assert_eq!(shown(&track(&[0, 10], &[(5, None)])), []);
+    }
+
+    #[test]
+    fn the_last_frame_makes_up_for_the_order_of_decoding() {
+        let mut track = track(&[20, 50, 30, 40], &[]);
+        for (sample, duration) in track.samples.iter_mut().zip([3, 3, 4, 30]) {
+            sample.duration = duration;
+        }
+        track.samples[3].dts = 10;
+        let all = [(0, 20, 10), (2, 30, 10), (3, 40, 10), (1, 50, 10)];
+        assert_eq!(shown(&track), all);
     }
 
     #[test]
