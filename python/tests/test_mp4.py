@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from conftest import Server
@@ -17,6 +18,8 @@ from streams import SIZE, START_US, Stream, encode
 
 import reduct_frames
 from reduct_frames import DecodeError, IndexMismatchError, LazyVideo, Recording, RecordingWarning, StreamError, index
+from reduct_frames.decoding import PictureFormat
+from reduct_frames.picture_files import PictureEncoder
 
 HEIGHT, WIDTH = SIZE
 TICKS = 15_360
@@ -206,9 +209,7 @@ def test_other_processes(recording: Recording, video: LazyVideo, stream: Stream,
         pytest.skip("needs fork")
     context = multiprocessing.get_context(method)
     for part in (recording, video):
-        held = part.decode(np.arange(2))
-        _, picture = next(held)  # decoded and converted, and kept over the fork
-        part._form.array(picture)
+        part[0]
         results = context.Queue()
         process = context.Process(target=_sum, args=(part, 57, results))
         process.start()
@@ -218,6 +219,30 @@ def test_other_processes(recording: Recording, video: LazyVideo, stream: Stream,
             assert process.exitcode == 0
         finally:
             process.kill()
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+def test_a_picture_that_was_converted_before_a_fork(reordered: Stream, tmp_path: Path) -> None:
+    video = LazyVideo.from_uri(mux(tmp_path / "file.mp4", reordered))
+    [(_, picture)] = video.decode(np.array([31]))
+    form, encoder = PictureFormat(), PictureEncoder()
+    expected = [form.array(picture).tobytes(), encoder.encode(picture)]
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    process = context.Process(target=_convert, args=(form, encoder, picture, results))
+    process.start()
+    try:
+        assert results.get(timeout=30) == expected
+        process.join(30)
+        assert process.exitcode == 0
+    finally:
+        process.kill()
+
+
+def _convert(
+    form: PictureFormat, encoder: PictureEncoder, picture: av.VideoFrame, results: multiprocessing.Queue[list[bytes]]
+) -> None:
+    results.put([form.array(picture).tobytes(), encoder.encode(picture)])
 
 
 @pytest.mark.parametrize(
