@@ -20,6 +20,9 @@ _OPTIONS = {
     # Data behind the last macroblock of a slice are an error.
     "err_detect": "aggressive",
 }
+_START_CODE = b"\0\0\1"
+_SLICE_TYPES = range(1, 6)
+_PARAMETER_SET_TYPES = (7, 8, 13, 15)
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class PictureDecoder:
     FFmpeg conceals damage that it finds, and marks the picture when it is shown. Pictures that refer to it are not
     marked, and some of them are shown before it. Therefore a picture waits until all that precede it in decoding order
     were shown, which takes as many pictures as the stream reorders. From a damaged picture on in decoding order all are
-    withheld until the next keyframe, with which the decoder starts again. H.264 has no checksums: changed bits that
-    still are a valid stream are not found.
+    withheld until the next keyframe, with which the decoder starts again. A picture that the decoder does not show
+    counts as damaged. H.264 has no checksums: changed bits that still are a valid stream are not found.
 
     The decoder has one thread, so that it works after a fork.
 
@@ -72,96 +75,91 @@ class PictureDecoder:
     def __init__(self, av: Any, faults: dict[int, str]) -> None:
         self._av = av
         self._faults = faults
-        self._decoder = self._av.CodecContext.create("h264", "r")
-        self._decoder.thread_count = 1
-        self._decoder.thread_type = "NONE"
-        self._decoder.options = _OPTIONS
-        # Without a picture yet, by number.
+        self._decoder = self._create_decoder()
+        # Those of the access units so far, the latest last.
+        self._parameter_sets: dict[bytes, None] = {}
+        # Not shown yet, by number, in decoding order.
         self._pending: dict[int, FedUnit] = {}
-        # Pictures in presentation order that are not released.
+        # In decoding order from the first pending one on. The decoder may have to start again with one of them.
+        self._fed: deque[FedUnit] = deque()
+        # Shown, in presentation order.
         self._held: deque[tuple[FedUnit, av.VideoFrame]] = deque()
-        # From a keyframe on, as long as one before it is pending: the decoder may have to start again there.
-        self._replay: list[FedUnit] = []
         self._damaged_from: int | None = None
-        self._has_restarted = False
+        # Between damage and the next keyframe.
+        self._is_skipping = False
+        # The decoder has started again, and no picture from then on is known to be right.
+        self._is_recovering = False
+        # It has started again, and had no access unit yet: it needs the parameter sets.
+        self._is_fresh = False
 
     def feed(self, unit: FedUnit) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
         """Take the next access unit in decoding order, and yield the pictures that are ready, without hidden ones."""
-        while unit.is_keyframe and self._damaged_from is not None:
-            self._drain()
-            yield from self._restart()
-        if self._replay or (unit.is_keyframe and self._pending):
-            self._replay.append(unit)
+        if self._is_skipping and not unit.is_keyframe:
+            self._note_fault(unit)
+            return
+        self._is_skipping = False
+        self._fed.append(unit)
         self._pending[unit.number] = unit
-        packet = self._av.Packet(unit.data)
+        for nal in _parameter_sets(unit.data):
+            self._parameter_sets.pop(nal, None)
+            self._parameter_sets[nal] = None
+        data = unit.data
+        if self._is_fresh:
+            data = b"".join([*self._parameter_sets, data])
+            self._is_fresh = False
+        packet = self._av.Packet(data)
         packet.pts = unit.number
         try:
-            frames = self._decoder.decode(packet)
+            self._take(self._decoder.decode(packet))
         except self._av.error.InvalidDataError as error:
-            self._faults[unit.capture_us] = f"the decoder refuses it: {error}"
-            del self._pending[unit.number]
-            self._note_damage(unit.number)
-            frames = []
-        for frame in frames:
-            self._take(frame)
-        yield from self._release()
-        self._trim_replay()
-        if self._place_after_damage() is not None:
-            self._drain()
-            yield from self._restart()
+            self._note_damage(unit, f"the decoder refuses it: {error}")
+        yield from self._release() if self._damaged_from is None else self._restart()
 
     def finish(self) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
         """End the stream, and yield the remaining pictures."""
-        self._drain()
-        while self._place_after_damage() is not None:
-            yield from self._restart()
+        while self._fed:
             self._drain()
-        self._pending.clear()
-        yield from self._release()
+            yield from self._release() if self._damaged_from is None else self._restart()
+
+    def _create_decoder(self) -> av.CodecContext:
+        decoder = self._av.CodecContext.create("h264", "r")
+        decoder.thread_count = 1
+        decoder.thread_type = "NONE"
+        decoder.options = _OPTIONS
+        return decoder
 
     def _drain(self) -> None:
-        """Take all pictures of the decoder, which takes no access unit then until it is flushed."""
-        for frame in self._decoder.decode(None):
-            self._take(frame)
+        """Take all pictures of the decoder, which takes no access unit afterwards."""
+        self._take(self._decoder.decode(None))
+        self._pass_over(list(self._pending.values()))
 
-    def _restart(self) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
-        """Release what precedes the damage, and decode the access units again that follow it from a keyframe on."""
-        place = self._place_after_damage()
-        units = [] if place is None else self._replay[place:]
-        if units:
-            first = units[0].number
-            self._held = deque(item for item in self._held if item[0].number < first)
-            self._pending = {number: unit for number, unit in self._pending.items() if number < first}
-        for unit in self._pending.values():
-            self._note_fault(unit)
-        self._pending.clear()
-        yield from self._release()
-        self._decoder.flush_buffers()
-        self._replay = []
-        self._damaged_from = None
-        self._has_restarted = True
+    def _take(self, frames: list[av.VideoFrame]) -> None:
+        """Take pictures in presentation order."""
+        for frame in frames:
+            unit = self._pending.pop(frame.pts, None) if frame.pts is not None else None
+            if unit is None:
+                continue
+            if frame.is_corrupt:
+                self._note_damage(unit, "the decoder marks the picture as damaged")
+            self._pass_over([other for other in self._pending.values() if other.capture_us < unit.capture_us])
+            self._held.append((unit, frame))
+
+    def _pass_over(self, units: list[FedUnit]) -> None:
+        """Take access units whose pictures the decoder does not show: until it has recovered, or due to damage."""
         for unit in units:
-            yield from self.feed(unit)
+            del self._pending[unit.number]
+            if self._is_recovering or unit.is_corrupted:
+                self._note_fault(unit)
+            elif not unit.is_hidden:
+                self._note_damage(unit, "the decoder gives no picture for it")
 
-    def _take(self, frame: av.VideoFrame) -> None:
-        """Take a picture in presentation order."""
-        unit = self._pending.pop(frame.pts, None) if frame.pts is not None else None
-        if unit is None:
-            return
-        if frame.is_corrupt:
-            self._faults.setdefault(unit.capture_us, "the decoder marks the picture as corrupt")
-            self._note_damage(unit.number)
-        # Pictures that should have been shown earlier never will be.
-        for late in [other for other in self._pending.values() if other.capture_us < unit.capture_us]:
-            del self._pending[late.number]
-            if self._has_restarted:
-                self._note_fault(late)
-        self._held.append((unit, frame))
-
-    def _note_damage(self, number: int) -> None:
-        self._damaged_from = number if self._damaged_from is None else min(self._damaged_from, number)
+    def _note_damage(self, unit: FedUnit, reason: str) -> None:
+        self._faults.setdefault(unit.capture_us, reason)
+        if self._damaged_from is None or unit.number < self._damaged_from:
+            self._damaged_from = unit.number
 
     def _note_fault(self, unit: FedUnit) -> None:
+        """Note why the picture of an access unit that may be right itself is withheld."""
         if unit.is_corrupted:
             self._faults.setdefault(unit.capture_us, "slices of it, or pictures that it refers to, are missing")
         else:
@@ -169,26 +167,69 @@ class PictureDecoder:
 
     def _release(self) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
         """Yield the pictures behind which nothing that precedes them in decoding order can be shown."""
-        oldest = min(self._pending, default=None)
-        while self._held and (oldest is None or oldest > self._held[0][0].number):
+        oldest = next(iter(self._pending), None)
+        while self._fed and (oldest is None or self._fed[0].number < oldest):
+            self._fed.popleft()
+        if self._is_recovering and not self._recover(oldest):
+            return
+        while self._held and (oldest is None or self._held[0][0].number < oldest):
             unit, frame = self._held.popleft()
-            is_after_damage = self._damaged_from is not None and unit.number >= self._damaged_from
-            if unit.is_corrupted or is_after_damage:
+            if unit.is_corrupted:
                 self._note_fault(unit)
             elif not unit.is_hidden:
                 yield unit, frame
 
-    def _trim_replay(self) -> None:
-        """Drop the access units with which the decoder need not start again, as all before them were shown."""
-        oldest = min(self._pending, default=None)
-        while self._replay and (oldest is None or oldest >= self._replay[0].number):
-            places = (place for place, unit in enumerate(self._replay) if place and unit.is_keyframe)
-            self._replay = self._replay[next(places, len(self._replay)) :]
+    def _recover(self, oldest: int | None) -> bool:
+        """Withhold the pictures before the first right one after a new start. Return whether that one is known.
 
-    def _place_after_damage(self) -> int | None:
-        """Return the place of the first keyframe after the damage among the access units that can be fed again."""
-        if self._damaged_from is None:
-            return None
-        first = self._damaged_from + 1
-        places = (place for place, unit in enumerate(self._replay) if unit.is_keyframe and unit.number >= first)
-        return next(places, None)
+        FFmpeg shows no picture that precedes it in decoding order. Those that precede it in presentation order may refer
+        to pictures before the start.
+        """
+        first = min((unit.number for unit, _ in self._held), default=None)
+        if first is None or (oldest is not None and oldest < first):
+            return False
+        while self._held[0][0].number != first:
+            unit, _ = self._held.popleft()
+            self._note_fault(unit)
+        self._is_recovering = False
+        return True
+
+    def _restart(self) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
+        """Yield what precedes the damage, and decode again from the first keyframe after it on."""
+        self._drain()
+        damaged = self._damaged_from
+        assert damaged is not None
+        units = list(self._fed)
+        after = (place for place, unit in enumerate(units) if unit.number > damaged and unit.is_keyframe)
+        place = next(after, len(units))
+        for unit in units[:place]:
+            if unit.number > damaged:
+                self._note_fault(unit)
+        self._held = deque(item for item in self._held if item[0].number < damaged)
+        yield from self._release()
+        for unit, _ in self._held:
+            self._note_fault(unit)
+        self._held.clear()
+        self._fed.clear()
+        # After an error FFmpeg has coefficients left that spoil the next pictures, also of an IDR picture, also after a flush.
+        self._decoder = self._create_decoder()
+        self._is_fresh = True
+        self._damaged_from = None
+        self._is_skipping = self._is_recovering = True
+        for unit in units[place:]:
+            yield from self.feed(unit)
+
+
+def _parameter_sets(data: bytes) -> list[bytes]:
+    """Return the parameter sets before the first slice of an access unit, with start codes."""
+    sets = []
+    start = data.find(_START_CODE)
+    while start >= 0:
+        kind = data[start + 3] & 0x1F if start + 3 < len(data) else 0
+        if kind in _SLICE_TYPES:
+            break
+        end = data.find(_START_CODE, start + 3)
+        if kind in _PARAMETER_SET_TYPES:
+            sets.append(data[start : end if end >= 0 else None])
+        start = end
+    return sets
