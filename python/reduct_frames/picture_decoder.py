@@ -113,13 +113,19 @@ class PictureDecoder:
             self._take(self._decoder.decode(packet))
         except self._av.error.InvalidDataError as error:
             self._note_damage(unit, f"the decoder refuses it: {error}")
-        yield from self._release() if self._damaged_from is None else self._restart()
+        if self._damaged_from is not None:
+            self._drain()
+        yield from self._proceed()
 
     def finish(self) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
         """End the stream, and yield the remaining pictures."""
         while self._fed:
             self._drain()
-            yield from self._release() if self._damaged_from is None else self._restart()
+            yield from self._proceed()
+
+    def _proceed(self) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
+        """Yield the pictures that are ready. Start again after damage, for which the decoder was drained."""
+        return self._release() if self._damaged_from is None else self._restart(self._damaged_from)
 
     def _create_decoder(self) -> av.CodecContext:
         decoder = self._av.CodecContext.create("h264", "r")
@@ -194,11 +200,8 @@ class PictureDecoder:
         self._is_recovering = False
         return True
 
-    def _restart(self) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
-        """Yield what precedes the damage, and decode again from the first keyframe after it on."""
-        self._drain()
-        damaged = self._damaged_from
-        assert damaged is not None
+    def _restart(self, damaged: int) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
+        """Yield what precedes a damaged access unit, and decode again from the first keyframe after it on."""
         units = list(self._fed)
         after = (place for place, unit in enumerate(units) if unit.number > damaged and unit.is_keyframe)
         place = next(after, len(units))

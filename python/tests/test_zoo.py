@@ -40,16 +40,6 @@ _LONG = {"LS_SVA_D.264", "test-25fps.h264", "test-25fps-interlaced.h264"}
 _NAMES = [*ENCODED, *(name for name in _STORED if name not in _DAMAGED | _WITHOUT_VIDEO)]
 _IN_ALL_LAYOUTS = {"b-pyramid", "open-gop", "intra-refresh-b-frames", "slices", "several-sizes"}
 
-_TESTS = "test_all_frames", "test_every_start", "test_random_times"
-_LATE = "FFmpeg guesses the depth of reordering, and drops pictures that are later"
-_KNOWN_FAULTS = {
-    **{(test, "intra-refresh-b-frames"): "recovery points count references only" for test in _TESTS[1:]},
-    **{(test, "undeclared-reordering"): _LATE for test in _TESTS},
-    **{(test, "Cisco_Men_whisper_640x320_CABAC_Bframe_9.264"): _LATE for test in _TESTS},
-}
-"""Reasons why a test of a stream fails."""
-
-
 def _is_heavy(test: str, name: str, layout: str) -> bool:
     return (
         name in _LONG
@@ -68,14 +58,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if metafunc.config.getoption("heavy") or not _is_heavy(metafunc.function.__name__, name, layout)
     ]
     metafunc.parametrize(("name", "layout"), cases, scope="module", ids=[f"{name}-{layout}" for name, layout in cases])
-
-
-@pytest.fixture(autouse=True)
-def _expect_known_faults(request: pytest.FixtureRequest) -> None:
-    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
-    reason = _KNOWN_FAULTS.get((request.node.originalname, parameters.get("name")))
-    if reason is not None:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
 
 
 @functools.lru_cache(2)
