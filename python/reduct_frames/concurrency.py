@@ -29,6 +29,7 @@ async def in_thread(recording: Recording, work: Callable[[Recording], T]) -> T:
     except asyncio.CancelledError:
         canceller.cancel()
         await asyncio.wait([future])
+        future.exception()  # it is expected, and asyncio would report it as lost
         raise
 
 

@@ -270,7 +270,8 @@ class _Writer:
         self._check()
 
     def _check(self) -> None:
-        """Raise the first error of a thread."""
+        """Raise the first error of a thread, or CancelledError if the recording was cancelled."""
+        self.recording.check_cancelled()
         if self.failure is not None:
             raise self.failure
 

@@ -16,7 +16,7 @@ from .arguments import check_choice, frame_indices
 from .concurrency import in_thread, iterate
 from .decoding import ColorSpace, Layout, PictureFormat
 from .episode_source import EpisodeSource
-from .errors import DecodeError, MissingFrame
+from .errors import CancelledError, DecodeError, MissingFrame
 from .frame_index import PAUSE_CADENCES
 from .frame_reader import FrameReader
 from .source import EntrySource, IndexFrom
@@ -296,6 +296,11 @@ class Recording:
     def cancellable(self, canceller: Canceller) -> Self:
         """Return the recording with a switch that ends its waits from another thread, with :class:`CancelledError`."""
         return self._with(_canceller=canceller)
+
+    def check_cancelled(self) -> None:
+        """Raise :class:`CancelledError` if the switch of :meth:`cancellable` was used."""
+        if self._canceller is not None and self._canceller.is_cancelled:
+            raise CancelledError("the wait was cancelled")
 
     def indices_between(self, start: Time | None = None, stop: Time | None = None) -> tuple[int, int]:
         """Return the index of the first frame from `start` on, and the one after the last frame before `stop`."""
