@@ -30,6 +30,8 @@ const NAMES: SettingNames = SettingNames {
     timeout: "timeout",
     max_record_bytes: "max_record_bytes",
     spool: "spool",
+    small_records: "record_unit=\"access-unit\"",
+    skip_existing: "skip_existing=True",
     ..SettingNames::DEFAULT
 };
 
