@@ -152,6 +152,7 @@ impl Shared {
         state.queue.put_before(left);
         self.count_queue(&state.queue);
         *keeping = SpoolState::Files(files);
+        self.progress.notify_one();
         warning
     }
 

@@ -261,19 +261,21 @@ impl RecordWriter {
         drained.map_err(|Cancelled| PushError::Cancelled)?
     }
 
-    /// Waits until all records are written.
+    /// Waits until all records are written, those that an earlier writer left in the spool included.
     ///
     /// # Errors
     ///
     /// [`PushError::Failed`] with the error of the writer.
     pub async fn drained(&self) -> Result<(), PushError> {
         loop {
+            // It may have such records.
+            let is_opening = matches!(*self.shared.spool(), SpoolState::Opening);
             {
                 let mut state = self.shared.lock();
                 if let Some(failure) = &state.failure {
                     return Err(PushError::Failed(failure.clone()));
                 }
-                if state.queue.is_empty() {
+                if state.queue.is_empty() && !is_opening {
                     break;
                 }
                 state.is_draining = true;
@@ -328,6 +330,8 @@ impl Drop for RecordWriter {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
 
     use tracing::field::{Field, Visit};
     use tracing::{Level, Metadata, Subscriber, span};
@@ -434,6 +438,24 @@ mod tests {
         assert_eq!(waiting(&writer), (vec![1], 0));
         writer.shared.lock().queue.acknowledge(usize::MAX);
         assert_eq!(waiting(&writer), (vec![2, 3, 4], 0));
+    }
+
+    #[test]
+    fn the_end_waits_for_what_was_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut spool, _) = open(folder.path());
+        spool.append(&mut record(1, 10, true)).unwrap();
+        drop(spool);
+        let writer = writer(SpoolState::Opening, u64::MAX);
+        let mut drained = pin!(writer.drained());
+        let context = &mut Context::from_waker(Waker::noop());
+        assert!(drained.as_mut().poll(context).is_pending());
+        let (spool, left) = open(folder.path());
+        writer.shared.open_files(spool, "the spool", left);
+        assert!(drained.as_mut().poll(context).is_pending());
+        writer.shared.lock().queue.acknowledge(usize::MAX);
+        writer.shared.progress.notify_one();
+        assert_eq!(drained.as_mut().poll(context), Poll::Ready(Ok(())));
     }
 
     #[test]
