@@ -328,6 +328,16 @@ impl Reader {
                 let picture = fs::read(folder.join(file)).expect("the picture");
                 assert_eq!(picture[..2], [0xff, 0xd8]); // JPEG
             }
+            ("pipelines/frames.sh", [.., output, _, _]) => {
+                let table = folder.join(output).join("frames.csv");
+                let table = fs::read_to_string(table).expect("the table");
+                let rows = table.lines().skip(1).map(|row| row.rsplit(',').next());
+                let files: Vec<_> = rows.flatten().collect();
+                assert_eq!(files.len(), 18);
+                for file in files {
+                    assert!(folder.join(output).join(file).exists(), "{file}");
+                }
+            }
             ("pipelines/copy.sh", _) => assert_eq!(records("copy"), records("h264")),
             ("pipelines/play.sh", _) => assert_eq!(frames, 0),
             ("cargo" | "examples/export.py" | "./export" | "sdk/bin/python" | "node", _) => {

@@ -111,7 +111,7 @@ $(size 1023)"
 
 wrong_usage() {
   local line status
-  for line in 'clip.sh b e f' 'copy.sh a' 'demo.sh -x' 'episodes.sh -p b e' 'follow.sh -p -d 1 b e' 'link.sh b e' 'play.sh b' \
+  for line in 'clip.sh b e f' 'copy.sh a' 'demo.sh -x' 'episodes.sh -p b e' 'follow.sh -p -d 1 b e' 'frames.sh -f gif b e f' 'link.sh b e' 'play.sh b' \
     'record.sh -x 1 b e' 'record.sh b' 'thumbnail.sh b e 0 f g'; do
     status=0
     # shellcheck disable=SC2086 # a line of words
@@ -228,6 +228,43 @@ thumbnail() {
   grep -q 'no picture at 2026-01-01' "$scratch/complaint" || fail "thumbnail.sh does not say that there is no picture"
 }
 
+# Of the pictures in a folder, in order: the pixels.
+pixels() {
+  (cd "$1" && ffmpeg -v error -framerate 10 -i frame_%06d.png -f rawvideo -pix_fmt rgb24 -)
+}
+
+frames() {
+  local folder="$scratch/frames of 100%" report shown=$scratch/shown
+  report=$("$pipelines/frames.sh" b h264 "$folder")
+  same 'frames.sh writes every frame' "$recording_frames frames, $folder/frames.csv" "$report"
+  same 'frames.sh notes capture times, those around a hole, too' "\
+index,capture_us,capture_time,file
+0,1749803453273752,2025-06-13T08:30:53.273752Z,frame_000000.png
+59,1749803459173752,2025-06-13T08:30:59.173752Z,frame_000059.png
+60,1749803469273752,2025-06-13T08:31:09.273752Z,frame_000060.png
+89,1749803472173752,2025-06-13T08:31:12.173752Z,frame_000089.png" "$(sed -n '1,2p; 61,62p; $p' "$folder/frames.csv")"
+  timeout 60 gst-launch-1.0 -q reductsrc bucket=b entry=h264 ! h264parse ! avdec_h264 ! videoconvert \
+    ! video/x-raw,format=RGB ! filesink location="$shown"
+  pixels "$folder" | cmp - "$shown" || fail "the pictures are others than those that are shown"
+  if "$pipelines/frames.sh" b h264 "$folder" 2>"$scratch/complaint"; then
+    fail "frames.sh overwrites pictures"
+  fi
+  "$pipelines/frames.sh" -t -f jpg -r 160x100 b h264 "$scratch/some" 2025-06-13T10:30:55.5+02:00 2025-06-13T08:30:56Z >&2
+  same 'frames.sh takes a range, names by time and a size' "\
+frame_1749803455573752.jpg mjpeg,160,100
+frame_1749803455673752.jpg mjpeg,160,100
+frame_1749803455773752.jpg mjpeg,160,100
+frame_1749803455873752.jpg mjpeg,160,100
+frame_1749803455973752.jpg mjpeg,160,100" "$(
+    for file in "$scratch"/some/*.jpg; do
+      printf '%s ' "${file##*/}"
+      ffprobe -v error -show_entries stream=codec_name,width,height -of csv=p=0 "$file"
+    done
+  )"
+  report=$("$pipelines/frames.sh" b h264 "$scratch/none" 2026-01-01T00:00:00Z)
+  same 'frames.sh reports that there is no frame' "0 frames, $scratch/none/frames.csv" "$report"
+}
+
 record() {
   local report
   report=$("$pipelines/record.sh" -u gop -s "$scratch/spool" -n 45 recorded cam test)
@@ -317,6 +354,7 @@ follow
 follow_in_window
 clip
 thumbnail
+frames
 record
 copy
 link
