@@ -107,12 +107,7 @@ class PictureDecoder:
         if self._is_fresh:
             data = b"".join([*self._parameter_sets, data])
             self._is_fresh = False
-        packet = self._av.Packet(data)
-        packet.pts = unit.number
-        try:
-            self._take(self._decoder.decode(packet))
-        except self._av.error.InvalidDataError as error:
-            self._note_damage(unit, f"the decoder refuses it: {error}")
+        self._decode(unit, data)
         if self._damaged_from is not None:
             self._drain()
         yield from self._proceed()
@@ -133,6 +128,19 @@ class PictureDecoder:
         decoder.thread_type = "NONE"
         decoder.options = _OPTIONS
         return decoder
+
+    def _decode(self, unit: FedUnit, data: bytes) -> None:
+        """Decode an access unit, of which `data` is what the decoder gets."""
+        if not unit.data:
+            # An empty packet would end the decoder.
+            self._note_damage(unit, "it has no content")
+            return
+        packet = self._av.Packet(data)
+        packet.pts = unit.number
+        try:
+            self._take(self._decoder.decode(packet))
+        except self._av.error.InvalidDataError as error:
+            self._note_damage(unit, f"the decoder refuses it: {error}")
 
     def _drain(self) -> None:
         """Take all pictures of the decoder, which takes no access unit afterwards."""
