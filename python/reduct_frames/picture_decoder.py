@@ -94,15 +94,15 @@ class PictureDecoder:
 
     def feed(self, unit: FedUnit) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
         """Take the next access unit in decoding order, and yield the pictures that are ready, without hidden ones."""
+        for nal in _parameter_sets(unit.data):
+            self._parameter_sets.pop(nal, None)
+            self._parameter_sets[nal] = None
         if self._is_skipping and not unit.is_keyframe:
             self._note_fault(unit)
             return
         self._is_skipping = False
         self._fed.append(unit)
         self._pending[unit.number] = unit
-        for nal in _parameter_sets(unit.data):
-            self._parameter_sets.pop(nal, None)
-            self._parameter_sets[nal] = None
         data = unit.data
         if self._is_fresh:
             data = b"".join([*self._parameter_sets, data])
@@ -122,7 +122,7 @@ class PictureDecoder:
         """Yield the pictures that are ready. Start again after damage, for which the decoder was drained."""
         return self._release() if self._damaged_from is None else self._restart(self._damaged_from)
 
-    def _create_decoder(self) -> av.CodecContext:
+    def _create_decoder(self) -> Any:
         decoder = self._av.CodecContext.create("h264", "r")
         decoder.thread_count = 1
         decoder.thread_type = "NONE"
@@ -196,8 +196,8 @@ class PictureDecoder:
     def _recover(self, oldest: int | None) -> bool:
         """Withhold the pictures before the first right one after a new start. Return whether that one is known.
 
-        FFmpeg shows no picture that precedes it in decoding order. Those that precede it in presentation order may refer
-        to pictures before the start.
+        FFmpeg shows no picture that precedes it in decoding order. Those that precede it in presentation order may
+        refer to pictures before the start.
         """
         first = min((unit.number for unit, _ in self._held), default=None)
         if first is None or (oldest is not None and oldest < first):
@@ -222,7 +222,7 @@ class PictureDecoder:
             self._note_fault(unit)
         self._held.clear()
         self._fed.clear()
-        # After an error FFmpeg has coefficients left that spoil the next pictures, also of an IDR picture, also after a flush.
+        # After an error FFmpeg has coefficients left that spoil the next pictures, even an IDR picture after a flush.
         self._decoder = self._create_decoder()
         self._is_fresh = True
         self._damaged_from = None

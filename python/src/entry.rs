@@ -14,7 +14,7 @@ use media::range::Begin;
 use media::time::CaptureTime;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use recording::{Recording, SCHEMA};
+use recording::{ReadOptions, Recording, SCHEMA};
 
 use crate::columns::Columns;
 use crate::time::{capture_time, duration};
@@ -128,7 +128,11 @@ impl Entry {
         stop: Option<i64>,
         canceller: Option<&units::Canceller>,
     ) -> PyResult<Units> {
-        let request = self.recording.read(bounds(start, stop)?);
+        let options = ReadOptions {
+            marks_faults: true,
+            ..ReadOptions::default()
+        };
+        let request = self.recording.read(bounds(start, stop)?).options(options);
         // The reader spawns its tasks on the runtime with its first item.
         runtime::handle(py)?;
         let frames = request.start(Begin::Exact).frames();

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from conftest import Server
-from zoo import ENCODED, Recipe, Sample, decode_sample, encode_sample, lay_out, write_records
+from zoo import ENCODED, Recipe, Sample, encode_sample, lay_out, write_records
 
 import reduct_frames
 from reduct_frames import MissingFrame, Recording
@@ -192,8 +192,8 @@ def test_damaged_references_are_reported(server: Server, request: pytest.Fixture
     """B-frames that are shown before a damaged frame and refer to it are reported, too."""
     kind = request.node.callspec.params["source"]
     facts = in_decoding_order(source.units)
-    for case, number in enumerate([5, 9, 22]):
-        number = next(at for at in range(number, len(source.units)) if is_reference(source.units[at]))
+    for case, least in enumerate([5, 9, 22]):
+        number = next(at for at in range(least, len(source.units)) if is_reference(source.units[at]))
         units = list(source.units)
         [*_, (start, end)] = slices(units[number])
         units[number] = units[number][: start + (end - start) // 3]
@@ -216,19 +216,33 @@ def test_damaged_references_are_reported(server: Server, request: pytest.Fixture
                 np.testing.assert_array_equal(frame, source.pictures[index])
 
 
-def test_a_frame_without_readable_slices_is_reported(server: Server) -> None:
-    """A reference of which nothing can be read: it has no frame, and those that refer to it are reported."""
-    sample = encode_sample(DAMAGEABLE["closed"])
-    facts = in_decoding_order(sample.units)
-    number = next(at for at in range(5, 20) if is_reference(sample.units[at]))
+@pytest.mark.parametrize("kept", [1, 2, 4])
+def test_what_refers_to_an_unreadable_frame_is_reported(server: Server, kept: int) -> None:
+    """A frame without a slice that can be read is none. The others keep their times, as no frame is reordered."""
+    sample = encode_sample(Recipe(f"{_CLOSED}:bframes=0", frames=60))
     units = list(sample.units)
-    [(start, end)] = slices(units[number])
-    units[number] = units[number][: start + 1]
-    recording = record(server, "unreadable", Sample(units, sample.pictures))
+    [(start, _)] = slices(units[27])
+    units[27] = units[27][: start + kept]
+    recording = record(server, f"unreadable-{kept}", Sample(units, sample.pictures))
     clip = recording.slice(on_error="report")
-    assert clip.missing
     places = np.searchsorted(sample.times_us, clip.capture_us)
-    wrong = [place for place, frame in zip(places, clip.frames) if not np.array_equal(frame, sample.pictures[place])]
-    assert not wrong
-    assert set(range(20, 60)) <= set(places.tolist())
-    assert facts[number][0] not in places
+    assert places.tolist() == [*range(27), *range(40, 60)]
+    np.testing.assert_array_equal(clip.frames, np.stack(sample.pictures)[places])
+    assert [frame.capture_us for frame in clip.missing] == [
+        capture_us for capture_us in recording.timestamps_us if sample.times_us[27] <= capture_us < sample.times_us[40]
+    ]
+    assert all(frame.reason for frame in clip.missing)
+
+
+def test_what_refers_to_a_frame_without_some_slices_is_reported(server: Server) -> None:
+    sample = encode_sample(Recipe(f"{_CLOSED}:bframes=0:slices=4", frames=60))
+    units = list(sample.units)
+    broken = bytearray(units[27])
+    start, _ = slices(units[27])[2]
+    broken[start] |= 0x80  # forbidden_zero_bit
+    units[27] = bytes(broken)
+    clip = record(server, "slice", Sample(units, sample.pictures)).slice(on_error="report")
+    places = np.searchsorted(sample.times_us, clip.capture_us)
+    assert places.tolist() == [*range(27), *range(40, 60)]
+    np.testing.assert_array_equal(clip.frames, np.stack(sample.pictures)[places])
+    assert [frame.index for frame in clip.missing] == list(range(27, 40))

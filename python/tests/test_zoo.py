@@ -40,6 +40,7 @@ _LONG = {"LS_SVA_D.264", "test-25fps.h264", "test-25fps-interlaced.h264"}
 _NAMES = [*ENCODED, *(name for name in _STORED if name not in _DAMAGED | _WITHOUT_VIDEO)]
 _IN_ALL_LAYOUTS = {"b-pyramid", "open-gop", "intra-refresh-b-frames", "slices", "several-sizes"}
 
+
 def _is_heavy(test: str, name: str, layout: str) -> bool:
     return (
         name in _LONG

@@ -13,7 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::access_unit::AccessUnit;
+use crate::access_unit::{AccessUnit, Integrity};
 use crate::codec::between_nal_units;
 use crate::codec::h264::AccessUnitSplitter;
 use crate::frame_rate::FrameRate;
@@ -174,6 +174,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 on_loss,
                 gap_detection,
                 is_sparse: false,
+                marks_faults: false,
             },
         },
     )
@@ -242,6 +243,7 @@ impl<'a> Reader<'a> {
                 is_keyframe: unit.idr,
                 recovery_frames: 0,
                 after_loss: unit.after_loss,
+                is_incomplete: unit.integrity == Integrity::Corrupted,
             };
             self.continuity.push(unit, &facts, slot);
         }

@@ -151,6 +151,7 @@ impl RecordedStream {
             on_loss: config.on_loss,
             gap_detection: config.gap_detection,
             is_sparse: range.keyframes_only,
+            marks_faults: config.marks_faults,
         };
         let mut units = Assembler::new(range.from.is_some());
         if config.presumes_whole_records {
@@ -655,6 +656,7 @@ fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> ContinuityFacts {
             false => unit.recovery_point.unwrap_or_default(),
         },
         after_loss: unit.after_loss,
+        is_incomplete: unit.integrity == Integrity::Corrupted,
     }
 }
 

@@ -28,6 +28,8 @@ pub struct ContinuityConfig {
     pub gap_detection: bool,
     /// Most access units are left out on purpose.
     pub is_sparse: bool,
+    /// Access units that refer to unreadable ones, or to such with unreadable slices, are marked as corrupted, too.
+    pub marks_faults: bool,
 }
 
 /// Facts of an access unit that decide its relation to the one before it.
@@ -43,6 +45,8 @@ pub struct ContinuityFacts {
     pub recovery_frames: u32,
     /// Pictures before it that others may refer to are missing, which was already reported.
     pub after_loss: bool,
+    /// Slices of it are left out.
+    pub is_incomplete: bool,
 }
 
 /// Output of a [`Continuity`], in decoding order.
@@ -295,6 +299,8 @@ impl<T> Continuity<T> {
         }
         self.pauses.add_picture();
         self.recover(facts, &mut slot);
+        let is_wrong = self.state.is_wrong(facts.order.as_ref());
+        let is_reference = facts.number.is_some_and(|number| number.reference);
         if matches!(self.state, ReferenceState::Dropping { .. }) {
             self.outputs.push_back(ContinuityOutput::Dropped(item));
             return;
@@ -302,8 +308,11 @@ impl<T> Continuity<T> {
         let held = Held {
             item,
             slot,
-            is_corrupted: self.state.is_wrong(facts.order.as_ref()),
+            is_corrupted: is_wrong,
         };
+        if self.config.marks_faults && facts.is_incomplete && is_reference {
+            self.state = ReferenceState::Corrupted;
+        }
         self.release();
         if held.slot.before_pause.is_some() {
             self.held = Some(held);
@@ -427,7 +436,7 @@ impl<T> Continuity<T> {
         match self.config.on_loss {
             OnLoss::Drop => Consequence::Dropped,
             // The access unit has DISCONT, and its bytes are what there is.
-            _ if cause == Cause::Reported => Consequence::None,
+            _ if cause == Cause::Reported && !self.config.marks_faults => Consequence::None,
             OnLoss::Auto if is_gap && self.config.gap_detection => Consequence::Dropped,
             OnLoss::Auto | OnLoss::Keep => Consequence::Corrupted,
         }
@@ -523,6 +532,7 @@ mod tests {
         on_loss: OnLoss::Auto,
         gap_detection: true,
         is_sparse: false,
+        marks_faults: false,
     };
 
     /// `I` an IDR picture, `p` the next reference picture, `b` one that is no reference, `R` a
@@ -567,6 +577,7 @@ mod tests {
                     is_keyframe: matches!(item, 'I' | 'R'),
                     recovery_frames: if item == 'R' { 2 } else { 0 },
                     after_loss: false,
+                    is_incomplete: false,
                 };
                 let spacing = match pause.take() {
                     None => Spacing::Regular,
@@ -796,6 +807,7 @@ mod tests {
                 is_keyframe: idr || place == keyframe,
                 recovery_frames,
                 after_loss: false,
+                is_incomplete: false,
             };
             let time = 100 * place as u64 * MS;
             continuity.push(count, &facts, slot(time, Spacing::Regular));
@@ -879,6 +891,48 @@ mod tests {
             }
         )));
         assert_eq!(outputs.len(), 2);
+    }
+
+    #[test]
+    fn what_refers_to_unreadable_pictures_is_marked_on_request() {
+        let corrupted = |marks_faults, after_loss, is_incomplete| {
+            let config = ContinuityConfig {
+                marks_faults,
+                ..CONFIG
+            };
+            let mut continuity = Continuity::new(config);
+            for place in 0..6 {
+                let idr = place % 4 == 0;
+                let facts = ContinuityFacts {
+                    number: Some(FrameNumber {
+                        frame_num: place % 4,
+                        modulus: MODULUS,
+                        idr,
+                        reference: true,
+                        resets: false,
+                        gaps_allowed: false,
+                    }),
+                    is_keyframe: idr,
+                    after_loss: after_loss && place == 2,
+                    is_incomplete: is_incomplete && place == 1,
+                    ..Default::default()
+                };
+                let time = 100 * u64::from(place) * MS;
+                continuity.push(place, &facts, slot(time, Spacing::Regular));
+            }
+            continuity.finish();
+            let outputs = std::iter::from_fn(|| continuity.pop());
+            let places = outputs.filter_map(|output| match output {
+                ContinuityOutput::Unit {
+                    item, is_corrupted, ..
+                } => is_corrupted.then_some(item),
+                ContinuityOutput::Dropped(_) | ContinuityOutput::Loss(_) => Some(u32::MAX),
+            });
+            places.collect::<Vec<_>>()
+        };
+        assert_eq!(corrupted(true, true, false), [2, 3]);
+        assert_eq!(corrupted(true, false, true), [2, 3]);
+        assert_eq!(corrupted(false, true, true), [0; 0]);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct ReadOptions {
     pub on_fault: OnFault,
     /// Treatment of pictures that refer to lost ones, until the next keyframe.
     pub on_loss: OnLoss,
+    /// Frames that refer to unreadable ones, or to such with unreadable slices, are marked as corrupted, too.
+    pub marks_faults: bool,
     /// Frame rate of records without a label `fps`, if the attachment `$video` of the entry has none either.
     pub frame_rate: Option<FrameRate>,
     /// Gaps begin a segment, and frames that refer to missing pictures are dropped.
@@ -46,6 +48,7 @@ impl Default for ReadOptions {
             entry_points: EntryPoints::default(),
             on_fault: OnFault::default(),
             on_loss: OnLoss::default(),
+            marks_faults: false,
             frame_rate: None,
             gap_detection: true,
             gap_tolerance: None,

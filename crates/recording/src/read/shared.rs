@@ -78,6 +78,7 @@ impl Shared {
             entry_points: options.entry_points,
             on_fault: options.on_fault,
             on_loss: options.on_loss,
+            marks_faults: options.marks_faults,
             frame_rate: options.frame_rate,
             gap_detection: options.gap_detection,
             gap_tolerance: options.gap_tolerance,

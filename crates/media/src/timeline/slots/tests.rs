@@ -443,6 +443,7 @@ fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<CaptureTime>, usize, usize) 
         on_loss: OnLoss::Auto,
         gap_detection: true,
         is_sparse: false,
+        marks_faults: false,
     });
     let numbers = (0u32..).filter(|number| !lost.contains(&(*number as usize)));
     for (slot, frame_num) in slots.into_iter().zip(numbers) {
