@@ -14,16 +14,20 @@ if TYPE_CHECKING:
 
     from .recording import Recording
 
-__all__ = ["in_thread", "iterate"]
+__all__ = ["call", "in_thread", "iterate"]
 
 T = TypeVar("T")
 
 
-async def in_thread(recording: Recording, work: Callable[[Recording], T]) -> T:
-    """Run work on a recording in a thread. A cancelled task ends its waits, and the thread, before it returns."""
+async def call(work: Callable[[Canceller], T]) -> T:
+    """Run work in a thread. A cancelled task ends its waits, and the thread, before it returns."""
     canceller = Canceller()
-    loop = asyncio.get_running_loop()
-    future = loop.run_in_executor(None, work, recording.cancellable(canceller))
+
+    def run() -> T:
+        with canceller:
+            return work(canceller)
+
+    future = asyncio.get_running_loop().run_in_executor(None, run)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
@@ -33,16 +37,26 @@ async def in_thread(recording: Recording, work: Callable[[Recording], T]) -> T:
         raise
 
 
+async def in_thread(recording: Recording, work: Callable[[Recording], T]) -> T:
+    """Run work on a recording in a thread, as :func:`call`."""
+    return await call(lambda canceller: work(recording.cancellable(canceller)))
+
+
 async def iterate(recording: Recording, work: Callable[[Recording], Iterator[T]]) -> AsyncIterator[T]:
     """Iterate over a recording in a thread of its own, which ends with the iteration."""
     canceller = Canceller()
     loop = asyncio.get_running_loop()
     iterator = work(recording.cancellable(canceller))
     end = object()
+
+    def step() -> T | object:
+        with canceller:
+            return next(iterator, end)
+
     thread = ThreadPoolExecutor(1)
     try:
         while True:
-            item = await loop.run_in_executor(thread, next, iterator, end)
+            item = await loop.run_in_executor(thread, step)
             if item is end:
                 return
             yield item  # type: ignore[misc]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from ._core import parse_uri
 from .arguments import check_choice, frame_indices
-from .concurrency import in_thread, iterate
+from .concurrency import call, in_thread, iterate
 from .decoding import ColorSpace, Layout, PictureFormat
 from .episode_source import EpisodeSource
 from .errors import CancelledError, DecodeError, MissingFrame
@@ -618,4 +617,4 @@ class Recording:
 
 async def open_async(*arguments: Any, **options: Any) -> Recording:
     """Open the video of an entry as :func:`open`, in a thread."""
-    return await asyncio.to_thread(open, *arguments, **options)
+    return await call(lambda _: open(*arguments, **options))

@@ -3,6 +3,7 @@
 
 //! The tokio runtime of the process, and waits for its futures that signals can interrupt.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::mem;
 use std::pin::pin;
@@ -25,6 +26,40 @@ const THREADS: usize = 2;
 /// It is locked only by threads that hold the GIL, and for a moment. Python forks with the GIL, so that it is free in
 /// the child.
 static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
+
+thread_local! {
+    /// Switches of the blocks that this thread is in, which end its waits.
+    static CANCELLERS: RefCell<Vec<Arc<Canceller>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lets a switch end the waits of this thread until [`leave`].
+pub fn enter(canceller: Arc<Canceller>) {
+    CANCELLERS.with_borrow_mut(|cancellers| cancellers.push(canceller));
+}
+
+/// Ends the effect of the last [`enter`].
+pub fn leave() {
+    CANCELLERS.with_borrow_mut(Vec::pop);
+}
+
+/// Runs signal handlers.
+///
+/// # Errors
+///
+/// The exception of a handler, or `CancelledError` if a switch of this thread was used.
+fn check(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()?;
+    let is_cancelled =
+        |cancellers: &Vec<Arc<Canceller>>| cancellers.iter().any(|it| it.is_cancelled());
+    match CANCELLERS.with_borrow(is_cancelled) {
+        true => Err(cancelled()),
+        false => Ok(()),
+    }
+}
+
+fn cancelled() -> PyErr {
+    CancelledError::new_err("the wait was cancelled")
+}
 
 /// Has forked children start without the runtime of their parent.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -78,8 +113,8 @@ where
         let step = async { tokio::time::timeout(SIGNAL_INTERVAL, future.as_mut()).await };
         match py.detach(|| canceller.wait(&handle, step)) {
             Ok(Ok(output)) => return Ok(output),
-            Ok(Err(_)) => py.check_signals()?,
-            Err(Cancelled) => return Err(CancelledError::new_err("the wait was cancelled")),
+            Ok(Err(_)) => check(py)?,
+            Err(Cancelled) => return Err(cancelled()),
         }
     }
 }
@@ -88,7 +123,7 @@ where
 ///
 /// # Errors
 ///
-/// The exception of a signal handler.
+/// The exception of a signal handler, or `CancelledError`.
 pub fn wait_blocking<T: Send>(
     py: Python<'_>,
     mut operation: impl FnMut(&Canceller) -> Result<T, PushError> + Send,
@@ -106,7 +141,7 @@ pub fn wait_blocking<T: Send>(
         let result = py.detach(|| operation(&canceller));
         timer.abort();
         match result {
-            Err(PushError::Cancelled) => py.check_signals()?,
+            Err(PushError::Cancelled) => check(py)?,
             result => return Ok(result),
         }
     }

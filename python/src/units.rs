@@ -13,7 +13,7 @@ use media::frame_rate::FrameRate;
 use media::mp4::Timescale;
 use media::timeline::Hole;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 use recording::{Episode, Error, Format, Frame, Frames, Item};
 
 use crate::time::{nseconds, useconds};
@@ -52,6 +52,17 @@ impl Canceller {
     /// Ends the waits of its readers, now and later, with `CancelledError`.
     fn cancel(&self) {
         self.0.cancel();
+    }
+
+    /// Begins a block, all waits of whose thread end with `cancel`.
+    fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        runtime::enter(this.0.clone());
+        this
+    }
+
+    #[pyo3(signature = (*_error))]
+    fn __exit__(&self, _error: &Bound<'_, PyTuple>) {
+        runtime::leave();
     }
 
     /// True after `cancel`.
