@@ -453,6 +453,7 @@ mod tests {
         let (spool, left) = open(folder.path());
         writer.shared.open_files(spool, "the spool", left);
         assert!(drained.as_mut().poll(context).is_pending());
+        assert_eq!(waiting(&writer), (vec![1], 0));
         writer.shared.lock().queue.acknowledge(usize::MAX);
         writer.shared.progress.notify_one();
         assert_eq!(drained.as_mut().poll(context), Poll::Ready(Ok(())));
