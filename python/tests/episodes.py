@@ -81,18 +81,14 @@ def mux(path: Path, stream: Stream, *, scale: int = 15_360, options: dict[str, s
         track.time_base = Fraction(1, scale)
         track.codec_context.extradata = _sets(stream.units[0])
         step = scale // int(stream.fps)
+        delay = max(number - pts for number, pts in enumerate(stream.pts))
         for number, (unit, pts) in enumerate(zip(stream.units, stream.pts)):
             packet = av.Packet(unit)
             packet.stream, packet.time_base = track, Fraction(1, scale)
-            packet.pts, packet.dts, packet.duration = pts * step, (number - _delay(stream)) * step, step
+            packet.pts, packet.dts, packet.duration = pts * step, (number - delay) * step, step
             packet.is_keyframe = stream.keyframes[number]
             file.mux_one(packet)
     return path
-
-
-def _delay(stream: Stream) -> int:
-    """Return the number of frames by which decoding is ahead."""
-    return max(number - pts for number, pts in enumerate(stream.pts))
 
 
 def _sets(unit: bytes) -> bytes:
