@@ -72,7 +72,7 @@ class GroupBatchSampler:
         self.epoch = 0
 
     def __len__(self) -> int:
-        return -(-len(self.groups) // self.groups_per_batch)
+        return len(range(0, len(self.groups), self.groups_per_batch))
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield the samples of each batch of an epoch."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The training examples with torch, and the frame mappings with torchcodec. `training.sh` installs both and runs this."""
+"""The training examples with torch, and frame mappings with torchcodec. `training.sh` installs both and runs this."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reduct_frames import LazyVideo, Recording
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 
-from torch_datasets import FramesAtTimes, ShuffledFrames, load_at_times, load_stream  # noqa: E402
+from torch_datasets import FramesAtTimes, ShuffledFrames, load_at_times, load_stream
 
 if TYPE_CHECKING:
     from conftest import Server
