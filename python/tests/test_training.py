@@ -110,7 +110,7 @@ def test_a_shuffled_stream_has_each_item_once() -> None:
         assert sorted(items) == list(range(count))
     held = list(shuffled_stream(range(100), 16, np.random.default_rng(3)))
     assert held != list(range(100))
-    # What is yielded at a place was taken before: no more than `size` items ahead.
+    # No item is yielded more than `size` places early.
     assert all(item <= place + 16 for place, item in enumerate(held))
 
 
