@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
 # Runs the training examples with torch and torchcodec, by fork and by spawn, and says how long each step takes.
-# Usage: training.sh [FOLDER]. Needs REDUCTSTORE_BIN and the built package. torch with its libraries downloads about
-# 3 GB and takes 7 GB in the folder, a temporary one by default. A folder that is named is kept for the next run.
+# Usage: training.sh [FOLDER]. Needs REDUCTSTORE_BIN and the built package. torch with its libraries takes 6 GB in the
+# folder, a temporary one by default, and some 15 minutes on two cores. A folder that is named is kept for the next run.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 : "${REDUCTSTORE_BIN:?names the program of the server}"
