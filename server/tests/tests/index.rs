@@ -185,7 +185,7 @@ fn episodes_and_indexes_can_be_in_files() {
 fn many_episodes_and_indexes_come_in_several_answers() {
     let server = Server::start();
     let bucket = server.new_bucket();
-    let records: Vec<_> = (0..12).map(|index| groups_record(20 * index, 20)).collect();
+    let records: Vec<_> = (0..24).map(|index| groups_record(10 * index, 10)).collect();
     server.write_all(&bucket, ENTRY, &records);
     let export = || json!({ "duration": "1s", "index": true });
     for protocol in PROTOCOLS {
