@@ -600,6 +600,9 @@ mod tests {
             assert_eq!(run(begin, 1, false, "abCde"), Err(StartMissed), "{begin:?}");
             assert_eq!(run(begin, 1, true, "abCde"), Ok("Cde".into()), "{begin:?}");
             assert_eq!(run(begin, 2, false, "abCde"), Ok("Cde".into()), "{begin:?}");
+            // The range may end before the keyframe.
+            assert_eq!(run(begin, 1, false, "ab"), Err(StartMissed), "{begin:?}");
+            assert_eq!(run(begin, 2, false, "ab"), Ok("".into()), "{begin:?}");
         }
         let after = run(Begin::KeyframeAfter, 1, false, "abCde");
         assert_eq!(after, Ok("Cde".into()));
