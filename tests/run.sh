@@ -158,7 +158,7 @@ server_tests() {
   export PANICKING_SERVER_BIN=$scratch/panicking-server
   export CARGO_TARGET_DIR=$cache/episode-server/target
   tests/checks/dependencies.py server
-  server/licenses.py --check
+  tests/checks/licenses.py server --check
   find_tool cargo-deny "$cargo_deny_version"
   cargo deny --locked --manifest-path "$manifest" check bans licenses sources
   cargo fmt --manifest-path "$manifest" --all --check
@@ -176,8 +176,9 @@ server_tests() {
 # wheel.
 python_package() {
   local manifest=python/Cargo.toml environment=$cache/python-tests
-  local python=$environment/bin/python wheels=$scratch/wheels
+  local python=$environment/bin/python wheels=$scratch/wheels file
   tests/checks/dependencies.py python
+  tests/checks/licenses.py python --check
   find_tool cargo-deny "$cargo_deny_version"
   cargo deny --config deny.toml --locked --manifest-path "$manifest" check bans licenses sources
   cargo fmt --manifest-path "$manifest" --check
@@ -191,6 +192,9 @@ python_package() {
   python3 -m venv "$scratch/empty"
   "$scratch/empty/bin/pip" --quiet --disable-pip-version-check install "$wheels"/*.whl
   "$scratch/empty/bin/python" -m reduct_frames --help
+  for file in LICENSE LICENSES.txt NOTICE; do
+    cmp "python/$file" "$scratch"/empty/lib/python*/site-packages/reduct_frames-*.dist-info/licenses/"$file"
+  done
   "$environment/bin/ruff" check python
   "$environment/bin/ruff" format --check python
   "$environment/bin/mypy" --config-file python/pyproject.toml python/reduct_frames
