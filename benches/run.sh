@@ -457,7 +457,7 @@ set_up_python() {
 set_up_package() {
   local wheels=$scratch/wheels
   say "Building the Python package"
-  "$python/bin/maturin" --quiet build --locked --release --manifest-path "$top/python/Cargo.toml" --out "$wheels"
+  "$python/bin/maturin" build --quiet --locked --release --manifest-path "$top/python/Cargo.toml" --out "$wheels"
   "$python/bin/pip" --quiet --disable-pip-version-check install --force-reinstall --no-deps "$wheels"/*.whl
 }
 
