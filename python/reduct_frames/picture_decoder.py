@@ -20,6 +20,7 @@ _OPTIONS = {
     # Data behind the last macroblock of a slice are an error.
     "err_detect": "aggressive",
 }
+_MISSING = "slices of it, or pictures that it refers to, are missing"
 _START_CODE = b"\0\0\1"
 _SLICE_TYPES = range(1, 6)
 _PARAMETER_SET_TYPES = (7, 8, 13, 15)
@@ -103,11 +104,11 @@ class PictureDecoder:
         self._is_skipping = False
         self._fed.append(unit)
         self._pending[unit.number] = unit
-        data = unit.data
-        if self._is_fresh:
-            data = b"".join([*self._parameter_sets, data])
-            self._is_fresh = False
-        self._decode(unit, data)
+        if unit.data:
+            self._decode(unit)
+        else:
+            # FFmpeg takes an empty packet for the end of the stream.
+            self._note_damage(unit, _MISSING)
         if self._damaged_from is not None:
             self._drain()
         yield from self._proceed()
@@ -122,25 +123,22 @@ class PictureDecoder:
         """Yield the pictures that are ready. Start again after damage, for which the decoder was drained."""
         return self._release() if self._damaged_from is None else self._restart(self._damaged_from)
 
+    def _decode(self, unit: FedUnit) -> None:
+        sets = self._parameter_sets if self._is_fresh else ()
+        packet = self._av.Packet(b"".join([*sets, unit.data]))
+        packet.pts = unit.number
+        self._is_fresh = False
+        try:
+            self._take(self._decoder.decode(packet))
+        except self._av.error.InvalidDataError as error:
+            self._note_damage(unit, f"the decoder refuses it: {error}")
+
     def _create_decoder(self) -> Any:
         decoder = self._av.CodecContext.create("h264", "r")
         decoder.thread_count = 1
         decoder.thread_type = "NONE"
         decoder.options = _OPTIONS
         return decoder
-
-    def _decode(self, unit: FedUnit, data: bytes) -> None:
-        """Decode an access unit, of which `data` is what the decoder gets."""
-        if not unit.data:
-            # An empty packet would end the decoder.
-            self._note_damage(unit, "it has no content")
-            return
-        packet = self._av.Packet(data)
-        packet.pts = unit.number
-        try:
-            self._take(self._decoder.decode(packet))
-        except self._av.error.InvalidDataError as error:
-            self._note_damage(unit, f"the decoder refuses it: {error}")
 
     def _drain(self) -> None:
         """Take all pictures of the decoder, which takes no access unit afterwards."""
@@ -175,7 +173,7 @@ class PictureDecoder:
     def _note_fault(self, unit: FedUnit) -> None:
         """Note why the picture of an access unit that may be right itself is withheld."""
         if unit.is_corrupted:
-            self._faults.setdefault(unit.capture_us, "slices of it, or pictures that it refers to, are missing")
+            self._faults.setdefault(unit.capture_us, _MISSING)
         else:
             self._faults.setdefault(unit.capture_us, "pictures that it may refer to are damaged")
 
