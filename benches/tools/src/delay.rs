@@ -34,7 +34,7 @@ pub struct Delay {
     /// Round-trip time, ms
     #[arg(long)]
     rtt: u64,
-    /// What all connections can transfer in each direction, Mbit/s; at any rate without it
+    /// Rate of all connections together in each direction, Mbit/s; no limit without it
     #[arg(long)]
     mbits: Option<f64>,
 }
