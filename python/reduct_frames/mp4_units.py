@@ -147,14 +147,14 @@ class Mp4Units:
                 yield from self._read(file, numbers_in_file, self._index.capture_us[frames])
 
     def _read(self, file: Mp4File, numbers: npt.NDArray[np.int64], capture_us: npt.NDArray[np.int64]) -> Iterator[Unit]:
-        """Read the samples of frames, and those before them and between them that are not shown."""
+        """Read the samples of frames, and those before them and between them that are not wanted."""
         samples, scale = file.samples, file.track.time_scale
         shown = dict(zip(numbers.tolist(), capture_us.tolist()))
-        hidden_us = capture_us[0] + from_ticks(samples.pts - samples.pts[numbers[0]], scale)
-        first = file.entry(numbers)
+        first, last = file.entry(numbers), int(numbers.max())
+        hidden_us = _between(samples.pts[first : last + 1], samples.pts[numbers], capture_us, scale)
         # Timestamp from which frames do not depend on a sample that is broken.
         right_from: float = -math.inf
-        for number in range(first, int(numbers.max()) + 1):
+        for number in range(first, last + 1):
             if self._canceller is not None and self._canceller.is_cancelled:
                 raise CancelledError("the read was cancelled")
             is_keyframe = bool(samples.keyframe[number])
@@ -165,7 +165,7 @@ class Mp4Units:
                 right_from = float(samples.pts[number])
             yield (
                 data,
-                shown.get(number, int(hidden_us[number])),
+                shown.get(number, int(hidden_us[number - first])),
                 _to_ns(int(samples.pts[number]), scale),
                 _to_ns(int(samples.dts[number]), scale),
                 _to_ns(int(samples.duration[number]), scale),
@@ -173,6 +173,19 @@ class Mp4Units:
                 number not in shown,
                 bool(samples.pts[number] < right_from),
             )
+
+
+def _between(
+    pts: npt.NDArray[np.int64], known: npt.NDArray[np.int64], capture_us: npt.NDArray[np.int64], scale: int
+) -> npt.NDArray[np.int64]:
+    """Return capture times for timestamps in ticks, of which some are known, in the order of presentation."""
+    before = np.clip(np.searchsorted(known, pts, side="right") - 1, 0, len(known) - 1)
+    times: npt.NDArray[np.int64] = capture_us[before] + from_ticks(pts - known[before], scale)
+    # Pauses may be shorter in a file than they were, and ticks are rounded.
+    after = np.searchsorted(known, pts)
+    limits = np.append(capture_us, np.iinfo(np.int64).max)[after]
+    np.minimum(times, limits, out=times)
+    return times
 
 
 def _to_ns(ticks: int, scale: int) -> int:
