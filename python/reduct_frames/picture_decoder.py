@@ -20,7 +20,6 @@ _OPTIONS = {
     # Data behind the last macroblock of a slice are an error.
     "err_detect": "aggressive",
 }
-_MISSING = "slices of it, or pictures that it refers to, are missing"
 _START_CODE = b"\0\0\1"
 _SLICE_TYPES = range(1, 6)
 _PARAMETER_SET_TYPES = (7, 8, 13, 15)
@@ -108,7 +107,7 @@ class PictureDecoder:
             self._decode(unit)
         else:
             # FFmpeg takes an empty packet for the end of the stream.
-            self._note_damage(unit, _MISSING)
+            self._note_damage(unit, "it has no content")
         if self._damaged_from is not None:
             self._drain()
         yield from self._proceed()
@@ -173,7 +172,7 @@ class PictureDecoder:
     def _note_fault(self, unit: FedUnit) -> None:
         """Note why the picture of an access unit that may be right itself is withheld."""
         if unit.is_corrupted:
-            self._faults.setdefault(unit.capture_us, _MISSING)
+            self._faults.setdefault(unit.capture_us, "slices of it, or pictures that it refers to, are missing")
         else:
             self._faults.setdefault(unit.capture_us, "pictures that it may refer to are damaged")
 
