@@ -213,6 +213,8 @@ impl Settings {
                     OnError::Stop => OnFault::Stop,
                 },
                 on_loss: self.on_loss.into(),
+                // DISCONT marks what follows an unreadable frame.
+                marks_faults: false,
                 frame_rate: property_values::fps(self.fps)?,
                 gap_detection: self.gap_detection,
                 gap_tolerance: Some(self.gap_tolerance.nanos()).filter(|time| !time.is_zero()),
