@@ -26,7 +26,7 @@ from zoo import (
 )
 
 import reduct_frames
-from reduct_frames import DecodeError, Recording, to_dir
+from reduct_frames import Recording, to_dir
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -115,10 +115,7 @@ def test_every_start(request: pytest.FixtureRequest, recording: Recording, sampl
         equal(part.iter_frames(), sample.pictures[first:last])
 
 
-def test_random_times(request: pytest.FixtureRequest, recording: Recording, layout: str, sample: Sample) -> None:
-    if layout == "half-access-unit":
-        # Ranges may end with such a keyframe, as in the test of it below.
-        request.applymarker(pytest.mark.xfail(strict=False, raises=DecodeError))
+def test_random_times(request: pytest.FixtureRequest, recording: Recording, sample: Sample) -> None:
     if has_several_sizes(sample):
         pytest.skip("no array has frames of several sizes")
     random = np.random.default_rng(7)
@@ -135,9 +132,7 @@ def test_random_times(request: pytest.FixtureRequest, recording: Recording, layo
             equal(clip.frames, [sample.pictures[index] for index in np.flatnonzero(inside)])
 
 
-@pytest.mark.xfail(strict=True, reason="a range ends with the record in which its last frame begins")
 def test_a_keyframe_whose_rest_is_in_a_later_record_is_the_last_frame(server: Server) -> None:
-    """It is reported as damaged, and not shown wrong."""
     sample = _sample_named("b-pyramid")
     write_records(server.url, "zoo-last", lay_out(sample, "half-access-unit"), {"fps": "20"})
     recording = reduct_frames.open(server.url, "b", "zoo-last")

@@ -338,9 +338,9 @@ impl<T: Clone> Assembler<T> {
         self.has_begun
     }
 
-    /// Returns whether the last access unit may continue in records that follow: one was seen to end within one.
+    /// Returns whether the last access unit may continue in records that follow: these were not seen to be whole.
     pub fn may_continue(&self) -> bool {
-        self.whole.are_disproved()
+        self.has_begun && !self.whole.are_whole()
     }
 
     /// Returns the splitter, for facts of the stream.
@@ -522,7 +522,7 @@ mod tests {
             for (tag, chunk) in stream.chunks(size).enumerate() {
                 assembler.push_record(vec![stream.slice_ref(chunk)], tag);
                 if begun.is_empty() {
-                    is_cut = assembler.may_continue();
+                    is_cut = assembler.whole.are_disproved();
                 }
                 begun.extend(split_all(&mut assembler));
             }

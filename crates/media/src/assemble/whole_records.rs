@@ -45,11 +45,13 @@ impl WholeRecords {
         self.begun + 1 >= EVIDENCE && !self.is_disproved
     }
 
-    fn are_whole(&self) -> bool {
+    /// Returns whether there is evidence of whole access units, and none of others.
+    pub fn are_whole(&self) -> bool {
         self.begun >= EVIDENCE && !self.is_disproved
     }
 
     /// Returns whether a record was not whole.
+    #[cfg(test)]
     pub fn are_disproved(&self) -> bool {
         self.is_disproved
     }
