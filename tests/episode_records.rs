@@ -169,6 +169,7 @@ fn each_episode_is_a_record() {
             bytes: record.bytes.len() as u64,
             reason: reason.into(),
             dropped: 0,
+            frame_index: None,
         };
         assert_eq!(*episode, expected);
     }
