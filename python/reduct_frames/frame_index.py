@@ -148,6 +148,10 @@ class FrameIndex:
             is_split_after |= np.diff(self.track.segment[indices]) != 0
         return _split(indices, is_split_after)
 
+    def keyframe_before(self, index: int) -> int:
+        """Return the index of the first frame of the group of pictures of a frame."""
+        return int(np.searchsorted(self._groups, self._groups[index]))
+
     def _group_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return self._groups[indices]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from .frame_source import FrameSource, UnitReader
 
 __all__ = ["DecodedFrame", "FrameReader"]
+
+_READ_AHEAD = 4
+"""Runs of frames that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,25 @@ class FrameReader:
         raise DecodeError([MissingFrame(0, int(times[0]), "no frame of the recording can be decoded")])
 
     def decode(self, indices: npt.NDArray[np.int64], canceller: Canceller | None = None) -> Iterator[DecodedFrame]:
-        """Decode frames by rising indices, each group of pictures once, and yield them in order."""
-        for run in self.index.runs(indices):
-            yield from self._decode_run(run, canceller)
+        """Decode frames by rising indices, each group of pictures once, and yield them in order.
 
-    def _decode_run(self, run: npt.NDArray[np.int64], canceller: Canceller | None) -> Iterator[DecodedFrame]:
+        The next runs of frames are read while one is decoded.
+        """
+        runs = ((run, self._units(run, canceller)) for run in self.index.runs(indices))
+        ahead = deque(islice(runs, _READ_AHEAD))
+        while ahead:
+            run, units = ahead.popleft()
+            ahead.extend(islice(runs, 1))
+            yield from self._decode_run(run, units)
+
+    def _units(self, run: npt.NDArray[np.int64], canceller: Canceller | None) -> UnitReader:
+        """Return a reader of a run, from its keyframe on: there is no search for it then."""
+        first = self.index.keyframe_before(int(run[0]))
         times = self.index.capture_us
-        units = self.source.units(int(times[run[0]]), int(times[run[-1]]), canceller)
+        return self.source.units(int(times[first]), int(times[run[-1]]), canceller)
+
+    def _decode_run(self, run: npt.NDArray[np.int64], units: UnitReader) -> Iterator[DecodedFrame]:
+        times = self.index.capture_us
         faults: dict[int, str] = {}
         remaining: deque[int] = deque(run.tolist())
         for capture_us, picture in decode(units, faults):

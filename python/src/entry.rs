@@ -119,7 +119,7 @@ impl Entry {
     }
 
     /// Returns a reader of the frames from `start` on and before `stop`, with those before them that a decoder needs as
-    /// hidden frames.
+    /// hidden frames. It has begun to read.
     #[pyo3(signature = (start=None, stop=None, canceller=None))]
     fn units(
         &self,
@@ -133,10 +133,10 @@ impl Entry {
             ..ReadOptions::default()
         };
         let request = self.recording.read(bounds(start, stop)?).options(options);
-        // The reader spawns its tasks on the runtime with its first item.
-        runtime::handle(py)?;
         let frames = request.start(Begin::Exact).frames();
-        Ok(Units::new(frames, canceller.cloned()))
+        let mut units = Units::new(frames, canceller.cloned());
+        units.start(py)?;
+        Ok(units)
     }
 }
 

@@ -107,6 +107,16 @@ impl Units {
         }
     }
 
+    /// Begins to read, so that the first item may be there when it is asked for. Does not wait.
+    pub fn start(&mut self, py: Python<'_>) -> PyResult<()> {
+        let handle = runtime::handle(py)?;
+        let _context = handle.enter();
+        if let Some(item) = ready(self.frames.next()) {
+            self.note(item);
+        }
+        Ok(())
+    }
+
     /// Returns the next frame without its Python form, or `None` at the end and before an episode.
     pub fn next_frame(&mut self, py: Python<'_>) -> PyResult<Option<Frame>> {
         loop {
@@ -130,16 +140,22 @@ impl Units {
         let mut bytes = 0;
         let mut next = Some(self.frames.next().await);
         while let Some(item) = next.take() {
-            match item {
-                Ok(Some(item)) => bytes += self.take(item),
-                Ok(None) => self.at_end = true,
-                Err(error) => self.failure = Some(error),
-            }
+            bytes += self.note(item);
             let is_over = self.at_end || self.failure.is_some() || !self.episodes.is_empty();
             if !is_over && self.queue.len() < MAX_ITEMS && bytes < MAX_BYTES {
                 next = ready(self.frames.next());
             }
         }
+    }
+
+    /// Takes what the reader returned, and returns its length.
+    fn note(&mut self, item: Result<Option<Item>, Error>) -> usize {
+        match item {
+            Ok(Some(item)) => return self.take(item),
+            Ok(None) => self.at_end = true,
+            Err(error) => self.failure = Some(error),
+        }
+        0
     }
 
     /// Takes an item, and returns its length.
