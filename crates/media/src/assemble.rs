@@ -340,7 +340,7 @@ impl<T: Clone> Assembler<T> {
 
     /// Returns whether the last access unit may continue in records that follow: these were not seen to be whole.
     pub fn may_continue(&self) -> bool {
-        self.has_begun && !self.whole.are_whole()
+        (self.has_begun || self.aligner.is_open()) && !self.whole.are_whole()
     }
 
     /// Returns the splitter, for facts of the stream.

@@ -92,6 +92,11 @@ impl<R: Clone> Aligner<R> {
         self.evidence.cuts
     }
 
+    /// Returns whether the last NAL unit of the last record may continue in the next one.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, AlignerState::Open(_))
+    }
+
     /// Takes the next record and appends complete ones to `aligned`.
     pub fn push(&mut self, record: R, chunks: Vec<Bytes>, aligned: &mut VecDeque<Aligned<R>>) {
         let pieces = between_nal_units(chunks);
