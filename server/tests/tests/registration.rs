@@ -33,7 +33,7 @@ fn wrong_parameters() {
         (
             json!({ "speed": 2 }),
             "unknown parameter 'speed', expected one of fps, duration, size, gap_detection, gap_tolerance, \
-             split_mode, keyframe_mode, on_loss, faststart, fragmented",
+             split_mode, keyframe_mode, on_loss, faststart, fragmented, index",
         ),
         (
             json!({ "split_mode": "Tür\n" }),
