@@ -112,7 +112,7 @@ build_server() {
 server_source() {
   (
     cd "$top"
-    find Cargo.toml crates/media/{Cargo.toml,src} \
+    find Cargo.toml crates/{frame-index,media}/{Cargo.toml,src} \
       server/{Cargo.toml,Cargo.lock,build.rs,NOTICE,LICENSES.txt,src,video} -type f -print0 |
       LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
   )
