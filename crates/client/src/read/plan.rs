@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use crate::http::batch::WINDOW_RECORDS;
 
-/// Limits of a probe: small, because nothing is read beside it. ReductStore 1.21 sends the data of more records in several
-/// parts, of which a small one waits for the acknowledgement of the one before it, 40 ms on Linux.
-const PROBE_RECORDS: u64 = 16;
+/// Limits of a probe: small, because nothing is read beside it.
+const PROBE_RECORDS: u64 = 32;
 const PROBE_BYTES: u64 = 1 << 20;
 /// Records of a probe whose first ones are waited for: two seconds of many cameras.
 const URGENT_PROBE_RECORDS: u64 = 64;
