@@ -56,15 +56,13 @@ impl<T> Refresh<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::h264::testing::FRAME_NUMBER;
 
     fn picture(frame_num: u32, reference: bool) -> FrameNumber {
         FrameNumber {
             frame_num,
-            modulus: 16,
-            idr: false,
             reference,
-            resets: false,
-            gaps_allowed: false,
+            ..FRAME_NUMBER
         }
     }
 

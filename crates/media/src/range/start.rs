@@ -445,6 +445,7 @@ impl<T> StartFilter<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::h264::testing::FRAME_NUMBER;
     use crate::order::Reordering;
     use crate::time::CaptureTime;
     use crate::timeline::Spacing;
@@ -469,11 +470,9 @@ mod tests {
     fn number(frame_num: u32, reference: bool, idr: bool) -> FrameNumber {
         FrameNumber {
             frame_num: frame_num % 16,
-            modulus: 16,
             idr,
             reference,
-            resets: false,
-            gaps_allowed: false,
+            ..FRAME_NUMBER
         }
     }
 

@@ -209,18 +209,15 @@ impl Counts {
 mod tests {
     use super::Succession::{Contiguous, Lost, LostCycle, LostIdr, Repeated, Restart};
     use super::*;
+    use crate::codec::h264::testing::FRAME_NUMBER;
     use crate::order::Reordering;
 
-    const MODULUS: u32 = 16;
+    const MODULUS: u32 = FRAME_NUMBER.modulus;
 
     fn picture(frame_num: u32) -> FrameNumber {
         FrameNumber {
             frame_num: frame_num % MODULUS,
-            modulus: MODULUS,
-            idr: false,
-            reference: true,
-            resets: false,
-            gaps_allowed: false,
+            ..FRAME_NUMBER
         }
     }
 

@@ -51,15 +51,13 @@ impl Recovery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::h264::testing::FRAME_NUMBER;
 
     fn picture(frame_num: u32, reference: bool) -> FrameNumber {
         FrameNumber {
             frame_num,
-            modulus: 16,
-            idr: false,
             reference,
-            resets: false,
-            gaps_allowed: false,
+            ..FRAME_NUMBER
         }
     }
 

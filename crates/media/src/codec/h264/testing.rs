@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use h264_reader::rbsp::{BitWrite, BitWriter};
 
+use super::FrameNumber;
+
 /// An access unit delimiter.
 pub const AUD: &[u8] = &[9, 0xf0];
 /// Supplemental enhancement information without a meaning.
@@ -16,6 +18,16 @@ pub const PREFIX: &[u8] = &[0x6e, 0xc0, 0x80, 0x07];
 pub const END_OF_SEQUENCE: &[u8] = &[10];
 /// Filler data.
 pub const FILLER: &[u8] = &[12, 0xff, 0x80];
+
+/// Number 0, modulo 16, of a reference picture that is no IDR picture.
+pub const FRAME_NUMBER: FrameNumber = FrameNumber {
+    frame_num: 0,
+    modulus: 16,
+    idr: false,
+    reference: true,
+    resets: false,
+    gaps_allowed: false,
+};
 
 type Bits<'a> = BitWriter<&'a mut Vec<u8>>;
 

@@ -4,10 +4,11 @@
 //! Tests of the relation of access units to those before them.
 
 use super::*;
+use crate::codec::h264::testing::FRAME_NUMBER;
 use crate::order::Reordering;
 
 const MS: Nanos = Nanos::MSECOND;
-const MODULUS: u32 = 16;
+const MODULUS: u32 = FRAME_NUMBER.modulus;
 const CONFIG: ContinuityConfig = ContinuityConfig {
     pause_limit: Nanos::from_seconds(5),
     on_loss: OnLoss::Auto,
@@ -42,11 +43,9 @@ fn feed(
         }
         let number = FrameNumber {
             frame_num: frame_num % MODULUS,
-            modulus: MODULUS,
             idr: item == 'I',
             reference: item != 'b',
-            resets: false,
-            gaps_allowed: false,
+            ..FRAME_NUMBER
         };
         if item == 'b' {
             frame_num -= 1;
@@ -271,11 +270,9 @@ fn corrupted(pictures: &[(u32, bool, i64)], keyframe: usize, recovery_frames: u3
         let facts = ContinuityFacts {
             number: Some(FrameNumber {
                 frame_num,
-                modulus: MODULUS,
                 idr,
                 reference,
-                resets: false,
-                gaps_allowed: false,
+                ..FRAME_NUMBER
             }),
             order: Some(PictureOrder {
                 count,
@@ -387,11 +384,8 @@ fn what_refers_to_unreadable_pictures_is_marked_on_request() {
             let facts = ContinuityFacts {
                 number: Some(FrameNumber {
                     frame_num: place % 4,
-                    modulus: MODULUS,
                     idr,
-                    reference: true,
-                    resets: false,
-                    gaps_allowed: false,
+                    ..FRAME_NUMBER
                 }),
                 is_keyframe: idr,
                 after_loss: after_loss && place == 2,
@@ -450,11 +444,8 @@ fn the_frame_before_a_hole_lasts_a_frame() {
         let mut continuity = Continuity::new(CONFIG);
         let number = |frame_num, idr| FrameNumber {
             frame_num,
-            modulus: MODULUS,
             idr,
-            reference: true,
-            resets: false,
-            gaps_allowed: false,
+            ..FRAME_NUMBER
         };
         let facts = |frame_num, idr| ContinuityFacts {
             number: Some(number(frame_num, idr)),

@@ -10,6 +10,8 @@ use super::super::OnLoss;
 use super::super::continuity::{self, Continuity, ContinuityFacts, ContinuityOutput};
 use super::super::declared_rate::RateSource;
 use super::*;
+use crate::codec::h264::FrameNumber;
+use crate::codec::h264::testing::FRAME_NUMBER;
 
 const MS: Nanos = Nanos::MSECOND;
 /// Some capture time, not a multiple of anything.
@@ -448,13 +450,11 @@ fn follow(slots: Vec<Slot>, lost: &[usize]) -> (Vec<CaptureTime>, usize, usize) 
     let numbers = (0u32..).filter(|number| !lost.contains(&(*number as usize)));
     for (slot, frame_num) in slots.into_iter().zip(numbers) {
         let facts = ContinuityFacts {
-            number: Some(crate::codec::h264::FrameNumber {
+            number: Some(FrameNumber {
                 frame_num: frame_num % 256,
                 modulus: 256,
                 idr: frame_num == 0,
-                reference: true,
-                resets: false,
-                gaps_allowed: false,
+                ..FRAME_NUMBER
             }),
             is_keyframe: frame_num == 0,
             ..Default::default()

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::codec::h264::FrameNumber;
-use crate::codec::h264::testing::{Order, SPS, SpsSpec, pps, sps};
+use crate::codec::h264::testing::{FRAME_NUMBER, Order, SPS, SpsSpec, pps, sps};
 use crate::cut::{InputSegment, InputUnit, PictureFacts};
 use crate::time::{CaptureTime, Nanos};
 
@@ -91,12 +91,8 @@ impl Camera {
     /// Adds an access unit with its PTS so many frames after its DTS. Returns it for changes.
     pub fn unit(&mut self, frame: Nanos, late: u64) -> &mut InputUnit<u64> {
         let number = FrameNumber {
-            frame_num: self.frame_number % 16,
-            modulus: 16,
-            idr: false,
-            reference: true,
-            resets: false,
-            gaps_allowed: false,
+            frame_num: self.frame_number % FRAME_NUMBER.modulus,
+            ..FRAME_NUMBER
         };
         let unit = InputUnit {
             payload: self.units,
