@@ -14,7 +14,7 @@ use media::range::Begin;
 use media::time::CaptureTime;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use recording::{ReadOptions, Recording, SCHEMA};
+use recording::{ReadOptions, Recording, SCHEMA, StreamOptions};
 
 use crate::columns::Columns;
 use crate::time::{capture_time, duration};
@@ -128,8 +128,12 @@ impl Entry {
         stop: Option<i64>,
         canceller: Option<&units::Canceller>,
     ) -> PyResult<Units> {
-        let options = ReadOptions {
+        let stream = StreamOptions {
             marks_faults: true,
+            ..StreamOptions::default()
+        };
+        let options = ReadOptions {
+            stream,
             ..ReadOptions::default()
         };
         let request = self.recording.read(bounds(start, stop)?).options(options);

@@ -14,7 +14,7 @@ use media::time::{CaptureTime, Nanos};
 use media::timeline::TimelineNames;
 use recording::{
     Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, OnFault, OptionNames, ReadOptions,
-    TimeRange,
+    StreamOptions, TimeRange,
 };
 use serde_json::Value as JsonValue;
 
@@ -203,25 +203,27 @@ impl Settings {
                 limits: self.limits,
             },
             options: ReadOptions {
-                entry_points: match self.keyframe_mode {
-                    KeyframeMode::Idr => EntryPoints::Idr,
-                    KeyframeMode::RecoveryPoint => EntryPoints::RecoveryPoints,
-                    KeyframeMode::Intra => EntryPoints::IntraPictures,
+                stream: StreamOptions {
+                    entry_points: match self.keyframe_mode {
+                        KeyframeMode::Idr => EntryPoints::Idr,
+                        KeyframeMode::RecoveryPoint => EntryPoints::RecoveryPoints,
+                        KeyframeMode::Intra => EntryPoints::IntraPictures,
+                    },
+                    on_fault: match self.on_error {
+                        OnError::Skip => OnFault::Skip,
+                        OnError::Stop => OnFault::Stop,
+                    },
+                    on_loss: self.on_loss.into(),
+                    // DISCONT marks what follows an unreadable frame.
+                    marks_faults: false,
+                    frame_rate: property_values::fps(self.fps)?,
+                    gap_detection: self.gap_detection,
+                    gap_tolerance: Some(self.gap_tolerance.nanos()).filter(|time| !time.is_zero()),
+                    pause_limit: self.pause_limit.nanos(),
+                    names: OPTION_NAMES,
                 },
-                on_fault: match self.on_error {
-                    OnError::Skip => OnFault::Skip,
-                    OnError::Stop => OnFault::Stop,
-                },
-                on_loss: self.on_loss.into(),
-                // DISCONT marks what follows an unreadable frame.
-                marks_faults: false,
-                frame_rate: property_values::fps(self.fps)?,
-                gap_detection: self.gap_detection,
-                gap_tolerance: Some(self.gap_tolerance.nanos()).filter(|time| !time.is_zero()),
-                pause_limit: self.pause_limit.nanos(),
                 lookback: self.lookback.nanos(),
                 asked,
-                names: OPTION_NAMES,
             },
         })
     }
@@ -428,7 +430,7 @@ mod tests {
             let fps = gst::Fraction::new(n, d);
             Settings { fps, ..settings() }
                 .check()
-                .map(|checked| checked.options.frame_rate)
+                .map(|checked| checked.options.stream.frame_rate)
         };
         assert_eq!(check(0, 1), Ok(None));
         assert_eq!(check(25, 1), Ok(FrameRate::new(25, 1)));

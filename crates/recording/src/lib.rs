@@ -22,7 +22,7 @@ pub use read::{
     Asked, Bound, DEFAULT_LOOKBACK, DEFAULT_PAUSE_LIMIT, End, Episode, Error, Extent, Fault,
     Finding, FindingCounts, Format, Frame, Item, MAX_FINDINGS, OnFault, OptionNames, Position,
     RangeStart, Rates, ReadOptions, Reader, RecordHeader, Seek, Segment, ShownFrom, Stats,
-    TimeRange,
+    StreamOptions, TimeRange,
 };
 pub use recording::{Frames, ReadRequest, Recording};
 pub use schema::SCHEMA;

@@ -11,7 +11,7 @@ use media::order::MAX_REORDERING;
 use media::time::{CaptureTime, Nanos};
 use media::timeline::{Consequence, Hole, OnLoss};
 
-use crate::read::{Error, Finding, FindingCounts, Findings, Item, ReadOptions};
+use crate::read::{Error, Finding, FindingCounts, Findings, Item, ReadOptions, StreamOptions};
 use crate::recording::{Frames, Recording};
 
 /// Result of [`Recording::verify`].
@@ -84,9 +84,13 @@ impl Recording {
         mut progress: impl FnMut(VerifyProgress),
     ) -> Result<Verification, Error> {
         let times = first(range.start_bound())..stop(range.end_bound());
-        let options = ReadOptions {
+        let stream = StreamOptions {
             // Frames after a loss are verified, too.
             on_loss: OnLoss::Keep,
+            ..StreamOptions::default()
+        };
+        let options = ReadOptions {
+            stream,
             ..ReadOptions::default()
         };
         let request = self.read(range).options(options);

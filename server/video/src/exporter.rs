@@ -14,7 +14,7 @@ use media::frame_rate::FrameRate;
 use media::mp4::MoovPlace;
 use media::stream::{
     EpisodeExport, OptionNames, RecordTag, RecordedStream, StreamConfig, StreamError, StreamItem,
-    StreamMemory, StreamRange,
+    StreamMemory, StreamOptions, StreamRange,
 };
 use media::time::{CaptureTime, Nanos};
 use media::timeline::{EXPECTED, TimelineNames};
@@ -300,17 +300,21 @@ fn stream_config(parameters: &Parameters, is_filtered: bool, at_end: AtEnd) -> S
         KeyframeMode::Intra => EntryPoints::IntraPictures,
         KeyframeMode::Idr | KeyframeMode::RecoveryPoint => EntryPoints::default(),
     };
-    StreamConfig {
+    let options = StreamOptions {
         entry_points,
         on_loss: parameters.on_loss,
         frame_rate: parameters.frame_rate,
         gap_detection: parameters.gap_detection,
         gap_tolerance: parameters.gap_tolerance,
+        names: NAMES,
+        ..StreamOptions::default()
+    };
+    StreamConfig {
+        options,
         // All episodes but the last one have to be complete with the records of the query.
         is_prompt: at_end == AtEnd::One,
         presumes_whole_records: at_end == AtEnd::One,
         is_filtered,
-        names: NAMES,
         ..StreamConfig::default()
     }
 }

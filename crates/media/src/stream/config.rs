@@ -10,14 +10,14 @@ use crate::frame_rate::FrameRate;
 use crate::time::Nanos;
 use crate::timeline::OnLoss;
 
-/// Default of [`StreamConfig::pause_limit`].
+/// Default of [`StreamOptions::pause_limit`].
 pub const DEFAULT_PAUSE_LIMIT: Nanos = Nanos::from_seconds(5);
 /// Default of [`StreamConfig::max_held`].
 const DEFAULT_MAX_HELD: usize = 64 << 20;
 
-/// Options of a stream.
+/// Options of a stream that its user chooses.
 #[derive(Debug, Clone, Copy)]
-pub struct StreamConfig {
+pub struct StreamOptions {
     /// Pictures with which decoding can begin.
     pub entry_points: EntryPoints,
     /// Treatment of records that cannot be read.
@@ -35,6 +35,31 @@ pub struct StreamConfig {
     pub gap_tolerance: Option<Nanos>,
     /// Longest pause that running time keeps where no reference picture is missing.
     pub pause_limit: Nanos,
+    /// Names of options, for messages.
+    pub names: OptionNames,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self {
+            entry_points: EntryPoints::default(),
+            on_fault: OnFault::default(),
+            on_loss: OnLoss::default(),
+            marks_faults: false,
+            frame_rate: None,
+            gap_detection: true,
+            gap_tolerance: None,
+            pause_limit: DEFAULT_PAUSE_LIMIT,
+            names: OptionNames::default(),
+        }
+    }
+}
+
+/// Options of a stream, and facts about its records.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamConfig {
+    /// Options that the user chooses.
+    pub options: StreamOptions,
     /// Frames are put out before the next record comes, where records hold whole ones.
     pub is_prompt: bool,
     /// Records are presumed to hold whole access units, until one does not: the first ones need not wait for the next
@@ -46,27 +71,17 @@ pub struct StreamConfig {
     pub max_held: usize,
     /// Findings are collected.
     pub collects_findings: bool,
-    /// Names of options, for messages.
-    pub names: OptionNames,
 }
 
 impl Default for StreamConfig {
     fn default() -> Self {
         Self {
-            entry_points: EntryPoints::default(),
-            on_fault: OnFault::default(),
-            on_loss: OnLoss::default(),
-            marks_faults: false,
-            frame_rate: None,
-            gap_detection: true,
-            gap_tolerance: None,
-            pause_limit: DEFAULT_PAUSE_LIMIT,
+            options: StreamOptions::default(),
             is_prompt: false,
             presumes_whole_records: false,
             is_filtered: false,
             max_held: DEFAULT_MAX_HELD,
             collects_findings: false,
-            names: OptionNames::default(),
         }
     }
 }

@@ -30,7 +30,7 @@ mod segment;
 #[cfg(test)]
 mod testing;
 
-pub use config::{DEFAULT_PAUSE_LIMIT, StreamConfig};
+pub use config::{DEFAULT_PAUSE_LIMIT, StreamConfig, StreamOptions};
 pub use counts::StreamCounts;
 pub use episode_export::EpisodeExport;
 pub use error::StreamError;

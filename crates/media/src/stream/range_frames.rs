@@ -106,7 +106,7 @@ impl RangeFrames {
         origin: Option<CaptureTime>,
         results: &mut Results,
     ) -> Flow {
-        let is_keyframe = self.config.entry_points.include(&unit);
+        let is_keyframe = self.config.options.entry_points.include(&unit);
         let stop = self.range.stop;
         match (self.range.end, stop) {
             (End::Exact | End::Records, Some(stop))
@@ -274,7 +274,7 @@ impl RangeFrames {
         if skipped == 0 || !is_of_interest || mem::replace(&mut self.is_skip_reported, true) {
             return;
         }
-        let names = &self.config.names;
+        let names = &self.config.options.names;
         let text = match is_open {
             true => format!(
                 "{skipped} access units at the beginning are left out: they cannot be decoded, as \
@@ -354,7 +354,7 @@ impl RangeFrames {
                 shown_until: self.shown_until,
             })
         }));
-        let is_keyframe = self.config.entry_points.include(&unit);
+        let is_keyframe = self.config.options.entry_points.include(&unit);
         items.push_back(StreamItem::Frame(Frame {
             is_keyframe,
             is_hidden: self.shown_from.is_some_and(|from| stamp.pts < from)

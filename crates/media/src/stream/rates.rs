@@ -31,10 +31,10 @@ impl DeclaredRates {
         Self {
             declarations: Declarations {
                 attachment: None,
-                option: config.frame_rate,
+                option: config.options.frame_rate,
             },
             is_filtered: config.is_filtered,
-            names: config.names.timeline,
+            names: config.options.names.timeline,
         }
     }
 

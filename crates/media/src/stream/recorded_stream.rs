@@ -140,18 +140,18 @@ impl RecordedStream {
     pub fn new(config: StreamConfig, range: StreamRange, memory: StreamMemory) -> Self {
         let timeline = TimelineConfig {
             origin: range.origin,
-            gap_tolerance: config.gap_tolerance,
+            gap_tolerance: config.options.gap_tolerance,
             is_prompt: config.is_prompt,
             is_sparse: range.keyframes_only,
             is_filtered: config.is_filtered,
             awaits_history: range.searches_groups,
         };
         let continuity = ContinuityConfig {
-            pause_limit: config.pause_limit,
-            on_loss: config.on_loss,
-            gap_detection: config.gap_detection,
+            pause_limit: config.options.pause_limit,
+            on_loss: config.options.on_loss,
+            gap_detection: config.options.gap_detection,
             is_sparse: range.keyframes_only,
-            marks_faults: config.marks_faults,
+            marks_faults: config.options.marks_faults,
         };
         let mut units = Assembler::new(range.from.is_some());
         if config.presumes_whole_records {
@@ -438,7 +438,7 @@ impl RecordedStream {
         if !self.searches_sets || !self.units.lacks_parameter_sets(&aligned) {
             return self.split(aligned);
         }
-        let entry_points = self.config.entry_points;
+        let entry_points = self.config.options.entry_points;
         if self.range.is_sought && pictures(&aligned.pieces, entry_points) != Pictures::Keyframe {
             // It would be left out with them, too, and is not counted.
             return self.units.skip();
@@ -522,7 +522,7 @@ impl RecordedStream {
             self.place(&record, units);
         }
         if let Err(error) = self.timeline.finish() {
-            let names = &self.config.names;
+            let names = &self.config.options.names;
             self.failure
                 .get_or_insert_with(|| no_frame_rate(&error, names));
         }
@@ -544,7 +544,7 @@ impl RecordedStream {
             && let Some(slot) = self.timeline.pop()
             && let Some((unit, record)) = self.units.pop()
         {
-            let entry_points = self.config.entry_points;
+            let entry_points = self.config.options.entry_points;
             let begin = record.as_ref().map_or(0, |record| record.time);
             self.keyframes.note(&unit, entry_points, begin);
             let is_keyframe = (unit.order.is_some()).then(|| entry_points.include(&unit));
@@ -585,7 +585,7 @@ impl RecordedStream {
 
     /// Passes on the access units of the continuity, and reports losses.
     fn order_all(&mut self) {
-        let names = self.config.names.timeline;
+        let names = self.config.options.names.timeline;
         while let Some(output) = self.continuity.pop() {
             match output {
                 ContinuityOutput::Unit {
@@ -596,7 +596,7 @@ impl RecordedStream {
                     if is_corrupted {
                         unit.integrity = Integrity::Corrupted;
                     }
-                    if self.config.entry_points.include(&unit) {
+                    if self.config.options.entry_points.include(&unit) {
                         unit.complete_with(&mem::take(&mut self.dropped_sets));
                     }
                     let origin = self.origin();

@@ -35,10 +35,10 @@ impl Report {
     /// Returns the report of a range that has not begun.
     pub fn new(config: &StreamConfig) -> Self {
         Self {
-            on_fault: config.on_fault,
+            on_fault: config.options.on_fault,
             is_filtered: config.is_filtered,
-            names: config.names,
-            log: FaultLog::new(config.names),
+            names: config.options.names,
+            log: FaultLog::new(config.options.names),
             only_fault: None,
             lacks_sets: false,
             is_idr_lost: false,

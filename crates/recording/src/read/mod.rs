@@ -33,7 +33,7 @@ pub use item::{Format, Item};
 pub use media::range::End;
 pub use media::stream::{
     DEFAULT_PAUSE_LIMIT, Fault, Finding, FindingCounts, Frame, OnFault, OptionNames, RangeStart,
-    Segment, ShownFrom,
+    Segment, ShownFrom, StreamOptions,
 };
 pub use options::{DEFAULT_LOOKBACK, ReadOptions};
 pub use ranges::TimeRange;

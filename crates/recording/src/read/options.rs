@@ -3,11 +3,8 @@
 
 //! Options of a reader, and those of one of its ranges.
 
-use media::codec::h264::EntryPoints;
-use media::frame_rate::FrameRate;
-use media::stream::{DEFAULT_PAUSE_LIMIT, OnFault, OptionNames, StreamRange};
+use media::stream::{StreamOptions, StreamRange};
 use media::time::Nanos;
-use media::timeline::OnLoss;
 
 use super::bounds::Asked;
 
@@ -17,45 +14,20 @@ pub const DEFAULT_LOOKBACK: Nanos = Nanos::from_seconds(60);
 /// Options of a reader.
 #[derive(Debug, Clone)]
 pub struct ReadOptions {
-    /// Pictures with which decoding can begin.
-    pub entry_points: EntryPoints,
-    /// Treatment of records that cannot be read.
-    pub on_fault: OnFault,
-    /// Treatment of pictures that refer to lost ones, until the next keyframe.
-    pub on_loss: OnLoss,
-    /// Frames that refer to unreadable ones, or to such with unreadable slices, are marked as corrupted, too.
-    pub marks_faults: bool,
-    /// Frame rate of records without a label `fps`, if the attachment `$video` of the entry has none either.
-    pub frame_rate: Option<FrameRate>,
-    /// Gaps begin a segment, and frames that refer to missing pictures are dropped.
-    pub gap_detection: bool,
-    /// Time that has to be missing for a gap, besides a frame duration of the declared frame rate; by
-    /// `frame_num` and the cadence if `None`.
-    pub gap_tolerance: Option<Nanos>,
-    /// Longest pause that running time keeps where no reference picture is missing.
-    pub pause_limit: Nanos,
+    /// Options of the stream of each range.
+    pub stream: StreamOptions,
     /// Time before a range in which its parameter sets are searched if it begins without them.
     pub lookback: Nanos,
     /// The ranges as the user gave them, for messages.
     pub asked: Vec<Asked>,
-    /// Names of options, for messages.
-    pub names: OptionNames,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
         Self {
-            entry_points: EntryPoints::default(),
-            on_fault: OnFault::default(),
-            on_loss: OnLoss::default(),
-            marks_faults: false,
-            frame_rate: None,
-            gap_detection: true,
-            gap_tolerance: None,
-            pause_limit: DEFAULT_PAUSE_LIMIT,
+            stream: StreamOptions::default(),
             lookback: DEFAULT_LOOKBACK,
             asked: Vec::new(),
-            names: OptionNames::default(),
         }
     }
 }

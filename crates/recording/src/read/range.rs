@@ -230,7 +230,7 @@ impl RangeReader {
             && !access.follows()
             && !access.depends_on_order();
         self.source = Source::Reading(if has_keyframes_only {
-            let entry_points = self.shared.options.entry_points;
+            let entry_points = self.shared.options.stream.entry_points;
             let from = from.unwrap_or(0);
             RangeRecords::Keyframes(KeyframeRecords::new(
                 access,
@@ -245,8 +245,8 @@ impl RangeReader {
                 stop,
                 view: View::Range,
                 is_urgent: is_sought,
-                keyframes: false,
                 follow: access.follows(),
+                ..Query::default()
             };
             RangeRecords::All(RecordReader::new(access, query))
         });
@@ -264,6 +264,7 @@ impl RangeReader {
             let query = Query {
                 start: Some(beyond.start.useconds()),
                 stop: beyond.stop.map(CaptureTime::useconds),
+                is_lookahead: true,
                 follow: access.follows(),
                 ..Query::default()
             };

@@ -552,7 +552,7 @@ impl Reader {
 
     /// Begins to search the last keyframe before a time. `takes_hint`: a label is enough, as the range verifies it.
     fn look_before(&mut self, before: CaptureTime, floor: CaptureTime, takes_hint: bool) {
-        let entry_points = self.shared.options.entry_points;
+        let entry_points = self.shared.options.stream.entry_points;
         let (before, floor) = (before.useconds(), floor.useconds());
         self.state = State::Searching {
             search: Box::new(KeyframeSearch::new(before, floor, entry_points, takes_hint)),

@@ -70,25 +70,16 @@ impl Shared {
         *lock(&self.memory) = memory;
     }
 
-    /// Returns the options of the stream of any range.
+    /// Returns the configuration of the stream of any range.
     pub fn stream_config(&self) -> StreamConfig {
-        let options = &self.options;
         let max_held = self.access.limits().prefetch_bytes;
         StreamConfig {
-            entry_points: options.entry_points,
-            on_fault: options.on_fault,
-            on_loss: options.on_loss,
-            marks_faults: options.marks_faults,
-            frame_rate: options.frame_rate,
-            gap_detection: options.gap_detection,
-            gap_tolerance: options.gap_tolerance,
-            pause_limit: options.pause_limit,
+            options: self.options.stream,
             is_prompt: self.access.follows(),
             presumes_whole_records: false,
             is_filtered: self.access.is_filtered(),
             max_held: usize::try_from(max_held).unwrap_or(usize::MAX),
             collects_findings: self.findings().is_some(),
-            names: options.names,
         }
     }
 

@@ -10,6 +10,7 @@ use proptest::sample::Index;
 use super::*;
 use crate::codec::h264::testing::{SpsSpec, record};
 use crate::random_streams::{Picture, stream};
+use crate::stream::config::StreamOptions;
 use crate::stream::on_fault::OnFault;
 use crate::stream::testing::{
     FRAME, IN_ORDER, Reading, T, at, in_groups, lasting, one_by_one, picture, pictures, rated,
@@ -18,7 +19,12 @@ use crate::stream::testing::{
 use crate::timeline::{Consequence, Hole};
 
 fn config() -> StreamConfig {
+    config_with(StreamOptions::default())
+}
+
+fn config_with(options: StreamOptions) -> StreamConfig {
     StreamConfig {
+        options,
         collects_findings: true,
         ..StreamConfig::default()
     }
@@ -133,10 +139,10 @@ fn damaged_records_are_left_out_and_counted() {
 fn damage_may_end_a_stream_after_the_frames_before_it() {
     let mut records = one_by_one(&pictures(10, 5), 0..10);
     records[9].1 = record(&[&[0xff, 1, 2, 3]]);
-    let strict = StreamConfig {
+    let strict = config_with(StreamOptions {
         on_fault: OnFault::Stop,
-        ..config()
-    };
+        ..StreamOptions::default()
+    });
     let mut stream = whole(strict);
     let reading = Reading::new(&mut stream, &records);
     assert_eq!(reading.contents(), pictures(9, 5));
@@ -321,7 +327,11 @@ fn without_parameter_sets_nothing_is_of_use() {
         lookback: "nothing before the range is read",
         ..OptionNames::default()
     };
-    let mut stream = whole(StreamConfig { names, ..config() });
+    let options = StreamOptions {
+        names,
+        ..StreamOptions::default()
+    };
+    let mut stream = whole(config_with(options));
     Reading::new(&mut stream, &records);
     let error = stream.verdict(true).unwrap_err();
     assert!(
@@ -595,8 +605,8 @@ proptest! {
         let records: Vec<_> = (0..).zip(parts)
             .map(|(index, part)| (rated(10 * index, "25"), part))
             .collect();
-        let keep = StreamConfig { gap_detection: false, ..config() };
-        let reading = read(keep, &records);
+        let keep = StreamOptions { gap_detection: false, ..StreamOptions::default() };
+        let reading = read(config_with(keep), &records);
         prop_assert_eq!(reading.contents(), units);
     }
 }
@@ -604,10 +614,13 @@ proptest! {
 #[test]
 fn the_first_record_is_complete_where_it_is_presumed_to_be() {
     let records = in_groups(&pictures(20, 10), 10);
+    let options = StreamOptions {
+        frame_rate: FrameRate::new(25, 1),
+        ..StreamOptions::default()
+    };
     let prompt = StreamConfig {
         is_prompt: true,
-        frame_rate: FrameRate::new(25, 1),
-        ..config()
+        ..config_with(options)
     };
     let presumed = StreamConfig {
         presumes_whole_records: true,
