@@ -248,6 +248,7 @@ impl Entry {
         Ok(EntryTimes {
             oldest: entry.oldest_record,
             newest: entry.latest_record,
+            records: entry.record_count,
             first_oldest: *self.first_oldest.get_or_init(|| entry.oldest_record),
             asked,
         })
@@ -268,10 +269,14 @@ impl Entry {
 
     /// Returns the times of the oldest and the newest record, cached for one second. Concurrent calls share one
     /// request.
-    pub async fn recent_times(&self) -> Result<EntryTimes, Error> {
+    ///
+    /// A reader that was created `since` the cached request must not miss what was written before it: it gets the cached
+    /// times only if all that it may read, `until` a time, is before the newest record.
+    pub async fn recent_times(&self, since: Instant, until: u64) -> Result<EntryTimes, Error> {
         let mut recent = self.recent.lock().await;
         if let Some(times) = *recent
             && times.asked.elapsed() < TIMES_MAX_AGE
+            && (times.asked >= since || until <= times.newest)
         {
             return Ok(times);
         }

@@ -8,13 +8,15 @@ use std::time::Instant;
 /// Frame rate of a `$video` attachment as it is written there, or the fault of the attachment.
 pub type FrameRate = Result<Option<String>, String>;
 
-/// Times of an entry's records, in µs since the Unix epoch.
+/// Times of an entry's records, in µs since the Unix epoch, and their number.
 #[derive(Debug, Clone, Copy)]
 pub struct EntryTimes {
     /// Time of the oldest record.
     pub oldest: u64,
     /// Time of the newest record.
     pub newest: u64,
+    /// Number of records.
+    pub records: u64,
     /// Time of the oldest record at the first request.
     pub first_oldest: u64,
     /// Instant of the request.

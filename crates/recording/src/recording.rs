@@ -10,6 +10,7 @@ use std::time::Duration;
 use client::{
     Canceller, EntryAddress, EntrySource, Event, Limits, Query, RecordReader, Records, Server, View,
 };
+use futures_util::future::try_join4;
 use futures_util::stream::{Stream, unfold};
 use media::content::ContentKind;
 use media::range::Begin;
@@ -21,6 +22,9 @@ use crate::read::{
     Asked, Bound, End, Error, Findings, Item, Position, ReadOptions, Reader, RecordHeader, Seek,
     Stats, TimeRange,
 };
+
+/// Number of records from which on their headers are read by several queries.
+const MIN_DIVIDED_RECORDS: u128 = 8192;
 
 /// An entry of ReductStore that holds video.
 ///
@@ -41,10 +45,11 @@ use crate::read::{
 #[derive(Debug, Clone)]
 pub struct Recording {
     runtime: Handle,
-    server: Server,
-    bucket: String,
-    entry: String,
+    /// The entry without options, whose connections all readers share.
+    source: Arc<EntrySource>,
     bounds: Option<(CaptureTime, CaptureTime)>,
+    /// Number of records when it was opened.
+    records: u64,
     content: Option<ContentKind>,
 }
 
@@ -63,15 +68,23 @@ impl Recording {
     /// Outside of a tokio runtime, as [`Handle::current`].
     pub async fn open(server: &Server, bucket: &str, entry: &str) -> Result<Self, Error> {
         let EntryAddress { bucket, entry } = EntryAddress::new(Some(bucket), Some(entry))?;
-        let mut recording = Self {
-            runtime: Handle::current(),
-            server: server.clone(),
+        let runtime = Handle::current();
+        let records = Records {
             bucket,
             entry,
+            when: None,
+            poll_interval: None,
+            limits: Limits::default(),
+        };
+        let source = EntrySource::new(&runtime, server.clone(), records, Arc::default());
+        let mut recording = Self {
+            runtime,
+            source: Arc::new(source),
             bounds: None,
+            records: 0,
             content: None,
         };
-        let access = Arc::new(recording.access(Limits::default(), None, None, &Stats::default()));
+        let access = recording.source.clone();
         let query = Query {
             view: View::Times,
             ..Query::default()
@@ -81,15 +94,14 @@ impl Recording {
             if let Event::Times(Some(times)) = event {
                 let bounds = [times.oldest, times.newest].map(CaptureTime::from_useconds);
                 recording.bounds = Some(bounds.into());
+                recording.records = times.records;
             }
         }
         // That query alone finds an entry that is missing.
         let oldest = recording.bounds.map(|(oldest, _)| oldest);
         let after = oldest.and_then(|oldest| oldest.checked_add(Nanos::USECOND));
-        read_headers(&access, oldest, after, |header| {
-            recording.content = header.content;
-        })
-        .await?;
+        let headers = read_headers(&access, oldest, after).await?;
+        recording.content = headers.first().and_then(|header| header.content);
         Ok(recording)
     }
 
@@ -133,6 +145,8 @@ impl Recording {
     /// Reads the headers of the records whose time is in `range`, in rising order, and no media. `add` is called for
     /// each.
     ///
+    /// Headers of many records are read by four queries at a time, as each keeps one core of the server busy.
+    ///
     /// # Errors
     ///
     /// Errors that end reading.
@@ -145,8 +159,37 @@ impl Recording {
         if stop.is_some_and(|stop| stop <= start.unwrap_or_default()) {
             return Ok(());
         }
-        let access = self.access(Limits::default(), None, None, &Stats::default());
-        read_headers(&Arc::new(access), start, stop, add).await
+        let read = |start, stop| read_headers(&self.source, start, stop);
+        let Some([first, second, third]) = self.quarters(start, stop) else {
+            read(start, stop).await?.iter().for_each(add);
+            return Ok(());
+        };
+        let (one, two, three, four) = try_join4(
+            read(start, Some(first)),
+            read(Some(first), Some(second)),
+            read(Some(second), Some(third)),
+            read(Some(third), stop),
+        )
+        .await?;
+        [one, two, three, four].iter().flatten().for_each(add);
+        Ok(())
+    }
+
+    /// Returns the times that divide a range into four of the same length, if it probably has many records.
+    fn quarters(
+        &self,
+        start: Option<CaptureTime>,
+        stop: Option<CaptureTime>,
+    ) -> Option<[CaptureTime; 3]> {
+        let (oldest, newest) = self.bounds?;
+        let (oldest, newest) = (oldest.useconds(), newest.useconds());
+        let begin = start.map_or(oldest, |start| start.useconds().max(oldest));
+        let end = stop.map_or(newest, |stop| stop.useconds().min(newest));
+        let length = end.checked_sub(begin)?;
+        let records = u128::from(self.records) * u128::from(length)
+            / u128::from(newest.saturating_sub(oldest).max(1));
+        (records >= MIN_DIVIDED_RECORDS)
+            .then(|| [1, 2, 3].map(|it| CaptureTime::from_useconds(begin + length / 4 * it)))
     }
 
     /// Returns the capture times of the keyframes in `range`, as [`read`](Self::read) has them in
@@ -177,37 +220,14 @@ impl Recording {
         }
         Ok(times)
     }
-
-    fn access(
-        &self,
-        limits: Limits,
-        when: Option<JsonValue>,
-        poll_interval: Option<Duration>,
-        stats: &Stats,
-    ) -> EntrySource {
-        let records = Records {
-            bucket: self.bucket.clone(),
-            entry: self.entry.clone(),
-            when,
-            poll_interval,
-            limits,
-        };
-        EntrySource::new(
-            &self.runtime,
-            self.server.clone(),
-            records,
-            stats.reader.clone(),
-        )
-    }
 }
 
-/// Reads the headers of the records from `start` on and before `stop`, and calls `add` for each.
+/// Returns the headers of the records from `start` on and before `stop`.
 async fn read_headers(
     access: &Arc<EntrySource>,
     start: Option<CaptureTime>,
     stop: Option<CaptureTime>,
-    mut add: impl FnMut(&RecordHeader),
-) -> Result<(), Error> {
+) -> Result<Vec<RecordHeader>, Error> {
     let query = Query {
         start: start.map(CaptureTime::useconds),
         stop: stop.map(CaptureTime::useconds),
@@ -215,12 +235,13 @@ async fn read_headers(
         ..Query::default()
     };
     let mut reader = RecordReader::new(access, query);
+    let mut headers = Vec::new();
     while let Some(event) = reader.recv().await? {
         if let Event::Record(record) = event {
-            add(&RecordHeader::from(&record));
+            headers.push(RecordHeader::from(&record));
         }
     }
-    Ok(())
+    Ok(headers)
 }
 
 /// Returns the first time of a range and the one after its last time, in whole µs.
@@ -325,8 +346,11 @@ impl ReadRequest<'_> {
     /// The frames of a range whose stop is not after its start are [`Error::NoLength`], before any request.
     pub fn frames(self) -> Frames {
         let recording = self.recording;
-        let stats = Arc::new(Stats::default());
-        let access = recording.access(self.limits, self.when, self.poll_interval, &stats);
+        let access = (recording.source).with_options(self.when, self.poll_interval, self.limits);
+        let stats = Arc::new(Stats {
+            reader: access.stats().clone(),
+            ..Stats::default()
+        });
         let range = TimeRange::new(self.start, self.stop, self.begin, self.end);
         let asked = Asked {
             start: self.start.map(|start| Bound::new("start", start)),

@@ -20,7 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::{Canceller, Overflow, SpoolOptions, SpoolSync, WriterEvent, WriterOptions};
+use client::{Canceller, Limits, Overflow, SpoolOptions, SpoolSync, WriterEvent, WriterOptions};
 use futures_util::TryStreamExt;
 use media::codec::h264::testing::{
     AUD, IDR, P, SPS, SliceSpec, SpsSpec, pps, record, recovery_point, slice, sps,
@@ -747,20 +747,33 @@ fn frames_that_are_dropped_end_their_requests() {
     let (server, connection, runtime) = set_up();
     let recording = runtime.block_on(Recording::open(&connection, "b", "cam"));
     let recording = recording.expect("an entry");
-    await_idle(&runtime); // Opening leaves nothing behind.
-    let request = recording.read(time(0)..).follow(Duration::from_millis(10));
-    let mut frames = request.frames();
+    let opened = runtime.metrics().num_alive_tasks();
+    // With another limit, the frames have connections of their own.
+    let limits = Limits {
+        connections: 2,
+        ..Limits::default()
+    };
+    let request = recording.read(time(0)..).limits(limits);
+    let mut frames = request.follow(Duration::from_millis(10)).frames();
     let canceller = Canceller::default();
     for _ in 0..20 {
         let item = frames.blocking(&canceller).next().expect("an item");
         item.expect("no error");
     }
-    assert!(runtime.metrics().num_alive_tasks() > 0);
+    assert!(runtime.metrics().num_alive_tasks() > opened);
     // A server that does not answer holds up nothing.
     server.freeze();
     drop(frames);
-    await_idle(&runtime);
+    await_that("the requests end", || {
+        runtime.metrics().num_alive_tasks() <= opened
+    });
     server.thaw();
+
+    let mut frames = recording.read(time(0)..).frames();
+    let item = frames.blocking(&canceller).next().expect("an item");
+    item.expect("no error");
+    drop((frames, recording));
+    await_idle(&runtime); // The connections end with the recording.
 }
 
 #[test]

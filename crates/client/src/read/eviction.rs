@@ -147,6 +147,7 @@ mod tests {
 
     fn times(first_oldest: u64, oldest: u64) -> EntryTimes {
         EntryTimes {
+            records: 1,
             oldest,
             newest: u64::MAX,
             first_oldest,

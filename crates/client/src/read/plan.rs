@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use crate::http::batch::WINDOW_RECORDS;
 
-/// Limits of a probe: small, because nothing is read beside it.
-const PROBE_RECORDS: u64 = 32;
+/// Limits of a probe: small, because nothing is read beside it. ReductStore 1.21 sends the data of more small records in
+/// several parts without TCP_NODELAY: the last part waits until Linux acknowledges the one before it, 40 ms.
+const PROBE_RECORDS: u64 = 16;
 const PROBE_BYTES: u64 = 1 << 20;
 /// Records of a probe whose first ones are waited for: two seconds of many cameras.
 const URGENT_PROBE_RECORDS: u64 = 64;
+/// Records of the first probe of a lookahead: a frame is complete with the one after it, and a few are reordered.
+const LOOKAHEAD_RECORDS: u64 = 4;
 /// Largest growth from one window to the next.
 const GROWTH: u64 = 4;
 /// Part of a whole window that the one after an urgent probe has.
@@ -55,6 +58,8 @@ pub struct Plan {
     connections: u64,
     /// Largest number of records of a probe.
     probe_records: u64,
+    /// Windows are probes, one at a time.
+    is_lookahead: bool,
     /// The next window is this part of a whole one.
     part: u64,
     /// Time of the newest record, as last reported.
@@ -79,6 +84,7 @@ impl Plan {
             prefetch_bytes: prefetch_bytes.max(1),
             connections: connections.max(1).into(),
             probe_records: PROBE_RECORDS,
+            is_lookahead: false,
             part: 1,
             newest: None,
             probed: Yield::default(),
@@ -98,6 +104,15 @@ impl Plan {
         }
     }
 
+    /// Begins with a few records, and reads more only when these are consumed: most callers take no more.
+    pub fn lookahead(self) -> Self {
+        Self {
+            probe_records: LOOKAHEAD_RECORDS,
+            is_lookahead: true,
+            ..self
+        }
+    }
+
     /// Creates a plan for a condition that few records may match: a probe of all the range could take longer than any
     /// time-out.
     pub fn of_condition(connections: u32, prefetch_bytes: u64) -> Self {
@@ -112,6 +127,9 @@ impl Plan {
 
     /// Returns the largest number of windows in memory, read or being read.
     pub fn windows(&self) -> usize {
+        if self.is_lookahead {
+            return 1;
+        }
         let fitting = self.prefetch_bytes / self.window_bytes().max(self.record_bytes());
         fitting.clamp(1, self.shares()) as usize
     }
@@ -120,8 +138,9 @@ impl Plan {
     /// so that the round trip of a query costs no time.
     pub fn queries(&self, is_far: bool) -> usize {
         match (self.density, is_far) {
-            // What follows a probe is not known.
+            // What follows a probe is not known, or not needed.
             (None, _) => 1,
+            (Some(_), _) if self.is_lookahead => 1,
             (Some(_), false) => self.windows(),
             (Some(_), true) => self.windows() + (self.connections / 2) as usize,
         }
@@ -129,7 +148,8 @@ impl Plan {
 
     /// Returns whether windows at `time` can be cut only after [`set_newest`](Self::set_newest).
     pub fn needs_newest(&self, time: u64) -> bool {
-        self.density.is_some() && self.newest.is_none_or(|newest| newest < time)
+        let is_cut = self.density.is_some() && !self.is_lookahead;
+        is_cut && self.newest.is_none_or(|newest| newest < time)
     }
 
     /// Sets the time of the newest record.
@@ -140,13 +160,18 @@ impl Plan {
     /// Splits the next window off a range, or takes all of it.
     pub fn cut(&mut self, range: &mut Range<u64>) -> Window {
         let bytes = self.window_bytes();
-        let newest = self.newest.filter(|newest| range.start <= *newest);
+        let newest = (self.newest).filter(|newest| range.start <= *newest && !self.is_lookahead);
         let (Some(density), Some(newest)) = (self.density, newest) else {
             let window = range.clone();
             range.start = range.end;
+            let records = self.probe_records;
+            if self.is_lookahead {
+                self.probe_records = (records * GROWTH).min(URGENT_PROBE_RECORDS);
+                self.is_lookahead = records < URGENT_PROBE_RECORDS;
+            }
             return Window {
                 range: window,
-                records: self.probe_records.min(bytes / self.record_bytes()).max(1),
+                records: records.min(bytes / self.record_bytes()).max(1),
                 bytes: PROBE_BYTES.min(bytes),
                 record: self.density.map_or(0, |density| density.record),
             };
@@ -328,6 +353,26 @@ mod tests {
             window.end - window.start
         });
         assert_eq!(spans, [whole / 16, whole / 4, whole, whole]);
+    }
+
+    #[test]
+    fn a_lookahead_is_read_in_growing_probes_one_at_a_time() {
+        let mut plan = plan().lookahead();
+        plan.set_newest(DAY);
+        let mut from = 0;
+        let records = [4, 16, 64].map(|wanted| {
+            assert_eq!((plan.windows(), plan.queries(true)), (1, 1));
+            assert!(!plan.needs_newest(2 * DAY));
+            let window = plan.cut(&mut (from..DAY));
+            let time = window.range.start..from + wanted * SECOND;
+            plan.update(time.clone(), records(wanted, 20 << 10), QUICK);
+            from = time.end;
+            window.records
+        });
+        assert_eq!(records, [4, 16, 64]);
+        // After so many it is read as any range.
+        assert!(plan.windows() > 1);
+        assert!(plan.cut(&mut (from..DAY)).records > 64);
     }
 
     #[test]

@@ -180,7 +180,11 @@ impl Windows {
     /// Requests the time of the newest record in advance.
     pub fn expecting_much(mut self) -> Self {
         let source = self.source.clone();
-        self.ask_for_newest(async move { source.entry.recent_times().await });
+        let end = match self.parts.back() {
+            Some(Part::Unread(range)) => range.end,
+            _ => u64::MAX,
+        };
+        self.ask_for_newest(async move { source.entry.recent_times(source.since, end).await });
         self
     }
 
@@ -374,7 +378,7 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use crate::read::query::View;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use proptest::prelude::*;
 
@@ -413,6 +417,7 @@ mod tests {
                 .unwrap(),
             ),
             entry,
+            since: Instant::now(),
             when: None,
             view: View::Range,
             is_urgent: std::sync::atomic::AtomicBool::default(),

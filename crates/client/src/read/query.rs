@@ -20,6 +20,8 @@ pub struct Query {
     pub keyframes: bool,
     /// The caller waits for the first records, as after a seek.
     pub is_urgent: bool,
+    /// Probably only the first records are taken: they are read a few at a time.
+    pub is_lookahead: bool,
     /// Continue with records that are written meanwhile, until the stop.
     pub follow: bool,
 }

@@ -200,7 +200,7 @@ impl Session {
     /// Reads the rest of the range, and new records if it is followed.
     async fn read(&mut self) -> Result<(), Stop> {
         if self.query.view == View::Times {
-            let times = match self.access.entry.recent_times().await {
+            let times = match self.access.recent_times(self.end).await {
                 Err(error) if error.is_missing() => None,
                 times => Some(times?),
             };
@@ -361,6 +361,7 @@ impl Session {
         let source = WindowSource {
             pool: self.access.pool(view)?,
             entry: self.access.entry.clone(),
+            since: self.access.since,
             when: None,
             view,
             is_urgent: AtomicBool::new(false),
@@ -427,6 +428,7 @@ impl Session {
         let source = Arc::new(WindowSource {
             pool: self.access.pool(view)?,
             entry: self.access.entry.clone(),
+            since: self.access.since,
             when: when.clone(),
             view,
             is_urgent: AtomicBool::new(is_urgent),
@@ -448,9 +450,10 @@ impl Session {
             Some(_) => Plan::of_condition(limits.connections, prefetch_bytes),
             None => Plan::new(limits.connections, prefetch_bytes),
         };
-        let plan = match is_urgent {
-            true => plan.urgent(),
-            false => plan,
+        let plan = match (is_urgent, self.query.is_lookahead) {
+            (true, _) => plan.urgent(),
+            (false, true) => plan.lookahead(),
+            (false, false) => plan,
         };
         let windows = Windows::new(source, plan, range);
         Ok(Prefetch::Windows(windows.expecting_much()))
@@ -459,9 +462,10 @@ impl Session {
     /// Requests the frame rate and the times of the entry while the first records are on their way, and returns
     /// these.
     async fn open(&mut self, prefetch: &mut Prefetch) -> Result<Option<Chunk>, Stop> {
-        let entry = self.access.entry.clone();
+        let (access, end) = (self.access.clone(), self.end);
         let mut about = pin!(async {
-            let (frame_rate, times) = join(entry.frame_rate(), entry.recent_times()).await;
+            let times = access.recent_times(end);
+            let (frame_rate, times) = join(access.entry.frame_rate(), times).await;
             Ok::<_, Error>((frame_rate?, times?))
         });
         let (first, known) = {

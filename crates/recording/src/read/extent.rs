@@ -154,6 +154,7 @@ mod tests {
     fn extent(oldest: u64, newest: u64) -> Extent {
         let extent = Extent::default();
         extent.set_entry_times(EntryTimes {
+            records: 2,
             oldest,
             newest,
             first_oldest: oldest,

@@ -200,7 +200,7 @@ impl KeyframeRecords {
             view,
             keyframes,
             is_urgent: std::mem::take(&mut self.is_urgent),
-            follow: false,
+            ..Query::default()
         };
         RecordReader::new(&self.access, query)
     }
