@@ -126,13 +126,13 @@ mod tests {
     }
 
     #[test]
-    fn who_takes() {
-        for nobody in [
+    fn elements_downstream_are_found() {
+        for description in [
             "fakesink",
             "queue ! fakesink",
             "queue ! multifilesink next-file=discont",
         ] {
-            assert_eq!(taker_in(nobody), Taker::NoDemuxer, "{nobody}");
+            assert_eq!(taker_in(description), Taker::NoDemuxer, "{description}");
         }
         for demuxer in ["qtdemux", "identity ! typefind ! qtdemux", "tee ! qtdemux"] {
             assert_eq!(taker_in(demuxer), Taker::Demuxer, "{demuxer}");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_linked() {
+    fn an_unlinked_pad_has_no_demuxer() {
         gst::init().unwrap();
         let source = gst::ElementFactory::make("fakesrc").build().unwrap();
         assert_eq!(taker(&source.static_pad("src").unwrap()), Taker::NoDemuxer);

@@ -139,7 +139,7 @@ fn description(samples: &[Written], muxed: Timescale, hidden: usize) -> Descript
     }
 }
 
-/// Checks that a file has these samples, within a tick at their times. Returns what was read.
+/// Checks that a file has these samples, with their times to within a tick. Returns the file as it was read.
 fn check(
     file: &Bytes,
     samples: &[Written],

@@ -408,7 +408,7 @@ impl<T> Continuity<T> {
                         self.state = ReferenceState::Dropping { base };
                     }
                 }
-                // Leading pictures of a keyframe refer to what is before it, and so does a gradual refresh.
+                // The leading pictures of an open GOP refer to the GOP before it, and so does a gradual refresh.
                 let is_open = facts.is_keyframe && !facts.number.is_some_and(|number| number.idr);
                 if consequence == Consequence::Corrupted || is_open && !cause.is_of_times() {
                     self.state = ReferenceState::Corrupted;
