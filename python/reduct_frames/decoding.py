@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from .arguments import check_choice
+from .arguments import check_choice, picture_size
 from .picture_decoder import FedUnit, PictureDecoder
 
 if TYPE_CHECKING:
@@ -24,6 +24,18 @@ __all__ = ["ColorSpace", "Layout", "Picture", "PictureFormat", "convert", "decod
 
 ColorSpace = Literal["RGB", "G"]
 Layout = Literal["NHWC", "NCHW"]
+
+_BT601 = 5
+"""BT.601 as FFmpeg's ``AVColorSpace``."""
+_FULL_RANGE = 2
+"""Full range as FFmpeg's ``AVColorRange``."""
+_COLORS = {
+    # The matrix of a stream is that of its colours: with another one for gray the luma would be computed anew.
+    "gray": {"src_colorspace": _BT601, "dst_colorspace": _BT601},
+    # JFIF has no other matrix and no other range.
+    "yuvj420p": {"dst_colorspace": _BT601, "dst_color_range": _FULL_RANGE},
+}
+"""What a pixel format asks of the conversion."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +60,8 @@ class PictureFormat:
         """Check the values."""
         check_choice("colorspace", self.colorspace, "RGB", "G")
         check_choice("layout", self.layout, "NHWC", "NCHW")
-        if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):  # noqa: PLR2004
-            raise ValueError(f"resize is {self.resize!r}, not a height and a width of at least 1")
+        if self.resize is not None:
+            object.__setattr__(self, "resize", picture_size("resize", self.resize))
 
     def other(
         self, colorspace: ColorSpace | None, layout: Layout | None, resize: tuple[int, int] | None
@@ -129,11 +141,14 @@ def decode(units: UnitReader, faults: dict[int, str]) -> Iterator[Picture]:
 def convert(picture: av.VideoFrame, height: int, width: int, pixel_format: str) -> av.VideoFrame:
     """Return a picture in another size and pixel format.
 
+    "gray" has the luma in full range, whatever the matrix of the stream, and "yuvj420p" the colours of JFIF.
+
     It is converted by the calling thread: a converter with threads of its own, which PyAV 17 and later keep for each
     picture, would hang in a forked child.
     """
     threads = {"threads": 1} if _has_conversion_threads() else {}
-    return picture.reformat(width=width, height=height, format=pixel_format, **threads)
+    colors = _COLORS.get(pixel_format, {})
+    return picture.reformat(width=width, height=height, format=pixel_format, **colors, **threads)
 
 
 @cache

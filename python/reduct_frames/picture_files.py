@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .arguments import picture_size, whole_number
 from .decoding import convert, import_av
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ EXTENSIONS = ("png", "jpg", "jpeg")
 DEFAULT_QUALITY = 90
 """Quality of JPEG."""
 MAX_QUALITY = 100
+_PNG_ENDS = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_JPEG_ENDS = b"\xff\xd8", b"\xff\xd9"
 PART = ".part"
 """Ending of the names of files that are not complete."""
 
@@ -49,6 +52,8 @@ def write_whole(path: Path, content: bytes) -> None:
 class PictureEncoder:
     """Encoder of pictures, which threads share.
 
+    Gray JPEG has three components, as FFmpeg's encoder writes no other: the luma, and chroma without colour.
+
     Attributes
     ----------
     ext : {"png", "jpg", "jpeg"}
@@ -70,15 +75,17 @@ class PictureEncoder:
         """Check the values."""
         if self.ext not in EXTENSIONS:
             raise ValueError(f"ext is {self.ext!r}, not one of {', '.join(EXTENSIONS)}")
-        if not 1 <= self.quality <= MAX_QUALITY:
-            raise ValueError(f"quality is {self.quality}, not from 1 to {MAX_QUALITY}")
+        object.__setattr__(self, "quality", whole_number("quality", self.quality, 1, MAX_QUALITY))
+        if self.resize is not None:
+            object.__setattr__(self, "resize", picture_size("resize", self.resize))
+            self._open(*self.resize)
 
     @property
     def pixel_format(self) -> str:
         """Pixel format of the encoder."""
-        if self.ext == "png":
-            return "gray" if self.gray else "rgb24"
-        return "gray" if self.gray else "yuvj420p"
+        if self.ext != "png":
+            return "yuvj420p"
+        return "gray" if self.gray else "rgb24"
 
     @property
     def quantizer(self) -> int:
@@ -88,28 +95,56 @@ class PictureEncoder:
         return min(31, max(1, round(percent * 8 / 100)))
 
     def encode(self, picture: av.VideoFrame) -> bytes:
-        """Return the content of a file with a picture."""
+        """Return the content of a file with a picture.
+
+        Raises
+        ------
+        ValueError
+            If FFmpeg does not encode pictures of its size.
+        """
         height, width = self.resize or (picture.height, picture.width)
-        pixels = convert(picture, height, width, self.pixel_format)
+        pixels = convert(picture, height, width, "gray") if self.gray else picture
+        pixels = convert(pixels, height, width, self.pixel_format)
         # Every picture is a file of its own, so that it has no time.
         pixels.pts = None
         packets = self._encoder(height, width).encode(pixels)
         return b"".join(bytes(packet) for packet in packets)
+
+    def is_whole(self, path: Path) -> bool:
+        """Return whether a path is a file that begins and ends as one with a picture."""
+        if not path.is_file():
+            return False
+        begin, end = _PNG_ENDS if self.ext == "png" else _JPEG_ENDS
+        with path.open("rb") as file:
+            if file.read(len(begin)) != begin:
+                return False
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - len(end)))
+            return file.read() == end
 
     def _encoder(self, height: int, width: int) -> Any:
         """Return the encoder of this thread for a size."""
         encoders = _encoders.__dict__.setdefault("by_form", {})
         key = self, height, width
         if key not in encoders:
-            encoder = import_av().CodecContext.create("png" if self.ext == "png" else "mjpeg", "w")
-            encoder.width, encoder.height, encoder.pix_fmt = width, height, self.pixel_format
-            encoder.time_base = Fraction(1, 1000)
-            encoder.thread_count = 1
-            if self.ext != "png":
-                encoder.options = {"qmin": str(self.quantizer), "qmax": str(self.quantizer)}
             encoders.clear()  # of other sizes
-            encoders[key] = encoder
+            encoders[key] = self._open(height, width)
         return encoders[key]
+
+    def _open(self, height: int, width: int) -> Any:
+        """Return a new encoder for a size."""
+        av = import_av()
+        encoder = av.CodecContext.create("png" if self.ext == "png" else "mjpeg", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = width, height, self.pixel_format
+        encoder.time_base = Fraction(1, 1000)
+        encoder.thread_count = 1
+        if self.ext != "png":
+            encoder.options = {"qmin": str(self.quantizer), "qmax": str(self.quantizer)}
+        try:
+            encoder.open()
+        except av.error.FFmpegError as error:
+            raise ValueError(f"FFmpeg encodes no {self.ext} of {width}x{height} pixels") from error
+        return encoder
 
 
 _encoders = threading.local()
