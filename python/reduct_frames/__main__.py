@@ -21,10 +21,18 @@ if TYPE_CHECKING:
 
 SOME_MISSING = 3
 """Exit status if frames are missing."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command, and return its exit status: 0, 1 after an error, 3 if frames cannot be decoded."""
+    """Run the command.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 after an error, 3 if frames cannot be decoded, 130 after Ctrl-C.
+    """
     options = _parser().parse_args(arguments)
     try:
         written = to_dir(
@@ -41,9 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             checksums=options.checksums,
             resume=options.resume,
         )
-    except (ReductFramesError, OSError, ValueError) as error:
+    except (ReductFramesError, OSError, ValueError, ImportError, MemoryError) as error:
         print(f"reduct-frames: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("reduct-frames: interrupted. --resume continues", file=sys.stderr)
+        return INTERRUPTED
     for frame in written.missing:
         print(f"Frame {frame.index} at {frame.capture_us} µs is missing: {frame.reason}", file=sys.stderr)
     if not options.quiet:

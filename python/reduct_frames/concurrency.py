@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from ._core import Canceller
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .recording import Recording
 
-__all__ = ["call", "in_thread", "iterate"]
+__all__ = ["call", "in_thread", "iterate", "wait_for_end"]
 
 T = TypeVar("T")
 
@@ -27,14 +27,7 @@ async def call(work: Callable[[Canceller], T]) -> T:
         with canceller:
             return work(canceller)
 
-    future = asyncio.get_running_loop().run_in_executor(None, run)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        canceller.cancel()
-        await asyncio.wait([future])
-        future.exception()  # it is expected, and asyncio would report it as lost
-        raise
+    return await _result(asyncio.get_running_loop().run_in_executor(None, run), canceller)
 
 
 async def in_thread(recording: Recording, work: Callable[[Recording], T]) -> T:
@@ -53,13 +46,36 @@ async def iterate(recording: Recording, work: Callable[[Recording], Iterator[T]]
         with canceller:
             return next(iterator, end)
 
-    thread = ThreadPoolExecutor(1)
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            while True:
+                item = await _result(loop.run_in_executor(thread, step), canceller)
+                if item is end:
+                    return
+                yield item  # type: ignore[misc]
+        finally:
+            canceller.cancel()
+
+
+async def _result(future: asyncio.Future[T], canceller: Canceller) -> T:
+    """Return the result of a thread. A cancelled task ends it first."""
     try:
-        while True:
-            item = await loop.run_in_executor(thread, step)
-            if item is end:
-                return
-            yield item  # type: ignore[misc]
-    finally:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
         canceller.cancel()
-        thread.shutdown(wait=False)
+        await wait_for_end(future)
+        raise
+
+
+async def wait_for_end(future: asyncio.Future[Any]) -> None:
+    """Wait until a thread or a task that was told to end has ended, also if the own task is cancelled meanwhile."""
+    is_cancelled = False
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            is_cancelled = True
+    if not future.cancelled():
+        future.exception()  # it is expected, and asyncio would report it as lost
+    if is_cancelled:
+        raise asyncio.CancelledError

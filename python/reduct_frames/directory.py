@@ -4,22 +4,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import numbers
 import os
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from ._core import Canceller
-from .arguments import check_choice, frame_indices
-from .concurrency import in_thread
+from .arguments import check_choice, frame_indices, whole_number
+from .concurrency import in_thread, wait_for_end
+from .folder_settings import begin_export, digest
 from .manifest import JSON_NAME, Row, sha256, write_manifest
 from .picture_files import DEFAULT_QUALITY, PictureEncoder, absolute, write_whole
-from .progress import Bars, Progress
-from .times import SECOND_US
+from .progress import Bars, Progress, Watched, check_progress
+from .times import SECOND_US, to_us
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WrittenFrames", "to_dir"]
 
-_SETTINGS_NAME = "settings.json"
 _SIGNAL_SECONDS = 0.1
 """Interval in which the main thread looks for signals while it waits. Without a time-out it would not see them."""
 
@@ -68,7 +68,7 @@ def to_dir(
     ext: Literal["png", "jpg", "jpeg"] = "png",
     quality: int = DEFAULT_QUALITY,
     names: Literal["index", "time"] = "index",
-    colorspace: ColorSpace = "RGB",
+    colorspace: ColorSpace | None = None,
     resize: tuple[int, int] | None = None,
     workers: int | None = None,
     queue: int = 32,
@@ -79,7 +79,8 @@ def to_dir(
 ) -> WrittenFrames:
     """Write frames to a folder as pictures, with a manifest.
 
-    Groups of pictures are decoded in parallel, each once. A file appears when it is complete.
+    Groups of pictures are decoded in parallel, each once. A file appears when it is complete. Wrong arguments leave the
+    folder as it is.
 
     Parameters
     ----------
@@ -99,10 +100,10 @@ def to_dir(
         Quality of JPEG, from 1 to 100.
     names : {"index", "time"}, default "index"
         Names of the files: ``frame_{index:06d}``, or ``frame_{capture_us}``.
-    colorspace : {"RGB", "G"}, default "RGB"
-        Colour, or gray.
+    colorspace : {"RGB", "G"}, optional
+        Colour, or the luma alone. Colour by default, and for a :class:`LazyVideo` what it was opened with.
     resize : (int, int), optional
-        Height and width in pixels.
+        Height and width in pixels. Those of the video by default, and for a :class:`LazyVideo` what it was opened with.
     workers : int, optional
         Threads that decode, and as many that encode and write; the number of processors by default.
     queue : int, default 32
@@ -113,7 +114,8 @@ def to_dir(
     checksums : bool, default False
         Have the manifest name the SHA-256 of each file.
     resume : bool, default False
-        Continue what an earlier call with the same arguments began: files that are there are kept.
+        Continue what an earlier call with the same arguments began: complete files that are there are kept. The
+        recording may have more frames at its end than then.
     on_error : {"report", "raise"}, default "report"
         List frames that cannot be decoded in the manifest and in the result, or raise :class:`DecodeError`.
 
@@ -126,6 +128,8 @@ def to_dir(
     ------
     FileExistsError
         If the folder has pictures of an earlier call, and `resume` is false.
+    TypeError
+        If an argument has a wrong type.
     ValueError
         If an argument is wrong, or the earlier call had other arguments.
     OSError
@@ -133,21 +137,29 @@ def to_dir(
     """
     check_choice("names", names, "index", "time")
     check_choice("on_error", on_error, "raise", "report")
-    check_choice("colorspace", colorspace, "RGB", "G")
-    count = workers if workers is not None else os.cpu_count() or 1
-    if count < 1 or queue < 1:
-        raise ValueError("workers and queue are at least 1")
-    encoder = PictureEncoder(ext, quality, resize, gray=colorspace == "G")
-    indices = _select(recording, frames, start, stop, every)
-    times = recording.timestamps_us
+    check_progress(progress)
+    count = (os.cpu_count() or 1) if workers is None else whole_number("workers", workers, 1)
+    queue = whole_number("queue", queue, 1)
+    form = recording._form.other(colorspace, None, resize)
+    encoder = PictureEncoder(ext, quality, form.resize, gray=form.colorspace == "G")
     target = absolute(folder)
+    selection = _Selection.of(recording, frames, start, stop, every)
+    indices = selection.indices(recording)
+    times = recording.timestamps_us
     files = {
         int(index): target / f"frame_{index:06d}.{ext}" if names == "index" else target / f"frame_{times[index]}.{ext}"
         for index in indices
     }
-    target.mkdir(parents=True, exist_ok=True)
-    _check_settings(target, recording, encoder, names, resume)
-    there = {index for index, path in files.items() if resume and path.exists()}
+    options = {
+        "ext": encoder.ext,
+        "quality": encoder.quality,
+        "names": names,
+        "resize": list(encoder.resize) if encoder.resize else None,
+        "gray": encoder.gray,
+        **selection.settings(),
+    }
+    is_begun = begin_export(target, recording, options, resume)
+    there = {index for index, path in files.items() if is_begun and encoder.is_whole(path)}
     wanted = np.array([index for index in indices if index not in there], np.int64)
     with Bars(progress, len(wanted)) as bars:
         missing = _Writer(recording, files, encoder, bars, count, queue, on_error).run(wanted)
@@ -169,54 +181,79 @@ def to_dir(
     return WrittenFrames(paths, missing, str(target / JSON_NAME))
 
 
-def _select(
-    recording: Recording,
-    frames: Iterable[int] | None,
-    start: Time | None,
-    stop: Time | None,
-    every: int | float | None,
-) -> npt.NDArray[np.int64]:
-    """Return the rising indices of the frames that are asked."""
-    first, last = recording.indices_between(start, stop)
-    if frames is None:
+@dataclass(frozen=True)
+class _Selection:
+    """The frames that are asked: indices, or all, of a range of capture times, and which of these.
+
+    Attributes
+    ----------
+    frames : ndarray of int64 or None
+        Indices, rising.
+    start_us, stop_us : int or None
+        First capture time, and the first one that is left out.
+    every : int, float or None
+        Each n-th one for an ``int``, or those that are so many seconds apart for a ``float``.
+    """
+
+    frames: npt.NDArray[np.int64] | None
+    start_us: int | None
+    stop_us: int | None
+    every: int | float | None
+
+    @classmethod
+    def of(
+        cls,
+        recording: Recording,
+        frames: Iterable[int] | None,
+        start: Time | None,
+        stop: Time | None,
+        every: int | float | None,
+    ) -> _Selection:
+        """Return the selection of arguments, which are checked."""
+        origin = recording.origin_us
+        return cls(
+            None if frames is None else np.unique(frame_indices(frames, len(recording))),
+            None if start is None else to_us(start, origin),
+            None if stop is None else to_us(stop, origin),
+            None if every is None else _interval(every),
+        )
+
+    def indices(self, recording: Recording) -> npt.NDArray[np.int64]:
+        """Return the rising indices of the frames."""
+        first, last = recording.indices_between(self.start_us, self.stop_us)
         indices = np.arange(first, last)
-    else:
-        indices = np.unique(frame_indices(frames, len(recording)))
-        indices = indices[(indices >= first) & (indices < last)]
-    if every is None or not len(indices):
-        return indices
-    if not every > 0:
-        raise ValueError(f"every is {every}, which is not positive")
-    if isinstance(every, (int, np.integer)):
-        return indices[:: int(every)]
-    times = recording.timestamps_us[indices]
-    steps = (times - times[0]) // max(1, round(every * SECOND_US))
-    _, first_of_step = np.unique(steps, return_index=True)
-    return indices[first_of_step]
+        if self.frames is not None:
+            indices = self.frames[(self.frames >= first) & (self.frames < last)]
+        if self.every is None or not len(indices):
+            return indices
+        if isinstance(self.every, int):
+            return indices[:: min(self.every, len(indices))]
+        times = recording.timestamps_us[indices]
+        step_us = min(self.every * SECOND_US, float(times[-1] - times[0] + 1))
+        steps = (times - times[0]) // max(1, round(step_us))
+        _, first_of_step = np.unique(steps, return_index=True)
+        return indices[first_of_step]
+
+    def settings(self) -> dict[str, object]:
+        """Return what a later call is compared by."""
+        return {
+            "frames": None if self.frames is None else digest(self.frames),
+            "start_us": self.start_us,
+            "stop_us": self.stop_us,
+            "every": f"{self.every} s" if isinstance(self.every, float) else self.every,
+        }
 
 
-def _check_settings(target: Path, recording: Recording, encoder: PictureEncoder, names: str, resume: bool) -> None:
-    """Write what the pictures depend on into the folder, or compare it with that of an earlier call."""
-    times = recording.timestamps_us
-    settings = {
-        "source": recording.address,
-        "first_us": int(times[0]) if len(times) else None,
-        "ext": encoder.ext,
-        "quality": encoder.quality,
-        "names": names,
-        "resize": list(encoder.resize) if encoder.resize else None,
-        "gray": encoder.gray,
-    }
-    path = target / _SETTINGS_NAME
-    if not path.exists():
-        write_whole(path, (json.dumps(settings, indent=2) + "\n").encode())
-        return
-    if not resume:
-        raise FileExistsError(f"{target} has pictures of an earlier call: resume=True continues it")
-    earlier = json.loads(path.read_bytes())
-    for name, value in settings.items():
-        if earlier.get(name) != value:
-            raise ValueError(f"The pictures in {target} were made with {name} {earlier.get(name)!r}, not {value!r}")
+def _interval(every: object) -> int | float:
+    """Return the argument `every`, an ``int`` or a ``float``."""
+    if isinstance(every, (bool, np.bool_)) or not isinstance(every, numbers.Real):
+        raise TypeError(f"every is {every!r}, not a number")
+    if isinstance(every, numbers.Integral):
+        return whole_number("every", every, 1)
+    seconds = float(cast("float", every))
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"every is {seconds}, which is not positive and finite")
+    return seconds
 
 
 @dataclass
@@ -276,6 +313,7 @@ class _Writer:
             raise self.failure
 
     def _write(self, index: int, picture: av.VideoFrame) -> None:
+        self.recording.check_cancelled()
         write_whole(self.files[index], self.encoder.encode(picture))
         self.bars.written(str(self.files[index]))
 
@@ -302,10 +340,13 @@ async def to_dir_async(recording: Recording, folder: str | os.PathLike[str], **o
     return await in_thread(recording, lambda part: to_dir(part, folder, **options))
 
 
-async def iter_dir_async(recording: Recording, folder: str | os.PathLike[str], **options: Any) -> AsyncIterator[str]:
+async def iter_dir_async(
+    recording: Recording, folder: str | os.PathLike[str], *, progress: Progress = None, **options: Any
+) -> AsyncIterator[str]:
     """Write frames to a folder as :func:`to_dir`, in threads, and yield the path of each file when it is complete.
 
-    The files come in the order in which they are complete. Frames that cannot be decoded are in the manifest.
+    The files come in the order in which they are complete. Frames that cannot be decoded are in the manifest. When the
+    iteration has ended, also by ``aclose()``, nothing more is written.
     """
     loop = asyncio.get_running_loop()
     complete: asyncio.Queue[str | None] = asyncio.Queue()
@@ -313,7 +354,8 @@ async def iter_dir_async(recording: Recording, folder: str | os.PathLike[str], *
     def note(path: str) -> None:
         loop.call_soon_threadsafe(complete.put_nowait, path)
 
-    task = asyncio.ensure_future(in_thread(recording, lambda part: to_dir(part, folder, progress=note, **options)))
+    options["progress"] = Watched(progress, note)
+    task = asyncio.ensure_future(to_dir_async(recording, folder, **options))
     task.add_done_callback(lambda _: complete.put_nowait(None))
     try:
         while (path := await complete.get()) is not None:
@@ -321,3 +363,4 @@ async def iter_dir_async(recording: Recording, folder: str | os.PathLike[str], *
         await task
     finally:
         task.cancel()
+        await wait_for_end(task)

@@ -45,6 +45,8 @@ def read_index(path: str | os.PathLike[str]) -> pa.Table:
     ------
     ImportError
         If it is a dataset of Lance, and pylance is not installed.
+    ValueError
+        If it is no Parquet file.
     OSError
         If it cannot be read.
     """

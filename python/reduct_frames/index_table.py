@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ _REQUIRED = (
     "size",
     "duration",
 )
+
+_SEGMENT_LIMITS = (("record_us", -(2**63)), ("time_scale", 1), ("height", 0), ("width", 0))
+"""Numbers of a segment in the metadata, with the least values."""
 
 
 def index(recording: Recording) -> pa.Table:
@@ -155,7 +159,9 @@ def index_of_table(table: pa.Table, sources: list[str]) -> FrameIndex:
     capture_us = columns["capture_us"].astype(np.int64)
     if np.any(np.diff(capture_us) <= 0) or np.any(np.diff(segment) < 0):
         raise StreamError("The capture times of the index do not rise with its segments")
-    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    # Metadata of others may be no text.
+    pairs = (table.schema.metadata or {}).items()
+    metadata = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in pairs}
     segments = tuple(_segments(metadata, sources, segment, capture_us))
     pts = columns["pts"].astype(np.int64)
     track = TrackColumns(
@@ -183,16 +189,35 @@ def _segments(
     capture_us: npt.NDArray[np.int64],
 ) -> list[Segment]:
     """Return the files of an index by its metadata."""
-    own = json.loads(metadata.get("segments", "[]"))
+    text = metadata.get("segments", "[]")
+    try:
+        own = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"The metadata 'segments' of the index are no JSON: {error}") from None
+    if not isinstance(own, list):
+        raise ValueError(f"The metadata 'segments' of the index are {text!r}, which is no list")  # noqa: TRY004
     if len(own) == len(sources):
-        return [Segment(**{**one, "source": source}) for one, source in zip(own, sources)]
+        return [_segment(one, source) for one, source in zip(own, sources)]
     time_base = metadata.get("time_base", "")
-    if not time_base.startswith("1/"):
-        raise ValueError("The metadata of the index lack 'time_base'")
+    if re.fullmatch("1/[1-9][0-9]{0,9}", time_base, re.ASCII) is None:
+        raise ValueError(f"The metadata 'time_base' of the index are {time_base!r}, not '1/' and ticks per second")
     size = [int(metadata[name]) if metadata.get(name, "").isdigit() else None for name in ("height", "width")]
     firsts = np.searchsorted(segment, np.arange(len(sources))).clip(max=max(0, len(segment) - 1))
     times = capture_us[firsts].tolist() if len(segment) else [0] * len(sources)
     return [Segment(source, time, int(time_base[2:]), *size) for source, time in zip(sources, times)]
+
+
+def _segment(values: object, source: str) -> Segment:
+    """Return a file by the metadata of an index."""
+    if not isinstance(values, dict):
+        raise ValueError(f"The metadata 'segments' of the index have {values!r}, which is no object")  # noqa: TRY004
+    numbers: dict[str, Any] = {name: values.get(name) for name, _ in _SEGMENT_LIMITS}
+    for name, least in _SEGMENT_LIMITS:
+        number = numbers[name]
+        is_unknown = number is None and name in ("height", "width")
+        if not is_unknown and not (type(number) is int and least <= number < 2**63):
+            raise ValueError(f"The metadata 'segments' of the index have {number!r} as '{name}'")
+    return Segment(source, **numbers)
 
 
 def frame_mappings(table: pa.Table) -> str:

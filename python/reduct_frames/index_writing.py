@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from .arguments import check_choice
 from .index_files import FORMATS, IndexFormat, save_index
 from .index_table import index
 from .lazy_video import LazyVideo, mp4_paths
+from .picture_files import absolute
 
 if TYPE_CHECKING:
     from .recording import Recording
@@ -47,7 +49,8 @@ def write_index(
     Raises
     ------
     ValueError
-        If there is no path, and the recording is not one MP4 file.
+        If there is no path, and the recording is not one MP4 file. Or if the index would be beside an MP4 file and lack
+        frames of it, as that of a window does: :meth:`LazyVideo.from_uri` would not show them.
     ImportError
         If pylance is needed and not installed.
     StreamError
@@ -60,11 +63,23 @@ def write_index(
         recording = LazyVideo.from_headers(recording, start=start)
     elif start is not None:
         raise ValueError("start belongs to the path of an MP4 file: a recording has capture times")
+    paths = mp4_paths(recording)
     if path is None:
-        paths = mp4_paths(recording)
         if len(paths) != 1:
             raise ValueError("The path of the index is missing, as the recording is not one MP4 file")
         path = f"{paths[0]}.{format}"
-    target = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
+    target = absolute(path)
+    beside = [absolute(f"{mp4}.{extension}") for mp4 in paths for extension in FORMATS]
+    if target in beside and not _has_all_frames(recording):
+        raise ValueError(f"The recording is a window, and {target} is for all frames of the file: give another path")
     save_index(index(recording), target, format)
     return str(target)
+
+
+def _has_all_frames(recording: Recording) -> bool:
+    """Return whether a recording of MP4 files is no window, and its index not that of one which lacks first frames."""
+    whole, frames = recording.frame_index()
+    if (frames.start, frames.stop) != (0, len(whole)) or whole.track is None:
+        return False
+    is_first = np.diff(whole.track.segment, prepend=-1) != 0
+    return bool(np.all(whole.track.local[is_first] == 0))

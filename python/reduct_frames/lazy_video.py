@@ -116,9 +116,38 @@ class LazyVideo(Recording):
         start : Time, optional
             Capture time of its first frame. Without it capture times count from 0.
         """
-        video = cls(FrameReader(Mp4Source(read_headers(Path(uri), 0 if start is None else to_us(start)))))
+        index = read_headers(Path(uri))
+        if start is not None:
+            index = _moved(index, to_us(start))
+        video = cls(FrameReader(Mp4Source(index)))
         video._form = PictureFormat(layout="NCHW")
         return video
+
+    @property
+    def height(self) -> int:
+        """Height of the first frame in pixels."""
+        return self._first_size[0]
+
+    @property
+    def width(self) -> int:
+        """Width of the first frame in pixels."""
+        return self._first_size[1]
+
+    @property
+    def _first_size(self) -> tuple[int, int]:
+        """Height and width of the first frame: by the index, or else of the first one that can be decoded.
+
+        Those of the first file without frames.
+        """
+        index, frames = self.frame_index()
+        if index.track is None or not len(self):
+            return self._reader.size
+        segment = index.track.segments[int(index.track.segment[frames.start])]
+        if segment.height and segment.width:
+            return segment.height, segment.width
+        for _, picture in self.decode(np.arange(len(self)), on_error="report"):
+            return picture.height, picture.width
+        return self._reader.size
 
 
 def mp4_paths(recording: Recording) -> list[str]:
@@ -143,7 +172,7 @@ def _table(index: Index) -> pa.Table:
 def _file(path: str, index: Index | None) -> FrameIndex:
     """Return the index of a file."""
     found = find_index(Path(path)) if index is None else index
-    return read_headers(Path(path), 0) if found is None else index_of_table(_table(found), [path])
+    return read_headers(Path(path)) if found is None else index_of_table(_table(found), [path])
 
 
 def _joined(parts: list[FrameIndex]) -> FrameIndex:
@@ -159,9 +188,17 @@ def _joined(parts: list[FrameIndex]) -> FrameIndex:
 
 
 def _moved(index: FrameIndex, by_us: int) -> FrameIndex:
-    """Return an index with later capture times."""
+    """Return an index with later capture times.
+
+    Raises
+    ------
+    ValueError
+        If 64 bits do not count them.
+    """
     if not by_us:
         return index
+    if len(index) and int(index.capture_us[-1]) + by_us > np.iinfo(np.int64).max:
+        raise ValueError(f"Frames cannot be captured {by_us} µs later: 64 bits do not count that")
     track = index.track
     if track is not None:
         segments = tuple(replace(segment, record_us=segment.record_us + by_us) for segment in track.segments)

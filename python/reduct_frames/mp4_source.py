@@ -69,8 +69,8 @@ class Mp4Source:
         return self.units(int(times[0]), int(times[-1]), canceller)
 
 
-def read_headers(path: Path, start_us: int) -> FrameIndex:
-    """Return the index of a file by its headers, without its media data.
+def read_headers(path: Path) -> FrameIndex:
+    """Return the index of a file by its headers, without its media data. Capture times count from 0.
 
     Raises
     ------
@@ -79,15 +79,25 @@ def read_headers(path: Path, start_us: int) -> FrameIndex:
     OSError
         If the file cannot be read.
     """
+    track = _read_track(path)
     try:
-        return file_index(Mp4Track.open(path), str(path), start_us)
+        return file_index(track, str(path), 0)
     except StreamError as error:
         raise StreamError(f"{path}: {error}") from None
 
 
+def _read_track(path: Path) -> Mp4Track:
+    """Return the track of a file by its headers. Errors name the file."""
+    path.open("rb").close()  # the error of Python has the path and the number
+    try:
+        return Mp4Track.open(path)
+    except (StreamError, OSError) as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
 @lru_cache(_MAX_TRACKS)
 def _track(path: str, modified: int, size: int) -> TrackSamples:  # noqa: ARG001 - of another file they differ
-    return TrackSamples(Mp4Track.open(path))
+    return TrackSamples(_read_track(Path(path)))
 
 
 @contextmanager

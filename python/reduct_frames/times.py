@@ -15,6 +15,11 @@ __all__ = ["SECOND_US", "Time", "to_us"]
 
 SECOND_US = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SHORT_UNITS = ("us", "ns", "ps", "fs", "as")
+"""Units of NumPy whose counts do not grow in microseconds."""
+_FIRST_US, _LAST_US = -(2**62), 2**63 - 1
+"""Limits of times, whose distance to a capture time 64 bits can count."""
+_TOO_FAR = "it is too far from the Unix epoch"
 
 Time = Union[int, float, str, datetime, np.datetime64]
 """A point in time.
@@ -44,8 +49,16 @@ def to_us(time: Time, origin_us: int | None = None) -> int:
     TypeError
         If it is a ``float`` and there is no origin, or no time at all.
     ValueError
-        If it is no time by RFC 3339, not finite, or a ``datetime`` without a time zone.
+        If it is no time by RFC 3339, not finite, more than 64 bits count, or a ``datetime`` without a time zone.
     """
+    time_us = _to_us(time, origin_us)
+    if not _FIRST_US <= time_us <= _LAST_US:
+        raise ValueError(f"{time!r} is no time: {_TOO_FAR}")
+    return time_us
+
+
+def _to_us(time: Time, origin_us: int | None) -> int:
+    """Return a time as :func:`to_us`, however far it is."""
     if isinstance(time, (bool, np.bool_)):
         raise TypeError(f"{time!r} is no time")
     if isinstance(time, numbers.Integral):
@@ -55,7 +68,7 @@ def to_us(time: Time, origin_us: int | None = None) -> int:
     if isinstance(time, np.datetime64):
         if np.isnat(time):
             raise ValueError("NaT is no time")
-        return int(time.astype("datetime64[us]").astype(np.int64))
+        return _datetime64_us(time)
     if isinstance(time, datetime):
         if time.tzinfo is None:
             raise ValueError(f"{time} has no time zone")
@@ -68,3 +81,12 @@ def to_us(time: Time, origin_us: int | None = None) -> int:
             raise ValueError(f"{time!r} is no time")
         return origin_us + round(float(time) * SECOND_US)
     raise TypeError(f"{time!r} is no time")
+
+
+def _datetime64_us(time: np.datetime64) -> int:
+    """Return a time of NumPy, which does not notice when 64 bits do not count it in a shorter unit."""
+    converted = time.astype("datetime64[us]")
+    unit, _ = np.datetime_data(time.dtype)
+    if unit not in _SHORT_UNITS and converted.astype(time.dtype) != time:
+        raise ValueError(f"{time!r} is no time: {_TOO_FAR}")
+    return int(converted.astype(np.int64))
