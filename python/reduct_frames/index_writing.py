@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from .arguments import check_choice
 from .index_files import FORMATS, IndexFormat, save_index
 from .index_table import index
 from .lazy_video import LazyVideo, mp4_paths
+from .mp4_source import read_headers
 from .picture_files import absolute
 
 if TYPE_CHECKING:
@@ -77,9 +79,17 @@ def write_index(
 
 
 def _has_all_frames(recording: Recording) -> bool:
-    """Return whether a recording of MP4 files is no window, and its index not that of one which lacks first frames."""
+    """Return whether a recording of MP4 files has their first and last frames: it and its index are no window."""
     whole, frames = recording.frame_index()
-    if (frames.start, frames.stop) != (0, len(whole)) or whole.track is None:
+    track = whole.track
+    if (frames.start, frames.stop) != (0, len(whole)) or track is None:
         return False
-    is_first = np.diff(whole.track.segment, prepend=-1) != 0
-    return bool(np.all(whole.track.local[is_first] == 0))
+    for number, segment in enumerate(track.segments):
+        rows = np.flatnonzero(track.segment == number)
+        of_file = read_headers(Path(segment.source)).track
+        assert of_file is not None
+        if len(of_file.offset) == 0:
+            continue
+        if len(rows) == 0 or track.local[rows[0]] != 0 or track.offset[rows[-1]] != of_file.offset[-1]:
+            return False
+    return True

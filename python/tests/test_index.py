@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +186,63 @@ def test_wrong_indexes(server: Server, file: Path, stream: Stream) -> None:
         write_index(recording)
     with pytest.raises(ValueError, match="has nulls"):
         LazyVideo.from_uri(file, index(recording))
+
+
+@pytest.mark.parametrize("index_format", ["parquet", "lance"])
+def test_the_index_beside_a_file_is_not_that_of_a_window(file: Path, index_format: str) -> None:
+    beside = Path(write_index(file, start=START_US))
+    before = beside.read_bytes()
+    video = LazyVideo.from_uri(file)
+    windows = [video.lazy_slice(*range_) for range_ in [(1.0, 2.0), (None, 2.0), (1.0, None), (9.0, None)]]
+    windows += [LazyVideo.from_uri(file, index(window)) for window in windows if len(window)]
+    for window in windows:
+        for path in [None, beside, f"{file}.lance", os.path.relpath(beside)]:
+            with pytest.raises(ValueError, match="window"):
+                write_index(window, path, format=index_format)  # type: ignore[arg-type]
+    assert sorted(file.parent.iterdir()) == [file, beside]
+    assert beside.read_bytes() == before
+    own = write_index(windows[0], file.with_name("window.parquet"))
+    assert len(LazyVideo.from_uri(file, own)) == 20
+    for whole in [video, video.lazy_slice(0.0, 9.0), LazyVideo.from_uri(file, index(video))]:
+        assert write_index(whole) == str(beside)
+    np.testing.assert_array_equal(LazyVideo.from_uri(file).timestamps_us, video.timestamps_us)
+
+
+SEGMENT = {"source": "x", "record_us": 0, "time_scale": 15_360}
+WRONG_METADATA = [
+    {"time_base": "x"},
+    {"time_base": "1/x"},
+    {"time_base": "1/0"},
+    {"time_base": "1/-5"},
+    {"time_base": "2/30"},
+    {"segments": "x"},
+    {"segments": "{}"},
+    {"segments": "5"},
+    {"segments": "[1]"},
+    {"segments": "[{}]"},
+    {"segments": '[{"foo": 1}]'},
+    {"segments": json.dumps([{**SEGMENT, "record_us": "a"}])},
+    {"segments": json.dumps([{**SEGMENT, "record_us": 2**63}])},
+    {"segments": json.dumps([{**SEGMENT, "time_scale": 0}])},
+    {"segments": json.dumps([{**SEGMENT, "time_scale": 1.5}])},
+    {"segments": json.dumps([{**SEGMENT, "height": "64"}])},
+]
+
+
+@pytest.mark.parametrize("metadata", WRONG_METADATA, ids=str)
+def test_wrong_metadata(file: Path, metadata: dict[str, str]) -> None:
+    table = index(LazyVideo.from_uri(file)).replace_schema_metadata(metadata)
+    for start in (None, 5):
+        with pytest.raises(ValueError, match=next(iter(metadata))):
+            LazyVideo.from_uri(file, table, start=start)
+
+
+def test_metadata_of_others(file: Path) -> None:
+    table = index(LazyVideo.from_uri(file))
+    segments = json.dumps([{**SEGMENT, "foo": 1}])
+    for metadata in [{b"a": b"\xff\xfe", b"time_base": b"1/15360"}, {"segments": segments}]:
+        video = LazyVideo.from_uri(file, table.replace_schema_metadata(metadata))
+        np.testing.assert_array_equal(video[50], LazyVideo.from_uri(file)[50])
 
 
 def test_an_index_of_another_writer(file: Path) -> None:

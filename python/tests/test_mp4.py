@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import pickle
 import subprocess
@@ -193,6 +194,42 @@ def test_forms(files: list[Path], video: LazyVideo) -> None:
         LazyVideo.from_uri(files[0], colorspace="BGR")  # type: ignore[arg-type]
 
 
+def test_pictures_have_the_form_of_the_video(files: list[Path], tmp_path: Path) -> None:
+    video = LazyVideo.from_uri(files[0], resize=(10, 20), colorspace="G")
+    for number, (options, size, pixel_format) in enumerate(
+        [
+            ({}, (10, 20), "gray"),
+            ({"colorspace": "RGB"}, (10, 20), "rgb24"),
+            ({"resize": (30, 40)}, (30, 40), "gray"),
+        ]
+    ):
+        [path] = reduct_frames.to_dir(video, tmp_path / str(number), frames=[3], **options)  # type: ignore[arg-type]
+        with av.open(path) as file:
+            picture = next(file.decode(video=0))
+        assert ((picture.height, picture.width), picture.format.name) == (size, pixel_format)
+    np.testing.assert_array_equal(reference(tmp_path / "0" / "frame_000003.png").pictures[0][:, :, 0], video[3][0])
+
+
+def test_sizes_of_several_files(reordered: Stream, tmp_path: Path) -> None:
+    paths = [mux(tmp_path / "0.mp4", reordered)]
+    large = tmp_path / "1.mp4"
+    with av.open(str(large), "w") as file:
+        track = file.add_stream("libx264", rate=20)
+        track.width, track.height = 128, 80
+        for _ in range(20):
+            picture = av.VideoFrame.from_ndarray(np.zeros((80, 128, 3), np.uint8), format="rgb24")
+            file.mux(track.encode(picture))
+        file.mux(track.encode(None))
+    video = LazyVideo.from_uri([*paths, large])
+    foreign = index(video).replace_schema_metadata({"time_base": "1/10240"})
+    for opened in (video, LazyVideo.from_uri([*paths, large], foreign)):
+        assert (opened.height, opened.width) == (HEIGHT, WIDTH) == opened[0].shape[1:]
+        window = opened.lazy_slice(5.0)
+        assert len(window) == 20
+        assert (window.height, window.width) == (80, 128) == window[0].shape[1:]
+        assert (opened.lazy_slice(4.0).height, opened.lazy_slice(9.0).height) == (HEIGHT, HEIGHT)
+
+
 def test_pickled_video(video: LazyVideo, stream: Stream) -> None:
     video[0]
     copy = pickle.loads(pickle.dumps(video.lazy_slice(1.0, 2.5)))
@@ -341,7 +378,7 @@ def test_another_file_than_that_of_the_index(stream: Stream, tmp_path: Path) -> 
     with pytest.raises(IndexMismatchError, match="another file"):
         video[3]
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(StreamError):
+    with pytest.raises(StreamError, match=str(path)):
         video[3]
 
 
@@ -367,8 +404,12 @@ def test_a_broken_sample_is_reported(reordered: Stream, tmp_path: Path) -> None:
 
 def test_wrong_files(tmp_path: Path) -> None:
     path = tmp_path / "file.mp4"
-    with pytest.raises(FileNotFoundError):
-        LazyVideo.from_uri(path)
+    for open_file in (LazyVideo.from_uri, LazyVideo.from_headers):
+        with pytest.raises(FileNotFoundError) as raised:
+            open_file(path)
+        assert (raised.value.errno, raised.value.filename) == (errno.ENOENT, str(path))
+        with pytest.raises(IsADirectoryError, match=str(tmp_path)):
+            open_file(tmp_path)
     path.write_bytes(b"no MP4 at all")
     with pytest.raises(StreamError, match=str(path)):
         LazyVideo.from_uri(path)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,10 +70,10 @@ def test_spellings_of_paths(plain: Stream, tmp_path: Path, monkeypatch: pytest.M
 def test_other_arguments(recording: Recording, tmp_path: Path, other: dict[str, Any]) -> None:
     options: dict[str, Any] = {"every": 10}
     to_dir(recording, tmp_path, **options)
-    before = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(ValueError, match=rf"made with ({next(iter(other))}|start_us|stop_us|gray) "):
         to_dir(recording, tmp_path, **{**options, **other}, resume=True)
-    assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_the_same_arguments_in_another_form(recording: Recording, plain: Stream, tmp_path: Path) -> None:
@@ -150,4 +149,3 @@ def test_settings_with_another_length(recording: Recording, tmp_path: Path, leng
     (tmp_path / "settings.json").write_text(json.dumps({**settings, "length": length}))
     with pytest.raises(ValueError, match="has not the frames"):
         to_dir(recording, tmp_path, every=50, resume=True)
-
