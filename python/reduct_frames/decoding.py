@@ -35,7 +35,7 @@ _COLORS = {
     # JFIF has no other matrix and no other range.
     "yuvj420p": {"dst_colorspace": _BT601, "dst_color_range": _FULL_RANGE},
 }
-"""What a pixel format asks of the conversion."""
+"""Arguments of the conversion, by pixel formats."""
 
 
 @dataclass(frozen=True)
