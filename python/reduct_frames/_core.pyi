@@ -4,7 +4,7 @@
 Times are in µs since the Unix epoch or in ns, and those of MP4 files in ticks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from typing import Literal
 
@@ -92,6 +92,7 @@ class Mp4Track:
     def parse(file: bytes) -> Mp4Track: ...
     def columns(self) -> dict[str, bytes]: ...
     def presentation(self) -> dict[str, bytes]: ...
+    def output_order(self, samples: Iterable[bytes]) -> dict[str, bytes] | None: ...
     @property
     def time_scale(self) -> int: ...
     @property

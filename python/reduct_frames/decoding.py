@@ -27,15 +27,12 @@ Layout = Literal["NHWC", "NCHW"]
 
 _BT601 = 5
 """BT.601 as FFmpeg's ``AVColorSpace``."""
-_FULL_RANGE = 2
-"""Full range as FFmpeg's ``AVColorRange``."""
-_COLORS = {
-    # The matrix of a stream is that of its colours: with another one for gray the luma would be computed anew.
-    "gray": {"src_colorspace": _BT601, "dst_colorspace": _BT601},
-    # JFIF has no other matrix and no other range.
-    "yuvj420p": {"dst_colorspace": _BT601, "dst_color_range": _FULL_RANGE},
-}
-"""Arguments of the conversion, by pixel formats."""
+_MATRICES = {0: _BT601, 1: 1, 2: _BT601, 3: _BT601, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: 9, 10: 9}
+"""Matrices that FFmpeg converts, by ``AVColorSpace``: BT.601 is that of streams that name none."""
+_LIMITED_RANGE, _FULL_RANGE = 1, 2
+"""Ranges as FFmpeg's ``AVColorRange``."""
+_FULL_FORMATS = ("yuvj", "gray")
+"""Begins of the names of pixel formats in full range."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +144,22 @@ def convert(picture: av.VideoFrame, height: int, width: int, pixel_format: str) 
     picture, would hang in a forked child.
     """
     threads = {"threads": 1} if _has_conversion_threads() else {}
-    colors = _COLORS.get(pixel_format, {})
+    colors = _colors(picture, pixel_format)
     return picture.reformat(width=width, height=height, format=pixel_format, **colors, **threads)
+
+
+def _colors(picture: av.VideoFrame, pixel_format: str) -> dict[str, int]:
+    """Return the matrices and ranges of a conversion. PyAV 14 takes every picture for BT.601 by itself."""
+    # JFIF has no other matrix, and no other range.
+    colors = {"dst_colorspace": _BT601, "dst_color_range": _FULL_RANGE}
+    matrix = _MATRICES.get(int(picture.colorspace))
+    if matrix is None or picture.format.is_rgb:
+        return colors
+    # With two matrices the luma would be computed anew.
+    colors["src_colorspace"] = _BT601 if pixel_format == "gray" else matrix
+    is_full = picture.color_range == _FULL_RANGE or picture.format.name.startswith(_FULL_FORMATS)
+    colors["src_color_range"] = _FULL_RANGE if is_full else _LIMITED_RANGE
+    return colors
 
 
 @cache

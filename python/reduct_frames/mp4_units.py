@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Callable
 
@@ -32,6 +33,7 @@ class TrackSamples:
     def __init__(self, track: Mp4Track) -> None:
         self.track = track
         self.samples = Samples.of(track)
+        self._places: tuple[npt.NDArray[np.int64], Samples] | None = None
 
     @cached_property
     def _by_offset(self) -> npt.NDArray[np.int64]:
@@ -46,6 +48,37 @@ class TrackSamples:
         numbers = order[np.minimum(places, len(order) - 1)]
         is_found = (samples.offset[numbers] == offset) & (samples.size[numbers] == size)
         return numbers if np.all(is_found) else None
+
+    def in_output_order(self, read: Callable[[int], bytes]) -> tuple[npt.NDArray[np.int64], Samples]:
+        """Return which sample is shown in the place of each, and the samples with the timestamps of their places.
+
+        Where the ticks of a file are too coarse for its frames, some share one, and the muxer may have moved others.
+        Only the stream knows their order then, for which all samples are read. Otherwise each sample has its own place.
+
+        Parameters
+        ----------
+        read : callable
+            Returns a sample by its number.
+        """
+        if self._places is None:
+            self._places = self._find_places(read)
+        return self._places
+
+    def _find_places(self, read: Callable[[int], bytes]) -> tuple[npt.NDArray[np.int64], Samples]:
+        samples = self.samples
+        own = np.arange(len(samples.pts))
+        by_time = np.argsort(samples.pts, kind="stable")
+        if np.all(np.diff(samples.pts[by_time])):
+            return own, samples
+        columns = self.track.output_order(read(number) for number in range(len(own)))
+        if columns is None:
+            return own, samples
+        sequence, count = (np.frombuffer(columns[name], np.int64) for name in ("sequence", "count"))
+        by_order = np.lexsort((count, sequence))
+        places, pts = np.empty_like(own), np.empty_like(samples.pts)
+        places[by_time] = by_order
+        pts[by_order] = samples.pts[by_time]
+        return places, replace(samples, pts=pts)
 
 
 class Mp4File:
@@ -64,9 +97,14 @@ class Mp4File:
     def __init__(self, source: str, content: TrackSamples, read: Callable[[int, int], bytes]) -> None:
         self.source = source
         self.track = content.track
-        self.samples = content.samples
-        self.content = content
+        self._content = content
         self._read = read
+        self._places, self.samples = content.in_output_order(self._sample)
+
+    def find(self, offset: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """Return the numbers of the samples of frames, by the rows of the index, or None if the file has other ones."""
+        numbers = self._content.find(offset, size)
+        return None if numbers is None else self._places[numbers]
 
     def access_unit(self, number: int, with_sets: bool = False) -> tuple[bytes, bool, bool]:
         """Return a sample as Annex B byte stream, and the facts that decoding can begin with it and that it is whole.
@@ -76,11 +114,15 @@ class Mp4File:
         StreamError
             If the file ends within the sample.
         """
-        size = int(self.samples.size[number])
-        sample = self._read(int(self.samples.offset[number]), size)
+        return self.track.access_unit(self._sample(number), with_sets)
+
+    def _sample(self, number: int) -> bytes:
+        samples = self._content.samples
+        size = int(samples.size[number])
+        sample = self._read(int(samples.offset[number]), size)
         if len(sample) != size:
             raise StreamError(f"{self.source} ends within a sample")
-        return self.track.access_unit(sample, with_sets)
+        return sample
 
     def entry(self, numbers: npt.NDArray[np.int64]) -> int:
         """Return the number of the sample with which decoding begins for other ones.
@@ -141,7 +183,7 @@ class Mp4Units:
         for frames in np.split(self._frames, np.flatnonzero(np.diff(numbers)) + 1):
             segment = track.segments[int(track.segment[frames[0]])]
             with self._open_file(segment) as file:
-                numbers_in_file = file.content.find(track.offset[frames], track.size[frames])
+                numbers_in_file = file.find(track.offset[frames], track.size[frames])
                 if numbers_in_file is None:
                     raise IndexMismatchError(f"The index of {segment.source} is that of another file")
                 yield from self._read(file, numbers_in_file, self._index.capture_us[frames])

@@ -3,11 +3,13 @@
 
 //! The video track of an MP4 file: the times and places of its samples, and their contents as Annex B byte stream.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use media::codec::h264::{
-    ParameterSets, insert_parameter_sets, nal_type, nal_unit_type, recovery_frame_count,
+    AccessUnitSplitter, ParameterSets, insert_parameter_sets, nal_type, nal_unit_type,
+    recovery_frame_count,
 };
 use media::codec::length_prefixed;
 use media::mp4::{FileBytes, FileSample, PresentedFrame, VideoTrackFile, read_video_track_of};
@@ -77,6 +79,38 @@ impl Mp4Track {
         dict.set_item("pts", column(|it| it.pts)?)?;
         dict.set_item("duration", column(|it| it.duration)?)?;
         Ok(dict)
+    }
+
+    /// Returns the places of samples in output order, which are all samples in decoding order: the columns `sequence`
+    /// and `count` as native integers of 8 bytes, or `None` if one has no picture that can be placed.
+    fn output_order<'py>(
+        &self,
+        py: Python<'py>,
+        samples: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let mut splitter = AccessUnitSplitter::default();
+        (self.sets.iter()).for_each(|nal| splitter.put_parameter_set(nal));
+        let mut units = VecDeque::new();
+        let (mut sequences, mut counts) = (Vec::new(), Vec::new());
+        let mut sequence = 0;
+        for sample in samples.try_iter()? {
+            let sample = sample?;
+            let sample = sample.cast::<PyBytes>()?.as_bytes();
+            let stream = length_prefixed::to_byte_stream(self.length_size, sample);
+            splitter.push(&Bytes::from(stream), &mut units);
+            splitter.end_run(&mut units);
+            let mut orders = units.drain(..).map(|unit| unit.order);
+            let (Some(Some(order)), None) = (orders.next(), orders.next()) else {
+                return Ok(None);
+            };
+            sequence += i64::from(order.begins_sequence);
+            sequences.push(sequence);
+            counts.push(order.count);
+        }
+        let dict = PyDict::new(py);
+        dict.set_item("sequence", integers(py, &sequences)?)?;
+        dict.set_item("count", integers(py, &counts)?)?;
+        Ok(Some(dict))
     }
 
     /// Ticks per second of the samples.

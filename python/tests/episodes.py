@@ -80,12 +80,15 @@ def mux(path: Path, stream: Stream, *, scale: int = 15_360, options: dict[str, s
         track.width, track.height, track.pix_fmt = width, height, "yuv420p"
         track.time_base = Fraction(1, scale)
         track.codec_context.extradata = _sets(stream.units[0])
-        step = scale // int(stream.fps)
+        ticks = scale / int(stream.fps)
         delay = max(number - pts for number, pts in enumerate(stream.pts))
+        last_dts = -delay * scale - 1
         for number, (unit, pts) in enumerate(zip(stream.units, stream.pts)):
             packet = av.Packet(unit)
             packet.stream, packet.time_base = track, Fraction(1, scale)
-            packet.pts, packet.dts, packet.duration = pts * step, (number - delay) * step, step
+            # FFmpeg's program makes decoding timestamps rise in this way where ticks are coarse.
+            packet.dts = last_dts = max(last_dts + 1, round((number - delay) * ticks))
+            packet.pts, packet.duration = max(packet.dts, round(pts * ticks)), round(ticks)
             packet.is_keyframe = stream.keyframes[number]
             file.mux_one(packet)
     return path

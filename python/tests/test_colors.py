@@ -23,8 +23,8 @@ FORMS = pytest.mark.parametrize(
 
 
 def frame(matrix: int, color_range: int) -> av.VideoFrame:
-    """Return a picture of one colour."""
-    picture = av.VideoFrame(96, 64, "yuv420p")
+    """Return a picture of one colour, as FFmpeg decodes H.264."""
+    picture = av.VideoFrame(96, 64, "yuvj420p" if color_range == FULL else "yuv420p")
     for plane, value in zip(picture.planes, (LUMA, BLUE, RED)):
         plane.update(np.full(plane.buffer_size, value, np.uint8))
     picture.colorspace, picture.color_range = matrix, color_range

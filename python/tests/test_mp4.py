@@ -346,6 +346,26 @@ def test_command_line(reordered: Stream, tmp_path: Path) -> None:
     assert failed.stderr.startswith("reduct-frames: ")
 
 
+@pytest.mark.parametrize("scale", [7, 10, 15, 19, 20, 30])
+@pytest.mark.parametrize("open_gop", [False, True])
+def test_ticks_that_are_too_coarse_for_the_frames(scale: int, open_gop: bool, tmp_path: Path) -> None:
+    stream = encode(frames=100, fps=20, gop=20, b_frames=3, open_gop=open_gop)
+    path = mux(tmp_path / "file.mp4", stream, scale=scale)
+    np.testing.assert_array_equal(reference(path).pictures, stream.pictures)
+    video = LazyVideo.from_uri(path, layout="NHWC")
+    np.testing.assert_array_equal(np.stack(list(video.iter_frames())), stream.pictures)
+    assert np.all(np.diff(video.timestamps_us) > 0)
+    times = video.timestamps_us
+    for first, last in [(0, 13), (13, 47), (39, 41), (60, 100)]:
+        clip = video.slice(int(times[first]), int(times[last - 1]) + 1)
+        np.testing.assert_array_equal(clip.frames, stream.pictures[first:last])
+    for frame in range(0, 100, 3):
+        np.testing.assert_array_equal(video[frame], stream.pictures[frame])
+    units = {unit.capture_us: unit.data for unit in video.access_units()}
+    for number, pts in enumerate(stream.pts):
+        assert _slices(units[int(times[pts])]) == _slices(stream.units[number])
+
+
 def test_open_groups(tmp_path: Path) -> None:
     stream = encode(frames=100, fps=20, gop=20, b_frames=3, open_gop=True)
     path = mux(tmp_path / "file.mp4", stream)
