@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Callable
 
@@ -20,11 +20,30 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ._core import Canceller, Mp4Track, Unit
-    from .frame_index import FrameIndex, Segment
+    from .frame_index import FrameIndex, Segment, TrackColumns
 
 __all__ = ["Mp4File", "Mp4Units", "OpenFile", "TrackSamples"]
 
 _SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Places:
+    """Places of samples in the order in which they are shown.
+
+    Attributes
+    ----------
+    samples : Samples
+        The samples, with the timestamps of their places.
+    rank : ndarray of int64, shape (n,)
+        Place of each sample.
+    instead : ndarray of int64, shape (n,), or None
+        Sample that is shown in the place of each by its own timestamp; None if all timestamps are right.
+    """
+
+    samples: Samples
+    rank: npt.NDArray[np.int64]
+    instead: npt.NDArray[np.int64] | None
 
 
 class TrackSamples:
@@ -33,7 +52,7 @@ class TrackSamples:
     def __init__(self, track: Mp4Track) -> None:
         self.track = track
         self.samples = Samples.of(track)
-        self._places: tuple[npt.NDArray[np.int64], Samples] | None = None
+        self._places: Places | None = None
 
     @cached_property
     def _by_offset(self) -> npt.NDArray[np.int64]:
@@ -49,11 +68,11 @@ class TrackSamples:
         is_found = (samples.offset[numbers] == offset) & (samples.size[numbers] == size)
         return numbers if np.all(is_found) else None
 
-    def in_output_order(self, read: Callable[[int], bytes]) -> tuple[npt.NDArray[np.int64], Samples]:
-        """Return which sample is shown in the place of each, and the samples with the timestamps of their places.
+    def places(self, read: Callable[[int], bytes]) -> Places:
+        """Return where samples are shown.
 
         Where the ticks of a file are too coarse for its frames, some share one, and the muxer may have moved others.
-        Only the stream knows their order then, for which all samples are read. Otherwise each sample has its own place.
+        Only the stream knows their order then, for which all samples are read. Otherwise timestamps say it.
 
         Parameters
         ----------
@@ -64,21 +83,23 @@ class TrackSamples:
             self._places = self._find_places(read)
         return self._places
 
-    def _find_places(self, read: Callable[[int], bytes]) -> tuple[npt.NDArray[np.int64], Samples]:
+    def _find_places(self, read: Callable[[int], bytes]) -> Places:
         samples = self.samples
-        own = np.arange(len(samples.pts))
         by_time = np.argsort(samples.pts, kind="stable")
+        rank = np.empty_like(by_time)
+        rank[by_time] = np.arange(len(by_time))
         if np.all(np.diff(samples.pts[by_time])):
-            return own, samples
-        columns = self.track.output_order(read(number) for number in range(len(own)))
+            return Places(samples, rank, None)
+        columns = self.track.output_order(read(number) for number in range(len(by_time)))
         if columns is None:
-            return own, samples
+            return Places(samples, rank, None)
         sequence, count = (np.frombuffer(columns[name], np.int64) for name in ("sequence", "count"))
         by_order = np.lexsort((count, sequence))
-        places, pts = np.empty_like(own), np.empty_like(samples.pts)
-        places[by_time] = by_order
+        instead, pts = np.empty_like(by_order), np.empty_like(samples.pts)
+        rank[by_order] = np.arange(len(by_order))
+        instead[by_time] = by_order
         pts[by_order] = samples.pts[by_time]
-        return places, replace(samples, pts=pts)
+        return Places(replace(samples, pts=pts), rank, instead)
 
 
 class Mp4File:
@@ -99,12 +120,27 @@ class Mp4File:
         self.track = content.track
         self._content = content
         self._read = read
-        self._places, self.samples = content.in_output_order(self._sample)
+        self._places = content.places(self._sample)
+        self.samples = self._places.samples
 
-    def find(self, offset: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
-        """Return the numbers of the samples of frames, by the rows of the index, or None if the file has other ones."""
-        numbers = self._content.find(offset, size)
-        return None if numbers is None else self._places[numbers]
+    def find(self, track: TrackColumns, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the numbers of the samples of frames of the index.
+
+        Raises
+        ------
+        IndexMismatchError
+            If the file has not the samples that the index names.
+        """
+        numbers = self._content.find(track.offset[frames], track.size[frames])
+        if numbers is None:
+            raise IndexMismatchError(f"The index of {self.source} is that of another file")
+        if self._places.instead is None:
+            return numbers
+        # Rows of a file's headers have the order of its timestamps. Those of its writer may have the right one.
+        rows = np.flatnonzero(track.segment == track.segment[frames[0]])
+        of_rows = self._content.find(track.offset[rows], track.size[rows])
+        is_right = of_rows is not None and np.all(np.diff(self._places.rank[of_rows]) > 0)
+        return numbers if is_right else self._places.instead[numbers]
 
     def access_unit(self, number: int, with_sets: bool = False) -> tuple[bytes, bool, bool]:
         """Return a sample as Annex B byte stream, and the facts that decoding can begin with it and that it is whole.
@@ -183,10 +219,7 @@ class Mp4Units:
         for frames in np.split(self._frames, np.flatnonzero(np.diff(numbers)) + 1):
             segment = track.segments[int(track.segment[frames[0]])]
             with self._open_file(segment) as file:
-                numbers_in_file = file.find(track.offset[frames], track.size[frames])
-                if numbers_in_file is None:
-                    raise IndexMismatchError(f"The index of {segment.source} is that of another file")
-                yield from self._read(file, numbers_in_file, self._index.capture_us[frames])
+                yield from self._read(file, file.find(track, frames), self._index.capture_us[frames])
 
     def _read(self, file: Mp4File, numbers: npt.NDArray[np.int64], capture_us: npt.NDArray[np.int64]) -> Iterator[Unit]:
         """Read the samples of frames, and those before them and between them that are not wanted."""
