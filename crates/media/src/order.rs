@@ -22,6 +22,10 @@ const LEARNT_GROUPS: usize = 2;
 const GROUP: usize = 60;
 /// Distance of the counts of consecutive frames in most streams (8.2.1).
 const COMMON_STEP: i64 = 2;
+/// Number of equal distances of counts from which on a longer one than [`COMMON_STEP`] is known.
+const MIN_STEPS: usize = 2;
+/// Number of regular distances for each longer one in a stream whose counts are regular.
+const REGULAR_PER_HOLE: usize = 4;
 
 /// Place of a picture in output order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +61,19 @@ pub struct ReorderDepth {
     contradicts_declaration: bool,
     /// More frames were out of order than in the groups before.
     contradicts_observation: bool,
-    /// The smallest distance of two counts in output order.
+    /// The smallest distance of two counts in output order, and how often there was one.
     step: Option<i64>,
+    steps: usize,
     is_told: bool,
+}
+
+/// Pictures that are missing in output order, by the picture order count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissingPictures {
+    /// Number of pictures that are missing before a picture.
+    pub count: u64,
+    /// Number of pictures from that one on in output order that may have come before a missing one in decoding order.
+    pub reach: usize,
 }
 
 /// The reorder depth exceeds the declared or observed one.
@@ -129,6 +143,26 @@ impl ReorderDepth {
         self.expected().unwrap_or(most.min(MAX_REORDERING))
     }
 
+    /// Returns by how many pictures decoding order may be ahead of output order, as far as it is known. A declared depth
+    /// counts unless many pictures were in order.
+    fn reach(&self) -> usize {
+        let is_in_order = self.observed == 0 && (self.groups > 0 || self.pictures > MAX_REORDERING);
+        match self.said {
+            _ if is_in_order => 0,
+            Some(said) if said.declared || self.observed == 0 => self.bound(),
+            _ => self.observed,
+        }
+    }
+
+    /// Notes a distance of two counts in output order.
+    fn note_step(&mut self, distance: i64) {
+        match self.step {
+            Some(step) if distance > step => {}
+            Some(step) if distance == step => self.steps = self.steps.saturating_add(1),
+            _ => (self.step, self.steps) = (Some(distance), 1),
+        }
+    }
+
     /// Notes the number of frames that precede a picture and are output after it.
     fn observe(&mut self, frames: usize) -> Option<TooDeep> {
         let expected = self.expected();
@@ -157,6 +191,10 @@ pub struct OutputOrder<T> {
     depth: ReorderDepth,
     /// The count of the last picture of this sequence that got its place.
     last_count: Option<i64>,
+    /// Number of longer distances of counts than the step, and whether one was no multiple of it.
+    holes: usize,
+    is_irregular: bool,
+    missing: Option<MissingPictures>,
     too_deep: Option<TooDeep>,
 }
 
@@ -174,6 +212,9 @@ impl<T> OutputOrder<T> {
             come: 0,
             depth,
             last_count: None,
+            holes: 0,
+            is_irregular: false,
+            missing: None,
             too_deep: None,
         }
     }
@@ -241,6 +282,12 @@ impl<T> OutputOrder<T> {
         self.too_deep.take()
     }
 
+    /// Takes the pictures that are missing before the one that was returned last, if the counts of the stream are
+    /// regular and show it. If `reach` is 0, decoding order is output order.
+    pub fn take_missing(&mut self) -> Option<MissingPictures> {
+        self.missing.take()
+    }
+
     /// Drops the report that the reorder depth is too small, as another cause was reported. The next one is
     /// a report again.
     pub fn forget_too_deep(&mut self) {
@@ -278,12 +325,48 @@ impl<T> OutputOrder<T> {
         let (first, _) = keys.min_by_key(|(_, (count, number, _))| (*count, *number))?;
         let (count, _, picture) = self.waiting.swap_remove(first);
         let distance = self.last_count.map(|last| count.saturating_sub(last));
+        self.missing = None;
         if let Some(distance) = distance.filter(|distance| *distance > 0) {
-            let step = self.depth.step.get_or_insert(distance);
-            *step = distance.min(*step);
+            self.missing = self.missing_in(distance, count);
+            self.depth.note_step(distance);
         }
         self.last_count = Some(self.last_count.map_or(count, |last| last.max(count)));
         Some(picture)
+    }
+
+    /// Returns the pictures that are missing before the one with this `count`, at this `distance` from the last one.
+    fn missing_in(&mut self, distance: i64, count: i64) -> Option<MissingPictures> {
+        if self.depth.step.is_some_and(|step| distance <= step) {
+            return None;
+        }
+        let step = self.regular_step(count);
+        if distance <= step {
+            return None;
+        }
+        self.is_irregular |= distance % step != 0;
+        self.holes = self.holes.saturating_add(1);
+        let is_regular = self.holes <= 1 + self.depth.steps / REGULAR_PER_HOLE;
+        (is_regular && !self.is_irregular).then(|| MissingPictures {
+            count: (distance / step).unsigned_abs() - 1,
+            reach: self.depth.reach(),
+        })
+    }
+
+    /// Returns the distance of the counts of consecutive pictures, by those that were output, the one with this
+    /// `count`, and those that wait.
+    fn regular_step(&self, count: i64) -> i64 {
+        let mut counts: Vec<_> = (self.waiting.iter()).map(|(count, _, _)| *count).collect();
+        counts.push(count);
+        counts.sort_unstable();
+        let distances = (counts.windows(2)).map(|pair| pair[1].saturating_sub(pair[0]));
+        let mut depth = self.depth;
+        for distance in distances.filter(|distance| *distance > 0) {
+            depth.note_step(distance);
+        }
+        match depth.step {
+            Some(step) if depth.steps >= MIN_STEPS => step,
+            step => step.map_or(COMMON_STEP, |step| step.min(COMMON_STEP)),
+        }
     }
 }
 
@@ -458,6 +541,70 @@ mod tests {
         let (shown, _, told) = groups(&[&[0, 2, 4, 6, 3, 8, 5, 10]], declared(0));
         assert!(told);
         assert_eq!(shown, [0, 2, 4, 6, 3, 5, 8, 10]);
+    }
+
+    /// Returns the pictures before which others are missing: their counts, and the missing pictures.
+    fn missing(counts: &[i64], reordering: Reordering) -> Vec<(i64, u64, usize)> {
+        let mut pictures = OutputOrder::default();
+        let mut missing = Vec::new();
+        for &count in counts {
+            let order = PictureOrder {
+                count,
+                begins_sequence: count == 0,
+                reordering,
+            };
+            if pictures.is_ended_by(&order) {
+                while let Some(count) = pictures.end() {
+                    missing.extend(pictures.take_missing().map(|it| (count, it)));
+                }
+            }
+            pictures.push(order, count);
+            while let Some(count) = pictures.pop() {
+                missing.extend(pictures.take_missing().map(|it| (count, it)));
+            }
+        }
+        while let Some(count) = pictures.end() {
+            missing.extend(pictures.take_missing().map(|it| (count, it)));
+        }
+        let missing = missing.iter();
+        missing
+            .map(|(count, it)| (*count, it.count, it.reach))
+            .collect()
+    }
+
+    #[test]
+    fn counts_show_what_is_missing() {
+        for step in [1, 2, 4] {
+            let counts = |counts: &[i64]| -> Vec<i64> {
+                counts.iter().map(|count| count / 2 * step).collect()
+            };
+            let complete = [B_FRAMES, PYRAMID, IN_ORDER].concat();
+            assert_eq!(missing(&counts(&complete), declared(2)), []);
+            for lost in [2, 4, 8, 10] {
+                if step > COMMON_STEP && lost < 8 {
+                    continue; // Nothing shows the step before.
+                }
+                let rest: Vec<_> = B_FRAMES.iter().copied().filter(|it| *it != lost).collect();
+                let next = (lost + 2) / 2 * step;
+                let found = missing(&counts(&rest), declared(1));
+                assert_eq!(found, [(next, 1, 1)], "{step} {lost}");
+            }
+        }
+        // They may still follow.
+        assert_eq!(missing(&[0, 6], declared(1)), [(6, 2, 1)]);
+        assert_eq!(missing(&[0, 6, 2], declared(1)), [(6, 1, 1)]);
+        assert_eq!(missing(&[0, 6, 2, 4], declared(1)), []);
+    }
+
+    #[test]
+    fn irregular_counts_show_nothing() {
+        assert_eq!(missing(&[0, 2, 4, 7, 9, 13, 15], declared(1)), []);
+        let pairs: Vec<i64> = (0..40).map(|it| 2 * it + 2 * (it / 2)).collect();
+        assert_eq!(missing(&pairs[..8], declared(1)).len(), 1);
+        assert!(missing(&pairs, declared(1)).len() < 3);
+        // Decoding order is output order, so that nothing is uncertain.
+        let in_order: Vec<i64> = (0..40).filter(|it| *it != 30).map(|it| 2 * it).collect();
+        assert_eq!(missing(&in_order, declared(2)), [(62, 1, 0)]);
     }
 
     /// Returns groups none of whose pictures is further out of order than a decoded picture buffer allows.

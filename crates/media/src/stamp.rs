@@ -8,6 +8,9 @@
 //! recorded times stay. A picture has its place as soon as the number of waiting pictures exceeds the
 //! reorder depth (the "bumping" of C.4.5.3).
 //!
+//! Where the picture order count shows that a picture is missing, its slot may be missing elsewhere, as its record was
+//! at its place in decoding order: the pictures that are output up to there may have the slots of others.
+//!
 //! The DTS of an access unit is the slot of an earlier one, as many places before as pictures can be late.
 //! Where there is no such slot, at the beginning of a stream or where lateness grows, DTS are squeezed into
 //! the time that is left: they always grow, and none is after its PTS.
@@ -17,7 +20,7 @@ use std::collections::VecDeque;
 use crate::frame_rate::FrameRate;
 use crate::order::{MAX_REORDERING, OutputOrder, PictureOrder, ReorderDepth, TooDeep};
 use crate::time::{CaptureTime, Nanos};
-use crate::timeline::{Hole, SegmentStart, Slot};
+use crate::timeline::{Cadence, Hole, SegmentStart, Slot};
 
 /// The times of one access unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct Stamp {
     pub hole: Option<Hole>,
     /// There is a gap before this access unit.
     pub discont: bool,
+    /// Capture time and PTS may be those of another picture, as pictures that are output before it are missing.
+    pub is_uncertain: bool,
     /// The frame rate from here on.
     pub frame_rate: Option<FrameRate>,
 }
@@ -53,6 +58,11 @@ pub struct Stamper<T> {
     /// Unassigned slots, in order.
     free: VecDeque<Slot>,
     stamped: VecDeque<(T, Stamp)>,
+    /// Number of pictures in output order whose slots are uncertain from here on.
+    uncertain: usize,
+    /// Distances of slots, and the capture time of the last one that was assigned.
+    cadence: Cadence,
+    last_shown: Option<CaptureTime>,
     /// Running time of pauses that could not be left out.
     shift: Nanos,
 }
@@ -63,8 +73,17 @@ struct Waiting<T> {
     /// Its slot in decoding order.
     slot: Slot,
     order: PictureOrder,
-    /// The slot in which it is shown, and its number in the run.
-    shown: Option<(Slot, usize)>,
+    shown: Option<Shown>,
+}
+
+/// The slot in which an access unit is shown.
+#[derive(Debug)]
+struct Shown {
+    slot: Slot,
+    /// Number of the slot in the run.
+    place: usize,
+    /// The slot may be that of another picture.
+    is_uncertain: bool,
 }
 
 /// Access units of a segment.
@@ -94,6 +113,9 @@ impl<T> Default for Stamper<T> {
             unplaced: OutputOrder::default(),
             free: VecDeque::new(),
             stamped: VecDeque::new(),
+            uncertain: 0,
+            cadence: Cadence::default(),
+            last_shown: None,
             shift: Nanos::ZERO,
         }
     }
@@ -160,6 +182,7 @@ impl<T> Stamper<T> {
         while let Some(index) = self.unplaced.end() {
             self.place(index);
         }
+        self.uncertain = 0;
         self.stamp();
     }
 
@@ -168,10 +191,38 @@ impl<T> Stamper<T> {
         let place = self.run.placed;
         self.run.note_lateness(index, place);
         self.run.placed += 1;
-        let shown = self.free.pop_front().map(|slot| (slot, place));
-        if let Some(waiting) = self.waiting.get_mut(index - self.run.stamped) {
-            waiting.shown = shown;
+        let missing = self.unplaced.take_missing();
+        let Some(slot) = self.free.pop_front() else {
+            return;
+        };
+        let distance = (self.last_shown.replace(slot.capture)).map(|last| slot.capture - last);
+        if let Some(missing) = missing
+            && !distance.is_some_and(|distance| self.is_hole_of(distance, missing.count))
+        {
+            self.uncertain = missing.reach;
         }
+        if let Some(distance) = distance {
+            self.cadence.learn(distance, 1);
+        }
+        let is_uncertain = self.uncertain > 0;
+        self.uncertain = self.uncertain.saturating_sub(1);
+        if let Some(waiting) = self.waiting.get_mut(index - self.run.stamped) {
+            waiting.shown = Some(Shown {
+                slot,
+                place,
+                is_uncertain,
+            });
+        }
+    }
+
+    /// Returns whether the `distance` of two slots is longer by so many frames: the slots are missing where the
+    /// pictures are.
+    fn is_hole_of(&self, distance: Nanos, frames: u64) -> bool {
+        let frame = self.cadence.estimate();
+        frame.is_some_and(|frame| {
+            let expected = frame.saturating_mul(frames.saturating_add(1));
+            distance.absdiff(expected) < frame / 2
+        })
     }
 
     /// Stamps the first access units as far as they have a place.
@@ -189,27 +240,28 @@ impl<T> Stamper<T> {
                 item,
                 mut slot,
                 order,
-                shown: Some((shown, place)),
+                shown: Some(shown),
             }) = self.waiting.pop_front()
             {
                 if slot.resumes {
                     self.resume(&mut slot);
                 }
-                self.run.last_place = self.run.last_place.max(Some(place));
+                self.run.last_place = self.run.last_place.max(Some(shown.place));
                 let declared = self.unplaced.declared();
                 let declared = declared.filter(|_| order.reordering.declared);
                 let delay = declared.map_or(self.run.lateness, |_| order.reordering.frames);
                 let dts = self.run.next_dts(delay);
                 let stamp = Stamp {
                     record: slot.record,
-                    capture: shown.capture,
+                    capture: shown.slot.capture,
                     // Pictures before the first one that can be decoded may be earlier than it.
-                    pts: shown.time.max(dts),
+                    pts: shown.slot.time.max(dts),
                     dts,
-                    duration: shown.duration,
+                    duration: shown.slot.duration,
                     segment: slot.segment,
                     hole: slot.hole,
                     discont: slot.discont,
+                    is_uncertain: shown.is_uncertain,
                     frame_rate: slot.frame_rate,
                 };
                 self.stamped.push_back((item, stamp));
@@ -594,6 +646,75 @@ mod tests {
         );
     }
 
+    /// Returns the pictures that are shown at another time than their own, and those whose time is uncertain, of
+    /// pictures with these places in decoding order, of which those with `lost` indices are not there.
+    fn without(places: &[i64], depth: usize, lost: &[usize]) -> (Vec<i64>, Vec<i64>) {
+        let mut reorder = Stamper::default();
+        for (index, place) in places.iter().enumerate() {
+            if !lost.contains(&index) {
+                reorder.push(*place, order(2 * place, depth, true), slot(index as u64));
+            }
+        }
+        reorder.end_sequence();
+        let stamps: Vec<_> = std::iter::from_fn(|| reorder.pop()).collect();
+        let own = |place: i64| ZERO + Nanos::from_mseconds(place as u64 * FRAME);
+        let of = |is_wanted: &dyn Fn(&(i64, Stamp)) -> bool| {
+            let places = stamps.iter().filter(|it| is_wanted(it));
+            places.map(|(place, _)| *place).collect()
+        };
+        (
+            of(&|(place, stamp)| stamp.capture != own(*place)),
+            of(&|(_, stamp)| stamp.is_uncertain),
+        )
+    }
+
+    const TRIPLES: [i64; 13] = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 12, 10, 11];
+
+    #[test]
+    fn times_after_a_lost_picture_are_uncertain() {
+        assert_eq!(without(&TRIPLES, 1, &[]), (vec![], vec![]));
+        // The picture after it has its time.
+        assert_eq!(without(&TRIPLES, 1, &[5]), (vec![5], vec![5]));
+        assert_eq!(without(&TRIPLES, 1, &[2]), (vec![2], vec![2]));
+        assert_eq!(without(&TRIPLES, 1, &[8, 9]), (vec![9], vec![9]));
+        // One more than necessary.
+        let pyramid = [0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9, 11];
+        assert_eq!(without(&pyramid, 2, &[7]), (vec![6, 7], vec![6, 7]));
+        assert_eq!(without(&pyramid, 2, &[8]), (vec![8], vec![8, 9]));
+    }
+
+    #[test]
+    fn times_at_the_end_are_uncertain_until_all_pictures_before_are_there() {
+        for length in 2..TRIPLES.len() {
+            let lost: Vec<usize> = (length..TRIPLES.len()).collect();
+            let (wrong, uncertain) = without(&TRIPLES, 1, &lost);
+            assert_eq!(wrong, uncertain, "{length}");
+            assert_eq!(uncertain.len(), usize::from(length % 3 != 1));
+        }
+    }
+
+    #[test]
+    fn pictures_that_were_not_captured_are_no_loss() {
+        // Neither the pictures nor their slots are there.
+        let mut reorder = Stamper::default();
+        let mut places = TRIPLES;
+        for place in &mut places {
+            *place += i64::from(*place > 4);
+        }
+        for (index, place) in places.iter().enumerate() {
+            let slot = slot(index as u64 + u64::from(index > 4));
+            reorder.push(*place, order(2 * place, 1, true), slot);
+        }
+        reorder.end_sequence();
+        while let Some((place, stamp)) = reorder.pop() {
+            assert!(!stamp.is_uncertain);
+            assert_eq!(
+                stamp.capture,
+                ZERO + Nanos::from_mseconds(place as u64 * FRAME)
+            );
+        }
+    }
+
     #[test]
     fn garbage_is_shown_in_some_order() {
         let counts = [0, i64::MAX, i64::MIN, 7, 7, -3, i64::MAX, 1];
@@ -662,6 +783,7 @@ mod tests {
             let has_losses = losses.iter().any(|lost| *lost) && !lies;
             if !lies && !has_losses && told == 0 {
                 prop_assert_eq!(shown, expected);
+                prop_assert!(stamps.iter().all(|(_, stamp)| !stamp.is_uncertain));
             }
             prop_assert!(told <= 1, "told once");
             prop_assert!(!declared || lies || has_losses || told == 0);

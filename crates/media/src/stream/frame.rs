@@ -30,7 +30,8 @@ pub struct Frame {
     pub is_keyframe: bool,
     /// Frames before this one are missing.
     pub is_discont: bool,
-    /// Slices of the frame, or pictures that it refers to, are missing.
+    /// Slices of the frame, or pictures that it refers to, are missing; or pictures that are shown before it, so that
+    /// its time may be that of another one.
     pub is_corrupted: bool,
     /// The frame is outside of the range and only needed by a decoder.
     pub is_hidden: bool,
@@ -49,7 +50,7 @@ impl Frame {
             duration: stamp.duration,
             is_keyframe: unit.idr,
             is_discont: stamp.discont || unit.after_loss,
-            is_corrupted: unit.integrity == Integrity::Corrupted,
+            is_corrupted: unit.integrity == Integrity::Corrupted || stamp.is_uncertain,
             is_hidden: false,
             begins_range: false,
             unit,

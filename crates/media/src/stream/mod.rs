@@ -46,5 +46,5 @@ pub use preceding::PrecedingRecords;
 pub use range::StreamRange;
 pub use record_tag::RecordTag;
 pub use recorded_stream::RecordedStream;
-pub use request::{RecordsBeyond, StreamRequest};
+pub use request::StreamRequest;
 pub use segment::{RangeStart, Segment, ShownFrom};

@@ -65,6 +65,10 @@ pub struct RangeFrames {
     /// Frame rate that was put out last.
     frame_rate: Option<Option<FrameRate>>,
     has_frame: bool,
+    /// The time of the last frame is not certain.
+    is_uncertain: bool,
+    /// No access unit follows.
+    has_finished: bool,
 }
 
 impl RangeFrames {
@@ -92,6 +96,8 @@ impl RangeFrames {
             shown_until: None,
             frame_rate: None,
             has_frame: false,
+            is_uncertain: false,
+            has_finished: false,
             config,
             range,
         }
@@ -185,6 +191,14 @@ impl RangeFrames {
         }
     }
 
+    /// Ends an exact range at a gap after its stop: what follows is shown after the gap.
+    pub fn end_at_gap(&mut self, origin: Option<CaptureTime>, results: &mut Results) -> Flow {
+        match self.range.end {
+            End::Exact if self.start.is_open() => self.end(origin, results),
+            _ => Flow::Continue,
+        }
+    }
+
     /// Decides about all access units that are held, as none follows.
     pub fn finish(&mut self, origin: Option<CaptureTime>, results: &mut Results) -> Flow {
         // The whole range has no keyframe where a label says that there is one.
@@ -195,6 +209,7 @@ impl RangeFrames {
         self.start.finish(&mut entered);
         self.report_skipped(self.start.is_open(), results);
         self.enter(entered, origin, results);
+        self.has_finished = true;
         self.reorder.end_sequence();
         Flow::Continue
     }
@@ -331,7 +346,9 @@ impl RangeFrames {
     }
 
     fn put_out(&mut self, unit: AccessUnit, mut stamp: Stamp, results: &mut Results) {
-        if unit.integrity == Integrity::Corrupted {
+        // Between keyframes all pictures are left out on purpose.
+        stamp.is_uncertain &= !self.range.keyframes_only;
+        if unit.integrity == Integrity::Corrupted || stamp.is_uncertain {
             results.counts.corrupted += 1;
         }
         // A decoder shows every picture that lasts into the segment, be it a fraction of a µs.
@@ -355,10 +372,28 @@ impl RangeFrames {
             })
         }));
         let is_keyframe = self.config.options.entry_points.include(&unit);
+        let is_hidden = self.shown_from.is_some_and(|from| stamp.pts < from)
+            || self.shown_until.is_some_and(|until| stamp.pts >= until);
+        let was_uncertain = mem::replace(&mut self.is_uncertain, stamp.is_uncertain);
+        let is_new = stamp.is_uncertain && !was_uncertain;
+        // At the end of the records, pictures may still follow. Others are left out on purpose, or were reported.
+        if is_new
+            && !is_hidden
+            && !self.has_finished
+            && !self.config.is_filtered
+            && unit.integrity != Integrity::Corrupted
+        {
+            let corrupted = self.config.options.names.timeline.corrupted;
+            let text = format!(
+                "Pictures are missing before {}, by the picture order count: it is not known which of the times from \
+                 there on are those of the missing ones. Frames that may have them are kept, {corrupted}",
+                stamp.capture
+            );
+            items.push_back(StreamItem::Warning(text));
+        }
         items.push_back(StreamItem::Frame(Frame {
             is_keyframe,
-            is_hidden: self.shown_from.is_some_and(|from| stamp.pts < from)
-                || self.shown_until.is_some_and(|until| stamp.pts >= until),
+            is_hidden,
             begins_range: !mem::replace(&mut self.has_frame, true),
             ..Frame::new(unit, &stamp)
         }));

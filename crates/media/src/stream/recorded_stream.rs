@@ -25,7 +25,7 @@ use super::range_frames::{Flow, Part, RangeFrames};
 use super::rates::DeclaredRates;
 use super::record_tag::RecordTag;
 use super::report::Report;
-use super::request::{RecordsBeyond, StreamRequest};
+use super::request::StreamRequest;
 use super::results::Results;
 use crate::access_unit::{AccessUnit, Integrity};
 use crate::assemble::Assembler;
@@ -34,8 +34,8 @@ use crate::frame_rate::FrameRate;
 use crate::range::End;
 use crate::time::{CaptureTime, Nanos};
 use crate::timeline::{
-    Continuity, ContinuityConfig, ContinuityFacts, ContinuityOutput, Group, NoFrameRate, Timeline,
-    TimelineConfig, frames,
+    Consequence, Continuity, ContinuityConfig, ContinuityFacts, ContinuityOutput, Group,
+    NoFrameRate, Timeline, TimelineConfig, frames,
 };
 
 /// The records of one range, in order, on their way to frames with times.
@@ -334,11 +334,10 @@ impl RecordedStream {
         records.next_group(&self.rates, &mut self.results)
     }
 
-    /// Returns the records beyond the stop of the range that its end depends on, if it does, at the end of those before
-    /// the stop.
-    pub fn records_beyond(&self) -> Option<RecordsBeyond> {
+    /// Returns the time from which on the records beyond the stop of the range decide about its end, at the end of those
+    /// before the stop, or `None` if they do not. The range [ends](Self::takes_records) with the first ones that suffice.
+    pub fn records_beyond(&self) -> Option<CaptureTime> {
         let stop = self.range.stop.filter(|_| self.part == Part::Range)?;
-        let is_exact = self.range.end == End::Exact;
         let goes_beyond = match self.range.end {
             End::Keyframe | End::Shown => true,
             // A picture that is shown before the stop may come after it in decoding order.
@@ -346,9 +345,8 @@ impl RecordedStream {
             End::Records => false,
         };
         // The times of the last group depend on what follows it.
-        let ends_with_group = is_exact && self.timeline.ends_with_group();
-        (goes_beyond || ends_with_group || self.units.may_continue())
-            .then(|| RecordsBeyond::new(stop, is_exact && !ends_with_group))
+        let ends_with_group = self.range.end == End::Exact && self.timeline.ends_with_group();
+        (goes_beyond || ends_with_group || self.units.may_continue()).then_some(stop)
     }
 
     /// Notes that the records that follow are beyond the stop.
@@ -616,6 +614,11 @@ impl RecordedStream {
                 }
                 ContinuityOutput::Loss(loss) if self.frames.is_after_stop(loss.hole.to) => {
                     tracing::debug!("after the range: {}", loss.describe(&names));
+                    if loss.consequence == Consequence::Dropped {
+                        let origin = self.origin();
+                        let flow = self.frames.end_at_gap(origin, &mut self.results);
+                        self.follow(flow);
+                    }
                 }
                 ContinuityOutput::Loss(loss) => self.results.items.push_back(StreamItem::Gap(loss)),
             }

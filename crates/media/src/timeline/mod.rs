@@ -11,6 +11,7 @@ mod on_loss;
 mod pauses;
 mod slots;
 
+pub(crate) use cadence::Cadence;
 pub use continuity::*;
 pub use declared_rate::*;
 pub use names::TimelineNames;

@@ -262,8 +262,7 @@ impl RangeReader {
         {
             self.stream.go_beyond();
             let query = Query {
-                start: Some(beyond.start.useconds()),
-                stop: beyond.stop.map(CaptureTime::useconds),
+                start: Some(beyond.useconds()),
                 is_lookahead: true,
                 follow: access.follows(),
                 ..Query::default()

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::codec::h264::testing::{SpsSpec, record};
+use crate::codec::h264::testing::{P, SliceSpec, SpsSpec, record, slice};
 use crate::random_streams::{Picture, stream};
 use crate::stream::config::StreamOptions;
 use crate::stream::on_fault::OnFault;
@@ -16,7 +16,7 @@ use crate::stream::testing::{
     FRAME, IN_ORDER, Reading, T, at, in_groups, lasting, one_by_one, picture, pictures, rated,
     sets, tag,
 };
-use crate::timeline::{Consequence, Hole};
+use crate::timeline::Hole;
 
 fn config() -> StreamConfig {
     config_with(StreamOptions::default())
@@ -447,8 +447,7 @@ fn a_stop_may_depend_on_records_beyond_it() {
     let mut stream = part(config(), StreamRange::new(None, Some(at(2))));
     for (index, (tag, content)) in records.iter().enumerate() {
         if index == 2 {
-            let beyond = stream.records_beyond().expect("a picture may be missing");
-            assert_eq!(beyond.start, at(2));
+            assert_eq!(stream.records_beyond(), Some(at(2)));
             stream.go_beyond();
             assert_eq!(stream.records_beyond(), None);
         }
@@ -464,6 +463,182 @@ fn a_stop_may_depend_on_records_beyond_it() {
         .collect();
     assert_eq!(shown, [(0, false), (2 * FRAME, true), (FRAME, false)]);
     assert!(!stream.takes_records());
+}
+
+/// Returns the places in output order of the frames before a stop, which is that of the frame with this number, and how
+/// many records beyond the stop are taken. Pictures have `places` in decoding order; a pause of an hour precedes the
+/// one with the number `pause`.
+fn before_stop(places: &[u8], depth: u32, pause: usize, stop: usize) -> (Vec<u8>, usize) {
+    let spec = SpsSpec {
+        max_num_reorder_frames: Some(depth),
+        ..IN_ORDER
+    };
+    let [sps, pps] = sets(spec);
+    let time = |number: usize| {
+        let pause = if number < pause { 0 } else { 3_600_000_000 };
+        T + number as u64 * FRAME + pause
+    };
+    let range = StreamRange::new(None, Some(CaptureTime::from_useconds(time(stop))));
+    let mut stream = part(config(), range);
+    let mut reading = Reading::new(&mut part(config(), range), &[]);
+    let mut taken = 0;
+    for (number, place) in places.iter().enumerate() {
+        reading.drain(&mut stream);
+        if number == stop {
+            if stream.records_beyond().is_none() {
+                break;
+            }
+            stream.go_beyond();
+        }
+        if !stream.takes_records() {
+            break;
+        }
+        taken += usize::from(number >= stop);
+        let picture = picture(spec, number as u8, *place);
+        let content = match number {
+            0 => record(&[&sps, &pps, &picture]),
+            _ => record(&[&picture]),
+        };
+        let tag = RecordTag {
+            time: time(number),
+            ..RecordTag::default()
+        };
+        stream.push(tag, vec![content]);
+    }
+    stream.finish();
+    reading.drain(&mut stream);
+    let mut shown: Vec<_> = (reading.frames().into_iter())
+        .filter(|frame| !frame.is_hidden)
+        .map(|frame| {
+            let count = frame.unit.order.expect("an order").count;
+            let place = (count / 2) as u8;
+            let time = CaptureTime::from_useconds(time(place.into()));
+            assert!(frame.is_corrupted || frame.capture_time == time, "{place}");
+            (frame.capture_time, place)
+        })
+        .collect();
+    shown.sort_unstable();
+    (shown.into_iter().map(|(_, place)| place).collect(), taken)
+}
+
+#[test]
+fn few_records_beyond_a_stop_are_read_however_far_they_are() {
+    const IN_ORDER: [u8; 25] = {
+        let mut places = [0; 25];
+        let mut place = 1;
+        while place < 25 {
+            places[place] = place as u8;
+            place += 1;
+        }
+        places
+    };
+    const TRIPLES: [u8; 25] = [
+        0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 12, 10, 11, 15, 13, 14, 18, 16, 17, 21, 19, 20, 24, 22, 23,
+    ];
+    for stop in 5..=20 {
+        // No pause, one just before the stop, one behind the first record beyond it, and one further on.
+        for pause in [25, stop, stop + 1, stop + 3] {
+            let expected: Vec<u8> = (0..stop as u8).collect();
+            let (shown, taken) = before_stop(&IN_ORDER, 0, pause, stop);
+            assert_eq!(shown, expected, "{stop} {pause}");
+            assert!(taken <= 1, "{stop} {pause}: {taken}");
+            let (shown, taken) = before_stop(&TRIPLES, 1, pause, stop);
+            assert_eq!(shown, expected, "{stop} {pause}");
+            // Three up to the next picture that is output last, and those that complete this one and its slot.
+            assert!(taken <= 6, "{stop} {pause}: {taken}");
+        }
+    }
+    // Nothing is beyond the stop: a picture that is shown before others is not there yet.
+    assert_eq!(before_stop(&IN_ORDER, 0, 25, 25).1, 0);
+    for length in 5..25 {
+        let (shown, taken) = before_stop(&TRIPLES[..length], 1, 25, length);
+        assert_eq!((shown.len(), taken), (length, 0));
+    }
+}
+
+#[test]
+fn a_gap_beyond_a_stop_ends_the_range() {
+    let spec = SpsSpec {
+        max_num_reorder_frames: Some(1),
+        ..IN_ORDER
+    };
+    let [sps, pps] = sets(spec);
+    let mut stream = part(config(), StreamRange::new(None, Some(at(10))));
+    let mut reading = Reading::new(&mut part(config(), StreamRange::new(None, None)), &[]);
+    let mut taken = 0;
+    for number in 0..30 {
+        if number == 10 {
+            assert_eq!(stream.records_beyond(), Some(at(10)));
+            stream.go_beyond();
+        }
+        // Reference pictures are missing after a pause: those that follow cannot be decoded.
+        let skipped = if number < 10 { 0 } else { 3 };
+        let picture = picture(spec, number + skipped, number + skipped);
+        let content = match number {
+            0 => record(&[&sps, &pps, &picture]),
+            _ => record(&[&picture]),
+        };
+        if !stream.takes_records() {
+            break;
+        }
+        taken += usize::from(number >= 10);
+        stream.push(tag((number + 10 * skipped).into()), vec![content]);
+        reading.drain(&mut stream);
+    }
+    assert!(taken <= 3, "{taken}");
+    assert_eq!(reading.pts(), times(0..10));
+    assert!(reading.frames().iter().all(|frame| !frame.is_corrupted));
+}
+
+#[test]
+fn frames_after_a_lost_one_have_their_times_or_are_marked() {
+    let spec = SpsSpec {
+        max_num_reorder_frames: Some(1),
+        ..IN_ORDER
+    };
+    let [sps, pps] = sets(spec);
+    let places = [
+        0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 12, 10, 11, 15, 13, 14, 18, 16, 17,
+    ];
+    for lost in [2, 3, 5, 6, 8, 9] {
+        let mut records = Vec::new();
+        for (number, place) in places.into_iter().enumerate() {
+            let header = SliceSpec {
+                sps: spec,
+                // The two pictures after each of these refer to it.
+                frame_num: (number.div_ceil(3) + usize::from(number % 3 != 1 && number > 0)) as u8,
+                nal: if number % 3 == 1 || number == 0 {
+                    P.nal
+                } else {
+                    1
+                },
+                order: 2 * place,
+                ..P
+            };
+            let content = match number {
+                0 => record(&[&sps, &pps, &picture(spec, 0, 0)]),
+                _ => record(&[&slice(header)]),
+            };
+            if number != lost {
+                records.push((tag(number as u64), content));
+            }
+        }
+        let reading = read(config(), &records);
+        let wrong: Vec<_> = (reading.frames().into_iter())
+            .map(|frame| {
+                let count = frame.unit.order.expect("an order").count as u64;
+                (frame.capture_time != at(count / 2), frame.is_corrupted)
+            })
+            .collect();
+        let expected = usize::from(lost % 3 == 2 || lost % 3 == 0);
+        assert_eq!(wrong.iter().filter(|it| it.0).count(), expected, "{lost}");
+        assert!(wrong.iter().all(|it| it.0 == it.1), "{lost}: {wrong:?}");
+        assert_eq!(reading.counts.corrupted, 1);
+        let [warning] = reading.warnings()[..] else {
+            panic!("{:?}", reading.warnings());
+        };
+        assert!(warning.contains("by the picture order count"), "{warning}");
+    }
 }
 
 #[test]
