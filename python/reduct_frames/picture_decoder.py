@@ -20,6 +20,9 @@ _OPTIONS = {
     # Data behind the last macroblock of a slice are an error.
     "err_detect": "aggressive",
 }
+_LACKS = (
+    "slices of it, pictures that it refers to, or pictures that are shown before it are missing, or not recorded yet"
+)
 _START_CODE = b"\0\0\1"
 _SLICE_TYPES = range(1, 6)
 _PARAMETER_SET_TYPES = (7, 8, 13, 15)
@@ -42,7 +45,8 @@ class FedUnit:
     is_hidden : bool
         Only the decoder needs it.
     is_corrupted : bool
-        Slices of it, or pictures that it refers to, are missing.
+        Slices of it, or pictures that it refers to, are missing; or pictures that are shown before it, so that its
+        capture time may be that of another one.
     """
 
     number: int
@@ -172,7 +176,7 @@ class PictureDecoder:
     def _note_fault(self, unit: FedUnit) -> None:
         """Note why the picture of an access unit that may be right itself is withheld."""
         if unit.is_corrupted:
-            self._faults.setdefault(unit.capture_us, "slices of it, or pictures that it refers to, are missing")
+            self._faults.setdefault(unit.capture_us, _LACKS)
         else:
             self._faults.setdefault(unit.capture_us, "pictures that it may refer to are damaged")
 

@@ -50,6 +50,9 @@ class AccessUnit(NamedTuple):
         Presentation and decoding timestamps in nanoseconds, from the first frame on.
     is_keyframe : bool
         Decoding can begin here.
+    is_corrupted : bool
+        Slices of it, or pictures that it refers to, are missing; or pictures that are shown before it, so that its
+        times may be those of another one.
     """
 
     data: bytes
@@ -57,6 +60,7 @@ class AccessUnit(NamedTuple):
     pts: int
     dts: int
     is_keyframe: bool
+    is_corrupted: bool = False
 
 
 @dataclass(frozen=True)
@@ -514,9 +518,9 @@ class Recording:
             if not len(times):
                 return
             units = source.units(int(times[0]), int(times[-1]), self._canceller)
-        for data, capture_us, pts, dts, _, is_keyframe, is_hidden, _ in units:
+        for data, capture_us, pts, dts, _, is_keyframe, is_hidden, is_corrupted in units:
             if not is_hidden:
-                yield AccessUnit(data, capture_us, pts, dts, is_keyframe)
+                yield AccessUnit(data, capture_us, pts, dts, is_keyframe, is_corrupted)
 
     def groups(self, indices: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
         """Split rising indices of frames into those of each group of pictures, which can be decoded in parallel."""

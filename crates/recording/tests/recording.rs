@@ -464,6 +464,49 @@ fn records_make_the_same_frames_without_a_server() {
 }
 
 #[test]
+fn a_range_that_ends_before_a_pause_has_its_own_frames() {
+    let (server, connection, runtime) = set_up();
+    // Every second picture is shown before the one before it in decoding order, and an hour is between two of them.
+    let pause = 21;
+    let at = |index: usize| {
+        let pause = if index < pause { 0 } else { 3600 };
+        time(index) + Nanos::from_seconds(pause)
+    };
+    for (index, unit) in reordered(61).into_iter().enumerate() {
+        server.write(
+            "b",
+            "b_frames",
+            at(index).useconds(),
+            "video/h264",
+            &[],
+            unit,
+        );
+    }
+    let mut most = 0;
+    for stop in 15..30 {
+        let recording = runtime.block_on(Recording::open(&connection, "b", "b_frames"));
+        let recording = recording.expect("an entry");
+        let mut frames = recording.read(..at(stop)).frames();
+        let canceller = Canceller::default();
+        let read: Vec<Frame> = (frames.blocking(&canceller))
+            .filter_map(|item| frame(item.expect("no error")))
+            .filter(|frame| !frame.is_hidden)
+            .collect();
+        assert_eq!(read.len(), stop);
+        for frame in read {
+            // Places in output order are even numbers of 4 bits.
+            let number = frame.unit.order.expect("an order").count / 2;
+            assert_eq!(frame.capture_time, at(number as usize), "{stop}");
+            assert!(!frame.is_corrupted);
+        }
+        let records = frames.stats().records.load(Ordering::Relaxed);
+        most = most.max(records - stop as u64);
+    }
+    assert!(most <= 6, "{most} records beyond the stop were read");
+    drop(server);
+}
+
+#[test]
 fn frames_continue_where_a_seek_asks_for() {
     let (server, connection, runtime) = set_up();
     let recording = runtime.block_on(Recording::open(&connection, "b", "cam"));
