@@ -126,13 +126,56 @@ def decode(units: UnitReader, faults: dict[int, str]) -> Iterator[Picture]:
     Picture
         Each frame with a right picture.
     """
-    decoder = PictureDecoder(import_av(), faults)
+    for shown, frame in _decode(units, PictureDecoder(import_av(), faults)):
+        yield Picture(shown.capture_us, frame)
+
+
+def _decode(units: UnitReader, decoder: PictureDecoder) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
+    # A keyframe that is no IDR picture waits for the next access unit, which shows whether other pictures lead it.
+    held: FedUnit | None = None
+    latest_us: int | None = None
     for number, (data, capture_us, _, _, _, is_keyframe, is_hidden, is_corrupted) in enumerate(units):
         unit = FedUnit(number, data, capture_us, is_keyframe, is_hidden, is_corrupted)
-        for shown, frame in decoder.feed(unit):
-            yield Picture(shown.capture_us, frame)
-    for shown, frame in decoder.finish():
-        yield Picture(shown.capture_us, frame)
+        if held is not None:
+            if _begins_anew(held, unit, latest_us, units):
+                yield from decoder.begin_anew()
+            yield from decoder.feed(held)
+            latest_us, held = _later(latest_us, held), None
+        if is_keyframe and latest_us is not None and not unit.is_idr:
+            held = unit
+            continue
+        yield from decoder.feed(unit)
+        latest_us = _later(latest_us, unit)
+    if held is not None:
+        if _begins_anew(held, None, latest_us, units):
+            yield from decoder.begin_anew()
+        yield from decoder.feed(held)
+    yield from decoder.finish()
+
+
+def _later(latest_us: int | None, unit: FedUnit) -> int:
+    return unit.capture_us if latest_us is None else max(latest_us, unit.capture_us)
+
+
+def _begins_anew(keyframe: FedUnit, following: FedUnit | None, latest_us: int | None, units: UnitReader) -> bool:
+    """Return whether no picture from a keyframe on refers to one before it, as frames are missing between them.
+
+    Parameters
+    ----------
+    keyframe : FedUnit
+        The keyframe.
+    following : FedUnit or None
+        The access unit after it in decoding order, if there is one.
+    latest_us : int or None
+        Latest capture time before it in decoding order.
+    units : UnitReader
+        Their reader.
+    """
+    if following is not None and following.capture_us < keyframe.capture_us:
+        return following.is_corrupted
+    return latest_us is not None and any(
+        latest_us <= before and after <= keyframe.capture_us for before, after in units.gaps
+    )
 
 
 def convert(picture: av.VideoFrame, height: int, width: int, pixel_format: str) -> av.VideoFrame:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .times import SECOND_US
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -18,6 +20,8 @@ DEFAULT_TIME_SCALE = 90_000
 """Ticks per second where no frame rate is known, as in files of `reductepisodesplit`."""
 PAUSE_CADENCES = 2.5
 """A pause is more than so many frame distances."""
+_LATE_CADENCES = 1.5
+"""A frame is late after more than so many frame distances."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,21 @@ class FrameIndex:
         size = np.frombuffer(columns["size"], np.int64)
         return cls(times[order], keyframe[order], declared_fps, gaps=gaps, time_scale=time_scale, size=size[order])
 
+    def samples(self) -> list[int]:
+        """Return the indices of a few frames by which labels are verified, rising.
+
+        They are the first keyframe, one in the middle and the last one, the last frame, and one of those after which
+        the next frame is late, as it is in a record of several frames.
+        """
+        if not len(self):
+            return []
+        keyframes = np.flatnonzero(self.keyframe)
+        frame_us = SECOND_US / self.declared_fps if self.declared_fps else self.cadence_us or 0
+        late = np.flatnonzero(np.diff(self.capture_us) > _LATE_CADENCES * frame_us)
+        middles = (part[len(part) // 2 :][:1] for part in (keyframes, late))
+        last = np.array([len(self) - 1])
+        return sorted({int(index) for part in (keyframes[:1], keyframes[-1:], *middles, last) for index in part})
+
     def __len__(self) -> int:
         return len(self.capture_us)
 
@@ -151,6 +170,10 @@ class FrameIndex:
     def keyframe_before(self, index: int) -> int:
         """Return the index of the first frame of the group of pictures of a frame."""
         return int(np.searchsorted(self._groups, self._groups[index]))
+
+    def keyframe_after(self, index: int) -> int:
+        """Return the index after the last frame of the group of pictures of a frame."""
+        return int(np.searchsorted(self._groups, self._groups[index], side="right"))
 
     def _group_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return self._groups[indices]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .decoding import decode
-from .errors import DecodeError, IndexMismatchError, MissingFrame
+from .errors import IndexMismatchError, StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,12 @@ class FrameReader:
     def __init__(self, source: FrameSource) -> None:
         self.source = source
         self._index: FrameIndex | None = None
-        self._size: tuple[int, int] | None = None
+        self._sizes: dict[int, tuple[int, int] | None] = {}
+
+    @property
+    def has_index(self) -> bool:
+        """The index is loaded."""
+        return self._index is not None
 
     @property
     def index(self) -> FrameIndex:
@@ -66,31 +71,28 @@ class FrameReader:
             self._index = self.source.load_index()
         return self._index
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the frames: by the index, or else of the first one that can be decoded, once.
+    def size_at(self, index: int) -> tuple[int, int] | None:
+        """Return the height and width of a frame: by the index, or else of the next one that can be decoded.
 
-        Zeros without frames.
+        Without one, it is an earlier one. None if no frame can be decoded, or there is none. Frames are decoded once in
+        a group of pictures.
         """
-        if self._size is None:
-            self._size = self._find_size()
-        return self._size
-
-    def _find_size(self) -> tuple[int, int]:
-        index = self.index
-        if not len(index):
-            return 0, 0
-        if index.track is not None:
-            segment = index.track.segments[int(index.track.segment[0])]
+        frames = self.index
+        if not len(frames):
+            return None
+        index = min(index, len(frames) - 1)
+        if frames.track is not None:
+            segment = frames.track.segments[int(frames.track.segment[index])]
             if segment.height and segment.width:
                 return segment.height, segment.width
-        times = index.capture_us
-        for group in index.groups(np.arange(len(times))):
-            units = self.source.units(int(times[group[0]]), int(times[group[-1]]))
-            picture = next(decode(units, {}), None)
-            if picture is not None:
-                return picture.frame.height, picture.frame.width
-        raise DecodeError([MissingFrame(0, int(times[0]), "no frame of the recording can be decoded")])
+        first = frames.keyframe_before(index)
+        if first not in self._sizes:
+            after = frames.keyframe_after(index)
+            parts = (range(first, after), range(after, len(frames)), range(first))
+            decoded = (frame.picture for part in parts for frame in self.decode(np.array(part, np.int64)))
+            picture = next(filter(None, decoded), None)
+            self._sizes[first] = None if picture is None else (picture.height, picture.width)
+        return self._sizes[first]
 
     def decode(self, indices: npt.NDArray[np.int64], canceller: Canceller | None = None) -> Iterator[DecodedFrame]:
         """Decode frames by rising indices, each group of pictures once, and yield them in order.
@@ -106,28 +108,60 @@ class FrameReader:
 
     def _units(self, run: npt.NDArray[np.int64], canceller: Canceller | None) -> UnitReader:
         """Return a reader of a run, from its keyframe on: there is no search for it then."""
-        first = self.index.keyframe_before(int(run[0]))
-        times = self.index.capture_us
-        return self.source.units(int(times[first]), int(times[run[-1]]), canceller)
+        index, last = self.index, int(run[-1])
+        times = index.capture_us
+        first_us, last_us = int(times[index.keyframe_before(int(run[0]))]), int(times[last])
+        if index.by_labels and last + 1 < len(index):
+            # With all of the last record, to notice further frames in it.
+            last_us = int(times[last + 1]) - 1
+        return self.source.units(first_us, last_us, canceller)
 
     def _decode_run(self, run: npt.NDArray[np.int64], units: UnitReader) -> Iterator[DecodedFrame]:
         times = self.index.capture_us
         faults: dict[int, str] = {}
+        failure = ""
         remaining: deque[int] = deque(run.tolist())
-        for capture_us, picture in decode(units, faults):
-            index = int(np.searchsorted(times, capture_us))
-            if index >= len(times) or times[index] != capture_us:
-                raise IndexMismatchError(
-                    f"There is a frame at {capture_us} µs that the labels of the records do not show. "
-                    'index="contents" reads the records'
-                )
-            while remaining and remaining[0] < index:
-                lost = remaining.popleft()
-                yield DecodedFrame(lost, None, _reason(units, faults, int(times[lost])))
-            if remaining and remaining[0] == index:
-                yield DecodedFrame(remaining.popleft(), picture, "")
+        try:
+            for capture_us, picture in decode(units, faults):
+                index = self.index_of(capture_us)
+                while remaining and remaining[0] < index:
+                    lost = remaining.popleft()
+                    yield DecodedFrame(lost, None, _reason(units, faults, int(times[lost])))
+                if remaining and remaining[0] == index:
+                    yield DecodedFrame(remaining.popleft(), picture, "")
+        except IndexMismatchError:
+            raise
+        except StreamError as error:
+            # There is nothing in the records that can be decoded.
+            failure = str(error)
+        if self.index.by_labels:
+            for capture_us in faults:
+                # Those before the recording are decoded for others.
+                if capture_us >= times[0]:
+                    self.index_of(capture_us)
         for lost in remaining:
-            yield DecodedFrame(lost, None, _reason(units, faults, int(times[lost])))
+            yield DecodedFrame(lost, None, failure or _reason(units, faults, int(times[lost])))
+
+    def index_of(self, capture_us: int) -> int:
+        """Return the index of a frame that was read.
+
+        Raises
+        ------
+        IndexMismatchError
+            If the index of the recording has no frame of this capture time.
+        """
+        times = self.index.capture_us
+        index = int(np.searchsorted(times, capture_us))
+        if index < len(times) and times[index] == capture_us:
+            return index
+        if self.index.by_labels:
+            raise IndexMismatchError(
+                f"There is a frame at {capture_us} µs that the labels of the records do not show. "
+                'index="contents" reads the records'
+            )
+        raise IndexMismatchError(
+            f"There is a frame at {capture_us} µs that was not there when the index was made. Open the recording again"
+        )
 
 
 def _reason(units: UnitReader, faults: dict[int, str], capture_us: int) -> str:

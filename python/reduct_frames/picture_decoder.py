@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ _LACKS = (
 )
 _START_CODE = b"\0\0\1"
 _SLICE_TYPES = range(1, 6)
+_IDR_SLICE_TYPE = 5
 _PARAMETER_SET_TYPES = (7, 8, 13, 15)
+_MISSING_REFERENCES = "pictures that it may refer to are missing"
+_DAMAGED_REFERENCES = "pictures that it may refer to are damaged"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class FedUnit:
     is_keyframe: bool
     is_hidden: bool
     is_corrupted: bool
+
+    @cached_property
+    def is_idr(self) -> bool:
+        """It is an IDR picture: none from it on refers to a picture before it."""
+        return any(_type(nal) == _IDR_SLICE_TYPE for nal in _nals_to_first_slice(self.data))
 
 
 class PictureDecoder:
@@ -91,13 +100,20 @@ class PictureDecoder:
         self._damaged_from: int | None = None
         # Between damage and the next keyframe.
         self._is_skipping = False
-        # The decoder has started again, and no picture from then on is known to be right.
+        # The decoder has started, and no picture from then on is known to be right.
         self._is_recovering = False
+        # Why pictures are withheld that may refer to some before the start, or to damaged ones.
+        self._fault = _MISSING_REFERENCES
+        self._has_begun = False
         # It has started again, and had no access unit yet: it needs the parameter sets.
         self._is_fresh = False
 
     def feed(self, unit: FedUnit) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
         """Take the next access unit in decoding order, and yield the pictures that are ready, without hidden ones."""
+        if not self._has_begun:
+            self._has_begun = True
+            # Pictures that are shown before any other keyframe may refer to what precedes it.
+            self._is_recovering = not unit.is_idr
         for nal in _parameter_sets(unit.data):
             self._parameter_sets.pop(nal, None)
             self._parameter_sets[nal] = None
@@ -121,6 +137,22 @@ class PictureDecoder:
         while self._fed:
             self._drain()
             yield from self._proceed()
+
+    def begin_anew(self) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
+        """Begin anew with the next keyframe, and yield the remaining pictures before it.
+
+        The decoder would drop them if the order of pictures begins anew without an IDR picture.
+        """
+        yield from self.finish()
+        self._start_again(_MISSING_REFERENCES)
+
+    def _start_again(self, fault: str) -> None:
+        # After an error FFmpeg has coefficients left that spoil the next pictures, even an IDR picture after a flush.
+        self._decoder = self._create_decoder()
+        self._fault = fault
+        self._is_fresh = True
+        self._damaged_from = None
+        self._is_skipping = self._is_recovering = True
 
     def _proceed(self) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
         """Yield the pictures that are ready. Start again after damage, for which the decoder was drained."""
@@ -178,7 +210,7 @@ class PictureDecoder:
         if unit.is_corrupted:
             self._faults.setdefault(unit.capture_us, _LACKS)
         else:
-            self._faults.setdefault(unit.capture_us, "pictures that it may refer to are damaged")
+            self._faults.setdefault(unit.capture_us, self._fault)
 
     def _release(self) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
         """Yield the pictures behind which nothing that precedes them in decoding order can be shown."""
@@ -211,6 +243,7 @@ class PictureDecoder:
 
     def _restart(self, damaged: int) -> Iterator[tuple[FedUnit, av.VideoFrame]]:
         """Yield what precedes a damaged access unit, and decode again from the first keyframe after it on."""
+        self._fault = _DAMAGED_REFERENCES
         units = list(self._fed)
         after = (place for place, unit in enumerate(units) if unit.number > damaged and unit.is_keyframe)
         place = next(after, len(units))
@@ -223,25 +256,28 @@ class PictureDecoder:
             self._note_fault(unit)
         self._held.clear()
         self._fed.clear()
-        # After an error FFmpeg has coefficients left that spoil the next pictures, even an IDR picture after a flush.
-        self._decoder = self._create_decoder()
-        self._is_fresh = True
-        self._damaged_from = None
-        self._is_skipping = self._is_recovering = True
+        self._start_again(_DAMAGED_REFERENCES)
         for unit in units[place:]:
             yield from self.feed(unit)
 
 
 def _parameter_sets(data: bytes) -> list[bytes]:
     """Return the parameter sets before the first slice of an access unit, with start codes."""
-    sets = []
+    return [nal for nal in _nals_to_first_slice(data) if _type(nal) in _PARAMETER_SET_TYPES]
+
+
+def _nals_to_first_slice(data: bytes) -> Iterator[bytes]:
+    """Yield the NAL units of an access unit up to its first slice, of which only the beginning, with start codes."""
     start = data.find(_START_CODE)
     while start >= 0:
-        kind = data[start + 3] & 0x1F if start + 3 < len(data) else 0
-        if kind in _SLICE_TYPES:
-            break
-        end = data.find(_START_CODE, start + 3)
-        if kind in _PARAMETER_SET_TYPES:
-            sets.append(data[start : end if end >= 0 else None])
+        if _type(data[start : start + len(_START_CODE) + 1]) in _SLICE_TYPES:
+            yield data[start : start + len(_START_CODE) + 1]
+            return
+        end = data.find(_START_CODE, start + len(_START_CODE))
+        yield data[start : end if end >= 0 else None]
         start = end
-    return sets
+
+
+def _type(nal: bytes) -> int:
+    """Return the type of a NAL unit with start code, or 0 if it has no content."""
+    return nal[len(_START_CODE)] & 0x1F if len(nal) > len(_START_CODE) else 0

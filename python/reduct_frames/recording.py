@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, cast
 
 import numpy as np
 
@@ -15,14 +16,14 @@ from .arguments import check_choice, frame_indices
 from .concurrency import call, in_thread, iterate
 from .decoding import ColorSpace, Layout, PictureFormat
 from .episode_source import EpisodeSource
-from .errors import CancelledError, DecodeError, MissingFrame
+from .errors import CancelledError, DecodeError, MissingFrame, RecordingWarning
 from .frame_index import PAUSE_CADENCES
 from .frame_reader import FrameReader
 from .source import EntrySource, IndexFrom
 from .times import SECOND_US, Time, to_us
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     import av
     import numpy.typing as npt
@@ -35,6 +36,8 @@ __all__ = ["AccessUnit", "Clip", "OnError", "Recording", "open", "open_async"]
 
 _Slice = slice  # the method of the same name hides it in annotations
 OnError = Literal["raise", "report"]
+Indices = Iterable[SupportsIndex]
+"""Indices of frames, or a mask: a value of bool for each frame."""
 
 
 class AccessUnit(NamedTuple):
@@ -121,9 +124,11 @@ def open(  # noqa: A001 - as in wave, tarfile and av
     timeout : float or None, default 30
         Longest time without progress of a request, in seconds; None is for ever.
     index : {"auto", "labels", "contents"}, default "auto"
-        Source of the index of frames. By the labels ``keyframe`` no media is read. They show whether each record is one
-        frame; if they do not, the contents of all records are read once, when the index is needed first. So are records
-        that are MP4 files.
+        Source of the index of frames, which is loaded when it is needed first. ``"labels"`` trusts the labels
+        ``keyframe`` that each record is one frame, and reads no media. ``"contents"`` reads all records once.
+        ``"auto"`` takes the labels if they show that each record is one frame, and the contents of up to five records
+        agree; else the contents. Records that are MP4 files are read. Where labels turn out to be wrong later,
+        :class:`IndexMismatchError` is raised.
 
     Returns
     -------
@@ -170,8 +175,12 @@ def open(  # noqa: A001 - as in wave, tarfile and av
 class Recording:
     """Video of an entry, or a part of it. Made by :func:`open`.
 
-    Frames are in presentation order, each with its capture time. A recording can be pickled, and used in a forked
-    process. It holds no picture.
+    Frames are in presentation order, each with its capture time. They are those that the entry has when the index is
+    needed first, and stay the same then: frames that are written later are in a recording that is opened later. A
+    recording can be pickled, and used in a forked process. It holds no picture.
+
+    If the entry has records of H.264 and of MP4 files, the type of the first one counts. Records of other types, and
+    those that cannot be read, are left out with a :class:`RecordingWarning`.
     """
 
     def __init__(
@@ -264,18 +273,38 @@ class Recording:
 
     @property
     def codec(self) -> str | None:
-        """Codec of the first record: ``"h264"``; None for an empty entry."""
+        """Codec: ``"h264"``; None for an entry without video."""
         return self._reader.source.codec
 
     @property
     def height(self) -> int:
-        """Height of the first frame in pixels, which is decoded once to find it."""
-        return self._reader.size[0]
+        """Height in pixels of the first frame, or of the first one from it on that can be decoded, for which it is.
+
+        0 for an empty entry.
+
+        Raises
+        ------
+        DecodeError
+            If no frame of the recording can be decoded.
+        """
+        return self._size[0]
 
     @property
     def width(self) -> int:
-        """Width of the first frame in pixels, which is decoded once to find it."""
-        return self._reader.size[1]
+        """Width in pixels, as :attr:`height`."""
+        return self._size[1]
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        first, _ = self._range
+        times = self._reader.index.capture_us
+        if not len(times):
+            return 0, 0
+        size = self._reader.size_at(first)
+        if size is None:
+            time_us = int(times[min(first, len(times) - 1)])
+            raise DecodeError([MissingFrame(0, time_us, "no frame of the recording can be decoded")])
+        return size
 
     def lazy_slice(self, start: Time | None = None, stop: Time | None = None) -> Self:
         """Return the frames from `start` on and before `stop` as a recording, without decoding.
@@ -360,17 +389,26 @@ class Recording:
         capture_us = part.timestamps_us[indices]
         return Clip(frames, capture_us, (capture_us - origin) / SECOND_US, tuple(missing))
 
-    def __getitem__(self, key: int | _Slice | Sequence[int]) -> npt.NDArray[np.uint8]:
-        """Decode frames by their indices: of shape (height, width, 3), or (n, height, width, 3) for several.
+    def __getitem__(
+        self, key: SupportsIndex | _Slice | Sequence[SupportsIndex] | npt.NDArray[np.integer[Any] | np.bool_]
+    ) -> npt.NDArray[np.uint8]:
+        """Decode frames by an index, or by a slice, indices or a mask, as of :meth:`frames`.
 
-        Those of a :class:`LazyVideo` have the form that it was opened with.
+        A frame has the shape (height, width, 3), and several have (n, height, width, 3). Those of a :class:`LazyVideo`
+        have the form that it was opened with.
         """
         if isinstance(key, _Slice):
             return self.frames(range(*key.indices(len(self))))
         if isinstance(key, (Sequence, np.ndarray)):
             return self.frames(key)
+        if isinstance(key, (bool, np.bool_)):
+            raise TypeError(f"{key} is no index of a frame")
         [frame] = self.frames([key])
         return cast("npt.NDArray[np.uint8]", frame)
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Decode all frames, as :meth:`iter_frames`."""
+        return self.iter_frames()
 
     def iter_frames(
         self,
@@ -408,36 +446,38 @@ class Recording:
 
     def frames(
         self,
-        indices: Iterable[int],
+        indices: Indices,
         *,
         colorspace: ColorSpace | None = None,
         layout: Layout | None = None,
         resize: tuple[int, int] | None = None,
     ) -> npt.NDArray[np.uint8]:
-        """Decode frames by their indices, each group of pictures once.
+        """Decode frames by their indices.
+
+        Each group of pictures is decoded once, in whatever order and however often its frames are asked.
 
         Parameters
         ----------
-        indices : iterable of int
-            Indices of frames in any order, from -n to n - 1. A frame may be asked several times.
+        indices : iterable of int, or of bool
+            Indices of frames in any order, from -n to n - 1, or a mask with a value for each of the n frames.
         colorspace, layout, resize
             Form of the frames, as of :meth:`iter_frames`.
 
         Returns
         -------
         ndarray of uint8, shape (m, height, width, channels) or (m, channels, height, width)
-            The frames in the order of `indices`.
+            The frames in the order of `indices`. Without indices it has the size of the first frame.
 
         Raises
         ------
         IndexError
-            If there is no such frame.
+            If there is no such frame, or a mask has another length than the recording.
         DecodeError
             If a frame cannot be decoded.
         ValueError
             If an argument is wrong, or frames differ in size and `resize` is None.
         """
-        each, places = np.unique(frame_indices(indices, len(self)), return_inverse=True)
+        each, places = np.unique(_positions(indices, len(self)), return_inverse=True)
         _, frames = self._decode_all(each, self._form.other(colorspace, layout, resize), "raise", [])
         return frames[places]
 
@@ -450,31 +490,29 @@ class Recording:
         layout: Layout | None = None,
         resize: tuple[int, int] | None = None,
     ) -> npt.NDArray[np.uint8]:
-        """Decode the frames that are shown at times: of each the last one that was not captured later.
+        """Decode the frame that is shown at each time: the last one that was not captured later.
+
+        The same as :meth:`frames` of :meth:`indices_at`, for the form of the frames and the other errors, too.
 
         Parameters
         ----------
         times : iterable of Time
             The times, in any order.
         tolerance : float, optional
-            Longest time in seconds that a frame is shown. 2.5 frame distances by default, so that a time in a gap is an
-            error.
+            Longest time in seconds that a frame is shown. By default 2.5 times the median distance of two frames, so
+            that no frame is shown in a gap.
         colorspace, layout, resize
-            Form of the frames, as of :meth:`iter_frames`.
+            Form of the frames.
 
         Returns
         -------
         ndarray of uint8, shape (m, height, width, channels) or (m, channels, height, width)
-            The frames in the order of `times`.
+            A frame for each of the m times, in their order.
 
         Raises
         ------
         LookupError
             If no frame is shown at one of the times.
-        DecodeError
-            If a frame cannot be decoded.
-        ValueError
-            If an argument is wrong, or frames differ in size and `resize` is None.
         """
         return self.frames(
             self.indices_at(times, tolerance=tolerance), colorspace=colorspace, layout=layout, resize=resize
@@ -505,22 +543,39 @@ class Recording:
     def access_units(self) -> Iterator[AccessUnit]:
         """Read the access units of all frames in decoding order, without decoding.
 
+        They are those of the frames in the index, once that is loaded. Before, all that the entry has when they are
+        read: the index is not needed, and not loaded.
+
         Yields
         ------
         AccessUnit
-            The access units. Those before the first frame that only a decoder needs are left out.
+            The access units. Those before the first frame that only a decoder needs are left out, and so are those that
+            no keyframe precedes, with a :class:`RecordingWarning`.
+
+        Raises
+        ------
+        StreamError
+            If there are frames, and none of their records can be used.
+        IndexMismatchError
+            If the records have other frames than the index.
         """
-        source = self._reader.source
-        if self._window is None and not source.is_empty_range:
-            units = source.all_units(self._canceller)
-        else:
+        reader = self._reader
+        has_index = reader.has_index or self._window is not None
+        if reader.source.is_empty_range or (has_index and not len(self)):
+            return
+        if has_index:
             times = self.timestamps_us
-            if not len(times):
-                return
-            units = source.units(int(times[0]), int(times[-1]), self._canceller)
+            units = reader.source.units(int(times[0]), int(times[-1]), self._canceller)
+        else:
+            units = reader.source.all_units(self._canceller)
         for data, capture_us, pts, dts, _, is_keyframe, is_hidden, is_corrupted in units:
-            if not is_hidden:
-                yield AccessUnit(data, capture_us, pts, dts, is_keyframe, is_corrupted)
+            if is_hidden:
+                continue
+            if has_index:
+                reader.index_of(capture_us)
+            yield AccessUnit(data, capture_us, pts, dts, is_keyframe, is_corrupted)
+        for text in units.take_warnings():
+            warnings.warn(text, RecordingWarning, stacklevel=2)
 
     def groups(self, indices: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
         """Split rising indices of frames into those of each group of pictures, which can be decoded in parallel."""
@@ -549,7 +604,9 @@ class Recording:
             found.append(index)
             frames.append(frame)
         if not frames:
-            height, width = form.resize or self._reader.size
+            first, _ = self._range
+            first += int(indices[0]) if len(indices) else 0
+            height, width = form.resize or self._reader.size_at(first) or (0, 0)
             return np.empty(0, np.int64), np.empty((0, *form.shape(height, width)), np.uint8)
         return np.array(found, np.int64), np.stack(frames)
 
@@ -610,13 +667,34 @@ class Recording:
         """Decode the frames of a range as :meth:`slice`, in a thread."""
         return await in_thread(self, lambda part: part.slice(start, stop, **options))
 
-    async def frames_async(self, indices: Iterable[int], **options: Any) -> npt.NDArray[np.uint8]:
+    async def frames_async(self, indices: Indices, **options: Any) -> npt.NDArray[np.uint8]:
         """Decode frames by their indices as :meth:`frames`, in a thread."""
         return await in_thread(self, lambda part: part.frames(indices, **options))
 
     async def frames_at_async(self, times: Iterable[Time], **options: Any) -> npt.NDArray[np.uint8]:
         """Decode the frames that are shown at times as :meth:`frames_at`, in a thread."""
         return await in_thread(self, lambda part: part.frames_at(times, **options))
+
+
+def _positions(indices: Indices, count: int) -> npt.NDArray[np.int64]:
+    """Return the indices of frames from 0 on, of indices from -n to n - 1, or of a mask.
+
+    Raises
+    ------
+    IndexError
+        If there is no such frame, or a mask has another length.
+    TypeError
+        If only some of the values are bool.
+    """
+    values = indices if isinstance(indices, np.ndarray) else list(indices)
+    are_bool = [isinstance(value, (bool, np.bool_)) for value in values]
+    if not any(are_bool):
+        return frame_indices(cast("Iterable[int]", values), count)
+    if not all(are_bool):
+        raise TypeError("Some of the indices are bool, and some are not")
+    if len(values) != count:
+        raise IndexError(f"The mask has {len(values)} values, and the recording {count} frames")
+    return np.flatnonzero(np.asarray(values, np.bool_))
 
 
 async def open_async(*arguments: Any, **options: Any) -> Recording:

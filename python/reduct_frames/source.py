@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ._core import Entry
+from ._core import Entry, StreamError
+from .errors import RecordingWarning
 from .frame_index import FrameIndex
 
 if TYPE_CHECKING:
@@ -61,21 +63,57 @@ class EntrySource:
         return self._opened[1]
 
     def load_index(self) -> FrameIndex:
-        """Return the index of the frames, from the headers of the records if they have it, else from their contents."""
+        """Return the index of the frames, from the headers of the records if they have it, else from their contents.
+
+        Records that are left out are a :class:`RecordingWarning`.
+        """
         if self.is_empty_range:
             return FrameIndex(np.empty(0, np.int64), np.empty(0, np.bool_))
-        if self.index_from != "contents":
-            columns, fps, time_scale = self.native.headers(self.start_us, self.stop_us)
-            index = FrameIndex.from_headers(columns, fps, time_scale)
-            if index is not None:
-                return index
-            if self.index_from == "labels":
-                raise ValueError(
-                    f"The labels of '{self.bucket}/{self.entry}' do not show that each record has one frame: "
-                    'index="contents" reads the records'
-                )
-        columns, units = self.native.scan(self.start_us, self.stop_us)
-        return FrameIndex.from_contents(columns, units.gaps, units.fps, units.time_scale)
+        index = self._index_of_labels() if self.index_from != "contents" else None
+        if index is None:
+            columns, units = self.native.scan(self.start_us, self.stop_us)
+            _warn(units.take_warnings())
+            index = FrameIndex.from_contents(columns, units.gaps, units.fps, units.time_scale)
+        return index
+
+    def _index_of_labels(self) -> FrameIndex | None:
+        """Return the index by the labels of the records, or None if these are not verified.
+
+        Raises
+        ------
+        ValueError
+            If no other index is wanted, and the labels do not show that each record has one frame.
+        """
+        columns, fps, time_scale, left_out = self.native.headers(self.start_us, self.stop_us)
+        index = FrameIndex.from_headers(columns, fps, time_scale)
+        if self.index_from == "labels" and index is None:
+            raise ValueError(
+                f"The labels of '{self.bucket}/{self.entry}' do not show that each record has one frame: "
+                'index="contents" reads the records'
+            )
+        if index is None or (self.index_from == "auto" and not self._has_single_frames(index)):
+            return None
+        _warn(left_out)
+        return index
+
+    def _has_single_frames(self, index: FrameIndex) -> bool:
+        """Return whether a few records, whose contents are read, have no more than one frame each."""
+        for sample in index.samples():
+            start = int(index.capture_us[sample])
+            is_last = sample + 1 == len(index)
+            stop = self.stop_us if is_last else int(index.capture_us[sample + 1])
+            try:
+                columns, _ = self.native.scan(start, stop)
+            except StreamError:
+                continue  # Nothing before it can be decoded.
+            records = 1
+            if is_last:
+                # There may be new ones.
+                headers, *_ = self.native.headers(start, stop)
+                records = len(headers["keyframe"])
+            if len(columns["keyframe"]) > records:
+                return False
+        return True
 
     @property
     def is_empty_range(self) -> bool:
@@ -99,3 +137,8 @@ class EntrySource:
     def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> Units:
         """Return a reader of the frames from one capture time to another, both included."""
         return self.native.units(first_us, last_us + 1, canceller=canceller)
+
+
+def _warn(texts: list[str]) -> None:
+    for text in texts:
+        warnings.warn(text, RecordingWarning, stacklevel=2)

@@ -11,12 +11,13 @@ use media::content::ContentKind;
 use media::frame_rate::FrameRate;
 use media::mp4::Timescale;
 use media::range::Begin;
-use media::time::CaptureTime;
+use media::time::{CaptureTime, Nanos};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use recording::{ReadOptions, Recording, SCHEMA, StreamOptions};
+use recording::{Error, ReadOptions, RecordHeader, Recording, SCHEMA, StreamOptions};
 
 use crate::columns::Columns;
+use crate::foreign_records::ForeignRecords;
 use crate::time::{capture_time, duration};
 use crate::units::{self, Units};
 use crate::{errors, runtime};
@@ -35,11 +36,16 @@ const NAMES: SettingNames = SettingNames {
     ..SettingNames::DEFAULT
 };
 
+/// First window of the search for a record that is video.
+const FIRST_WINDOW: Nanos = Nanos::SECOND;
+
 /// An entry of a server.
 #[pyclass(frozen, module = "reduct_frames._core")]
 #[derive(Debug)]
 pub struct Entry {
     recording: Recording,
+    /// Content of the first record that is video.
+    content: Option<ContentKind>,
 }
 
 #[pymethods]
@@ -60,44 +66,51 @@ impl Entry {
     ) -> PyResult<Self> {
         let server = server(url, token, ca_cert, verify_ssl, timeout)?;
         // Connections and their time-outs belong to the runtime.
-        let opening = Recording::open(&server, bucket, entry);
+        let opening = async {
+            let recording = Recording::open(&server, bucket, entry).await?;
+            let content = first_content(&recording).await?;
+            Ok(Self { recording, content })
+        };
         let opened = runtime::wait(py, &Canceller::default(), opening)?;
-        let recording = opened.map_err(|error| errors::reading(&error))?;
-        Ok(Self { recording })
+        opened.map_err(|error| errors::reading(&error))
     }
 
-    /// Content of the first record: `h264`, `mp4`, or `None` if it is no video.
+    /// Content of the first record that is video: `h264`, `mp4`, or `None` if there is none.
     #[getter]
     fn content(&self) -> Option<&'static str> {
-        self.recording.content().map(|content| match content {
+        self.content.map(|content| match content {
             ContentKind::H264 => "h264",
             ContentKind::Episode => "mp4",
         })
     }
 
-    /// Reads the headers of the records of a range: the columns `capture_us` and `keyframe` (by their labels: 1, 0, or
-    /// -1 without one), and the first label `fps` as frames per second and as the time scale of a file of that rate.
-    /// Reads no media.
+    /// Reads the headers of the records of H.264 in a range: the columns `capture_us` and `keyframe` (by their labels:
+    /// 1, 0, or -1 without one), the first label `fps` as frames per second and as the time scale of a file of that
+    /// rate, and a warning for each other type of records. Reads no media.
     #[pyo3(signature = (start=None, stop=None))]
     fn headers<'py>(
         &self,
         py: Python<'py>,
         start: Option<i64>,
         stop: Option<i64>,
-    ) -> PyResult<(Bound<'py, PyDict>, Option<f64>, u32)> {
+    ) -> PyResult<Headers<'py>> {
         let range = bounds(start, stop)?;
         let mut columns = Columns::default();
         let mut frame_rate = None;
-        let add = |header: &recording::RecordHeader| {
-            columns.push_header(header);
-            frame_rate = frame_rate.or(header.frame_rate);
+        let mut foreign = ForeignRecords::new(ContentKind::H264);
+        let add = |header: &RecordHeader| {
+            if !foreign.note(header.content) {
+                columns.push_header(header);
+                frame_rate = frame_rate.or(header.frame_rate);
+            }
         };
         let reading = self.recording.headers(range, add);
         let read = runtime::wait(py, &Canceller::default(), reading)?;
         read.map_err(|error| errors::reading(&error))?;
         let scale = frame_rate.map_or_else(Timescale::default, Timescale::for_rate);
         let frame_rate = frame_rate.map(FrameRate::per_second);
-        Ok((columns.to_dict(py)?, frame_rate, scale.units()))
+        let columns = columns.to_dict(py)?;
+        Ok((columns, frame_rate, scale.units(), foreign.warnings()))
     }
 
     /// Reads a range, and returns the columns of its frames in decoding order, the gaps and the messages.
@@ -110,11 +123,21 @@ impl Entry {
     ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, Units>)> {
         let mut units = self.units(py, start, stop, None)?;
         let mut columns = Columns::default();
-        while let Some(frame) = units.next_frame(py)? {
-            if !frame.is_hidden {
-                columns.push_frame(&frame);
+        let mut foreign = ForeignRecords::new(ContentKind::H264);
+        loop {
+            while let Some(frame) = units.next_frame(py)? {
+                if !frame.is_hidden {
+                    columns.push_frame(&frame);
+                }
             }
+            // The range begins with episodes, but the entry does not.
+            let episodes = units.take_episodes();
+            if episodes == 0 {
+                break;
+            }
+            (0..episodes).for_each(|_| _ = foreign.note(Some(ContentKind::Episode)));
         }
+        units.warn(foreign.warnings());
         Ok((columns.to_dict(py)?, Bound::new(py, units)?))
     }
 
@@ -164,6 +187,29 @@ pub fn server(
         ..ServerOptions::new(SCHEMA)
     })
     .map_err(|error| errors::server(&error))
+}
+
+/// Columns, frames per second, time scale and warnings.
+type Headers<'py> = (Bound<'py, PyDict>, Option<f64>, u32, Vec<String>);
+
+/// Returns the content of the first record that is video. The headers before it are read, in windows that double.
+async fn first_content(recording: &Recording) -> Result<Option<ContentKind>, Error> {
+    let mut content = recording.content();
+    let Some((mut start, newest)) = recording.bounds() else {
+        return Ok(content);
+    };
+    let mut length = FIRST_WINDOW;
+    while content.is_none() && start <= newest {
+        let stop = start + length;
+        if stop <= start {
+            break; // the end of all times
+        }
+        let add = |header: &RecordHeader| content = content.or(header.content);
+        recording.headers(start..stop, add).await?;
+        start = stop;
+        length += length;
+    }
+    Ok(content)
 }
 
 type Bounds = (std::ops::Bound<CaptureTime>, std::ops::Bound<CaptureTime>);

@@ -9,6 +9,7 @@
 mod columns;
 mod entry;
 mod errors;
+mod foreign_records;
 mod lock;
 mod mp4_bytes;
 mod mp4_track;

@@ -5,10 +5,12 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use media::content::{H264_TYPE, MP4_TYPE};
 use media::frame_rate::FrameRate;
 use media::mp4::Timescale;
 use media::timeline::Hole;
@@ -82,13 +84,15 @@ pub struct Units {
     /// Error behind the queue.
     failure: Option<Error>,
     at_end: bool,
-    /// Messages that were not taken yet.
+    /// Warnings that were not taken yet.
     warnings: Vec<String>,
     /// Capture times around missing frames, in µs.
     gaps: Vec<(i64, i64)>,
     frame_rate: Option<FrameRate>,
     /// Episodes of an entry of MP4 files.
     episodes: VecDeque<Box<Episode>>,
+    /// Frames of a range that begins with H.264, while episodes were asked for.
+    frames_left_out: u64,
 }
 
 impl Units {
@@ -104,6 +108,7 @@ impl Units {
             gaps: Vec::new(),
             frame_rate: None,
             episodes: VecDeque::new(),
+            frames_left_out: 0,
         }
     }
 
@@ -133,6 +138,16 @@ impl Units {
             let canceller = self.canceller.clone();
             runtime::wait(py, &canceller.0, self.fill())?;
         }
+    }
+
+    /// Drops the episodes before which the frames end, and returns their number.
+    pub fn take_episodes(&mut self) -> usize {
+        self.episodes.drain(..).count()
+    }
+
+    /// Adds warnings of the caller.
+    pub fn warn(&mut self, texts: impl IntoIterator<Item = String>) {
+        self.warnings.extend(texts);
     }
 
     /// Waits for an item, and takes those that are there.
@@ -169,14 +184,17 @@ impl Units {
             Item::Gap(loss) => {
                 let Hole { from, to } = loss.hole;
                 self.gaps.push((useconds(from), useconds(to)));
-                self.warnings.push(loss.to_string());
             }
-            Item::Warning(text) | Item::Retry(text) => self.warnings.push(text),
+            Item::Warning(text) => self.warnings.push(text),
             Item::Episode(episode) => self.episodes.push_back(episode),
             Item::Format(Format::H264 { frame_rate }) => {
                 self.frame_rate = self.frame_rate.or(frame_rate);
             }
-            Item::Range(_) | Item::Format(_) | Item::Segment(_) | Item::Pause(_) => {}
+            Item::Retry(_)
+            | Item::Range(_)
+            | Item::Format(_)
+            | Item::Segment(_)
+            | Item::Pause(_) => {}
         }
         0
     }
@@ -210,7 +228,14 @@ impl Units {
         py: Python<'py>,
     ) -> PyResult<Option<(Bound<'py, PyBytes>, i64)>> {
         while self.episodes.is_empty() {
-            if self.next_frame(py)?.is_none() && self.at_end {
+            if self.next_frame(py)?.is_some() {
+                self.frames_left_out += 1;
+            } else if self.at_end {
+                let count = mem::take(&mut self.frames_left_out);
+                let text = format!(
+                    "{count} access units of the type '{H264_TYPE}' are left out: the entry has '{MP4_TYPE}'"
+                );
+                self.warnings.extend((count > 0).then_some(text));
                 return Ok(None);
             }
         }
