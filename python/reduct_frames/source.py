@@ -69,32 +69,20 @@ class EntrySource:
         """
         if self.is_empty_range:
             return FrameIndex(np.empty(0, np.int64), np.empty(0, np.bool_))
-        index = self._index_of_labels() if self.index_from != "contents" else None
-        if index is None:
-            columns, units = self.native.scan(self.start_us, self.stop_us)
-            _warn(units.take_warnings())
-            index = FrameIndex.from_contents(columns, units.gaps, units.fps, units.time_scale)
-        return index
-
-    def _index_of_labels(self) -> FrameIndex | None:
-        """Return the index by the labels of the records, or None if these are not verified.
-
-        Raises
-        ------
-        ValueError
-            If no other index is wanted, and the labels do not show that each record has one frame.
-        """
-        columns, fps, time_scale, left_out = self.native.headers(self.start_us, self.stop_us)
-        index = FrameIndex.from_headers(columns, fps, time_scale)
-        if self.index_from == "labels" and index is None:
-            raise ValueError(
-                f"The labels of '{self.bucket}/{self.entry}' do not show that each record has one frame: "
-                'index="contents" reads the records'
-            )
-        if index is None or (self.index_from == "auto" and not self._has_single_frames(index)):
-            return None
-        _warn(left_out)
-        return index
+        headers, fps, time_scale, left_out = self.native.headers(self.start_us, self.stop_us)
+        if self.index_from != "contents":
+            index = FrameIndex.from_headers(headers, fps, time_scale)
+            if index is not None and (self.index_from == "labels" or self._has_single_frames(index)):
+                _warn(left_out)
+                return index
+            if self.index_from == "labels":
+                raise ValueError(
+                    f"The labels of '{self.bucket}/{self.entry}' do not show that each record has one frame: "
+                    'index="contents" reads the records'
+                )
+        columns, units = self.native.scan(self.start_us, self.stop_us)
+        _warn(units.take_warnings() or _records_without_frames(headers, columns))
+        return FrameIndex.from_contents(columns, units.gaps, units.fps, units.time_scale)
 
     def _has_single_frames(self, index: FrameIndex) -> bool:
         """Return whether a few records, whose contents are read, have no more than one frame each."""
@@ -137,6 +125,16 @@ class EntrySource:
     def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> Units:
         """Return a reader of the frames from one capture time to another, both included."""
         return self.native.units(first_us, last_us + 1, canceller=canceller)
+
+
+def _records_without_frames(headers: dict[str, bytes], columns: dict[str, bytes]) -> list[str]:
+    """Return a warning about records that have a label ``keyframe``, as all with frames of its writer, and no frame."""
+    times = np.frombuffer(headers["capture_us"], np.int64)
+    labelled = times[np.frombuffer(headers["keyframe"], np.int8) >= 0]
+    empty = np.setdiff1d(labelled, np.frombuffer(columns["record_us"], np.int64))
+    if not len(empty):
+        return []
+    return [f"{len(empty)} of {len(times)} records have no frame that can be read, the first of them at {empty[0]} µs"]
 
 
 def _warn(texts: list[str]) -> None:

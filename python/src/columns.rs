@@ -22,6 +22,8 @@ pub struct Columns {
     duration: Vec<i64>,
     size: Vec<i64>,
     corrupted: Vec<i8>,
+    /// Times of the records in which frames begin, of those, too, that are in no row.
+    record: Vec<i64>,
 }
 
 impl Columns {
@@ -31,8 +33,12 @@ impl Columns {
         self.keyframe.push(header.keyframe.map_or(NONE, i8::from));
     }
 
-    /// Adds a frame.
+    /// Adds a frame, in a row unless only a decoder needs it.
     pub fn push_frame(&mut self, frame: &Frame) {
+        self.record.push(useconds(frame.record_time));
+        if frame.is_hidden {
+            return;
+        }
         self.capture.push(useconds(frame.capture_time));
         self.keyframe.push(i8::from(frame.is_keyframe));
         self.pts.push(nseconds(frame.pts));
@@ -54,6 +60,7 @@ impl Columns {
             ("dts", &self.dts),
             ("duration", &self.duration),
             ("size", &self.size),
+            ("record_us", &self.record),
         ] {
             dict.set_item(name, integers(py, column)?)?;
         }

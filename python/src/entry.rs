@@ -113,7 +113,8 @@ impl Entry {
         Ok((columns, frame_rate, scale.units(), foreign.warnings()))
     }
 
-    /// Reads a range, and returns the columns of its frames in decoding order, the gaps and the messages.
+    /// Reads a range, and returns the columns of its frames in decoding order, `record_us` with the times of all records
+    /// in which frames begin, the gaps and the warnings.
     #[pyo3(signature = (start=None, stop=None))]
     fn scan<'py>(
         &self,
@@ -126,9 +127,7 @@ impl Entry {
         let mut foreign = ForeignRecords::new(ContentKind::H264);
         loop {
             while let Some(frame) = units.next_frame(py)? {
-                if !frame.is_hidden {
-                    columns.push_frame(&frame);
-                }
+                columns.push_frame(&frame);
             }
             // The range begins with episodes, but the entry does not.
             let episodes = units.take_episodes();

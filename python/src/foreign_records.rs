@@ -40,13 +40,14 @@ impl ForeignRecords {
             ContentKind::Episode => (MP4_TYPE, H264_TYPE),
         };
         let kinds = [
-            (self.of_video, format!("of the type '{other}'")),
-            (self.others, "of types that are no video".to_owned()),
+            (self.of_video, format!("'{other}', not '{expected}'")),
+            (self.others, "no video".to_owned()),
         ];
         let counted = kinds.into_iter().filter(|(count, _)| *count > 0);
         counted
-            .map(|(count, kind)| {
-                format!("{count} records {kind} are left out: the entry has '{expected}'")
+            .map(|(count, kind)| match count {
+                1 => format!("1 record is left out, as it is {kind}"),
+                _ => format!("{count} records are left out, as they are {kind}"),
             })
             .collect()
     }

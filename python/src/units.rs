@@ -233,7 +233,7 @@ impl Units {
             } else if self.at_end {
                 let count = mem::take(&mut self.frames_left_out);
                 let text = format!(
-                    "{count} access units of the type '{H264_TYPE}' are left out: the entry has '{MP4_TYPE}'"
+                    "{count} access units are left out, as they are '{H264_TYPE}', not '{MP4_TYPE}'"
                 );
                 self.warnings.extend((count > 0).then_some(text));
                 return Ok(None);

@@ -65,10 +65,13 @@ def _records(answer: object) -> Iterator[Episode]:
         yield Episode(time_us, pairs, answer.read(int(length)))  # type: ignore[attr-defined]
 
 
-def upload(server: Server, entry: str, content: bytes, time_us: int, content_type: str = MP4_TYPE) -> None:
+def upload(
+    server: Server, entry: str, content: bytes, time_us: int, content_type: str = MP4_TYPE, **labels: str
+) -> None:
     """Write a record to an entry of the bucket `b`."""
     url = f"{server.url}/api/v1/b/b/{entry}?ts={time_us}"
-    with _request("POST", url, content, {"content-type": content_type}):
+    headers = {f"x-reduct-label-{name}": value for name, value in labels.items()}
+    with _request("POST", url, content, {"content-type": content_type, **headers}):
         pass
 
 

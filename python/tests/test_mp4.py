@@ -16,6 +16,7 @@ import pytest
 from conftest import Server
 from episodes import Episode, export, mux, reference, set_edits, upload
 from streams import SIZE, START_US, Stream, encode
+from zoo import Recipe, encode_sample
 
 import reduct_frames
 from reduct_frames import DecodeError, IndexMismatchError, LazyVideo, Recording, RecordingWarning, StreamError, index
@@ -228,6 +229,20 @@ def test_sizes_of_several_files(reordered: Stream, tmp_path: Path) -> None:
         assert len(window) == 20
         assert (window.height, window.width) == (80, 128) == window[0].shape[1:]
         assert (opened.lazy_slice(4.0).height, opened.lazy_slice(9.0).height) == (HEIGHT, HEIGHT)
+
+
+def test_the_size_is_that_of_the_first_frame(tmp_path: Path, plain: Stream) -> None:
+    larger = encode_sample(Recipe("keyint=10:bframes=0", frames=20, sizes=((128, 160),)))
+    numbers = list(range(20))
+    stream = Stream(larger.units, numbers, "20", np.stack(larger.pictures), [number % 10 == 0 for number in numbers])
+    files = [mux(tmp_path / "first.mp4", plain), mux(tmp_path / "second.mp4", stream)]
+    video = LazyVideo.from_uri(files)
+    assert (len(video), video.height, video.width) == (120, HEIGHT, WIDTH)
+    second = video.lazy_slice(5.0)
+    assert (len(second), second.height, second.width) == (20, 128, 160)
+    assert second[:].shape == (20, 3, 128, 160)
+    for empty in (second[:0], second.slice(5.5, 5.5).frames, video.lazy_slice(9.0)[:]):
+        assert empty.shape == (0, 3, 128, 160)
 
 
 def test_pickled_video(video: LazyVideo, stream: Stream) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from conftest import Server
 from streams import SIZE, START_US, Stream
+from zoo import ENCODED, encode_sample
 
 import reduct_frames
-from reduct_frames import DecodeError, MissingFrame, NotFoundError, Recording, ServerError
+from reduct_frames import DecodeError, MissingFrame, NotFoundError, Recorder, Recording, ServerError
 
 HEIGHT, WIDTH = SIZE
 
@@ -177,6 +178,33 @@ def test_opened_range(recording: Recording, stream: Stream) -> None:
     np.testing.assert_array_equal(reduct_frames.open(uri).timestamps_us, times[15:55])
 
 
+def test_masks(recording: Recording, stream: Stream) -> None:
+    mask = np.arange(100) % 9 == 4
+    np.testing.assert_array_equal(recording[mask], stream.pictures[mask])
+    np.testing.assert_array_equal(recording[mask.tolist()], stream.pictures[mask])
+    np.testing.assert_array_equal(recording.frames(value for value in mask), stream.pictures[mask])
+    np.testing.assert_array_equal(recording.lazy_slice(1.0, 2.0)[mask[20:40]], stream.pictures[20:40][mask[20:40]])
+    assert recording[np.zeros(100, np.bool_)].shape == (0, HEIGHT, WIDTH, 3)
+    for wrong in ([True, False, True], mask[:99], [False]):
+        with pytest.raises(IndexError, match="mask"):
+            recording[wrong]
+    for wrong in ([True, 5], [[3]], [1.5], ["3"]):  # type: ignore[assignment]
+        with pytest.raises(TypeError):
+            recording[wrong]
+    for wrong in (True, np.True_, 2.0):  # type: ignore[assignment]
+        with pytest.raises(TypeError):
+            recording[wrong]
+
+
+def test_types_of_indices(recording: Recording, stream: Stream) -> None:
+    for one in (3, np.int64(3), np.uint8(3), np.array(3)):
+        np.testing.assert_array_equal(recording[one], stream.pictures[3])
+    for two in ([3, 5], (3, 5), np.array([3, 5], np.uint8), range(3, 6, 2), [np.int32(3), 5]):
+        np.testing.assert_array_equal(recording[two], stream.pictures[[3, 5]])
+    np.testing.assert_array_equal(list(recording), stream.pictures)
+    np.testing.assert_array_equal(list(recording.lazy_slice(1.0, 1.5)), stream.pictures[20:30])
+
+
 def test_pickle(recording: Recording, stream: Stream) -> None:
     for part, expected in [(recording, stream.pictures), (recording.lazy_slice(1.0, 2.0), stream.pictures[20:40])]:
         copy = pickle.loads(pickle.dumps(part))
@@ -201,6 +229,55 @@ def test_a_lost_frame_is_reported(server: Server, plain: Stream) -> None:
     missing: list[MissingFrame] = []
     assert len(list(recording.iter_frames(on_error="report", missing=missing))) == 94
     assert missing == list(clip.missing)
+
+
+@pytest.mark.parametrize("index", ["auto", "contents"])
+@pytest.mark.parametrize("record_unit", ["access-unit", "gop"])
+def test_a_recording_keeps_its_frames_while_the_entry_grows(
+    server: Server, plain: Stream, index: str, record_unit: str
+) -> None:
+    """Before its index is loaded, the range is open."""
+    entry = f"grows-{index}-{record_unit}"
+
+    def log(first: int, last: int) -> None:
+        with Recorder(server.url, "b", entry, record_unit=record_unit, fps="20") as recorder:  # type: ignore[arg-type]
+            for unit, time_us in list(zip(plain.units, plain.log_times()))[first:last]:
+                recorder.log(unit, time_us)
+
+    log(0, 40)
+    early, late = (reduct_frames.open(server.url, "b", entry, index=index) for _ in range(2))  # type: ignore[arg-type]
+    assert len(early) == 40
+    log(40, 100)
+    assert [unit.data for unit in early.access_units()] == plain.units[:40]
+    assert [unit.data for unit in pickle.loads(pickle.dumps(early)).access_units()] == plain.units[:40]
+    np.testing.assert_array_equal(list(early), plain.pictures[:40])
+    np.testing.assert_array_equal(early[39:], plain.pictures[39:40])
+    assert [unit.data for unit in late.access_units()] == plain.units
+    assert not late._reader.has_index
+    assert len(late) == 100
+
+
+def test_the_size_is_that_of_the_first_frame(server: Server) -> None:
+    sample = encode_sample(ENCODED["several-sizes"])
+    sizes = [picture.shape[:2] for picture in sample.pictures]
+    second = next(index for index, size in enumerate(sizes) if size != sizes[0])
+    with Recorder(server.url, "b", "sizes-of-parts", fps="20") as recorder:
+        for unit, time_us in zip(sample.units, sample.times_us):
+            recorder.log(unit, int(time_us))
+    recording = reduct_frames.open(server.url, "b", "sizes-of-parts")
+    begin = int(sample.times_us[second])
+    for part, size in [
+        (recording, sizes[0]),
+        (recording.lazy_slice(begin), sizes[second]),
+        (recording.lazy_slice(None, begin), sizes[0]),
+        (recording.lazy_slice(begin, begin), sizes[second]),
+        (recording.lazy_slice(int(sample.times_us[-1]) + 1), sizes[-1]),
+    ]:
+        assert (part.height, part.width) == size
+        assert part[:0].shape == (0, *size, 3)
+        assert part.slice(begin + 1, begin + 1).frames.shape[1:3] == (
+            sizes[second] if begin in part.timestamps_us else size
+        )
 
 
 def _rest(stream: Stream) -> tuple[object, ...]:
