@@ -399,7 +399,7 @@ class Recording:
         """
         if isinstance(key, _Slice):
             return self.frames(range(*key.indices(len(self))))
-        if isinstance(key, (Sequence, np.ndarray)):
+        if isinstance(key, Sequence) or (isinstance(key, np.ndarray) and key.ndim):
             return self.frames(key)
         if isinstance(key, (bool, np.bool_)):
             raise TypeError(f"{key} is no index of a frame")

@@ -232,9 +232,9 @@ def test_sizes_of_several_files(reordered: Stream, tmp_path: Path) -> None:
 
 
 def test_the_size_is_that_of_the_first_frame(tmp_path: Path, plain: Stream) -> None:
-    larger = encode_sample(Recipe("keyint=10:bframes=0", frames=20, sizes=((128, 160),)))
-    numbers = list(range(20))
-    stream = Stream(larger.units, numbers, "20", np.stack(larger.pictures), [number % 10 == 0 for number in numbers])
+    larger = encode_sample(Recipe("keyint=infinite:scenecut=0:bframes=0", frames=20, sizes=((128, 160),)))
+    keyframes = [number == 0 for number in range(20)]
+    stream = Stream(larger.units, list(range(20)), "20", np.stack(larger.pictures), keyframes)
     files = [mux(tmp_path / "first.mp4", plain), mux(tmp_path / "second.mp4", stream)]
     video = LazyVideo.from_uri(files)
     assert (len(video), video.height, video.width) == (120, HEIGHT, WIDTH)
