@@ -81,6 +81,8 @@ class Entry:
         start: int | None = None,
         stop: int | None = None,
         canceller: Canceller | None = None,
+        *,
+        whole_records: bool = False,
     ) -> Units: ...
 
 class Mp4Track:

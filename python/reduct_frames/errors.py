@@ -66,9 +66,10 @@ class DecodeError(StreamError):
 class IndexMismatchError(StreamError):
     """The records have other frames than their labels say, or a file has others than its index.
 
-    Open the entry with ``index="contents"``, which reads all records once, or write the index of the file again.
+    Open the entry with ``index="contents"``, which reads all records once, or open it again if records were written
+    among those of the index. Of a file, write the index again.
     """
 
 
 class RecordingWarning(UserWarning):
-    """Records are left out, as they cannot be read."""
+    """Records are left out, as they cannot be read or are of another type, or have faults."""

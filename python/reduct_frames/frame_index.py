@@ -129,20 +129,21 @@ class FrameIndex:
         size = np.frombuffer(columns["size"], np.int64)
         return cls(times[order], keyframe[order], declared_fps, gaps=gaps, time_scale=time_scale, size=size[order])
 
-    def samples(self) -> list[int]:
-        """Return the indices of a few frames by which labels are verified, rising.
+    def samples(self) -> list[tuple[int, int]]:
+        """Return the indices of the first frame and the last one of a few parts by which labels are verified.
 
-        They are the first keyframe, one in the middle and the last one, the last frame, and one of those after which
-        the next frame is late, as it is in a record of several frames.
+        They are the first keyframe, one in the middle, and the last one with all frames after it. Where the next frame
+        is late, as it is after a record of several frames, one such frame is a part, with those before it from its
+        keyframe on.
         """
-        if not len(self):
+        keyframes = np.flatnonzero(self.keyframe).tolist()
+        if not keyframes:
             return []
-        keyframes = np.flatnonzero(self.keyframe)
         frame_us = SECOND_US / self.declared_fps if self.declared_fps else self.cadence_us or 0
-        late = np.flatnonzero(np.diff(self.capture_us) > _LATE_CADENCES * frame_us)
-        middles = (part[len(part) // 2 :][:1] for part in (keyframes, late))
-        last = np.array([len(self) - 1])
-        return sorted({int(index) for part in (keyframes[:1], keyframes[-1:], *middles, last) for index in part})
+        late = np.flatnonzero(np.diff(self.capture_us) > _LATE_CADENCES * frame_us).tolist()
+        parts = {(keyframe, keyframe) for keyframe in (keyframes[0], keyframes[len(keyframes) // 2])}
+        parts |= {(self.keyframe_before(frame), frame) for frame in late[len(late) // 2 :][:1]}
+        return sorted({*parts, (keyframes[-1], len(self) - 1)})
 
     def __len__(self) -> int:
         return len(self.capture_us)

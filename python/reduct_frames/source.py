@@ -86,20 +86,15 @@ class EntrySource:
 
     def _has_single_frames(self, index: FrameIndex) -> bool:
         """Return whether a few records, whose contents are read, have no more than one frame each."""
-        for sample in index.samples():
-            start = int(index.capture_us[sample])
-            is_last = sample + 1 == len(index)
-            stop = self.stop_us if is_last else int(index.capture_us[sample + 1])
+        times = index.capture_us
+        samples = [(first, last, int(times[first]), int(times[last]) + 1) for first, last in index.samples()]
+        readers = [self.native.units(start, stop, whole_records=True) for _, _, start, stop in samples]
+        for (first, last, _, _), reader in zip(samples, readers):
             try:
-                columns, _ = self.native.scan(start, stop)
+                frames = sum(1 for _ in reader)
             except StreamError:
-                continue  # Nothing before it can be decoded.
-            records = 1
-            if is_last:
-                # There may be new ones.
-                headers, *_ = self.native.headers(start, stop)
-                records = len(headers["keyframe"])
-            if len(columns["keyframe"]) > records:
+                continue  # There is no keyframe, or the records are no video, which is reported when they are decoded.
+            if frames > last + 1 - first:
                 return False
         return True
 

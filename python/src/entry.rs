@@ -14,7 +14,7 @@ use media::range::Begin;
 use media::time::{CaptureTime, Nanos};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use recording::{Error, ReadOptions, RecordHeader, Recording, SCHEMA, StreamOptions};
+use recording::{End, Error, ReadOptions, RecordHeader, Recording, SCHEMA, StreamOptions};
 
 use crate::columns::Columns;
 use crate::foreign_records::ForeignRecords;
@@ -122,7 +122,7 @@ impl Entry {
         start: Option<i64>,
         stop: Option<i64>,
     ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, Units>)> {
-        let mut units = self.units(py, start, stop, None)?;
+        let mut units = self.units(py, start, stop, None, false)?;
         let mut columns = Columns::default();
         let mut foreign = ForeignRecords::new(ContentKind::H264);
         loop {
@@ -142,13 +142,17 @@ impl Entry {
 
     /// Returns a reader of the frames from `start` on and before `stop`, with those before them that a decoder needs as
     /// hidden frames. It has begun to read.
-    #[pyo3(signature = (start=None, stop=None, canceller=None))]
+    ///
+    /// With `whole_records` they are the frames in the records of these times, from the first keyframe on. No other
+    /// record is read.
+    #[pyo3(signature = (start=None, stop=None, canceller=None, *, whole_records=false))]
     fn units(
         &self,
         py: Python<'_>,
         start: Option<i64>,
         stop: Option<i64>,
         canceller: Option<&units::Canceller>,
+        whole_records: bool,
     ) -> PyResult<Units> {
         let stream = StreamOptions {
             marks_faults: true,
@@ -159,8 +163,11 @@ impl Entry {
             ..ReadOptions::default()
         };
         let request = self.recording.read(bounds(start, stop)?).options(options);
-        let frames = request.start(Begin::Exact).frames();
-        let mut units = Units::new(frames, canceller.cloned());
+        let request = match whole_records {
+            true => request.start(Begin::KeyframeAfter).stop(End::Records),
+            false => request.start(Begin::Exact),
+        };
+        let mut units = Units::new(request.frames(), canceller.cloned());
         units.start(py)?;
         Ok(units)
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import random
 import warnings
+from pathlib import Path
 from typing import Callable
 
 import numpy as np
@@ -227,13 +228,13 @@ def test_the_edges_of_a_range_have_no_unreadable_records(server: Server, reorder
         np.testing.assert_array_equal(part.timestamps_us, times[start:stop])
 
 
-def test_all_warnings_of_an_entry_are_those_of_its_folder(server: Server, plain: Stream, tmp_path: object) -> None:
+def test_records_before_the_first_keyframe_are_warned_of(server: Server, plain: Stream, tmp_path: Path) -> None:
     write(server, "begins-late", units_of(plain)[3:])
     recording = reduct_frames.open(server.url, "b", "begins-late", index="contents")
     [first, rest] = load(recording)
     assert "left out" in first
     assert "6 more records" in rest
-    written = to_dir(recording, tmp_path)  # type: ignore[arg-type]
+    written = to_dir(recording, tmp_path)
     assert (len(written), written.missing) == (90, [])
     with pytest.warns(RecordingWarning, match="left out"):
         assert len(list(reduct_frames.open(server.url, "b", "begins-late").access_units())) == 90
