@@ -171,11 +171,15 @@ def _begins_anew(keyframe: FedUnit, following: FedUnit | None, latest_us: int | 
     units : UnitReader
         Their reader.
     """
-    if following is not None and following.capture_us < keyframe.capture_us:
+    if following is not None and following.capture_us < keyframe.capture_us and not keyframe.begins_refresh:
         return following.is_corrupted
-    return latest_us is not None and any(
+    follows_gap = latest_us is not None and any(
         latest_us <= before and after <= keyframe.capture_us for before, after in units.gaps
     )
+    if keyframe.begins_refresh:
+        # Frames may be there that are right without it.
+        return follows_gap and (keyframe.is_corrupted or (following is not None and following.is_corrupted))
+    return follows_gap
 
 
 def convert(picture: av.VideoFrame, height: int, width: int, pixel_format: str) -> av.VideoFrame:

@@ -27,6 +27,8 @@ _LACKS = (
 _START_CODE = b"\0\0\1"
 _SLICE_TYPES = range(1, 6)
 _IDR_SLICE_TYPE = 5
+_I_SLICE_HEADERS = {bytes([header]) for header in (*range(0b1011_0000, 0b1100_0000), 0b1000_1000)}
+"""First byte of the header of a first I slice: the codes of first_mb_in_slice 0, and of slice_type 2 or 7."""
 _PARAMETER_SET_TYPES = (7, 8, 13, 15)
 _MISSING_REFERENCES = "pictures that it may refer to are missing"
 _DAMAGED_REFERENCES = "pictures that it may refer to are damaged"
@@ -64,6 +66,12 @@ class FedUnit:
     def is_idr(self) -> bool:
         """It is an IDR picture: none from it on refers to a picture before it."""
         return any(_type(nal) == _IDR_SLICE_TYPE for nal in _nals_to_first_slice(self.data))
+
+    @cached_property
+    def begins_refresh(self) -> bool:
+        """If it is a keyframe: it only begins a refresh, as its first slice is no I slice."""
+        *_, nal = [b"", *_nals_to_first_slice(self.data)]
+        return nal[len(_START_CODE) + 1 :] not in _I_SLICE_HEADERS
 
 
 class PictureDecoder:
@@ -270,8 +278,9 @@ def _nals_to_first_slice(data: bytes) -> Iterator[bytes]:
     """Yield the NAL units of an access unit up to its first slice, of which only the beginning, with start codes."""
     start = data.find(_START_CODE)
     while start >= 0:
-        if _type(data[start : start + len(_START_CODE) + 1]) in _SLICE_TYPES:
-            yield data[start : start + len(_START_CODE) + 1]
+        first_bytes = data[start : start + len(_START_CODE) + 2]
+        if _type(first_bytes) in _SLICE_TYPES:
+            yield first_bytes
             return
         end = data.find(_START_CODE, start + len(_START_CODE))
         yield data[start : end if end >= 0 else None]

@@ -126,8 +126,8 @@ def open(  # noqa: A001 - as in wave, tarfile and av
     index : {"auto", "labels", "contents"}, default "auto"
         Source of the index of frames, which is loaded when it is needed first. ``"labels"`` trusts the labels
         ``keyframe`` that each record is one frame, and reads no media. ``"contents"`` reads all records once.
-        ``"auto"`` takes the labels if they show that each record is one frame, and the contents of up to five records
-        agree; else the contents. Records that are MP4 files are read. Where labels turn out to be wrong later,
+        ``"auto"`` takes the labels if they show that each record is one frame, and the contents of a few records agree;
+        else the contents. Records that are MP4 files are read. Where labels turn out to be wrong later,
         :class:`IndexMismatchError` is raised.
 
     Returns

@@ -10,6 +10,7 @@ import pytest
 from conftest import Server
 from episodes import upload
 from streams import SIZE, START_US, Stream, encode
+from zoo import Recipe, encode_sample, lay_out, write_records
 
 import reduct_frames
 from reduct_frames import DecodeError, MissingFrame, Recording, to_dir
@@ -38,7 +39,9 @@ def write(server: Server, entry: str, stream: Stream, first: int, start_us: int 
         upload(server, entry, unit, start_us + number * STEP_US, "video/h264", **labels)
 
 
-def frames_of_all_calls(recording: Recording, folder: Path) -> tuple[dict[int, np.ndarray], list[int]]:
+def frames_of_all_calls(
+    recording: Recording, folder: Path, size: tuple[int, int] = SIZE
+) -> tuple[dict[int, np.ndarray], list[int]]:
     """Return the frames that each call gives, and the indices of those that it reports as missing."""
     count = len(recording)
     missing: list[MissingFrame] = []
@@ -70,7 +73,7 @@ def frames_of_all_calls(recording: Recording, folder: Path) -> tuple[dict[int, n
         part = recording.slice(int(times[first]), int(times[last]), on_error="report")
         expected = [index for index in frames if first <= index < last]
         assert part.capture_us.tolist() == times[expected].tolist()
-        np.testing.assert_array_equal(part.frames, [frames[index] for index in expected] or np.empty((0, *SIZE, 3)))
+        np.testing.assert_array_equal(part.frames, [frames[index] for index in expected] or np.empty((0, *size, 3)))
     written = to_dir(recording, folder, ext="jpg")
     assert ([frame.index for frame in written.missing], len(written)) == (lost, len(frames))
     return frames, lost
@@ -129,6 +132,35 @@ def test_a_lost_frame_before_an_open_group_does_not_spoil_it(
         kept = sorted(pts)
         for number, frame in frames.items():
             np.testing.assert_array_equal(frame, open_groups.pictures[kept[number]])
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_an_entry_that_begins_anew_within_a_refresh(server: Server, tmp_path: Path, b_frames: int) -> None:
+    """Frames are right again when the refresh is complete, and in all calls the same."""
+    recipe = Recipe(f"keyint=10:bframes={b_frames}:b-adapt=0:intra-refresh=1", frames=60, sizes=((48, 192),))
+    sample = encode_sample(recipe)
+    records = lay_out(sample, "access-unit")
+    write_records(server.url, f"refresh-{b_frames}", records, {"fps": "20"})
+    whole = reduct_frames.open(server.url, "b", f"refresh-{b_frames}")
+    keyframes = [unit.is_keyframe for unit in whole.access_units()]
+    assert sum(keyframes) > 4
+    first = [number for number, is_keyframe in enumerate(keyframes) if is_keyframe][2]
+    pause_us = 30_000_000
+
+    paused = [(time_us + pause_us * (number >= first), unit) for number, (time_us, unit) in enumerate(records)]
+    write_records(server.url, f"refresh-{b_frames}-paused", paused, {"fps": "20"})
+    recording = reduct_frames.open(server.url, "b", f"refresh-{b_frames}-paused")
+    np.testing.assert_array_equal(recording[:], sample.pictures)
+
+    again = [(time_us + pause_us, unit) for time_us, unit in records[first:]]
+    write_records(server.url, f"refresh-{b_frames}-anew", [*records, *again], {"fps": "20"})
+    recording = reduct_frames.open(server.url, "b", f"refresh-{b_frames}-anew")
+    frames, lost = frames_of_all_calls(recording, tmp_path, (48, 192))
+    assert lost == list(range(60, 60 + len(lost)))
+    assert len(lost) < 24, "two periods of the refresh"
+    for number, frame in frames.items():
+        source = number if number < 60 else number - 60 + first
+        np.testing.assert_array_equal(frame, sample.pictures[source], err_msg=str(number))
 
 
 def test_an_entry_that_begins_within_a_group(server: Server, plain: Stream, tmp_path: Path) -> None:
