@@ -123,32 +123,6 @@ class LazyVideo(Recording):
         video._form = PictureFormat(layout="NCHW")
         return video
 
-    @property
-    def height(self) -> int:
-        """Height of the first frame in pixels."""
-        return self._first_size[0]
-
-    @property
-    def width(self) -> int:
-        """Width of the first frame in pixels."""
-        return self._first_size[1]
-
-    @property
-    def _first_size(self) -> tuple[int, int]:
-        """Height and width of the first frame: by the index, or else of the first one that can be decoded.
-
-        Those of the first file without frames.
-        """
-        index, frames = self.frame_index()
-        if index.track is None or not len(self):
-            return self._reader.size
-        segment = index.track.segments[int(index.track.segment[frames.start])]
-        if segment.height and segment.width:
-            return segment.height, segment.width
-        for _, picture in self.decode(np.arange(len(self)), on_error="report"):
-            return picture.height, picture.width
-        return self._reader.size
-
 
 def mp4_paths(recording: Recording) -> list[str]:
     """Return the paths of the MP4 files of a recording, of which other ones have none."""
