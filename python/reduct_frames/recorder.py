@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder", "RecorderWarning"]
 
+_UINT64 = 2**64 - 1
+_MAX_COUNTS = {"retries": 2**32 - 1}
+"""Largest values of counts that are shorter than 64 bits."""
+
 
 class RecorderWarning(UserWarning):
     """A retry, or a fault that recording survives."""
@@ -26,6 +31,7 @@ class RecorderWarning(UserWarning):
 class Recorder:
     """A stream of encoded access units that is written to an entry, in the background.
 
+    Several threads may use a recorder at once. Access units are in the order in which their calls of :meth:`log` begin.
     As a context manager it waits at the end until all records are written. An object that is dropped before
     :meth:`finish` gives up records that the server has not acknowledged, except for those in a spool.
 
@@ -44,9 +50,13 @@ class Recorder:
     timeout : float or None, default 30
         Longest time without progress of a request, in seconds; None is for ever.
     record_unit : {"access-unit", "gop"}, default "access-unit"
-        Content of a record: one access unit, or a group of pictures from a keyframe on.
+        Content of a record: one access unit, or a group of pictures from a keyframe on. Such a record has one time,
+        that of its first frame, and readers place the others at the frame rate. So it ends where a frame is more than
+        half a frame duration off, as after a pause, and the frame before that is a record of its own. The times of a
+        camera with jitter are read less than one frame duration off, and not as they were logged;
+        ``"access-unit"`` keeps each of them. Without a frame rate each frame is a record.
     labels : mapping of str to str, optional
-        Labels of each record besides ``fps`` and ``keyframe``.
+        Labels of each record besides ``fps`` and ``keyframe``, which are set by the recorder.
     fps : str, optional
         Frame rate, as ``"30"`` or ``"30000/1001"``; that of the stream itself by default.
     quota_size : int, optional
@@ -71,7 +81,7 @@ class Recorder:
     Raises
     ------
     ValueError
-        If an argument is wrong. The server is not asked yet.
+        If an argument is wrong, or ``ca_cert`` cannot be read. The server is not asked yet.
     """
 
     def __init__(
@@ -96,6 +106,9 @@ class Recorder:
         create_bucket: bool = True,
         spool: str | os.PathLike[str] | None = None,
     ) -> None:
+        counts = {"quota_size": quota_size, "queue_bytes": queue_bytes, "retries": retries}
+        for name, count in counts.items():
+            _check_count(name, count)
         self._native = _core.Recorder(
             url,
             bucket,
@@ -123,6 +136,12 @@ class Recorder:
         The access units are in decoding order, and so are the times of the records: the k-th one has the k-th capture
         time in output order.
 
+        Record times grow. A capture time ahead is recorded as it is, since the camera may have paused. One that is not
+        after that of the frame before is replaced: at half the frame distance if it is up to a second behind, else at
+        the cadence, until the clock has caught up; one that is the same as that of the frame before, between its
+        neighbours. The first frame with another time is reported by a :class:`RecorderWarning`, as is each jump of the
+        clock by more than 0.1 s, and :attr:`stats` counts them.
+
         Parameters
         ----------
         sample : bytes-like or av.Packet
@@ -133,10 +152,14 @@ class Recorder:
 
         Raises
         ------
+        TypeError
+            If the sample is not bytes-like, or the time has another type.
+        ValueError
+            If the time is before the Unix epoch, or cannot be read.
         ReductFramesError
             If recording has ended with an error.
         """
-        self._native.log(bytes(sample), to_us(time))
+        self._native.log(_content(sample), to_us(time))
         self._warn()
 
     def finish(self, timeout: float | None = None) -> None:
@@ -161,7 +184,14 @@ class Recorder:
 
     @property
     def stats(self) -> dict[str, int]:
-        """Counters: records, frames, bytes, batches, existing, dropped and queued ones."""
+        """Counters of this recorder.
+
+        ``records``, ``frames`` and ``bytes`` are those that the server has, ``batches`` the requests that wrote them.
+        ``existing`` records were skipped, ``dropped_records`` with ``dropped_frames`` lacked room, ``queue_records``
+        with ``queue_bytes`` wait. ``clock_jumps`` is how often the clock of the capture times was set. ``outliers`` are
+        frames with wrong capture times, placed between their neighbours. ``moved`` are all frames whose record time is
+        not their capture time, with the outliers and those after a clock that was set back.
+        """
         return self._native.stats
 
     def _warn(self) -> None:
@@ -179,3 +209,17 @@ class Recorder:
     ) -> None:
         if kind is None:
             self.finish()
+
+
+def _check_count(name: str, value: int | None) -> None:
+    """Raise ValueError for a count that the core cannot have."""
+    if value is not None and not 0 <= operator.index(value) <= _MAX_COUNTS.get(name, _UINT64):
+        raise ValueError(f"{name} is {value}, not from 0 to {_MAX_COUNTS.get(name, _UINT64)}")
+
+
+def _content(sample: bytes | bytearray | memoryview | av.Packet[Any]) -> bytes:
+    """Return the bytes of a sample."""
+    try:
+        return sample if isinstance(sample, bytes) else memoryview(sample).tobytes()
+    except TypeError:
+        raise TypeError(f"a sample is bytes-like or an av.Packet, not {type(sample).__name__}") from None

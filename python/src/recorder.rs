@@ -4,12 +4,16 @@
 //! A stream of access units that is written to an entry.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use bytes::Bytes;
 use client::{Existing, Overflow, PushError, SpoolOptions, WriterOptions, WriterStats};
+use media::content::{FPS_LABEL, KEYFRAME_LABEL};
 use media::frame_rate::FrameRate;
+use media::record_times::MovedFrames;
 use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -20,13 +24,25 @@ use crate::lock::lock;
 use crate::time::{capture_time, duration};
 use crate::{errors, runtime};
 
-/// A stream of access units that is written to an entry.
-#[pyclass(module = "reduct_frames._core")]
+/// A stream of access units that is written to an entry. Several threads may use it at once.
+#[pyclass(frozen, module = "reduct_frames._core")]
 pub struct Recorder {
-    recorder: recording::Recorder,
+    /// It is locked only by threads without the GIL, and not while they wait.
+    recorder: Mutex<recording::Recorder>,
+    stats: Arc<WriterStats>,
+    faults: Faults,
     overflow: Overflow,
     /// Messages of the writer and about the stream that were not taken yet.
     messages: Arc<Mutex<Vec<String>>>,
+}
+
+/// Counters of faults of the capture times.
+#[derive(Default)]
+struct Faults {
+    clock_jumps: AtomicU64,
+    outliers: AtomicU64,
+    /// Frames whose record time is not their capture time.
+    moved: AtomicU64,
 }
 
 #[pymethods]
@@ -98,6 +114,9 @@ impl Recorder {
         };
         let messages = Arc::<Mutex<Vec<String>>>::default();
         let handler = messages.clone();
+        // It reads certificates.
+        let checked = py.detach(|| server.check());
+        checked.map_err(|error| PyValueError::new_err(error.to_string()))?;
         let runtime = runtime::handle(py)?;
         let _entered = runtime.enter();
         let recorder = recording::Recorder::builder(&server, bucket, entry)
@@ -106,45 +125,67 @@ impl Recorder {
             .open()
             .map_err(|error| errors::address(&error))?;
         Ok(Self {
-            recorder,
+            stats: recorder.stats().clone(),
+            recorder: Mutex::new(recorder),
+            faults: Faults::default(),
             overflow,
             messages,
         })
     }
 
     /// Takes an access unit as Annex B byte stream with its capture time in µs.
-    fn log(&mut self, py: Python<'_>, sample: &[u8], time: i64) -> PyResult<()> {
+    fn log(&self, py: Python<'_>, sample: &[u8], time: i64) -> PyResult<()> {
         let time = capture_time(time)?;
-        self.recorder.push_at(Bytes::copy_from_slice(sample), time);
-        self.take_notices()?;
-        self.hand_over(py)
+        let sample = Bytes::copy_from_slice(sample);
+        let mut handed = self.with_recorder(py, |recorder| {
+            recorder.push_at(sample, time);
+            self.take_notices(recorder)?;
+            self.hand_over(recorder).map_err(Failure::Push)
+        });
+        while self.overflow == Overflow::Block
+            && matches!(handed, Err(Failure::Push(PushError::Full)))
+        {
+            self.wait_for_room(py)?;
+            handed = self.with_recorder(py, |recorder| {
+                self.hand_over(recorder).map_err(Failure::Push)
+            });
+        }
+        handed.map_err(PyErr::from)
     }
 
     /// Ends the stream, and waits until all records are written, or for `timeout` seconds.
     #[pyo3(signature = (timeout=None))]
-    fn finish(&mut self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+    fn finish(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = timeout.map(|timeout| duration("timeout", timeout));
-        let timeout = timeout.transpose()?;
-        let recorder = &mut self.recorder;
-        let finished = runtime::wait(py, &client::Canceller::default(), async {
-            match timeout {
-                None => Some(recorder.finish().await),
-                Some(timeout) => tokio::time::timeout(timeout, recorder.finish()).await.ok(),
-            }
+        let deadline = timeout
+            .transpose()?
+            .map(|timeout| Instant::now().checked_add(timeout));
+        let deadline = deadline.flatten();
+        self.with_recorder(py, |recorder| {
+            recorder.end_at_once();
+            self.take_notices(recorder)
         })?;
-        self.take_notices()?;
-        match finished {
-            None => {
-                let left = self.recorder.stats().queue_records.load(Relaxed);
-                let text = format!("{left} records are not written yet");
-                Err(PyTimeoutError::new_err(text))
-            }
-            Some(Err(error)) => Err(errors::recording(&error)),
-            Some(Ok(notices)) => {
-                notices.iter().for_each(|notice| self.add(notice));
-                Ok(())
+        loop {
+            let drained = self.with_recorder(py, |recorder| recorder.drained());
+            // Another thread that waits may have got the last wake-up.
+            let step = runtime::step(deadline);
+            let drained = async { tokio::time::timeout(step, drained).await };
+            match runtime::wait(py, &client::Canceller::default(), drained)? {
+                Ok(drained) => {
+                    drained.map_err(|error| errors::recording(&error))?;
+                    break;
+                }
+                Err(_) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                    let left = self.stats.queue_records.load(Relaxed);
+                    let text = format!("{left} records are not written yet");
+                    return Err(PyTimeoutError::new_err(text));
+                }
+                Err(_) => {}
             }
         }
+        let notices = self.with_recorder(py, recording::Recorder::last_notices);
+        notices.iter().for_each(|notice| self.note(notice));
+        Ok(())
     }
 
     /// Takes the messages of the writer and about the stream.
@@ -152,10 +193,10 @@ impl Recorder {
         std::mem::take(&mut *lock(&self.messages))
     }
 
-    /// Counters of the writer.
+    /// Counters of the writer, and of faults of the capture times.
     #[getter]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats: &WriterStats = self.recorder.stats();
+        let (stats, faults) = (&self.stats, &self.faults);
         let dict = PyDict::new(py);
         for (name, counter) in [
             ("records", &stats.records),
@@ -167,6 +208,9 @@ impl Recorder {
             ("dropped_frames", &stats.dropped_frames),
             ("queue_records", &stats.queue_records),
             ("queue_bytes", &stats.queue_bytes),
+            ("clock_jumps", &faults.clock_jumps),
+            ("outliers", &faults.outliers),
+            ("moved", &faults.moved),
         ] {
             dict.set_item(name, counter.load(Relaxed))?;
         }
@@ -174,46 +218,96 @@ impl Recorder {
     }
 }
 
+/// Reason why an access unit is not taken.
+enum Failure {
+    /// A notice that ends recording.
+    Stream(String),
+    Push(PushError),
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Stream(text) => errors::StreamError::new_err(text),
+            Failure::Push(error) => errors::recording(&error),
+        }
+    }
+}
+
 impl Recorder {
-    /// Queues complete records. Waits without the GIL if the queue is full and the policy is to block.
-    fn hand_over(&mut self, py: Python<'_>) -> PyResult<()> {
-        let first = match self.overflow {
+    /// Applies a function that does not wait to the recorder, without the GIL.
+    fn with_recorder<T: Send>(
+        &self,
+        py: Python<'_>,
+        apply: impl FnOnce(&mut recording::Recorder) -> T + Send,
+    ) -> T {
+        py.detach(|| apply(&mut lock(&self.recorder)))
+    }
+
+    /// Queues complete records, as far as there is room.
+    fn hand_over(&self, recorder: &mut recording::Recorder) -> Result<(), PushError> {
+        let overflow = match self.overflow {
             Overflow::Block => Overflow::Refuse,
             other => other,
         };
-        let (recorder, overflow) = (&mut self.recorder, self.overflow);
-        let handed = py.detach(|| recorder.hand_over(first, &client::Canceller::default()));
-        let handed = match handed {
-            Err(PushError::Full) if overflow == Overflow::Block => {
-                runtime::wait_blocking(py, |canceller| recorder.hand_over(overflow, canceller))?
-            }
-            handed => handed,
-        };
+        let handed = recorder.hand_over(overflow, &client::Canceller::default());
         if let Some(dropped) = recorder.take_dropped(false) {
-            self.add(&Notice::Dropped(dropped));
+            self.note(&Notice::Dropped(dropped));
         }
-        handed.map_err(|error| errors::recording(&error))
+        handed
+    }
+
+    /// Waits until there may be room in the queue.
+    fn wait_for_room(&self, py: Python<'_>) -> PyResult<()> {
+        let progressed = self.with_recorder(py, |recorder| recorder.progressed());
+        let progressed = async { tokio::time::timeout(runtime::step(None), progressed).await };
+        // Another thread that waits may have got the wake-up, so that a time-out ends the wait, too.
+        runtime::wait(py, &client::Canceller::default(), progressed).map(drop)
     }
 
     /// Moves the notices about the stream to the messages.
     ///
     /// # Errors
     ///
-    /// `StreamError` with a notice that ends recording.
-    fn take_notices(&mut self) -> PyResult<()> {
+    /// The last notice that ends recording.
+    fn take_notices(&self, recorder: &mut recording::Recorder) -> Result<(), Failure> {
         let mut failure = None;
-        while let Some(notice) = self.recorder.pop_notice() {
+        while let Some(notice) = recorder.pop_notice() {
             if notice.is_error() {
-                failure = Some(errors::StreamError::new_err(notice.to_string()));
+                failure = Some(Failure::Stream(notice.to_string()));
             }
-            self.add(&notice);
+            self.note(&notice);
+        }
+        if let Some(moved) = recorder.moved()
+            && self.faults.moved.swap(moved.frames, Relaxed) == 0
+        {
+            add(&self.messages, about_moved(&moved));
         }
         failure.map_or(Ok(()), Err)
     }
 
-    fn add(&self, notice: &Notice) {
+    fn note(&self, notice: &Notice) {
+        self.faults
+            .clock_jumps
+            .fetch_add(notice.clock_jumps(), Relaxed);
+        self.faults.outliers.fetch_add(notice.outliers(), Relaxed);
         add(&self.messages, notice.to_string());
     }
+}
+
+/// Returns the message about the first frame whose record time is not its capture time.
+fn about_moved(moved: &MovedFrames) -> String {
+    let MovedFrames {
+        captured, recorded, ..
+    } = moved;
+    let why = match captured < recorded {
+        true => "record times have to grow",
+        false => "it does not fit those of the frames beside it",
+    };
+    format!(
+        "The frame with the capture time {captured} is recorded at {recorded}, as {why}. The count \"moved\" in stats \
+         has all such frames"
+    )
 }
 
 fn add(messages: &Mutex<Vec<String>>, text: String) {
@@ -226,6 +320,10 @@ fn not_one_of(name: &str, value: &str, values: &str) -> PyErr {
 
 fn check_labels(labels: &[(String, String)]) -> PyResult<()> {
     for (name, value) in labels {
+        if [FPS_LABEL, KEYFRAME_LABEL].contains(&name.as_str()) {
+            let text = format!("The label '{name}' is set by the recorder");
+            return Err(PyValueError::new_err(text));
+        }
         if !client::is_label_name(name) || !client::is_label_value(value) {
             let text = format!("'{name}={value}' is no label that ReductStore can store");
             return Err(PyValueError::new_err(text));

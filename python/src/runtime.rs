@@ -8,9 +8,9 @@ use std::future::Future;
 use std::mem;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use client::{Cancelled, Canceller, PushError};
+use client::{Cancelled, Canceller};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -20,6 +20,8 @@ use crate::lock::lock;
 
 /// Interval in which a wait lets Python handle signals, such as that of Ctrl-C. The interpreter has no event for them.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+/// Interval in which a wait is repeated. Longer than [`SIGNAL_INTERVAL`], as signals are handled within a wait.
+const REPEAT_INTERVAL: Duration = Duration::from_millis(250);
 /// Threads for connections. The calling threads do the rest.
 const THREADS: usize = 2;
 
@@ -119,30 +121,8 @@ where
     }
 }
 
-/// Runs an operation that waits for a canceller, without the GIL, until it is done.
-///
-/// # Errors
-///
-/// The exception of a signal handler, or `CancelledError`.
-pub fn wait_blocking<T: Send>(
-    py: Python<'_>,
-    mut operation: impl FnMut(&Canceller) -> Result<T, PushError> + Send,
-) -> PyResult<Result<T, PushError>> {
-    let handle = handle(py)?;
-    loop {
-        let canceller = Arc::new(Canceller::default());
-        let timer = handle.spawn({
-            let canceller = canceller.clone();
-            async move {
-                tokio::time::sleep(SIGNAL_INTERVAL).await;
-                canceller.cancel();
-            }
-        });
-        let result = py.detach(|| operation(&canceller));
-        timer.abort();
-        match result {
-            Err(PushError::Cancelled) => check(py)?,
-            result => return Ok(result),
-        }
-    }
+/// Returns how long a [`wait`] should take that is repeated until a deadline, as its wake-up may go to another thread.
+pub fn step(deadline: Option<Instant>) -> Duration {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    left.map_or(REPEAT_INTERVAL, |left| left.min(REPEAT_INTERVAL))
 }

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import random
+import socket
+import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,6 +37,13 @@ def read(server: Server, entry: str) -> Recording:
 def log_all(recorder: Recorder, stream: Stream, part: slice = slice(None)) -> None:
     for unit, time_us in zip(stream.units[part], stream.log_times()[part]):
         recorder.log(unit, time_us)
+
+
+@contextmanager
+def silence(server: Server) -> Iterator[None]:
+    """Take connections in the place of a stopped server, without an answer. They break at the end."""
+    with closing(socket.create_server(("127.0.0.1", server.port))):
+        yield
 
 
 def assert_recorded(recording: Recording, stream: Stream) -> None:
@@ -120,8 +131,9 @@ def test_retries_over_a_restart(restarted: Server, reordered: Stream) -> None:
 def test_a_spool_keeps_records_of_an_earlier_recorder(restarted: Server, reordered: Stream, tmp_path: Path) -> None:
     options = {"spool": tmp_path / "spool"}
     restarted.stop()
-    first = Recorder(restarted.url, "b", "spool", retries=0, **options)  # type: ignore[arg-type]
-    log_all(first, reordered, slice(0, 60))
+    with silence(restarted):
+        first = Recorder(restarted.url, "b", "spool", retries=0, **options)  # type: ignore[arg-type]
+        log_all(first, reordered, slice(0, 60))
     with pytest.warns(RecorderWarning, match="stay in spool"), pytest.raises(ServerError, match="60 records"):
         first.finish()
     del first
@@ -139,8 +151,9 @@ def test_a_spool_keeps_records_of_an_earlier_recorder(restarted: Server, reorder
 def test_a_recorder_writes_what_is_in_the_spool_alone(restarted: Server, plain: Stream, tmp_path: Path) -> None:
     options = {"spool": tmp_path / "spool"}
     restarted.stop()
-    first = Recorder(restarted.url, "b", "spool", retries=0, **options)  # type: ignore[arg-type]
-    log_all(first, plain)
+    with silence(restarted):
+        first = Recorder(restarted.url, "b", "spool", retries=0, **options)  # type: ignore[arg-type]
+        log_all(first, plain)
     with pytest.warns(RecorderWarning), pytest.raises(ServerError):
         first.finish()
     del first
@@ -193,7 +206,8 @@ def test_a_stream_that_continues_an_entry(server: Server, plain: Stream) -> None
 
 def test_a_clock_that_jumps_back(server: Server, plain: Stream) -> None:
     """No frame is lost or stored before others that came earlier."""
-    with pytest.warns(RecorderWarning, match="jumped back"), Recorder(server.url, "b", "back", fps="20") as recorder:
+    warned = pytest.warns(RecorderWarning, match="jumped back|is recorded at")
+    with warned, Recorder(server.url, "b", "back", fps="20") as recorder:
         log_all(recorder, plain)
         for unit, time_us in zip(plain.units, plain.log_times()):
             recorder.log(unit, time_us - 60_000_000)
@@ -201,6 +215,151 @@ def test_a_clock_that_jumps_back(server: Server, plain: Stream) -> None:
     assert len(recording) == 200
     np.testing.assert_array_equal(recording.timestamps_us[:100], plain.times_us)
     np.testing.assert_array_equal(recording[:], np.concatenate([plain.pictures, plain.pictures]))
+
+
+@pytest.mark.parametrize(
+    ("name", "moved", "text"),
+    [
+        ("duplicate", 1, "record times have to grow"),
+        ("equal", 99, "record times have to grow"),
+        ("swapped", 1, "record times have to grow"),
+        ("reversed", 99, "record times have to grow"),
+        ("outlier", 79, "jumped back"),
+    ],
+)
+def test_no_time_is_changed_without_a_word(server: Server, plain: Stream, name: str, moved: int, text: str) -> None:
+    times = plain.log_times()
+    if name == "duplicate":
+        times[7] = times[6]
+    elif name == "equal":
+        times = times[:1] * 100
+    elif name == "swapped":
+        times[7], times[8] = times[8], times[7]
+    elif name == "reversed":
+        times.reverse()
+    else:
+        times[20] += 3_600_000_000
+    entry = f"moved-{name}"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with Recorder(server.url, "b", entry, fps="20") as recorder:
+            for unit, time_us in zip(plain.units, times):
+                recorder.log(unit, time_us)
+    assert all(warning.category is RecorderWarning for warning in caught)
+    assert any(text in str(warning.message) for warning in caught)
+    # One of each kind.
+    assert sum('"moved" in stats' in str(warning.message) for warning in caught) == 1
+    recording = read(server, entry)
+    assert (recording.timestamps_us != times).sum() == recorder.stats["moved"] == moved
+    # A time ahead is a pause, from which the clock goes back.
+    assert recorder.stats["clock_jumps"] == (name == "outlier")
+    np.testing.assert_array_equal(recording[:], plain.pictures)
+
+
+def test_times_that_grow_are_kept(server: Server, reordered: Stream) -> None:
+    """Jitter, a pause and B-frames."""
+    draw = random.Random(4)
+    times = [START_US + number * 50_000 + draw.randint(-20_000, 20_000) for number in range(100)]
+    times[60:] = [time_us + 3_000_000 for time_us in times[60:]]
+    with Recorder(server.url, "b", "kept", fps="20") as recorder:
+        for unit, pts in zip(reordered.units, reordered.pts):
+            recorder.log(unit, times[pts])
+    recording = read(server, "kept")
+    assert recording.timestamps_us.tolist() == times
+    stats = recorder.stats
+    assert stats["moved"] == stats["outliers"] == stats["clock_jumps"] == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_groups_of_pictures_with_pauses(server: Server, plain: Stream, seed: int) -> None:
+    draw = random.Random(seed)
+    times = [START_US]
+    while len(times) < 100:
+        pause = draw.randint(100_000, 30_000_000) if draw.random() < 0.08 else 0
+        times.append(times[-1] + 50_000 + pause)
+    entry = f"gop-pauses-{seed}"
+    with Recorder(server.url, "b", entry, fps="20", record_unit="gop") as recorder:
+        for unit, time_us in zip(plain.units, times):
+            recorder.log(unit, time_us)
+    assert recorder.stats["records"] < 50
+    recording = reduct_frames.open(server.url, "b", entry, index="contents")
+    assert recording.timestamps_us.tolist() == times
+    np.testing.assert_array_equal(recording[:], plain.pictures)
+    for number in draw.sample(range(100), 20):
+        np.testing.assert_array_equal(recording[number], plain.pictures[number])
+
+
+@pytest.mark.parametrize("jitter_us", [5_000, 10_000, 20_000])
+def test_groups_of_pictures_with_jitter(server: Server, plain: Stream, jitter_us: int) -> None:
+    """The tolerance of the docstring."""
+    draw = random.Random(jitter_us)
+    times = [START_US]
+    while len(times) < 100:
+        times.append(times[-1] + 50_000 + draw.randint(-jitter_us, jitter_us))
+    entry = f"gop-jitter-{jitter_us}"
+    with Recorder(server.url, "b", entry, fps="20", record_unit="gop") as recorder:
+        for unit, time_us in zip(plain.units, times):
+            recorder.log(unit, time_us)
+    recording = reduct_frames.open(server.url, "b", entry, index="contents")
+    assert np.abs(recording.timestamps_us - times).max() < plain.step_us
+    np.testing.assert_array_equal(recording[:], plain.pictures)
+
+
+def test_several_threads_use_a_recorder(restarted: Server, plain: Stream) -> None:
+    """Nothing is lost or refused: logs and stats go on while another thread waits for room or for the end."""
+    # A queue that is full most of the time.
+    recorder = Recorder(restarted.url, "b", "threads", max_latency=0.0, fps="20", queue_bytes=5_000)
+    turns = [threading.Semaphore(int(number == 0)) for number in range(101)]
+    done, failures = threading.Event(), []
+
+    def guarded(work: object) -> None:
+        try:
+            work()  # type: ignore[operator]
+        except BaseException as error:
+            failures.append(error)
+
+    def log(first: int) -> None:
+        for number in range(first, 100, 4):
+            turns[number].acquire()
+            try:
+                recorder.log(plain.units[number], plain.log_times()[number])
+            finally:
+                turns[number + 1].release()
+
+    def finish() -> None:
+        while not done.is_set():
+            recorder.finish()
+            assert recorder.stats["dropped_records"] == 0
+
+    loggers = [threading.Thread(target=guarded, args=(lambda first=first: log(first),)) for first in range(4)]
+    finishers = [threading.Thread(target=guarded, args=(finish,)) for _ in range(3)]
+    for thread in [*loggers, *finishers]:
+        thread.start()
+    for thread in loggers:
+        thread.join()
+    done.set()
+    for thread in finishers:
+        thread.join()
+    assert failures == []
+    recorder.finish()
+    assert recorder.stats["frames"] == 100
+    assert_recorded(read(restarted, "threads"), plain)
+
+
+@pytest.mark.filterwarnings("ignore::reduct_frames.RecorderWarning")
+def test_logs_during_a_wait_for_the_end(restarted: Server, plain: Stream) -> None:
+    with Recorder(restarted.url, "b", "during", max_latency=0.0, fps="20", retries=1000) as recorder:
+        restarted.stop()
+        with silence(restarted):
+            log_all(recorder, plain, slice(0, 50))
+            waiting = threading.Thread(target=recorder.finish)
+            waiting.start()
+            log_all(recorder, plain, slice(50, None))
+            assert recorder.stats["records"] == 0
+        restarted.start()
+        waiting.join()
+    assert recorder.stats["records"] == 100
+    assert_recorded(read(restarted, "during"), plain)
 
 
 def test_what_is_no_stream_is_reported(server: Server, plain: Stream) -> None:
@@ -227,6 +386,15 @@ def test_wrong_arguments(server: Server, plain: Stream) -> None:
         ({"labels": {"a name": "x"}}, "label"),
         ({"max_latency": -1.0}, "max_latency"),
         ({"timeout": float("nan")}, "timeout"),
+        ({"retries": -1}, "retries is -1"),
+        ({"retries": 2**32}, "retries is"),
+        ({"queue_bytes": -1}, "queue_bytes is -1"),
+        ({"quota_size": -1}, "quota_size is -1"),
+        ({"labels": {"keyframe": "x"}}, "'keyframe' is set by the recorder"),
+        ({"labels": {"fps": "9"}}, "'fps' is set by the recorder"),
+        ({"ca_cert": "/nope"}, "CA certificate '/nope'"),
+        ({"ca_cert": __file__}, "no certificate"),
+        ({"token": "a\nb"}, "token"),
     ]:
         with pytest.raises(ValueError, match=text):
             Recorder(server.url, "b", "wrong", **wrong)  # type: ignore[arg-type]
@@ -234,8 +402,19 @@ def test_wrong_arguments(server: Server, plain: Stream) -> None:
     for time, error in [(0.5, TypeError), (True, TypeError), ("noon", ValueError), (-1, ValueError)]:
         with pytest.raises(error):
             recorder.log(plain.units[0], time)
+    for sample in [5, 0, None, "x", [1, 2], 1.5]:
+        with pytest.raises(TypeError, match="bytes-like"):
+            recorder.log(sample, START_US)  # type: ignore[arg-type]
     recorder.finish()
     assert recorder.stats["records"] == 0
+
+
+def test_samples_of_all_types(server: Server, plain: Stream) -> None:
+    make = [bytes, bytearray, memoryview, av.Packet, lambda unit: np.frombuffer(unit, np.uint8)]
+    with Recorder(server.url, "b", "types", fps="20") as recorder:
+        for number, (unit, time_us) in enumerate(zip(plain.units, plain.log_times())):
+            recorder.log(make[number % len(make)](unit), time_us)  # type: ignore[operator]
+    assert_recorded(read(server, "types"), plain)
 
 
 def test_nobody_answers(plain: Stream) -> None:

@@ -154,6 +154,16 @@ impl Server {
         })
     }
 
+    /// Checks what [`new`](Self::new) does not: whether the API token can be sent, and the certificates be read. Without
+    /// a request to the server. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Cause::Settings`] with the reason.
+    pub fn check(&self) -> Result<(), Error> {
+        self.http_client(Purpose::Write).map(drop)
+    }
+
     /// Returns the names of the settings in texts.
     pub fn names(&self) -> &SettingNames {
         &self.names

@@ -261,33 +261,44 @@ impl RecordWriter {
         drained.map_err(|Cancelled| PushError::Cancelled)?
     }
 
-    /// Waits until all records are written, those that an earlier writer left in the spool included.
+    /// Waits until all records are written, those that an earlier writer left in the spool included. The future does not
+    /// borrow the writer. Of several that wait at once, one wakes at each progress.
     ///
     /// # Errors
     ///
     /// [`PushError::Failed`] with the error of the writer.
-    pub async fn drained(&self) -> Result<(), PushError> {
-        loop {
-            // It may have such records.
-            let is_opening = matches!(*self.shared.spool(), SpoolState::Opening);
-            {
-                let mut state = self.shared.lock();
-                if let Some(failure) = &state.failure {
-                    return Err(PushError::Failed(failure.clone()));
+    pub fn drained(&self) -> impl Future<Output = Result<(), PushError>> + Send + use<> {
+        let shared = self.shared.clone();
+        async move {
+            loop {
+                // It may have such records.
+                let is_opening = matches!(*shared.spool(), SpoolState::Opening);
+                {
+                    let mut state = shared.lock();
+                    if let Some(failure) = &state.failure {
+                        return Err(PushError::Failed(failure.clone()));
+                    }
+                    if state.queue.is_empty() && !is_opening {
+                        break;
+                    }
+                    state.is_draining = true;
                 }
-                if state.queue.is_empty() && !is_opening {
-                    break;
-                }
-                state.is_draining = true;
+                shared.work.notify_one();
+                shared.progress.notified().await;
             }
-            self.shared.work.notify_one();
-            self.shared.progress.notified().await;
+            // The process may end before the delivery does.
+            if let SpoolState::Files(files) = &mut *shared.spool() {
+                files.spool.close();
+            }
+            Ok(())
         }
-        // The process may end before the delivery does.
-        if let SpoolState::Files(files) = &mut *self.shared.spool() {
-            files.spool.close();
-        }
-        Ok(())
+    }
+
+    /// Waits until there may be more room in the queue: for a written batch, or an error. The future does not borrow the
+    /// writer. Of several that wait at once, one wakes.
+    pub fn progressed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shared = self.shared.clone();
+        async move { shared.progress.notified().await }
     }
 
     /// Lets the background task write queued records, and returns it. It ends when all are written, or with an error.

@@ -15,4 +15,4 @@ pub use outliers::Event;
 #[cfg(any(test, feature = "testing"))]
 pub use stamps::testing;
 pub use stamps::{Capture, SourcedTime, TimeSource};
-pub use times::{RecordTimes, Timed};
+pub use times::{MovedFrames, RecordTimes, Timed};

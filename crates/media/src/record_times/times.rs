@@ -27,6 +27,17 @@ pub struct Timed<T> {
     pub is_fixed: bool,
 }
 
+/// Frames whose record time is not one of their capture times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MovedFrames {
+    /// Capture time of the first of them.
+    pub captured: CaptureTime,
+    /// Record time that it got instead.
+    pub recorded: CaptureTime,
+    /// Number of frames.
+    pub frames: u64,
+}
+
 /// Assigns record times to frames in decoding order.
 #[derive(Debug)]
 pub struct RecordTimes<T> {
@@ -40,6 +51,9 @@ pub struct RecordTimes<T> {
     frames: u64,
     /// The last stamp of a frame.
     before: Option<CaptureStamp>,
+    /// Capture times without a place so far, with the number of frames of each, in output order.
+    unplaced: VecDeque<(Option<CaptureTime>, u64)>,
+    moved: Option<MovedFrames>,
 }
 
 impl<T> Default for RecordTimes<T> {
@@ -52,6 +66,8 @@ impl<T> Default for RecordTimes<T> {
             timed: VecDeque::new(),
             frames: 0,
             before: None,
+            unplaced: VecDeque::new(),
+            moved: None,
         }
     }
 }
@@ -103,6 +119,12 @@ impl<T> RecordTimes<T> {
         self.filter.pop_event()
     }
 
+    /// Returns the frames so far whose record time is another one than the capture time that came for it, if there are
+    /// some: record times grow, and do not follow outliers.
+    pub fn moved(&self) -> Option<MovedFrames> {
+        self.moved
+    }
+
     fn end_sequence(&mut self) {
         while let Some((capture, frames)) = self.captures.end() {
             self.stamp(capture, frames);
@@ -116,6 +138,8 @@ impl<T> RecordTimes<T> {
             self.before = Some(stamp);
         }
         self.frames += frames;
+        let captured = capture.time.map(|captured| captured.time);
+        self.unplaced.push_back((captured, frames));
         self.filter.push(stamp);
     }
 
@@ -123,6 +147,7 @@ impl<T> RecordTimes<T> {
     fn place(&mut self) {
         while let Some(placed) = self.filter.pop() {
             let time = self.growth.next(&placed);
+            self.note_place(CaptureTime::from_useconds(time));
             if let Some(item) = self.waiting.pop_front() {
                 self.timed.push_back(Timed {
                     item,
@@ -131,6 +156,22 @@ impl<T> RecordTimes<T> {
                 });
             }
         }
+    }
+
+    /// Compares a record time with the next capture time in output order.
+    fn note_place(&mut self, recorded: CaptureTime) {
+        let Some((Some(captured), frames)) = self.unplaced.pop_front() else {
+            return;
+        };
+        if frames == 0 || captured.useconds() == recorded.useconds() {
+            return;
+        }
+        let moved = self.moved.get_or_insert(MovedFrames {
+            captured,
+            recorded,
+            frames: 0,
+        });
+        moved.frames += frames;
     }
 }
 
@@ -190,6 +231,36 @@ mod tests {
             let expected: Vec<_> = (0..7).map(|place| 50_000_000 + 40_000 * place).collect();
             assert_eq!(times, expected, "{wrong}");
         }
+    }
+
+    #[test]
+    fn frames_with_another_time_are_counted() {
+        let us = CaptureTime::from_useconds;
+        let moved = |captured: &[u64]| {
+            let mut times = RecordTimes::default();
+            times.set_rate(FrameRate::new(25, 1));
+            for (place, &time) in captured.iter().enumerate() {
+                times.push((), order(place as i64, 0), capture(time), 1);
+            }
+            times.end();
+            times.moved()
+        };
+        let regular: Vec<_> = (0..9).map(|place| 1_000_000 + 40_000 * place).collect();
+        assert_eq!(moved(&regular), None);
+        let mut swapped = regular.clone();
+        swapped.swap(4, 5);
+        let expected = MovedFrames {
+            captured: us(regular[4]),
+            recorded: us(regular[5] + 20_000),
+            frames: 1,
+        };
+        assert_eq!(moved(&swapped), Some(expected));
+        let mut reversed = regular.clone();
+        reversed.reverse();
+        let reversed = moved(&reversed).expect("all but one are moved");
+        assert_eq!((reversed.captured, reversed.frames), (us(regular[7]), 8));
+        let frames = moved(&[1_000_000; 9]).map(|moved| moved.frames);
+        assert_eq!(frames, Some(8));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use client::{
 use media::codec::Damage;
 use media::frame_rate::FrameRate;
 use media::frames::{FrameAssembler, InputFrame};
-use media::record_times::{Capture, Event, RateCheck, RecordTimes};
+use media::record_times::{Capture, Event, MovedFrames, RateCheck, RecordTimes};
 use media::time::{CaptureTime, Nanos};
 use serde_json::Value as JsonValue;
 
@@ -160,11 +160,35 @@ impl Recorder {
     ///
     /// [`PushError::Failed`] with the error of the writer.
     pub async fn finish(&mut self) -> Result<Vec<Notice>, PushError> {
+        self.end_at_once();
+        self.drained().await?;
+        Ok(self.last_notices())
+    }
+
+    /// Ends the stream, and queues its last records whether there is room or not. Never waits.
+    ///
+    /// With [`drained`](Self::drained) and [`last_notices`](Self::last_notices) it is [`finish`](Self::finish) for a
+    /// recorder that other threads use meanwhile.
+    pub fn end_at_once(&mut self) {
         self.end();
         let dropped = self.queue_at_once();
         self.losses.note(dropped);
-        self.writer.drained().await?;
-        Ok(self.last_notices())
+    }
+
+    /// Waits until all queued records are written. The future does not borrow the recorder. Of several that wait at
+    /// once, one wakes at each progress.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Failed`] with the error of the writer.
+    pub fn drained(&self) -> impl Future<Output = Result<(), PushError>> + Send + use<> {
+        self.writer.drained()
+    }
+
+    /// Waits until there may be more room in the queue. The future does not borrow the recorder. Of several that wait
+    /// at once, one wakes.
+    pub fn progressed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.writer.progressed()
     }
 
     /// Ends the stream, and waits until all records are written. Returns the last notices, as [`finish`](Self::finish)
@@ -185,7 +209,9 @@ impl Recorder {
         Ok(self.last_notices())
     }
 
-    fn last_notices(&mut self) -> Vec<Notice> {
+    /// Returns the notices at the end of the stream, with a [`Notice::Dropped`] of the frames that were dropped and not
+    /// [reported](Self::take_dropped) yet.
+    pub fn last_notices(&mut self) -> Vec<Notice> {
         let dropped = self.take_dropped(true).map(Notice::Dropped);
         let verdict = self.verdict();
         let last = dropped.into_iter().chain(verdict);
@@ -225,6 +251,12 @@ impl Recorder {
     /// Returns whether an error has ended recording.
     pub fn has_failed(&self) -> bool {
         self.has_failed
+    }
+
+    /// Returns the frames so far whose record time is another one than their capture time, if there are some. There is
+    /// no [notice](Self::pop_notice) of small deviations.
+    pub fn moved(&self) -> Option<MovedFrames> {
+        self.times.moved()
     }
 
     fn make_records(&mut self) {
