@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder", "RecorderWarning"]
 
+_MAX_INT64 = 2**63 - 1
 _UINT64 = 2**64 - 1
 _MAX_COUNTS = {"retries": 2**32 - 1}
 """Largest values of counts that are shorter than 64 bits."""
@@ -159,7 +160,10 @@ class Recorder:
         ReductFramesError
             If recording has ended with an error.
         """
-        self._native.log(_content(sample), to_us(time))
+        time_us = to_us(time)
+        if not -_MAX_INT64 <= time_us <= _MAX_INT64:
+            raise ValueError(f"{time_us} is no time in µs since the Unix epoch")
+        self._native.log(_content(sample), time_us)
         self._warn()
 
     def finish(self, timeout: float | None = None) -> None:

@@ -399,7 +399,13 @@ def test_wrong_arguments(server: Server, plain: Stream) -> None:
         with pytest.raises(ValueError, match=text):
             Recorder(server.url, "b", "wrong", **wrong)  # type: ignore[arg-type]
     recorder = Recorder(server.url, "b", "wrong")
-    for time, error in [(0.5, TypeError), (True, TypeError), ("noon", ValueError), (-1, ValueError)]:
+    for time, error in [
+        (0.5, TypeError),
+        (True, TypeError),
+        ("noon", ValueError),
+        (-1, ValueError),
+        (10**30, ValueError),
+    ]:
         with pytest.raises(error):
             recorder.log(plain.units[0], time)
     for sample in [5, 0, None, "x", [1, 2], 1.5]:
