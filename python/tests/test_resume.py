@@ -87,13 +87,13 @@ def test_the_same_arguments_in_another_form(recording: Recording, plain: Stream,
 
 def test_a_recording_that_has_grown(server: Server, plain: Stream, tmp_path: Path) -> None:
     part = Stream(plain.units[:40], plain.pts[:40], plain.fps, plain.pictures[:40], plain.keyframes[:40])
-    server.record("growing", part)
-    first = to_dir(reduct_frames.open(server.url, "b", "growing"), tmp_path, every=10)
-    with reduct_frames.Recorder(server.url, "b", "growing", fps=plain.fps) as recorder:
+    server.record("grown-export", part)
+    first = to_dir(reduct_frames.open(server.url, "b", "grown-export"), tmp_path, every=10)
+    with reduct_frames.Recorder(server.url, "b", "grown-export", fps=plain.fps) as recorder:
         for unit, time_us in list(zip(plain.units, plain.log_times()))[40:]:
             recorder.log(unit, time_us)
     done: list[str] = []
-    grown = reduct_frames.open(server.url, "b", "growing")
+    grown = reduct_frames.open(server.url, "b", "grown-export")
     written = to_dir(grown, tmp_path, every=10, resume=True, progress=done.append)
     assert written[:4] == first
     assert sorted(done) == written[4:]
