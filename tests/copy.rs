@@ -47,10 +47,7 @@ fn a_copy_has_the_same_records() {
                     Layout::AccessUnit => jitter,
                     _ => |_| 0,
                 },
-                holes: match layout {
-                    Layout::AccessUnit => vec![(30, 10_000_000)],
-                    _ => vec![],
-                },
+                holes: vec![(30, 10_000_000)],
                 ..Default::default()
             };
             let from = SERVER.new_bucket();
@@ -82,42 +79,6 @@ fn a_copy_has_the_same_records() {
                     .all(|record| label(record, "fps") == Some("10"))
             );
         }
-    }
-}
-
-/// Readers divide the time up to the next record among the pictures of a record. `record-unit=record` copies records as
-/// they are.
-#[test]
-fn in_a_copy_of_groups_the_last_frame_before_a_hole_has_a_record_of_its_own() {
-    const BEFORE_HOLE: usize = 29;
-    let recording = Recording {
-        layout: Layout::Gop,
-        holes: vec![(BEFORE_HOLE + 1, 10_000_000)],
-        ..Default::default()
-    };
-    for stream in [Stream::example(), Stream::with_b_frames()] {
-        let from = SERVER.new_bucket();
-        recording.write(&SERVER, &from, "e", &stream);
-        let [groups, records] = ["gop", "record"].map(|unit| {
-            let bucket = SERVER.new_bucket();
-            let sink = format!("record-unit={unit}");
-            let copied = Recorder::new(&SERVER.url(), &bucket, &copy_of(&SERVER, &from, ""), &sink);
-            copied.run().clean();
-            SERVER.read(&bucket, "e")
-        });
-        let original = SERVER.read(&from, "e");
-        assert_same(&records, &original);
-        let [times, copied_times] = [&original, &groups]
-            .map(|records| records.iter().map(|it| it.time_us).collect::<Vec<_>>());
-        let last = times[0] + BEFORE_HOLE as u64 * 100_000;
-        let mut expected = times.clone();
-        expected.insert(3, last);
-        assert_eq!(copied_times, expected);
-        let [bytes, copied_bytes] = [&original, &groups].map(|records| {
-            let bytes = records.iter().flat_map(|record| record.bytes.to_vec());
-            bytes.collect::<Vec<_>>()
-        });
-        assert!(copied_bytes == bytes, "the same access units");
     }
 }
 
