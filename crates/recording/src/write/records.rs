@@ -22,9 +22,7 @@ pub enum RecordUnit {
     #[default]
     AccessUnit,
     /// A group of pictures, from a keyframe (IDR picture or recovery point) to the next one. Only its first
-    /// picture's time is kept, so that a record also ends where another one would be half a frame off. The picture
-    /// before such a deviation is a record of its own: readers divide the time up to the next record among the
-    /// pictures of a record.
+    /// picture's time is kept, so that a record also ends where another one would be half a frame off.
     Gop,
     /// The content of the record that the access units were read from, at that record's time, as
     /// [`Recorder::push_stamped`](crate::Recorder::push_stamped) has it; one access unit if they come from elsewhere.
@@ -39,28 +37,7 @@ pub struct RecordBuilder {
     frame_rate: Option<FrameRate>,
     /// The frame rate as a label.
     label: Option<Arc<str>>,
-    open: Option<OpenRecord>,
-}
-
-/// A record that the next frame may belong to.
-#[derive(Debug)]
-struct OpenRecord {
-    record: NewRecord,
-    /// Frame rate of its frames.
-    frame_rate: Option<FrameRate>,
-    last: LastFrame,
-}
-
-/// The last frame of a record.
-#[derive(Debug)]
-struct LastFrame {
-    /// Time in µs since the Unix epoch.
-    time: u64,
-    has_fixed_time: bool,
-    /// Frames that it counts for.
-    count: u64,
-    /// Number of chunks of the record before it.
-    begin: usize,
+    open: Option<NewRecord>,
 }
 
 impl RecordBuilder {
@@ -96,113 +73,59 @@ impl RecordBuilder {
         };
         if let Some(open) = self.open.as_mut().filter(|_| !alone)
             && match read_from {
-                Some(record) => record.useconds() == open.record.time,
-                None => open.is_continued_by(&frame, self.label.as_deref()),
+                Some(record) => record.useconds() == open.time,
+                None => belongs(open, &frame, self.label.as_deref(), self.frame_rate),
             }
         {
-            open.add(frame);
+            open.frames += frame.item.count;
+            open.keyframe |= is_keyframe;
+            if let Content::Memory(content) = &mut open.content {
+                content.extend(frame.item.content);
+            }
             return;
         }
-        let is_group = self.unit == RecordUnit::Gop;
-        let ended = self.open.replace(OpenRecord {
-            last: LastFrame {
-                time: frame.time.useconds(),
-                has_fixed_time: frame.is_fixed,
-                count: frame.item.count,
-                begin: 0,
-            },
-            frame_rate: self.frame_rate,
-            record: NewRecord {
-                time: read_from.unwrap_or(frame.time).useconds(),
-                content: Content::Memory(frame.item.content),
-                frame_rate: self.label.clone(),
-                keyframe: is_keyframe,
-                is_entry_point: is_keyframe,
-                labels: self.labels.clone(),
-                frames: frame.item.count,
-                has_fixed_time: frame.is_fixed,
-                is_recovered: false,
-                unsent_run: None,
-            },
-        });
-        if let Some(mut ended) = ended {
-            let is_interrupted = is_group && !ended.is_on_time(frame.time.useconds());
-            let last = is_interrupted.then(|| ended.split_last()).flatten();
-            complete.push_back(ended.record);
-            complete.extend(last);
-        }
+        complete.extend(self.open.replace(NewRecord {
+            time: read_from.unwrap_or(frame.time).useconds(),
+            content: Content::Memory(frame.item.content),
+            frame_rate: self.label.clone(),
+            keyframe: is_keyframe,
+            is_entry_point: is_keyframe,
+            labels: self.labels.clone(),
+            frames: frame.item.count,
+            has_fixed_time: frame.is_fixed,
+            is_recovered: false,
+            unsent_run: None,
+        }));
         if alone {
-            self.end(complete);
+            complete.extend(self.open.take());
         }
     }
 
     /// Ends the last record.
     pub fn end(&mut self, complete: &mut VecDeque<NewRecord>) {
-        complete.extend(self.open.take().map(|open| open.record));
+        complete.extend(self.open.take());
     }
 }
 
-impl OpenRecord {
-    /// Returns whether a frame continues the record: its time is the one that it would have there.
-    fn is_continued_by(&self, frame: &Timed<InputFrame>, label: Option<&str>) -> bool {
-        !frame.item.is_keyframe()
-            && self.frame_rate.is_some()
-            && self.record.frame_rate.as_deref() == label
-            && self.record.length() < MAX_GROUP_BYTES
-            && (frame.item.count == 0 || self.is_on_time(frame.time.useconds()))
-    }
-
-    /// Returns whether a time in µs is that of the frame after the last one, or less than half a frame off.
-    fn is_on_time(&self, time: u64) -> bool {
-        let Some(rate) = self.frame_rate else {
-            return false;
-        };
-        let frames = |count: u64| {
-            let us = u128::from(count) * 1_000_000 * rate.denom() as u128 / rate.numer() as u128;
-            u64::try_from(us).unwrap_or(u64::MAX)
-        };
-        let expected = self.record.time.saturating_add(frames(self.record.frames));
-        expected.abs_diff(time) <= frames(1) / 2
-    }
-
-    fn add(&mut self, frame: Timed<InputFrame>) {
-        let record = &mut self.record;
-        record.keyframe |= frame.item.is_keyframe();
-        record.frames += frame.item.count;
-        if let Content::Memory(content) = &mut record.content {
-            // A second field belongs to the frame of the first one.
-            if frame.item.count > 0 {
-                self.last = LastFrame {
-                    time: frame.time.useconds(),
-                    has_fixed_time: frame.is_fixed,
-                    count: frame.item.count,
-                    begin: content.len(),
-                };
-            }
-            content.extend(frame.item.content);
-        }
-    }
-
-    /// Takes the last frame of several as a record.
-    fn split_last(&mut self) -> Option<NewRecord> {
-        let Content::Memory(content) = &mut self.record.content else {
-            return None;
-        };
-        if self.last.begin == 0 {
-            return None;
-        }
-        let content = content.split_off(self.last.begin);
-        self.record.frames -= self.last.count;
-        Some(NewRecord {
-            time: self.last.time,
-            content: Content::Memory(content),
-            keyframe: false,
-            is_entry_point: false,
-            frames: self.last.count,
-            has_fixed_time: self.last.has_fixed_time,
-            ..self.record.clone()
-        })
-    }
+/// Returns whether a frame continues a record: its time is the one that it would have there.
+fn belongs(
+    record: &NewRecord,
+    frame: &Timed<InputFrame>,
+    label: Option<&str>,
+    frame_rate: Option<FrameRate>,
+) -> bool {
+    let Some(rate) = frame_rate else {
+        return false;
+    };
+    let frames = |count: u64| {
+        let us = u128::from(count) * 1_000_000 * rate.denom() as u128 / rate.numer() as u128;
+        u64::try_from(us).unwrap_or(u64::MAX)
+    };
+    let expected = record.time.saturating_add(frames(record.frames));
+    !frame.item.is_keyframe()
+        && record.frame_rate.as_deref() == label
+        && record.length() < MAX_GROUP_BYTES
+        && (frame.item.count == 0 || expected.abs_diff(frame.time.useconds()) <= frames(1) / 2)
 }
 
 #[cfg(test)]
@@ -293,49 +216,8 @@ mod tests {
             (366_667, false),
             (400_000, false),
         ];
-        // The frame before the hole has a time of its own: a reader would place it in the middle of the hole.
-        let expected = [(0, 1, true), (33_333, 1, false), (366_667, 2, false)];
-        assert_eq!(run(RecordUnit::Gop, rate(30), &hole), expected);
-    }
-
-    #[test]
-    fn a_group_before_a_late_keyframe_ends_with_a_record_of_its_last_frame() {
-        let frames = [
-            (0, true),
-            (33_333, false),
-            (66_667, false),
-            (900_000, true),
-            (1_200_000, true),
-        ];
-        let made = run(RecordUnit::Gop, rate(30), &frames);
-        let expected = [
-            (0, 2, true),
-            (66_667, 1, false),
-            (900_000, 1, true),
-            (1_200_000, 1, true),
-        ];
-        assert_eq!(made, expected);
-    }
-
-    #[test]
-    fn the_fields_of_the_last_frame_stay_together() {
-        let mut records = RecordBuilder::new(RecordUnit::Gop, Arc::default());
-        records.set_frame_rate(rate(30));
-        let mut made = VecDeque::new();
-        for (time, is_second) in [
-            (0, false),
-            (33_333, false),
-            (33_333, true),
-            (900_000, false),
-        ] {
-            let mut frame = frame(time, time == 0);
-            frame.item.count = u64::from(!is_second);
-            records.push(frame, &mut made);
-        }
-        records.end(&mut made);
-        let made = made.iter().map(|it| (it.time, it.frames, it.length()));
-        let expected = [(0, 1, 2), (33_333, 1, 4), (900_000, 1, 2)];
-        assert_eq!(made.collect::<Vec<_>>(), expected);
+        let made = run(RecordUnit::Gop, rate(30), &hole);
+        assert_eq!(made, [(0, 2, true), (366_667, 2, false)]);
     }
 
     #[test]
