@@ -52,10 +52,10 @@ class Recorder:
         Longest time without progress of a request, in seconds; None is for ever.
     record_unit : {"access-unit", "gop"}, default "access-unit"
         Content of a record: one access unit, or a group of pictures from a keyframe on. Such a record has one time,
-        that of its first frame, and readers place the others at the frame rate. So it ends where a frame is more than
-        half a frame duration off, as after a pause, and the frame before that is a record of its own. The times of a
-        camera with jitter are read less than one frame duration off, and not as they were logged;
-        ``"access-unit"`` keeps each of them. Without a frame rate each frame is a record.
+        that of its first frame, and readers place the others at the observed or the declared frame rate. So it ends
+        where a frame is more than half a frame duration off, as after a pause. The times of a camera with jitter are
+        read less than one frame duration off, and where pauses are frequent, the last frame before one is read with a
+        time in it. ``"access-unit"`` keeps each time. Without a frame rate each frame is a record.
     labels : mapping of str to str, optional
         Labels of each record besides ``fps`` and ``keyframe``, which are set by the recorder.
     fps : str, optional

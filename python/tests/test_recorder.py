@@ -270,25 +270,6 @@ def test_times_that_grow_are_kept(server: Server, reordered: Stream) -> None:
     assert stats["moved"] == stats["outliers"] == stats["clock_jumps"] == 0
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_groups_of_pictures_with_pauses(server: Server, plain: Stream, seed: int) -> None:
-    draw = random.Random(seed)
-    times = [START_US]
-    while len(times) < 100:
-        pause = draw.randint(100_000, 30_000_000) if draw.random() < 0.08 else 0
-        times.append(times[-1] + 50_000 + pause)
-    entry = f"gop-pauses-{seed}"
-    with Recorder(server.url, "b", entry, fps="20", record_unit="gop") as recorder:
-        for unit, time_us in zip(plain.units, times):
-            recorder.log(unit, time_us)
-    assert recorder.stats["records"] < 50
-    recording = reduct_frames.open(server.url, "b", entry, index="contents")
-    assert recording.timestamps_us.tolist() == times
-    np.testing.assert_array_equal(recording[:], plain.pictures)
-    for number in draw.sample(range(100), 20):
-        np.testing.assert_array_equal(recording[number], plain.pictures[number])
-
-
 @pytest.mark.parametrize("jitter_us", [5_000, 10_000, 20_000])
 def test_groups_of_pictures_with_jitter(server: Server, plain: Stream, jitter_us: int) -> None:
     """The tolerance of the docstring."""
