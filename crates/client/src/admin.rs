@@ -270,8 +270,8 @@ impl Entry {
     /// Returns the times of the oldest and the newest record, cached for one second. Concurrent calls share one
     /// request.
     ///
-    /// A reader that was created `since` the cached request must not miss what was written before it: it gets the cached
-    /// times only if all that it may read, `until` a time, is before the newest record.
+    /// A reader gets times that were requested before its creation, `since`, only if it reads no record after the newest
+    /// one of them, `until` the end of its range: it finds all that was written before its creation.
     pub async fn recent_times(&self, since: Instant, until: u64) -> Result<EntryTimes, Error> {
         let mut recent = self.recent.lock().await;
         if let Some(times) = *recent

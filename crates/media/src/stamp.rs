@@ -8,8 +8,8 @@
 //! recorded times stay. A picture has its place as soon as the number of waiting pictures exceeds the
 //! reorder depth (the "bumping" of C.4.5.3).
 //!
-//! Where the picture order count shows that a picture is missing, its slot may be missing elsewhere, as its record was
-//! at its place in decoding order: the pictures that are output up to there may have the slots of others.
+//! A hole in the picture order count is a missing picture. Its slot is missing at its place in decoding order: pictures
+//! that are output from the hole up to that place may have the slots of others, and are uncertain.
 //!
 //! The DTS of an access unit is the slot of an earlier one, as many places before as pictures can be late.
 //! Where there is no such slot, at the beginning of a stream or where lateness grows, DTS are squeezed into

@@ -137,10 +137,9 @@ impl Plan {
     /// Returns the largest number of windows with a query: those in memory, and if the server is far, further ones,
     /// so that the round trip of a query costs no time.
     pub fn queries(&self, is_far: bool) -> usize {
-        match (self.density, is_far) {
+        match (self.cut_density(), is_far) {
             // What follows a probe is not known, or not needed.
             (None, _) => 1,
-            (Some(_), _) if self.is_lookahead => 1,
             (Some(_), false) => self.windows(),
             (Some(_), true) => self.windows() + (self.connections / 2) as usize,
         }
@@ -148,8 +147,7 @@ impl Plan {
 
     /// Returns whether windows at `time` can be cut only after [`set_newest`](Self::set_newest).
     pub fn needs_newest(&self, time: u64) -> bool {
-        let is_cut = self.density.is_some() && !self.is_lookahead;
-        is_cut && self.newest.is_none_or(|newest| newest < time)
+        self.cut_density().is_some() && self.newest.is_none_or(|newest| newest < time)
     }
 
     /// Sets the time of the newest record.
@@ -160,8 +158,8 @@ impl Plan {
     /// Splits the next window off a range, or takes all of it.
     pub fn cut(&mut self, range: &mut Range<u64>) -> Window {
         let bytes = self.window_bytes();
-        let newest = (self.newest).filter(|newest| range.start <= *newest && !self.is_lookahead);
-        let (Some(density), Some(newest)) = (self.density, newest) else {
+        let newest = self.newest.filter(|newest| range.start <= *newest);
+        let (Some(density), Some(newest)) = (self.cut_density(), newest) else {
             let window = range.clone();
             range.start = range.end;
             let records = self.probe_records;
@@ -195,6 +193,11 @@ impl Plan {
             bytes,
             record: density.record,
         }
+    }
+
+    /// Returns the density by which windows are cut, or `None` while they are probes.
+    fn cut_density(&self) -> Option<Density> {
+        self.density.filter(|_| !self.is_lookahead)
     }
 
     /// Updates the plan with the result of a window and its duration.

@@ -177,14 +177,12 @@ impl Windows {
         }
     }
 
-    /// Requests the time of the newest record in advance.
-    pub fn expecting_much(mut self) -> Self {
-        let source = self.source.clone();
-        let end = match self.parts.back() {
-            Some(Part::Unread(range)) => range.end,
-            _ => u64::MAX,
-        };
-        self.ask_for_newest(async move { source.entry.recent_times(source.since, end).await });
+    /// Requests the time of the newest record in advance, by `ask`.
+    pub fn expecting_much<F>(mut self, ask: F) -> Self
+    where
+        F: Future<Output = Result<EntryTimes, Error>> + Send + 'static,
+    {
+        self.ask_for_newest(ask);
         self
     }
 
@@ -378,7 +376,7 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use crate::read::query::View;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
@@ -417,7 +415,6 @@ mod tests {
                 .unwrap(),
             ),
             entry,
-            since: Instant::now(),
             when: None,
             view: View::Range,
             is_urgent: std::sync::atomic::AtomicBool::default(),

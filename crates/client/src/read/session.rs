@@ -361,7 +361,6 @@ impl Session {
         let source = WindowSource {
             pool: self.access.pool(view)?,
             entry: self.access.entry.clone(),
-            since: self.access.since,
             when: None,
             view,
             is_urgent: AtomicBool::new(false),
@@ -428,7 +427,6 @@ impl Session {
         let source = Arc::new(WindowSource {
             pool: self.access.pool(view)?,
             entry: self.access.entry.clone(),
-            since: self.access.since,
             when: when.clone(),
             view,
             is_urgent: AtomicBool::new(is_urgent),
@@ -455,8 +453,10 @@ impl Session {
             (false, true) => plan.lookahead(),
             (false, false) => plan,
         };
+        let access = self.access.clone();
+        let times = async move { access.recent_times(end).await };
         let windows = Windows::new(source, plan, range);
-        Ok(Prefetch::Windows(windows.expecting_much()))
+        Ok(Prefetch::Windows(windows.expecting_much(times)))
     }
 
     /// Requests the frame rate and the times of the entry while the first records are on their way, and returns

@@ -33,7 +33,7 @@ pub struct EntrySource {
     pub(crate) records: Records,
     pub(crate) entry: Arc<Entry>,
     /// Creation of this source, before which its readers expect all records to be found.
-    pub(crate) since: Instant,
+    since: Instant,
     pub(crate) stats: Arc<ReaderStats>,
     /// Number of records per answer that proxies on the way accept. Kept over reconnects.
     pub(crate) batch_size: Arc<BatchSize>,
@@ -85,7 +85,7 @@ impl EntrySource {
     /// Returns a source of the same entry with other options, its own statistics, and the same connections as long as
     /// their limit is the same. No I/O.
     ///
-    /// What was learnt of the entry is shared, too: the frame rate in its attachment is read once.
+    /// The cache of the entry is shared, too: the frame rate in its attachment is read once.
     pub fn with_options(
         &self,
         when: Option<JsonValue>,

@@ -94,8 +94,6 @@ pub struct WindowEnd {
 pub struct WindowSource {
     pub pool: Arc<ClientPool>,
     pub entry: Arc<Entry>,
-    /// Creation of the reader.
-    pub since: Instant,
     pub when: Option<JsonValue>,
     pub view: View,
     /// The caller waits for the first answer.
