@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import numpy.typing as npt
 
-__all__ = ["check_choice", "frame_indices", "picture_size", "whole_number"]
+__all__ = ["Indices", "check_choice", "frame_indices", "picture_size", "whole_number"]
+
+Indices = Iterable[SupportsIndex]
+"""Indices of frames, or a mask: a value of bool for each frame."""
 
 _MAX_PIXELS = 2**31 - 1
 """Largest height and width that FFmpeg can count."""
@@ -68,15 +70,25 @@ def picture_size(name: str, size: object) -> tuple[int, int]:
     return height, width
 
 
-def frame_indices(indices: Iterable[int], count: int) -> npt.NDArray[np.int64]:
-    """Return indices of frames, from -n to n - 1, as indices from 0 on.
+def frame_indices(indices: Indices, count: int) -> npt.NDArray[np.int64]:
+    """Return indices of frames from 0 on, of indices from -n to n - 1, or of a mask.
 
     Raises
     ------
     IndexError
-        If there is no such frame.
+        If there is no such frame, or a mask has another length.
+    TypeError
+        If only some of the values are bool.
     """
-    asked = [operator.index(index) for index in indices]
+    values = indices if isinstance(indices, np.ndarray) else list(indices)
+    are_bool = [isinstance(value, (bool, np.bool_)) for value in values]
+    if any(are_bool):
+        if not all(are_bool):
+            raise TypeError("Some of the indices are bool, and some are not")
+        if len(values) != count:
+            raise IndexError(f"The mask has {len(values)} values, and the recording {count} frames")
+        return np.flatnonzero(np.asarray(values, np.bool_))
+    asked = [operator.index(index) for index in values]
     for index in asked:
         if not -count <= index < count:
             raise IndexError(f"There is no frame {index}, as the recording has {count}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from ._core import Canceller
-from .arguments import check_choice, frame_indices, whole_number
+from .arguments import Indices, check_choice, frame_indices, whole_number
 from .concurrency import in_thread, wait_for_end
 from .folder_settings import begin_export, digest
 from .manifest import JSON_NAME, Row, sha256, write_manifest
@@ -61,7 +61,7 @@ def to_dir(
     recording: Recording,
     folder: str | os.PathLike[str],
     *,
-    frames: Iterable[int] | None = None,
+    frames: Indices | None = None,
     start: Time | None = None,
     stop: Time | None = None,
     every: int | float | None = None,
@@ -89,7 +89,7 @@ def to_dir(
     folder : path
         The folder, which is created if it is missing.
     frames : iterable of int, optional
-        Indices of the frames, in any order; all by default.
+        Indices of the frames, in any order, or a mask as in :meth:`Recording.frames`; all by default.
     start, stop : Time, optional
         First capture time, and the first one that is left out.
     every : int or float, optional
@@ -204,7 +204,7 @@ class _Selection:
     def of(
         cls,
         recording: Recording,
-        frames: Iterable[int] | None,
+        frames: Indices | None,
         start: Time | None,
         stop: Time | None,
         every: int | float | None,

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core
+from .arguments import whole_number
 from .times import Time, to_us
 
 if TYPE_CHECKING:
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder", "RecorderWarning"]
 
-_MAX_INT64 = 2**63 - 1
-_UINT64 = 2**64 - 1
-_MAX_COUNTS = {"retries": 2**32 - 1}
-"""Largest values of counts that are shorter than 64 bits."""
+_MAX_UINT32, _MAX_UINT64 = 2**32 - 1, 2**64 - 1
 
 
 class RecorderWarning(UserWarning):
@@ -107,9 +104,13 @@ class Recorder:
         create_bucket: bool = True,
         spool: str | os.PathLike[str] | None = None,
     ) -> None:
-        counts = {"quota_size": quota_size, "queue_bytes": queue_bytes, "retries": retries}
-        for name, count in counts.items():
-            _check_count(name, count)
+        for name, count, most in (
+            ("quota_size", quota_size, _MAX_UINT64),
+            ("queue_bytes", queue_bytes, _MAX_UINT64),
+            ("retries", retries, _MAX_UINT32),
+        ):
+            if count is not None:
+                whole_number(name, count, 0, most)
         self._native = _core.Recorder(
             url,
             bucket,
@@ -160,10 +161,7 @@ class Recorder:
         ReductFramesError
             If recording has ended with an error.
         """
-        time_us = to_us(time)
-        if not -_MAX_INT64 <= time_us <= _MAX_INT64:
-            raise ValueError(f"{time_us} is no time in µs since the Unix epoch")
-        self._native.log(_content(sample), time_us)
+        self._native.log(_content(sample), to_us(time))
         self._warn()
 
     def finish(self, timeout: float | None = None) -> None:
@@ -213,12 +211,6 @@ class Recorder:
     ) -> None:
         if kind is None:
             self.finish()
-
-
-def _check_count(name: str, value: int | None) -> None:
-    """Raise ValueError for a count that the core cannot have."""
-    if value is not None and not 0 <= operator.index(value) <= _MAX_COUNTS.get(name, _UINT64):
-        raise ValueError(f"{name} is {value}, not from 0 to {_MAX_COUNTS.get(name, _UINT64)}")
 
 
 def _content(sample: bytes | bytearray | memoryview | av.Packet[Any]) -> bytes:

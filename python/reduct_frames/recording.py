@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, cast
 import numpy as np
 
 from ._core import parse_uri
-from .arguments import check_choice, frame_indices
+from .arguments import Indices, check_choice, frame_indices
 from .concurrency import call, in_thread, iterate
 from .decoding import ColorSpace, Layout, PictureFormat
 from .episode_source import EpisodeSource
@@ -36,8 +36,6 @@ __all__ = ["AccessUnit", "Clip", "OnError", "Recording", "open", "open_async"]
 
 _Slice = slice  # the method of the same name hides it in annotations
 OnError = Literal["raise", "report"]
-Indices = Iterable[SupportsIndex]
-"""Indices of frames, or a mask: a value of bool for each frame."""
 
 
 class AccessUnit(NamedTuple):
@@ -477,7 +475,7 @@ class Recording:
         ValueError
             If an argument is wrong, or frames differ in size and `resize` is None.
         """
-        each, places = np.unique(_positions(indices, len(self)), return_inverse=True)
+        each, places = np.unique(frame_indices(indices, len(self)), return_inverse=True)
         _, frames = self._decode_all(each, self._form.other(colorspace, layout, resize), "raise", [])
         return frames[places]
 
@@ -674,27 +672,6 @@ class Recording:
     async def frames_at_async(self, times: Iterable[Time], **options: Any) -> npt.NDArray[np.uint8]:
         """Decode the frames that are shown at times as :meth:`frames_at`, in a thread."""
         return await in_thread(self, lambda part: part.frames_at(times, **options))
-
-
-def _positions(indices: Indices, count: int) -> npt.NDArray[np.int64]:
-    """Return the indices of frames from 0 on, of indices from -n to n - 1, or of a mask.
-
-    Raises
-    ------
-    IndexError
-        If there is no such frame, or a mask has another length.
-    TypeError
-        If only some of the values are bool.
-    """
-    values = indices if isinstance(indices, np.ndarray) else list(indices)
-    are_bool = [isinstance(value, (bool, np.bool_)) for value in values]
-    if not any(are_bool):
-        return frame_indices(cast("Iterable[int]", values), count)
-    if not all(are_bool):
-        raise TypeError("Some of the indices are bool, and some are not")
-    if len(values) != count:
-        raise IndexError(f"The mask has {len(values)} values, and the recording {count} frames")
-    return np.flatnonzero(np.asarray(values, np.bool_))
 
 
 async def open_async(*arguments: Any, **options: Any) -> Recording:

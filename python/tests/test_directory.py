@@ -69,6 +69,7 @@ def test_selections(recording: Recording, tmp_path: Path) -> None:
     for number, (options, expected) in enumerate(
         [
             ({"frames": [7, -1, 7, 3]}, [3, 7, 99]),
+            ({"frames": np.arange(100) % 40 == 9}, [9, 49, 89]),
             ({"start": 1.0, "stop": 2.0}, list(range(20, 40))),
             ({"start": 1.0, "every": 30}, [20, 50, 80]),
             ({"every": 0.5}, list(range(0, 100, 10))),
