@@ -132,6 +132,7 @@ impl Recording {
             start,
             stop,
             begin: Begin::KeyframeAfter,
+            keyframe_hint: None,
             end: End::Exact,
             options: ReadOptions::default(),
             limits: Limits::default(),
@@ -267,6 +268,7 @@ pub struct ReadRequest<'a> {
     start: Option<CaptureTime>,
     stop: Option<CaptureTime>,
     begin: Begin,
+    keyframe_hint: Option<CaptureTime>,
     end: End,
     options: ReadOptions,
     limits: Limits,
@@ -280,6 +282,14 @@ impl ReadRequest<'_> {
     /// Sets the frame with which the range begins: the first keyframe in it by default.
     pub fn start(mut self, begin: Begin) -> Self {
         self.begin = begin;
+        self
+    }
+
+    /// Names the record that has the last keyframe at or before the start, as an index of keyframes says. It is read
+    /// first, without a search, which follows only if the content of the record has no keyframe. A record after the start
+    /// is no hint.
+    pub fn keyframe_hint(mut self, record: CaptureTime) -> Self {
+        self.keyframe_hint = Some(record);
         self
     }
 
@@ -368,6 +378,10 @@ impl ReadRequest<'_> {
         let mut reader = Reader::new(Arc::new(access), program, options, stats.clone());
         if let Some(findings) = self.findings {
             reader.collect(findings);
+        }
+        let is_before = |record: &CaptureTime| self.start.is_some_and(|start| *record <= start);
+        if let Some(record) = self.keyframe_hint.filter(is_before) {
+            reader.expect_keyframe(record);
         }
         if self.keyframes_only {
             reader.seek(Seek {

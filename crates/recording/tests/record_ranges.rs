@@ -15,7 +15,7 @@ mod wait;
 use bytes::Bytes;
 use media::range::Begin;
 use media::time::CaptureTime;
-use recording::{Item, Recording};
+use recording::{Item, ReadRequest, Recording};
 use server::Record;
 
 use common::{GROUP, access_unit, set_up, time};
@@ -49,7 +49,12 @@ async fn read(
     range: std::ops::Range<CaptureTime>,
     begin: Begin,
 ) -> Vec<(CaptureTime, bool)> {
-    let mut frames = recording.read(range).start(begin).frames();
+    times(recording.read(range).start(begin)).await
+}
+
+/// Returns the capture times of the frames that are requested, and whether each is shown.
+async fn times(request: ReadRequest<'_>) -> Vec<(CaptureTime, bool)> {
+    let mut frames = request.frames();
     let mut found = Vec::new();
     while let Some(item) = frames.next().await.expect("an item") {
         if let Item::Frame(frame) = item {
@@ -135,4 +140,37 @@ fn ranges_between_frames() {
             }
         }
     });
+}
+
+/// A hint that is right saves the search, and another one changes no frame.
+#[test]
+fn ranges_with_any_keyframe_hint() {
+    let (server, connection, runtime) = set_up();
+    for (length, is_labelled) in [(1, true), (3, false), (7, true)] {
+        let entry = format!("length_{length}_{is_labelled}");
+        write(&server, &entry, length, is_labelled);
+        runtime.block_on(async {
+            for start in 0..FRAMES {
+                let stop = FRAMES.min(start + 3);
+                let expected = start..stop;
+                let near = [start.saturating_sub(1), start, start + 1, FRAMES + GROUP];
+                let keyframes = [0, keyframe(start), keyframe(start + GROUP)];
+                for hint in near.into_iter().chain(keyframes) {
+                    let recording = Recording::open(&connection, "b", &entry).await;
+                    let recording = recording.expect("an entry");
+                    let request = recording.read(time(start)..time(stop)).start(Begin::Exact);
+                    let found = times(request.keyframe_hint(time(hint))).await;
+                    let shown = found.iter().filter(|(_, is_shown)| *is_shown);
+                    assert!(
+                        shown.map(|(time, _)| *time).eq(expected.clone().map(time)),
+                        "{entry} {start}..{stop}, hint {hint}: {found:?}"
+                    );
+                    if hint == keyframe(start) {
+                        let first = found.first().map(|(time, _)| *time);
+                        assert_eq!(first, Some(time(hint)), "{entry} {start}..{stop}");
+                    }
+                }
+            }
+        });
+    }
 }

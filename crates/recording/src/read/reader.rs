@@ -82,7 +82,8 @@ pub struct Reader {
     before: Option<CaptureTime>,
     zeros: Option<Zeros>,
     keyframes: Keyframes,
-    /// Record with which a search has ended because of its label alone.
+    /// Record that probably has the last keyframe before the next range: a search has ended with it because of its
+    /// label alone, or the caller has an index.
     hint: Option<CaptureTime>,
     has_asked_for_times: bool,
     has_delivered: bool,
@@ -149,7 +150,7 @@ struct Entry {
     time: Option<CaptureTime>,
     /// Nothing that may be shown is before it.
     is_earliest: bool,
-    /// A label alone says that it has a keyframe.
+    /// Its content was not looked at, which may show that it has no keyframe.
     is_hint: bool,
 }
 
@@ -191,6 +192,12 @@ impl Reader {
         self.backward = None;
         self.wanted = Some(seek);
         self.state = State::Next;
+    }
+
+    /// Begins the first range with the record of this time, without a search for the last keyframe before the range,
+    /// unless the content of the record shows that it is another one.
+    pub(crate) fn expect_keyframe(&mut self, time: CaptureTime) {
+        self.hint = Some(time);
     }
 
     /// Collects findings about the records that are read from now on.
@@ -465,7 +472,7 @@ impl Reader {
             self.state = State::FindingOrigin(RecordReader::new(&self.shared.access, query));
             return false;
         };
-        let searches = first.begin != Begin::KeyframeAfter;
+        let searches = first.begin != Begin::KeyframeAfter && self.hint.is_none();
         let times_are_known =
             self.has_asked_for_times || self.shared.stats.extent.oldest().is_some();
         if searches && !times_are_known && !self.shared.access.follows() {
@@ -535,7 +542,7 @@ impl Reader {
                 is_hint: false,
             }),
             Known::Unknown { before } => {
-                if let Some(hint) = self.hint.take() {
+                if let Some(hint) = self.hint {
                     return Some(Entry {
                         time: Some(hint),
                         is_earliest: false,
@@ -580,6 +587,7 @@ impl Reader {
 
     /// Begins to read the next range.
     fn begin_range(&mut self, entry: Entry) -> Progress {
+        self.hint = None;
         let Some(range) = self.ranges.as_mut().and_then(VecDeque::pop_front) else {
             return Progress::Nothing;
         };
