@@ -83,6 +83,7 @@ class Entry:
         canceller: Canceller | None = None,
         *,
         whole_records: bool = False,
+        keyframe: int | None = None,
     ) -> Units: ...
 
 class Mp4Track:

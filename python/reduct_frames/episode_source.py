@@ -94,7 +94,14 @@ class EpisodeSource:
     def _source(self, time_us: int) -> str:
         return f"{self.entry.bucket}/{self.entry.entry} at {time_us} µs"
 
-    def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> Mp4Units:
+    def units(
+        self,
+        first_us: int,
+        last_us: int,
+        canceller: Canceller | None = None,
+        *,
+        keyframe_us: int | None = None,  # noqa: ARG002 - the table of samples has it
+    ) -> Mp4Units:
         """Return a reader of the frames from one capture time to another, both included."""
 
         @contextmanager

@@ -90,6 +90,8 @@ class FrameIndex:
         Capture times of the last frame before missing ones and of the first one after them, in microseconds.
     time_scale : int
         Ticks per second of a file with these frames.
+    record_us : ndarray of int64, shape (n,), or None
+        Times of the records in which the frames begin, in microseconds since the Unix epoch. None for MP4 files.
     size : ndarray of int64, shape (n,), or None
         Sizes of the access units in bytes, if the contents were read.
     track : TrackColumns or None
@@ -102,6 +104,7 @@ class FrameIndex:
     by_labels: bool = False
     gaps: list[tuple[int, int]] = field(default_factory=list)
     time_scale: int = DEFAULT_TIME_SCALE
+    record_us: npt.NDArray[np.int64] | None = None
     size: npt.NDArray[np.int64] | None = None
     track: TrackColumns | None = None
 
@@ -116,7 +119,15 @@ class FrameIndex:
         if len(keyframe) and (np.any(keyframe < 0) or np.all(keyframe == 1)):
             return None
         times = np.frombuffer(columns["capture_us"], np.int64)
-        return cls(times, keyframe == 1, declared_fps, by_labels=True, gaps=pauses(times), time_scale=time_scale)
+        return cls(
+            times,
+            keyframe == 1,
+            declared_fps,
+            by_labels=True,
+            gaps=pauses(times),
+            time_scale=time_scale,
+            record_us=times,
+        )
 
     @classmethod
     def from_contents(
@@ -126,8 +137,16 @@ class FrameIndex:
         times = np.frombuffer(columns["capture_us"], np.int64)
         order = np.argsort(times, kind="stable")
         keyframe = np.frombuffer(columns["keyframe"], np.int8) == 1
-        size = np.frombuffer(columns["size"], np.int64)
-        return cls(times[order], keyframe[order], declared_fps, gaps=gaps, time_scale=time_scale, size=size[order])
+        record_us, size = (np.frombuffer(columns[name], np.int64)[order] for name in ("record_us", "size"))
+        return cls(
+            times[order],
+            keyframe[order],
+            declared_fps,
+            gaps=gaps,
+            time_scale=time_scale,
+            record_us=record_us,
+            size=size,
+        )
 
     def samples(self) -> list[tuple[int, int]]:
         """Return the indices of the first frame and the last one of a few parts by which labels are verified.

@@ -107,14 +107,16 @@ class FrameReader:
             yield from self._decode_run(run, units)
 
     def _units(self, run: npt.NDArray[np.int64], canceller: Canceller | None) -> UnitReader:
-        """Return a reader of a run, from its keyframe on: there is no search for it then."""
+        """Return a reader of a run, from its keyframe on."""
         index, last = self.index, int(run[-1])
         times = index.capture_us
-        first_us, last_us = int(times[index.keyframe_before(int(run[0]))]), int(times[last])
+        first = index.keyframe_before(int(run[0]))
+        first_us, last_us = int(times[first]), int(times[last])
+        keyframe_us = None if index.record_us is None else int(index.record_us[first])
         if index.by_labels and last + 1 < len(index):
             # With all of the last record, to notice further frames in it.
             last_us = int(times[last + 1]) - 1
-        return self.source.units(first_us, last_us, canceller)
+        return self.source.units(first_us, last_us, canceller, keyframe_us=keyframe_us)
 
     def _decode_run(self, run: npt.NDArray[np.int64], units: UnitReader) -> Iterator[DecodedFrame]:
         times = self.index.capture_us

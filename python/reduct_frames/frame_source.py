@@ -51,8 +51,13 @@ class FrameSource(Protocol):
         """Return the index of the frames."""
         ...
 
-    def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> UnitReader:
-        """Return a reader of the frames from one capture time to another, both included."""
+    def units(
+        self, first_us: int, last_us: int, canceller: Canceller | None = None, *, keyframe_us: int | None = None
+    ) -> UnitReader:
+        """Return a reader of the frames from one capture time to another, both included.
+
+        `keyframe_us` is the time of the record with the last keyframe at or before `first_us`, if the index has it.
+        """
         ...
 
     def all_units(self, canceller: Canceller | None = None) -> UnitReader:

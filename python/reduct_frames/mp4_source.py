@@ -59,7 +59,14 @@ class Mp4Source:
         """Return the index of the frames."""
         return self.index
 
-    def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> Mp4Units:
+    def units(
+        self,
+        first_us: int,
+        last_us: int,
+        canceller: Canceller | None = None,
+        *,
+        keyframe_us: int | None = None,  # noqa: ARG002 - the table of samples has it
+    ) -> Mp4Units:
         """Return a reader of the frames from one capture time to another, both included."""
         return Mp4Units(self.index, first_us, last_us, _open, canceller)
 

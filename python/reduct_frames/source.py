@@ -117,16 +117,23 @@ class EntrySource:
         """Return a reader of all frames, of which there have to be some."""
         return self.native.units(self.start_us, self.stop_us, canceller=canceller)
 
-    def units(self, first_us: int, last_us: int, canceller: Canceller | None = None) -> Units:
-        """Return a reader of the frames from one capture time to another, both included."""
-        return self.native.units(first_us, last_us + 1, canceller=canceller)
+    def units(
+        self, first_us: int, last_us: int, canceller: Canceller | None = None, *, keyframe_us: int | None = None
+    ) -> Units:
+        """Return a reader of the frames from one capture time to another, both included.
+
+        `keyframe_us` is the time of the record with the last keyframe at or before `first_us`: there is no search for
+        it then, unless its content is another one.
+        """
+        return self.native.units(first_us, last_us + 1, canceller=canceller, keyframe=keyframe_us)
 
 
 def _records_without_frames(headers: dict[str, bytes], columns: dict[str, bytes]) -> list[str]:
     """Return a warning about records that have a label ``keyframe``, as all with frames of its writer, and no frame."""
     times = np.frombuffer(headers["capture_us"], np.int64)
     labelled = times[np.frombuffer(headers["keyframe"], np.int8) >= 0]
-    empty = np.setdiff1d(labelled, np.frombuffer(columns["record_us"], np.int64))
+    read = [np.frombuffer(columns[name], np.int64) for name in ("record_us", "hidden_record_us")]
+    empty = np.setdiff1d(labelled, np.concatenate(read))
     if not len(empty):
         return []
     return [f"{len(empty)} of {len(times)} records have no frame that can be read, the first of them at {empty[0]} µs"]

@@ -22,8 +22,10 @@ pub struct Columns {
     duration: Vec<i64>,
     size: Vec<i64>,
     corrupted: Vec<i8>,
-    /// Times of the records in which frames begin, of those, too, that are in no row.
+    /// Times of the records in which the frames begin.
     record: Vec<i64>,
+    /// Times of the records in which frames begin that are in no row.
+    hidden_record: Vec<i64>,
 }
 
 impl Columns {
@@ -35,10 +37,11 @@ impl Columns {
 
     /// Adds a frame, in a row unless only a decoder needs it.
     pub fn push_frame(&mut self, frame: &Frame) {
-        self.record.push(useconds(frame.record_time));
+        let record = useconds(frame.record_time);
         if frame.is_hidden {
-            return;
+            return self.hidden_record.push(record);
         }
+        self.record.push(record);
         self.capture.push(useconds(frame.capture_time));
         self.keyframe.push(i8::from(frame.is_keyframe));
         self.pts.push(nseconds(frame.pts));
@@ -61,6 +64,7 @@ impl Columns {
             ("duration", &self.duration),
             ("size", &self.size),
             ("record_us", &self.record),
+            ("hidden_record_us", &self.hidden_record),
         ] {
             dict.set_item(name, integers(py, column)?)?;
         }

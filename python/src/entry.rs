@@ -113,8 +113,8 @@ impl Entry {
         Ok((columns, frame_rate, scale.units(), foreign.warnings()))
     }
 
-    /// Reads a range, and returns the columns of its frames in decoding order, `record_us` with the times of all records
-    /// in which frames begin, the gaps and the warnings.
+    /// Reads a range, and returns the columns of its frames in decoding order, `hidden_record_us` with the times of the
+    /// records in which frames begin that only a decoder needs, and the reader with gaps and warnings.
     #[pyo3(signature = (start=None, stop=None))]
     fn scan<'py>(
         &self,
@@ -122,7 +122,7 @@ impl Entry {
         start: Option<i64>,
         stop: Option<i64>,
     ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, Units>)> {
-        let mut units = self.units(py, start, stop, None, false)?;
+        let mut units = self.units(py, start, stop, None, false, None)?;
         let mut columns = Columns::default();
         let mut foreign = ForeignRecords::new(ContentKind::H264);
         loop {
@@ -144,8 +144,9 @@ impl Entry {
     /// hidden frames. It has begun to read.
     ///
     /// With `whole_records` they are the frames in the records of these times, from the first keyframe on. No other
-    /// record is read.
-    #[pyo3(signature = (start=None, stop=None, canceller=None, *, whole_records=false))]
+    /// record is read. `keyframe` is the time of the record with the last keyframe at or before `start`, if an index has
+    /// it.
+    #[pyo3(signature = (start=None, stop=None, canceller=None, *, whole_records=false, keyframe=None))]
     fn units(
         &self,
         py: Python<'_>,
@@ -153,6 +154,7 @@ impl Entry {
         stop: Option<i64>,
         canceller: Option<&units::Canceller>,
         whole_records: bool,
+        keyframe: Option<i64>,
     ) -> PyResult<Units> {
         let stream = StreamOptions {
             marks_faults: true,
@@ -166,6 +168,10 @@ impl Entry {
         let request = match whole_records {
             true => request.start(Begin::KeyframeAfter).stop(End::Records),
             false => request.start(Begin::Exact),
+        };
+        let request = match keyframe.map(capture_time).transpose()? {
+            Some(record) => request.keyframe_hint(record),
+            None => request,
         };
         let mut units = Units::new(request.frames(), canceller.cloned());
         units.start(py)?;

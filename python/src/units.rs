@@ -116,9 +116,9 @@ impl Units {
     pub fn start(&mut self, py: Python<'_>) -> PyResult<()> {
         let handle = runtime::handle(py)?;
         let _context = handle.enter();
-        if let Some(item) = ready(self.frames.next()) {
-            self.note(item);
-        }
+        // Nothing is requested before the items that need no request are taken.
+        let first = ready(self.frames.next());
+        self.take_ready(first);
         Ok(())
     }
 
@@ -152,8 +152,13 @@ impl Units {
 
     /// Waits for an item, and takes those that are there.
     async fn fill(&mut self) {
+        let first = self.frames.next().await;
+        self.take_ready(Some(first));
+    }
+
+    /// Takes items as long as they are there.
+    fn take_ready(&mut self, mut next: Option<Result<Option<Item>, Error>>) {
         let mut bytes = 0;
-        let mut next = Some(self.frames.next().await);
         while let Some(item) = next.take() {
             bytes += self.note(item);
             let is_over = self.at_end || self.failure.is_some() || !self.episodes.is_empty();
