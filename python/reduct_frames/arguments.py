@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -12,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Indices", "check_choice", "frame_indices", "picture_size", "whole_number"]
+__all__ = ["Indices", "check_choice", "frame_indices", "picture_size", "whole_number", "worker_count"]
 
 Indices = Iterable[SupportsIndex]
 """Indices of frames, or a mask: a value of bool for each frame."""
@@ -48,6 +49,11 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
         limits = f"at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name} is {value!r}, not {limits}")
     return number
+
+
+def worker_count(workers: int | None) -> int:
+    """Return the number of threads by the argument `workers`: that of the processors by default."""
+    return (os.cpu_count() or 1) if workers is None else whole_number("workers", workers, 1)
 
 
 def picture_size(name: str, size: object) -> tuple[int, int]:

@@ -1,22 +1,45 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Runs blocking work on recordings in threads for asyncio, and ends it when its task is cancelled."""
+"""Runs work on recordings in threads, and ends it when it is interrupted or its task is cancelled."""
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from ._core import Canceller
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from .recording import Recording
 
-__all__ = ["call", "in_thread", "iterate", "wait_for_end"]
+__all__ = ["SIGNAL_SECONDS", "call", "in_order", "in_thread", "iterate", "wait_for_end"]
 
 T = TypeVar("T")
+
+SIGNAL_SECONDS = 0.1
+"""Interval in which a thread looks for signals and cancellation while it waits for others."""
+
+
+def in_order(recording: Recording, works: Sequence[Callable[[Recording], T]]) -> Iterator[T]:
+    """Run works on a recording in a thread each, and yield their results in order.
+
+    An error, an interrupt and the end of the iteration end all of them.
+    """
+    if len(works) == 1:
+        yield works[0](recording)
+        return
+    stop = Canceller()
+    part = recording.cancellable(stop)
+    with ThreadPoolExecutor(max(1, len(works))) as threads:
+        try:
+            for future in [threads.submit(work, part) for work in works]:
+                while not wait([future], timeout=SIGNAL_SECONDS).done:
+                    recording.check_cancelled()
+                yield future.result()
+        finally:
+            stop.cancel()
 
 
 async def call(work: Callable[[Canceller], T]) -> T:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from ._core import Canceller
-from .arguments import Indices, check_choice, frame_indices, whole_number
-from .concurrency import in_thread, wait_for_end
+from .arguments import Indices, check_choice, frame_indices, whole_number, worker_count
+from .concurrency import SIGNAL_SECONDS, in_thread, wait_for_end
 from .folder_settings import begin_export, digest
 from .manifest import JSON_NAME, Row, sha256, write_manifest
 from .picture_files import DEFAULT_QUALITY, PictureEncoder, absolute, write_whole
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from .times import Time
 
 __all__ = ["WrittenFrames", "to_dir"]
-
-_SIGNAL_SECONDS = 0.1
-"""Interval in which the main thread looks for signals while it waits. Without a time-out it would not see them."""
 
 
 class WrittenFrames(list[str]):
@@ -138,7 +135,7 @@ def to_dir(
     check_choice("names", names, "index", "time")
     check_choice("on_error", on_error, "raise", "report")
     check_progress(progress)
-    count = (os.cpu_count() or 1) if workers is None else whole_number("workers", workers, 1)
+    count = worker_count(workers)
     queue = whole_number("queue", queue, 1)
     form = recording._form.other(colorspace, None, resize)
     encoder = PictureEncoder(ext, quality, form.resize, gray=form.colorspace == "G")
@@ -302,7 +299,7 @@ class _Writer:
 
     def _take_room(self) -> None:
         """Wait for room for a decoded frame."""
-        while not self.room.acquire(timeout=_SIGNAL_SECONDS):
+        while not self.room.acquire(timeout=SIGNAL_SECONDS):
             self._check()
         self._check()
 
@@ -329,7 +326,7 @@ class _Writer:
         """Wait until all are done, or raise the first error."""
         pending = set(futures)
         while pending:
-            done, pending = wait(pending, timeout=_SIGNAL_SECONDS, return_when=FIRST_COMPLETED)
+            done, pending = wait(pending, timeout=SIGNAL_SECONDS, return_when=FIRST_COMPLETED)
             self._check()
             for future in done:
                 future.result()

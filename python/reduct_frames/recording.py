@@ -7,13 +7,14 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, cast
 
 import numpy as np
 
 from ._core import parse_uri
-from .arguments import Indices, check_choice, frame_indices
-from .concurrency import call, in_thread, iterate
+from .arguments import Indices, check_choice, frame_indices, worker_count
+from .concurrency import call, in_order, in_thread, iterate
 from .decoding import ColorSpace, Layout, PictureFormat
 from .episode_source import EpisodeSource
 from .errors import CancelledError, DecodeError, MissingFrame, RecordingWarning
@@ -101,6 +102,7 @@ def open(  # noqa: A001 - as in wave, tarfile and av
     verify_ssl: bool = True,
     timeout: float | None = 30.0,
     index: IndexFrom = "auto",
+    workers: int | None = None,
 ) -> Recording:
     """Open the video of an entry. Reads no media.
 
@@ -127,6 +129,9 @@ def open(  # noqa: A001 - as in wave, tarfile and av
         ``"auto"`` takes the labels if they show that each record is one frame, and the contents of a few records agree;
         else the contents. Records that are MP4 files are read. Where labels turn out to be wrong later,
         :class:`IndexMismatchError` is raised.
+    workers : int, optional
+        Threads that decode where several groups of pictures are asked at once, as by :meth:`Recording.frames` and
+        :meth:`Recording.slice`; the number of processors by default. Frames of MP4 files are decoded by one.
 
     Returns
     -------
@@ -154,6 +159,7 @@ def open(  # noqa: A001 - as in wave, tarfile and av
     if bucket is None or entry is None:
         raise ValueError("A bucket and an entry belong to the URL of a server")
     check_choice("index", index, "auto", "labels", "contents")
+    workers = worker_count(workers)
     source = EntrySource(
         url,
         bucket,
@@ -167,7 +173,8 @@ def open(  # noqa: A001 - as in wave, tarfile and av
         index_from=index,
     )
     is_mp4 = source.native.content == "mp4"  # errors of the address come now
-    return Recording(FrameReader(EpisodeSource(source) if is_mp4 else source))
+    recording = Recording(FrameReader(EpisodeSource(source) if is_mp4 else source))
+    return recording if is_mp4 else recording._with(_workers=workers)
 
 
 class Recording:
@@ -193,6 +200,7 @@ class Recording:
         self._origin_us = origin_us
         self._canceller = canceller
         self._form = PictureFormat()
+        self._workers = 1
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_canceller": None}
@@ -590,23 +598,32 @@ class Recording:
         """Decode frames by rising indices. Return the indices of those that are decoded, and these as one array."""
         found: list[int] = []
         frames: list[npt.NDArray[np.uint8]] = []
-        for index, picture in self.decode(indices, on_error=on_error, missing=missing):
-            frame = form.array(picture)
-            if frames and frame.shape != frames[0].shape:
-                earlier, later = (form.size(each) for each in (frames[0], frame))
-                raise ValueError(
-                    f"Frame {found[0]} has {earlier[1]}x{earlier[0]} pixels and frame {index} {later[1]}x{later[0]}, "
-                    "which one array cannot hold: resize=(height, width) gives them one size, and iter_frames gives "
-                    "each as it is"
-                )
-            found.append(index)
-            frames.append(frame)
+        works = [partial(_decode_part, indices=part, form=form, on_error=on_error) for part in self._shares(indices)]
+        for decoded, lost in in_order(self, works):
+            missing.extend(lost)
+            for index, frame in decoded:
+                if frames and frame.shape != frames[0].shape:
+                    earlier, later = (form.size(each) for each in (frames[0], frame))
+                    raise ValueError(
+                        f"Frame {found[0]} has {earlier[1]}x{earlier[0]} pixels and frame {index} "
+                        f"{later[1]}x{later[0]}, which one array cannot hold: resize=(height, width) gives them one "
+                        "size, and iter_frames gives each as it is"
+                    )
+                found.append(index)
+                frames.append(frame)
         if not frames:
             first, _ = self._range
             first += int(indices[0]) if len(indices) else 0
             height, width = form.resize or self._reader.size_at(first) or (0, 0)
             return np.empty(0, np.int64), np.empty((0, *form.shape(height, width)), np.uint8)
         return np.array(found, np.int64), np.stack(frames)
+
+    def _shares(self, indices: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+        """Divide rising indices of frames among the threads that decode, each with whole groups of pictures."""
+        groups = self.groups(indices)
+        count = min(self._workers, len(groups))
+        ends = np.linspace(0, len(groups), count + 1).astype(int).tolist()
+        return [np.concatenate(groups[begin:end]) for begin, end in zip(ends, ends[1:])]
 
     def decode(
         self,
@@ -672,6 +689,15 @@ class Recording:
     async def frames_at_async(self, times: Iterable[Time], **options: Any) -> npt.NDArray[np.uint8]:
         """Decode the frames that are shown at times as :meth:`frames_at`, in a thread."""
         return await in_thread(self, lambda part: part.frames_at(times, **options))
+
+
+def _decode_part(
+    part: Recording, indices: npt.NDArray[np.int64], form: PictureFormat, on_error: OnError
+) -> tuple[list[tuple[int, npt.NDArray[np.uint8]]], list[MissingFrame]]:
+    """Decode frames by rising indices. Return each with its index, and those that are missing."""
+    missing: list[MissingFrame] = []
+    pictures = part.decode(indices, on_error=on_error, missing=missing)
+    return [(index, form.array(picture)) for index, picture in pictures], missing
 
 
 async def open_async(*arguments: Any, **options: Any) -> Recording:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -62,6 +63,33 @@ def test_random_access(recording: Recording, stream: Stream) -> None:
     np.testing.assert_array_equal(recording[-1], stream.pictures[-1])
     np.testing.assert_array_equal(recording[97:2:-7], stream.pictures[97:2:-7])
     np.testing.assert_array_equal(recording[[5, 5, -1]], stream.pictures[[5, 5, -1]])
+
+
+@pytest.mark.parametrize("workers", [1, 3, 50])
+def test_workers(server: Server, reordered: Stream, workers: int) -> None:
+    lost = Stream(
+        reordered.units[:50] + reordered.units[51:], reordered.pts[:50] + reordered.pts[51:], *_rest(reordered)
+    )
+    server.record(f"workers-{workers}", lost)
+    recording = reduct_frames.open(server.url, "b", f"workers-{workers}", workers=workers)
+    threads = threading.active_count()
+    clip = recording.slice(on_error="report")
+    assert 0 < len(clip.missing) < 20
+    found = np.searchsorted(reordered.times_us, clip.capture_us)
+    np.testing.assert_array_equal(clip.frames, reordered.pictures[found])
+    everything = sorted([*clip.capture_us.tolist(), *(frame.capture_us for frame in clip.missing)])
+    assert everything == recording.timestamps_us.tolist()
+    assert list(clip.missing) == sorted(clip.missing, key=lambda frame: frame.index)
+    with pytest.raises(DecodeError) as error:
+        recording[:]
+    assert list(error.value.missing) == [clip.missing[0]]
+    assert threading.active_count() == threads
+
+
+def test_wrong_workers(server: Server) -> None:
+    for workers, expected in [(0, ValueError), (1.5, TypeError), (True, TypeError)]:
+        with pytest.raises(expected, match="workers"):
+            reduct_frames.open(server.url, "b", "none", workers=workers)  # type: ignore[arg-type]
 
 
 def test_half_open_ends(recording: Recording, stream: Stream) -> None:
