@@ -16,6 +16,7 @@ import numpy as np
 from ._core import Canceller
 from .arguments import Indices, check_choice, frame_indices, whole_number, worker_count
 from .concurrency import SIGNAL_SECONDS, in_thread, wait_for_end
+from .folder_lock import locked
 from .folder_settings import begin_export, digest
 from .manifest import JSON_NAME, Row, sha256, write_manifest
 from .picture_files import DEFAULT_QUALITY, PictureEncoder, absolute, write_whole
@@ -77,7 +78,7 @@ def to_dir(
     """Write frames to a folder as pictures, with a manifest.
 
     Groups of pictures are decoded in parallel, each once. A file appears when it is complete. Wrong arguments leave the
-    folder as it is.
+    folder as it is. One call at a time writes to a folder.
 
     Parameters
     ----------
@@ -125,6 +126,8 @@ def to_dir(
     ------
     FileExistsError
         If the folder has pictures of an earlier call, and `resume` is false.
+    FolderInUseError
+        If another call, also of another process, writes to the folder, which is left as it is then.
     TypeError
         If an argument has a wrong type.
     ValueError
@@ -155,25 +158,26 @@ def to_dir(
         "gray": encoder.gray,
         **selection.settings(),
     }
-    is_begun = begin_export(target, recording, options, resume)
-    there = {index for index, path in files.items() if is_begun and encoder.is_whole(path)}
-    wanted = np.array([index for index in indices if index not in there], np.int64)
-    with Bars(progress, len(wanted)) as bars:
-        missing = _Writer(recording, files, encoder, bars, count, queue, on_error).run(wanted)
-    reasons = {frame.index: frame.reason for frame in missing}
-    keyframes = set(recording.keyframes.tolist())
-    rows = [
-        Row(
-            index,
-            int(times[index]),
-            None if index in reasons else path.name,
-            index in keyframes,
-            sha256(path) if checksums and index not in reasons else None,
-            reasons.get(index),
-        )
-        for index, path in files.items()
-    ]
-    write_manifest(target, rows)
+    with locked(target):
+        is_begun = begin_export(target, recording, options, resume)
+        there = {index for index, path in files.items() if is_begun and encoder.is_whole(path)}
+        wanted = np.array([index for index in indices if index not in there], np.int64)
+        with Bars(progress, len(wanted)) as bars:
+            missing = _Writer(recording, files, encoder, bars, count, queue, on_error).run(wanted)
+        reasons = {frame.index: frame.reason for frame in missing}
+        keyframes = set(recording.keyframes.tolist())
+        rows = [
+            Row(
+                index,
+                int(times[index]),
+                None if index in reasons else path.name,
+                index in keyframes,
+                sha256(path) if checksums and index not in reasons else None,
+                reasons.get(index),
+            )
+            for index, path in files.items()
+        ]
+        write_manifest(target, rows)
     paths = [str(path) for index, path in files.items() if index not in reasons]
     return WrittenFrames(paths, missing, str(target / JSON_NAME))
 

@@ -15,6 +15,7 @@ __all__ = [
     "AccessError",
     "CancelledError",
     "DecodeError",
+    "FolderInUseError",
     "IndexMismatchError",
     "MissingFrame",
     "NotFoundError",
@@ -69,6 +70,10 @@ class IndexMismatchError(StreamError):
     Open the entry with ``index="contents"``, which reads all records once, or open it again if records were written
     among those of the index. Of a file, write the index again.
     """
+
+
+class FolderInUseError(ReductFramesError):
+    """Another call, of this process or of another one, writes to the folder."""
 
 
 class RecordingWarning(UserWarning):

@@ -29,7 +29,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def begin_export(folder: Path, recording: Recording, options: dict[str, object], resume: bool) -> bool:
-    """Write the settings of an export into its folder, which is created, or compare them with those of an earlier one.
+    """Write the settings of an export into its folder, or compare them with those of an earlier one.
 
     A recording may have got more frames at its end since then.
 
@@ -65,7 +65,6 @@ def begin_export(folder: Path, recording: Recording, options: dict[str, object],
             raise FileExistsError(f"{folder} has pictures of an earlier call: resume=True continues it")
         if _compare(path, settings, times):
             return True
-    folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, (json.dumps(settings, indent=2) + "\n").encode())
     return is_begun
 
