@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -134,23 +135,25 @@ def _decode(units: UnitReader, decoder: PictureDecoder) -> Iterator[tuple[FedUni
     # A keyframe that is no IDR picture waits for the next access unit, which shows whether other pictures lead it.
     held: FedUnit | None = None
     latest_us: int | None = None
-    for number, (data, capture_us, _, _, _, is_keyframe, is_hidden, is_corrupted) in enumerate(units):
-        unit = FedUnit(number, data, capture_us, is_keyframe, is_hidden, is_corrupted)
+    for unit in chain(_fed_units(units), [None]):
         if held is not None:
             if _begins_anew(held, unit, latest_us, units):
                 yield from decoder.begin_anew()
             yield from decoder.feed(held)
             latest_us, held = _later(latest_us, held), None
-        if is_keyframe and latest_us is not None and not unit.is_idr:
+        if unit is None:
+            yield from decoder.finish()
+        elif unit.is_keyframe and latest_us is not None and not unit.is_idr:
             held = unit
-            continue
-        yield from decoder.feed(unit)
-        latest_us = _later(latest_us, unit)
-    if held is not None:
-        if _begins_anew(held, None, latest_us, units):
-            yield from decoder.begin_anew()
-        yield from decoder.feed(held)
-    yield from decoder.finish()
+        else:
+            yield from decoder.feed(unit)
+            latest_us = _later(latest_us, unit)
+
+
+def _fed_units(units: UnitReader) -> Iterator[FedUnit]:
+    """Yield the access units of a range with their places in decoding order."""
+    for number, (data, capture_us, _, _, _, is_keyframe, is_hidden, is_corrupted) in enumerate(units):
+        yield FedUnit(number, data, capture_us, is_keyframe, is_hidden, is_corrupted)
 
 
 def _later(latest_us: int | None, unit: FedUnit) -> int:

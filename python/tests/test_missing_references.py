@@ -194,3 +194,21 @@ def test_an_entry_without_a_keyframe(server: Server, plain: Stream, tmp_path: Pa
     for call in (lambda: recording[2], lambda: recording.height, lambda: recording[:]):
         with pytest.raises(DecodeError):
             call()
+
+
+@pytest.mark.parametrize("index", ["auto", "contents"])
+def test_an_entry_that_ends_with_the_keyframe_of_an_open_group(
+    server: Server, open_groups: Stream, tmp_path: Path, index: str
+) -> None:
+    """The frames before a pause and the keyframe after it are shown, although nothing follows."""
+    first = open_groups.keyframes.index(True, 1)
+    entry = f"ends-{index}"
+    write(server, entry, open_groups, 0)
+    keyframe_us = START_US + 59 * STEP_US + 30_000_000
+    upload(server, entry, open_groups.units[first], keyframe_us, "video/h264", keyframe="true", fps="20")
+    recording = reduct_frames.open(server.url, "b", entry, index=index)  # type: ignore[arg-type]
+    frames, lost = frames_of_all_calls(recording, tmp_path)
+    assert lost == []
+    for number, frame in frames.items():
+        source = number if number < 60 else open_groups.pts[first]
+        np.testing.assert_array_equal(frame, open_groups.pictures[source], err_msg=str(number))
