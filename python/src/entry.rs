@@ -12,9 +12,12 @@ use media::frame_rate::FrameRate;
 use media::mp4::Timescale;
 use media::range::Begin;
 use media::time::{CaptureTime, Nanos};
+use media::timeline::TimelineNames;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use recording::{End, Error, ReadOptions, RecordHeader, Recording, SCHEMA, StreamOptions};
+use recording::{
+    End, Error, OptionNames, ReadOptions, RecordHeader, Recording, SCHEMA, StreamOptions,
+};
 
 use crate::columns::Columns;
 use crate::foreign_records::ForeignRecords;
@@ -29,11 +32,26 @@ const NAMES: SettingNames = SettingNames {
     token: "token or the environment variable REDUCT_API_TOKEN",
     ca_cert: "ca_cert",
     timeout: "timeout",
-    max_record_bytes: "max_record_bytes",
+    max_record_bytes: "this package",
     spool: "spool",
     small_records: "record_unit=\"access-unit\"",
     skip_existing: "skip_existing=True",
     ..SettingNames::DEFAULT
+};
+
+/// Names of the options of a reader in warnings. There are none for most: they cannot be set.
+const OPTION_NAMES: OptionNames = OptionNames {
+    lookback: "an earlier start reads more of it",
+    timeline: TimelineNames {
+        frame_rate: None,
+        gap_tolerance: None,
+        corrupted: "with is_corrupted",
+        ..TimelineNames::DEFAULT
+    },
+    condition: None,
+    skip_faults: None,
+    keyframe_before: None,
+    intra_pictures: None,
 };
 
 /// First window of the search for a record that is video.
@@ -158,6 +176,7 @@ impl Entry {
     ) -> PyResult<Units> {
         let stream = StreamOptions {
             marks_faults: true,
+            names: OPTION_NAMES,
             ..StreamOptions::default()
         };
         let options = ReadOptions {

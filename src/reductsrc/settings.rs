@@ -29,16 +29,16 @@ pub const DEFAULT_POLL_INTERVAL_MS: u32 = 20;
 pub const OPTION_NAMES: OptionNames = OptionNames {
     lookback: "property parameter-set-lookback",
     timeline: TimelineNames {
-        frame_rate: "property fps",
-        gap_tolerance: "property gap-tolerance",
+        frame_rate: Some("property fps"),
+        gap_tolerance: Some("property gap-tolerance"),
         pause_limit: "property pause-limit",
         on_loss: "property on-loss",
         corrupted: "with the flag CORRUPTED",
     },
-    condition: "property when",
-    skip_faults: "on-error=skip",
-    keyframe_before: "start-mode=keyframe-before",
-    intra_pictures: "keyframe-mode=intra",
+    condition: Some("property when"),
+    skip_faults: Some("on-error=skip"),
+    keyframe_before: Some("start-mode=keyframe-before"),
+    intra_pictures: Some("keyframe-mode=intra"),
 };
 
 /// The properties as they are set.

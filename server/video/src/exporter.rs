@@ -323,14 +323,14 @@ fn stream_config(parameters: &Parameters, is_filtered: bool, at_end: AtEnd) -> S
 const NAMES: OptionNames = OptionNames {
     lookback: "begin the query earlier",
     timeline: TimelineNames {
-        frame_rate: "parameter 'fps' of the export",
-        gap_tolerance: "parameter 'gap_tolerance'",
+        frame_rate: Some("parameter 'fps' of the export"),
+        gap_tolerance: Some("parameter 'gap_tolerance'"),
         pause_limit: "limit of pauses",
         on_loss: "parameter 'on_loss'",
         corrupted: "counted in the label 'corrupted'",
     },
-    condition: "'when'",
-    skip_faults: "skipping",
-    keyframe_before: "an earlier begin of the query",
-    intra_pictures: "parameter 'keyframe_mode', \"intra\"",
+    condition: Some("'when'"),
+    skip_faults: None,
+    keyframe_before: Some("an earlier begin of the query"),
+    intra_pictures: Some("parameter 'keyframe_mode', \"intra\""),
 };

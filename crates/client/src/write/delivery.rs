@@ -252,7 +252,7 @@ impl Delivery {
                 // A detached writer may still use it.
                 None if begin.elapsed() < SPOOL_LOCK_TIMEOUT => sleep(SPOOL_LOCK_INTERVAL).await,
                 None => {
-                    let text = format!("another sink uses the same {spool}");
+                    let text = format!("another writer uses the same {spool}");
                     return Err(Error::new(Cause::Unreadable, text));
                 }
             }

@@ -128,11 +128,16 @@ pub fn describe(time: u64, fault: &Fault, names: &OptionNames) -> String {
             "The record at {time} is left out: times are counted up to {} µs, in the year 2554",
             LAST_TIME
         ),
-        Fault::ContentType { found, expected } => format!(
-            "The record at {time} is '{found}', not {expected}. An entry with other records \
-             needs a condition ({}) or a range that leaves them out",
-            names.condition
-        ),
+        Fault::ContentType { found, expected } => {
+            let advice = (names.condition)
+                .map(|option| {
+                    format!(
+                        ". An entry with other records needs a condition ({option}) or a range that leaves them out"
+                    )
+                })
+                .unwrap_or_default();
+            format!("The record at {time} is '{found}', not {expected}{advice}")
+        }
     }
 }
 

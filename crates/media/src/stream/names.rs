@@ -5,7 +5,8 @@
 
 use crate::timeline::TimelineNames;
 
-/// Names of options in messages, as the users of a program know them.
+/// Names of options in messages, as the users of a program know them. `None` for an option that they cannot set: no message
+/// advises it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OptionNames {
     /// Reach of the search for parameter sets before a range.
@@ -13,13 +14,13 @@ pub struct OptionNames {
     /// Frame rate of records without a label, and the options about gaps.
     pub timeline: TimelineNames,
     /// The condition that picks records.
-    pub condition: &'static str,
+    pub condition: Option<&'static str>,
     /// [`OnFault::Skip`](super::OnFault::Skip).
-    pub skip_faults: &'static str,
+    pub skip_faults: Option<&'static str>,
     /// [`Begin::KeyframeBefore`](crate::range::Begin::KeyframeBefore).
-    pub keyframe_before: &'static str,
+    pub keyframe_before: Option<&'static str>,
     /// [`EntryPoints::IntraPictures`](crate::codec::h264::EntryPoints::IntraPictures).
-    pub intra_pictures: &'static str,
+    pub intra_pictures: Option<&'static str>,
 }
 
 impl Default for OptionNames {
@@ -28,10 +29,10 @@ impl Default for OptionNames {
         Self {
             lookback: "option lookback",
             timeline: TimelineNames::DEFAULT,
-            condition: "option when",
-            skip_faults: "OnFault::Skip",
-            keyframe_before: "Begin::KeyframeBefore",
-            intra_pictures: "EntryPoints::IntraPictures",
+            condition: Some("option when"),
+            skip_faults: Some("OnFault::Skip"),
+            keyframe_before: Some("Begin::KeyframeBefore"),
+            intra_pictures: Some("EntryPoints::IntraPictures"),
         }
     }
 }

@@ -290,6 +290,11 @@ impl RangeFrames {
             return;
         }
         let names = &self.config.options.names;
+        let advise = |option: Option<&str>, effect: &str| {
+            option
+                .map(|option| format!(". With {option} {effect}"))
+                .unwrap_or_default()
+        };
         let text = match is_open {
             true => format!(
                 "{skipped} access units at the beginning are left out: they cannot be decoded, as \
@@ -297,15 +302,19 @@ impl RangeFrames {
             ),
             false if self.has_intra => format!(
                 "None of {skipped} access units in the range is an IDR picture or has a recovery \
-                 point, but some have I slices only. With {} the range would begin \
-                 with the first of these",
-                names.intra_pictures
+                 point, but some have I slices only{}",
+                advise(
+                    names.intra_pictures,
+                    "the range would begin with the first of these"
+                )
             ),
             false => format!(
                 "None of {skipped} access units in the range is a keyframe, so that none of them can \
-                 be decoded. With {} the keyframe before the range \
-                 is read, too",
-                names.keyframe_before
+                 be decoded{}",
+                advise(
+                    names.keyframe_before,
+                    "the keyframe before the range is read, too"
+                )
             ),
         };
         results.warn(text);

@@ -665,11 +665,14 @@ fn facts(unit: &AccessUnit, entry_points: EntryPoints) -> ContinuityFacts {
 
 fn no_frame_rate(error: &NoFrameRate, names: &OptionNames) -> StreamError {
     let time = error.record;
+    let option = (names.timeline.frame_rate)
+        .map(|option| format!(", or by the {option}"))
+        .unwrap_or_default();
     StreamError::NoFrameRate(format!(
         "The record at {time} has {} access units, no record follows it, and no frame rate is \
          known. Give it by the label 'fps' of the records, by 'fps' in the attachment '$video' \
-         of the entry, or by the {}",
-        error.units, names.timeline.frame_rate
+         of the entry{option}",
+        error.units
     ))
 }
 

@@ -94,11 +94,11 @@ impl Report {
             fault: fault.clone(),
         });
         if ends_reading {
-            return Err(StreamError::Undecodable(format!(
-                "{}. With {} it would be left out",
-                describe(time, &fault, &self.names),
-                self.names.skip_faults
-            )));
+            let advice = (self.names.skip_faults)
+                .map(|option| format!(". With {option} it would be left out"))
+                .unwrap_or_default();
+            let text = describe(time, &fault, &self.names);
+            return Err(StreamError::Undecodable(text + &advice));
         }
         if !results.memory.is_of_use {
             self.only_fault.get_or_insert_with(|| (time, fault.clone()));
@@ -154,9 +154,11 @@ impl Report {
             return Err(self.unusable(time, &fault));
         }
         Ok(Some(format!(
-            "No record that the condition ({}) picks can be used. {}. The condition may leave out \
+            "No record that the condition{} picks can be used. {}. The condition may leave out \
              the records with SPS, PPS and IDR pictures",
-            self.names.condition,
+            (self.names.condition)
+                .map(|option| format!(" ({option})"))
+                .unwrap_or_default(),
             describe(time, &fault, &self.names)
         )))
     }

@@ -150,7 +150,7 @@ impl Loss {
             Cause::Rhythm => format!("Frames are missing {hole}: the cadence is interrupted"),
             Cause::Tolerance => format!(
                 "There is a gap {hole}, by the declared frame rate and the {}",
-                names.gap_tolerance
+                names.gap_tolerance.unwrap_or("tolerance")
             ),
         };
         let on_loss = names.on_loss;

@@ -29,7 +29,7 @@ impl RateSource {
         match self {
             Self::Label => "label fps",
             Self::Attachment => "fps in the attachment $video",
-            Self::Option => names.frame_rate,
+            Self::Option => names.frame_rate.unwrap_or("frame rate that is set"),
             Self::Vui => "VUI of the stream",
         }
     }

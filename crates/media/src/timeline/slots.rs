@@ -152,13 +152,13 @@ impl Contradiction {
         } = self;
         let observed = format!("{:.2}", 1e9 / frame.nseconds().max(1) as f64);
         let observed = observed.trim_end_matches('0').trim_end_matches('.');
+        let advice = (names.gap_tolerance)
+            .map(|option| format!(". The {option} takes the declared frame rate to the letter"))
+            .unwrap_or_default();
         format!(
-            "the times of records say {} frames per second, and the {} says {}: the times are used. \
-             The {} takes the declared frame rate to the letter",
-            observed,
+            "the times of records say {observed} frames per second, and the {} says {}: the times are used{advice}",
             declared.source.name(names),
             declared.rate.label(),
-            names.gap_tolerance,
         )
     }
 }

@@ -136,8 +136,8 @@ impl Delivery {
         let first = left.first().map_or(0, |record| record.time);
         if first > LAST_TIME {
             let text = format!(
-                "the first record would be at {first} µs, which is {}. Set another start, or the clock of the \
-                 camera",
+                "the first record would be at {first} µs, which is {}. Give other capture times, or set the \
+                 clock of the camera",
                 end_of_time(first, range)
             );
             return Err(Error::new(Cause::OutOfOrder, text));

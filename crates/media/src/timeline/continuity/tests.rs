@@ -133,7 +133,7 @@ fn run_with(on_loss: OnLoss, gap_detection: bool, stream: &str) -> String {
 #[test]
 fn messages_have_the_names_of_the_user() {
     let names = TimelineNames {
-        gap_tolerance: "property gap-tolerance",
+        gap_tolerance: Some("property gap-tolerance"),
         pause_limit: "property pause-limit",
         on_loss: "property on-loss",
         corrupted: "with the flag CORRUPTED",
