@@ -212,3 +212,22 @@ def test_an_entry_that_ends_with_the_keyframe_of_an_open_group(
     for number, frame in frames.items():
         source = number if number < 60 else open_groups.pts[first]
         np.testing.assert_array_equal(frame, open_groups.pictures[source], err_msg=str(number))
+
+
+@pytest.mark.parametrize("index", ["auto", "contents"])
+@pytest.mark.parametrize("places", [(3, 23), (6, 43)])
+def test_swapped_records_of_open_groups_give_no_wrong_picture(
+    server: Server, open_groups: Stream, tmp_path: Path, places: tuple[int, int], index: str
+) -> None:
+    """The count of a picture of another group takes it before pictures that were decoded before it."""
+    first, second = places
+    units = list(open_groups.units)
+    units[first], units[second] = units[second], units[first]
+    swapped = Stream(units, open_groups.pts, open_groups.fps, open_groups.pictures, open_groups.keyframes)
+    entry = f"swapped-{first}-{index}"
+    write(server, entry, swapped, 0)
+    recording = reduct_frames.open(server.url, "b", entry, index=index)  # type: ignore[arg-type]
+    frames, _ = frames_of_all_calls(recording, tmp_path)
+    assert len(frames) >= 20, "the groups that are whole"
+    for number, frame in frames.items():
+        np.testing.assert_array_equal(frame, open_groups.pictures[number], err_msg=str(number))

@@ -237,6 +237,13 @@ impl<T> OutputOrder<T> {
             .is_some_and(|last| last.saturating_sub(count) > latest)
     }
 
+    /// Returns whether no further picture of the sequence can have a count: one with it is there, or later ones have their
+    /// places.
+    pub fn is_taken(&self, count: i64) -> bool {
+        self.last_count.is_some_and(|last| count <= last)
+            || self.waiting.iter().any(|(other, ..)| *other == count)
+    }
+
     /// Takes the next picture in decoding order.
     pub fn push(&mut self, order: PictureOrder, picture: T) {
         self.depth.note(&order);

@@ -11,6 +11,10 @@
 //! A hole in the picture order count is a missing picture. Its slot is missing at its place in decoding order: pictures
 //! that are output from the hole up to that place may have the slots of others, and are uncertain.
 //!
+//! A picture after a loss may be of another place in the stream, and have a slot there that is another one's. It takes its
+//! slot where its count puts it: pictures are uncertain if its count is that of another one and precedes theirs, and from
+//! a hole up to it.
+//!
 //! The DTS of an access unit is the slot of an earlier one, as many places before as pictures can be late.
 //! Where there is no such slot, at the beginning of a stream or where lateness grows, DTS are squeezed into
 //! the time that is left: they always grow, and none is after its PTS.
@@ -60,6 +64,10 @@ pub struct Stamper<T> {
     stamped: VecDeque<(T, Stamp)>,
     /// Number of pictures in output order whose slots are uncertain from here on.
     uncertain: usize,
+    /// There was a hole, and a picture after a loss may still have to take the slot that is not missing.
+    is_after_hole: bool,
+    /// The next access unit comes after a loss.
+    follows_loss: bool,
     /// Distances of slots, and the capture time of the last one that was assigned.
     cadence: Cadence,
     last_shown: Option<CaptureTime>,
@@ -74,6 +82,10 @@ struct Waiting<T> {
     slot: Slot,
     order: PictureOrder,
     shown: Option<Shown>,
+    /// It comes after a loss.
+    follows_loss: bool,
+    /// A picture after a loss may take a slot before it.
+    is_displaced: bool,
 }
 
 /// The slot in which an access unit is shown.
@@ -114,6 +126,8 @@ impl<T> Default for Stamper<T> {
             free: VecDeque::new(),
             stamped: VecDeque::new(),
             uncertain: 0,
+            is_after_hole: false,
+            follows_loss: false,
             cadence: Cadence::default(),
             last_shown: None,
             shift: Nanos::ZERO,
@@ -147,7 +161,7 @@ impl<T> Stamper<T> {
 
     /// Takes the next access unit in decoding order.
     pub fn push(&mut self, item: T, order: PictureOrder, slot: Slot) {
-        let begins_segment = slot.segment.is_some() && !slot.resumes;
+        let begins_segment = begins_segment(&slot);
         if begins_segment || self.unplaced.is_ended_by(&order) {
             self.end_sequence();
         }
@@ -164,12 +178,26 @@ impl<T> Stamper<T> {
             slot,
             order,
             shown: None,
+            follows_loss: std::mem::take(&mut self.follows_loss),
+            is_displaced: false,
         });
 
         while let Some(index) = self.unplaced.pop() {
             self.place(index);
         }
         self.stamp();
+    }
+
+    /// Notes that pictures are lost before the next access unit, which has this order and slot.
+    pub fn note_loss_before(&mut self, order: &PictureOrder, slot: &Slot) {
+        self.follows_loss = true;
+        let ends_sequence = begins_segment(slot) || self.unplaced.is_ended_by(order);
+        if ends_sequence || !self.unplaced.is_taken(order.count) {
+            return;
+        }
+        for waiting in &mut self.waiting {
+            waiting.is_displaced |= waiting.shown.is_none() && waiting.order.count >= order.count;
+        }
     }
 
     /// Returns the next access unit in decoding order whose times are known.
@@ -183,6 +211,7 @@ impl<T> Stamper<T> {
             self.place(index);
         }
         self.uncertain = 0;
+        self.is_after_hole = false;
         self.stamp();
     }
 
@@ -200,17 +229,20 @@ impl<T> Stamper<T> {
             && !distance.is_some_and(|distance| self.is_hole_of(distance, missing.count))
         {
             self.uncertain = missing.reach;
+            self.is_after_hole = missing.reach > 0;
         }
         if let Some(distance) = distance {
             self.cadence.learn(distance, 1);
         }
-        let is_uncertain = self.uncertain > 0;
+        let mut unplaced = self.waiting.iter().filter(|it| it.shown.is_none());
+        self.is_after_hole &= self.uncertain > 0 || unplaced.any(|it| it.follows_loss);
+        let is_uncertain = self.is_after_hole;
         self.uncertain = self.uncertain.saturating_sub(1);
         if let Some(waiting) = self.waiting.get_mut(index - self.run.stamped) {
             waiting.shown = Some(Shown {
                 slot,
                 place,
-                is_uncertain,
+                is_uncertain: is_uncertain || waiting.is_displaced,
             });
         }
     }
@@ -241,6 +273,7 @@ impl<T> Stamper<T> {
                 mut slot,
                 order,
                 shown: Some(shown),
+                ..
             }) = self.waiting.pop_front()
             {
                 if slot.resumes {
@@ -268,6 +301,11 @@ impl<T> Stamper<T> {
             }
         }
     }
+}
+
+/// Returns whether a segment begins with a slot, and a sequence with it.
+fn begins_segment(slot: &Slot) -> bool {
+    slot.segment.is_some() && !slot.resumes
 }
 
 impl<T> Stamper<T> {
@@ -681,6 +719,61 @@ mod tests {
         let pyramid = [0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9, 11];
         assert_eq!(without(&pyramid, 2, &[7]), (vec![6, 7], vec![6, 7]));
         assert_eq!(without(&pyramid, 2, &[8]), (vec![8], vec![8, 9]));
+    }
+
+    #[test]
+    fn pictures_behind_one_of_another_sequence_are_uncertain() {
+        for (alien, expected) in [
+            // Before the begin of the sequence.
+            (-18, vec![2, 6]),
+            // The count of another picture, which is in its place.
+            (2, vec![2, 6]),
+            (6, vec![6]),
+            // The missing picture.
+            (4, vec![]),
+        ] {
+            let mut stamper = Stamper::default();
+            for (index, count) in (0..).zip([0, 6, 2]) {
+                stamper.push((index, count), order(count, 2, true), slot(index));
+            }
+            let order = order(alien, 2, true);
+            stamper.note_loss_before(&order, &slot(3));
+            stamper.push((3, alien), order, slot(3));
+            stamper.end_sequence();
+            let stamps = std::iter::from_fn(|| stamper.pop());
+            let mut uncertain: Vec<_> = stamps
+                .filter(|((index, _), stamp)| *index < 3 && stamp.is_uncertain)
+                .map(|((_, count), _)| count)
+                .collect();
+            uncertain.sort_unstable();
+            assert_eq!(uncertain, expected, "{alien}");
+        }
+    }
+
+    #[test]
+    fn pictures_from_a_hole_up_to_one_after_a_loss_are_uncertain() {
+        // A picture of another place has come instead of the one with the count 8.
+        let counts = [0, 6, 2, 4, 14, 10, 30, 12, 16, 22, 18, 20, 24, 28, 26, 34];
+        let mut stamper = Stamper::default();
+        for (index, count) in (0..).zip(counts) {
+            let order = order(count, 2, true);
+            if count == 30 {
+                stamper.note_loss_before(&order, &slot(index));
+            }
+            stamper.push(count, order, slot(index));
+        }
+        stamper.end_sequence();
+        let stamps: Vec<_> = std::iter::from_fn(|| stamper.pop()).collect();
+        let of = |is_of: &dyn Fn(&i64, &Stamp) -> bool| {
+            let found = stamps.iter().filter(|(count, stamp)| is_of(count, stamp));
+            let mut found: Vec<_> = found.map(|(count, _)| *count).collect();
+            found.sort_unstable();
+            found
+        };
+        let right = |count: i64| ZERO + Nanos::from_mseconds(count as u64 / 2 * FRAME);
+        let wrong = of(&|count, stamp| stamp.capture != right(*count));
+        assert_eq!(wrong, [10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 34]);
+        assert_eq!(of(&|_, stamp| stamp.is_uncertain), wrong);
     }
 
     #[test]

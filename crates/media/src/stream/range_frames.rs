@@ -332,6 +332,9 @@ impl RangeFrames {
             if unit.after_loss {
                 self.reorder.end_sequence();
             }
+            if unit.integrity == Integrity::Corrupted {
+                self.reorder.note_loss_before(&order, &slot);
+            }
             self.reordering.note(&order);
             if let Some(stop) = &mut self.stop {
                 stop.expect(slot.capture);
