@@ -392,7 +392,7 @@ fn a_record_without_a_picture_belongs_to_the_next_access_unit() {
 }
 
 #[test]
-fn an_empty_record_changes_nothing() {
+fn an_empty_record_is_counted_and_changes_nothing() {
     let stream = Stream::example();
     let mut records = laid_out_as(Layout::AccessUnit).lay(&stream);
     let mut empty = records[5].clone();
@@ -400,7 +400,9 @@ fn an_empty_record_changes_nothing() {
     empty.record.time_us -= 50_000;
     empty.record.bytes = Default::default();
     records.insert(5, empty);
-    read(&write(&records), &[]).assert_is(&stream, &records);
+    let read = read(&write(&records), &[]);
+    read.assert_is(&stream, &records);
+    assert_eq!(read.stat("damaged"), 1);
 }
 
 #[test]

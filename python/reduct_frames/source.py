@@ -81,7 +81,7 @@ class EntrySource:
                     'index="contents" reads the records'
                 )
         columns, units = self.native.scan(self.start_us, self.stop_us)
-        _warn(units.take_warnings() or _records_without_frames(headers, columns))
+        _warn([*units.take_warnings(), *_records_without_frames(headers, columns)])
         return FrameIndex.from_contents(columns, units.gaps, units.fps, units.time_scale)
 
     def _has_single_frames(self, index: FrameIndex) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import warnings
 from pathlib import Path
 from typing import Callable
@@ -207,15 +208,64 @@ def test_unreadable_records_are_warned_of(server: Server, plain: Stream, content
     ]
     write(server, entry, records)
     recording = reduct_frames.open(server.url, "b", entry, index="contents")
-    texts = load(recording)
-    if content:
-        assert len(texts) == 2
-        assert all("Annex B" in text for text in texts)
-    else:
-        assert texts == [
-            f"2 of {len(records)} records have no frame that can be read, the first of them at {records[3][0]} µs"
-        ]
+    first, rest, summary = load(recording)
+    assert str(records[3][0]) in first
+    assert ("Annex B" if content else "is empty") in first
+    assert ("Annex B" if content else "1 more records have the same fault") in rest
+    assert str(records[5][0]) in rest
+    assert summary == (
+        f"2 of {len(records)} records have no frame that can be read, the first of them at {records[3][0]} µs"
+    )
     assert len(recording) == 100 - 2 * (100 // len(records))
+
+
+@pytest.mark.parametrize("index", ["auto", "contents"])
+def test_empty_records_without_labels_are_warned_of(server: Server, plain: Stream, index: str) -> None:
+    """Also those among the frames, and of a reader without an index."""
+    entry = f"empty-{index}"
+    records = [(time_us, unit) for time_us, unit, _, _ in units_of(plain)]
+    empty = [records[3][0] + 1, records[50][0] + 1, records[99][0] + 1]
+    for time_us, content in [*records, *((time_us, b"") for time_us in empty)]:
+        upload(server, entry, content, time_us, H264_TYPE)
+    recording = reduct_frames.open(server.url, "b", entry, index=index)  # type: ignore[arg-type]
+    texts = load(recording)
+    assert len(texts) == 2
+    assert re.fullmatch(rf"The record at .* \({empty[0]} µs\) is empty", texts[0])
+    assert re.fullmatch(rf"2 more records have the same fault.* \({empty[2]} µs\) is empty", texts[1])
+    assert recording.timestamps_us.tolist() == [time_us for time_us, _ in records]
+    np.testing.assert_array_equal(recording[:], plain.pictures)
+    with pytest.warns(RecordingWarning, match="is empty"):
+        assert len(list(reduct_frames.open(server.url, "b", entry).access_units())) == 100
+
+
+DAMAGE: list[Callable[[bytes], bytes]] = [lambda _: b"\0\0\0\1", lambda unit: unit[5:], lambda unit: unit[:6]]
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=["start code", "no start code", "cut"])
+@pytest.mark.parametrize("places", [[33], [32, 33], [52, 53, 54]], ids=str)
+@pytest.mark.parametrize("stream", ["plain", "reordered"])
+def test_each_record_is_a_frame_or_reported(
+    server: Server, request: pytest.FixtureRequest, stream: str, places: list[int], damage: Callable[[bytes], bytes]
+) -> None:
+    """Damaged records, some of which look like the end of the one before."""
+    encoded: Stream = request.getfixturevalue(stream)
+    entry = f"reported-{stream}-{len(places)}-{DAMAGE.index(damage)}"
+    records = [
+        (time_us, damage(unit) if number in places else unit, *rest)
+        for number, (time_us, unit, *rest) in enumerate(units_of(encoded))
+    ]
+    write(server, entry, records)  # type: ignore[arg-type]
+    recording = reduct_frames.open(server.url, "b", entry, index="contents")
+    texts = load(recording)
+    clip = recording.slice(on_error="report")
+    shown = dict(zip(clip.capture_us.tolist(), clip.frames))
+    for time_us, frame in shown.items():
+        np.testing.assert_array_equal(frame, encoded.pictures[encoded.times_us.tolist().index(time_us)])
+    missing = {frame.capture_us for frame in clip.missing}
+    lost = {time_us for time_us, *_ in records} - {*shown, *missing}
+    counts = [re.match(r"(\d+) of 100 records have no frame that can be read", text) for text in texts]
+    assert sum(int(count[1]) for count in counts if count) == len(lost)
+    assert lost or missing
 
 
 def test_the_edges_of_a_range_have_no_unreadable_records(server: Server, reordered: Stream) -> None:
@@ -231,9 +281,10 @@ def test_the_edges_of_a_range_have_no_unreadable_records(server: Server, reorder
 def test_records_before_the_first_keyframe_are_warned_of(server: Server, plain: Stream, tmp_path: Path) -> None:
     write(server, "begins-late", units_of(plain)[3:])
     recording = reduct_frames.open(server.url, "b", "begins-late", index="contents")
-    [first, rest] = load(recording)
+    [first, rest, summary] = load(recording)
     assert "left out" in first
     assert "6 more records" in rest
+    assert summary.startswith("7 of 97 records have no frame")
     written = to_dir(recording, tmp_path)
     assert (len(written), written.missing) == (90, [])
     with pytest.warns(RecordingWarning, match="left out"):

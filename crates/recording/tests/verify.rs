@@ -239,7 +239,13 @@ fn empty_and_foreign_records_count() {
     let empty = time(4) + Nanos::MSECOND;
     write_empty(&server, "empty", empty);
     let (verification, _) = verify(&runtime, &connection, "empty", ..);
-    assert_eq!(verification.findings, [Finding::Empty { time: empty }]);
+    assert_eq!(
+        verification.findings,
+        [Finding::Damaged {
+            time: empty,
+            fault: Fault::Empty
+        }]
+    );
     assert_eq!((verification.records, verification.frames), (21, 20));
 
     for index in 0..5 {

@@ -15,6 +15,8 @@ pub const LAST_TIME: u64 = (u64::MAX - 1) / 1000;
 pub enum Fault {
     /// Damage of the stream.
     Damage(Damage),
+    /// No content.
+    Empty,
     /// No MP4 file, although its content type says so.
     NoMp4,
     /// A time beyond those that can be counted in ns.
@@ -41,12 +43,14 @@ impl Fault {
 }
 
 /// Warnings about faults. Records in a row with the same fault are reported once at the first one, and once after
-/// the last one. Records of other content types are one row wherever they are.
+/// the last one. Records of another content type are one row wherever they are, and so are those without content: both may
+/// be among intact ones on purpose.
 #[derive(Debug, Default)]
 pub struct FaultLog {
     names: OptionNames,
     damage: Option<Row>,
     foreign: Option<Row>,
+    empty: Option<Row>,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,7 @@ impl FaultLog {
     pub fn note(&mut self, time: u64, fault: Option<Fault>, texts: &mut Vec<String>) {
         let row = match fault {
             Some(Fault::ContentType { .. }) => &mut self.foreign,
+            Some(Fault::Empty) => &mut self.empty,
             _ => &mut self.damage,
         };
         if let (Some(row), Some(fault)) = (row.as_mut(), &fault)
@@ -94,7 +99,7 @@ impl FaultLog {
 
     /// Ends the rows. Appends the warnings that are due to `texts`.
     pub fn finish(&mut self, texts: &mut Vec<String>) {
-        let rows = [self.damage.take(), self.foreign.take()];
+        let rows = [self.damage.take(), self.foreign.take(), self.empty.take()];
         let rows = rows.into_iter().flatten();
         texts.extend(rows.filter_map(|row| row.rest(&self.names)));
     }
@@ -120,6 +125,7 @@ pub fn describe(time: u64, fault: &Fault, names: &OptionNames) -> String {
             names.lookback
         ),
         Fault::Damage(damage) => format!("The record at {time} is damaged: {damage}"),
+        Fault::Empty => format!("The record at {time} is empty"),
         Fault::NoMp4 => format!(
             "The record at {time} is damaged: it is no MP4 file with a box 'moov' \
              that can be read"
@@ -191,6 +197,21 @@ mod tests {
     fn other_damage_begins_another_row() {
         let (other, lengths) = (Damage::NotByteStream, Damage::LengthPrefixed);
         assert_eq!(told(&[(1, damage(other)), (2, damage(lengths))]).len(), 2);
+    }
+
+    #[test]
+    fn empty_records_are_one_row_wherever_they_are() {
+        let empty = || Some(Fault::Empty);
+        let texts = told(&[
+            (1, empty()),
+            (2, damage(Damage::BrokenSlice)),
+            (3, empty()),
+            (4, None),
+            (5, empty()),
+        ]);
+        assert_eq!(texts.len(), 3);
+        assert!(texts[0].ends_with("00.000001Z (1 µs) is empty"));
+        assert!(texts[2].starts_with("2 more records") && texts[2].contains("00.000005Z"));
     }
 
     #[test]

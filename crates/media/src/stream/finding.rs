@@ -27,11 +27,6 @@ pub enum Finding {
         /// Its fault.
         fault: Fault,
     },
-    /// A record has no content.
-    Empty {
-        /// Time of the record.
-        time: CaptureTime,
-    },
     /// Frames at the beginning of the entry cannot be decoded, as the keyframe that they depend on is missing.
     Undecodable {
         /// Time of the first record.
@@ -64,7 +59,6 @@ impl Finding {
             Self::Gap(loss) | Self::Loss(loss) => loss.hole.from,
             Self::ClockJump(hole) => hole.from,
             Self::Damaged { time, .. }
-            | Self::Empty { time }
             | Self::Undecodable { time, .. }
             | Self::KeyframeLabel { time, .. }
             | Self::FrameRateLabel { time, .. } => *time,
@@ -93,7 +87,6 @@ impl fmt::Display for Finding {
                 let names = OptionNames::default();
                 f.write_str(&faults::describe(time.useconds(), fault, &names))
             }
-            Self::Empty { time } => write!(f, "The record at {time} is empty"),
             Self::Undecodable { time, frames } => {
                 match frames {
                     1 => f.write_str("1 frame")?,

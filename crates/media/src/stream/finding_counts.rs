@@ -38,7 +38,7 @@ impl FindingCounts {
             Finding::Gap(_) => &mut self.gaps,
             Finding::Loss(_) => &mut self.losses,
             Finding::ClockJump(_) => &mut self.clock_jumps,
-            Finding::Damaged { .. } | Finding::Empty { .. } => &mut self.damaged,
+            Finding::Damaged { .. } => &mut self.damaged,
             Finding::Undecodable { .. } => &mut self.undecodable,
             Finding::KeyframeLabel { .. } => &mut self.keyframe_labels,
             Finding::FrameRateLabel { .. } | Finding::FrameRate(_) => &mut self.frame_rates,

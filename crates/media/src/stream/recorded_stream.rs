@@ -190,8 +190,7 @@ impl RecordedStream {
             return self.note_fault(tag.time, Fault::Time);
         }
         if chunks.iter().all(Bytes::is_empty) {
-            let time = CaptureTime::from_useconds(tag.time);
-            self.results.find(|| Finding::Empty { time });
+            return self.note_fault(tag.time, Fault::Empty);
         }
         self.units.push_record(chunks, Arc::new(tag));
     }

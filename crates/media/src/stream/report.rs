@@ -175,7 +175,9 @@ impl Report {
         let text = format!("No record in the range can be used. {text}");
         match fault {
             Fault::ContentType { .. } => StreamError::WrongType(text),
-            Fault::Damage(_) | Fault::NoMp4 | Fault::Time => StreamError::Undecodable(text),
+            Fault::Damage(_) | Fault::Empty | Fault::NoMp4 | Fault::Time => {
+                StreamError::Undecodable(text)
+            }
         }
     }
 }

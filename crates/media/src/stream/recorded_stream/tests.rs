@@ -136,6 +136,31 @@ fn damaged_records_are_left_out_and_counted() {
 }
 
 #[test]
+fn empty_records_are_counted_and_have_no_effect() {
+    let mut records = one_by_one(&pictures(10, 5), 0..10);
+    for place in [9, 4, 3] {
+        let (before, _) = &records[place - 1];
+        let empty = RecordTag {
+            time: before.time + 1,
+            ..RecordTag::default()
+        };
+        records.insert(place, (empty, Bytes::new()));
+    }
+    let reading = read(config(), &records);
+    assert_eq!(reading.contents(), pictures(10, 5));
+    assert_eq!(reading.counts.damaged, 3);
+    let warnings = reading.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].ends_with("is empty"), "{warnings:?}");
+    assert!(warnings[1].starts_with("2 more records"), "{warnings:?}");
+    let after = |frame| Finding::Damaged {
+        time: at(frame) + Nanos::from_useconds(1),
+        fault: Fault::Empty,
+    };
+    assert_eq!(reading.findings, [2, 3, 8].map(after));
+}
+
+#[test]
 fn damage_may_end_a_stream_after_the_frames_before_it() {
     let mut records = one_by_one(&pictures(10, 5), 0..10);
     records[9].1 = record(&[&[0xff, 1, 2, 3]]);
