@@ -92,14 +92,20 @@ impl Reference {
     /// complaint.
     #[track_caller]
     fn assert_is(&self, export: &Export, what: &str) {
+        assert_eq!(export.warnings(), [""; 0], "{what}");
+        self.assert_is_besides(0, export, what);
+    }
+
+    /// Besides so many records with a fault.
+    #[track_caller]
+    fn assert_is_besides(&self, damaged: u64, export: &Export, what: &str) {
         let Self(stream, checksums) = self;
         assert_eq!(export.summary(), [(60, "eos")], "{what}");
-        assert_eq!(export.warnings(), [""; 0], "{what}");
         let counts = [
             ("access-units", 60),
             ("gaps", 0),
             ("dropped", 0),
-            ("damaged", 0),
+            ("damaged", damaged),
         ];
         for (name, count) in counts {
             assert_eq!(export.source_stat(name), count, "{what}: {name}");
@@ -170,8 +176,7 @@ fn records_of_nothing_are_no_frames() {
     let stream = reordered();
     let reference = Reference::new(stream.clone());
     for (what, bytes) in [
-        ("empty", &[][..]),
-        ("a zero", &[0]),
+        ("a zero", &[0][..]),
         ("three zeros", &[0; 3]),
         ("many zeros", &[0; 1000]),
     ] {
@@ -179,6 +184,18 @@ fn records_of_nothing_are_no_frames() {
         let export = line::export(&line::write(&laid), FPS, "");
         reference.assert_is(&export, what);
     }
+}
+
+#[test]
+fn empty_records_are_counted() {
+    let stream = reordered();
+    let laid = with_records(&records(&stream), &[]);
+    let export = line::export(&line::write(&laid), FPS, "");
+    Reference::new(stream).assert_is_besides(4, &export, "empty");
+    let warnings = export.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].ends_with("is empty"), "{warnings:?}");
+    assert!(warnings[1].starts_with("3 more records"), "{warnings:?}");
 }
 
 #[test]
