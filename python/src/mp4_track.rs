@@ -103,7 +103,7 @@ impl Mp4Track {
             let (Some(Some(order)), None) = (orders.next(), orders.next()) else {
                 return Ok(None);
             };
-            sequence += i64::from(order.begins_sequence);
+            sequence += i64::from(order.follows_all_before());
             sequences.push(sequence);
             counts.push(order.count);
         }

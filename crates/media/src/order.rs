@@ -35,8 +35,18 @@ pub struct PictureOrder {
     /// All pictures before this one in decoding order precede it in output order, and counting
     /// begins anew.
     pub begins_sequence: bool,
+    /// Decoding can begin with this picture: all pictures before it in decoding order precede it, and those after it,
+    /// in output order. The counts continue if they are of the same sequence.
+    pub begins_group: bool,
     /// Largest distance of decoding order from output order.
     pub reordering: Reordering,
+}
+
+impl PictureOrder {
+    /// Returns whether all pictures before this one in decoding order precede it, and those after it, in output order.
+    pub fn follows_all_before(&self) -> bool {
+        self.begins_sequence || self.begins_group
+    }
 }
 
 /// Number of frames that may follow a frame in decoding order and precede it in output order.
@@ -70,8 +80,8 @@ pub struct ReorderDepth {
 /// Pictures that are missing in output order, by the picture order count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MissingPictures {
-    /// Number of pictures that are missing before a picture.
-    pub count: u64,
+    /// Number of pictures that are missing before a picture; `None` if its count cannot follow those before it.
+    pub count: Option<u64>,
     /// Number of pictures from that one on in output order that may have come before a missing one in decoding order.
     pub reach: usize,
 }
@@ -191,6 +201,10 @@ pub struct OutputOrder<T> {
     depth: ReorderDepth,
     /// The count of the last picture of this sequence that got its place.
     last_count: Option<i64>,
+    /// The last count of the pictures that were ended, until one follows.
+    ended_at: Option<i64>,
+    /// The last count of the group before, until a picture of this group gets its place.
+    before_group: Option<i64>,
     /// Number of longer distances of counts than the step, and whether one was no multiple of it.
     holes: usize,
     is_irregular: bool,
@@ -212,6 +226,8 @@ impl<T> OutputOrder<T> {
             come: 0,
             depth,
             last_count: None,
+            ended_at: None,
+            before_group: None,
             holes: 0,
             is_irregular: false,
             missing: None,
@@ -226,7 +242,7 @@ impl<T> OutputOrder<T> {
 
     /// Returns whether all that wait come before a picture with this order.
     pub fn is_ended_by(&self, order: &PictureOrder) -> bool {
-        order.begins_sequence || self.begins_anew(order.count)
+        order.follows_all_before() || self.begins_anew(order.count)
     }
 
     /// Returns whether the count was reset without an IDR picture, which is missing then. A picture that is so
@@ -247,6 +263,10 @@ impl<T> OutputOrder<T> {
     /// Takes the next picture in decoding order.
     pub fn push(&mut self, order: PictureOrder, picture: T) {
         self.depth.note(&order);
+        if let Some(last) = self.ended_at.take() {
+            let continues = order.begins_group && !order.begins_sequence;
+            self.before_group = continues.then_some(last);
+        }
         let is_too_late = self.last_count.is_some_and(|last| order.count < last);
         let later = self.waiting.iter();
         let later = later.filter(|(count, _, _)| *count > order.count).count();
@@ -281,7 +301,8 @@ impl<T> OutputOrder<T> {
     fn is_after_gap(&self) -> bool {
         let first = self.waiting.iter().map(|(count, _, _)| *count).min();
         let step = self.depth.step.unwrap_or(COMMON_STEP);
-        (self.last_count.zip(first)).is_some_and(|(last, first)| first.saturating_sub(last) > step)
+        let last = self.last_count.or(self.before_group);
+        (last.zip(first)).is_some_and(|(last, first)| first.saturating_sub(last) > step)
     }
 
     /// Takes the report that the reorder depth is too small. There is one at most.
@@ -308,7 +329,7 @@ impl<T> OutputOrder<T> {
     pub fn end(&mut self) -> Option<T> {
         let first = self.take_first();
         if first.is_none() {
-            self.last_count = None;
+            self.ended_at = self.last_count.take().or(self.before_group.take());
         }
         first
     }
@@ -331,12 +352,24 @@ impl<T> OutputOrder<T> {
         let keys = self.waiting.iter().enumerate();
         let (first, _) = keys.min_by_key(|(_, (count, number, _))| (*count, *number))?;
         let (count, _, picture) = self.waiting.swap_remove(first);
-        let distance = self.last_count.map(|last| count.saturating_sub(last));
-        self.missing = None;
-        if let Some(distance) = distance.filter(|distance| *distance > 0) {
-            self.missing = self.missing_in(distance, count);
-            self.depth.note_step(distance);
-        }
+        let before_group = self.before_group.take();
+        let distance = self
+            .last_count
+            .or(before_group)
+            .map(|last| count.saturating_sub(last));
+        self.missing = match distance {
+            Some(distance) if distance > 0 => {
+                let missing = self.missing_in(distance, count);
+                self.depth.note_step(distance);
+                missing
+            }
+            // The group is of another sequence, the begin of which is missing.
+            Some(_) if before_group.is_some() => Some(MissingPictures {
+                count: None,
+                reach: self.depth.reach(),
+            }),
+            _ => None,
+        };
         self.last_count = Some(self.last_count.map_or(count, |last| last.max(count)));
         Some(picture)
     }
@@ -354,7 +387,7 @@ impl<T> OutputOrder<T> {
         self.holes = self.holes.saturating_add(1);
         let is_regular = self.holes <= 1 + self.depth.steps / REGULAR_PER_HOLE;
         (is_regular && !self.is_irregular).then(|| MissingPictures {
-            count: (distance / step).unsigned_abs() - 1,
+            count: Some((distance / step).unsigned_abs() - 1),
             reach: self.depth.reach(),
         })
     }
@@ -389,6 +422,7 @@ mod tests {
         PictureOrder {
             count,
             begins_sequence: count == 0,
+            begins_group: false,
             reordering: Reordering {
                 frames,
                 declared: true,
@@ -445,6 +479,7 @@ mod tests {
                 let order = PictureOrder {
                     count: *count,
                     begins_sequence: *count == 0,
+                    begins_group: false,
                     reordering,
                 };
                 if pictures.is_ended_by(&order) {
@@ -558,6 +593,7 @@ mod tests {
             let order = PictureOrder {
                 count,
                 begins_sequence: count == 0,
+                begins_group: false,
                 reordering,
             };
             if pictures.is_ended_by(&order) {
@@ -575,7 +611,7 @@ mod tests {
         }
         let missing = missing.iter();
         missing
-            .map(|(count, it)| (*count, it.count, it.reach))
+            .map(|(count, it)| (*count, it.count.unwrap(), it.reach))
             .collect()
     }
 
@@ -601,6 +637,60 @@ mod tests {
         assert_eq!(missing(&[0, 6], declared(1)), [(6, 2, 1)]);
         assert_eq!(missing(&[0, 6, 2], declared(1)), [(6, 1, 1)]);
         assert_eq!(missing(&[0, 6, 2, 4], declared(1)), []);
+    }
+
+    /// Returns the pictures that come out, and those before which others are missing, of groups of pictures with these
+    /// counts, each of which begins with a recovery point.
+    fn joined(groups: &[&[i64]]) -> (Vec<i64>, Vec<(i64, Option<u64>)>) {
+        let mut pictures = OutputOrder::default();
+        let (mut shown, mut missing) = (Vec::new(), Vec::new());
+        let mut take = |pictures: &mut OutputOrder<i64>, count| {
+            shown.push(count);
+            missing.extend(pictures.take_missing().map(|it| (count, it.count)));
+        };
+        for group in groups {
+            for (index, count) in group.iter().enumerate() {
+                let order = PictureOrder {
+                    begins_group: index == 0,
+                    ..order(*count, 2)
+                };
+                if pictures.is_ended_by(&order) {
+                    while let Some(count) = pictures.end() {
+                        take(&mut pictures, count);
+                    }
+                }
+                pictures.push(order, *count);
+                while let Some(count) = pictures.pop() {
+                    take(&mut pictures, count);
+                }
+            }
+        }
+        while let Some(count) = pictures.end() {
+            take(&mut pictures, count);
+        }
+        (shown, missing)
+    }
+
+    #[test]
+    fn groups_come_out_one_after_the_other() {
+        let open = [6, 2, 4, 12, 8, 10];
+        assert_eq!(
+            joined(&[&[0], &open]),
+            (vec![0, 2, 4, 6, 8, 10, 12], vec![])
+        );
+        // Leading pictures are missing.
+        let (shown, missing) = joined(&[&[0], &[6, 4, 12, 8, 10]]);
+        assert_eq!(shown, [0, 4, 6, 8, 10, 12]);
+        assert_eq!(missing, [(4, Some(1))]);
+        // Of another encoder: the counts are lower, or overlap.
+        for first in [6, 14, 16] {
+            let open = open.map(|count| count + first - 6);
+            let (shown, missing) = joined(&[&[0, 6, 2, 4, 12, 8, 10], &open]);
+            let mut sorted = open;
+            sorted.sort_unstable();
+            assert_eq!(shown[7..], sorted, "{first}");
+            assert_eq!(missing, [(sorted[0], None)], "{first}");
+        }
     }
 
     #[test]
@@ -653,6 +743,7 @@ mod tests {
                     let order = PictureOrder {
                         count: counts[*place as usize],
                         begins_sequence: *place == 0,
+                        begins_group: false,
                         reordering,
                     };
                     if pictures.is_ended_by(&order) {

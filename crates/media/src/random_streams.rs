@@ -6,7 +6,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::codec::h264::testing::{AUD, IDR, Order, P, SPS, SliceSpec, SpsSpec, pps, slice, sps};
+use crate::codec::h264::testing::{
+    AUD, IDR, Order, P, SPS, SliceSpec, SpsSpec, pps, recovery_point, slice, sps,
+};
 use crate::order::MAX_REORDERING;
 use crate::sequences::{DeclaredDepth, depth, sequence, shuffled_group};
 
@@ -21,6 +23,9 @@ pub struct Stream {
     /// order of the stream allows it.
     has_references: bool,
     has_delimiters: bool,
+    /// Sequences after the first one that begin with an open group: the number of groups before it that are missing, and
+    /// whether the SPS is another one than in the sequence before.
+    joins: Vec<(usize, bool)>,
 }
 
 /// A picture with its place in output order.
@@ -29,6 +34,10 @@ pub struct Picture {
     /// Number of its sequence, and its place there.
     pub place: (usize, i64),
     pub is_idr: bool,
+    /// It precedes the first picture of its sequence in output order: the pictures that it refers to are missing.
+    pub is_leading: bool,
+    /// `frame_num`, of four bits.
+    pub frame_num: u8,
     /// The access unit as Annex B byte stream.
     pub bytes: Vec<u8>,
 }
@@ -74,9 +83,19 @@ pub fn stream() -> impl Strategy<Value = Stream> {
                 depth,
                 has_references,
                 has_delimiters,
+                joins: Vec::new(),
             }
         },
     )
+}
+
+/// Returns streams of several encoders that do not declare too few frames, each of which but the first one begins with
+/// an open group.
+pub fn joined_stream() -> impl Strategy<Value = Stream> {
+    let joins = vec((0usize..6, any::<bool>()), 5);
+    let is_right = |stream: &Stream| !matches!(stream.depth, DeclaredDepth::TooFew(_));
+    let stream = stream().prop_filter("too few frames are declared", is_right);
+    (stream, joins).prop_map(|(stream, joins)| Stream { joins, ..stream })
 }
 
 impl Stream {
@@ -101,13 +120,26 @@ impl Stream {
 
     /// Writes the pictures in decoding order. Each has a number at its end.
     pub fn encode(&self) -> Vec<Picture> {
-        let spec = SpsSpec {
+        let mut spec = SpsSpec {
             order: self.order,
             max_num_reorder_frames: self.declared_depth().map(|frames| frames as u32),
             ..SPS
         };
         let mut pictures = Vec::new();
         for (sequence, places) in self.sequences.iter().enumerate() {
+            let join = (sequence.checked_sub(1)).and_then(|join| self.joins.get(join));
+            if let Some((_, true)) = join {
+                spec.frame_rate = match spec.frame_rate {
+                    None => Some((50, 1)),
+                    Some(_) => None,
+                };
+            }
+            // The place of the first picture that is not missing.
+            let latest_before = |at: usize| places[..at].iter().max();
+            let anchors = (1..places.len()).filter(|at| Some(&places[*at]) > latest_before(*at));
+            let first = join.and_then(|(groups, _)| anchors.take(groups + 1).last());
+            let first = first.map(|at| places[at]);
+            let mut is_missing = first.is_some();
             // Reference pictures since the IDR picture, and whether the last picture is one.
             let (mut references, mut follows_reference) = (0, true);
             let mut latest = -1;
@@ -140,12 +172,21 @@ impl Stream {
                     idr_pic_id: sequence as u32 % 2,
                     ..P
                 };
+                references += i64::from(is_reference);
+                follows_reference = is_reference;
+                is_missing &= Some(place) != first;
+                if is_missing {
+                    continue;
+                }
                 let mut nals = Vec::new();
                 if self.has_delimiters {
                     nals.push(AUD.to_vec());
                 }
-                if is_idr {
+                if is_idr || Some(place) == first {
                     nals.extend([sps(spec), pps(0)]);
+                }
+                if !is_idr && Some(place) == first {
+                    nals.push(recovery_point(0));
                 }
                 let number = pictures.len();
                 let number = [1 + number / 250, 1 + number % 250].map(|digit| digit as u8);
@@ -154,10 +195,10 @@ impl Stream {
                 pictures.push(Picture {
                     place: (sequence, place),
                     is_idr,
+                    frame_num: header.frame_num,
+                    is_leading: first.is_some_and(|first| place < first),
                     bytes: nals.collect::<Vec<_>>().concat(),
                 });
-                references += i64::from(is_reference);
-                follows_reference = is_reference;
             }
         }
         pictures

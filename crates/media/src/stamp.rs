@@ -226,7 +226,8 @@ impl<T> Stamper<T> {
         };
         let distance = (self.last_shown.replace(slot.capture)).map(|last| slot.capture - last);
         if let Some(missing) = missing
-            && !distance.is_some_and(|distance| self.is_hole_of(distance, missing.count))
+            && !(distance.zip(missing.count))
+                .is_some_and(|(distance, count)| self.is_hole_of(distance, count))
         {
             self.uncertain = missing.reach;
             self.is_after_hole = missing.reach > 0;
@@ -453,6 +454,7 @@ mod tests {
         PictureOrder {
             count,
             begins_sequence: count == 0,
+            begins_group: false,
             reordering: Reordering { frames, declared },
         }
     }
@@ -847,6 +849,7 @@ mod tests {
                     let order = PictureOrder {
                         count: 2 * place,
                         begins_sequence: *place == 0,
+                        begins_group: false,
                         reordering: Reordering { frames, declared },
                     };
                     let jitter = jitter[index as usize % jitter.len()];

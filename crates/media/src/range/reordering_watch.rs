@@ -22,7 +22,7 @@ pub struct ReorderingWatch {
 impl ReorderingWatch {
     /// Takes the next picture in decoding order.
     pub fn note(&mut self, order: &PictureOrder) {
-        if order.begins_sequence {
+        if order.follows_all_before() {
             self.latest = None;
         }
         self.is_observed |= self.latest.is_some_and(|latest| order.count < latest);
@@ -57,6 +57,7 @@ mod tests {
             watch.note(&PictureOrder {
                 count: *count,
                 begins_sequence: *count == 0,
+                begins_group: false,
                 reordering: Reordering { frames, declared },
             });
         }

@@ -232,7 +232,7 @@ impl<T> StartFilter<T> {
         arrival: Candidate<T>,
         entered: &mut Vec<(T, Slot)>,
     ) -> Result<(), StartMissed> {
-        self.sequences += u64::from(arrival.order.begins_sequence);
+        self.sequences += u64::from(arrival.order.follows_all_before());
         let place = (self.sequences, arrival.order.count);
         if matches!(self.state, StartState::Holding { .. }) {
             match self.begin {
@@ -480,6 +480,7 @@ mod tests {
         PictureOrder {
             count,
             begins_sequence,
+            begins_group: false,
             reordering: Reordering {
                 frames: 2,
                 declared: true,

@@ -185,6 +185,7 @@ mod tests {
         Some(PictureOrder {
             count: 2 * count,
             begins_sequence: count == 0,
+            begins_group: false,
             reordering: Reordering {
                 frames,
                 declared: true,

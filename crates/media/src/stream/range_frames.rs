@@ -58,6 +58,8 @@ pub struct RangeFrames {
     /// `None` for a range without a stop, and as soon as nothing that follows belongs to the range.
     stop: Option<StopFilter<(AccessUnit, Stamp)>>,
     reordering: ReorderingWatch,
+    /// No picture has been decoded right since the last one that decoding can begin with.
+    is_after_entry: bool,
     /// PTS of the first picture that is shown of an exact range.
     shown_from: Option<Nanos>,
     /// First time in the timeline that is not shown.
@@ -92,6 +94,7 @@ impl RangeFrames {
             reorder: Stamper::new(depth),
             stop: until.map(StopFilter::new),
             reordering: ReorderingWatch::default(),
+            is_after_entry: false,
             shown_from: None,
             shown_until: None,
             frame_rate: None,
@@ -346,8 +349,9 @@ impl RangeFrames {
             }
             let capture = slot.capture;
             let is_corrupted = unit.integrity == Integrity::Corrupted;
+            self.is_after_entry = order.follows_all_before() || self.is_after_entry && is_corrupted;
             self.reorder.push(unit, order, slot);
-            if is_corrupted {
+            if is_corrupted && !self.is_after_entry {
                 // The order of pictures after lost ones is no fault of the encoder.
                 self.reorder.forget_too_deep();
             }

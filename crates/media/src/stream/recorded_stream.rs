@@ -589,9 +589,13 @@ impl RecordedStream {
                     item: mut unit,
                     slot,
                     is_corrupted,
+                    begins_sequence,
                 } => {
                     if is_corrupted {
                         unit.integrity = Integrity::Corrupted;
+                    }
+                    if let Some(order) = &mut unit.order {
+                        order.begins_sequence |= begins_sequence;
                     }
                     if self.config.options.entry_points.include(&unit) {
                         unit.complete_with(&mem::take(&mut self.dropped_sets));

@@ -60,6 +60,9 @@ pub enum ContinuityOutput<T> {
         slot: Slot,
         /// It may refer to lost pictures.
         is_corrupted: bool,
+        /// It is a keyframe after a loss: nothing shows the order of the pictures before and after it but that
+        /// it comes between them.
+        begins_sequence: bool,
     },
     /// It refers to lost pictures and is left out.
     Dropped(T),
@@ -199,6 +202,7 @@ struct Held<T> {
     item: T,
     slot: Slot,
     is_corrupted: bool,
+    begins_sequence: bool,
 }
 
 /// Completeness of the pictures that access units refer to.
@@ -273,6 +277,7 @@ impl<T> Continuity<T> {
             Some(number) => self.numbering.next(number, facts.order.as_ref()),
             None => Succession::Contiguous,
         };
+        let mut begins_sequence = false;
         match self.last_capture.replace(slot.capture) {
             None => self.begin_segment(&mut slot, Nanos::ZERO),
             Some(from) if !self.config.is_sparse => {
@@ -293,6 +298,7 @@ impl<T> Continuity<T> {
                     };
                     self.pauses.add(length, evidence);
                 }
+                begins_sequence = facts.is_keyframe && matches!(interruption, Break::Loss { .. });
                 self.interrupt(interruption, hole, facts, &mut slot);
             }
             Some(_) => {}
@@ -309,6 +315,7 @@ impl<T> Continuity<T> {
             item,
             slot,
             is_corrupted: is_wrong,
+            begins_sequence,
         };
         if self.config.marks_faults && facts.is_incomplete && is_reference {
             self.state = ReferenceState::Corrupted;
@@ -509,6 +516,7 @@ impl<T> Continuity<T> {
             item,
             slot,
             is_corrupted,
+            begins_sequence,
         } = held;
         let duration = slot.duration.unwrap_or_default();
         self.end = self.end.max(slot.time.saturating_add(duration));
@@ -516,6 +524,7 @@ impl<T> Continuity<T> {
             item,
             slot,
             is_corrupted,
+            begins_sequence,
         });
     }
 }

@@ -57,8 +57,8 @@ pub enum Succession {
     /// `frame_num` did not advance, though it always did before: an IDR picture or a multiple of
     /// `MaxFrameNum` reference pictures is missing.
     LostCycle,
-    /// The picture order count fell by more than reordering explains: an IDR picture is missing, and so
-    /// are reference pictures up to a multiple of `MaxFrameNum`.
+    /// An IDR picture is missing, and reference pictures with it: the picture order count fell by more than reordering
+    /// explains, or another SPS begins.
     LostIdr,
 }
 
@@ -88,6 +88,7 @@ impl FrameNumbering {
         let turn = order.map_or(Turn::Unclear, |order| self.counts.next(order, number));
         let succession = match advance {
             None => Succession::Restart,
+            Some(_) if turn == Turn::Anew => Succession::LostIdr,
             Some(_) if number.gaps_allowed => Succession::Contiguous,
             Some(0) => self.repeated(turn),
             Some(1) if turn == Turn::Fall => Succession::LostIdr,
@@ -117,7 +118,7 @@ impl FrameNumbering {
         let is_after_clean = std::mem::take(&mut self.clean) >= needed;
         self.repeats = self.repeats.saturating_add(1);
         match turn {
-            Turn::Fall => Succession::LostCycle,
+            Turn::Fall | Turn::Anew => Succession::LostCycle,
             Turn::UsualStep => Succession::Contiguous,
             Turn::Unclear if is_after_clean => Succession::LostCycle,
             // The encoder has done so before.
@@ -135,6 +136,8 @@ enum Turn {
     UsualStep,
     /// The count falls by more than reordering explains.
     Fall,
+    /// Another coded video sequence begins without its IDR picture.
+    Anew,
     Unclear,
 }
 
@@ -146,7 +149,8 @@ const ENOUGH: u32 = 16;
 /// Follows the picture order count.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
-    /// Counts of the last pictures, the newest one first, and the number of pictures since an IDR picture.
+    /// Counts of the last pictures, the newest one first, and the number of pictures since the last one that follows all
+    /// before it.
     recent: [i64; MAX_REORDERING],
     pictures: usize,
     /// Number of pictures in all, at most [`ENOUGH`].
@@ -162,8 +166,15 @@ struct Counts {
 impl Counts {
     fn next(&mut self, order: &PictureOrder, number: &FrameNumber) -> Turn {
         let count = order.count;
-        if order.begins_sequence || number.idr {
+        // With another SPS, or with a recovery point that does not follow all pictures before it.
+        let is_anew = match order.begins_sequence {
+            true => !number.idr && !number.resets,
+            false => order.begins_group && self.is_reached(count),
+        };
+        if order.begins_sequence || number.idr || is_anew {
             self.restart();
+        } else if order.begins_group {
+            self.pictures = 0;
         }
         let recent = self.recent.iter().take(self.pictures);
         let later = recent.filter(|other| **other > count).count();
@@ -186,10 +197,17 @@ impl Counts {
             self.step = Some((step, is_same));
         }
         match step {
+            _ if is_anew => Turn::Anew,
             _ if is_fall => Turn::Fall,
             Some(step) if usual == Some(step) => Turn::UsualStep,
             _ => Turn::Unclear,
         }
+    }
+
+    /// Returns whether one of the last pictures of the sequence has this count or a higher one.
+    fn is_reached(&self, count: i64) -> bool {
+        let mut recent = self.recent.iter().take(self.pictures);
+        recent.any(|other| *other >= count)
     }
 
     /// Begins another sequence.
@@ -309,6 +327,7 @@ mod tests {
             let order = PictureOrder {
                 count: *count,
                 begins_sequence: number.idr || number.resets,
+                begins_group: false,
                 reordering: Reordering {
                     frames: 2,
                     declared: true,
@@ -442,6 +461,7 @@ mod tests {
                 let order = PictureOrder {
                     count: *count,
                     begins_sequence: it == 0,
+                    begins_group: false,
                     reordering: Reordering { frames, declared },
                 };
                 numbering.next(&if it == 0 { idr() } else { picture(it) }, Some(&order))
@@ -451,6 +471,37 @@ mod tests {
                 .count();
             assert_eq!(losses, expected, "{declared}");
         }
+    }
+
+    #[test]
+    fn a_keyframe_that_does_not_follow_all_before_it_is_of_another_sequence() {
+        // The last picture is a recovery point.
+        let last = |count, begins_sequence| {
+            let mut numbering = FrameNumbering::default();
+            let mut next = |it, count, begins_sequence| {
+                let order = PictureOrder {
+                    count,
+                    begins_sequence,
+                    begins_group: it == 4,
+                    reordering: Reordering {
+                        frames: 2,
+                        declared: true,
+                    },
+                };
+                let number = if it == 0 { idr() } else { picture(it) };
+                numbering.next(&number, Some(&order))
+            };
+            for (it, count) in [(0, 0), (1, 8), (2, 4), (3, 6)] {
+                next(it, count, it == 0);
+            }
+            next(4, count, begins_sequence)
+        };
+        assert_eq!(last(10, false), Contiguous);
+        assert_eq!(last(14, false), Contiguous);
+        for count in [-20, 0, 7, 8] {
+            assert_eq!(last(count, false), LostIdr, "{count}");
+        }
+        assert_eq!(last(14, true), LostIdr, "another SPS");
     }
 
     #[test]

@@ -14,13 +14,18 @@ pub struct PictureOrderCounter {
     previous_reference: (i64, i64),
     /// `prevFrameNum` and `prevFrameNumOffset`.
     previous_frame_num: (u32, i64),
+    /// The SPS of the last picture.
+    sps: Option<Sps>,
 }
 
 impl PictureOrderCounter {
     /// Returns the order of the next picture, of which `header` is a slice.
     pub fn next(&mut self, header: &SliceHeader, sps: &Sps) -> PictureOrder {
-        if header.idr {
-            *self = Self::default();
+        // Another SPS begins with an IDR picture (7.4.1.2.1). Without one, the stream is that of another encoder.
+        let changes_sps = self.take_sps(sps) && !header.idr;
+        if header.idr || changes_sps {
+            self.previous_reference = (0, 0);
+            self.previous_frame_num = (0, 0);
         }
         let frame_num_offset = self.frame_num_offset(header, sps);
         let (top, bottom) = match &sps.picture_order {
@@ -66,9 +71,22 @@ impl PictureOrderCounter {
         }
         PictureOrder {
             count,
-            begins_sequence: header.idr || header.resets_order,
+            begins_sequence: header.idr || header.resets_order || changes_sps,
+            begins_group: header.idr,
             reordering: sps.reordering(),
         }
+    }
+
+    /// Takes the SPS of the next picture. Returns whether it differs from that of the last one by more than its id.
+    fn take_sps(&mut self, sps: &Sps) -> bool {
+        if self.sps.as_ref() == Some(sps) {
+            return false;
+        }
+        let last = self.sps.replace(sps.clone());
+        last.is_some_and(|mut last| {
+            last.id = sps.id;
+            last != *sps
+        })
     }
 
     /// Returns the order of type 0 (8.2.1.1).
@@ -128,7 +146,9 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::super::AccessUnitSplitter;
-    use super::super::testing::{IDR, Order, P, SPS, SliceSpec, SpsSpec, pps, record, slice, sps};
+    use super::super::testing::{
+        IDR, Order, P, SPS, SliceSpec, SpsSpec, pps, record, recovery_point, slice, sps,
+    };
 
     /// Returns whether each unit of a stream begins a sequence, and its count.
     fn orders(spec: SpsSpec, headers: &[SliceSpec]) -> Vec<(bool, i64)> {
@@ -193,6 +213,61 @@ mod tests {
         let headers = [IDR, p(1, 2), reset, p(1, 2), IDR];
         let expected = [(true, 0), (false, 2), (true, 0), (false, 2), (true, 0)];
         assert_eq!(orders(SPS, &headers), expected);
+    }
+
+    #[test]
+    fn another_sps_begins_a_sequence() {
+        let mut splitter = AccessUnitSplitter::default();
+        let mut units = VecDeque::new();
+        let mut push = |spec: SpsSpec, header: SliceSpec| {
+            let slice = slice(SliceSpec {
+                sps: spec,
+                ..header
+            });
+            splitter.push(&record(&[&sps(spec), &pps(0), &slice]), &mut units);
+        };
+        let other = SpsSpec {
+            max_num_reorder_frames: Some(2),
+            ..SPS
+        };
+        for (spec, header) in [
+            (SPS, IDR),
+            (SPS, p(1, 12)),
+            (SPS, p(2, 2)),
+            (other, p(3, 4)),
+            (other, p(4, 14)),
+        ] {
+            push(spec, header);
+        }
+        splitter.finish(&mut units);
+        let orders: Vec<_> = units.iter().map(|unit| unit.order.unwrap()).collect();
+        let orders: Vec<_> = orders
+            .iter()
+            .map(|it| (it.begins_sequence, it.count))
+            .collect();
+        let expected = [(true, 0), (false, -4), (false, 2), (true, 4), (false, -2)];
+        assert_eq!(orders, expected);
+    }
+
+    #[test]
+    fn recovery_points_begin_groups() {
+        let mut splitter = AccessUnitSplitter::default();
+        let mut units = VecDeque::new();
+        let (idr, with_point, without) = (slice(IDR), slice(p(1, 2)), slice(p(2, 4)));
+        let nals = [
+            &sps(SPS)[..],
+            &pps(0),
+            &idr,
+            &recovery_point(0),
+            &with_point,
+            &without,
+        ];
+        splitter.push(&record(&nals), &mut units);
+        splitter.finish(&mut units);
+        let begins: Vec<_> = (units.iter())
+            .map(|it| it.order.unwrap().begins_group)
+            .collect();
+        assert_eq!(begins, [true, true, false]);
     }
 
     #[test]

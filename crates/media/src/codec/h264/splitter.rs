@@ -611,7 +611,10 @@ impl AccessUnitSplitter {
             parts: done.parts,
             idr: done.idr,
             recovery_point: done.recovery_point,
-            order: done.order,
+            order: done.order.map(|order| PictureOrder {
+                begins_group: order.begins_group || done.recovery_point.is_some(),
+                ..order
+            }),
             frame_number: done.frame_number,
             intra: !done.predicted,
             sps_id: done.sps_id,

@@ -9,7 +9,7 @@ use proptest::sample::Index;
 
 use super::*;
 use crate::codec::h264::testing::{P, SliceSpec, SpsSpec, record, slice};
-use crate::random_streams::{Picture, stream};
+use crate::random_streams::{Picture, joined_stream, stream};
 use crate::stream::config::StreamOptions;
 use crate::stream::on_fault::OnFault;
 use crate::stream::testing::{
@@ -786,6 +786,38 @@ proptest! {
                 prop_assert_eq!(shown.capture_time, CaptureTime::from_useconds(T + index * frame));
                 prop_assert_eq!(shown.pts, Nanos::from_useconds(index * frame));
             }
+        }
+    }
+
+    /// Each encoder's frames have the times of their records in output order, also where one follows another at once
+    /// without an IDR picture. Frames that refer to missing ones may be marked, and no others of a known depth unless
+    /// `frame_num` happens to continue: they could be of the same encoder then, and preceded by missing ones.
+    #[test]
+    fn encoders_may_follow_each_other(stream in joined_stream(), frame in 5_000u64..200_000) {
+        let pictures = stream.encode();
+        let reading = read(config(), &recorded(&pictures, &[1], frame));
+        prop_assert_eq!(&reading.error, &None);
+        let expected: Vec<_> = pictures.iter().map(|picture| picture.bytes.clone()).collect();
+        prop_assert_eq!(reading.contents(), expected);
+        let frames = reading.frames();
+        let is_too_deep = |text: &&str| text.contains("out of output order");
+        if reading.warnings().iter().any(is_too_deep) {
+            return Ok(());
+        }
+        let continued: Vec<_> = (pictures.windows(2))
+            .filter(|pair| pair[0].place.0 != pair[1].place.0)
+            .filter(|pair| matches!((pair[1].frame_num + 16 - pair[0].frame_num) % 16, 0 | 1 | 15))
+            .map(|pair| pair[1].place.0)
+            .collect();
+        let mut shown: Vec<_> = frames.iter().zip(&pictures).collect();
+        shown.sort_by_key(|(_, picture)| picture.place);
+        for (index, (frame_read, picture)) in (0..).zip(shown) {
+            let time = CaptureTime::from_useconds(T + index * frame);
+            prop_assert_eq!(frame_read.capture_time, time, "{:?}", picture);
+            let may_be_marked = picture.is_leading
+                || continued.contains(&picture.place.0)
+                || stream.declared_depth().is_none();
+            prop_assert!(may_be_marked || !frame_read.is_corrupted, "{:?}", picture);
         }
     }
 

@@ -79,6 +79,7 @@ fn feed(
                 item,
                 slot,
                 is_corrupted,
+                ..
             } => {
                 if slot.hole.is_some() {
                     out.push('~');
@@ -277,6 +278,7 @@ fn corrupted(pictures: &[(u32, bool, i64)], keyframe: usize, recovery_frames: u3
             order: Some(PictureOrder {
                 count,
                 begins_sequence: idr,
+                begins_group: false,
                 reordering: Reordering {
                     frames: 2,
                     declared: true,
