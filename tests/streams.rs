@@ -767,6 +767,24 @@ fn the_source_stamps_pictures_in_the_order_in_which_they_are_shown() {
 }
 
 #[test]
+fn a_recording_that_begins_with_an_open_group_has_its_own_order() {
+    let sequence = Sequence {
+        reorder: Some(2),
+        ..Default::default()
+    };
+    let frames = open_gop_by_hand();
+    let (mut stream, _) = sequence.stream(std::slice::from_ref(&frames), (30, 1));
+    let mut display: Vec<_> = frames.iter().map(|it| it.display as usize).collect();
+    // The other recording is one frame later, and is of the same encoder from the I frame on.
+    stream.units.extend_from_within(15..);
+    display.extend_from_within(15..);
+    (display[30..].iter_mut()).for_each(|display| *display += 15);
+    for layout in [Layout::AccessUnit, Layout::AccessUnits(7)] {
+        check_source_times(&stream, &display, layout);
+    }
+}
+
+#[test]
 fn a_field_a_record_is_a_frame_of_two_records() {
     let sequence = Sequence {
         interlaced: true,

@@ -198,7 +198,10 @@ impl ObjectImpl for ReductEpisodeSplit {
                     .build(),
                 glib::ParamSpecBoolean::builder("gap-detection")
                     .nick("Gap detection")
-                    .blurb("End an episode where the stream is discontinuous (DISCONT)")
+                    .blurb(
+                        "End an episode where the stream is discontinuous (DISCONT). If false, the file \
+                         continues, and the hole takes no time in it, as none in running time",
+                    )
                     .default_value(true)
                     .mutable_ready()
                     .build(),

@@ -5,6 +5,8 @@
 //!
 //! A picture is output as soon as the number of waiting pictures exceeds the reorder depth.
 //!
+//! No picture that precedes a picture which decoding can begin with is output after one that follows it.
+//!
 //! The stream declares the depth with `max_num_reorder_frames`. Without it, the size of the decoded
 //! picture buffer is a bound (E.2.1) that most streams are far from. It is used for two groups of
 //! pictures, and the depth observed in them from then on. Either depth may turn out to be too small; the

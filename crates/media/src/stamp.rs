@@ -8,6 +8,9 @@
 //! recorded times stay. A picture has its place as soon as the number of waiting pictures exceeds the
 //! reorder depth (the "bumping" of C.4.5.3).
 //!
+//! Pictures before an IDR picture or a recovery point have their slots before those that follow it. They may be of another
+//! encoder, whose counts cannot be compared.
+//!
 //! A hole in the picture order count is a missing picture. Its slot is missing at its place in decoding order: pictures
 //! that are output from the hole up to that place may have the slots of others, and are uncertain.
 //!

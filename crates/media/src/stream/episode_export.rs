@@ -240,7 +240,7 @@ mod tests {
     use crate::cut::policy::{Episode, Reason};
     use crate::cut::{EpisodeBegin, EpisodeSample};
     use crate::mp4::Description;
-    use crate::stream::config::StreamConfig;
+    use crate::stream::config::{StreamConfig, StreamOptions};
     use crate::stream::memory::StreamMemory;
     use crate::stream::range::StreamRange;
     use crate::stream::record_tag::RecordTag;
@@ -297,11 +297,18 @@ mod tests {
     /// Exports records. Returns the items that are not for an export, too.
     fn export(
         records: &[(RecordTag, Bytes)],
+        export: EpisodeExport<Memory>,
+    ) -> (Memory, Vec<StreamItem>) {
+        export_with(StreamConfig::default(), records, export)
+    }
+
+    fn export_with(
+        config: StreamConfig,
+        records: &[(RecordTag, Bytes)],
         mut export: EpisodeExport<Memory>,
     ) -> (Memory, Vec<StreamItem>) {
         let range = StreamRange::new(None, None);
-        let mut stream =
-            RecordedStream::new(StreamConfig::default(), range, StreamMemory::default());
+        let mut stream = RecordedStream::new(config, range, StreamMemory::default());
         let items = Reading::new(&mut stream, records).items;
         let rest = items
             .into_iter()
@@ -351,6 +358,37 @@ mod tests {
         let captures = memory.samples.iter().filter_map(|sample| sample.capture);
         let expected = (0..10).chain(1010..1025).map(at);
         assert!(captures.eq(expected));
+    }
+
+    #[test]
+    fn without_gap_detection_a_gap_takes_no_time_in_the_file() {
+        let exported = |pause: u64, group: usize| {
+            let config = Config::default();
+            assert!(!config.gap_detection);
+            let to_memory = EpisodeExport::new(config, FileSettings::default(), Memory::default());
+            let options = StreamOptions {
+                gap_detection: false,
+                ..StreamOptions::default()
+            };
+            let config = StreamConfig {
+                options,
+                ..StreamConfig::default()
+            };
+            let numbers = (0..20).chain(20 + pause..40 + pause);
+            let records = one_by_one(&pictures(40, group), numbers.clone());
+            let (memory, _) = export_with(config, &records, to_memory);
+            assert_eq!(memory.summary(), [(40, Reason::Eos)], "{pause}");
+            let captures = memory.samples.iter().filter_map(|sample| sample.capture);
+            assert!(captures.eq(numbers.map(at)), "{pause}");
+            let pts: Vec<_> = memory.samples.iter().map(|sample| sample.pts).collect();
+            pts[20] - pts[19]
+        };
+        // Before an IDR picture: frames are missing where a pause is longer than 2.5 frames.
+        let before_idr = [1, 2, 10, 1000].map(|pause| exported(pause, 20));
+        assert_eq!(before_idr, [2, 1, 1, 1].map(lasting));
+        // Within a group, `frame_num` shows that none is. 5 s are 125 frames.
+        let within = [2, 10, 124, 125].map(|pause| exported(pause, 40));
+        assert_eq!(within, [3, 11, 125, 1].map(lasting));
     }
 
     #[test]
