@@ -82,6 +82,8 @@ fn an_intact_recording_has_no_finding() {
 fn missing_pictures_and_jumps_of_the_times_are_found() {
     let (server, connection, runtime) = set_up();
     let minute = Nanos::from_seconds(60);
+    // Not as long as whole groups.
+    let pause = minute + Nanos::from_mseconds(100);
     // One picture is missing, and so is a whole group without a pause.
     for index in (0..14).chain(15..30) {
         write(&server, "faults", time(index), &[], access_unit(index));
@@ -100,7 +102,7 @@ fn missing_pictures_and_jumps_of_the_times_are_found() {
         write(
             &server,
             "faults",
-            time(index) + minute + minute,
+            time(index) + minute + pause,
             &[],
             access_unit(index),
         );
@@ -121,7 +123,7 @@ fn missing_pictures_and_jumps_of_the_times_are_found() {
     assert_eq!((loss.hole.from, loss.hole.to), (time(13), time(15)));
     assert_eq!(gap.cause, Cause::LongPause);
     assert_eq!((gap.hole.from, gap.hole.to), (time(29), time(30) + minute));
-    let around = (time(44) + minute, time(45) + minute + minute);
+    let around = (time(44) + minute, time(45) + minute + pause);
     assert_eq!((jump.from, jump.to), around);
     // All frames that came are counted.
     assert_eq!((verification.records, verification.frames), (59, 59));

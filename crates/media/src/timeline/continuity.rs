@@ -4,11 +4,13 @@
 //! Gaps: missing frames, their effect on access units, and holes that running time leaves out.
 //!
 //! `frame_num` (ITU-T H.264, 7.4.3) distinguishes missing reference pictures from a camera that was slow
-//! or paused. Where numbering restarts, before an IDR picture, the times of records do.
+//! or paused. Where numbering restarts, before an IDR picture, the times of records do. A pause in which whole groups
+//! of pictures fit is a gap, too, as `frame_num` is the same after so many pictures.
 
 use std::collections::VecDeque;
 use std::fmt;
 
+use super::group_lengths::GroupLengths;
 use super::names::TimelineNames;
 use super::on_loss::OnLoss;
 use super::pauses::{PauseEvidence, Pauses};
@@ -104,6 +106,8 @@ pub enum Cause {
     LongPause,
     /// A pause in a steady cadence.
     Rhythm,
+    /// A pause within a group of pictures in a steady cadence, in which this number of whole groups fits.
+    WholeGroups(u64),
     /// More than a frame duration and the gap tolerance after the end of a record.
     Tolerance,
 }
@@ -122,7 +126,10 @@ pub enum Consequence {
 impl Cause {
     /// Returns whether the times alone are the evidence, and not the numbers of pictures.
     pub fn is_of_times(self) -> bool {
-        matches!(self, Self::LongPause | Self::Rhythm | Self::Tolerance)
+        matches!(
+            self,
+            Self::LongPause | Self::Rhythm | Self::WholeGroups(_) | Self::Tolerance
+        )
     }
 }
 
@@ -151,6 +158,10 @@ impl Loss {
                 names.pause_limit
             ),
             Cause::Rhythm => format!("Frames are missing {hole}: the cadence is interrupted"),
+            Cause::WholeGroups(count) => format!(
+                "There are no frames {hole}, for as long as {count} groups of pictures last, whose loss \
+                 frame_num would not show"
+            ),
             Cause::Tolerance => format!(
                 "There is a gap {hole}, by the declared frame rate and the {}",
                 names.gap_tolerance.unwrap_or("tolerance")
@@ -163,11 +174,17 @@ impl Loss {
                 "{cause}. Access units until the next keyframe refer to missing ones and are \
                  dropped ({on_loss})"
             ),
-            Consequence::Corrupted => format!(
-                "{cause}. Access units until the next keyframe refer to missing ones: they are \
-                 kept, {} ({on_loss})",
-                names.corrupted
-            ),
+            Consequence::Corrupted => {
+                let refer = match self.cause {
+                    Cause::WholeGroups(_) => "may refer",
+                    _ => "refer",
+                };
+                format!(
+                    "{cause}. Access units until the next keyframe {refer} to missing ones: they are \
+                     kept, {} ({on_loss})",
+                    names.corrupted
+                )
+            }
         }
     }
 }
@@ -185,6 +202,7 @@ pub struct Continuity<T> {
     config: ContinuityConfig,
     numbering: FrameNumbering,
     pauses: Pauses,
+    groups: GroupLengths,
     segment: SegmentStart,
     /// Capture time of the last access unit.
     last_capture: Option<CaptureTime>,
@@ -258,6 +276,7 @@ impl<T> Continuity<T> {
             config,
             numbering: FrameNumbering::default(),
             pauses: Pauses::default(),
+            groups: GroupLengths::default(),
             segment: SegmentStart {
                 start: Nanos::ZERO,
                 base: Nanos::ZERO,
@@ -288,22 +307,31 @@ impl<T> Continuity<T> {
                 let interruption = self.interruption(facts, succession, &slot);
                 if let Spacing::Pause { length, .. } = slot.spacing {
                     let evidence = match (&interruption, succession) {
-                        (Break::Loss { cause, .. }, _) if *cause != Cause::Rhythm => {
-                            PauseEvidence::Loss
-                        }
-                        (Break::Loss { .. }, _) => PauseEvidence::Unknown,
+                        (
+                            Break::Loss {
+                                cause: Cause::Rhythm | Cause::WholeGroups(_),
+                                ..
+                            },
+                            _,
+                        ) => PauseEvidence::Unknown,
+                        (Break::Loss { .. }, _) => PauseEvidence::Loss,
                         (_, Succession::Contiguous) => PauseEvidence::Intact,
                         _ if self.pauses.expects(length) => PauseEvidence::Intact,
                         _ => PauseEvidence::Unknown,
                     };
                     self.pauses.add(length, evidence);
                 }
-                begins_sequence = facts.is_keyframe && matches!(interruption, Break::Loss { .. });
+                let is_lossy = matches!(interruption, Break::Loss { .. });
+                if is_lossy {
+                    self.groups.interrupt();
+                }
+                begins_sequence = facts.is_keyframe && is_lossy;
                 self.interrupt(interruption, hole, facts, &mut slot);
             }
             Some(_) => {}
         }
         self.pauses.add_picture();
+        self.groups.add(facts.is_keyframe);
         self.recover(facts, &mut slot);
         let is_wrong = self.state.is_wrong(facts.order.as_ref());
         let is_reference = facts.number.is_some_and(|number| number.reference);
@@ -367,10 +395,13 @@ impl<T> Continuity<T> {
             (
                 Spacing::Pause {
                     length,
+                    frames,
                     breaks_rhythm,
                 },
                 None,
             ) => {
+                let whole_groups = (self.groups.groups_in(frames.saturating_sub(1)))
+                    .filter(|_| breaks_rhythm && !self.pauses.expects(length));
                 let is_long = length > self.config.pause_limit;
                 match succession {
                     Succession::Restart if is_long => gap(Cause::LongPause),
@@ -378,7 +409,11 @@ impl<T> Continuity<T> {
                         gap(Cause::Rhythm)
                     }
                     Succession::Repeated => gap(Cause::Repeated),
-                    Succession::Contiguous if is_long => Break::Pause,
+                    Succession::Contiguous => match whole_groups {
+                        Some(count) => gap(Cause::WholeGroups(count)),
+                        None if is_long => Break::Pause,
+                        None => Break::None,
+                    },
                     _ => Break::None,
                 }
             }
@@ -417,7 +452,7 @@ impl<T> Continuity<T> {
                 }
                 // The leading pictures of an open GOP refer to the GOP before it, and so does a gradual refresh.
                 let is_open = facts.is_keyframe && !facts.number.is_some_and(|number| number.idr);
-                if consequence == Consequence::Corrupted || is_open && !cause.is_of_times() {
+                if consequence == Consequence::Corrupted || is_open && cause != Cause::Tolerance {
                     self.state = ReferenceState::Corrupted;
                 }
                 if cause != Cause::Reported {
@@ -444,6 +479,8 @@ impl<T> Continuity<T> {
             OnLoss::Drop => Consequence::Dropped,
             // The access unit has DISCONT, and its bytes are what there is.
             _ if cause == Cause::Reported && !self.config.marks_faults => Consequence::None,
+            // It may be a pause, after which all access units are right.
+            OnLoss::Auto if matches!(cause, Cause::WholeGroups(_)) => Consequence::Corrupted,
             OnLoss::Auto if is_gap && self.config.gap_detection => Consequence::Dropped,
             OnLoss::Auto | OnLoss::Keep => Consequence::Corrupted,
         }

@@ -6,6 +6,7 @@
 mod cadence;
 mod continuity;
 mod declared_rate;
+mod group_lengths;
 mod names;
 mod on_loss;
 mod pauses;

@@ -88,6 +88,8 @@ pub enum Spacing {
     Pause {
         /// From the begin of the slot before it.
         length: Nanos,
+        /// Number of frame durations in it, rounded.
+        frames: u64,
         /// Frames are missing, unless `frame_num` proves the contrary.
         breaks_rhythm: bool,
     },
@@ -683,6 +685,7 @@ impl Timeline {
         };
         Spacing::Pause {
             length,
+            frames: length.saturating_add(frame / 2).nseconds() / frame.nseconds().max(1),
             breaks_rhythm,
         }
     }

@@ -63,6 +63,7 @@ fn feed(
                 None => Spacing::Regular,
                 Some(length) => Spacing::Pause {
                     length,
+                    frames: length.nseconds() / (100 * MS).nseconds(),
                     breaks_rhythm,
                 },
             };
@@ -120,6 +121,21 @@ fn slot(time: Nanos, spacing: Spacing) -> Slot {
 
 fn run(stream: &str) -> String {
     feed(CONFIG, stream, true).0
+}
+
+/// A pause of 300 ms has the time of two pictures that are missing.
+#[test]
+fn pauses_in_which_whole_groups_fit_are_gaps() {
+    // Kept and marked until the next keyframe.
+    assert_eq!(run("IpIpIp!ppIp"), "IpIpIp!~|p*p*Ip");
+    assert_eq!(run("IpIpIp!IpIp"), "IpIpIp!|IpIp");
+    // Groups of other lengths, or of different ones.
+    assert_eq!(run("IppIppIp!ppIp"), "IppIppIpppIp");
+    assert_eq!(run("IppIpIp!ppIp"), "IppIpIpppIp");
+    assert_eq!(run("IpIp!ppIp"), "IpIpppIp");
+    // A rhythm that pauses belong to.
+    assert_eq!(feed(CONFIG, "IpIpIp!ppIp", false).0, "IpIpIpppIp");
+    assert_eq!(run_with(OnLoss::Drop, true, "IpIpIp!ppIp"), "IpIpIp!--|Ip");
 }
 
 fn run_with(on_loss: OnLoss, gap_detection: bool, stream: &str) -> String {
@@ -459,6 +475,7 @@ fn the_frame_before_a_hole_lasts_a_frame() {
         assert_eq!(continuity.pop(), None);
         let spacing = Spacing::Pause {
             length,
+            frames: 0,
             breaks_rhythm: true,
         };
         continuity.push('b', &facts(u32::from(!idr), idr), slot(length, spacing));

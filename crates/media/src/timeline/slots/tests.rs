@@ -89,6 +89,7 @@ fn pauses(slots: &[Slot]) -> Vec<(usize, u64, bool)> {
             Spacing::Pause {
                 length,
                 breaks_rhythm,
+                ..
             } => Some((index, length.mseconds(), breaks_rhythm)),
             _ => None,
         });
