@@ -400,7 +400,10 @@ impl<T> Continuity<T> {
                 },
                 None,
             ) => {
-                let whole_groups = (self.groups.groups_in(frames.saturating_sub(1)))
+                let reordering = facts.order.map(|order| order.reordering);
+                let reordered =
+                    (reordering.filter(|it| it.declared)).map_or(0, |it| it.frames as u64);
+                let whole_groups = (self.groups.groups_in(frames.saturating_sub(1), reordered))
                     .filter(|_| breaks_rhythm && !self.pauses.expects(length));
                 let is_long = length > self.config.pause_limit;
                 match succession {

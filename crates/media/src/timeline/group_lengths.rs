@@ -38,14 +38,18 @@ impl GroupLengths {
         self.pictures = None;
     }
 
-    /// Returns the number of groups that have as many pictures together as are `missing`, if that is a whole number.
-    pub fn groups_in(&self, missing: u64) -> Option<u64> {
+    /// Returns the number of groups that have as many pictures together as are missing, if that is a whole number.
+    ///
+    /// `missing` are missing before a picture, and up to `reordered` after it, as the times of pictures that are lost and
+    /// of others alternate where they are reordered.
+    pub fn groups_in(&self, missing: u64, reordered: u64) -> Option<u64> {
         let [Some(length), others @ ..] = self.last else {
             return None;
         };
         let is_constant = others.iter().all(|other| *other == Some(length));
-        let is_whole = missing > 0 && length > 1 && missing.is_multiple_of(length);
-        (is_constant && is_whole).then(|| missing / length)
+        let groups = missing.saturating_add(reordered) / length.max(1);
+        let is_whole = groups > 0 && length > 1 && groups.saturating_mul(length) >= missing;
+        (is_constant && is_whole).then_some(groups)
     }
 }
 
@@ -66,20 +70,34 @@ mod tests {
     #[test]
     fn whole_groups_after_groups_of_the_same_length() {
         let groups = groups(&[20, 20]);
-        assert_eq!(groups.groups_in(20), Some(1));
-        assert_eq!(groups.groups_in(60), Some(3));
+        assert_eq!(groups.groups_in(20, 0), Some(1));
+        assert_eq!(groups.groups_in(60, 0), Some(3));
         for missing in [0, 1, 10, 19, 21, 30] {
-            assert_eq!(groups.groups_in(missing), None, "{missing}");
+            assert_eq!(groups.groups_in(missing, 0), None, "{missing}");
+        }
+    }
+
+    #[test]
+    fn whole_groups_of_reordered_pictures() {
+        let groups = groups(&[20, 20]);
+        for (missing, expected) in [
+            (17, None),
+            (18, Some(1)),
+            (20, Some(1)),
+            (21, None),
+            (39, Some(2)),
+        ] {
+            assert_eq!(groups.groups_in(missing, 2), expected, "{missing}");
         }
     }
 
     #[test]
     fn other_groups_show_nothing() {
-        assert_eq!(groups(&[]).groups_in(20), None);
-        assert_eq!(groups(&[20]).groups_in(20), None);
-        assert_eq!(groups(&[20, 19]).groups_in(20), None);
+        assert_eq!(groups(&[]).groups_in(20, 0), None);
+        assert_eq!(groups(&[20]).groups_in(20, 0), None);
+        assert_eq!(groups(&[20, 19]).groups_in(20, 0), None);
         // Each picture is a keyframe, and refers to no other one.
-        assert_eq!(groups(&[1, 1, 1]).groups_in(1), None);
+        assert_eq!(groups(&[1, 1, 1]).groups_in(1, 0), None);
     }
 
     #[test]
@@ -88,9 +106,9 @@ mod tests {
         groups.interrupt();
         groups.add(false);
         groups.add(true);
-        assert_eq!(groups.groups_in(20), Some(1));
+        assert_eq!(groups.groups_in(20, 0), Some(1));
         (1..20).for_each(|_| groups.add(false));
         groups.add(true);
-        assert_eq!(groups.groups_in(20), Some(1));
+        assert_eq!(groups.groups_in(20, 0), Some(1));
     }
 }
