@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .times import SECOND_US
+from .lost_groups import after_lost_groups
+from .times import PAUSE_CADENCES, SECOND_US
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,8 +19,6 @@ __all__ = ["DEFAULT_TIME_SCALE", "FrameIndex", "Segment", "TrackColumns", "pause
 
 DEFAULT_TIME_SCALE = 90_000
 """Ticks per second where no frame rate is known, as in files of `reductepisodesplit`."""
-PAUSE_CADENCES = 2.5
-"""A pause is more than so many frame distances."""
 _LATE_CADENCES = 1.5
 """A frame is late after more than so many frame distances."""
 
@@ -171,6 +170,13 @@ class FrameIndex:
     def cadence_us(self) -> float | None:
         """Median distance of two frames in microseconds, or None for fewer than two."""
         return cadence_us(self.capture_us)
+
+    @cached_property
+    def after_lost_groups(self) -> npt.NDArray[np.bool_]:
+        """Frames that may refer to groups of pictures that are lost; none of MP4 files, which have no such holes."""
+        if self.track is not None:
+            return np.zeros(len(self), np.bool_)
+        return after_lost_groups(self.capture_us, self.keyframe)
 
     def groups(self, indices: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
         """Split rising indices of frames into those of each group of pictures."""

@@ -27,6 +27,7 @@ __all__ = ["DecodedFrame", "FrameReader"]
 
 _READ_AHEAD = 4
 """Runs of frames that are read at a time."""
+_LOST_GROUPS = "it may depend on frames that are missing: the pause before it is as long as whole groups of pictures"
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,9 @@ class FrameReader:
                     lost = remaining.popleft()
                     yield DecodedFrame(lost, None, _reason(units, faults, int(times[lost])))
                 if remaining and remaining[0] == index:
-                    yield DecodedFrame(remaining.popleft(), picture, "")
+                    remaining.popleft()
+                    is_wrong = bool(self.index.after_lost_groups[index])
+                    yield DecodedFrame(index, None, _LOST_GROUPS) if is_wrong else DecodedFrame(index, picture, "")
         except IndexMismatchError:
             raise
         except StreamError as error:

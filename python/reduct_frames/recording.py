@@ -18,10 +18,9 @@ from .concurrency import call, in_order, in_thread, iterate
 from .decoding import ColorSpace, Layout, PictureFormat
 from .episode_source import EpisodeSource
 from .errors import CancelledError, DecodeError, MissingFrame, RecordingWarning
-from .frame_index import PAUSE_CADENCES
 from .frame_reader import FrameReader
 from .source import EntrySource, IndexFrom
-from .times import SECOND_US, Time, to_us
+from .times import PAUSE_CADENCES, SECOND_US, Time, to_us
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -577,9 +576,8 @@ class Recording:
         for data, capture_us, pts, dts, _, is_keyframe, is_hidden, is_corrupted in units:
             if is_hidden:
                 continue
-            if has_index:
-                reader.index_of(capture_us)
-            yield AccessUnit(data, capture_us, pts, dts, is_keyframe, is_corrupted)
+            after_loss = has_index and bool(reader.index.after_lost_groups[reader.index_of(capture_us)])
+            yield AccessUnit(data, capture_us, pts, dts, is_keyframe, is_corrupted or after_loss)
         for text in units.take_warnings():
             warnings.warn(text, RecordingWarning, stacklevel=2)
 

@@ -11,9 +11,11 @@ import numpy as np
 
 from ._core import parse_time
 
-__all__ = ["SECOND_US", "Time", "to_us"]
+__all__ = ["PAUSE_CADENCES", "SECOND_US", "Time", "to_us"]
 
 SECOND_US = 1_000_000
+PAUSE_CADENCES = 2.5
+"""A pause is more than so many frame distances."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SHORT_UNITS = ("us", "ns", "ps", "fs", "as")
 """Units of NumPy whose counts do not grow in microseconds."""
