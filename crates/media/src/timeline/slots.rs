@@ -603,17 +603,27 @@ impl Timeline {
     }
 
     /// Returns whether frames are missing between a group and the next record: the cadence was steady, and
-    /// the next distance returns to it. If the next group were only late, that distance would be shorter.
+    /// the next distance returns to it. If the next group were only late, that distance would be shorter. Before the last
+    /// group of all, for which there is no distance, the declared rate has to agree with the cadence.
     fn is_before_hole(&self, record: &Record, frame: Nanos) -> bool {
-        let (Some(next), Some(after)) = (self.waiting.front(), self.waiting.get(1)) else {
+        let Some(next) = self.waiting.front() else {
             return false;
         };
         let last = self.cursor.map(|cursor| cursor.division.duration);
+        let has_slowed_down = last.is_some_and(|last| !is_near(last, frame));
         let is_declared = record.rhythm.frame.is_none()
             && record.declared_frame() == Some(frame)
-            && last.is_none_or(|last| is_near(last, frame));
-        let room = after.time - next.time;
-        let returns = room.absdiff(frame.saturating_mul(next.units as u64)) <= frame;
+            && !has_slowed_down;
+        let returns = match self.waiting.get(1) {
+            Some(after) => {
+                let room = after.time - next.time;
+                room.absdiff(frame.saturating_mul(next.units as u64)) <= frame
+            }
+            None => {
+                let declared = record.declared_frame();
+                !has_slowed_down && declared.is_some_and(|declared| is_near(frame, declared))
+            }
+        };
         (record.rhythm.is_steady || is_declared)
             && returns
             && is_pause(record.last_distance(next.time, frame), frame)

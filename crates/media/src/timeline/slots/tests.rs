@@ -200,6 +200,19 @@ fn groups_of_a_camera_that_slows_down() {
 }
 
 #[test]
+fn a_hole_before_the_last_group_is_one_by_the_declared_rate() {
+    let groups = [(0, 25), (1000, 25), (2000, 25), (4000, 25)];
+    let slots = run(&groups, rate(25));
+    assert_eq!(times(&slots)[73..77], [2920, 2960, 4000, 4040]);
+    assert_eq!(pauses(&slots), [(75, 1040, true)]);
+    assert_eq!(slots[99].duration, Some(40 * MS));
+    // Without a declared rate the camera may have slowed down.
+    let slots = run(&groups, None);
+    assert_eq!(times(&slots)[73..77], [3840, 3920, 4000, 4080]);
+    assert_eq!(pauses(&slots), []);
+}
+
+#[test]
 fn a_hole_after_a_group_is_no_slow_camera() {
     for hole in [1000, 9000] {
         let times_of_records = [0, 1000, 2000, 3000, 4000, 5000];
