@@ -12,7 +12,7 @@ class ReductFramesError(Exception):
     """Base of all errors of this package that are not errors of the caller."""
 
 class ServerError(ReductFramesError):
-    """The server cannot be reached, or its answers are not those of ReductStore."""
+    """The server cannot be reached, its answers are not those of ReductStore, or an entry cannot take records."""
 
 class AccessError(ReductFramesError):
     """The server refuses the API token."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core
 from .arguments import whole_number
+from .errors import ReductFramesError
 from .times import Time, to_us
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "RecorderWarning"]
 
 _MAX_UINT32, _MAX_UINT64 = 2**32 - 1, 2**64 - 1
+_EXIT_SECONDS = 5.0
+"""Longest wait for records to be written when an exception leaves a block."""
 
 
 class RecorderWarning(UserWarning):
@@ -30,8 +33,17 @@ class Recorder:
     """A stream of encoded access units that is written to an entry, in the background.
 
     Several threads may use a recorder at once. Access units are in the order in which their calls of :meth:`log` begin.
-    As a context manager it waits at the end until all records are written. An object that is dropped before
-    :meth:`finish` gives up records that the server has not acknowledged, except for those in a spool.
+    As a context manager it waits at the end until all records are written. If an exception leaves the block, also that
+    of Ctrl-C, what was logged is written as well, for 5 s at most: a :class:`RecorderWarning` has the number of frames
+    that are not stored then, and the exception stays the same. Another Ctrl-C ends that wait. An object that is dropped
+    before :meth:`finish` gives up records that the server has not acknowledged, except for those in a spool.
+
+    An entry has one writer, and the times of its records grow. Where the first record is not after the newest one of
+    the entry, as when a file is recorded twice, none is written, and :meth:`log` or :meth:`finish` raises
+    :class:`ServerError`. With `skip_existing`, records that the entry has are left out, and those after its newest one
+    are written; older ones that it lacks are an error, too.
+
+    A forked process needs a recorder of its own. That of its parent raises ``RuntimeError`` there.
 
     Parameters
     ----------
@@ -111,6 +123,9 @@ class Recorder:
         ):
             if count is not None:
                 whole_number(name, count, 0, most)
+        self._skips_records = skip_existing and record_unit == "gop"
+        self._has_spool = spool is not None
+        self._process = os.getpid()
         self._native = _core.Recorder(
             url,
             bucket,
@@ -158,14 +173,17 @@ class Recorder:
             If the sample is not bytes-like, or the time has another type.
         ValueError
             If the time is before the Unix epoch, or cannot be read.
+        RuntimeError
+            After :meth:`finish`, and in a forked process.
         ReductFramesError
             If recording has ended with an error.
         """
+        self._check_process()
         self._native.log(_content(sample), to_us(time))
         self._warn()
 
     def finish(self, timeout: float | None = None) -> None:
-        """End the stream, and wait until all records are written.
+        """End the stream, and wait until all records are written. :meth:`log` takes nothing from then on.
 
         Parameters
         ----------
@@ -176,9 +194,12 @@ class Recorder:
         ------
         TimeoutError
             If records are still not written. The call can be repeated.
+        RuntimeError
+            In a forked process.
         ReductFramesError
             If recording has ended with an error.
         """
+        self._check_process()
         try:
             self._native.finish(timeout)
         finally:
@@ -188,13 +209,19 @@ class Recorder:
     def stats(self) -> dict[str, int]:
         """Counters of this recorder.
 
-        ``records``, ``frames`` and ``bytes`` are those that the server has, ``batches`` the requests that wrote them.
-        ``existing`` records were skipped, ``dropped_records`` with ``dropped_frames`` lacked room, ``queue_records``
-        with ``queue_bytes`` wait. ``clock_jumps`` is how often the clock of the capture times was set. ``outliers`` are
-        frames with wrong capture times, placed between their neighbours. ``moved`` are all frames whose record time is
-        not their capture time, with the outliers and those after a clock that was set back.
+        ``logged`` is the number of access units that were taken. ``records``, ``frames`` and ``bytes`` are those that
+        the server has, ``batches`` the requests that wrote them. ``existing`` records were skipped, ``dropped_records``
+        with ``dropped_frames`` lacked room, ``queue_records`` with ``queue_bytes`` wait. ``clock_jumps`` is how often
+        the clock of the capture times was set. ``outliers`` are frames with wrong capture times, placed between their
+        neighbours. ``moved`` are all frames whose record time is not their capture time, with the outliers and those
+        after a clock that was set back.
         """
         return self._native.stats
+
+    def _check_process(self) -> None:
+        """Raise RuntimeError in a forked process, which has none of the threads that write."""
+        if self._process != os.getpid():
+            raise RuntimeError("The recorder was opened in another process, before a fork: open one in this process")
 
     def _warn(self) -> None:
         for message in self._native.take_messages():
@@ -211,6 +238,32 @@ class Recorder:
     ) -> None:
         if kind is None:
             self.finish()
+        elif self._process == os.getpid():
+            self._finish_after_error()
+
+    def _finish_after_error(self) -> None:
+        """Write what was logged for a while. What is not written is a warning, as the error of the block is raised."""
+        try:
+            self.finish(_EXIT_SECONDS)
+        except (TimeoutError, ValueError, ReductFramesError) as failure:
+            self._warn_of_lost(str(failure))
+        except BaseException:  # such as another Ctrl-C
+            self._warn_of_lost("the wait for them was interrupted")
+            raise
+
+    def _warn_of_lost(self, reason: str) -> None:
+        """Warn of the frames that were logged and are not stored, if there are some."""
+        stats = self.stats
+        if self._has_spool:
+            # The frames that are written may be those of an earlier recorder.
+            count, unit, note = stats["queue_records"], "records", ". The next recorder with this spool writes them"
+        else:
+            count, unit, note = stats["logged"] - stats["frames"] - stats["existing"], "frames", ""
+        if count > 0:
+            # A record that is skipped may have several frames.
+            about = "up to " if self._skips_records and stats["existing"] else ""
+            text = f"{about}{count} {unit} were logged and are not stored: {reason}{note}"
+            warnings.warn(text, RecorderWarning, stacklevel=4)
 
 
 def _content(sample: bytes | bytearray | memoryview | av.Packet[Any]) -> bytes:

@@ -19,7 +19,7 @@ create_exception!(
     reduct_frames,
     ServerError,
     ReductFramesError,
-    "The server cannot be reached, or its answers are not those of ReductStore."
+    "The server cannot be reached, its answers are not those of ReductStore, or an entry cannot take records."
 );
 create_exception!(
     reduct_frames,

@@ -4,8 +4,8 @@
 //! A stream of access units that is written to an entry.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use client::{Existing, Overflow, PushError, SpoolOptions, WriterOptions, WriterS
 use media::content::{FPS_LABEL, KEYFRAME_LABEL};
 use media::frame_rate::FrameRate;
 use media::record_times::MovedFrames;
-use pyo3::exceptions::{PyTimeoutError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use recording::{Notice, RecordUnit, RecorderOptions};
@@ -29,6 +29,10 @@ use crate::{errors, runtime};
 pub struct Recorder {
     /// It is locked only by threads without the GIL, and not while they wait.
     recorder: Mutex<recording::Recorder>,
+    /// The stream has ended. It changes only under the lock of the recorder.
+    is_finished: AtomicBool,
+    /// Access units that were taken.
+    logged: AtomicU64,
     stats: Arc<WriterStats>,
     faults: Faults,
     overflow: Overflow,
@@ -127,18 +131,24 @@ impl Recorder {
         Ok(Self {
             stats: recorder.stats().clone(),
             recorder: Mutex::new(recorder),
+            is_finished: AtomicBool::new(false),
+            logged: AtomicU64::new(0),
             faults: Faults::default(),
             overflow,
             messages,
         })
     }
 
-    /// Takes an access unit as Annex B byte stream with its capture time in µs.
+    /// Takes an access unit as Annex B byte stream with its capture time in µs. After `finish` it is a `RuntimeError`.
     fn log(&self, py: Python<'_>, sample: &[u8], time: i64) -> PyResult<()> {
         let time = capture_time(time)?;
         let sample = Bytes::copy_from_slice(sample);
         let mut handed = self.with_recorder(py, |recorder| {
+            if self.is_finished.load(Relaxed) {
+                return Err(Failure::Finished);
+            }
             recorder.push_at(sample, time);
+            self.logged.fetch_add(1, Relaxed);
             self.take_notices(recorder)?;
             self.hand_over(recorder).map_err(Failure::Push)
         });
@@ -162,6 +172,7 @@ impl Recorder {
             .map(|timeout| Instant::now().checked_add(timeout));
         let deadline = deadline.flatten();
         self.with_recorder(py, |recorder| {
+            self.is_finished.store(true, Relaxed);
             recorder.end_at_once();
             self.take_notices(recorder)
         })?;
@@ -193,12 +204,13 @@ impl Recorder {
         std::mem::take(&mut *lock(&self.messages))
     }
 
-    /// Counters of the writer, and of faults of the capture times.
+    /// Counters of the writer, of the access units that were taken, and of faults of the capture times.
     #[getter]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (stats, faults) = (&self.stats, &self.faults);
         let dict = PyDict::new(py);
         for (name, counter) in [
+            ("logged", &self.logged),
             ("records", &stats.records),
             ("frames", &stats.frames),
             ("bytes", &stats.bytes),
@@ -220,6 +232,8 @@ impl Recorder {
 
 /// Reason why an access unit is not taken.
 enum Failure {
+    /// The stream has ended.
+    Finished,
     /// A notice that ends recording.
     Stream(String),
     Push(PushError),
@@ -228,6 +242,9 @@ enum Failure {
 impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
         match failure {
+            Failure::Finished => PyRuntimeError::new_err(
+                "The recorder is finished: another stream needs another recorder",
+            ),
             Failure::Stream(text) => errors::StreamError::new_err(text),
             Failure::Push(error) => errors::recording(&error),
         }

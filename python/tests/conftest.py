@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import time
 import urllib.request
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 import pytest
 from streams import Stream, encode
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START_SECONDS = 20
+FORK_SECONDS = 30
+"""Longest time that work in a forked process may take."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,6 +77,29 @@ class Server:
         with Recorder(self.url, "b", entry, record_unit=record_unit, fps=stream.fps) as recorder:  # type: ignore[arg-type]
             for unit, time_us in zip(stream.units, stream.log_times()):
                 recorder.log(unit, time_us)
+
+
+def run_in_fork(work: Callable[[], object]) -> str:
+    """Run work in a forked process. Return the name of the type of its error, or an empty text without one."""
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            sender.send(type(error).__name__)
+        else:
+            sender.send("")
+
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=run)
+    process.start()
+    try:
+        assert receiver.poll(FORK_SECONDS), "it does not end"
+        return str(receiver.recv())
+    finally:
+        process.kill()
+        process.join()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import signal
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,11 +18,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import Server
+from conftest import Server, run_in_fork
 from streams import SIZE, START_US, Stream, decode_all
 
 import reduct_frames
 from reduct_frames import Recorder, RecorderWarning, Recording, ReductFramesError, ServerError
+
+SECONDS = 60
+"""Longest time for events that come at once on a machine without other load."""
 
 
 @pytest.fixture
@@ -44,6 +50,14 @@ def silence(server: Server) -> Iterator[None]:
     """Take connections in the place of a stopped server, without an answer. They break at the end."""
     with closing(socket.create_server(("127.0.0.1", server.port))):
         yield
+
+
+def wait_for_records(recorder: Recorder, count: int = 1) -> None:
+    """Wait until the server has records."""
+    deadline = time.monotonic() + SECONDS
+    while recorder.stats["records"] < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def assert_recorded(recording: Recording, stream: Stream) -> None:
@@ -96,13 +110,16 @@ def test_records_are_written_in_batches_and_in_order(server: Server, reordered: 
     assert stats["queue_records"] == stats["queue_bytes"] == stats["dropped_records"] == 0
 
 
-def test_finish_can_be_followed_by_more(server: Server, plain: Stream) -> None:
-    recorder = Recorder(server.url, "b", "parts", max_latency=0.0, fps="20")
-    for first in range(0, 100, 25):
-        log_all(recorder, plain, slice(first, first + 25))
-        recorder.finish()
-        assert len(read(server, "parts")) == first + 25
-    assert recorder.stats["batches"] >= 4
+def test_nothing_is_logged_after_the_end(server: Server, plain: Stream) -> None:
+    for first in range(0, 100, 20):
+        recorder = Recorder(server.url, "b", "parts", max_latency=0.0, fps="20")
+        log_all(recorder, plain, slice(first, first + 20))
+        for _ in range(2):
+            recorder.finish()
+            assert len(read(server, "parts")) == first + 20
+            with pytest.raises(RuntimeError, match="finished"):
+                recorder.log(plain.units[0], plain.log_times()[-1] + plain.step_us)
+        assert recorder.stats["logged"] == recorder.stats["frames"] == 20
     assert_recorded(read(server, "parts"), plain)
 
 
@@ -118,13 +135,17 @@ def test_labels(server: Server, plain: Stream) -> None:
 def test_retries_over_a_restart(restarted: Server, reordered: Stream) -> None:
     with Recorder(restarted.url, "b", "restart", max_latency=0.05, retries=100) as recorder:
         log_all(recorder, reordered, slice(0, 40))
-        recorder.finish()
+        wait_for_records(recorder)
         restarted.stop()
         log_all(recorder, reordered, slice(40, 80))
+        restarted.start()
+        log_all(recorder, reordered, slice(80, 90))
+        wait_for_records(recorder, 60)
+        restarted.stop()
+        log_all(recorder, reordered, slice(90, None))
         with pytest.raises(TimeoutError, match="records are not written yet"):
             recorder.finish(timeout=0.5)
         restarted.start()
-        log_all(recorder, reordered, slice(80, None))
     assert_recorded(read(restarted, "restart"), reordered)
 
 
@@ -287,7 +308,7 @@ def test_groups_of_pictures_with_jitter(server: Server, plain: Stream, jitter_us
 
 
 def test_several_threads_use_a_recorder(restarted: Server, plain: Stream) -> None:
-    """Nothing is lost or refused: logs and stats go on while another thread waits for room or for the end."""
+    """Nothing is lost or refused: logs and stats go on while another thread waits for room."""
     # A queue that is full most of the time.
     recorder = Recorder(restarted.url, "b", "threads", max_latency=0.0, fps="20", queue_bytes=5_000)
     turns = [threading.Semaphore(int(number == 0)) for number in range(101)]
@@ -307,40 +328,46 @@ def test_several_threads_use_a_recorder(restarted: Server, plain: Stream) -> Non
             finally:
                 turns[number + 1].release()
 
-    def finish() -> None:
+    def watch() -> None:
         while not done.is_set():
-            recorder.finish()
             assert recorder.stats["dropped_records"] == 0
 
     loggers = [threading.Thread(target=guarded, args=(lambda first=first: log(first),)) for first in range(4)]
-    finishers = [threading.Thread(target=guarded, args=(finish,)) for _ in range(3)]
-    for thread in [*loggers, *finishers]:
+    watching = threading.Thread(target=guarded, args=(watch,))
+    for thread in [*loggers, watching]:
         thread.start()
     for thread in loggers:
         thread.join()
-    done.set()
+    finishers = [threading.Thread(target=guarded, args=(recorder.finish,)) for _ in range(3)]
+    for thread in finishers:
+        thread.start()
     for thread in finishers:
         thread.join()
+    done.set()
+    watching.join()
     assert failures == []
-    recorder.finish()
     assert recorder.stats["frames"] == 100
     assert_recorded(read(restarted, "threads"), plain)
 
 
 @pytest.mark.filterwarnings("ignore::reduct_frames.RecorderWarning")
-def test_logs_during_a_wait_for_the_end(restarted: Server, plain: Stream) -> None:
-    with Recorder(restarted.url, "b", "during", max_latency=0.0, fps="20", retries=1000) as recorder:
-        restarted.stop()
-        with silence(restarted):
-            log_all(recorder, plain, slice(0, 50))
-            waiting = threading.Thread(target=recorder.finish)
-            waiting.start()
-            log_all(recorder, plain, slice(50, None))
-            assert recorder.stats["records"] == 0
-        restarted.start()
-        waiting.join()
-    assert recorder.stats["records"] == 100
-    assert_recorded(read(restarted, "during"), plain)
+def test_a_log_during_a_wait_for_the_end(restarted: Server, plain: Stream) -> None:
+    """What was logged before the end is written, and the rest refused, at one point of the stream."""
+    recorder = Recorder(restarted.url, "b", "during", max_latency=0.0, fps="20", retries=1000)
+    restarted.stop()
+    with silence(restarted):
+        log_all(recorder, plain, slice(0, 50))
+        waiting = threading.Thread(target=recorder.finish)
+        waiting.start()
+        with pytest.raises(RuntimeError, match="finished"):
+            for unit, time_us in zip(plain.units[50:] * 1000, range(plain.log_times()[50], 2**62, plain.step_us)):
+                recorder.log(unit, time_us)
+        assert recorder.stats["records"] == 0
+    restarted.start()
+    waiting.join()
+    stats = recorder.stats
+    assert stats["records"] == stats["logged"] >= 50
+    np.testing.assert_array_equal(read(restarted, "during")[:50], plain.pictures[:50])
 
 
 def test_what_is_no_stream_is_reported(server: Server, plain: Stream) -> None:
@@ -380,7 +407,7 @@ def test_wrong_arguments(server: Server, plain: Stream) -> None:
         with pytest.raises(ValueError, match=text):
             Recorder(server.url, "b", "wrong", **wrong)  # type: ignore[arg-type]
     recorder = Recorder(server.url, "b", "wrong")
-    for time, error in [
+    for wrong_time, error in [
         (0.5, TypeError),
         (True, TypeError),
         ("noon", ValueError),
@@ -388,7 +415,7 @@ def test_wrong_arguments(server: Server, plain: Stream) -> None:
         (10**30, ValueError),
     ]:
         with pytest.raises(error):
-            recorder.log(plain.units[0], time)
+            recorder.log(plain.units[0], wrong_time)
     for sample in [5, 0, None, "x", [1, 2], 1.5]:
         with pytest.raises(TypeError, match="bytes-like"):
             recorder.log(sample, START_US)  # type: ignore[arg-type]
@@ -410,11 +437,108 @@ def test_nobody_answers(plain: Stream) -> None:
     with pytest.warns(RecorderWarning), pytest.raises(ServerError, match="1 records are lost"):
         recorder.finish()
     with pytest.raises(ServerError):
-        log_all(recorder, plain)
         recorder.finish()
+    unfinished = Recorder("http://127.0.0.1:1", "b", "unreachable", retries=0)
+    with pytest.warns(RecorderWarning), pytest.raises(ServerError):
+        for time_us in itertools.count(START_US, 50_000):
+            unfinished.log(plain.units[0], time_us)
 
 
-def test_an_error_in_the_block_is_not_hidden(server: Server, plain: Stream) -> None:
-    with pytest.raises(ZeroDivisionError), Recorder(server.url, "b", "error") as recorder:
-        recorder.log(plain.units[0], START_US)
-        raise ZeroDivisionError
+@pytest.mark.parametrize("record_unit", ["access-unit", "gop"])
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
+def test_an_error_in_the_block_loses_no_frame(
+    server: Server, plain: Stream, error: type[BaseException], record_unit: str
+) -> None:
+    entry = f"{error.__name__}-{record_unit}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(error), Recorder(server.url, "b", entry, record_unit=record_unit, fps="20") as recorder:  # type: ignore[arg-type]
+            log_all(recorder, plain, slice(0, 75))
+            raise error
+    assert recorder.stats["frames"] == 75
+    np.testing.assert_array_equal(read(server, entry)[:], plain.pictures[:75])
+
+
+@pytest.mark.parametrize("record_unit", ["access-unit", "gop"])
+def test_frames_that_an_error_in_the_block_loses(
+    restarted: Server, plain: Stream, monkeypatch: pytest.MonkeyPatch, record_unit: str
+) -> None:
+    monkeypatch.setattr("reduct_frames.recorder._EXIT_SECONDS", 0.5)
+    restarted.stop()
+    with silence(restarted):
+        lost = pytest.warns(RecorderWarning, match=r"^75 frames were logged and are not stored: \d+ records")
+        recorder = Recorder(restarted.url, "b", "lost", record_unit=record_unit, fps="20", retries=1000)  # type: ignore[arg-type]
+        begin = time.monotonic()
+        with lost, pytest.raises(ZeroDivisionError), recorder:
+            log_all(recorder, plain, slice(0, 75))
+            raise ZeroDivisionError
+        assert time.monotonic() - begin < SECONDS
+        # The server is away for good.
+        lost = pytest.warns(RecorderWarning, match="^1 frames were logged and are not stored: .*1 records are lost")
+        with lost, pytest.raises(ZeroDivisionError), Recorder("http://127.0.0.1:1", "b", "lost", retries=0) as recorder:
+            recorder.log(plain.units[0], START_US)
+            raise ZeroDivisionError
+    restarted.start()
+
+
+def test_frames_that_an_error_leaves_in_the_spool(
+    restarted: Server, plain: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reduct_frames.recorder._EXIT_SECONDS", 0.5)
+    restarted.stop()
+    with silence(restarted):
+        recorder = Recorder(restarted.url, "b", "left", spool=tmp_path / "spool", fps="20", retries=1000)
+        left = pytest.warns(
+            RecorderWarning, match="75 records were logged and are not stored: .*this spool writes them"
+        )
+        with left, pytest.raises(KeyboardInterrupt), recorder:
+            log_all(recorder, plain, slice(0, 75))
+            raise KeyboardInterrupt
+    del recorder
+    restarted.start()
+    with (
+        pytest.warns(RecorderWarning, match="75 records that were not written are found"),
+        Recorder(restarted.url, "b", "left", spool=tmp_path / "spool", fps="20") as second,
+    ):
+        log_all(second, plain, slice(75, None))
+    assert_recorded(read(restarted, "left"), plain)
+
+
+def test_another_interrupt_ends_the_wait(restarted: Server, plain: Stream) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt("another")
+
+    restarted.stop()
+    handler = signal.signal(signal.SIGALRM, interrupt)
+    recorder = Recorder(restarted.url, "b", "interrupted", fps="20", retries=1000)
+    lost = pytest.warns(RecorderWarning, match="^50 frames were logged and are not stored: .*interrupted")
+    try:
+        with silence(restarted), lost, pytest.raises(KeyboardInterrupt, match="another"), recorder:
+            log_all(recorder, plain, slice(0, 50))
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            raise KeyboardInterrupt("first")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+    restarted.start()
+
+
+@pytest.mark.parametrize("call", ["log", "finish", "block", "error"])
+def test_a_forked_process_does_not_use_the_recorder(server: Server, plain: Stream, call: str) -> None:
+    def use() -> None:
+        if call == "log":
+            recorder.log(plain.units[50], plain.log_times()[50])
+        elif call == "finish":
+            recorder.finish()
+        else:
+            with recorder:
+                if call == "error":
+                    raise ZeroDivisionError
+
+    recorder = Recorder(server.url, "b", f"forked-{call}", fps="20")
+    log_all(recorder, plain, slice(0, 50))
+    error = ZeroDivisionError if call == "error" else RuntimeError
+    assert run_in_fork(use) == error.__name__
+    log_all(recorder, plain, slice(50, None))
+    recorder.finish()
+    assert_recorded(read(server, f"forked-{call}"), plain)
