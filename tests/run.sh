@@ -197,7 +197,7 @@ python_package() {
   done
   "$environment/bin/ruff" check python
   "$environment/bin/ruff" format --check python
-  "$environment/bin/mypy" --config-file python/pyproject.toml python/reduct_frames
+  "$environment/bin/mypy" --config-file python/pyproject.toml python/reduct_frames python/tests/typed_calls.py
   (
     cd python/tests # where no folder of sources hides the installed package
     "$python" -m pytest -q

@@ -3,20 +3,33 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import operator
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex, cast
 
 import numpy as np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Indices", "check_choice", "frame_indices", "picture_size", "whole_number", "worker_count"]
+__all__ = [
+    "Indices",
+    "Size",
+    "check_choice",
+    "frame_indices",
+    "picture_size",
+    "real_number",
+    "whole_number",
+    "worker_count",
+]
 
 Indices = Iterable[SupportsIndex]
 """Indices of frames, or a mask: a value of bool for each frame."""
+Size = Iterable[SupportsIndex]
+"""Height and width in pixels."""
 
 _MAX_PIXELS = 2**31 - 1
 """Largest height and width that FFmpeg can count."""
@@ -48,6 +61,27 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
     if number < least or (most is not None and number > most):
         limits = f"at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name} is {value!r}, not {limits}")
+    return number
+
+
+def real_number(name: str, value: object) -> float:
+    """Return an argument that is a number of seconds.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is NaN, or too large.
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} is {value!r}, not a number")
+    try:
+        number = float(cast("float", value))
+    except OverflowError:
+        raise ValueError(f"{name} is {value!r}, which is too large") from None
+    if math.isnan(number):
+        raise ValueError(f"{name} is {number}, not a number of seconds")
     return number
 
 

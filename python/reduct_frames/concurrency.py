@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from ._core import Canceller
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from .recording import Recording
 
@@ -58,7 +58,7 @@ async def in_thread(recording: Recording, work: Callable[[Recording], T]) -> T:
     return await call(lambda canceller: work(recording.cancellable(canceller)))
 
 
-async def iterate(recording: Recording, work: Callable[[Recording], Iterator[T]]) -> AsyncIterator[T]:
+async def iterate(recording: Recording, work: Callable[[Recording], Iterator[T]]) -> AsyncGenerator[T, None]:
     """Iterate over a recording in a thread of its own, which ends with the iteration."""
     canceller = Canceller()
     loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from .arguments import check_choice, picture_size
+from .arguments import Size, check_choice, picture_size
 from .picture_decoder import FedUnit, PictureDecoder
 
 if TYPE_CHECKING:
@@ -61,14 +61,12 @@ class PictureFormat:
         if self.resize is not None:
             object.__setattr__(self, "resize", picture_size("resize", self.resize))
 
-    def other(
-        self, colorspace: ColorSpace | None, layout: Layout | None, resize: tuple[int, int] | None
-    ) -> PictureFormat:
+    def other(self, colorspace: ColorSpace | None, layout: Layout | None, resize: Size | None) -> PictureFormat:
         """Return the form with the values that are given."""
         return PictureFormat(
             self.colorspace if colorspace is None else colorspace,
             self.layout if layout is None else layout,
-            self.resize if resize is None else resize,
+            self.resize if resize is None else picture_size("resize", resize),
         )
 
     @property

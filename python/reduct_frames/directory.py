@@ -9,12 +9,12 @@ import os
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import numpy as np
 
 from ._core import Canceller
-from .arguments import Indices, check_choice, frame_indices, whole_number, worker_count
+from .arguments import Indices, Size, check_choice, frame_indices, real_number, whole_number, worker_count
 from .concurrency import SIGNAL_SECONDS, in_thread, wait_for_end
 from .folder_lock import locked
 from .folder_settings import begin_export, digest
@@ -24,7 +24,7 @@ from .progress import Bars, Progress, Watched, check_progress
 from .times import SECOND_US, to_us
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, Iterable
     from pathlib import Path
 
     import av
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from .times import Time
 
 __all__ = ["WrittenFrames", "to_dir"]
+
+
+Every = Union[int, float, "np.integer[Any]", "np.floating[Any]"]
+"""Each n-th frame for a whole number, or frames that are this many seconds apart."""
 
 
 class WrittenFrames(list[str]):
@@ -62,12 +66,12 @@ def to_dir(
     frames: Indices | None = None,
     start: Time | None = None,
     stop: Time | None = None,
-    every: int | float | None = None,
+    every: Every | None = None,
     ext: Literal["png", "jpg", "jpeg"] = "png",
     quality: int = DEFAULT_QUALITY,
     names: Literal["index", "time"] = "index",
     colorspace: ColorSpace | None = None,
-    resize: tuple[int, int] | None = None,
+    resize: Size | None = None,
     workers: int | None = None,
     queue: int = 32,
     progress: Progress = None,
@@ -125,7 +129,8 @@ def to_dir(
     Raises
     ------
     FileExistsError
-        If the folder has pictures of an earlier call, and `resume` is false.
+        If the folder has pictures of an earlier call, and `resume` is false; or if it has pictures, a manifest or
+        settings that no call has written. Nothing is changed then.
     FolderInUseError
         If another call, also of another process, writes to the folder, which is left as it is then.
     TypeError
@@ -208,7 +213,7 @@ class _Selection:
         frames: Indices | None,
         start: Time | None,
         stop: Time | None,
-        every: int | float | None,
+        every: Every | None,
     ) -> _Selection:
         """Return the selection of arguments, which are checked."""
         origin = recording.origin_us
@@ -230,8 +235,8 @@ class _Selection:
         if isinstance(self.every, int):
             return indices[:: min(self.every, len(indices))]
         times = recording.timestamps_us[indices]
-        step_us = min(self.every * SECOND_US, float(times[-1] - times[0] + 1))
-        steps = (times - times[0]) // max(1, round(step_us))
+        # Capture times are rounded, so that a frame may be up to a microsecond before the step that it is for.
+        steps = (times - times[0] + 1) // max(1.0, self.every * SECOND_US)
         _, first_of_step = np.unique(steps, return_index=True)
         return indices[first_of_step]
 
@@ -247,11 +252,9 @@ class _Selection:
 
 def _interval(every: object) -> int | float:
     """Return the argument `every`, an ``int`` or a ``float``."""
-    if isinstance(every, (bool, np.bool_)) or not isinstance(every, numbers.Real):
-        raise TypeError(f"every is {every!r}, not a number")
     if isinstance(every, numbers.Integral):
         return whole_number("every", every, 1)
-    seconds = float(cast("float", every))
+    seconds = real_number("every", every)
     if not 0 < seconds < float("inf"):
         raise ValueError(f"every is {seconds}, which is not positive and finite")
     return seconds
@@ -343,7 +346,7 @@ async def to_dir_async(recording: Recording, folder: str | os.PathLike[str], **o
 
 async def iter_dir_async(
     recording: Recording, folder: str | os.PathLike[str], *, progress: Progress = None, **options: Any
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Write frames to a folder as :func:`to_dir`, in threads, and yield the path of each file when it is complete.
 
     The files come in the order in which they are complete. Frames that cannot be decoded are in the manifest. When the

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 
+from .decoding_times import DecodingTimes
 from .errors import CancelledError, IndexMismatchError, StreamError
 from .mp4_frames import Samples, from_ticks
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Mp4File", "Mp4Units", "OpenFile", "TrackSamples"]
 
 _SECOND_NS = 1_000_000_000
+_NS_IN_US = 1000
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,7 @@ class Mp4Units:
         self._frames = np.arange(first, last)
         self._open_file = open_file
         self._canceller = canceller
+        self._process = os.getpid()
 
     @property
     def gaps(self) -> list[tuple[int, int]]:
@@ -216,20 +220,29 @@ class Mp4Units:
         if track is None or not len(self._frames):
             return
         numbers = track.segment[self._frames]
+        decoding_times = DecodingTimes()
         for frames in np.split(self._frames, np.flatnonzero(np.diff(numbers)) + 1):
             segment = track.segments[int(track.segment[frames[0]])]
             with self._open_file(segment) as file:
-                yield from self._read(file, file.find(track, frames), self._index.capture_us[frames])
+                yield from self._read(file, file.find(track, frames), self._index.capture_us[frames], decoding_times)
 
-    def _read(self, file: Mp4File, numbers: npt.NDArray[np.int64], capture_us: npt.NDArray[np.int64]) -> Iterator[Unit]:
+    def _read(
+        self,
+        file: Mp4File,
+        numbers: npt.NDArray[np.int64],
+        capture_us: npt.NDArray[np.int64],
+        decoding_times: DecodingTimes,
+    ) -> Iterator[Unit]:
         """Read the samples of frames, and those before them and between them that are not wanted."""
         samples, scale = file.samples, file.track.time_scale
-        shown = dict(zip(numbers.tolist(), capture_us.tolist()))
+        shown = set(numbers.tolist())
         first, last = file.entry(numbers), int(numbers.max())
-        hidden_us = _between(samples.pts[first : last + 1], samples.pts[numbers], capture_us, scale)
+        times_us = _between(samples.pts[first : last + 1], samples.pts[numbers], capture_us, scale)
+        times_us[numbers - first] = capture_us
         # Timestamp from which frames do not depend on a sample that is broken.
         right_from: float = -math.inf
-        for number in range(first, last + 1):
+        for number, time_us, dts in zip(range(first, last + 1), times_us.tolist(), decoding_times.of_file(times_us)):
+            self._check_process()
             if self._canceller is not None and self._canceller.is_cancelled:
                 raise CancelledError("the read was cancelled")
             is_keyframe = bool(samples.keyframe[number])
@@ -240,14 +253,19 @@ class Mp4Units:
                 right_from = float(samples.pts[number])
             yield (
                 data,
-                shown.get(number, int(hidden_us[number - first])),
-                _to_ns(int(samples.pts[number]), scale),
-                _to_ns(int(samples.dts[number]), scale),
+                time_us,
+                time_us * _NS_IN_US,
+                dts,
                 _to_ns(int(samples.duration[number]), scale),
                 is_keyframe,
                 number not in shown,
                 bool(samples.pts[number] < right_from),
             )
+
+    def _check_process(self) -> None:
+        """Raise RuntimeError in a forked process, whose parent reads the same open file."""
+        if self._process != os.getpid():
+            raise RuntimeError("The iteration was begun in another process, before a fork: begin one in this process")
 
 
 def _between(

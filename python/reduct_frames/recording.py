@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, cast
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, cast
 
 import numpy as np
 
 from ._core import parse_uri
-from .arguments import Indices, check_choice, frame_indices, worker_count
+from .access_unit import AccessUnit, from_first_frame
+from .arguments import Indices, Size, check_choice, frame_indices, real_number, worker_count
 from .concurrency import call, in_order, in_thread, iterate
 from .decoding import ColorSpace, Layout, PictureFormat
 from .episode_source import EpisodeSource
@@ -23,7 +24,7 @@ from .source import EntrySource, IndexFrom
 from .times import PAUSE_CADENCES, SECOND_US, Time, to_us
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     import av
     import numpy.typing as npt
@@ -36,32 +37,6 @@ __all__ = ["AccessUnit", "Clip", "OnError", "Recording", "open", "open_async"]
 
 _Slice = slice  # the method of the same name hides it in annotations
 OnError = Literal["raise", "report"]
-
-
-class AccessUnit(NamedTuple):
-    """An access unit, in decoding order.
-
-    Attributes
-    ----------
-    data : bytes
-        The frame as Annex B byte stream.
-    capture_us : int
-        Capture time, in microseconds since the Unix epoch.
-    pts, dts : int
-        Presentation and decoding timestamps in nanoseconds, from the first frame on.
-    is_keyframe : bool
-        Decoding can begin here.
-    is_corrupted : bool
-        Slices of it, or pictures that it refers to, are missing; or pictures that are shown before it, so that its
-        times may be those of another one.
-    """
-
-    data: bytes
-    capture_us: int
-    pts: int
-    dts: int
-    is_keyframe: bool
-    is_corrupted: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,8 +126,8 @@ def open(  # noqa: A001 - as in wave, tarfile and av
     if bucket is None and entry is None and "://" in url and url.split("://", 1)[0] in ("reduct", "reducts"):
         url, bucket, entry, parameters = parse_uri(url)
         given = dict(parameters)
-        start = given.pop("start", None) if start is None else start
-        stop = given.pop("stop", None) if stop is None else stop
+        start = _given_once("start", start, given.pop("start", None))
+        stop = _given_once("stop", stop, given.pop("stop", None))
         if given:
             raise ValueError(f"The URI has the unknown parameter '{next(iter(given))}'")
     if bucket is None or entry is None:
@@ -174,6 +149,15 @@ def open(  # noqa: A001 - as in wave, tarfile and av
     is_mp4 = source.native.content == "mp4"  # errors of the address come now
     recording = Recording(FrameReader(EpisodeSource(source) if is_mp4 else source))
     return recording if is_mp4 else recording._with(_workers=workers)
+
+
+def _given_once(name: str, argument: Time | None, of_uri: str | None) -> Time | None:
+    """Return a time that is an argument or in a URI."""
+    if argument is None:
+        return of_uri
+    if of_uri is not None:
+        raise ValueError(f"The URI has '{name}={of_uri}', and {name} is given as {argument!r}, too: give one of them")
+    return argument
 
 
 class Recording:
@@ -354,7 +338,7 @@ class Recording:
         reset_origin: bool = True,
         colorspace: ColorSpace | None = None,
         layout: Layout | None = None,
-        resize: tuple[int, int] | None = None,
+        resize: Size | None = None,
         on_error: OnError = "raise",
     ) -> Clip:
         """Decode the frames from `start` on and before `stop`.
@@ -420,11 +404,13 @@ class Recording:
         *,
         colorspace: ColorSpace | None = None,
         layout: Layout | None = None,
-        resize: tuple[int, int] | None = None,
+        resize: Size | None = None,
         on_error: OnError = "raise",
         missing: list[MissingFrame] | None = None,
     ) -> Iterator[npt.NDArray[np.uint8]]:
         """Decode all frames in presentation order.
+
+        The call checks its arguments, and the iteration decodes.
 
         Parameters
         ----------
@@ -445,7 +431,13 @@ class Recording:
         ndarray of uint8
             The frames.
         """
-        form = self._form.other(colorspace, layout, resize)
+        check_choice("on_error", on_error, "raise", "report")
+        return self._arrays(self._form.other(colorspace, layout, resize), on_error, missing)
+
+    def _arrays(
+        self, form: PictureFormat, on_error: OnError, missing: list[MissingFrame] | None
+    ) -> Iterator[npt.NDArray[np.uint8]]:
+        """Decode all frames to arrays of a form."""
         for _, frame in self.decode(np.arange(len(self)), on_error=on_error, missing=missing):
             yield form.array(frame)
 
@@ -455,7 +447,7 @@ class Recording:
         *,
         colorspace: ColorSpace | None = None,
         layout: Layout | None = None,
-        resize: tuple[int, int] | None = None,
+        resize: Size | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Decode frames by their indices.
 
@@ -493,7 +485,7 @@ class Recording:
         tolerance: float | None = None,
         colorspace: ColorSpace | None = None,
         layout: Layout | None = None,
-        resize: tuple[int, int] | None = None,
+        resize: Size | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Decode the frame that is shown at each time: the last one that was not captured later.
 
@@ -504,8 +496,8 @@ class Recording:
         times : iterable of Time
             The times, in any order.
         tolerance : float, optional
-            Longest time in seconds that a frame is shown. By default 2.5 times the median distance of two frames, so
-            that no frame is shown in a gap.
+            Longest time in seconds that a frame is shown, at least 0. By default 2.5 times the median distance of two
+            frames, so that no frame is shown in a gap.
         colorspace, layout, resize
             Form of the frames.
 
@@ -518,6 +510,8 @@ class Recording:
         ------
         LookupError
             If no frame is shown at one of the times.
+        TypeError, ValueError
+            If `tolerance` is no number, NaN or negative.
         """
         return self.frames(
             self.indices_at(times, tolerance=tolerance), colorspace=colorspace, layout=layout, resize=resize
@@ -541,7 +535,10 @@ class Recording:
 
     def _longest_us(self, tolerance: float | None) -> float | None:
         if tolerance is not None:
-            return tolerance * SECOND_US
+            seconds = real_number("tolerance", tolerance)
+            if seconds < 0:
+                raise ValueError(f"tolerance is {seconds}, which is negative")
+            return seconds * SECOND_US
         cadence = self._reader.index.cadence_us
         return None if cadence is None else PAUSE_CADENCES * cadence
 
@@ -564,6 +561,10 @@ class Recording:
         IndexMismatchError
             If the records have other frames than the index.
         """
+        return from_first_frame(self._read_units())
+
+    def _read_units(self) -> Iterator[AccessUnit]:
+        """Read the access units, with timestamps from some keyframe on."""
         reader = self._reader
         has_index = reader.has_index or self._window is not None
         if reader.source.is_empty_range or (has_index and not len(self)):
@@ -579,7 +580,7 @@ class Recording:
             after_loss = has_index and bool(reader.index.after_lost_groups[reader.index_of(capture_us)])
             yield AccessUnit(data, capture_us, pts, dts, is_keyframe, is_corrupted or after_loss)
         for text in units.take_warnings():
-            warnings.warn(text, RecordingWarning, stacklevel=2)
+            warnings.warn(text, RecordingWarning, stacklevel=3)
 
     def groups(self, indices: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
         """Split rising indices of frames into those of each group of pictures, which can be decoded in parallel."""
@@ -664,15 +665,16 @@ class Recording:
         *,
         colorspace: ColorSpace | None = None,
         layout: Layout | None = None,
-        resize: tuple[int, int] | None = None,
+        resize: Size | None = None,
         on_error: OnError = "raise",
         missing: list[MissingFrame] | None = None,
-    ) -> AsyncIterator[npt.NDArray[np.uint8]]:
+    ) -> AsyncGenerator[npt.NDArray[np.uint8], None]:
         """Decode all frames as :meth:`iter_frames`, in a thread of its own."""
-        form = {"colorspace": colorspace, "layout": layout, "resize": resize}
-        return iterate(self, lambda part: part.iter_frames(on_error=on_error, missing=missing, **form))  # type: ignore[arg-type]
+        check_choice("on_error", on_error, "raise", "report")
+        form = self._form.other(colorspace, layout, resize)
+        return iterate(self, lambda part: part._arrays(form, on_error, missing))
 
-    def access_units_async(self) -> AsyncIterator[AccessUnit]:
+    def access_units_async(self) -> AsyncGenerator[AccessUnit, None]:
         """Read the access units as :meth:`access_units`, in a thread of its own."""
         return iterate(self, Recording.access_units)
 

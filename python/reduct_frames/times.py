@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numbers
 from datetime import datetime, timezone
-from typing import Union
+from typing import Any, Union
 
 import numpy as np
 
@@ -23,7 +23,7 @@ _FIRST_US, _LAST_US = -(2**62), 2**63 - 1
 """Limits of times, whose distance to a capture time 64 bits can count."""
 _TOO_FAR = "it is too far from the Unix epoch"
 
-Time = Union[int, float, str, datetime, np.datetime64]
+Time = Union[int, float, str, datetime, np.datetime64, "np.integer[Any]", "np.floating[Any]"]
 """A point in time.
 
 An ``int`` counts microseconds since the Unix epoch, as ReductStore does. A ``float`` counts seconds since the origin of

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::mem;
 use std::pin::pin;
+use std::process;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -14,6 +15,7 @@ use media::content::{H264_TYPE, MP4_TYPE};
 use media::frame_rate::FrameRate;
 use media::mp4::Timescale;
 use media::timeline::Hole;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use recording::{Episode, Error, Format, Frame, Frames, Item};
@@ -93,6 +95,8 @@ pub struct Units {
     episodes: VecDeque<Box<Episode>>,
     /// Frames of a range that begins with H.264, while episodes were asked for.
     frames_left_out: u64,
+    /// The process whose threads read.
+    process: u32,
 }
 
 impl Units {
@@ -109,6 +113,7 @@ impl Units {
             frame_rate: None,
             episodes: VecDeque::new(),
             frames_left_out: 0,
+            process: process::id(),
         }
     }
 
@@ -123,7 +128,16 @@ impl Units {
     }
 
     /// Returns the next frame without its Python form, or `None` at the end and before an episode.
+    ///
+    /// # Errors
+    ///
+    /// The error of reading, that of a wait, or `RuntimeError` in a forked process, which has no thread that reads.
     pub fn next_frame(&mut self, py: Python<'_>) -> PyResult<Option<Frame>> {
+        if self.process != process::id() {
+            return Err(PyRuntimeError::new_err(
+                "The iteration was begun in another process, before a fork: begin one in this process",
+            ));
+        }
         loop {
             if let Some(frame) = self.queue.pop_front() {
                 return Ok(Some(frame));

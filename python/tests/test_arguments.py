@@ -14,6 +14,7 @@ from streams import START_US, Stream
 
 import reduct_frames
 from reduct_frames import LazyVideo, Recorder, Recording, to_dir
+from reduct_frames.__main__ import main
 from reduct_frames.times import to_us
 
 
@@ -53,6 +54,7 @@ WRONG_OF_TO_DIR = [
     ({"every": float("nan")}, ValueError),
     ({"every": "2"}, TypeError),
     ({"every": True}, TypeError),
+    ({"every": np.float32("nan")}, ValueError),
     ({"frames": [100]}, IndexError),
     ({"frames": [10**30]}, IndexError),
     ({"frames": [1.0]}, TypeError),
@@ -78,6 +80,68 @@ def test_a_right_call_after_one_that_wrote_no_picture(recording: Recording, tmp_
         to_dir(recording, tmp_path, frames=[3])
     assert (tmp_path / "settings.json").exists()
     assert len(to_dir(recording, tmp_path, frames=[5, 6])) == 2
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "error"),
+    [
+        (float("nan"), ValueError),
+        (-1.0, ValueError),
+        (np.float32(-0.5), ValueError),
+        (10**400, ValueError),
+        ("1", TypeError),
+        (True, TypeError),
+        (1j, TypeError),
+    ],
+)
+def test_wrong_tolerances(recording: Recording, tolerance: float, error: type[Exception]) -> None:
+    for call in (recording.indices_at, recording.frames_at):
+        with pytest.raises(error, match="tolerance"):
+            call([0.5], tolerance=tolerance)
+
+
+def test_tolerances(recording: Recording) -> None:
+    for tolerance in (0, 0.0, np.float32(1), np.int64(2), float("inf")):
+        assert recording.indices_at([0.5], tolerance=tolerance).tolist() == [10]
+    assert recording.indices_at([1e6], tolerance=float("inf")).tolist() == [99]
+    with pytest.raises(LookupError):
+        recording.indices_at([0.51], tolerance=0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"on_error": "x"}, {"colorspace": "x"}, {"layout": "x"}, {"resize": (0, 5)}], ids=str
+)
+def test_iterations_check_arguments_at_the_call(recording: Recording, wrong: dict[str, object]) -> None:
+    for call in (recording.iter_frames, recording.iter_frames_async):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            call(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_time_twice(recording: Recording, plain: Stream, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    address = recording._reader.source.url.replace("http", "reduct") + "/b/arguments"
+    time_us = int(plain.times_us[5])
+    for name in ("start", "stop"):
+        uri = f"{address}?{name}={time_us}"
+        with pytest.raises(ValueError, match=rf"URI has '{name}={time_us}'"):
+            reduct_frames.open(uri, **{name: time_us})  # type: ignore[arg-type]
+        assert main([uri, str(tmp_path / "new"), f"--{name}", str(time_us)]) == 1
+        assert f"'{name}={time_us}'" in capsys.readouterr().err
+        other = "stop" if name == "start" else "start"
+        assert len(reduct_frames.open(uri, **{other: int(plain.times_us[50])})) in (45, 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fps", [24, 30, 60, 90])
+def test_steps_of_a_frame(server: Server, plain: Stream, tmp_path: Path, fps: int) -> None:
+    """Capture times are rounded to microseconds, and no frame is left out or taken twice for it."""
+    times = START_US + 3 + np.round(np.arange(100) * 1e6 / fps).astype(int)
+    with Recorder(server.url, "b", f"steps-{fps}", fps=str(fps)) as recorder:
+        for unit, time_us in zip(plain.units, times.tolist()):
+            recorder.log(unit, time_us)
+    recording = reduct_frames.open(server.url, "b", f"steps-{fps}")
+    np.testing.assert_array_equal(recording.timestamps_us, times)
+    for step in (1, 2, 3):
+        paths = to_dir(recording, tmp_path / str(step), every=step / fps, ext="jpg", resize=(8, 8))
+        assert [int(Path(path).stem[6:]) for path in paths] == list(range(0, 100, step))
 
 
 def test_large_steps(recording: Recording, tmp_path: Path) -> None:

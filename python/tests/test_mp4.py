@@ -127,6 +127,36 @@ def test_access_units(recording: Recording, video: LazyVideo, stream: Stream) ->
         assert sorted(unit.capture_us for unit in part) == stream.times_us[10:50].tolist()
 
 
+def test_timestamps_of_access_units(server: Server, recording: Recording, video: LazyVideo, stream: Stream) -> None:
+    """Files and entries of them have the timestamps of the entry of access units, also in windows and over files."""
+    entry = reduct_frames.open(server.url, "b", f"source-{max(stream.pts) == stream.pts[-1]}")
+    for window in [(None, None), (0.5, 2.5), (1.95, None), (2.0, 4.05), (4.9, None)]:
+        expected = list(entry.lazy_slice(*window).access_units())
+        assert min(unit.pts for unit in expected) == 0
+        for source in (recording, video):
+            units = list(source.lazy_slice(*window).access_units())
+            if window == (None, None):
+                units = list(source.access_units())
+            assert [unit.pts for unit in units] == [unit.pts for unit in expected]
+            assert all(unit.dts <= unit.pts for unit in units)
+            assert all(before.dts < after.dts for before, after in zip(units, units[1:]))
+            if window in ((None, None), (0.5, 2.5)):
+                assert [unit.dts for unit in units] == [unit.dts for unit in expected]
+    first = entry.access_units()
+    assert next(first).dts == 0
+
+
+def test_timestamps_of_files_without_an_index(stream: Stream, tmp_path: Path) -> None:
+    paths = [mux(tmp_path / name, stream) for name in ("a.mp4", "b.mp4")]
+    units = list(LazyVideo.from_uri(paths).access_units())
+    step = 50_000_000
+    assert [unit.pts for unit in units] == [pts * step + 5_000_000_000 * part for part in (0, 1) for pts in stream.pts]
+    assert all(unit.dts <= unit.pts for unit in units)
+    assert all(before.dts < after.dts for before, after in zip(units, units[1:]))
+    window = list(LazyVideo.from_uri(paths).lazy_slice(4.55).access_units())
+    assert min(unit.pts for unit in window) == 0
+
+
 def _slices(unit: bytes) -> list[bytes]:
     nals = unit.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")
     return [nal for nal in nals if nal and nal[0] & 31 in (1, 5)]

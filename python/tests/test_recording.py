@@ -189,7 +189,21 @@ def test_access_units(recording: Recording, stream: Stream) -> None:
     assert all(unit.dts <= unit.pts for unit in units)
     assert all(a.dts < b.dts for a, b in zip(units, units[1:]))
     step = 1_000_000_000 // 20
-    assert [(unit.pts - units[0].pts) // step for unit in units] == stream.pts
+    assert [unit.pts for unit in units] == [pts * step for pts in stream.pts]
+
+
+def test_access_units_of_windows(server: Server, recording: Recording, stream: Stream) -> None:
+    """Timestamps count from the first frame, whatever is read before it, with and without an index."""
+    step = 1_000_000_000 // 20
+    for first in (0, 5, 13, 20, 37):
+        begin_us = int(stream.times_us[first])
+        opened = reduct_frames.open(server.url, "b", recording._reader.source.entry, begin_us)
+        for part in (recording.lazy_slice(begin_us), opened):
+            units = list(part.access_units())
+            expected = [pts - first for pts in stream.pts if pts >= first]
+            assert [unit.pts for unit in units] == [pts * step for pts in expected]
+            assert all(unit.dts <= unit.pts for unit in units)
+            assert all(before.dts < after.dts for before, after in zip(units, units[1:]))
 
 
 def test_opened_range(recording: Recording, stream: Stream) -> None:

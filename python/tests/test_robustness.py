@@ -20,11 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Server
+from conftest import Server, run_in_fork
+from episodes import mux, upload
 from streams import START_US, Stream
 
 import reduct_frames
-from reduct_frames import Recording, ServerError, to_dir
+from reduct_frames import LazyVideo, Recording, ServerError, to_dir
 
 INTERRUPT_SECONDS = 5
 """Longest time until a wait ends after Ctrl-C. Waits look for signals 20 times a second."""
@@ -59,6 +60,24 @@ def test_processes(server: Server, recording: Recording, reordered: Stream, meth
     assert sums == [int(reordered.pictures[part].astype(np.int64).sum()) for part in map(list, parts)]
     if is_used_before:
         np.testing.assert_array_equal([*first, *frames], reordered.pictures)
+
+
+@pytest.mark.parametrize("source", ["entry", "entry of files", "files"])
+def test_a_forked_process_does_not_continue_an_iteration(
+    server: Server, recording: Recording, reordered: Stream, tmp_path: Path, source: str
+) -> None:
+    if source != "entry":
+        path = mux(tmp_path / "file.mp4", reordered)
+        recording = LazyVideo.from_uri(path)
+    if source == "entry of files":
+        upload(server, "robust-files", path.read_bytes(), START_US)
+        recording = reduct_frames.open(server.url, "b", "robust-files")
+    for items in (recording.iter_frames(), recording.access_units()):
+        count = sum(1 for _ in itertools.islice(items, 5))
+        assert run_in_fork(lambda items=items: list(items)) == "RuntimeError"
+        assert run_in_fork(items.close) == ""  # type: ignore[attr-defined]
+        assert run_in_fork(lambda: recording[50]) == ""
+        assert count + sum(1 for _ in items) == 100
 
 
 def test_a_killed_worker_does_not_harm_the_others(recording: Recording, reordered: Stream) -> None:
