@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING
 
 from .directory import to_dir
 from .errors import ReductFramesError
+from .file_uri import is_file_uri
 from .lazy_video import LazyVideo
 from .picture_files import DEFAULT_QUALITY, EXTENSIONS
 from .recording import open as open_recording
@@ -57,14 +59,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     for frame in written.missing:
         print(f"Frame {frame.index} at {frame.capture_us} µs is missing: {frame.reason}", file=sys.stderr)
-    if not options.quiet:
-        print(f"{len(written)} frames, {len(written.missing)} missing, {written.manifest}")
+    if not options.quiet and not _print(f"{len(written)} frames, {len(written.missing)} missing, {written.manifest}"):
+        return 1
     return SOME_MISSING if written.missing else 0
+
+
+def _print(text: str) -> bool:
+    """Print a line to the standard output. Return whether it was written."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # The rest of the buffer would raise the same error at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"reduct-frames: the standard output: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _open(uri: str, start: Time | None, stop: Time | None) -> Recording:
     """Return the recording at a URI, or the MP4 file at a path."""
-    if "://" in uri:
+    if "://" in uri and not is_file_uri(uri):
         return open_recording(uri, start=start, stop=stop)
     return LazyVideo.from_uri(uri).lazy_slice(start, stop)
 
@@ -96,16 +111,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _time(text: str) -> Time:
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isdecimal() else text
 
 
 def _every(text: str) -> int | float:
-    return float(text[:-1]) if text.endswith("s") else int(text)
+    try:
+        return float(text[:-1]) if text.endswith("s") else int(text)
+    except ValueError:
+        message = f"{text!r} is no whole number of frames, and no seconds as '0.5s'"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _size(text: str) -> tuple[int, int]:
-    width, height = text.lower().split("x")
-    return int(height), int(width)
+    try:
+        width, height = map(int, text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size as 640x480") from None
+    return height, width
 
 
 if __name__ == "__main__":

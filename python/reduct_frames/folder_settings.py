@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .lazy_video import mp4_paths
-from .manifest import JSON_NAME
+from .manifest import JSON_NAME, PARQUET_NAME
 from .picture_files import PART, absolute, write_whole
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ __all__ = ["begin_export", "digest"]
 _NAME = "settings.json"
 _OF_TIMES = ("length", "times")
 """Settings that an earlier export may have for the first part of the recording."""
+_OF_ALL = ("source", "ext", *_OF_TIMES)
+"""Settings that each export has."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -52,14 +55,21 @@ def begin_export(folder: Path, recording: Recording, options: dict[str, object],
     Raises
     ------
     FileExistsError
-        If there is an earlier export, and `resume` is false.
+        If there is an earlier export, and `resume` is false; or if there are files of these names that no export has
+        written.
     ValueError
         If the earlier export had other settings, or its settings cannot be read.
     """
     times = recording.timestamps_us
     settings = {"source": _source(recording), **options, "length": len(times), "times": digest(times)}
     path = folder / _NAME
-    is_begun = path.exists() and _has_pictures(folder)
+    has_settings = _exists(path)
+    written = _written_files(folder)
+    if written and not has_settings:
+        raise FileExistsError(f"{written[0]} is there already, and no export has written it")
+    if has_settings and not (written and resume) and not _are_settings(path):
+        raise FileExistsError(f"{path} is there already, and has no settings of an export")
+    is_begun = has_settings and bool(written)
     if is_begun:
         if not resume:
             raise FileExistsError(f"{folder} has pictures of an earlier call: resume=True continues it")
@@ -94,10 +104,24 @@ def _read(path: Path) -> dict[str, Any]:
     raise ValueError(f"{path} has no settings of an export")
 
 
-def _has_pictures(folder: Path) -> bool:
-    """Return whether a call has written something besides the settings."""
+def _are_settings(path: Path) -> bool:
+    """Return whether a file has settings of an export."""
+    try:
+        return all(name in _read(path) for name in _OF_ALL)
+    except (ValueError, OSError):
+        return False
+
+
+def _written_files(folder: Path) -> list[Path]:
+    """Return the manifests, and pictures of which one is enough: files that are written besides the settings."""
+    manifests = [folder / name for name in (JSON_NAME, PARQUET_NAME) if _exists(folder / name)]
     pictures = (path for path in folder.glob("frame_*") if path.suffix != PART)
-    return (folder / JSON_NAME).exists() or next(pictures, None) is not None
+    return [*manifests, *islice(pictures, 1)]
+
+
+def _exists(path: Path) -> bool:
+    """Return whether there is a file, or a link to none."""
+    return path.exists() or path.is_symlink()
 
 
 def digest(numbers: npt.NDArray[np.int64]) -> str:

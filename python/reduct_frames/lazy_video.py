@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
+from .arguments import Size, picture_size
 from .decoding import ColorSpace, Layout, PictureFormat
+from .file_uri import absolute_path
 from .frame_reader import FrameReader
 from .index_files import find_index, read_index
 from .index_table import index_of_table
@@ -21,6 +22,8 @@ from .recording import Recording
 from .times import to_us
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
 
     from .frame_index import FrameIndex
@@ -44,11 +47,11 @@ class LazyVideo(Recording):
     @classmethod
     def from_uri(
         cls,
-        uri: Uri | Sequence[Uri],
+        uri: Uri | Iterable[Uri],
         index: Index | Sequence[Index] | None = None,
         *,
         start: Time | None = None,
-        resize: tuple[int, int] | None = None,
+        resize: Size | None = None,
         colorspace: ColorSpace = "RGB",
         layout: Layout = "NCHW",
     ) -> LazyVideo:
@@ -56,8 +59,9 @@ class LazyVideo(Recording):
 
         Parameters
         ----------
-        uri : path or sequence of paths
-            The files, in the order of their capture times. Each is a segment.
+        uri : path or iterable of paths
+            The files, in the order of their capture times, as paths or as URIs ``file:///folder/file.mp4``. Each is a
+            segment. Relative paths are made absolute now.
         index : path, pyarrow.Table or sequence of these, optional
             The index: one for each file, or one with all of them as segments. By default that beside each file,
             ``<mp4>.parquet`` or ``<mp4>.lance``; of a file without one, the headers are read.
@@ -84,17 +88,17 @@ class LazyVideo(Recording):
         Raises
         ------
         ValueError
-            If an index lacks columns, or has other segments.
+            If an index lacks columns or has other segments, or a URI is not that of a file on this machine.
         StreamError
             If a file has no video that can be read, or files overlap in time.
         OSError
             If a file that is needed now cannot be read.
         """
-        form = PictureFormat(colorspace, layout, resize)
-        paths = [os.fspath(uri)] if isinstance(uri, (str, os.PathLike)) else [os.fspath(one) for one in uri]
+        form = PictureFormat(colorspace, layout, None if resize is None else picture_size("resize", resize))
+        paths = [absolute_path(one) for one in ([uri] if isinstance(uri, (str, os.PathLike)) else uri)]
         indexes = _each(index)
         if indexes is not None and len(indexes) == 1 != len(paths):
-            whole = index_of_table(_table(indexes[0]), paths)
+            whole = index_of_table(_table(indexes[0]), [str(path) for path in paths])
         else:
             if indexes is not None and len(indexes) != len(paths):
                 raise ValueError(f"There are {len(indexes)} indexes for {len(paths)} files")
@@ -116,7 +120,7 @@ class LazyVideo(Recording):
         start : Time, optional
             Capture time of its first frame. Without it capture times count from 0.
         """
-        index = read_headers(Path(uri))
+        index = read_headers(absolute_path(uri))
         if start is not None:
             index = _moved(index, to_us(start))
         video = cls(FrameReader(Mp4Source(index)))
@@ -136,17 +140,17 @@ def _each(index: Index | Sequence[Index] | None) -> list[Index] | None:
     """Return the indexes of an argument."""
     if index is None:
         return None
-    return list(index) if isinstance(index, (list, tuple)) else [index]
+    return list(index) if isinstance(index, Sequence) and not isinstance(index, str) else [index]
 
 
 def _table(index: Index) -> pa.Table:
-    return read_index(index) if isinstance(index, (str, os.PathLike)) else index
+    return read_index(absolute_path(index)) if isinstance(index, (str, os.PathLike)) else index
 
 
-def _file(path: str, index: Index | None) -> FrameIndex:
+def _file(path: Path, index: Index | None) -> FrameIndex:
     """Return the index of a file."""
-    found = find_index(Path(path)) if index is None else index
-    return read_headers(Path(path)) if found is None else index_of_table(_table(found), [path])
+    found = find_index(path) if index is None else index
+    return read_headers(path) if found is None else index_of_table(_table(found), [str(path)])
 
 
 def _joined(parts: list[FrameIndex]) -> FrameIndex:

@@ -73,6 +73,49 @@ def test_wrong_files(plain: Stream, failure: Failure, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [
+        ("--every", "0.5", "'0.5s'"),
+        ("--every", "xs", "'xs'"),
+        ("--resize", "640", "640x480"),
+        ("--resize", "axb", "axb"),
+    ],
+)
+def test_options_that_cannot_be_read(
+    uri: str, capsys: pytest.CaptureFixture[str], option: str, value: str, text: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main([uri, "new", option, value])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"argument {option}: " in line
+    assert text in line
+    assert "_value" not in line.replace(value, "")
+    assert "invalid _" not in line
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_an_output_that_cannot_be_written(uri: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "reduct_frames", uri, str(tmp_path / "full"), "--every", "50"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - as the shell opens it
+        failed = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("reduct-frames: the standard output: ")
+    assert len(failed.stderr.splitlines()) == 1
+    assert len(list((tmp_path / "full").glob("frame_*.png"))) == 2
+
+
+def test_a_closed_pipe(uri: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "reduct_frames", uri, str(tmp_path / "closed"), "--every", "50"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(SECONDS) == 1
+    assert len(list((tmp_path / "closed").glob("frame_*.png"))) == 2
+
+
 def test_gray_jpeg(uri: str, tmp_path: Path) -> None:
     assert main([uri, str(tmp_path), "--gray", "--ext", "jpg", "--every", "50", "--quiet"]) == 0
     assert len(list(tmp_path.glob("frame_*.jpg"))) == 2

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from episodes import mux
 from streams import Stream
 
 import reduct_frames
-from reduct_frames import LazyVideo, Recording, to_dir
+from reduct_frames import LazyVideo, Recording, to_dir, write_index
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,43 @@ def test_spellings_of_the_address(server: Server, recording: Recording, tmp_path
     command = [sys.executable, "-m", "reduct_frames", uri, str(tmp_path), "--every", "50", "--resume"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.startswith("2 frames, 0 missing")
+
+
+def test_files_by_uris(plain: Stream, tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    path = mux(folder / "0.mp4", plain)
+    uri = path.as_uri()
+    assert "%20" in uri
+    first = to_dir(LazyVideo.from_uri(path), tmp_path / "pictures", every=50)
+    for spelling in (uri, uri.replace("file:///", "file://localhost/"), uri.replace("file", "FILE", 1)):
+        video = LazyVideo.from_uri(spelling)
+        assert video.address == str(path)
+        assert to_dir(video, tmp_path / "pictures", every=50, resume=True) == first
+    assert len(LazyVideo.from_headers(uri)) == 100
+    write_index(path, start=5)
+    assert LazyVideo.from_uri([uri], index=Path(f"{path}.parquet").as_uri()).origin_us == 5
+    command = [sys.executable, "-m", "reduct_frames", uri, str(tmp_path / "command"), "--every", "50"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.startswith("2 frames, 0 missing")
+    for wrong in ("file://elsewhere/0.mp4", "file://", f"{uri}?start=5"):
+        with pytest.raises(ValueError, match="URI of a file"):
+            LazyVideo.from_uri(wrong)
+
+
+def test_relative_paths_are_those_of_the_time_of_opening(
+    plain: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mux(tmp_path / "0.mp4", plain)
+    monkeypatch.chdir(tmp_path)
+    videos = [
+        LazyVideo.from_uri("0.mp4"),
+        LazyVideo.from_uri(path for path in ["0.mp4"]),
+        LazyVideo.from_headers("0.mp4"),
+    ]
+    monkeypatch.chdir("/")
+    for video in videos:
+        np.testing.assert_array_equal(video[3].transpose(1, 2, 0), plain.pictures[3])
 
 
 def test_spellings_of_paths(plain: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,13 +159,40 @@ def test_files_that_are_not_whole(recording: Recording, tmp_path: Path, ext: str
         to_dir(recording, tmp_path, frames=range(5), ext=ext, resume=True)  # type: ignore[arg-type]
 
 
-def test_pictures_of_others(recording: Recording, tmp_path: Path) -> None:
-    [path] = to_dir(recording, tmp_path / "a", frames=[5])
-    (tmp_path / "b").mkdir()
-    own = tmp_path / "b" / "frame_000003.png"
-    own.write_bytes(Path(path).read_bytes())
-    to_dir(recording, tmp_path / "b", frames=[3], resume=True)
-    assert own.read_bytes() != Path(path).read_bytes()
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["frame_000003.png"],
+        ["frame_000099.jpg"],
+        ["manifest.jsonl"],
+        ["manifest.parquet"],
+        ["settings.json"],
+        ["settings.json", "manifest.parquet"],
+        ["settings.json", "frame_000003.png"],
+    ],
+    ids=" ".join,
+)
+def test_files_of_others(recording: Recording, tmp_path: Path, names: list[str], resume: bool) -> None:
+    for name in names:
+        (tmp_path / name).write_text('{"mine": 1}')
+    error = ValueError if resume and len(names) > 1 else FileExistsError
+    with pytest.raises(error, match=re.escape(str(tmp_path))):
+        to_dir(recording, tmp_path, frames=[3], resume=resume)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, '{"mine": 1}')
+
+
+def test_a_link_to_nothing(recording: Recording, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").symlink_to(tmp_path / "absent")
+    with pytest.raises(FileExistsError):
+        to_dir(recording, tmp_path, frames=[3])
+    assert (tmp_path / "settings.json").is_symlink()
+
+
+def test_other_files_stay(recording: Recording, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert len(to_dir(recording, tmp_path, frames=[3])) == 1
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 SETTINGS = [b"", b"null", b"5", b"[]", b'"x"', b"{}", b'{"length": "x"}', b"\xff\xfe"]
