@@ -23,7 +23,7 @@ class AccessUnit(NamedTuple):
     pts, dts : int
         Presentation and decoding timestamps in nanoseconds. The first frame that is shown has the presentation
         timestamp 0, and the distances are those of the capture times. Decoding timestamps grow, and none is after its
-        presentation timestamp: some are negative where the first frame is not the first one to be decoded.
+        presentation timestamp. Some are negative in a part that begins within a group of pictures.
     is_keyframe : bool
         Decoding can begin here.
     is_corrupted : bool

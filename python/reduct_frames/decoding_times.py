@@ -31,33 +31,39 @@ class DecodingTimes:
         self._last_ns: int | None = None
         self._shown_us = np.empty(0, np.int64)
 
-    def of_file(self, capture_us: npt.NDArray[np.int64]) -> Iterator[int]:
+    def of_file(self, capture_us: npt.NDArray[np.int64], first_us: int) -> Iterator[int]:
         """Yield the decoding timestamps of the access units of a file, in nanoseconds since the Unix epoch.
 
-        They grow, and none is after the capture time of its access unit.
+        Those of frames that the file shows grow, and none is after the capture time of its access unit.
 
         Parameters
         ----------
         capture_us : ndarray of int64
-            Capture times in microseconds since the Unix epoch, in decoding order.
+            Capture times in microseconds since the Unix epoch, in decoding order, also of frames that the file hides.
+            The last one is shown.
+        first_us : int
+            The first capture time that is shown, which is after those of the file before.
         """
         order = np.argsort(capture_us, kind="stable")
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         lateness = int(np.max(np.arange(len(order)) - place, initial=0))
         self._delay = min(_MAX_REORDERING, max(self._delay, lateness))
-        # Frames that a file hides may be as early as the last ones of the file before.
-        self._shown_us = np.maximum.accumulate(np.concatenate([self._shown_us[-_MAX_REORDERING:], capture_us[order]]))
-        first = len(self._shown_us) - len(order)
+        # Frames that a file hides may be as late as the first ones of the next file, or as early as the last ones of
+        # the file before.
+        before = self._shown_us[self._shown_us < first_us][-_MAX_REORDERING:]
+        self._shown_us = np.maximum.accumulate(np.concatenate([before, capture_us[order]]))
+        first = len(before)
         if self._last_ns is None and len(order) > 1:
             step = int(self._shown_us[1] - self._shown_us[0]) * _NS_IN_US
             # It is decoded as many places after the first access unit.
             self._last_ns = int(self._shown_us[0]) * _NS_IN_US - step * int(order[0])
             yield self._last_ns
             first += 1
-        for index in range(first, len(self._shown_us)):
+        for index, time_us in zip(range(first, len(self._shown_us)), capture_us[first - len(before) :].tolist()):
             self._last_ns = self._next(index)
-            yield self._last_ns
+            # A hidden frame may have the same time as the next one that is shown.
+            yield min(self._last_ns, time_us * _NS_IN_US)
 
     def _next(self, index: int) -> int:
         """Return the timestamp of the access unit with a number in the capture times that are known."""

@@ -241,7 +241,8 @@ class Mp4Units:
         times_us[numbers - first] = capture_us
         # Timestamp from which frames do not depend on a sample that is broken.
         right_from: float = -math.inf
-        for number, time_us, dts in zip(range(first, last + 1), times_us.tolist(), decoding_times.of_file(times_us)):
+        all_dts = decoding_times.of_file(times_us, int(capture_us[0]))
+        for number, time_us, dts in zip(range(first, last + 1), times_us.tolist(), all_dts):
             self._check_process()
             if self._canceller is not None and self._canceller.is_cancelled:
                 raise CancelledError("the read was cancelled")

@@ -157,6 +157,24 @@ def test_timestamps_of_files_without_an_index(stream: Stream, tmp_path: Path) ->
     assert min(unit.pts for unit in window) == 0
 
 
+@pytest.mark.parametrize("open_gop", [False, True])
+@pytest.mark.parametrize("b_frames", [0, 3])
+def test_timestamps_beside_hidden_frames(tmp_path: Path, open_gop: bool, b_frames: int) -> None:
+    """The files hide frames at the begin, in the middle and at the end."""
+    stream = encode(60, 20, 20, b_frames, open_gop=open_gop)
+    paths = [mux(tmp_path / f"{number}.mp4", stream) for number in range(3)]
+    for path, edits in zip(paths[1:], [[(2000, 9 * STEP)], [(500, 3 * STEP), (500, 30 * STEP)]]):
+        path.write_bytes(set_edits(path.read_bytes(), edits))
+    video = LazyVideo.from_uri(paths)
+    assert len(video) == 60 + 40 + 20
+    for window in [(None, None), (0.35, None), (2.95, 3.6), (1.05, 1.2), (4.9, None)]:
+        part = video.lazy_slice(*window)
+        units = list(part.access_units())
+        assert sorted(unit.pts for unit in units) == ((part.timestamps_us - part.timestamps_us[0]) * 1000).tolist()
+        assert all(unit.dts <= unit.pts for unit in units)
+        assert all(before.dts < after.dts for before, after in zip(units, units[1:]))
+
+
 def _slices(unit: bytes) -> list[bytes]:
     nals = unit.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")
     return [nal for nal in nals if nal and nal[0] & 31 in (1, 5)]

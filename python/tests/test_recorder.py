@@ -111,15 +111,15 @@ def test_records_are_written_in_batches_and_in_order(server: Server, reordered: 
 
 
 def test_nothing_is_logged_after_the_end(server: Server, plain: Stream) -> None:
-    for first in range(0, 100, 20):
+    for first in range(0, 100, 50):
         recorder = Recorder(server.url, "b", "parts", max_latency=0.0, fps="20")
-        log_all(recorder, plain, slice(first, first + 20))
+        log_all(recorder, plain, slice(first, first + 50))
         for _ in range(2):
             recorder.finish()
-            assert len(read(server, "parts")) == first + 20
+            assert len(read(server, "parts")) == first + 50
             with pytest.raises(RuntimeError, match="finished"):
                 recorder.log(plain.units[0], plain.log_times()[-1] + plain.step_us)
-        assert recorder.stats["logged"] == recorder.stats["frames"] == 20
+        assert recorder.stats["logged"] == recorder.stats["frames"] == 50
     assert_recorded(read(server, "parts"), plain)
 
 
