@@ -179,8 +179,10 @@ class Recorder:
             If recording has ended with an error.
         """
         self._check_process()
-        self._native.log(_content(sample), to_us(time))
-        self._warn()
+        try:
+            self._native.log(_content(sample), to_us(time))
+        finally:
+            self._warn()
 
     def finish(self, timeout: float | None = None) -> None:
         """End the stream, and wait until all records are written. :meth:`log` takes nothing from then on.
