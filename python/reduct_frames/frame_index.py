@@ -150,16 +150,18 @@ class FrameIndex:
     def samples(self) -> list[tuple[int, int]]:
         """Return the indices of the first frame and the last one of a few parts by which labels are verified.
 
-        They are the first keyframe, one in the middle, and the last one with all frames after it. Where the next frame
-        is late, as it is after a record of several frames, one such frame is a part, with those before it from its
-        keyframe on.
+        Each begins with a keyframe. They are the first keyframe, two in the middle, and the last one with all frames
+        after it. Where the next frame is late, as it is after a record of several frames, one such frame is a part, with
+        those before it from its keyframe on.
         """
         keyframes = np.flatnonzero(self.keyframe).tolist()
         if not keyframes:
             return []
         frame_us = SECOND_US / self.declared_fps if self.declared_fps else self.cadence_us or 0
-        late = np.flatnonzero(np.diff(self.capture_us) > _LATE_CADENCES * frame_us).tolist()
-        parts = {(keyframe, keyframe) for keyframe in (keyframes[0], keyframes[len(keyframes) // 2])}
+        late = np.flatnonzero(np.diff(self.capture_us) > _LATE_CADENCES * frame_us)
+        late = late[late >= keyframes[0]].tolist()
+        middle = len(keyframes) // 2
+        parts = {(keyframe, keyframe) for keyframe in (keyframes[0], *keyframes[middle : middle + 2])}
         parts |= {(self.keyframe_before(frame), frame) for frame in late[len(late) // 2 :][:1]}
         return sorted({*parts, (keyframes[-1], len(self) - 1)})
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._core import check_cancelled
+from .concurrency import SIGNAL_SECONDS
 from .decoding import decode
 from .errors import IndexMismatchError, StreamError
 
@@ -50,7 +54,7 @@ class DecodedFrame:
 
 
 class FrameReader:
-    """A source with the index of its frames, which is loaded when it is needed first.
+    """A source with the index of its frames, which is loaded when it is needed first, by one thread for all.
 
     A recording and its slices share one.
     """
@@ -59,6 +63,11 @@ class FrameReader:
         self.source = source
         self._index: FrameIndex | None = None
         self._sizes: dict[int, tuple[int, int] | None] = {}
+        # Of each process: in a forked one, the lock of its parent may be held by a thread that it does not have.
+        self._locks: dict[int, threading.RLock] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_locks": {}}
 
     @property
     def has_index(self) -> bool:
@@ -68,9 +77,17 @@ class FrameReader:
     @property
     def index(self) -> FrameIndex:
         """Index of the frames."""
-        if self._index is None:
-            self._index = self.source.load_index()
-        return self._index
+        if self._index is not None:
+            return self._index
+        lock = self._locks.setdefault(os.getpid(), threading.RLock())
+        while not lock.acquire(timeout=SIGNAL_SECONDS):
+            check_cancelled()
+        try:
+            if self._index is None:
+                self._index = self.source.load_index()
+            return self._index
+        finally:
+            lock.release()
 
     def size_at(self, index: int) -> tuple[int, int] | None:
         """Return the height and width of a frame: by the index, or else of the next one that can be decoded.

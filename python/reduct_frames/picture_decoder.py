@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import av
 
-__all__ = ["FedUnit", "PictureDecoder"]
+__all__ = ["FedUnit", "PictureDecoder", "is_idr"]
 
 _OPTIONS = {
     # Without it FFmpeg guesses the reorder depth of streams that do not declare it, and drops pictures that are late.
@@ -65,7 +65,7 @@ class FedUnit:
     @cached_property
     def is_idr(self) -> bool:
         """It is an IDR picture: none from it on refers to a picture before it."""
-        return any(_type(nal) == _IDR_SLICE_TYPE for nal in _nals_to_first_slice(self.data))
+        return is_idr(self.data)
 
     @cached_property
     def begins_refresh(self) -> bool:
@@ -267,6 +267,11 @@ class PictureDecoder:
         self._start_again(_DAMAGED_REFERENCES)
         for unit in units[place:]:
             yield from self.feed(unit)
+
+
+def is_idr(data: bytes) -> bool:
+    """Return whether an access unit is an IDR picture."""
+    return any(_type(nal) == _IDR_SLICE_TYPE for nal in _nals_to_first_slice(data))
 
 
 def _parameter_sets(data: bytes) -> list[bytes]:

@@ -13,6 +13,7 @@ import numpy as np
 from ._core import Entry, StreamError
 from .errors import RecordingWarning
 from .frame_index import FrameIndex
+from .picture_decoder import is_idr
 
 if TYPE_CHECKING:
     from ._core import Canceller, Units
@@ -72,7 +73,7 @@ class EntrySource:
         headers, fps, time_scale, left_out = self.native.headers(self.start_us, self.stop_us)
         if self.index_from != "contents":
             index = FrameIndex.from_headers(headers, fps, time_scale)
-            if index is not None and (self.index_from == "labels" or self._has_single_frames(index)):
+            if index is not None and (self.index_from == "labels" or self._agrees_with_contents(index)):
                 _warn(left_out)
                 return index
             if self.index_from == "labels":
@@ -84,19 +85,54 @@ class EntrySource:
         _warn([*units.take_warnings(), *_records_without_frames(headers, columns)])
         return FrameIndex.from_contents(columns, units.gaps, units.fps, units.time_scale)
 
-    def _has_single_frames(self, index: FrameIndex) -> bool:
-        """Return whether a few records, whose contents are read, have no more than one frame each."""
+    def _agrees_with_contents(self, index: FrameIndex) -> bool:
+        """Return whether a few records have one frame each, and their keyframes are those of the index.
+
+        Not if there is no keyframe that records can be read from.
+        """
+        keyframes = np.flatnonzero(index.keyframe)
+        if not len(keyframes):
+            return not len(index) and self._agrees_before(index, self.stop_us)
+        parts = index.samples()
+        readers = [self._record_units(index, first, last) for first, last in parts]
+        first_us = int(index.capture_us[keyframes[0]])
+        is_begin = self.start_us is None and keyframes[0] == 0
+        return (is_begin or self._agrees_before(index, first_us + 1)) and all(
+            self._agrees_from(index, first, last, reader) for (first, last), reader in zip(parts, readers)
+        )
+
+    def _agrees_before(self, index: FrameIndex, stop_us: int | None) -> bool:
+        """Return whether the range has no other frames before a time than the index.
+
+        The record before it, of which there is no header, may have some.
+        """
+        if self.start_us is None and not len(index):
+            return True
+        try:
+            found = [unit[1] for unit in self.native.units(self.start_us, stop_us) if not unit[6]]
+        except StreamError:
+            return not len(index)
+        return bool(np.all(np.isin(found, index.capture_us)))
+
+    def _agrees_from(self, index: FrameIndex, first: int, last: int, reader: Units) -> bool:
+        """Return whether the records of a part, from a keyframe on, have the frames and keyframes of the index."""
+        try:
+            units = list(reader)
+            end = index.keyframe_after(first) - 1
+            if units and last < end and not is_idr(units[0][0]):
+                # Pictures after it may be shown before it, so that the time of its record is that of another one.
+                last = end
+                units = list(self._record_units(index, first, last))
+        except StreamError:
+            return True  # The records are no video, which is reported when they are decoded.
+        captured = np.array([unit[1] for unit in units], np.int64)
+        keyframes = captured[np.array([unit[5] for unit in units], np.bool_)]
+        return len(units) <= last + 1 - first and bool(np.all(np.isin(keyframes, index.capture_us[index.keyframe])))
+
+    def _record_units(self, index: FrameIndex, first: int, last: int) -> Units:
+        """Return a reader of the records of frames from one to another, both included, from the first keyframe on."""
         times = index.capture_us
-        samples = [(first, last, int(times[first]), int(times[last]) + 1) for first, last in index.samples()]
-        readers = [self.native.units(start, stop, whole_records=True) for _, _, start, stop in samples]
-        for (first, last, _, _), reader in zip(samples, readers):
-            try:
-                frames = sum(1 for _ in reader)
-            except StreamError:
-                continue  # There is no keyframe, or the records are no video, which is reported when they are decoded.
-            if frames > last + 1 - first:
-                return False
-        return True
+        return self.native.units(int(times[first]), int(times[last]) + 1, whole_records=True)
 
     @property
     def is_empty_range(self) -> bool:

@@ -12,7 +12,7 @@ use media::frame_rate::FrameRate;
 use media::mp4::Timescale;
 use media::range::Begin;
 use media::time::{CaptureTime, Nanos};
-use media::timeline::TimelineNames;
+use media::timeline::{OnLoss, TimelineNames};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use recording::{
@@ -176,6 +176,8 @@ impl Entry {
     ) -> PyResult<Units> {
         let stream = StreamOptions {
             marks_faults: true,
+            // The index has every frame; those that a gap makes undecodable are missing, with the reason.
+            on_loss: OnLoss::Keep,
             names: OPTION_NAMES,
             ..StreamOptions::default()
         };

@@ -36,6 +36,8 @@ mod _core {
     #[pymodule_export]
     use super::recorder::Recorder;
     #[pymodule_export]
+    use super::runtime::check_cancelled;
+    #[pymodule_export]
     use super::time::{parse_time, parse_uri};
     #[pymodule_export]
     use super::units::{Canceller, Units};

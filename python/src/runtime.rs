@@ -49,7 +49,8 @@ pub fn leave() {
 /// # Errors
 ///
 /// The exception of a handler, or `CancelledError` if a switch of this thread was used.
-fn check(py: Python<'_>) -> PyResult<()> {
+#[pyfunction]
+pub fn check_cancelled(py: Python<'_>) -> PyResult<()> {
     py.check_signals()?;
     let is_cancelled =
         |cancellers: &Vec<Arc<Canceller>>| cancellers.iter().any(|it| it.is_cancelled());
@@ -115,7 +116,7 @@ where
         let step = async { tokio::time::timeout(SIGNAL_INTERVAL, future.as_mut()).await };
         match py.detach(|| canceller.wait(&handle, step)) {
             Ok(Ok(output)) => return Ok(output),
-            Ok(Err(_)) => check(py)?,
+            Ok(Err(_)) => check_cancelled(py)?,
             Err(Cancelled) => return Err(cancelled()),
         }
     }

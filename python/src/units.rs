@@ -9,6 +9,7 @@ use std::mem;
 use std::pin::pin;
 use std::process;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use media::content::{H264_TYPE, MP4_TYPE};
@@ -186,10 +187,24 @@ impl Units {
     fn note(&mut self, item: Result<Option<Item>, Error>) -> usize {
         match item {
             Ok(Some(item)) => return self.take(item),
-            Ok(None) => self.at_end = true,
+            Ok(None) => {
+                self.at_end = true;
+                self.warnings.extend(self.left_out());
+            }
             Err(error) => self.failure = Some(error),
         }
         0
+    }
+
+    /// Returns a warning about the access units of the range that are no frames, if there are some.
+    fn left_out(&self) -> Option<String> {
+        let count = self.frames.stats().dropped.load(Ordering::Relaxed);
+        (count > 0).then(|| {
+            format!(
+                "{count} access units of the range are left out in all: they cannot be decoded, as no keyframe or no \
+                 parameter sets precede them, or as they are damaged"
+            )
+        })
     }
 
     /// Takes an item, and returns its length.

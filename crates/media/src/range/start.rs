@@ -192,7 +192,7 @@ impl<T> StartFilter<T> {
         self.carried = begun.or(self.carried);
     }
 
-    /// Returns the number of access units before the one to begin with.
+    /// Returns the number of access units before the one to begin with, without those before an exact begin.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
@@ -402,7 +402,8 @@ impl<T> StartFilter<T> {
     }
 
     fn skip(&mut self, slot: &Slot) {
-        self.skipped += 1;
+        // Nothing before an exact begin is wanted.
+        self.skipped += u64::from(self.begin != Begin::Exact || slot.time >= self.at);
         self.leave_out(slot);
     }
 

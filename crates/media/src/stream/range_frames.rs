@@ -15,7 +15,7 @@ use crate::access_unit::{AccessUnit, Integrity};
 use crate::codec::h264::ParameterSets;
 use crate::frame_rate::FrameRate;
 use crate::order::ReorderDepth;
-use crate::range::{Candidate, End, ReorderingWatch, StartFilter, StartMissed, StopFilter};
+use crate::range::{Begin, Candidate, End, ReorderingWatch, StartFilter, StartMissed, StopFilter};
 use crate::stamp::{Stamp, Stamper};
 use crate::time::{CaptureTime, Nanos};
 use crate::timeline::Slot;
@@ -54,6 +54,8 @@ pub struct RangeFrames {
     is_skip_reported: bool,
     /// Access units that were left out, as far as they are counted.
     skipped: u64,
+    /// Those that have no place in output order, before it is known that the range begins early enough.
+    unordered: u64,
     reorder: Stamper<AccessUnit>,
     /// `None` for a range without a stop, and as soon as nothing that follows belongs to the range.
     stop: Option<StopFilter<(AccessUnit, Stamp)>>,
@@ -91,6 +93,7 @@ impl RangeFrames {
             has_intra: false,
             is_skip_reported: false,
             skipped: 0,
+            unordered: 0,
             reorder: Stamper::new(depth),
             stop: until.map(StopFilter::new),
             reordering: ReorderingWatch::default(),
@@ -143,10 +146,7 @@ impl RangeFrames {
             return Flow::Continue;
         }
         let Some((order, number)) = unit.order.zip(unit.frame_number) else {
-            results.counts.dropped += 1;
-            if !self.start.is_open() {
-                results.counts.undecodable += 1;
-            }
+            self.count_unordered(&slot, results);
             self.start.leave_out(&slot);
             return Flow::Continue;
         };
@@ -277,6 +277,19 @@ impl RangeFrames {
         results.counts.undecodable += new;
     }
 
+    /// Counts an access unit of the range that has no place in output order.
+    fn count_unordered(&mut self, slot: &Slot, results: &mut Results) {
+        let range = &self.range;
+        let is_before = range.begin == Begin::Exact && slot.capture < range.at;
+        let is_behind =
+            range.end == End::Exact && range.stop.is_some_and(|stop| slot.capture >= stop);
+        match self.start.is_open() {
+            _ if is_before || is_behind => {}
+            true => results.counts.dropped += 1,
+            false => self.unordered += 1,
+        }
+    }
+
     fn end(&mut self, origin: Option<CaptureTime>, results: &mut Results) -> Flow {
         match self.finish(origin, results) {
             Flow::StartMissed => Flow::StartMissed,
@@ -284,11 +297,16 @@ impl RangeFrames {
         }
     }
 
-    /// Warns about access units that are left out because no keyframe precedes them.
+    /// Counts the access units without a place in output order, and warns about those that are left out because no
+    /// keyframe precedes them.
     fn report_skipped(&mut self, is_open: bool, results: &mut Results) {
+        let unordered = mem::take(&mut self.unordered);
+        results.counts.dropped += unordered;
+        results.counts.undecodable += unordered;
         let skipped = self.start.skipped();
-        // The begin of a range is the user's choice.
-        let is_of_interest = !self.range.is_sought && (!is_open || self.range.from.is_none());
+        // The begin of a range is the user's choice, but an exact one has all frames from it on.
+        let is_whole = self.range.from.is_none() || self.range.begin == Begin::Exact;
+        let is_of_interest = !self.range.is_sought && (!is_open || is_whole);
         if skipped == 0 || !is_of_interest || mem::replace(&mut self.is_skip_reported, true) {
             return;
         }
