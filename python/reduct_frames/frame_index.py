@@ -150,9 +150,9 @@ class FrameIndex:
     def samples(self) -> list[tuple[int, int]]:
         """Return the indices of the first frame and the last one of a few parts by which labels are verified.
 
-        Each begins with a keyframe. They are the first keyframe, two in the middle, and the last one with all frames
-        after it. Where the next frame is late, as it is after a record of several frames, one such frame is a part, with
-        those before it from its keyframe on.
+        They are the first keyframe, two in the middle, and the last one with all frames after it. Where the next frame
+        is late, as it is after a record of several frames, one such frame is a part, with those before it from its
+        keyframe on.
         """
         keyframes = np.flatnonzero(self.keyframe).tolist()
         if not keyframes:

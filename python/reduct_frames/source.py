@@ -71,6 +71,7 @@ class EntrySource:
         if self.is_empty_range:
             return FrameIndex(np.empty(0, np.int64), np.empty(0, np.bool_))
         headers, fps, time_scale, left_out = self.native.headers(self.start_us, self.stop_us)
+        index = None
         if self.index_from != "contents":
             index = FrameIndex.from_headers(headers, fps, time_scale)
             if index is not None and (self.index_from == "labels" or self._agrees_with_contents(index)):
@@ -81,7 +82,13 @@ class EntrySource:
                     f"The labels of '{self.bucket}/{self.entry}' do not show that each record has one frame: "
                     'index="contents" reads the records'
                 )
-        columns, units = self.native.scan(self.start_us, self.stop_us)
+        try:
+            columns, units = self.native.scan(self.start_us, self.stop_us)
+        except StreamError:
+            if index is None or np.any(index.keyframe):
+                raise
+            _warn(left_out)
+            return index  # Decoding fails in the same way, so that each frame is missing, with the reason.
         _warn([*units.take_warnings(), *_records_without_frames(headers, columns)])
         return FrameIndex.from_contents(columns, units.gaps, units.fps, units.time_scale)
 

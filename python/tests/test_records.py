@@ -281,9 +281,10 @@ def test_the_edges_of_a_range_have_no_unreadable_records(server: Server, reorder
 def test_records_before_the_first_keyframe_are_warned_of(server: Server, plain: Stream, tmp_path: Path) -> None:
     write(server, "begins-late", units_of(plain)[3:])
     recording = reduct_frames.open(server.url, "b", "begins-late", index="contents")
-    [first, rest, summary] = load(recording)
+    [first, rest, count, summary] = load(recording)
     assert "left out" in first
     assert "6 more records" in rest
+    assert count.startswith("7 access units of the range are left out")
     assert summary.startswith("7 of 97 records have no frame")
     written = to_dir(recording, tmp_path)
     assert (len(written), written.missing) == (90, [])
