@@ -99,9 +99,10 @@ def open(  # noqa: A001 - as in wave, tarfile and av
         Longest time without progress of a request, in seconds; None is for ever.
     index : {"auto", "labels", "contents"}, default "auto"
         Source of the index of frames, which is loaded when it is needed first. ``"labels"`` trusts the labels
-        ``keyframe`` that each record is one frame, and reads no media. ``"contents"`` reads all records once.
-        ``"auto"`` takes the labels if they show that each record is one frame, and the contents of a few records agree;
-        else the contents. Records that are MP4 files are read. Where labels turn out to be wrong later,
+        ``keyframe`` that each record is one frame, and reads no media: keyframes of open groups of pictures are listed
+        at the earlier times of their records. ``"contents"`` reads all records once. ``"auto"`` takes the labels if
+        they show that each record is one frame, and the contents of a few records agree, in their keyframes, too; else
+        the contents. Records that are MP4 files are read. Where labels turn out to be wrong later,
         :class:`IndexMismatchError` is raised.
     workers : int, optional
         Threads that decode where several groups of pictures are asked at once, as by :meth:`Recording.frames` and
