@@ -158,8 +158,8 @@ class FrameReader:
             failure = str(error)
         if self.index.by_labels:
             for capture_us in faults:
-                # Those before the recording are decoded for others.
-                if capture_us >= times[0]:
+                # Those before the recording and behind it are decoded for others.
+                if times[0] <= capture_us <= times[-1]:
                     self.index_of(capture_us)
         for lost in remaining:
             yield DecodedFrame(lost, None, failure or _reason(units, faults, int(times[lost])))
