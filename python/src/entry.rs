@@ -22,7 +22,7 @@ use recording::{
 use crate::columns::Columns;
 use crate::foreign_records::ForeignRecords;
 use crate::time::{capture_time, duration};
-use crate::units::{self, Range, Units};
+use crate::units::{self, Units};
 use crate::{errors, runtime};
 
 /// Names of the settings in texts.
@@ -185,8 +185,7 @@ impl Entry {
             stream,
             ..ReadOptions::default()
         };
-        let range = bounds(start, stop)?;
-        let request = self.recording.read(range).options(options);
+        let request = self.recording.read(bounds(start, stop)?).options(options);
         let request = match whole_records {
             true => request.start(Begin::KeyframeAfter).stop(End::Records),
             false => request.start(Begin::Exact),
@@ -195,11 +194,7 @@ impl Entry {
             Some(record) => request.keyframe_hint(record),
             None => request,
         };
-        let units = Units::new(request.frames(), canceller.cloned());
-        let mut units = match whole_records {
-            true => units,
-            false => units.count_in(range),
-        };
+        let mut units = Units::new(request.frames(), canceller.cloned());
         units.start(py)?;
         Ok(units)
     }
@@ -250,8 +245,10 @@ async fn first_content(recording: &Recording) -> Result<Option<ContentKind>, Err
     Ok(content)
 }
 
+type Bounds = (std::ops::Bound<CaptureTime>, std::ops::Bound<CaptureTime>);
+
 /// Returns the range of times in µs, of which `stop` is left out.
-fn bounds(start: Option<i64>, stop: Option<i64>) -> PyResult<Range> {
+fn bounds(start: Option<i64>, stop: Option<i64>) -> PyResult<Bounds> {
     use std::ops::Bound::{Excluded, Included, Unbounded};
     let start = start.map(capture_time).transpose()?;
     let stop = stop.map(capture_time).transpose()?;

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::mem;
-use std::ops::{self, RangeBounds};
 use std::pin::pin;
 use std::process;
 use std::sync::Arc;
@@ -16,7 +15,6 @@ use std::task::{Context, Poll, Waker};
 use media::content::{H264_TYPE, MP4_TYPE};
 use media::frame_rate::FrameRate;
 use media::mp4::Timescale;
-use media::time::CaptureTime;
 use media::timeline::Hole;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -43,9 +41,6 @@ type Unit<'py> = (
     bool,
     bool,
 );
-
-/// A range of capture times.
-pub type Range = (ops::Bound<CaptureTime>, ops::Bound<CaptureTime>);
 
 /// A switch that ends the waits of readers from another thread.
 #[pyclass(frozen, module = "reduct_frames._core")]
@@ -103,10 +98,6 @@ pub struct Units {
     frames_left_out: u64,
     /// The process whose threads read.
     process: u32,
-    /// The range, for readers that count what it lacks.
-    range: Option<Range>,
-    /// Frames of the range that are hidden, as they are shown before its first keyframe.
-    hidden: u64,
 }
 
 impl Units {
@@ -124,15 +115,7 @@ impl Units {
             episodes: VecDeque::new(),
             frames_left_out: 0,
             process: process::id(),
-            range: None,
-            hidden: 0,
         }
-    }
-
-    /// Counts hidden frames of this range among the access units that are left out.
-    pub fn count_in(mut self, range: Range) -> Self {
-        self.range = Some(range);
-        self
     }
 
     /// Begins to read, so that the first item may be there when it is asked for. Does not wait.
@@ -215,7 +198,7 @@ impl Units {
 
     /// Returns a warning about the access units of the range that are no frames, if there are some.
     fn left_out(&self) -> Option<String> {
-        let count = self.frames.stats().dropped.load(Ordering::Relaxed) + self.hidden;
+        let count = self.frames.stats().dropped.load(Ordering::Relaxed);
         (count > 0).then(|| {
             format!(
                 "{count} access units of the range are left out in all: they cannot be decoded, as no keyframe or no \
@@ -229,10 +212,6 @@ impl Units {
         match item {
             Item::Frame(frame) => {
                 let length = frame.length();
-                let is_of_range = |range: &Range| range.contains(&frame.capture_time);
-                if frame.is_hidden && self.range.as_ref().is_some_and(is_of_range) {
-                    self.hidden += 1;
-                }
                 self.queue.push_back(frame);
                 return length;
             }

@@ -29,6 +29,14 @@ TIMEOUT = 30
 KINDS = ["auto", "labels", "contents"]
 
 
+@pytest.fixture(scope="module")
+def open_groups(server: Server) -> Stream:
+    """A stream that is recorded in an entry of that name."""
+    stream = encode(frames=60, fps=20, gop=12, b_frames=3, open_gop=True)
+    server.record("open-groups", stream)
+    return stream
+
+
 def texts_of(work: Callable[[], object]) -> list[str]:
     """Return the warnings of a call."""
     with warnings.catch_warnings(record=True) as caught:
@@ -160,6 +168,44 @@ def test_access_units_that_are_no_frames_are_counted(
         np.testing.assert_array_equal(times, plain.times_us[10:])
 
 
+def test_an_entry_that_begins_within_an_open_group(server: Server, open_groups: Stream) -> None:
+    """Access units before its first keyframe are counted, and the frames that are shown before that are missing."""
+    records = list(zip(open_groups.times_us.tolist(), open_groups.units))[18:]
+    write_records(server.url, "begins-with-an-open-group", records)
+    assert (open_groups.keyframes[22], open_groups.pts[22]) == (True, 24)
+    for start in (18, 20, 22, 23):
+        recording = reduct_frames.open(server.url, "b", "begins-with-an-open-group", int(open_groups.times_us[start]))
+        texts = texts_of(lambda: len(recording))  # noqa: B023
+        count = [text for text in texts if text.startswith(f"{22 - start} access units of the range")]
+        assert len(count) == (start < 22), texts
+        first = max(start, 22)
+        np.testing.assert_array_equal(recording.timestamps_us, open_groups.times_us[first:])
+        clip = recording.slice(on_error="report")
+        assert [first + frame.index for frame in clip.missing] == list(range(first, 24))
+        np.testing.assert_array_equal(clip.frames, open_groups.pictures[24:])
+
+
+def test_a_fault_of_a_frame_behind_a_range_is_none_of_its_labels(server: Server, reordered: Stream) -> None:
+    """The decoder needs frames that are shown after the range, and are missing themselves."""
+    records = [
+        (time_us, unit[:6] if number == 60 else unit, is_keyframe)
+        for number, (time_us, unit, is_keyframe) in enumerate(
+            zip(reordered.times_us.tolist(), reordered.units, reordered.keyframes)
+        )
+        if not 63 <= number < 68
+    ]
+    for time_us, unit, is_keyframe in records:
+        upload(server, "behind", unit, time_us, "video/h264", keyframe=str(is_keyframe).lower(), fps="20")
+    for kind in KINDS:
+        start, stop = int(reordered.times_us[23]), int(reordered.times_us[71])
+        recording = reduct_frames.open(server.url, "b", "behind", start, stop, index=kind)  # type: ignore[arg-type]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            clip = recording.slice(on_error="report")
+        assert len(clip) + len(clip.missing) == len(recording)
+        np.testing.assert_array_equal(clip.frames, reordered.pictures[23:60])
+
+
 def test_a_damaged_access_unit_in_a_record_of_several_is_counted(server: Server, plain: Stream) -> None:
     units = list(plain.units)
     units[33] = units[33][:6]
@@ -170,14 +216,6 @@ def test_a_damaged_access_unit_in_a_record_of_several_is_counted(server: Server,
     clip = recording.slice(on_error="report")
     left_out = [re.match(r"(\d+) access units of the range are left out", text) for text in texts]
     assert len(clip) + len(clip.missing) + sum(int(count[1]) for count in left_out if count) == 100
-
-
-@pytest.fixture(scope="module")
-def open_groups(server: Server) -> Stream:
-    """A stream that is recorded in an entry of that name."""
-    stream = encode(frames=60, fps=20, gop=12, b_frames=3, open_gop=True)
-    server.record("open-groups", stream)
-    return stream
 
 
 @pytest.mark.parametrize("kind", ["auto", "contents"])
