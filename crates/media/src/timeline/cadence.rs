@@ -42,6 +42,8 @@ pub struct Rhythm {
     pub frame: Option<Nanos>,
     /// All recent distances, two at least, are within 20 % of their median; one may be a pause.
     pub is_steady: bool,
+    /// It is steady, and three distances of records show that.
+    pub is_established: bool,
 }
 
 impl Cadence {
@@ -112,6 +114,7 @@ impl Cadence {
         self.rhythm = Rhythm {
             frame: self.frame.or(estimate.filter(|_| is_steady)),
             is_steady,
+            is_established: is_steady && self.length >= MIN_DISTANCES,
         };
     }
 

@@ -604,7 +604,7 @@ impl Timeline {
 
     /// Returns whether frames are missing between a group and the next record: the cadence was steady, and
     /// the next distance returns to it. If the next group were only late, that distance would be shorter. Before the last
-    /// group of all, for which there is no distance, the declared rate has to agree with the cadence.
+    /// group of all, for which there is no distance, three groups and the declared rate have to agree.
     fn is_before_hole(&self, record: &Record, frame: Nanos) -> bool {
         let Some(next) = self.waiting.front() else {
             return false;
@@ -621,7 +621,8 @@ impl Timeline {
             }
             None => {
                 let declared = record.declared_frame();
-                !has_slowed_down && declared.is_some_and(|declared| is_near(frame, declared))
+                let agrees = declared.is_some_and(|declared| is_near(frame, declared));
+                record.rhythm.is_established && agrees && !has_slowed_down
             }
         };
         (record.rhythm.is_steady || is_declared)

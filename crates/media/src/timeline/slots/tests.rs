@@ -201,15 +201,18 @@ fn groups_of_a_camera_that_slows_down() {
 
 #[test]
 fn a_hole_before_the_last_group_is_one_by_the_declared_rate() {
-    let groups = [(0, 25), (1000, 25), (2000, 25), (4000, 25)];
+    let groups = [(0, 25), (1000, 25), (2000, 25), (3000, 25), (5000, 25)];
     let slots = run(&groups, rate(25));
-    assert_eq!(times(&slots)[73..77], [2920, 2960, 4000, 4040]);
-    assert_eq!(pauses(&slots), [(75, 1040, true)]);
-    assert_eq!(slots[99].duration, Some(40 * MS));
-    // Without a declared rate the camera may have slowed down.
-    let slots = run(&groups, None);
-    assert_eq!(times(&slots)[73..77], [3840, 3920, 4000, 4080]);
-    assert_eq!(pauses(&slots), []);
+    assert_eq!(times(&slots)[98..102], [3920, 3960, 5000, 5040]);
+    assert_eq!(pauses(&slots), [(100, 1040, true)]);
+    assert_eq!(slots[124].duration, Some(40 * MS));
+    // Without a declared rate, or after fewer groups, the camera may have slowed down.
+    for slots in [run(&groups, None), run(&groups[1..], rate(25))] {
+        let last = slots.len() - 25;
+        let before = times(&slots)[last] - times(&slots)[last - 1];
+        assert_eq!(before, 80);
+        assert_eq!(pauses(&slots), []);
+    }
 }
 
 #[test]
