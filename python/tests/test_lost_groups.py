@@ -30,12 +30,32 @@ def test_whole_groups(first: int, lost: int) -> None:
     assert found(there) == list(range(first + lost, following))
 
 
+@pytest.mark.parametrize("lost", [3, GOP - 1, GOP + 1, 25])
+def test_groups_that_lack_frames(lost: int) -> None:
+    there = [frame for frame in range(100) if not 26 <= frame < 26 + lost]
+    following = -(-(26 + lost) // GOP) * GOP
+    assert found(there) == list(range(26 + lost, following))
+    # Nothing shows the length of the last group.
+    assert found([frame for frame in range(100) if not 91 <= frame < 95]) == []
+
+
+def test_a_group_that_is_too_long() -> None:
+    # With a lost keyframe, at the end of the recording.
+    assert found([frame for frame in range(100) if not 80 <= frame < 93]) == list(range(93, 100))
+
+
 def test_other_pauses_mark_nothing() -> None:
     assert found(list(range(100))) == []
     assert found([]) == []
     assert found([5]) == []
-    for first, lost in [(25, GOP - 1), (25, GOP + 1), (30, GOP), (20, GOP)]:
-        assert found([frame for frame in range(100) if not first <= frame < first + lost]) == []
+    # Before a keyframe.
+    for first in (20, 30):
+        assert found([frame for frame in range(100) if not first <= frame < first + GOP]) == []
+    # A camera that pauses: all frames of the group are there.
+    for last in (0, 24, 28, 95):
+        frames = np.arange(100)
+        times = (frames + 7 * (frames > last)) * STEP_US
+        assert not after_lost_groups(times, frames % GOP == 0).any()
     # Each frame is a keyframe.
     assert found([frame for frame in range(40) if not 15 <= frame < 25], gop=1) == []
 
