@@ -181,6 +181,9 @@ pub struct Timeline {
     /// Number of its first records that are before the range.
     history: usize,
     cadence: Cadence,
+    /// Distance of the frames of the group before last, and their number, if it is that of a slower camera or includes a
+    /// hole, as the next distance shows.
+    doubtful: Option<(Nanos, usize)>,
     /// The last record that came.
     last: Option<Record>,
     /// Its declaration.
@@ -270,7 +273,7 @@ impl Timeline {
                     .declared_frame()
                     .is_some_and(|it| is_near(distance, it));
                 self.deviations = if agrees { 0 } else { self.deviations + 1 };
-                self.cadence.learn(distance, last.units);
+                self.learn(distance, last.units);
             }
         }
         let record = Record {
@@ -282,6 +285,7 @@ impl Timeline {
         if declared != self.declared {
             // A cadence of its own is to be expected.
             self.cadence = Cadence::new(record.declared_frame());
+            self.doubtful = None;
             self.deviations = 0;
             self.is_contradicted = false;
             self.declared = declared;
@@ -292,6 +296,26 @@ impl Timeline {
         while self.is_first_ready() {
             // Only the last record of all can lack a frame rate.
             let _ = self.place_first();
+        }
+    }
+
+    /// Learns the distance of the frames of a record of `units`. One that is longer than in a steady cadence waits for
+    /// the next one: if that is of the cadence, there was a hole.
+    fn learn(&mut self, distance: Nanos, units: usize) {
+        let rhythm = self.cadence.rhythm();
+        let frame = rhythm.frame.filter(|_| rhythm.is_steady);
+        let is_regular = frame.is_some_and(|frame| is_near(distance, frame));
+        if let Some((distance, units)) = self.doubtful.take()
+            && !is_regular
+        {
+            self.cadence.learn(distance, units);
+        }
+        let is_doubtful = units > 1
+            && !is_regular
+            && frame.is_some_and(|frame| distance > frame && !is_pause(distance, frame));
+        match is_doubtful {
+            true => self.doubtful = Some((distance, units)),
+            false => self.cadence.learn(distance, units),
         }
     }
 

@@ -200,6 +200,18 @@ fn groups_of_a_camera_that_slows_down() {
 }
 
 #[test]
+fn a_hole_changes_no_cadence() {
+    // A group is missing after each third one.
+    let times_of_records = [0, 1000, 2000, 3000, 5000, 6000, 7000, 9000, 10_000, 11_000];
+    for rate in [rate(25), None] {
+        let slots = run(&times_of_records.map(|time| (time, 25)), rate);
+        assert_eq!(times(&slots)[98..102], [3920, 3960, 5000, 5040]);
+        assert_eq!(times(&slots)[173..177], [7920, 7960, 9000, 9040]);
+        assert_eq!(pauses(&slots), [(100, 1040, true), (175, 1040, true)]);
+    }
+}
+
+#[test]
 fn a_hole_before_the_last_group_is_one_by_the_declared_rate() {
     let groups = [(0, 25), (1000, 25), (2000, 25), (3000, 25), (5000, 25)];
     let slots = run(&groups, rate(25));
