@@ -24,7 +24,7 @@ pub struct Stream {
     has_references: bool,
     has_delimiters: bool,
     /// Sequences after the first one that begin with an open group: the number of groups before it that are missing, and
-    /// whether the SPS is another one than in the sequence before.
+    /// whether the SPS differs from that of the sequence before.
     joins: Vec<(usize, bool)>,
 }
 

@@ -3,8 +3,8 @@
 
 //! Lengths of groups of pictures, by which whole groups that are missing are noticed.
 //!
-//! Where an encoder begins a group after a constant number of pictures, `frame_num` and the picture order count continue
-//! after a loss of that number of pictures, or a multiple of it, as if nothing was missing (ITU-T H.264, 7.4.3 and 8.2.1
+//! With groups of pictures of a constant length, `frame_num` and the picture order count are continuous
+//! across the loss of as many pictures, or of a multiple (ITU-T H.264, 7.4.3 and 8.2.1
 //! restart both at an IDR picture). Only the time that is left out shows it.
 
 /// Number of groups of the same length after which it is that of all.
