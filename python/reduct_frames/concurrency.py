@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from ._core import Canceller
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from .recording import Recording
 
-__all__ = ["SIGNAL_SECONDS", "call", "in_order", "in_thread", "iterate", "wait_for_end"]
+__all__ = ["SIGNAL_SECONDS", "call", "held", "in_order", "in_thread", "iterate", "wait_for_end"]
 
 T = TypeVar("T")
 
@@ -22,17 +24,28 @@ SIGNAL_SECONDS = 0.1
 """Interval in which a thread looks for signals and cancellation while it waits for others."""
 
 
+@contextmanager
+def held(lock: threading.Lock | threading.RLock, check: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock. The wait for it calls `check` from time to time, which may raise an error."""
+    while not lock.acquire(timeout=SIGNAL_SECONDS):
+        check()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def in_order(recording: Recording, works: Sequence[Callable[[Recording], T]]) -> Iterator[T]:
     """Run works on a recording in a thread each, and yield their results in order.
 
     An error, an interrupt and the end of the iteration end all of them.
     """
-    if len(works) == 1:
-        yield works[0](recording)
+    if len(works) < 2:  # noqa: PLR2004
+        yield from (work(recording) for work in works)
         return
     stop = Canceller()
     part = recording.cancellable(stop)
-    with ThreadPoolExecutor(max(1, len(works))) as threads:
+    with ThreadPoolExecutor(len(works)) as threads:
         try:
             for future in [threads.submit(work, part) for work in works]:
                 while not wait([future], timeout=SIGNAL_SECONDS).done:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ._core import Mp4Track, StreamError
+from .concurrency import held
 from .errors import CancelledError, RecordingWarning
 from .frame_index import FrameIndex
 from .mp4_frames import concatenate, file_index, part_of
-from .mp4_units import Mp4File, Mp4Units, TrackSamples
+from .mp4_units import Mp4File, Mp4UnitSource, TrackSamples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +28,10 @@ __all__ = ["EpisodeSource"]
 
 _MAX_FILES = 2
 """Records that are kept in memory."""
-_CANCEL_SECONDS = 0.1
-"""Interval in which a thread that waits for a record of another thread looks whether it is cancelled."""
 
 
 @dataclass
-class EpisodeSource:
+class EpisodeSource(Mp4UnitSource):
     """An entry whose records are MP4 files.
 
     All records are read once for the index. Frames are decoded from their record, the last two of which are kept in
@@ -50,11 +49,6 @@ class EpisodeSource:
     def address(self) -> str:
         """The URL of the server, the bucket and the entry, without a token."""
         return self.entry.address
-
-    @property
-    def codec(self) -> str | None:
-        """Codec: ``"h264"``."""
-        return "h264"
 
     @property
     def is_empty_range(self) -> bool:
@@ -94,36 +88,22 @@ class EpisodeSource:
     def _source(self, time_us: int) -> str:
         return f"{self.entry.bucket}/{self.entry.entry} at {time_us} µs"
 
-    def units(
-        self,
-        first_us: int,
-        last_us: int,
-        canceller: Canceller | None = None,
-        *,
-        keyframe_us: int | None = None,  # noqa: ARG002 - the table of samples has it
-    ) -> Mp4Units:
-        """Return a reader of the frames from one capture time to another, both included."""
-
-        @contextmanager
-        def open_file(segment: Segment) -> Iterator[Mp4File]:
-            yield self._file(segment, canceller)
-
-        return Mp4Units(self.load_index(), first_us, last_us, open_file, canceller)
-
-    def all_units(self, canceller: Canceller | None = None) -> Mp4Units:
-        """Return a reader of all frames."""
-        times = self.load_index().capture_us
-        return self.units(int(times[0]), int(times[-1]), canceller) if len(times) else self.units(1, 0, canceller)
+    @contextmanager
+    def open_file(self, segment: Segment, canceller: Canceller | None) -> Iterator[Mp4File]:
+        """Return the file of a record in memory."""
+        yield self._file(segment, canceller)
 
     def _file(self, segment: Segment, canceller: Canceller | None) -> Mp4File:
         """Return the file of a record, which one thread reads for all."""
         fetched = self._fetched
         if fetched is None or fetched.process != os.getpid():
             fetched = self._fetched = _Fetched(os.getpid())
-        while not fetched.lock.acquire(timeout=_CANCEL_SECONDS):
+
+        def check() -> None:
             if canceller is not None and canceller.is_cancelled:
                 raise CancelledError("the wait was cancelled")
-        try:
+
+        with held(fetched.lock, check):
             file = fetched.files.pop(segment.source, None)
             if file is None:
                 # Threads that decode groups of pictures in order meet at the end of a record and at the next one.
@@ -132,8 +112,6 @@ class EpisodeSource:
                 file = self._read(segment, canceller)
             fetched.files[segment.source] = file
             return file
-        finally:
-            fetched.lock.release()
 
     def _read(self, segment: Segment, canceller: Canceller | None) -> Mp4File:
         """Read the record of a file."""

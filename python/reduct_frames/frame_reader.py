@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._core import check_cancelled
-from .concurrency import SIGNAL_SECONDS
+from .concurrency import held
 from .decoding import decode
 from .errors import IndexMismatchError, StreamError
 
@@ -80,14 +80,10 @@ class FrameReader:
         if self._index is not None:
             return self._index
         lock = self._locks.setdefault(os.getpid(), threading.RLock())
-        while not lock.acquire(timeout=SIGNAL_SECONDS):
-            check_cancelled()
-        try:
+        with held(lock, check_cancelled):
             if self._index is None:
                 self._index = self.source.load_index()
             return self._index
-        finally:
-            lock.release()
 
     def size_at(self, index: int) -> tuple[int, int] | None:
         """Return the height and width of a frame: by the index, or else of the next one that can be decoded.

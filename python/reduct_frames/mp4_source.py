@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ._core import Mp4Track, StreamError
 from .frame_index import FrameIndex
 from .mp4_frames import file_index
-from .mp4_units import Mp4File, Mp4Units, TrackSamples
+from .mp4_units import Mp4File, Mp4UnitSource, TrackSamples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ _MAX_TRACKS = 8
 
 
 @dataclass
-class Mp4Source:
+class Mp4Source(Mp4UnitSource):
     """MP4 files with an index of their frames, whose segments have the paths of the files.
 
     A file is open while it is read. A pickle holds the index and no open file.
@@ -46,11 +46,6 @@ class Mp4Source:
         return segments[0].source + more
 
     @property
-    def codec(self) -> str | None:
-        """Codec: ``"h264"``."""
-        return "h264"
-
-    @property
     def is_empty_range(self) -> bool:
         """There is no frame."""
         return not len(self.index)
@@ -59,21 +54,19 @@ class Mp4Source:
         """Return the index of the frames."""
         return self.index
 
-    def units(
-        self,
-        first_us: int,
-        last_us: int,
-        canceller: Canceller | None = None,
-        *,
-        keyframe_us: int | None = None,  # noqa: ARG002 - the table of samples has it
-    ) -> Mp4Units:
-        """Return a reader of the frames from one capture time to another, both included."""
-        return Mp4Units(self.index, first_us, last_us, _open, canceller)
+    @contextmanager
+    def open_file(self, segment: Segment, canceller: Canceller | None) -> Iterator[Mp4File]:  # noqa: ARG002 - no wait
+        """Open a file of the index."""
+        path = Path(segment.source)
+        state = path.stat()
+        content = _track(segment.source, state.st_mtime_ns, state.st_size)
+        with path.open("rb") as file:
 
-    def all_units(self, canceller: Canceller | None = None) -> Mp4Units:
-        """Return a reader of all frames, of which there have to be some."""
-        times = self.index.capture_us
-        return self.units(int(times[0]), int(times[-1]), canceller)
+            def read(place: int, size: int) -> bytes:
+                file.seek(place)
+                return file.read(size)
+
+            yield Mp4File(segment.source, content, read)
 
 
 def read_headers(path: Path) -> FrameIndex:
@@ -105,17 +98,3 @@ def _read_track(path: Path) -> Mp4Track:
 @lru_cache(_MAX_TRACKS)
 def _track(path: str, modified: int, size: int) -> TrackSamples:  # noqa: ARG001 - of another file they differ
     return TrackSamples(_read_track(Path(path)))
-
-
-@contextmanager
-def _open(segment: Segment) -> Iterator[Mp4File]:
-    path = Path(segment.source)
-    state = path.stat()
-    content = _track(segment.source, state.st_mtime_ns, state.st_size)
-    with path.open("rb") as file:
-
-        def read(place: int, size: int) -> bytes:
-            file.seek(place)
-            return file.read(size)
-
-        yield Mp4File(segment.source, content, read)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import math
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Callable
 
 import numpy as np
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ._core import Canceller, Mp4Track, Unit
     from .frame_index import FrameIndex, Segment, TrackColumns
 
-__all__ = ["Mp4File", "Mp4Units", "OpenFile", "TrackSamples"]
+__all__ = ["Mp4File", "Mp4UnitSource", "Mp4Units", "OpenFile", "TrackSamples"]
 
 _SECOND_NS = 1_000_000_000
 _NS_IN_US = 1000
@@ -285,3 +286,37 @@ def _between(
 def _to_ns(ticks: int, scale: int) -> int:
     """Return ticks in nanoseconds, to the nearest."""
     return (ticks * _SECOND_NS + scale // 2) // scale
+
+
+class Mp4UnitSource(ABC):
+    """A source of the frames of MP4 files, by the index of all of them."""
+
+    @property
+    def codec(self) -> str | None:
+        """Codec: ``"h264"``."""
+        return "h264"
+
+    @abstractmethod
+    def load_index(self) -> FrameIndex:
+        """Return the index of the frames."""
+
+    @abstractmethod
+    def open_file(self, segment: Segment, canceller: Canceller | None) -> AbstractContextManager[Mp4File]:
+        """Open a file as a context, which closes it."""
+
+    def units(
+        self,
+        first_us: int,
+        last_us: int,
+        canceller: Canceller | None = None,
+        *,
+        keyframe_us: int | None = None,  # noqa: ARG002 - the table of samples has it
+    ) -> Mp4Units:
+        """Return a reader of the frames from one capture time to another, both included."""
+        open_file = partial(self.open_file, canceller=canceller)
+        return Mp4Units(self.load_index(), first_us, last_us, open_file, canceller)
+
+    def all_units(self, canceller: Canceller | None = None) -> Mp4Units:
+        """Return a reader of all frames."""
+        times = self.load_index().capture_us
+        return self.units(int(times[0]), int(times[-1]), canceller) if len(times) else self.units(1, 0, canceller)
